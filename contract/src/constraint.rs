@@ -1,0 +1,442 @@
+//! What an argument must meet.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A condition on one argument of an action.
+///
+/// An argument that is absent meets no constraint. Numbers are compared by value (`1` equals
+/// `1.0`), lengths are counted in characters and items, and there are no regular expressions, so
+/// whether one constraint implies another can be decided exactly.
+///
+/// ```
+/// use portcullis_contract::{Constraint, Operator, Origins};
+/// use serde_json::json;
+///
+/// let constraint = Constraint::new("/path", Operator::Under, json!("/workspace"))?;
+/// assert!(constraint.met_by(&json!({ "path": "/workspace/a.txt" }), Origins::UNKNOWN));
+/// assert!(!constraint.met_by(&json!({ "path": "/workspace/../etc/passwd" }), Origins::UNKNOWN));
+/// # Ok::<(), portcullis_contract::ConstraintError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Constraint {
+    path: String,
+    #[serde(rename = "op")]
+    operator: Operator,
+    #[serde(rename = "value")]
+    operand: Value,
+}
+
+/// How a [`Constraint`] compares an argument with its operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operator {
+    /// The argument equals the operand.
+    Equals,
+    /// The argument equals one of the operand's items. Operand: a list.
+    OneOf,
+    /// The argument is text that begins with the operand, or a list of texts that each do.
+    /// Operand: text. For paths and URLs use [`Operator::Under`].
+    Prefix,
+    /// The argument is a path or URL that is the operand or lies below it, segment by segment, or
+    /// a list of such. Operand: text. One with an empty, `.` or `..` segment, a backslash, a
+    /// control character or a percent-encoded one of these lies below nothing.
+    Under,
+    /// The argument is a number of at least the operand. Operand: a number.
+    AtLeast,
+    /// The argument is a number of at most the operand. Operand: a number.
+    AtMost,
+    /// The argument is text of at least that many characters, or a list of at least that many
+    /// items. Operand: a whole number.
+    MinLength,
+    /// The argument is text of at most that many characters, or a list of at most that many items.
+    /// Operand: a whole number.
+    MaxLength,
+    /// The argument is a list, and each of its items is an item of the operand. Operand: a list.
+    SubsetOf,
+    /// The argument's origin is one of the operand's items. Operand: a list of texts, each `user`,
+    /// `tool:<name>` or `unknown`.
+    OriginIs,
+}
+
+/// Why something is not a constraint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConstraintError {
+    /// The path is not a JSON Pointer.
+    #[error("`{0}` is not a JSON Pointer: it is empty or begins with `/`, as in `/labels/0`")]
+    Path(String),
+    /// The operand does not suit the operator.
+    #[error("`{operator}` needs {needs} to compare with, not `{operand}`")]
+    Operand {
+        /// The operator.
+        operator: Operator,
+        /// What it needs.
+        needs: &'static str,
+        /// What it was given, as JSON.
+        operand: String,
+    },
+}
+
+/// Where the values of arguments came from: pairs of a JSON Pointer and an origin.
+///
+/// An argument has the origin that is stated for it or for the nearest thing that holds it, and is
+/// of `unknown` origin otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Origins<'a>(pub &'a [(String, String)]);
+
+impl Origins<'_> {
+    /// Nothing is known of any argument.
+    pub const UNKNOWN: Self = Self(&[]);
+
+    fn of(&self, path: &str) -> &str {
+        self.0
+            .iter()
+            .filter(|(at, _)| {
+                path.strip_prefix(at.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+            .max_by_key(|(at, _)| at.len())
+            .map_or("unknown", |(_, origin)| origin)
+    }
+}
+
+impl Constraint {
+    /// Makes a constraint on the argument at `path`, a JSON Pointer (RFC 6901).
+    ///
+    /// # Errors
+    ///
+    /// [`ConstraintError`] if `path` is not a pointer or `operand` does not suit `operator`.
+    pub fn new(
+        path: impl Into<String>,
+        operator: Operator,
+        operand: Value,
+    ) -> Result<Self, ConstraintError> {
+        let path = path.into();
+        if !path.is_empty() && !path.starts_with('/') {
+            return Err(ConstraintError::Path(path));
+        }
+        if let Some(needs) = operator.needs_other_than(&operand) {
+            return Err(ConstraintError::Operand {
+                operator,
+                needs,
+                operand: operand.to_string(),
+            });
+        }
+        Ok(Self {
+            path,
+            operator,
+            operand,
+        })
+    }
+
+    /// The JSON Pointer of the argument.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How the argument is compared.
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// What the argument is compared with.
+    pub fn operand(&self) -> &Value {
+        &self.operand
+    }
+
+    /// Whether `arguments` meet the constraint.
+    pub fn met_by(&self, arguments: &Value, origins: Origins<'_>) -> bool {
+        let Some(argument) = arguments.pointer(&self.path) else {
+            return false;
+        };
+        let operand = &self.operand;
+        match self.operator {
+            Operator::Equals => same(argument, operand),
+            Operator::OneOf => contains(operand, argument),
+            Operator::Prefix => each_text(argument, operand, |text, p| text.starts_with(p)),
+            Operator::Under => each_text(argument, operand, is_under),
+            Operator::AtLeast => compare(argument, operand).is_some_and(Ordering::is_ge),
+            Operator::AtMost => compare(argument, operand).is_some_and(Ordering::is_le),
+            Operator::MinLength => length(argument)
+                .zip(operand.as_u64())
+                .is_some_and(|(length, least)| length >= least),
+            Operator::MaxLength => length(argument)
+                .zip(operand.as_u64())
+                .is_some_and(|(length, most)| length <= most),
+            Operator::SubsetOf => argument
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| contains(operand, item))),
+            Operator::OriginIs => contains(operand, &Value::from(origins.of(&self.path))),
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.path, self.operator, self.operand)
+    }
+}
+
+impl Operator {
+    /// The operator's name, as in JSON and TOML.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equals => "equals",
+            Self::OneOf => "one-of",
+            Self::Prefix => "prefix",
+            Self::Under => "under",
+            Self::AtLeast => "at-least",
+            Self::AtMost => "at-most",
+            Self::MinLength => "min-length",
+            Self::MaxLength => "max-length",
+            Self::SubsetOf => "subset-of",
+            Self::OriginIs => "origin-is",
+        }
+    }
+
+    /// What the operator needs, if `operand` is not that.
+    fn needs_other_than(self, operand: &Value) -> Option<&'static str> {
+        let (suits, needs) = match self {
+            Self::Equals => (true, ""),
+            Self::OneOf | Self::SubsetOf => (operand.is_array(), "a list"),
+            Self::Prefix => (operand.is_string(), "text"),
+            Self::Under => (
+                operand.as_str().is_some_and(|base| {
+                    let base = trim_base(base);
+                    base.is_empty() || is_unambiguous(base)
+                }),
+                "a path or URL without empty, `.` or `..` segments",
+            ),
+            Self::AtLeast | Self::AtMost => (operand.is_number(), "a number"),
+            Self::MinLength | Self::MaxLength => (operand.is_u64(), "a whole number"),
+            Self::OriginIs => (
+                operand
+                    .as_array()
+                    .is_some_and(|items| items.iter().all(Value::is_string)),
+                "a list of texts",
+            ),
+        };
+        (!suits).then_some(needs)
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Constraint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            path: String,
+            op: Operator,
+            value: Value,
+        }
+        let Wire { path, op, value } = Wire::deserialize(deserializer)?;
+        Self::new(path, op, value).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Whether two JSON values are equal, numbers by value.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b) == Some(Ordering::Equal),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+fn contains(list: &Value, item: &Value) -> bool {
+    list.as_array()
+        .is_some_and(|list| list.iter().any(|other| same(other, item)))
+}
+
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
+        _ => None,
+    }
+}
+
+/// Whole numbers are compared exactly, others as the doubles that they are.
+fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+    }
+}
+
+fn length(value: &Value) -> Option<u64> {
+    let length = match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.len(),
+        _ => return None,
+    };
+    u64::try_from(length).ok()
+}
+
+fn each_text(argument: &Value, operand: &Value, meets: impl Fn(&str, &str) -> bool) -> bool {
+    let Some(operand) = operand.as_str() else {
+        return false;
+    };
+    match argument {
+        Value::String(text) => meets(text, operand),
+        Value::Array(items) => items
+            .iter()
+            .all(|item| item.as_str().is_some_and(|text| meets(text, operand))),
+        _ => false,
+    }
+}
+
+fn trim_base(base: &str) -> &str {
+    base.strip_suffix('/').unwrap_or(base)
+}
+
+fn is_under(path: &str, base: &str) -> bool {
+    let base = trim_base(base);
+    match path.strip_prefix(base) {
+        Some("/") => true,
+        Some(below) => (below.is_empty() || below.starts_with('/')) && is_unambiguous(path),
+        None => false,
+    }
+}
+
+/// Whether nothing that reads the path or URL could take it for another one.
+fn is_unambiguous(path: &str) -> bool {
+    if path.contains('\\') || path.chars().any(char::is_control) || hides_a_separator(path) {
+        return false;
+    }
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest,
+        None => path.strip_prefix('/').unwrap_or(path),
+    };
+    // Some servers drop what follows a `;` in a segment before they resolve dots.
+    path.split('/')
+        .map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name))
+        .all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+/// Whether a percent-encoding is cut short, or stands for a dot, a separator, a control character
+/// or another percent sign.
+fn hides_a_separator(path: &str) -> bool {
+    path.split('%').skip(1).any(|after| {
+        let code = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        code.is_none_or(|code| code.is_ascii_control() || b"./\\%;".contains(&code))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn met(operator: Operator, operand: Value, argument: Value) -> bool {
+        Constraint::new("/a", operator, operand)
+            .unwrap()
+            .met_by(&json!({ "a": argument }), Origins::UNKNOWN)
+    }
+
+    #[test]
+    fn each_operator_lets_one_through_and_stops_another() {
+        use Operator::{
+            AtLeast, AtMost, Equals, MaxLength, MinLength, OneOf, Prefix, SubsetOf, Under,
+        };
+        let rows = [
+            (Equals, json!({"x": 1}), json!({"x": 1.0}), json!({"x": 2})),
+            (OneOf, json!(["a", 2]), json!(2), json!("2")),
+            (Prefix, json!("inv-"), json!("inv-7"), json!("xinv-7")),
+            (Prefix, json!("i"), json!(["i1", "i2"]), json!(["i1", "j"])),
+            (Under, json!("/w"), json!("/w/a/b"), json!("/wx/a")),
+            (AtLeast, json!(3), json!(3), json!(2.9)),
+            (AtMost, json!(3), json!(3.0), json!("3")),
+            (MinLength, json!(2), json!("éé"), json!("é")),
+            (MaxLength, json!(1), json!(["a"]), json!(["a", "b"])),
+            (SubsetOf, json!(["a", "b"]), json!(["b"]), json!(["b", "c"])),
+        ];
+        for (operator, operand, good, bad) in rows {
+            assert!(met(operator, operand.clone(), good.clone()), "{operator} {operand} {good}");
+            assert!(!met(operator, operand.clone(), bad.clone()), "{operator} {operand} {bad}");
+        }
+    }
+
+    #[test]
+    fn under_cannot_be_left_by_another_spelling() {
+        for path in [
+            "/w/../etc", "/w/./a", "/w//a", "/w\\..\\etc", "/w/%2e%2e/etc", "/w/%2E%2e", "/w/a%2fb",
+            "/w/%252e", "/w/a%", "/w/a\0b", "/w/%00", "/w/a%5Cb", "/w/a/", "w/a", "/w/..;x/etc", "/w/%+2e",
+        ] {
+            assert!(!met(Operator::Under, json!("/w"), json!(path)), "{path:?}");
+        }
+        for path in ["/w", "/w/", "/w/a b", "/w/a..b", "/w/%20x"] {
+            assert!(met(Operator::Under, json!("/w/"), json!(path)), "{path:?}");
+        }
+        let base = json!("https://api.example.com");
+        assert!(met(Operator::Under, base.clone(), json!("https://api.example.com/v1/x")));
+        for url in [
+            "https://api.example.com.evil.test/", "https://api.example.com@evil.test/",
+            "https://api.example.com:1@evil.test/", "http://api.example.com/v1",
+        ] {
+            assert!(!met(Operator::Under, base.clone(), json!(url)), "{url}");
+        }
+        assert!(met(Operator::Under, json!("/"), json!("/etc/hosts")));
+        assert!(!met(Operator::Under, json!("/"), json!("/../x")));
+    }
+
+    #[test]
+    fn an_absent_argument_meets_nothing() {
+        for operator in [Operator::SubsetOf, Operator::OneOf] {
+            let constraint = Constraint::new("/missing", operator, json!([null])).unwrap();
+            assert!(!constraint.met_by(&json!({}), Origins::UNKNOWN));
+        }
+    }
+
+    #[test]
+    fn an_origin_is_inherited_from_the_nearest_holder() {
+        let origins = [
+            ("/to".to_owned(), "user".to_owned()),
+            ("/to/1".to_owned(), "tool:mail".to_owned()),
+        ];
+        let from_user = |path: &str| {
+            Constraint::new(path, Operator::OriginIs, json!(["user"]))
+                .unwrap()
+                .met_by(&json!({"to": ["a", "b"], "top": 1}), Origins(&origins))
+        };
+        assert!(from_user("/to/0"));
+        assert!(!from_user("/to/1"));
+        assert!(!from_user("/top"));
+    }
+
+    #[test]
+    fn whole_numbers_are_compared_exactly() {
+        assert!(!met(Operator::Equals, json!(u64::MAX), json!(u64::MAX - 1)));
+        assert!(met(Operator::AtMost, json!(u64::MAX), json!(i64::MIN)));
+    }
+
+    #[test]
+    fn refuses_an_operand_that_does_not_suit() {
+        for (operator, operand) in [
+            (Operator::OneOf, json!("a")),
+            (Operator::Prefix, json!(1)),
+            (Operator::Under, json!("/a/../b")),
+            (Operator::AtMost, json!("1")),
+            (Operator::MaxLength, json!(-1)),
+            (Operator::SubsetOf, json!({})),
+            (Operator::OriginIs, json!([1])),
+        ] {
+            assert!(Constraint::new("/a", operator, operand.clone()).is_err(), "{operator} {operand}");
+        }
+        assert!(Constraint::new("a", Operator::Equals, json!(1)).is_err());
+    }
+}

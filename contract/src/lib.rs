@@ -1,0 +1,34 @@
+//! What a Portcullis host and its plugins agree on beyond the WIT.
+//!
+//! - [`Pattern`]: which resources and actions are meant.
+//! - [`Constraint`]: what an argument must meet.
+//! - [`Manifest`]: what a plugin says of itself, readable without running it.
+//!
+//! Host, SDK and build tool share this crate, so that each of the three has one meaning.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+mod constraint;
+mod needs;
+mod pattern;
+
+#[cfg(not(target_family = "wasm"))]
+mod manifest;
+
+pub use constraint::{Constraint, ConstraintError, Operator, Origins};
+#[cfg(not(target_family = "wasm"))]
+pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
+pub use needs::{Field, Needs, UnknownField};
+pub use pattern::{Pattern, PatternError};
+
+/// The version of the contract (`wit/policy.wit`) that this crate belongs to.
+pub const CONTRACT_VERSION: &str = "0.1.0";

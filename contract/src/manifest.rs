@@ -1,0 +1,170 @@
+//! What a plugin says of itself.
+
+use crate::{CONTRACT_VERSION, Needs, UnknownField};
+use serde::{Deserialize, Serialize};
+
+/// The name of the component's custom section that holds the manifest.
+pub const MANIFEST_SECTION: &str = "portcullis:manifest";
+
+/// The longest manifest that is read, in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
+
+/// What a plugin says of itself: `plugin.toml`, embedded in the component as written.
+///
+/// ```toml
+/// name = "repositories"
+/// version = "0.1.0"
+/// description = "Agents reach only the repositories on a list"
+/// contract = "0.1.0"
+/// needs = ["resource.id"]
+/// obligations = []
+///
+/// [settings]                  # a JSON Schema, for people and editors
+/// type = "object"
+/// required = ["allowed"]
+/// properties.allowed = { type = "array", items = { type = "string" } }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Manifest {
+    /// What the plugin is called: lower-case letters, digits and `-`, at most 64.
+    pub name: String,
+    /// The plugin's own version.
+    pub version: String,
+    /// What it is for, in a sentence.
+    pub description: String,
+    /// The version of the contract that it is written against.
+    pub contract: String,
+    /// The names of the fields that it is passed.
+    pub needs: Vec<String>,
+    /// The kinds of obligation that it may issue.
+    pub obligations: Vec<String>,
+    /// The JSON Schema of its settings. `configure` is what judges settings; this describes them.
+    pub settings: serde_json::Value,
+    #[serde(skip)]
+    fields: Needs,
+}
+
+/// Why a text is not a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// It is longer than [`MAX_MANIFEST_BYTES`].
+    #[error("the manifest has {0} bytes: at most {MAX_MANIFEST_BYTES} are read")]
+    TooLarge(usize),
+    /// It is not TOML of the right shape; the text says where.
+    #[error("{0}")]
+    Shape(String),
+    /// The name has other characters, or too many.
+    #[error("`name = \"{0}\"`: a plugin's name is 1 to 64 lower-case letters, digits and `-`")]
+    Name(String),
+    /// The kind of an obligation is empty, too long or has other characters.
+    #[error("`obligations` has `{0}`: a kind is 1 to 64 letters, digits, `-`, `_`, `.` and `:`")]
+    Obligation(String),
+    /// A field under `needs` does not exist.
+    #[error("under `needs`, {0}")]
+    Needs(#[source] UnknownField),
+    /// The plugin is written against another version of the contract.
+    #[error(
+        "`contract = \"{0}\"`: this is a host for contract {CONTRACT_VERSION}; rebuild the plugin with portcullis-sdk {CONTRACT_VERSION}"
+    )]
+    Contract(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    name: String,
+    version: String,
+    description: String,
+    contract: String,
+    needs: Vec<String>,
+    #[serde(default)]
+    obligations: Vec<String>,
+    #[serde(default)]
+    settings: Option<serde_json::Value>,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`], whose text names the place and the remedy.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge(text.len()));
+        }
+        let wire: Wire = toml::from_str(text)
+            .map_err(|error| ManifestError::Shape(error.to_string().trim_end().to_owned()))?;
+        if !is_plugin_name(&wire.name) {
+            return Err(ManifestError::Name(wire.name));
+        }
+        if wire.contract != CONTRACT_VERSION {
+            return Err(ManifestError::Contract(wire.contract));
+        }
+        if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
+            return Err(ManifestError::Obligation(kind.clone()));
+        }
+        let fields =
+            Needs::parse(wire.needs.iter().map(String::as_str)).map_err(ManifestError::Needs)?;
+        Ok(Self {
+            name: wire.name,
+            version: wire.version,
+            description: wire.description,
+            contract: wire.contract,
+            needs: wire.needs,
+            obligations: wire.obligations,
+            settings: wire
+                .settings
+                .unwrap_or_else(|| serde_json::json!({ "type": "object" })),
+            fields,
+        })
+    }
+
+    /// The fields that the plugin is passed.
+    pub fn fields(&self) -> &Needs {
+        &self.fields
+    }
+}
+
+fn is_plugin_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_token(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "name = \"p\"\nversion = \"1.0.0\"\ndescription = \"d\"\ncontract = \"0.1.0\"\nneeds = [\"action.name\"]\n";
+
+    #[test]
+    fn reads_a_manifest() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert!(manifest.fields().has(crate::Field::ActionName));
+        assert_eq!(manifest.settings["type"], "object");
+    }
+
+    #[test]
+    fn refuses_with_the_place() {
+        let refused = |from: &str, to: &str| Manifest::parse(&GOOD.replace(from, to)).unwrap_err();
+        assert!(matches!(refused("\"p\"", "\"P!\""), ManifestError::Name(_)));
+        assert!(matches!(refused("0.1.0", "0.2.0"), ManifestError::Contract(v) if v == "0.2.0"));
+        assert!(matches!(refused("action.name", "action"), ManifestError::Needs(_)));
+        assert!(
+            matches!(refused("needs", "need"), ManifestError::Shape(at) if at.contains("line 5"))
+        );
+        let kind = Manifest::parse(&format!("{GOOD}obligations = [\"a b\"]\n")).unwrap_err();
+        assert!(matches!(kind, ManifestError::Obligation(_)));
+        let long = format!("{GOOD}#{}", "x".repeat(MAX_MANIFEST_BYTES));
+        assert!(matches!(Manifest::parse(&long), Err(ManifestError::TooLarge(_))));
+    }
+}
