@@ -32,3 +32,12 @@ pub use pattern::{Pattern, PatternError};
 
 /// The version of the contract (`wit/policy.wit`) that this crate belongs to.
 pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// Whether `text` is fit for a reason's code or an obligation's kind: 1 to 64 letters, digits,
+/// `-`, `_`, `.` and `:`.
+pub fn is_token(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+}

@@ -1,6 +1,6 @@
 //! What a plugin says of itself.
 
-use crate::{CONTRACT_VERSION, Needs, UnknownField};
+use crate::{CONTRACT_VERSION, Needs, UnknownField, is_token};
 use serde::{Deserialize, Serialize};
 
 /// The name of the component's custom section that holds the manifest.
@@ -131,13 +131,6 @@ fn is_plugin_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-fn is_token(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
 #[cfg(test)]

@@ -1,0 +1,55 @@
+//! What an author implements.
+
+use crate::{Request, SettingsError, Verdict};
+use serde::de::DeserializeOwned;
+
+/// A policy. The type is its settings: what the operator wrote is deserialised into it.
+///
+/// A setting that the type does not have is refused, as is one of another shape, with its place.
+pub trait Policy: DeserializeOwned + Send + Sync + 'static {
+    /// Judges what serde cannot: ranges, references between settings.
+    ///
+    /// # Errors
+    ///
+    /// One [`SettingsError`] for each fault; the operator sees them all.
+    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+        Ok(())
+    }
+
+    /// Decides one request.
+    fn evaluate(&self, request: &Request) -> Verdict;
+}
+
+/// Makes the crate a plugin whose policy is the given type.
+///
+/// Write it once, at the crate's root. It does nothing in a native build.
+#[macro_export]
+macro_rules! export {
+    ($policy:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            static POLICY: ::std::sync::OnceLock<$policy> = ::std::sync::OnceLock::new();
+
+            struct Plugin;
+
+            impl $crate::bindings::exports::portcullis::policy::policy::Guest for Plugin {
+                fn configure(
+                    settings: ::std::string::String,
+                ) -> ::std::result::Result<(), ::std::vec::Vec<$crate::guest::WireSettingsError>> {
+                    $crate::guest::configure(&POLICY, &settings)
+                }
+
+                fn evaluate(request: $crate::guest::WireRequest) -> $crate::guest::WireVerdict {
+                    $crate::guest::evaluate(&POLICY, request)
+                }
+            }
+
+            $crate::bindings::export_plugin!(Plugin with_types_in $crate::bindings);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = || {
+            fn is_policy<P: $crate::Policy>() {}
+            is_policy::<$policy>();
+        };
+    };
+}

@@ -1,0 +1,361 @@
+//! What a policy is told.
+//!
+//! A field that `plugin.toml` does not ask for, or that is not known, is empty, `None`, or the
+//! first variant of its enum. That variant never speaks in the principal's favour.
+
+use crate::{Constraint, Origins, Timestamp, Verdict};
+use serde::de::DeserializeOwned;
+
+/// One thing that one principal wants to do, once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Request {
+    /// The integration that is decided for, as the operator named it.
+    pub integration: String,
+    /// Who asks.
+    pub principal: Principal,
+    /// What was approved before acting, if anything was.
+    pub intent: Option<Intent>,
+    /// What is done.
+    pub action: Action,
+    /// What it is done to.
+    pub resource: Resource,
+    /// The host's clock.
+    pub now: Option<Timestamp>,
+    /// Circumstances that belong to none of the above.
+    pub context: Vec<Attribute>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Principal {
+    /// The SPIFFE ID.
+    pub id: String,
+    /// What kind of identity it is.
+    pub kind: PrincipalKind,
+    /// Who answers for it.
+    pub owner: String,
+    /// What it was registered for, in words. Never permit on it.
+    pub purpose: String,
+    /// The environment it runs in.
+    pub environment: String,
+    /// How it proved what it is.
+    pub attestation: Attestation,
+    /// When its credential expires.
+    pub credential_expires_at: Option<Timestamp>,
+    /// The SPIFFE IDs that delegated to it, root first.
+    pub delegated_by: Vec<String>,
+    /// Anything else that the host vouches for.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What kind of identity asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrincipalKind {
+    /// Not asked for, or not known.
+    #[default]
+    Unspecified,
+    /// A program that chooses its own actions, such as an AI agent.
+    Agent,
+    /// A long-running service.
+    Service,
+    /// A third-party integration.
+    Connector,
+    /// A build or deployment job.
+    Pipeline,
+    /// A person.
+    Human,
+    /// An emergency identity.
+    BreakGlass,
+}
+
+/// How a principal proved what it is, weakest first, so that `>=` compares strength.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attestation {
+    /// Not at all, not asked for, or not known.
+    #[default]
+    None,
+    /// A secret that does not expire by itself.
+    StaticSecret,
+    /// A bearer token that expires.
+    BearerToken,
+    /// A SPIFFE JWT-SVID.
+    JwtSvid,
+    /// A SPIFFE X.509-SVID.
+    X509Svid,
+    /// A credential bound to a key that the principal proved to hold.
+    ProofOfPossession,
+}
+
+/// What was approved before acting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Intent {
+    /// Its identifier.
+    pub id: String,
+    /// The purpose, in words. Never permit on it.
+    pub purpose: String,
+    /// Who approved it.
+    pub approved_by: String,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// How often it may still be used.
+    pub remaining_uses: Option<u64>,
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Action {
+    /// The action's name, such as `issues.create`.
+    pub name: String,
+    /// What the operator says it does.
+    pub class: ActionClass,
+    /// The arguments: a JSON object in canonical form. See [`Request::arguments`].
+    pub arguments: String,
+    /// Pairs of a JSON Pointer into the arguments and an origin. See [`Request::meets`].
+    pub origins: Vec<(String, String)>,
+}
+
+/// What the operator says an action does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionClass {
+    /// The operator did not say. Treat it as the worst.
+    #[default]
+    Unclassified,
+    /// It only looks.
+    Read,
+    /// It changes something, and the change can be undone.
+    Write,
+    /// It changes something for good.
+    Destructive,
+    /// It sends something out.
+    Exfiltration,
+    /// It changes who may do what.
+    Admin,
+}
+
+/// What it is done to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resource {
+    /// What kind of thing it is.
+    pub kind: String,
+    /// Which one it is.
+    pub id: String,
+    /// The environment it is in.
+    pub environment: String,
+    /// What was last seen of it.
+    pub posture: Option<Posture>,
+    /// Anything else that the host vouches for.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What was last seen of the place where the action lands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Posture {
+    /// Who can reach it.
+    pub exposure: Exposure,
+    /// Whether it works as it should.
+    pub health: Health,
+    /// Whether acting on it gives power over other things.
+    pub privileged: Option<bool>,
+    /// Whether it is past its support.
+    pub legacy: Option<bool>,
+    /// Whether its configuration has left its baseline.
+    pub drifted: Option<bool>,
+    /// When this was seen.
+    pub observed_at: Option<Timestamp>,
+}
+
+/// Who can reach a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exposure {
+    /// Not known. Treat it as the internet.
+    #[default]
+    Unknown,
+    /// Anyone on the internet.
+    Internet,
+    /// Named partners.
+    Partner,
+    /// Only the organisation itself.
+    Internal,
+}
+
+/// Whether a destination works as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// Known or suspected to be in an attacker's hands.
+    Compromised,
+    /// It works, but not well.
+    Degraded,
+    /// It works.
+    Healthy,
+}
+
+/// A named value that has no field of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attribute {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: Value,
+}
+
+/// The value of an [`Attribute`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+    /// A list of texts.
+    Texts(Vec<String>),
+    /// Any other JSON value, as canonical JSON.
+    Json(String),
+}
+
+impl Value {
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, if it is one.
+    pub fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(integer) => Some(*integer),
+            _ => None,
+        }
+    }
+
+    /// True or false, if it is one of them.
+    pub fn as_boolean(&self) -> Option<bool> {
+        match self {
+            Self::Boolean(boolean) => Some(*boolean),
+            _ => None,
+        }
+    }
+
+    /// The texts, if it is a list of them.
+    pub fn as_texts(&self) -> Option<&[String]> {
+        match self {
+            Self::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+}
+
+/// The arguments do not fit the author's type. As a [`Verdict`], it is a deny.
+#[derive(Debug)]
+pub struct ArgumentsError {
+    path: String,
+    message: String,
+}
+
+impl Request {
+    /// Reads the action's arguments into a type of the author's.
+    ///
+    /// Needs `action.arguments` in `plugin.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentsError`] if they do not fit, which [`Verdict`] is made from:
+    ///
+    /// ```
+    /// # use portcullis_sdk::{Request, Verdict};
+    /// #[derive(serde::Deserialize)]
+    /// struct Push { branch: String }
+    ///
+    /// fn evaluate(request: &Request) -> Verdict {
+    ///     let push: Push = match request.arguments() {
+    ///         Ok(push) => push,
+    ///         Err(error) => return error.into(),
+    ///     };
+    ///     Verdict::deny().because("no-push", format!("`{}` takes no pushes", push.branch))
+    /// }
+    /// ```
+    pub fn arguments<T: DeserializeOwned>(&self) -> Result<T, ArgumentsError> {
+        let mut json = serde_json::Deserializer::from_str(match self.action.arguments.as_str() {
+            "" => "{}",
+            arguments => arguments,
+        });
+        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.into_inner().to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            ArgumentsError {
+                path: match path.as_str() {
+                    "." => String::new(),
+                    path => format!("/{}", path.replace('.', "/")),
+                },
+                message: message.to_owned(),
+            }
+        })
+    }
+
+    /// Whether the arguments meet every constraint.
+    ///
+    /// `arguments` is what [`Request::arguments`] gave as a [`serde_json::Value`].
+    pub fn meets<'a>(
+        &self,
+        arguments: &serde_json::Value,
+        constraints: impl IntoIterator<Item = &'a Constraint>,
+    ) -> bool {
+        constraints
+            .into_iter()
+            .all(|constraint| constraint.met_by(arguments, Origins(&self.action.origins)))
+    }
+
+    /// The circumstance called `name`.
+    pub fn context(&self, name: &str) -> Option<&Value> {
+        find(&self.context, name)
+    }
+}
+
+impl Principal {
+    /// The attribute called `name`.
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        find(&self.attributes, name)
+    }
+}
+
+impl Resource {
+    /// The attribute called `name`.
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        find(&self.attributes, name)
+    }
+}
+
+fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Value> {
+    let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
+    Some(&attribute.value)
+}
+
+impl From<ArgumentsError> for Verdict {
+    fn from(error: ArgumentsError) -> Self {
+        let at = format!("/action/arguments{}", error.path);
+        Self::deny()
+            .because("arguments-invalid", error.message)
+            .evidence([at])
+    }
+}
+
+impl std::fmt::Display for ArgumentsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`/action/arguments{}`: {}", self.path, self.message)
+    }
+}
+
+impl std::error::Error for ArgumentsError {}

@@ -1,0 +1,135 @@
+//! From the operator's settings to the author's type.
+
+use crate::Policy;
+
+/// What is wrong with the settings, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// A JSON Pointer (RFC 6901) into the settings.
+    pub path: String,
+    /// What is wrong there, and what would be right.
+    pub message: String,
+}
+
+impl SettingsError {
+    /// A fault at `path`, a JSON Pointer.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Reads and validates `settings`, a JSON object.
+pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
+    let mut unknown = Vec::new();
+    let mut json = serde_json::Deserializer::from_str(settings);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let read = serde_ignored::deserialize(tracked, |path| {
+        let path = ignored_pointer(&path);
+        unknown.push(SettingsError::new(path, "the plugin has no such setting"));
+    });
+    let policy: P = match read {
+        Ok(policy) => policy,
+        Err(error) => {
+            let path = pointer(&track.path());
+            // serde_json ends its messages with a line and column, which the pointer replaces.
+            let message = error.to_string();
+            let message = message
+                .rsplit_once(" at line ")
+                .map_or(message.as_str(), |(text, _)| text);
+            return Err(vec![SettingsError::new(path, message)]);
+        }
+    };
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    policy.validate()?;
+    Ok(policy)
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", escape(key))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect()
+}
+
+fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}/{index}", ignored_pointer(parent)),
+        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escape(key)),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => ignored_pointer(parent),
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, Verdict};
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Rules {
+        rules: Vec<Rule>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only its shape matters")]
+    struct Rule {
+        path: crate::Pattern,
+        #[serde(default)]
+        limit: u8,
+    }
+    impl Policy for Rules {
+        fn validate(&self) -> Result<(), Vec<SettingsError>> {
+            match self.rules.len() {
+                0 => Err(vec![SettingsError::new("/rules", "needs a rule")]),
+                _ => Ok(()),
+            }
+        }
+        fn evaluate(&self, _: &Request) -> Verdict {
+            Verdict::not_applicable()
+        }
+    }
+
+    fn refused(settings: &str) -> Vec<(String, String)> {
+        let errors = read::<Rules>(settings).unwrap_err();
+        errors.into_iter().map(|e| (e.path, e.message)).collect()
+    }
+
+    #[test]
+    fn names_the_place_of_what_is_wrong() {
+        assert!(read::<Rules>(r#"{"rules":[{"path":"a/*"}]}"#).is_ok());
+        let wrong = refused(r#"{"rules":[{"path":"a"},{"path":"b","limit":300}]}"#);
+        assert_eq!(wrong[0].0, "/rules/1/limit");
+        assert!(wrong[0].1.contains("300"), "{wrong:?}");
+        let pattern = refused(r#"{"rules":[{"path":"a**"}]}"#);
+        assert_eq!(pattern[0].0, "/rules/0/path");
+    }
+
+    #[test]
+    fn refuses_every_setting_that_does_not_exist() {
+        let wrong = refused(r#"{"rules":[{"path":"a","limt":1}],"x/y":2}"#);
+        let paths: Vec<_> = wrong.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["/rules/0/limt", "/x~1y"]);
+    }
+
+    #[test]
+    fn asks_the_policy_last() {
+        assert_eq!(refused(r#"{"rules":[]}"#)[0].0, "/rules");
+    }
+}

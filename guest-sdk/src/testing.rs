@@ -1,0 +1,233 @@
+//! Runs a policy in `cargo test`, without WebAssembly.
+//!
+//! ```no_run
+//! # use portcullis_sdk::{Policy, Request, Verdict};
+//! # #[derive(serde::Deserialize)] struct Repositories {}
+//! # impl Policy for Repositories {
+//! #     fn evaluate(&self, _: &Request) -> Verdict { Verdict::not_applicable() }
+//! # }
+//! use portcullis_sdk::{Effect, json, testing::{Plugin, request}};
+//!
+//! let plugin = Plugin::<Repositories>::load(json!({ "allowed": ["acme/*"] }));
+//! let verdict = plugin.evaluate(request("push").resource("repository", "acme/billing"));
+//! assert_eq!(verdict.effect(), Effect::Permit);
+//! ```
+//!
+//! The plugin is treated as a host would treat it: it is passed only the fields that its
+//! `plugin.toml` asks for, and a verdict that a host would refuse fails the test.
+
+use crate::settings::{self, SettingsError};
+use crate::{Attribute, Effect, Policy, Request, Timestamp, Value, Verdict};
+use portcullis_contract::{Field, Manifest, Origins, is_token};
+use std::path::Path;
+
+/// A policy with its settings and its manifest.
+#[derive(Debug)]
+pub struct Plugin<P> {
+    policy: P,
+    manifest: Manifest,
+}
+
+impl<P: Policy> Plugin<P> {
+    /// Loads the policy with `settings`, and `plugin.toml` from the crate's folder.
+    ///
+    /// # Panics
+    ///
+    /// If the settings or the manifest are not valid.
+    #[track_caller]
+    pub fn load(settings: serde_json::Value) -> Self {
+        match Self::try_load(settings) {
+            Ok(plugin) => plugin,
+            Err(errors) => panic!("the settings are not valid: {errors:#?}"),
+        }
+    }
+
+    /// As [`Plugin::load`], but gives what is wrong with the settings.
+    ///
+    /// # Errors
+    ///
+    /// One [`SettingsError`] for each fault.
+    ///
+    /// # Panics
+    ///
+    /// If `plugin.toml` is missing or not valid.
+    #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write `json!` in place"
+    )]
+    pub fn try_load(settings: serde_json::Value) -> Result<Self, Vec<SettingsError>> {
+        let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+        let file = Path::new(&folder).join("plugin.toml");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+            panic!("cannot read {}: {error}: every plugin has one beside Cargo.toml", file.display())
+        });
+        let manifest = Manifest::parse(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let policy = settings::read(&settings.to_string())?;
+        Ok(Self { policy, manifest })
+    }
+
+    /// Has the policy decide `request`.
+    ///
+    /// # Panics
+    ///
+    /// If a host would refuse the verdict: a permit without a reason, a reason whose code is not
+    /// well formed, an obligation that `plugin.toml` does not list, or a narrowing that excludes
+    /// this very call.
+    #[track_caller]
+    pub fn evaluate(&self, request: RequestBuilder) -> Verdict {
+        let whole = request.0;
+        let verdict = self.policy.evaluate(&self.only_what_it_needs(whole.clone()));
+        if verdict.effect == Effect::Permit && verdict.reasons.is_empty() {
+            panic!("a permit needs a reason: add `.because(\"code\", \"message\")`");
+        }
+        for reason in &verdict.reasons {
+            assert!(
+                is_token(&reason.code),
+                "`{}` is no reason code: it has 1 to 64 letters, digits, `-`, `_`, `.` and `:`",
+                reason.code
+            );
+        }
+        for obligation in verdict.obligations.iter().chain(&verdict.advice) {
+            assert!(
+                obligation.properties.is_object(),
+                "the properties of `{}` are not a JSON object",
+                obligation.kind
+            );
+        }
+        for obligation in &verdict.obligations {
+            assert!(
+                self.manifest.obligations.contains(&obligation.kind),
+                "plugin.toml does not list the obligation `{}`",
+                obligation.kind
+            );
+        }
+        let arguments: serde_json::Value =
+            serde_json::from_str(&whole.action.arguments).unwrap_or_default();
+        for constraint in &verdict.narrowing.constraints {
+            assert!(
+                constraint.met_by(&arguments, Origins(&whole.action.origins)),
+                "the verdict permits only `{constraint}`, which this call does not meet"
+            );
+        }
+        verdict
+    }
+
+    /// The request as a host would pass it. What `plugin.toml` does not ask for is left empty.
+    fn only_what_it_needs(&self, mut request: Request) -> Request {
+        let needs = self.manifest.fields();
+        let empty = Request::default();
+        macro_rules! keep {
+            ($($field:ident => $($path:ident).+;)+) => {$(
+                if !needs.has(Field::$field) {
+                    request.$($path).+ = empty.$($path).+.clone();
+                }
+            )+};
+        }
+        keep! {
+            Integration => integration;
+            PrincipalId => principal.id;
+            PrincipalKind => principal.kind;
+            PrincipalOwner => principal.owner;
+            PrincipalPurpose => principal.purpose;
+            PrincipalEnvironment => principal.environment;
+            PrincipalAttestation => principal.attestation;
+            PrincipalCredentialExpiresAt => principal.credential_expires_at;
+            PrincipalDelegatedBy => principal.delegated_by;
+            ActionName => action.name;
+            ActionClass => action.class;
+            ActionArguments => action.arguments;
+            ActionOrigins => action.origins;
+            ResourceKind => resource.kind;
+            ResourceId => resource.id;
+            ResourceEnvironment => resource.environment;
+            ResourcePosture => resource.posture;
+            Now => now;
+        }
+        let only = |field: Field, list: &mut Vec<Attribute>| {
+            list.retain(|attribute| needs.has_named(field, &attribute.name));
+        };
+        only(Field::PrincipalAttributes, &mut request.principal.attributes);
+        only(Field::ResourceAttributes, &mut request.resource.attributes);
+        only(Field::Context, &mut request.context);
+        request.intent = request.intent.filter(|_| needs.has_intent());
+        if let Some(intent) = &mut request.intent {
+            if !needs.has(Field::IntentId) {
+                intent.id.clear();
+            }
+            if !needs.has(Field::IntentPurpose) {
+                intent.purpose.clear();
+            }
+            if !needs.has(Field::IntentApprovedBy) {
+                intent.approved_by.clear();
+            }
+            intent.expires_at = intent.expires_at.filter(|_| needs.has(Field::IntentExpiresAt));
+            intent.remaining_uses =
+                intent.remaining_uses.filter(|_| needs.has(Field::IntentRemainingUses));
+        }
+        request
+    }
+}
+
+/// A request of a test, made by [`request`].
+#[derive(Debug, Clone)]
+pub struct RequestBuilder(Request);
+
+/// A request for the action called `action`, by nobody, on nothing, without arguments.
+pub fn request(action: &str) -> RequestBuilder {
+    let mut request = Request::default();
+    request.action.name = action.to_owned();
+    request.action.arguments = "{}".to_owned();
+    RequestBuilder(request)
+}
+
+impl RequestBuilder {
+    /// Sets the arguments, a JSON object.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
+    pub fn arguments(mut self, arguments: serde_json::Value) -> Self {
+        self.0.action.arguments = arguments.to_string();
+        self
+    }
+
+    /// Sets the resource.
+    #[must_use]
+    pub fn resource(mut self, kind: &str, id: &str) -> Self {
+        kind.clone_into(&mut self.0.resource.kind);
+        id.clone_into(&mut self.0.resource.id);
+        self
+    }
+
+    /// Sets the principal's SPIFFE ID and kind.
+    #[must_use]
+    pub fn principal(mut self, id: &str, kind: crate::PrincipalKind) -> Self {
+        id.clone_into(&mut self.0.principal.id);
+        self.0.principal.kind = kind;
+        self
+    }
+
+    /// Sets the host's clock, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now(mut self, now: Timestamp) -> Self {
+        self.0.now = Some(now);
+        self
+    }
+
+    /// Adds a circumstance.
+    #[must_use]
+    pub fn context(mut self, name: &str, value: Value) -> Self {
+        self.0.context.push(Attribute {
+            name: name.to_owned(),
+            value,
+        });
+        self
+    }
+
+    /// Changes anything else.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+        change(&mut self.0);
+        self
+    }
+}
