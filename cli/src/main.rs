@@ -1,1 +1,79 @@
-fn main() {}
+//! `portcullis`: build, inspect and dry-run policy plugins.
+//!
+//! What is asked for goes to standard output, everything else to standard error. Exit codes are an
+//! API, see [`exit::Exit`].
+
+#![forbid(unsafe_code)]
+
+mod build;
+mod check;
+mod completions;
+mod evaluate;
+mod exit;
+mod inspect;
+mod output;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use exit::Exit;
+use std::process::ExitCode;
+
+/// Sandboxed, intent-based authorization for machine identities: build, inspect and dry-run policy
+/// plugins.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Build(build::Args),
+    Inspect(inspect::Args),
+    Evaluate(evaluate::Args),
+    Check(check::Args),
+    Completions(completions::Args),
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// One JSON object.
+    Json,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Failed } else { Exit::Success };
+            // Nothing is left to tell it to if this fails.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let done = match &cli.verb {
+        Verb::Build(args) => build::run(args),
+        Verb::Inspect(args) => inspect::run(args),
+        Verb::Evaluate(args) => evaluate::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Completions(args) => completions::run(args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) if is_closed_pipe(&error) => Exit::Success.into(),
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// Whether whoever read our output has heard enough.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -2,6 +2,7 @@
 //!
 //! - [`Pattern`]: which resources and actions are meant.
 //! - [`Constraint`]: what an argument must meet.
+//! - [`ActionClass`], [`Attestation`] and the other closed sets.
 //! - [`Manifest`]: what a plugin says of itself, readable without running it.
 //!
 //! Host, SDK and build tool share this crate, so that each of the three has one meaning.
@@ -20,6 +21,7 @@
 mod constraint;
 mod needs;
 mod pattern;
+mod terms;
 
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
@@ -29,6 +31,7 @@ pub use constraint::{Constraint, ConstraintError, Operator, Origins};
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 pub use needs::{Field, Needs, UnknownField};
 pub use pattern::{Pattern, PatternError};
+pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
 
 /// The version of the contract (`wit/policy.wit`) that this crate belongs to.
 pub const CONTRACT_VERSION: &str = "0.1.0";

@@ -49,10 +49,11 @@ pub mod bindings;
 pub mod guest;
 
 pub use policy::Policy;
-pub use portcullis_contract::{Constraint, Operator, Origins, Pattern};
+pub use portcullis_contract::{
+    ActionClass, Attestation, Constraint, Exposure, Health, Operator, Origins, Pattern, PrincipalKind,
+};
 pub use request::{
-    Action, ActionClass, ArgumentsError, Attestation, Attribute, Exposure, Health, Intent, Posture,
-    Principal, PrincipalKind, Request, Resource, Value,
+    Action, ArgumentsError, Attribute, Intent, Posture, Principal, Request, Resource, Value,
 };
 /// Builds a [`serde_json::Value`], as for an obligation's properties.
 pub use serde_json::json;

@@ -3,7 +3,9 @@
 //! A field that `plugin.toml` does not ask for, or that is not known, is empty, `None`, or the
 //! first variant of its enum. That variant never speaks in the principal's favour.
 
-use crate::{Constraint, Origins, Timestamp, Verdict};
+use crate::{
+    ActionClass, Attestation, Constraint, Exposure, Health, Origins, PrincipalKind, Timestamp, Verdict,
+};
 use serde::de::DeserializeOwned;
 
 /// One thing that one principal wants to do, once.
@@ -48,48 +50,6 @@ pub struct Principal {
     pub attributes: Vec<Attribute>,
 }
 
-/// What kind of identity asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrincipalKind {
-    /// Not asked for, or not known.
-    #[default]
-    Unspecified,
-    /// A program that chooses its own actions, such as an AI agent.
-    Agent,
-    /// A long-running service.
-    Service,
-    /// A third-party integration.
-    Connector,
-    /// A build or deployment job.
-    Pipeline,
-    /// A person.
-    Human,
-    /// An emergency identity.
-    BreakGlass,
-}
-
-/// How a principal proved what it is, weakest first, so that `>=` compares strength.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Attestation {
-    /// Not at all, not asked for, or not known.
-    #[default]
-    None,
-    /// A secret that does not expire by itself.
-    StaticSecret,
-    /// A bearer token that expires.
-    BearerToken,
-    /// A SPIFFE JWT-SVID.
-    JwtSvid,
-    /// A SPIFFE X.509-SVID.
-    X509Svid,
-    /// A credential bound to a key that the principal proved to hold.
-    ProofOfPossession,
-}
-
 /// What was approved before acting.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Intent {
@@ -116,25 +76,6 @@ pub struct Action {
     pub arguments: String,
     /// Pairs of a JSON Pointer into the arguments and an origin. See [`Request::meets`].
     pub origins: Vec<(String, String)>,
-}
-
-/// What the operator says an action does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActionClass {
-    /// The operator did not say. Treat it as the worst.
-    #[default]
-    Unclassified,
-    /// It only looks.
-    Read,
-    /// It changes something, and the change can be undone.
-    Write,
-    /// It changes something for good.
-    Destructive,
-    /// It sends something out.
-    Exfiltration,
-    /// It changes who may do what.
-    Admin,
 }
 
 /// What it is done to.
@@ -167,36 +108,6 @@ pub struct Posture {
     pub drifted: Option<bool>,
     /// When this was seen.
     pub observed_at: Option<Timestamp>,
-}
-
-/// Who can reach a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Exposure {
-    /// Not known. Treat it as the internet.
-    #[default]
-    Unknown,
-    /// Anyone on the internet.
-    Internet,
-    /// Named partners.
-    Partner,
-    /// Only the organisation itself.
-    Internal,
-}
-
-/// Whether a destination works as it should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// Not known.
-    #[default]
-    Unknown,
-    /// Known or suspected to be in an attacker's hands.
-    Compromised,
-    /// It works, but not well.
-    Degraded,
-    /// It works.
-    Healthy,
 }
 
 /// A named value that has no field of its own.

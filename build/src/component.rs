@@ -1,0 +1,138 @@
+//! From a core module or a component to a policy component.
+
+use portcullis_contract::MANIFEST_SECTION;
+use std::borrow::Cow;
+use wasm_encoder::{CustomSection, Encode, Section};
+use wasmparser::{Encoding, Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// Why bytes cannot be made a policy component.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// They are not WebAssembly.
+    #[error("not a WebAssembly binary: {0}")]
+    NotWasm(String),
+    /// The core module was not built against a WIT world.
+    #[error(
+        "the core module describes no component: build it with portcullis-sdk and its `export!`, or another generator of WIT bindings"
+    )]
+    NoComponentType,
+    /// The core module does not fit the world that it says it implements.
+    #[error("the core module cannot become a component: {0}")]
+    Encode(String),
+}
+
+/// Makes a policy component of `wasm`, a core module built against the contract or a component,
+/// with `manifest` (the text of `plugin.toml`) embedded in place of any that it has.
+///
+/// # Errors
+///
+/// [`ComponentError`] if `wasm` is neither.
+pub fn componentize(wasm: &[u8], manifest: &str) -> Result<Vec<u8>, ComponentError> {
+    let component = match encoding(wasm)? {
+        Encoding::Component => Cow::Borrowed(wasm),
+        Encoding::Module => Cow::Owned(encode(wasm)?),
+    };
+    let mut with_manifest = without_manifest(&component)?;
+    let section = CustomSection {
+        name: MANIFEST_SECTION.into(),
+        data: manifest.as_bytes().into(),
+    };
+    with_manifest.push(section.id());
+    section.encode(&mut with_manifest);
+    Ok(with_manifest)
+}
+
+fn encoding(wasm: &[u8]) -> Result<Encoding, ComponentError> {
+    match Parser::new(0).parse_all(wasm).next() {
+        Some(Ok(Payload::Version { encoding, .. })) => Ok(encoding),
+        Some(Err(error)) => Err(ComponentError::NotWasm(error.to_string())),
+        _ => Err(ComponentError::NotWasm("it is empty".to_owned())),
+    }
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    let describes_a_component = Parser::new(0).parse_all(module).any(|payload| {
+        matches!(payload, Ok(Payload::CustomSection(section))
+            if section.name().starts_with("component-type"))
+    });
+    if !describes_a_component {
+        return Err(ComponentError::NoComponentType);
+    }
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| ComponentError::Encode(format!("{error:#}")))
+}
+
+/// The component without the manifest sections that it has at its top level.
+fn without_manifest(component: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    let mut kept = Vec::with_capacity(component.len());
+    let mut rest = component;
+    let mut depth = 0_usize;
+    let mut parsers = vec![Parser::new(0)];
+    while let Some(parser) = parsers.last_mut() {
+        let (consumed, payload) = match parser.parse(rest, true) {
+            Ok(wasmparser::Chunk::Parsed { consumed, payload }) => (consumed, payload),
+            Ok(wasmparser::Chunk::NeedMoreData(_)) => break,
+            Err(error) => return Err(ComponentError::NotWasm(error.to_string())),
+        };
+        let ours = depth == 0
+            && matches!(&payload, Payload::CustomSection(s) if s.name() == MANIFEST_SECTION);
+        let (bytes, after) = rest.split_at(consumed);
+        rest = after;
+        if !ours {
+            kept.extend_from_slice(bytes);
+        }
+        match payload {
+            Payload::ModuleSection { parser, .. } | Payload::ComponentSection { parser, .. } => {
+                parsers.push(parser);
+                depth += 1;
+            }
+            Payload::End(_) => {
+                parsers.pop();
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn manifests(component: &[u8]) -> Vec<String> {
+        Parser::new(0)
+            .parse_all(component)
+            .filter_map(|payload| match payload.unwrap() {
+                Payload::CustomSection(s) if s.name() == MANIFEST_SECTION => {
+                    Some(String::from_utf8(s.data().to_vec()).unwrap())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn embeds_a_manifest_once() {
+        let first = componentize(EMPTY_COMPONENT, "one").unwrap();
+        let second = componentize(&first, "two").unwrap();
+        assert_eq!(manifests(&first), ["one"]);
+        assert_eq!(manifests(&second), ["two"]);
+        assert_eq!(first.len(), second.len());
+    }
+
+    #[test]
+    fn refuses_what_is_no_component() {
+        let refused = |wasm: &[u8]| componentize(wasm, "").unwrap_err();
+        assert!(matches!(refused(b"hello"), ComponentError::NotWasm(_)));
+        assert!(matches!(refused(b""), ComponentError::NotWasm(_)));
+        let module = b"\0asm\x01\0\0\0";
+        assert!(matches!(refused(module), ComponentError::NoComponentType));
+    }
+}

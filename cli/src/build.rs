@@ -1,0 +1,103 @@
+//! `portcullis build`.
+
+use crate::exit::Exit;
+use crate::output::{self, FAINT, GOOD, styled};
+use anyhow::Context as _;
+use portcullis_build::{CompileError, Crate, componentize};
+use portcullis_host::{Manifest, PluginLimits, inspect};
+use std::path::{Path, PathBuf};
+
+/// Build a policy component: from a plugin crate, or from a core module or component that another
+/// tool built.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A plugin crate's folder, or a `.wasm` file.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Where to write the component. By default `NAME.wasm` in the current folder, after the name
+    /// in the manifest.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// The manifest. By default the `plugin.toml` in the crate's folder.
+    #[arg(long)]
+    manifest: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let (component, name) = match build(args) {
+        Ok(built) => built,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            let of_the_machine = matches!(
+                error.downcast_ref::<CompileError>(),
+                Some(CompileError::Toolchain { .. } | CompileError::TargetMissing)
+            );
+            return Ok(if of_the_machine { Exit::Failed } else { Exit::Invalid });
+        }
+    };
+    let inspection = inspect(&component, &PluginLimits::default());
+    if !inspection.refusals.is_empty() {
+        for refusal in &inspection.refusals {
+            output::error(&format!("a host would refuse what was built: {refusal}"));
+        }
+        return Ok(Exit::Invalid);
+    }
+    let file = args
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{name}.wasm")));
+    write(&file, &component).with_context(|| format!("cannot write {}", file.display()))?;
+    output::note(&format!(
+        "{} {} {}",
+        styled(GOOD, "built"),
+        file.display(),
+        styled(FAINT, &format!("({} KiB)", component.len().div_ceil(1024)))
+    ));
+    output::line(&format!("digest = \"{}\"", inspection.digest))?;
+    Ok(Exit::Success)
+}
+
+/// The component and the plugin's name.
+fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
+    if args.path.is_file() {
+        let manifest = args.manifest.as_ref().context(
+            "a `.wasm` file needs its manifest: add `--manifest plugin.toml`",
+        )?;
+        let text = read_manifest(manifest)?;
+        let name = parse_manifest(manifest, &text)?.name;
+        let wasm = std::fs::read(&args.path)
+            .with_context(|| format!("cannot read {}", args.path.display()))?;
+        let component =
+            componentize(&wasm, &text).with_context(|| args.path.display().to_string())?;
+        return Ok((component, name));
+    }
+    let plugin = Crate::open(&args.path)?;
+    let (text, name) = match &args.manifest {
+        Some(manifest) => {
+            let text = read_manifest(manifest)?;
+            let name = parse_manifest(manifest, &text)?.name;
+            (text, name)
+        }
+        None => (plugin.manifest_text().to_owned(), plugin.manifest().name.clone()),
+    };
+    let module = plugin.compile()?;
+    Ok((componentize(&module, &text)?, name))
+}
+
+fn read_manifest(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn parse_manifest(file: &Path, text: &str) -> anyhow::Result<Manifest> {
+    Manifest::parse(text).with_context(|| file.display().to_string())
+}
+
+/// Writes beside the file first, so that nobody reads half a component.
+fn write(file: &Path, component: &[u8]) -> std::io::Result<()> {
+    let beside = file.with_extension(format!("wasm.{}", std::process::id()));
+    std::fs::write(&beside, component)?;
+    std::fs::rename(&beside, file).inspect_err(|_| {
+        // The error that is reported is the rename's.
+        let _ = std::fs::remove_file(&beside);
+    })
+}

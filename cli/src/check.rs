@@ -1,0 +1,86 @@
+//! `portcullis check`.
+
+use crate::Format;
+use crate::exit::Exit;
+use crate::output::{self, BAD, GOOD, WARN, styled};
+use portcullis_host::Pdp;
+use portcullis_host::config::{self, Problem, Severity};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Check a configuration and the plugins it names: everything that is wrong, with file and line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration.
+    #[arg(default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let checked = config::check(&args.config);
+    match args.format {
+        Format::Json => {
+            let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
+            output::json(&json!({ "usable": checked.pdp.is_some(), "problems": problems }))?;
+        }
+        Format::Human => {
+            report(&checked.problems);
+            if let Some(pdp) = &checked.pdp {
+                let integrations = pdp.integrations();
+                let plugins: usize = integrations.iter().map(|i| i.plugins().len()).sum();
+                output::line(&format!(
+                    "{} {}: {}, {}",
+                    styled(GOOD, "usable"),
+                    args.config.display(),
+                    count(integrations.len(), "integration"),
+                    count(plugins, "plugin"),
+                ))?;
+            }
+        }
+    }
+    Ok(if checked.pdp.is_some() { Exit::Success } else { Exit::Invalid })
+}
+
+/// The decision point of a configuration; without one, everything that is wrong is reported.
+pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
+    let checked = config::check(config);
+    report(&checked.problems);
+    checked.pdp
+}
+
+fn report(problems: &[Problem]) {
+    for problem in problems {
+        let place = match problem.line {
+            0 => problem.file.display().to_string(),
+            line => format!("{}:{line}:{}", problem.file.display(), problem.column),
+        };
+        let kind = match problem.severity {
+            Severity::Error => styled(BAD, "error"),
+            Severity::Warning => styled(WARN, "warning"),
+        };
+        output::note(&format!("{place}: {kind}: {}", problem.message));
+    }
+}
+
+fn to_json(problem: &Problem) -> serde_json::Value {
+    json!({
+        "severity": match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "file": problem.file.display().to_string(),
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+    })
+}
+
+fn count(number: usize, of: &str) -> String {
+    match number {
+        1 => format!("1 {of}"),
+        number => format!("{number} {of}s"),
+    }
+}

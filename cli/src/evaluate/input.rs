@@ -1,0 +1,120 @@
+//! One request, or one a line.
+
+use super::From;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
+
+/// Where requests come from, read as they come.
+pub(super) struct Input {
+    name: String,
+    source: Box<dyn BufRead>,
+    line: usize,
+    documents: usize,
+    batch: bool,
+}
+
+impl Input {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let (name, source): (_, Box<dyn BufRead>) = if path == Path::new("-") {
+            ("standard input".to_owned(), Box::new(BufReader::new(io::stdin())))
+        } else {
+            (path.display().to_string(), Box::new(BufReader::new(File::open(path)?)))
+        };
+        Ok(Self {
+            name,
+            source,
+            line: 0,
+            documents: 0,
+            batch: path.extension().is_some_and(|extension| extension == "jsonl"),
+        })
+    }
+
+    /// The next request, of which at most `most` bytes are read.
+    ///
+    /// A first line that is a whole object, `{` to `}`, is a request, and so is each line after
+    /// it. Anything else is one request over all lines.
+    pub(super) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
+        let Some(line) = self.next_line(most)? else {
+            return Ok(None);
+        };
+        self.documents += 1;
+        let is_whole = line.starts_with(b"{") && line.ends_with(b"}");
+        if self.documents > 1 {
+            self.batch = true;
+        }
+        if self.batch || is_whole || self.documents > 1 {
+            return Ok(Some(line));
+        }
+        let mut document = line;
+        document.push(b'\n');
+        let left = most.saturating_sub(document.len());
+        (&mut self.source)
+            .take(left as u64)
+            .read_to_end(&mut document)?;
+        io::copy(&mut self.source, &mut io::sink())?;
+        Ok(Some(document))
+    }
+
+    /// The next line that is not empty, without the white space around it.
+    fn next_line(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let mut line = Vec::new();
+            let read = (&mut self.source)
+                .take(most as u64)
+                .read_until(b'\n', &mut line)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if read == most && !line.ends_with(b"\n") {
+                self.skip_line()?;
+            }
+            let trimmed = line.trim_ascii();
+            if !trimmed.is_empty() {
+                return Ok(Some(trimmed.to_vec()));
+            }
+        }
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let available = self.source.fill_buf()?;
+            let (used, done) = match available.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (available.len(), available.is_empty()),
+            };
+            self.source.consume(used);
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there are several requests, or a file of several was named.
+    pub(super) fn is_batch(&self) -> bool {
+        self.batch
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents == 0
+    }
+
+    /// Where the last request was.
+    pub(super) fn place(&self) -> String {
+        match self.batch {
+            true => format!("{}, line {}", self.name, self.line),
+            false => self.name.clone(),
+        }
+    }
+}
+
+/// What a document seems to be. One that cannot be read is an AuthZEN evaluation that cannot be
+/// read.
+pub(super) fn shape_of(document: &[u8]) -> From {
+    match serde_json::from_slice::<Value>(document) {
+        Ok(Value::Object(members)) if members.contains_key("message") => From::Mcp,
+        _ => From::Authzen,
+    }
+}

@@ -1,0 +1,134 @@
+//! `portcullis evaluate`: the dry run.
+
+mod input;
+mod render;
+
+use crate::exit::Exit;
+use crate::{Format, check, output};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use input::Input;
+use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Decide requests as a gateway would, without enforcing anything.
+///
+/// Several requests, one a line (JSON Lines), give one decision a line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration.
+    #[arg(long, default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// The request or requests; `-` is standard input.
+    #[arg(long, default_value = "-")]
+    request: PathBuf,
+    /// What a request is. By default each is told by its shape: MCP's has a `message`.
+    #[arg(long, value_enum)]
+    from: Option<From>,
+    /// The time to decide at, as in RFC 3339. By default the system's clock.
+    #[arg(long)]
+    now: Option<Timestamp>,
+    /// How to write decisions.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Show every step of the decision, with what was found.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    /// An AuthZEN 1.0 evaluation.
+    Authzen,
+    /// An MCP `tools/call` with its envelope.
+    Mcp,
+}
+
+/// One request and what came of it.
+struct Case {
+    request: Result<Request, RequestError>,
+    decision: Decision,
+    checks: Option<Vec<Check>>,
+    time: Duration,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Some(pdp) = check::load(&args.config) else {
+        return Ok(Exit::Invalid);
+    };
+    let mut input = Input::open(&args.request)
+        .with_context(|| format!("cannot read {}", args.request.display()))?;
+    let mut exit = Exit::Success;
+    let mut table = Vec::new();
+    // A document may be a little longer than a request, which then says so itself.
+    let most = pdp.request_limits().bytes + 1;
+    while let Some(document) = input.next(most)? {
+        let case = decide(args, &pdp, &document);
+        exit = exit.max(Exit::of(&case.decision));
+        if let Err(error) = &case.request {
+            output::error(&format!("{}: {error}", input.place()));
+        }
+        match args.format {
+            Format::Json => output::json(&ToJson(&case))?,
+            Format::Human if input.is_batch() && !args.explain => table.push(case),
+            Format::Human => render::one(&case)?,
+        }
+    }
+    if !table.is_empty() {
+        render::table(&table)?;
+    }
+    if input.is_empty() {
+        output::error(&format!("{}: there is no request in it", input.place()));
+        return Ok(Exit::Invalid);
+    }
+    Ok(exit)
+}
+
+fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
+    let limits = pdp.request_limits();
+    let request = match args.from.unwrap_or_else(|| input::shape_of(document)) {
+        From::Authzen => Request::from_authzen(document, limits),
+        From::Mcp => Request::from_mcp(document, limits),
+    };
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let started = Instant::now();
+    let (decision, checks) = match &request {
+        Err(error) => (Decision::invalid(error), None),
+        Ok(request) if args.explain => {
+            let (decision, checks) = pdp.explain_at(request, now);
+            (decision, Some(checks))
+        }
+        Ok(request) => (pdp.evaluate_at(request, now), None),
+    };
+    Case {
+        request,
+        decision,
+        checks,
+        time: started.elapsed(),
+    }
+}
+
+/// The decision as an AuthZEN response, with the steps beside it where they were asked for.
+struct ToJson<'a>(&'a Case);
+
+impl Serialize for ToJson<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Explained<'a> {
+            #[serde(flatten)]
+            decision: &'a Decision,
+            checks: &'a [Check],
+        }
+        match &self.0.checks {
+            None => self.0.decision.serialize(serializer),
+            Some(checks) => Explained {
+                decision: &self.0.decision,
+                checks,
+            }
+            .serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Decisions for people. What a request or a plugin controls is made printable first.
+
+use super::Case;
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, styled};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
+use portcullis_host::{Conclusion, Decision, Obligation, printable};
+use std::io;
+use std::time::Duration;
+
+/// How wide a table is where there is no terminal to ask, in characters.
+const WIDTH_OFF_TERMINAL: u16 = 140;
+
+/// One decision, at length.
+pub(super) fn one(case: &Case) -> io::Result<()> {
+    let decision = &case.decision;
+    let verdict = match decision.is_permit() {
+        true => styled(GOOD, "PERMIT"),
+        false => styled(BAD, "DENY"),
+    };
+    let request = match &case.request {
+        Ok(request) => format!(
+            "{}: {} on {}",
+            request.integration(),
+            request.action(),
+            request.resource().id
+        ),
+        Err(_) => "a request that cannot be read".to_owned(),
+    };
+    let time = styled(FAINT, &micros(case.time));
+    output::line(&format!("{verdict}  {}  {time}", styled(STRONG, &printable(&request))))?;
+    row("cause", decision.cause().as_str())?;
+    for check in case.checks.iter().flatten() {
+        let mark = match check.conclusion {
+            Conclusion::Pass => styled(GOOD, "pass"),
+            Conclusion::Stop => styled(BAD, "stop"),
+            Conclusion::NotApplicable => styled(FAINT, " n/a"),
+        };
+        row("check", &format!("{mark} {}: {}", check.name, printable(&check.evidence)))?;
+    }
+    for reason in decision.reasons() {
+        let evidence = match reason.evidence.as_slice() {
+            [] => String::new(),
+            fields => styled(FAINT, &format!("  [{}]", fields.join(", "))),
+        };
+        row(
+            "reason",
+            &format!("{} {}: {}{evidence}", reason.plugin, styled(STRONG, &reason.code), reason.message),
+        )?;
+    }
+    for obligation in decision.obligations() {
+        row("must do", &obligation_text(obligation))?;
+    }
+    for advice in decision.advice() {
+        row("may do", &obligation_text(advice))?;
+    }
+    if let Some(grant) = decision.grant() {
+        let uses = grant
+            .remaining_uses()
+            .map_or(String::new(), |uses| format!(", for {uses} uses"));
+        row("grant", &format!("until {}{uses}", grant.expires_at()))?;
+        for constraint in grant.constraints() {
+            row("", &format!("only with {}", printable(&constraint.to_string())))?;
+        }
+    }
+    if !decision.detail().is_empty() {
+        row("to change", &printable(decision.detail()))?;
+    }
+    for plugin in decision.plugins() {
+        let answer = match &plugin.outcome {
+            Ok(effect) => effect.as_str().to_owned(),
+            Err(fault) => styled(WARN, &printable(&fault.to_string())),
+        };
+        row(
+            "plugin",
+            &format!(
+                "{} {}: {answer}  {}",
+                plugin.name,
+                printable(&plugin.version),
+                styled(
+                    FAINT,
+                    &format!(
+                        "{}, {} KiB, {}",
+                        micros(plugin.time),
+                        plugin.peak_memory_bytes / 1024,
+                        plugin.digest
+                    )
+                )
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+fn row(name: &str, text: &str) -> io::Result<()> {
+    output::line(&format!("  {} {text}", styled(FAINT, &format!("{name:<9}"))))
+}
+
+fn obligation_text(obligation: &Obligation) -> String {
+    format!("{} {}", obligation.kind, printable(&obligation.properties.to_string()))
+}
+
+/// Many decisions, a row each.
+pub(super) fn table(cases: &[Case]) -> io::Result<()> {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["", "request", "decision", "cause", "reason", "µs"]);
+    for (index, case) in cases.iter().enumerate() {
+        let decision = &case.decision;
+        let (verdict, color) = match decision.is_permit() {
+            true => ("permit", Color::Green),
+            false => ("deny", Color::Red),
+        };
+        let request = match &case.request {
+            Ok(request) => {
+                let integration = request.integration();
+                format!("{integration}: {} {}", request.action(), request.resource().id)
+            }
+            Err(_) => "cannot be read".to_owned(),
+        };
+        table.add_row([
+            Cell::new(index + 1),
+            Cell::new(printable(&request)),
+            Cell::new(verdict).fg(color),
+            Cell::new(decision.cause()),
+            Cell::new(printable(&main_reason(decision))),
+            Cell::new(format!("{:.1}", case.time.as_secs_f64() * 1e6))
+                .set_alignment(CellAlignment::Right),
+        ]);
+    }
+    if table.width().is_none() {
+        table.set_width(WIDTH_OFF_TERMINAL);
+    }
+    // The stream drops the colours where they do not belong.
+    table.enforce_styling();
+    output::line(&table.to_string())
+}
+
+/// The reason that tells most: of a deny, that of the plugin that denies.
+fn main_reason(decision: &Decision) -> String {
+    let denying = decision.plugins().iter().find(|plugin| {
+        plugin.outcome == Ok(portcullis_host::Effect::Deny)
+            || plugin.outcome == Ok(portcullis_host::Effect::Indeterminate)
+    });
+    let reason = match denying {
+        Some(plugin) => decision.reasons().iter().find(|r| r.plugin == plugin.name),
+        None if decision.is_permit() => decision.reasons().first(),
+        None => None,
+    };
+    match reason {
+        Some(reason) => format!("{}: {}", reason.code, reason.message),
+        None => decision.detail().to_owned(),
+    }
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.1} µs", time.as_secs_f64() * 1e6)
+}

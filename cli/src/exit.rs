@@ -1,0 +1,60 @@
+//! Exit codes, which scripts rely on.
+
+use portcullis_host::{Cause, Decision};
+use std::process::ExitCode;
+
+/// How the program ends. Of several, the gravest counts, and they are listed from the lightest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// 0: permit, or success.
+    Success,
+    /// 2: deny.
+    Deny,
+    /// 4: a plugin faulted, which is a deny.
+    Faulted,
+    /// 3: a plugin, a configuration or a request is not valid.
+    Invalid,
+    /// 1: the tool itself failed, or was called wrongly.
+    Failed,
+}
+
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  permit, or success
+  1  the tool failed, or was called wrongly
+  2  deny
+  3  a plugin, a configuration or a request is not valid
+  4  a plugin faulted (a deny)";
+
+impl Exit {
+    pub(crate) fn of(decision: &Decision) -> Self {
+        match decision.cause() {
+            Cause::Permitted => Self::Success,
+            Cause::InvalidRequest => Self::Invalid,
+            Cause::PluginFaulted(_) => Self::Faulted,
+            Cause::HostFault => Self::Failed,
+            Cause::UnknownIntegration
+            | Cause::CredentialExpired
+            | Cause::IntentExpired
+            | Cause::IntentUsedUp
+            | Cause::PluginDenied
+            | Cause::Indeterminate
+            | Cause::NotApplicable
+            | Cause::UnsupportedObligation
+            | Cause::ConstraintUnmet
+            | Cause::EmptyGrant => Self::Deny,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failed => 1,
+            Exit::Deny => 2,
+            Exit::Invalid => 3,
+            Exit::Faulted => 4,
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! `portcullis inspect`.
+
+use crate::Format;
+use crate::exit::Exit;
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, styled};
+use anyhow::Context as _;
+use portcullis_host::{Inspection, PluginLimits, inspect, printable};
+use std::path::PathBuf;
+
+/// Show what a plugin file is, and why a host would refuse it, without running it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plugin file.
+    file: PathBuf,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let bytes = std::fs::read(&args.file)
+        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let inspection = inspect(&bytes, &PluginLimits::default());
+    match args.format {
+        Format::Json => output::json(&inspection)?,
+        Format::Human => print(&inspection)?,
+    }
+    if inspection.refusals.is_empty() {
+        Ok(Exit::Success)
+    } else {
+        Ok(Exit::Invalid)
+    }
+}
+
+fn print(inspection: &Inspection) -> std::io::Result<()> {
+    let row = |name: &str, value: &str| {
+        output::line(&format!("{} {value}", styled(FAINT, &format!("{name:<12}"))))
+    };
+    if let Some(manifest) = &inspection.manifest {
+        let title = format!("{} {}", manifest.name, printable(&manifest.version));
+        output::line(&styled(STRONG, &title))?;
+        row("description", &printable(&manifest.description))?;
+        row("contract", &manifest.contract)?;
+        row("needs", &list(&manifest.needs))?;
+        row("obligations", &list(&manifest.obligations))?;
+        row("settings", &manifest.settings.to_string())?;
+    }
+    row("digest", &inspection.digest.to_string())?;
+    row("size", &format!("{} bytes", inspection.bytes))?;
+    row("imports", &list(&inspection.imports))?;
+    row("exports", &list(&inspection.exports))?;
+    match inspection.refusals.as_slice() {
+        [] => output::line(&styled(GOOD, "a host would load it")),
+        refusals => refusals.iter().try_for_each(|refusal| {
+            output::line(&format!("{} {refusal}", styled(BAD, "a host would refuse it:")))
+        }),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => printable(&names.join(", ")),
+    }
+}

@@ -1,0 +1,194 @@
+//! Several plugins, one answer: deny overrides.
+//!
+//! `deny > fault > indeterminate > permit > not-applicable`, and only a permit can lead to a
+//! permit. All plugins are asked, whatever the first ones say, so that a decision shows every
+//! reason.
+
+use crate::plugin::{Effect, Evaluation, FaultKind, Narrowing, Obligation, Reason, Verdict};
+
+/// What the plugins of an integration say together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Combined {
+    pub(crate) effect: CombinedEffect,
+    /// Every reason of every plugin, in the order of the plugins.
+    pub(crate) reasons: Vec<Reason>,
+    /// Those of the plugins whose effect is the combined one.
+    pub(crate) obligations: Vec<Obligation>,
+    /// As the obligations.
+    pub(crate) advice: Vec<Obligation>,
+    /// The intersection of all permits.
+    pub(crate) narrowing: Narrowing,
+}
+
+/// The effect that overrides the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CombinedEffect {
+    Deny,
+    /// No plugin denies, and one faulted; the first one's.
+    Faulted(FaultKind),
+    Indeterminate,
+    Permit,
+    NotApplicable,
+}
+
+/// Combines what the plugins of an integration answered.
+pub(crate) fn deny_overrides<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> Combined {
+    let mut combined = Combined {
+        effect: CombinedEffect::NotApplicable,
+        reasons: Vec::new(),
+        obligations: Vec::new(),
+        advice: Vec::new(),
+        narrowing: Narrowing::default(),
+    };
+    for evaluation in evaluations {
+        let (effect, verdict) = match &evaluation.outcome {
+            Err(fault) => (CombinedEffect::Faulted(fault.kind()), None),
+            Ok(verdict) => (CombinedEffect::of(verdict.effect), Some(verdict)),
+        };
+        if effect.rank() > combined.effect.rank() {
+            combined.effect = effect;
+            combined.obligations.clear();
+            combined.advice.clear();
+        }
+        let Some(verdict) = verdict else { continue };
+        combined.reasons.extend_from_slice(&verdict.reasons);
+        if effect == combined.effect {
+            combined.obligations.extend_from_slice(&verdict.obligations);
+            combined.advice.extend_from_slice(&verdict.advice);
+        }
+        combined.narrow(verdict);
+    }
+    combined
+}
+
+impl Combined {
+    fn narrow(&mut self, verdict: &Verdict) {
+        let Narrowing {
+            constraints,
+            lifetime,
+            max_uses,
+        } = &verdict.narrowing;
+        let ours = &mut self.narrowing;
+        ours.constraints.extend_from_slice(constraints);
+        ours.lifetime = tighter(ours.lifetime, *lifetime);
+        ours.max_uses = tighter(ours.max_uses, *max_uses);
+    }
+}
+
+/// The smaller of two bounds, either of which may be absent.
+pub(crate) fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+impl CombinedEffect {
+    fn of(effect: Effect) -> Self {
+        match effect {
+            Effect::Permit => Self::Permit,
+            Effect::Deny => Self::Deny,
+            Effect::NotApplicable => Self::NotApplicable,
+            Effect::Indeterminate => Self::Indeterminate,
+        }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::NotApplicable => 0,
+            Self::Permit => 1,
+            Self::Indeterminate => 2,
+            Self::Faulted(_) => 3,
+            Self::Deny => 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Fault;
+    use std::time::Duration;
+
+    fn answered(effect: Effect) -> Evaluation {
+        let name = format!("{effect:?}");
+        let obligation = Obligation {
+            id: name.clone(),
+            kind: "notification".into(),
+            properties: serde_json::json!({}),
+        };
+        let reason = Reason {
+            plugin: name,
+            code: "code".into(),
+            message: String::new(),
+            evidence: vec![],
+        };
+        Evaluation {
+            outcome: Ok(Verdict {
+                effect,
+                reasons: vec![reason],
+                obligations: vec![obligation],
+                advice: vec![],
+                narrowing: Narrowing::default(),
+            }),
+            time: Duration::ZERO,
+            peak_memory_bytes: 0,
+        }
+    }
+
+    fn faulted() -> Evaluation {
+        Evaluation {
+            outcome: Err(Fault::Deadline),
+            time: Duration::ZERO,
+            peak_memory_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn only_permits_and_the_indifferent_permit() {
+        let all = [
+            (answered(Effect::NotApplicable), CombinedEffect::NotApplicable),
+            (answered(Effect::Permit), CombinedEffect::Permit),
+            (answered(Effect::Indeterminate), CombinedEffect::Indeterminate),
+            (faulted(), CombinedEffect::Faulted(FaultKind::Deadline)),
+            (answered(Effect::Deny), CombinedEffect::Deny),
+        ];
+        for (i, (a, effect_a)) in all.iter().enumerate() {
+            for (j, (b, effect_b)) in all.iter().enumerate() {
+                let expected = if i > j { effect_a } else { effect_b };
+                assert_eq!(deny_overrides([a, b].into_iter()).effect, *expected);
+            }
+        }
+        assert_eq!(deny_overrides([].into_iter()).effect, CombinedEffect::NotApplicable);
+    }
+
+    #[test]
+    fn reasons_of_all_but_obligations_of_those_that_prevail() {
+        let evaluations = [answered(Effect::Permit), answered(Effect::Deny), answered(Effect::Permit)];
+        let combined = deny_overrides(evaluations.iter());
+        assert_eq!(combined.reasons.len(), 3);
+        let ids: Vec<_> = combined.obligations.iter().map(|o| o.id.as_str()).collect();
+        assert_eq!(ids, ["Deny"]);
+    }
+
+    #[test]
+    fn narrowings_intersect() {
+        let narrowed = |lifetime, max_uses| {
+            let mut evaluation = answered(Effect::Permit);
+            evaluation.outcome.as_mut().unwrap().narrowing = Narrowing {
+                constraints: vec![],
+                lifetime,
+                max_uses,
+            };
+            evaluation
+        };
+        let evaluations = [
+            narrowed(Some(Duration::from_secs(9)), None),
+            narrowed(Some(Duration::from_secs(5)), Some(3)),
+            narrowed(None, Some(7)),
+        ];
+        let narrowing = deny_overrides(evaluations.iter()).narrowing;
+        assert_eq!(narrowing.lifetime, Some(Duration::from_secs(5)));
+        assert_eq!(narrowing.max_uses, Some(3));
+    }
+}

@@ -1,0 +1,312 @@
+//! `portcullis.toml`: the integrations, their plugins and their limits.
+//!
+//! ```toml
+//! [limits]                                  # for every plugin; see PluginLimits
+//! deadline = "10ms"
+//!
+//! [request]                                 # see RequestLimits
+//! max-bytes = 65536
+//! max-depth = 32
+//!
+//! [[integration]]
+//! name = "github"
+//! max-grant-ttl = "5m"
+//! obligations = ["notification"]            # what the enforcement point can carry out
+//!
+//! [integration.actions]                     # the class is the operator's word
+//! "issues.create" = "write"
+//!
+//! [[integration.plugin]]
+//! component = "plugins/github.wasm"         # from the folder of this file
+//! digest = "sha256:…"                       # pinned; another file is refused
+//! limits = { deadline = "5ms" }             # over those above
+//! settings = { repositories = ["acme/*"] }
+//! ```
+
+mod problem;
+mod reader;
+
+pub use problem::{ConfigError, Problem, Severity};
+
+use crate::engine::MAX_CORE_INSTANCES;
+use crate::integration::Integration;
+use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
+use crate::pdp::Pdp;
+use crate::plugin::{Digest, LoadError, Plugin, PluginSource};
+use portcullis_contract::ActionClass;
+use reader::{Section, Source, Span};
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use toml::de::DeTable;
+
+/// A configuration that was read and tried: what it makes, and what is wrong with it.
+#[derive(Debug)]
+#[must_use]
+pub struct Checked {
+    /// The decision point, if nothing keeps the configuration from being used.
+    pub pdp: Option<Pdp>,
+    /// Everything that is wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl Pdp {
+    /// Makes the decision point that the configuration in `file` describes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is wrong with the file and the plugins it names.
+    pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let Checked { pdp, problems } = check(file.as_ref());
+        pdp.ok_or(ConfigError(problems))
+    }
+}
+
+/// Reads the configuration in `file` and loads what it names, as far as that goes.
+pub fn check(file: &Path) -> Checked {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            return Checked {
+                pdp: None,
+                problems: vec![Problem {
+                    severity: Severity::Error,
+                    file: file.to_owned(),
+                    line: 0,
+                    column: 0,
+                    message: format!("cannot be read: {error}"),
+                }],
+            };
+        }
+    };
+    let source = Source::new(file, &text);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let pdp = read(&source, &text, folder);
+    let problems = source.into_problems();
+    let usable = problems.iter().all(|p| p.severity < Severity::Error);
+    Checked {
+        pdp: pdp.filter(|_| usable),
+        problems,
+    }
+}
+
+fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        source.error(error.span().unwrap_or(0..0), error.message());
+    }
+    if !errors.is_empty() {
+        // What was recovered may lack anything, so that more problems would mislead.
+        return None;
+    }
+    let mut root = Section::new(source, table.get_ref(), 0..0);
+    let mut limits = PluginLimits::default();
+    if let Some(section) = root.section("limits") {
+        plugin_limits(section, &mut limits);
+    }
+    let mut request = RequestLimits::default();
+    if let Some(mut section) = root.section("request") {
+        set(&mut request.bytes, section.integer("max-bytes", 1..=16 * 1024 * 1024));
+        set(&mut request.depth, section.integer("max-depth", 1..=100));
+        section.end();
+    }
+    let sections = root.sections("integration");
+    root.end();
+    if sections.is_empty() {
+        source.error(0..0, "there is no `[[integration]]`, so every request would be denied");
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut integrations = Vec::new();
+    for section in sections {
+        let span = section.span();
+        let Some(integration) = integration(section, &limits, folder) else {
+            continue;
+        };
+        if names.contains(&integration.name) {
+            let message = format!("there is another integration called `{}`", integration.name);
+            source.error(span, message);
+        }
+        names.push(integration.name.clone());
+        integrations.push(integration);
+    }
+    Pdp::new(integrations, request)
+        .map_err(|error| source.error(0..0, error.to_string()))
+        .ok()
+}
+
+fn set<T>(limit: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *limit = value;
+    }
+}
+
+fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLimits) {
+    const MIB: usize = 1024 * 1024;
+    let deadline = Duration::from_millis(1)..=Duration::from_secs(10);
+    set(&mut limits.deadline, section.duration("deadline", deadline));
+    let configure = Duration::from_millis(1)..=Duration::from_secs(60);
+    set(
+        &mut limits.configure_deadline,
+        section.duration("configure-deadline", configure),
+    );
+    let memory = 64 * 1024..=MAX_MEMORY_BYTES;
+    set(&mut limits.memory_bytes, section.integer("memory-bytes", memory));
+    let elements = 0..=MAX_TABLE_ELEMENTS;
+    set(&mut limits.table_elements, section.integer("table-elements", elements));
+    // One is the host's own while it snapshots.
+    let instances = 1..=MAX_CORE_INSTANCES as usize - 1;
+    set(&mut limits.instances, section.integer("instances", instances));
+    set(&mut limits.output_bytes, section.integer("output-bytes", 1024..=16 * MIB));
+    set(&mut limits.component_bytes, section.integer("component-bytes", 1024..=64 * MIB));
+    section.end();
+}
+
+fn integration(
+    mut section: Section<'_, '_>,
+    limits: &PluginLimits,
+    folder: &Path,
+) -> Option<Integration> {
+    let source = section.source();
+    let name = section.required_text("name");
+    if let Some(("", span)) = &name {
+        source.error(span.clone(), "an integration's name has at least one character");
+    }
+    let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));
+    let ttl = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    set(&mut integration.max_grant_ttl, section.duration("max-grant-ttl", ttl));
+    integration.obligations = section.texts("obligations");
+    for (action, class) in section.entries("actions") {
+        match class.get_ref().as_str().and_then(action_class) {
+            Some(class) => integration = integration.action(action, class),
+            None => source.error(
+                class.span(),
+                format!(
+                    "the class of `{action}` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`"
+                ),
+            ),
+        }
+    }
+    let plugins = section.sections("plugin");
+    let span = section.span();
+    section.end();
+    if plugins.is_empty() {
+        source.error(
+            span,
+            "the integration has no `[[integration.plugin]]`, so all its requests would be denied",
+        );
+        return None;
+    }
+    let mut complete = true;
+    for section in plugins {
+        let span = section.span();
+        let Some(plugin) = plugin(section, limits, folder) else {
+            complete = false;
+            continue;
+        };
+        let name = &plugin.manifest().name;
+        if integration.plugins.iter().any(|other| other.manifest().name == *name) {
+            source.error(span, format!("the integration has another plugin called `{name}`"));
+            complete = false;
+            continue;
+        }
+        integration = integration.plugin(plugin);
+    }
+    (name.is_some() && complete).then_some(integration)
+}
+
+fn action_class(text: &str) -> Option<ActionClass> {
+    let text: StrDeserializer<'_, ValueError> = text.into_deserializer();
+    ActionClass::deserialize(text)
+        .ok()
+        .filter(|class| *class != ActionClass::Unclassified)
+}
+
+fn plugin(
+    mut section: Section<'_, '_>,
+    limits: &PluginLimits,
+    folder: &Path,
+) -> Option<Plugin> {
+    let source = section.source();
+    let component = section.required_text("component");
+    let digest = section.text("digest");
+    let mut limits = *limits;
+    if let Some(section) = section.section("limits") {
+        plugin_limits(section, &mut limits);
+    }
+    let settings = section.json("settings");
+    section.end();
+
+    let pinned = match digest {
+        None => None,
+        Some((text, span)) => match text.parse::<Digest>() {
+            Ok(digest) => Some((digest, span)),
+            Err(error) => {
+                source.error(span, error.to_string());
+                return None;
+            }
+        },
+    };
+    let (path, component_span) = component?;
+    let bytes = match std::fs::read(folder.join(path)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let file = folder.join(path);
+            source.error(component_span, format!("cannot read {}: {error}", file.display()));
+            return None;
+        }
+    };
+    if pinned.is_none() {
+        source.warn(
+            component_span.clone(),
+            format!(
+                "the plugin is not pinned, so whoever can write the file can change what is decided: add `digest = \"{}\"`",
+                Digest::of(&bytes)
+            ),
+        );
+    }
+    let mut plugin_source = PluginSource::new(bytes).limits(limits);
+    if let Some((digest, _)) = pinned {
+        plugin_source = plugin_source.digest(digest);
+    }
+    let mut places = BTreeMap::new();
+    if let Some((json, spans)) = settings {
+        plugin_source = plugin_source.settings(json);
+        places = spans;
+    }
+    match Plugin::load(&plugin_source) {
+        Ok(plugin) => Some(plugin),
+        Err(LoadError::Settings(errors)) => {
+            for error in errors {
+                let span = place_of(&error.path, &places).unwrap_or(component_span.clone());
+                let path = match error.path.as_str() {
+                    "" => "settings".to_owned(),
+                    path => format!("settings, `{}`", crate::text::printable(path)),
+                };
+                source.error(span, format!("{path}: {}", error.message));
+            }
+            None
+        }
+        Err(error) => {
+            let span = match (&error, pinned) {
+                (LoadError::Digest { .. }, Some((_, span))) => span,
+                _ => component_span,
+            };
+            source.error(span, format!("plugin `{path}`: {error}"));
+            None
+        }
+    }
+}
+
+/// The place of the value at a JSON Pointer, or of the nearest one that holds it.
+fn place_of(pointer: &str, places: &BTreeMap<String, Span>) -> Option<Span> {
+    let mut pointer = pointer;
+    loop {
+        if let Some(span) = places.get(pointer) {
+            return Some(span.clone());
+        }
+        pointer = pointer.rsplit_once('/')?.0;
+    }
+}

@@ -1,0 +1,278 @@
+//! Reads TOML table by table, and notes everything that is wrong instead of stopping at the first.
+
+use super::problem::{Problem, Severity};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A place in the file, in bytes.
+pub(super) type Span = Range<usize>;
+
+/// A file, and what was found wrong with it.
+pub(super) struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self {
+            file,
+            text,
+            problems: RefCell::default(),
+        }
+    }
+
+    pub(super) fn error(&self, span: Span, message: impl Into<String>) {
+        self.note(Severity::Error, span, message.into());
+    }
+
+    pub(super) fn warn(&self, span: Span, message: impl Into<String>) {
+        self.note(Severity::Warning, span, message.into());
+    }
+
+    fn note(&self, severity: Severity, span: Span, message: String) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let in_line = before.get(line_start..).unwrap_or_default();
+        self.problems.borrow_mut().push(Problem {
+            severity,
+            file: self.file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: in_line.chars().count() + 1,
+            message,
+        });
+    }
+
+    /// The problems in the order of the file.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+}
+
+/// A table of the file. Keys are noted as they are asked for, so that [`Section::end`] finds those
+/// that nobody knows.
+pub(super) struct Section<'a, 'i> {
+    source: &'a Source<'i>,
+    table: &'a DeTable<'i>,
+    span: Span,
+    known: Vec<&'static str>,
+}
+
+impl<'a, 'i> Section<'a, 'i> {
+    pub(super) fn new(source: &'a Source<'i>, table: &'a DeTable<'i>, span: Span) -> Self {
+        Self {
+            source,
+            table,
+            span,
+            known: Vec::new(),
+        }
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn source(&self) -> &'a Source<'i> {
+        self.source
+    }
+
+    fn get(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
+        self.known.push(key);
+        self.table
+            .iter()
+            .find_map(|(name, value)| (name.get_ref() == key).then_some(value))
+    }
+
+    /// The value of `key` if `read` makes something of it; a problem if it does not.
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&'a DeValue<'i>) -> Option<T>,
+    ) -> Option<(T, Span)> {
+        let value = self.get(key)?;
+        let read = read(value.get_ref());
+        if read.is_none() {
+            let found = value.get_ref().type_str();
+            self.source.error(
+                value.span(),
+                format!("`{key}` is {expected}, not this {found}"),
+            );
+        }
+        Some((read?, value.span()))
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
+        self.read(key, "text", |value| value.as_str())
+    }
+
+    pub(super) fn required_text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
+        let present = self.table.iter().any(|(name, _)| name.get_ref() == key);
+        let text = self.text(key);
+        if !present {
+            self.source
+                .error(self.span(), format!("`{key}` is missing here: it is text"));
+        }
+        text
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let expected = format!(
+            "a time from `{:?}` to `{:?}`, such as `\"10ms\"` or `\"5m\"`",
+            range.start(),
+            range.end()
+        );
+        let (duration, _) = self.read(key, &expected, |value| {
+            let signed: jiff::SignedDuration = value.as_str()?.parse().ok()?;
+            let duration = Duration::try_from(signed).ok()?;
+            range.contains(&duration).then_some(duration)
+        })?;
+        Some(duration)
+    }
+
+    pub(super) fn integer(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let (integer, _) = self.read(key, &expected, |value| {
+            let integer = integer(value)?;
+            let integer = usize::try_from(integer).ok()?;
+            range.contains(&integer).then_some(integer)
+        })?;
+        Some(integer)
+    }
+
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let (texts, _) = self.read(key, "a list of texts", |value| {
+            value
+                .as_array()?
+                .iter()
+                .map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect()
+        })?;
+        Some(texts)
+    }
+
+    pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
+        let source = self.source;
+        let (table, span) = self.read(key, "a table", |value| value.as_table())?;
+        Some(Self::new(source, table, span))
+    }
+
+    /// The tables of `[[key]]`, none if there are none.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+        let source = self.source;
+        let expected = format!("a list of tables: write `[[{key}]]`");
+        let tables = self.read(key, &expected, |value| {
+            value
+                .as_array()?
+                .iter()
+                .map(|item| Some(Self::new(source, item.get_ref().as_table()?, item.span())))
+                .collect::<Option<Vec<_>>>()
+        });
+        tables.map(|(tables, _)| tables).unwrap_or_default()
+    }
+
+    /// The entries of the table `key`, whatever they are called.
+    pub(super) fn entries(
+        &mut self,
+        key: &'static str,
+    ) -> Vec<(&'a str, &'a Spanned<DeValue<'i>>)> {
+        match self.read(key, "a table", |value| value.as_table()) {
+            None => Vec::new(),
+            Some((table, _)) => table
+                .iter()
+                .map(|(name, value)| (name.get_ref().as_ref(), value))
+                .collect(),
+        }
+    }
+
+    /// The table `key` as JSON, with the place of each of its values by JSON Pointer.
+    pub(super) fn json(&mut self, key: &'static str) -> Option<(Value, BTreeMap<String, Span>)> {
+        let value = self.get(key)?;
+        let mut places = BTreeMap::new();
+        let json = self.to_json(value, String::new(), &mut places);
+        Some((json, places))
+    }
+
+    fn to_json(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        at: String,
+        places: &mut BTreeMap<String, Span>,
+    ) -> Value {
+        let json = match value.get_ref() {
+            DeValue::String(text) => Value::from(text.as_ref()),
+            DeValue::Boolean(boolean) => Value::from(*boolean),
+            DeValue::Datetime(moment) => Value::from(moment.to_string()),
+            number @ DeValue::Integer(_) => integer(number).map_or_else(
+                || {
+                    let span = value.span();
+                    self.source.error(span, "this number does not fit 64 bits");
+                    Value::Null
+                },
+                Value::from,
+            ),
+            DeValue::Float(float) => {
+                let number = float.as_str().replace('_', "").parse::<f64>().ok();
+                match number.and_then(serde_json::Number::from_f64) {
+                    Some(number) => Value::Number(number),
+                    None => {
+                        let span = value.span();
+                        self.source.error(span, "settings hold no `inf` and no `nan`");
+                        Value::Null
+                    }
+                }
+            }
+            DeValue::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| self.to_json(item, format!("{at}/{index}"), places))
+                .collect(),
+            DeValue::Table(table) => {
+                let members = table.iter().map(|(key, item)| {
+                    let key = key.get_ref().as_ref();
+                    let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    (key.to_owned(), self.to_json(item, at, places))
+                });
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+        };
+        places.insert(at, value.span());
+        json
+    }
+
+    /// Notes every key that was not asked for.
+    pub(super) fn end(self) {
+        for (name, _) in self.table.iter() {
+            if !self.known.contains(&name.get_ref().as_ref()) {
+                let known: Vec<_> = self.known.iter().map(|key| format!("`{key}`")).collect();
+                self.source.error(
+                    name.span(),
+                    format!("there is no `{}` here, only {}", name.get_ref(), known.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let integer = value.as_integer()?;
+    let digits = integer.as_str().replace('_', "");
+    i64::from_str_radix(&digits, integer.radix()).ok()
+}

@@ -1,0 +1,393 @@
+//! The host's answer, and the one door through which a permit leaves.
+
+use crate::Timestamp;
+use crate::cause::Cause;
+use crate::combine::{Combined, CombinedEffect, tighter};
+use crate::integration::Integration;
+use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Plugin, Reason};
+use crate::request::{Request, RequestError};
+use crate::trace::{Conclusion, Trace};
+use portcullis_contract::Constraint;
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+use std::time::Duration;
+
+/// The host's answer to one request.
+///
+/// As JSON it is an AuthZEN 1.0 evaluation response (section 6.2): `decision`, and in `context` the
+/// cause, what would have to change, reasons, obligations, advice, grant and the plugins consulted.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Decision {
+    outcome: Outcome,
+    cause: Cause,
+    detail: String,
+    reasons: Vec<Reason>,
+    obligations: Vec<Obligation>,
+    advice: Vec<Obligation>,
+    plugins: Vec<Consulted>,
+}
+
+/// Permit or deny.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The request may go ahead, within the grant.
+    Permit(Grant),
+    /// The request may not go ahead.
+    Deny,
+}
+
+/// What a permit is worth. Its existence is the proof of a permit: only the host makes one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Grant {
+    expires_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_uses: Option<u64>,
+    constraints: Vec<Constraint>,
+}
+
+impl Grant {
+    /// When it ends.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// How often it may be used, this call included. `None` if that is not bounded.
+    pub fn remaining_uses(&self) -> Option<u64> {
+        self.remaining_uses
+    }
+
+    /// What the arguments must meet.
+    pub fn constraints(&self) -> &[Constraint] {
+        &self.constraints
+    }
+}
+
+/// A plugin that was consulted, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consulted {
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's version.
+    pub version: String,
+    /// The digest of the file that it was loaded from.
+    pub digest: Digest,
+    /// Its answer, or what it did wrong.
+    pub outcome: Result<Effect, Fault>,
+    /// The wall clock that it took.
+    pub time: Duration,
+    /// The most linear memory that it had, in bytes.
+    pub peak_memory_bytes: usize,
+}
+
+impl Consulted {
+    pub(crate) fn new(plugin: &Plugin, evaluation: &Evaluation) -> Self {
+        Self {
+            name: plugin.manifest().name.clone(),
+            version: plugin.manifest().version.clone(),
+            digest: plugin.digest(),
+            outcome: match &evaluation.outcome {
+                Ok(verdict) => Ok(verdict.effect),
+                Err(fault) => Err(fault.clone()),
+            },
+            time: evaluation.time,
+            peak_memory_bytes: evaluation.peak_memory_bytes,
+        }
+    }
+}
+
+/// Makes the decision that the plugins' combined answer leads to.
+///
+/// INVARIANT (one door): this is the only place where a [`Grant`] is made, and so the only one where
+/// a request is permitted.
+pub(crate) fn accept(
+    combined: Combined,
+    plugins: Vec<Consulted>,
+    request: &Request,
+    integration: &Integration,
+    now: Timestamp,
+    trace: &mut impl Trace,
+) -> Decision {
+    let Combined {
+        effect,
+        reasons,
+        obligations,
+        advice,
+        narrowing,
+    } = combined;
+    let (outcome, cause, detail) = match effect {
+        CombinedEffect::Permit => {
+            match grant(narrowing, &obligations, request, integration, now, trace) {
+                Ok(grant) => (Outcome::Permit(grant), Cause::Permitted, String::new()),
+                Err((cause, detail)) => (Outcome::Deny, cause, detail),
+            }
+        }
+        other => {
+            let (cause, detail) = refusal(other, &plugins, request);
+            (Outcome::Deny, cause, detail)
+        }
+    };
+    Decision {
+        outcome,
+        cause,
+        detail,
+        reasons,
+        obligations,
+        advice,
+        plugins,
+    }
+}
+
+type Refusal = (Cause, String);
+
+/// What the permit is worth, or why it is worth nothing.
+fn grant(
+    narrowing: Narrowing,
+    obligations: &[Obligation],
+    request: &Request,
+    integration: &Integration,
+    now: Timestamp,
+    trace: &mut impl Trace,
+) -> Result<Grant, Refusal> {
+    let unknown = obligations
+        .iter()
+        .find(|obligation| !integration.can_fulfil(&obligation.kind, request));
+    trace.check(|| "obligations".to_owned(), conclusion(obligations.len(), unknown), || {
+        match obligations {
+            [] => "the permit comes with none".to_owned(),
+            obligations => {
+                let kinds: Vec<_> = obligations.iter().map(|o| format!("`{}`", o.kind)).collect();
+                format!("the permit obliges to {}", kinds.join(", "))
+            }
+        }
+    });
+    if let Some(unknown) = unknown {
+        return Err((
+            Cause::UnsupportedObligation,
+            format!(
+                "the permit obliges to `{}`, which the enforcement point does not say it can do: list it under `obligations` of the integration, or in the request's `supported_obligations`, once it can",
+                unknown.kind
+            ),
+        ));
+    }
+    let constraints = &narrowing.constraints;
+    let unmet = constraints
+        .iter()
+        .find(|constraint| !constraint.met_by(request.arguments(), request.origins()));
+    trace.check(|| "constraints".to_owned(), conclusion(constraints.len(), unmet), || {
+        match constraints.as_slice() {
+            [] => "the permit comes with none".to_owned(),
+            constraints => {
+                let texts: Vec<_> = constraints.iter().map(|c| format!("`{c}`")).collect();
+                format!("the permit holds for {}", texts.join(", "))
+            }
+        }
+    });
+    if let Some(unmet) = unmet {
+        return Err((
+            Cause::ConstraintUnmet,
+            format!("the permit holds only for `{unmet}`, which the arguments do not meet"),
+        ));
+    }
+    let lifetime = narrowing
+        .lifetime
+        .map_or(integration.max_grant_ttl, |own| own.min(integration.max_grant_ttl));
+    let intent = request.intent();
+    let expires_at = [
+        request.principal().credential_expires_at,
+        intent.and_then(|intent| intent.expires_at),
+    ]
+    .into_iter()
+    .flatten()
+    .fold(now.plus(lifetime), Timestamp::min);
+    let remaining_uses = tighter(
+        narrowing.max_uses.map(u64::from),
+        intent.and_then(|intent| intent.remaining_uses),
+    );
+    let empty = expires_at <= now || remaining_uses == Some(0);
+    let concluded = if empty { Conclusion::Stop } else { Conclusion::Pass };
+    trace.check(|| "grant".to_owned(), concluded, || {
+        let uses = remaining_uses.map_or("any number of".to_owned(), |uses| uses.to_string());
+        format!("until {expires_at}, for {uses} uses")
+    });
+    if empty {
+        return Err((
+            Cause::EmptyGrant,
+            "the permit is narrowed to no time or no use: look at `max-grant-ttl` and at what the plugins grant".to_owned(),
+        ));
+    }
+    Ok(Grant {
+        expires_at,
+        remaining_uses,
+        constraints: narrowing.constraints,
+    })
+}
+
+fn conclusion<T>(looked_at: usize, stopped: Option<T>) -> Conclusion {
+    match (looked_at, stopped) {
+        (_, Some(_)) => Conclusion::Stop,
+        (0, None) => Conclusion::NotApplicable,
+        (_, None) => Conclusion::Pass,
+    }
+}
+
+fn refusal(effect: CombinedEffect, plugins: &[Consulted], request: &Request) -> Refusal {
+    let of = |wanted: &dyn Fn(&Result<Effect, Fault>) -> bool| {
+        plugins
+            .iter()
+            .find(|plugin| wanted(&plugin.outcome))
+            .map_or("", |plugin| plugin.name.as_str())
+    };
+    match effect {
+        CombinedEffect::Deny => {
+            let name = of(&|outcome| *outcome == Ok(Effect::Deny));
+            let detail = format!("plugin `{name}` denies, and no other can overrule it: see its reasons");
+            (Cause::PluginDenied, detail)
+        }
+        CombinedEffect::Faulted(kind) => {
+            let fault = plugins
+                .iter()
+                .find_map(|plugin| Some((&plugin.name, plugin.outcome.as_ref().err()?)));
+            let detail = match fault {
+                Some((name, fault)) => format!("plugin `{name}` did not decide: {fault}"),
+                None => "a plugin did not decide".to_owned(),
+            };
+            (Cause::PluginFaulted(kind), detail)
+        }
+        CombinedEffect::Indeterminate => {
+            let name = of(&|outcome| *outcome == Ok(Effect::Indeterminate));
+            let detail = format!("plugin `{name}` was not told what it needs: see its reasons");
+            (Cause::Indeterminate, detail)
+        }
+        CombinedEffect::NotApplicable | CombinedEffect::Permit => (
+            Cause::NotApplicable,
+            format!(
+                "no plugin of `{}` has a rule for this request: add one if it should be allowed",
+                request.integration()
+            ),
+        ),
+    }
+}
+
+impl Decision {
+    /// A deny that no plugin was asked about.
+    pub(crate) fn deny(cause: Cause, detail: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Deny,
+            cause,
+            detail: detail.into(),
+            reasons: Vec::new(),
+            obligations: Vec::new(),
+            advice: Vec::new(),
+            plugins: Vec::new(),
+        }
+    }
+
+    /// The deny that an unreadable request is.
+    pub fn invalid(error: &RequestError) -> Self {
+        Self::deny(Cause::InvalidRequest, error.to_string())
+    }
+
+    /// Permit or deny.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Whether the request may go ahead.
+    pub fn is_permit(&self) -> bool {
+        matches!(self.outcome, Outcome::Permit(_))
+    }
+
+    /// What the permit is worth, if it is one.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.outcome {
+            Outcome::Permit(grant) => Some(grant),
+            Outcome::Deny => None,
+        }
+    }
+
+    /// Why it is what it is.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The cause in this case, for people: what was found and what would have to change. Empty for
+    /// a permit.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The plugins' reasons, in the order of the plugins.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// What the enforcement point must do; if it cannot, it denies.
+    pub fn obligations(&self) -> &[Obligation] {
+        &self.obligations
+    }
+
+    /// What the enforcement point may do.
+    pub fn advice(&self) -> &[Obligation] {
+        &self.advice
+    }
+
+    /// The plugins that were consulted, in order.
+    pub fn plugins(&self) -> &[Consulted] {
+        &self.plugins
+    }
+}
+
+impl Serialize for Decision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut response = serializer.serialize_struct("Decision", 2)?;
+        response.serialize_field("decision", &self.is_permit())?;
+        response.serialize_field("context", &ResponseContext(self))?;
+        response.end()
+    }
+}
+
+struct ResponseContext<'a>(&'a Decision);
+
+impl Serialize for ResponseContext<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let decision = self.0;
+        let mut context = serializer.serialize_map(None)?;
+        context.serialize_entry("cause", &decision.cause)?;
+        if !decision.detail.is_empty() {
+            context.serialize_entry("detail", &decision.detail)?;
+        }
+        context.serialize_entry("reasons", &decision.reasons)?;
+        if !decision.obligations.is_empty() {
+            context.serialize_entry("obligations", &decision.obligations)?;
+        }
+        if !decision.advice.is_empty() {
+            context.serialize_entry("advice", &decision.advice)?;
+        }
+        if let Some(grant) = decision.grant() {
+            context.serialize_entry("grant", grant)?;
+        }
+        context.serialize_entry("plugins", &decision.plugins)?;
+        context.end()
+    }
+}
+
+impl Serialize for Consulted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut plugin = serializer.serialize_map(None)?;
+        plugin.serialize_entry("name", &self.name)?;
+        plugin.serialize_entry("version", &self.version)?;
+        plugin.serialize_entry("digest", &self.digest)?;
+        match &self.outcome {
+            Ok(effect) => plugin.serialize_entry("effect", effect)?,
+            Err(fault) => {
+                plugin.serialize_entry("fault", &fault.kind())?;
+                plugin.serialize_entry("fault-detail", &fault.to_string())?;
+            }
+        }
+        plugin.serialize_entry("time-us", &self.time.as_micros())?;
+        plugin.serialize_entry("peak-memory-bytes", &self.peak_memory_bytes)?;
+        plugin.end()
+    }
+}

@@ -1,0 +1,171 @@
+//! The one WebAssembly engine of the process, and the clock that cuts off what runs too long.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
+
+/// How many decisions the process can take at the same time. One more is denied as
+/// [`Fault::Overloaded`](crate::Fault::Overloaded).
+pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
+
+/// What a deadline is counted in.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How long the ticker goes on when nothing runs. Waking it costs a system call.
+const IDLE_TICKS: u32 = 100;
+
+/// The most core instances that one component may consist of, instrumentation included.
+pub(crate) const MAX_CORE_INSTANCES: u32 = 8;
+
+/// The engine cannot run on this machine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the WebAssembly engine does not start on this machine: {0}")]
+pub struct EngineError(String);
+
+/// The engine, which is made when it is first asked for.
+///
+/// There is one in a process, and it is never dropped: type indices of two engines must not mix
+/// (RUSTSEC-2026-0222), and the pool of sandboxes is worth sharing.
+pub(crate) fn engine() -> Result<&'static Engine, EngineError> {
+    static ENGINE: OnceLock<Result<Engine, EngineError>> = OnceLock::new();
+    ENGINE
+        .get_or_init(|| Engine::new(&config()).map_err(|e| EngineError(format!("{e:#}"))))
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+fn config() -> Config {
+    let slots = MAX_CONCURRENT_DECISIONS;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * MAX_CORE_INSTANCES)
+        .total_memories(slots)
+        .total_tables(slots * 2)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_memories_per_component(1)
+        .max_tables_per_component(2)
+        .max_component_instance_size(256 * 1024)
+        .max_core_instance_size(256 * 1024)
+        .max_memory_size(MAX_MEMORY_BYTES)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_unused_warm_slots(slots)
+        // With the kernel's list of written pages, resetting a slot costs what was written, not
+        // what is kept; without it, keeping more than this costs more than it saves.
+        .pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(128 * 1024)
+        .table_keep_resident(8 * 1024);
+
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        // A decision replays bit for bit, on another architecture too.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        // What no policy needs is not there to be attacked.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .max_wasm_stack(256 * 1024)
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .memory_init_cow(true)
+        .force_memory_init_memfd(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// A deadline in ticks, so that at least `deadline` passes before the engine cuts in.
+pub(crate) fn ticks(deadline: Duration) -> u64 {
+    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
+    // The engine adds this to its own count, which must not overflow: 2^40 ms are 35 years.
+    u64::try_from(whole).unwrap_or(u64::MAX).min(1 << 40) + 1
+}
+
+/// While it lives, the engine's clock ticks.
+pub(crate) struct Ticking(&'static Ticker);
+
+struct Ticker {
+    running: AtomicUsize,
+    parked: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+static TICKER: Ticker = Ticker {
+    running: AtomicUsize::new(0),
+    parked: AtomicBool::new(false),
+    thread: OnceLock::new(),
+};
+
+impl Ticking {
+    /// Starts the clock of `engine`, which is the one of the process.
+    pub(crate) fn start(engine: &'static Engine) -> Result<Self, EngineError> {
+        // The ticker parks only after it has said so and then seen that nothing runs; whoever
+        // starts running says so first and then looks whether the ticker is parked.
+        let ticking = Self(&TICKER);
+        TICKER.running.fetch_add(1, Ordering::SeqCst);
+        match TICKER.thread.get() {
+            Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
+            Some(_) => {}
+            None => spawn(engine)?,
+        }
+        Ok(ticking)
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn spawn(engine: &'static Engine) -> Result<(), EngineError> {
+    static SPAWNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = SPAWNING.lock().map_err(|e| EngineError(e.to_string()))?;
+    if TICKER.thread.get().is_some() {
+        return Ok(());
+    }
+    let ticker = thread::Builder::new()
+        .name("portcullis-ticker".to_owned())
+        .spawn(move || tick(engine))
+        .map_err(|error| EngineError(format!("cannot start its clock: {error}")))?;
+    TICKER.thread.get_or_init(|| ticker.thread().clone());
+    Ok(())
+}
+
+fn tick(engine: &Engine) {
+    let mut idle = 0;
+    loop {
+        if TICKER.running.load(Ordering::SeqCst) > 0 {
+            idle = 0;
+        } else if idle < IDLE_TICKS {
+            idle += 1;
+        } else {
+            TICKER.parked.store(true, Ordering::SeqCst);
+            while TICKER.running.load(Ordering::SeqCst) == 0 {
+                thread::park();
+            }
+            TICKER.parked.store(false, Ordering::SeqCst);
+            idle = 0;
+        }
+        thread::sleep(TICK);
+        engine.increment_epoch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_cut_short() {
+        assert_eq!(ticks(Duration::from_millis(10)), 11);
+        assert_eq!(ticks(Duration::from_micros(1)), 2);
+        assert_eq!(ticks(Duration::MAX), (1 << 40) + 1);
+    }
+}

@@ -1,0 +1,82 @@
+//! One third-party connector or tool server: the unit that plugins attach to.
+
+use crate::plugin::Plugin;
+use crate::request::Request;
+use portcullis_contract::ActionClass;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// One third-party connector or tool server, and what decides for it.
+#[derive(Debug)]
+pub struct Integration {
+    pub(crate) name: String,
+    pub(crate) actions: HashMap<String, ActionClass>,
+    pub(crate) obligations: Option<Vec<String>>,
+    pub(crate) max_grant_ttl: Duration,
+    pub(crate) plugins: Vec<Plugin>,
+}
+
+impl Integration {
+    /// An integration without plugins. Grants last at most 5 minutes.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            actions: HashMap::new(),
+            obligations: None,
+            max_grant_ttl: Duration::from_secs(5 * 60),
+            plugins: Vec::new(),
+        }
+    }
+
+    /// Says what the action called `name` does. What is not said is unclassified.
+    #[must_use]
+    pub fn action(mut self, name: impl Into<String>, class: ActionClass) -> Self {
+        self.actions.insert(name.into(), class);
+        self
+    }
+
+    /// The kinds of obligation that the enforcement point of this integration can carry out. A
+    /// request may name fewer, never more. Without this, a request names them, and none if it does
+    /// not.
+    #[must_use]
+    pub fn obligations<S: Into<String>>(mut self, kinds: impl IntoIterator<Item = S>) -> Self {
+        self.obligations = Some(kinds.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// For how long a grant lasts, at most.
+    #[must_use]
+    pub fn max_grant_ttl(mut self, ttl: Duration) -> Self {
+        self.max_grant_ttl = ttl;
+        self
+    }
+
+    /// Adds a plugin. Their order is that of reasons; it does not change what is decided.
+    #[must_use]
+    pub fn plugin(mut self, plugin: Plugin) -> Self {
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// The integration's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The integration's plugins.
+    pub fn plugins(&self) -> &[Plugin] {
+        &self.plugins
+    }
+
+    /// What the operator says that the action called `name` does.
+    pub fn class_of(&self, name: &str) -> ActionClass {
+        self.actions.get(name).copied().unwrap_or_default()
+    }
+
+    /// Whether the enforcement point says that it can carry out obligations of `kind`.
+    pub(crate) fn can_fulfil(&self, kind: &str, request: &Request) -> bool {
+        let lists = [self.obligations.as_ref(), request.supported_obligations.as_ref()];
+        let mut stated = lists.into_iter().flatten().peekable();
+        stated.peek().is_some() && stated.all(|kinds| kinds.iter().any(|other| other == kind))
+    }
+}

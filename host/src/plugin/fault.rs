@@ -1,0 +1,93 @@
+//! What a plugin can do wrong while it decides.
+
+use super::sandbox::Exceeded;
+use serde::Serialize;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+/// What a plugin did wrong while it decided. Each is a deny.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Its code trapped: a panic, an access out of bounds, a stack overflow.
+    #[error("it trapped: {0}")]
+    Trap(String),
+    /// It ran longer than its deadline.
+    #[error("it ran longer than its deadline")]
+    Deadline,
+    /// It asked for more linear memory than its limit.
+    #[error("it asked for {asked} bytes of memory, more than its limit")]
+    Memory {
+        /// What it would have had, in bytes.
+        asked: usize,
+    },
+    /// It asked for a larger table than its limit.
+    #[error("it asked for a table of {asked} elements, more than its limit")]
+    Table {
+        /// What it would have had, in elements.
+        asked: usize,
+    },
+    /// Its verdict was larger than its limit.
+    #[error("its verdict is larger than its limit")]
+    OutputTooLarge,
+    /// Its verdict breaks the contract.
+    #[error("its verdict is not valid: {0}")]
+    InvalidOutput(String),
+    /// As many decisions run as the process can take.
+    #[error("as many decisions run as this process can take: call it from fewer threads")]
+    Overloaded,
+    /// The sandbox could not be set up.
+    #[error("its sandbox could not be set up: {0}")]
+    Sandbox(String),
+}
+
+/// A [`Fault`] without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the variant of `Fault` of that name")]
+pub enum FaultKind {
+    Trap,
+    Deadline,
+    Memory,
+    Table,
+    OutputTooLarge,
+    InvalidOutput,
+    Overloaded,
+    Sandbox,
+}
+
+impl Fault {
+    /// The fault without its particulars.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Trap(_) => FaultKind::Trap,
+            Self::Deadline => FaultKind::Deadline,
+            Self::Memory { .. } => FaultKind::Memory,
+            Self::Table { .. } => FaultKind::Table,
+            Self::OutputTooLarge => FaultKind::OutputTooLarge,
+            Self::InvalidOutput(_) => FaultKind::InvalidOutput,
+            Self::Overloaded => FaultKind::Overloaded,
+            Self::Sandbox(_) => FaultKind::Sandbox,
+        }
+    }
+
+    /// The fault that an error of the engine stands for.
+    pub(super) fn from_error(error: &wasmtime::Error) -> Self {
+        if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+            return match *exceeded {
+                Exceeded::Memory(asked) => Self::Memory { asked },
+                Exceeded::Table(asked) => Self::Table { asked },
+            };
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Overloaded;
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::Deadline,
+            Some(trap) => Self::Trap(trap.to_string()),
+            // The engine has no public type for this one; a test holds us to its wording.
+            None if error.to_string().contains("fuel allocated for hostcalls") => {
+                Self::OutputTooLarge
+            }
+            None => Self::InvalidOutput(crate::text::printable(&format!("{error:#}"))),
+        }
+    }
+}

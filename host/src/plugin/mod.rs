@@ -1,0 +1,200 @@
+//! A plugin: one sandboxed WebAssembly component, loaded and ready to decide.
+
+mod artifact;
+mod bindings;
+mod evaluate;
+mod fault;
+mod load;
+mod sandbox;
+mod specialise;
+mod verdict;
+mod wire;
+
+pub use artifact::{Digest, DigestError, Inspection, inspect};
+pub use evaluate::Evaluation;
+pub use fault::{Fault, FaultKind};
+pub use load::PluginSource;
+pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
+
+use crate::engine::EngineError;
+use crate::limits::PluginLimits;
+use portcullis_contract::{CONTRACT_VERSION, Manifest, ManifestError};
+use sandbox::Sandbox;
+use std::fmt;
+use wasmtime::Engine;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+
+/// A plugin that is configured and ready to decide. Each decision is made in an instance of its
+/// own.
+pub struct Plugin {
+    manifest: Manifest,
+    digest: Digest,
+    settings_digest: Digest,
+    limits: PluginLimits,
+    engine: &'static Engine,
+    entry: Entry,
+}
+
+/// What is instantiated and called.
+struct Entry {
+    instance: InstancePre<Sandbox>,
+    evaluate: ComponentExportIndex,
+}
+
+impl Plugin {
+    /// What the plugin says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The digest of the file that it was loaded from.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The digest of its settings in canonical form.
+    pub fn settings_digest(&self) -> Digest {
+        self.settings_digest
+    }
+
+    /// How much it may take.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.manifest.name)
+            .field("version", &self.manifest.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with a plugin's settings, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// A JSON Pointer into the settings.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Why a plugin is not loaded. The text says what was found and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file is larger than its limit.
+    #[error("the file has {bytes} bytes, and its limit is {limit}: raise `component-bytes` if it should be that large")]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The file is not the one that was pinned.
+    #[error("the file is {found}, but {pinned} is pinned: if the change is intended, pin the new digest")]
+    Digest {
+        /// The digest that was pinned.
+        pinned: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
+    /// The file is not WebAssembly.
+    #[error("found {0}, not a WebAssembly component: build one with `portcullis build`")]
+    NotWasm(&'static str),
+    /// The file is a core module.
+    #[error("found a core module, not a component: make one of it with `portcullis build FILE.wasm --manifest plugin.toml`")]
+    CoreModule,
+    /// The file is cut short or damaged.
+    #[error("the component is damaged at byte {offset}: {message}: fetch or build it again")]
+    Malformed {
+        /// Where, in bytes from the beginning.
+        offset: u64,
+        /// What was found.
+        message: String,
+    },
+    /// The component wants something of its host.
+    #[error("it imports {}: a policy plugin imports nothing; build it for `wasm32-unknown-unknown`", list(.0))]
+    Imports(Vec<String>),
+    /// The component is of another world.
+    #[error("it does not export `{missing}` but {}: write it with portcullis-sdk {CONTRACT_VERSION}", list(exports))]
+    OtherWorld {
+        /// What it lacks.
+        missing: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// The component is written against another version of the contract.
+    #[error("it is written against contract {0}, and this host speaks {CONTRACT_VERSION}: rebuild it with portcullis-sdk {CONTRACT_VERSION}")]
+    OtherContract(String),
+    /// An export has another type than the contract's.
+    #[error("its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with portcullis-sdk {CONTRACT_VERSION}")]
+    Signature(String),
+    /// The component has no manifest.
+    #[error("it has no manifest: embed one with `portcullis build FILE.wasm --manifest plugin.toml`")]
+    NoManifest,
+    /// The component has several manifests.
+    #[error("it has several manifests: build it again with `portcullis build`")]
+    ManyManifests,
+    /// The manifest is not text.
+    #[error("its manifest is not text: {0}: build it again with `portcullis build`")]
+    ManifestText(String),
+    /// The manifest is not valid.
+    #[error("its manifest is not valid: {0}")]
+    Manifest(#[source] ManifestError),
+    /// The component does not compile.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// The configured instance cannot be snapshotted.
+    #[error("it cannot be snapshotted once it is configured: {0}: build it as one core module, as portcullis-sdk does")]
+    Snapshot(String),
+    /// An instance cannot be made.
+    #[error("it cannot be instantiated: {0}")]
+    Instantiate(#[source] Fault),
+    /// `configure` did not answer.
+    #[error("its `configure` failed: {0}")]
+    Configure(#[source] Fault),
+    /// `configure` refused the settings.
+    #[error("it refuses its settings: {}", settings(.0))]
+    Settings(Vec<SettingsError>),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(EngineErrorText),
+}
+
+/// The text of an [`EngineError`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineErrorText(String);
+
+impl From<EngineError> for LoadError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(EngineErrorText(error.to_string()))
+    }
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => {
+            let quoted: Vec<_> = names
+                .iter()
+                .map(|name| format!("`{}`", crate::text::printable(name)))
+                .collect();
+            quoted.join(", ")
+        }
+    }
+}
+
+fn settings(errors: &[SettingsError]) -> String {
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| match error.path.as_str() {
+            "" => error.message.clone(),
+            path => format!("`{}`: {}", crate::text::printable(path), error.message),
+        })
+        .collect();
+    errors.join("; ")
+}

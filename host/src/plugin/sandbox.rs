@@ -1,0 +1,88 @@
+//! The bounds of one instance.
+
+use crate::engine::ticks;
+use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
+use std::time::Duration;
+use wasmtime::{Engine, ResourceLimiter, Store};
+
+/// What a store knows of its instance: its bounds and what it took.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    memory_bytes: usize,
+    table_elements: usize,
+    instances: usize,
+    /// The most linear memory that the instance had, in bytes.
+    pub(crate) peak_memory_bytes: usize,
+}
+
+/// An instance asked for more than it may have. As the error of the growth it ends the call.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(crate) enum Exceeded {
+    #[error("it asked for {0} bytes of memory")]
+    Memory(usize),
+    #[error("it asked for a table of {0} elements")]
+    Table(usize),
+}
+
+/// A store for one instance within `limits`. Its clock stands: until it is started, code traps.
+pub(super) fn store(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
+    let sandbox = Sandbox {
+        memory_bytes: limits.memory_bytes.min(MAX_MEMORY_BYTES),
+        table_elements: limits.table_elements.min(MAX_TABLE_ELEMENTS),
+        instances: limits.instances,
+        peak_memory_bytes: 0,
+    };
+    let mut store = Store::new(engine, sandbox);
+    store.limiter(|sandbox| sandbox);
+    store.set_hostcall_fuel(limits.output_bytes);
+    store
+}
+
+/// From now on the store's code may run for `deadline`.
+pub(super) fn start_clock(store: &mut Store<Sandbox>, deadline: Duration) {
+    store.set_epoch_deadline(ticks(deadline));
+}
+
+/// From now on the store's code may run for as long as it likes.
+pub(super) fn stop_clock(store: &mut Store<Sandbox>) {
+    store.set_epoch_deadline(ticks(Duration::MAX));
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.memory_bytes {
+            return Err(Exceeded::Memory(desired).into());
+        }
+        self.peak_memory_bytes = self.peak_memory_bytes.max(desired);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.table_elements {
+            return Err(Exceeded::Table(desired).into());
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        2
+    }
+}

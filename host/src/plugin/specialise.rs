@@ -1,0 +1,143 @@
+//! Snapshots a configured instance into a component of its own, so that being configured costs a
+//! decision nothing.
+
+use super::load::{compile, export, instantiable};
+use super::sandbox::{self, Sandbox};
+use super::{Fault, LoadError};
+use crate::engine::Ticking;
+use crate::limits::PluginLimits;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, WasmList};
+use wasmtime::{Engine, Store};
+use wasmtime_wizer::{ComponentInstanceState, Wizer};
+
+/// Instantiates `component`, has `configure` called, and gives the component whose instances start
+/// as that instance was left.
+pub(super) fn specialise(
+    engine: &'static Engine,
+    component: &[u8],
+    limits: &PluginLimits,
+    configure: impl FnOnce(
+        &mut Store<Sandbox>,
+        (Instance, ComponentExportIndex),
+    ) -> Result<(), LoadError>,
+) -> Result<Vec<u8>, LoadError> {
+    let unsupported = |error: wasmtime::Error| LoadError::Snapshot(format!("{error:#}"));
+    let wizer = Wizer::new();
+    let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
+    let compiled = compile(engine, &instrumented)?;
+    let function = export(&compiled, "configure")?;
+    let instantiable = instantiable(engine, &compiled)?;
+
+    let ticking = Ticking::start(engine)?;
+    // The instrumentation adds a core instance of its own.
+    let mut store = sandbox::store(
+        engine,
+        &PluginLimits {
+            instances: limits.instances.saturating_add(1),
+            ..*limits
+        },
+    );
+    sandbox::start_clock(&mut store, limits.configure_deadline);
+    let instance = instantiable
+        .instantiate(&mut store)
+        .map_err(|error| LoadError::Instantiate(Fault::from_error(&error)))?;
+    drop(ticking);
+    configure(&mut store, (instance, function))?;
+
+    // What is read out below is the host's own instrumentation and cannot loop.
+    sandbox::stop_clock(&mut store);
+    store.set_hostcall_fuel(limits.memory_bytes.saturating_mul(2));
+    let mut state = State {
+        store,
+        instance,
+        error: None,
+    };
+    let snapshot = {
+        let snapshot = pin!(wizer.snapshot_component(&context, &mut state));
+        // Nothing in it waits, since `State` answers at once.
+        match snapshot.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(snapshot) => snapshot.map_err(unsupported),
+            Poll::Pending => Err(LoadError::Snapshot("it did not finish".to_owned())),
+        }
+    };
+    match state.error {
+        Some(error) => Err(unsupported(error)),
+        None => snapshot,
+    }
+}
+
+/// The configured instance, as the snapshot reads it.
+struct State {
+    store: Store<Sandbox>,
+    instance: Instance,
+    /// The first thing that could not be read. The snapshot is worthless then.
+    error: Option<wasmtime::Error>,
+}
+
+impl State {
+    fn read<R>(&mut self, instance: &str, function: &str) -> wasmtime::Result<R>
+    where
+        R: Lift + Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let missing = || wasmtime::format_err!("`{instance}#{function}` is missing");
+        let interface = self
+            .instance
+            .get_export_index(&mut self.store, None, instance)
+            .ok_or_else(missing)?;
+        let function = self
+            .instance
+            .get_export_index(&mut self.store, Some(&interface), function)
+            .ok_or_else(missing)?;
+        let function = self
+            .instance
+            .get_typed_func::<(), (R,)>(&mut self.store, function)?;
+        Ok(function.call(&mut self.store, ())?.0)
+    }
+
+    fn read_or<R>(&mut self, instance: &str, function: &str, otherwise: R) -> R
+    where
+        R: Lift + Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        self.read(instance, function).unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            otherwise
+        })
+    }
+}
+
+impl ComponentInstanceState for State {
+    async fn call_func_ret_list_u8(
+        &mut self,
+        instance: &str,
+        func: &str,
+        contents: impl FnOnce(&[u8]) + Send,
+    ) {
+        match self.read::<WasmList<u8>>(instance, func) {
+            Ok(list) => contents(list.as_le_slice(&self.store)),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                contents(&[]);
+            }
+        }
+    }
+
+    async fn call_func_ret_s32(&mut self, instance: &str, func: &str) -> i32 {
+        self.read_or(instance, func, 0)
+    }
+
+    async fn call_func_ret_s64(&mut self, instance: &str, func: &str) -> i64 {
+        self.read_or(instance, func, 0)
+    }
+
+    async fn call_func_ret_f32(&mut self, instance: &str, func: &str) -> u32 {
+        self.read_or(instance, func, 0_f32).to_bits()
+    }
+
+    async fn call_func_ret_f64(&mut self, instance: &str, func: &str) -> u64 {
+        self.read_or(instance, func, 0_f64).to_bits()
+    }
+}

@@ -1,0 +1,201 @@
+//! A plugin's verdict, held to the contract.
+
+use super::Fault;
+use super::bindings::exports::portcullis::policy::types as wire;
+use crate::request::parse_guest_object;
+use crate::text::printable;
+use portcullis_contract::{Constraint, Manifest, Operator, is_token};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A plugin's answer, which keeps to the contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The answer itself.
+    pub effect: Effect,
+    /// Why. A permit has at least one.
+    pub reasons: Vec<Reason>,
+    /// What the enforcement point must do. Their kinds are in the plugin's manifest.
+    pub obligations: Vec<Obligation>,
+    /// What the enforcement point may do.
+    pub advice: Vec<Obligation>,
+    /// How a permit is narrowed.
+    pub narrowing: Narrowing,
+}
+
+/// One plugin's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The plugin approves, within its narrowing.
+    Permit,
+    /// The plugin refuses. No other can overrule it.
+    Deny,
+    /// The request is not the plugin's to judge.
+    NotApplicable,
+    /// The plugin was not told what it would need. A deny.
+    Indeterminate,
+}
+
+impl Effect {
+    /// The effect as text, such as `not-applicable`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+            Self::NotApplicable => "not-applicable",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
+}
+
+/// Why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The plugin that gives it.
+    pub plugin: String,
+    /// Stable and machine-readable.
+    pub code: String,
+    /// For people. Without control characters.
+    pub message: String,
+    /// The fields that decided it, as JSON Pointers into the request.
+    pub evidence: Vec<String>,
+}
+
+/// What the enforcement point must do, or may do where it is advice. In JSON it has the shape of
+/// the AuthZEN obligations profile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Obligation {
+    /// Unique in a decision: the plugin's name, `:` and what the plugin calls it.
+    pub id: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A JSON object.
+    pub properties: Value,
+}
+
+/// How a permit is narrowed. What is absent narrows nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Narrowing {
+    /// What the arguments must meet, this call's included.
+    pub constraints: Vec<Constraint>,
+    /// For how long the grant lasts, at most.
+    pub lifetime: Option<Duration>,
+    /// How often it may be used, at most, this call included.
+    pub max_uses: Option<u32>,
+}
+
+impl Verdict {
+    /// Holds what the plugin of `manifest` returned to the contract. The plugin controls all of
+    /// it; its size is bounded already.
+    pub(super) fn accept(wire: wire::Verdict, manifest: &Manifest) -> Result<Self, Fault> {
+        let plugin = &manifest.name;
+        let effect = match wire.effect {
+            wire::Effect::Permit => Effect::Permit,
+            wire::Effect::Deny => Effect::Deny,
+            wire::Effect::NotApplicable => Effect::NotApplicable,
+            wire::Effect::Indeterminate => Effect::Indeterminate,
+        };
+        if effect == Effect::Permit && wire.reasons.is_empty() {
+            return Err(invalid("a permit without a reason"));
+        }
+        let reasons = wire
+            .reasons
+            .into_iter()
+            .map(|reason| accept_reason(reason, plugin))
+            .collect::<Result<_, _>>()?;
+        let obligations = accept_obligations(wire.obligations, plugin)?;
+        if let Some(undeclared) = obligations
+            .iter()
+            .find(|obligation| !manifest.obligations.contains(&obligation.kind))
+        {
+            return Err(invalid(format!(
+                "an obligation `{}` that its manifest does not list",
+                undeclared.kind
+            )));
+        }
+        Ok(Self {
+            effect,
+            reasons,
+            obligations,
+            advice: accept_obligations(wire.advice, plugin)?,
+            narrowing: wire.narrowing.map(accept_narrowing).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+fn accept_reason(wire: wire::Reason, plugin: &str) -> Result<Reason, Fault> {
+    if !is_token(&wire.code) {
+        return Err(invalid(format!("`{}` is no reason code", printable(&wire.code))));
+    }
+    Ok(Reason {
+        plugin: plugin.to_owned(),
+        code: wire.code,
+        message: printable(&wire.message),
+        evidence: wire.evidence.iter().map(|field| printable(field)).collect(),
+    })
+}
+
+fn accept_obligations(
+    wire: Vec<wire::Obligation>,
+    plugin: &str,
+) -> Result<Vec<Obligation>, Fault> {
+    let mut accepted: Vec<Obligation> = Vec::with_capacity(wire.len());
+    for obligation in wire {
+        for text in [&obligation.id, &obligation.kind] {
+            if !is_token(text) {
+                let text = printable(text);
+                return Err(invalid(format!("`{text}` is no obligation's id or kind")));
+            }
+        }
+        let id = format!("{plugin}:{}", obligation.id);
+        if accepted.iter().any(|other| other.id == id) {
+            return Err(invalid(format!("two obligations with the id `{id}`")));
+        }
+        let properties = parse_guest_object(&obligation.properties).ok_or_else(|| {
+            invalid(format!("the properties of obligation `{id}` are not a JSON object"))
+        })?;
+        accepted.push(Obligation {
+            id,
+            kind: obligation.kind,
+            properties,
+        });
+    }
+    Ok(accepted)
+}
+
+fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
+    let constraints = wire
+        .constraints
+        .into_iter()
+        .map(|constraint| {
+            let operator = match constraint.operator {
+                wire::Operator::Equals => Operator::Equals,
+                wire::Operator::OneOf => Operator::OneOf,
+                wire::Operator::Prefix => Operator::Prefix,
+                wire::Operator::Under => Operator::Under,
+                wire::Operator::AtLeast => Operator::AtLeast,
+                wire::Operator::AtMost => Operator::AtMost,
+                wire::Operator::MinLength => Operator::MinLength,
+                wire::Operator::MaxLength => Operator::MaxLength,
+                wire::Operator::SubsetOf => Operator::SubsetOf,
+                wire::Operator::OriginIs => Operator::OriginIs,
+            };
+            let operand = serde_json::from_str(&constraint.operand)
+                .map_err(|error| invalid(format!("a constraint whose operand is not JSON: {error}")))?;
+            Constraint::new(constraint.path, operator, operand)
+                .map_err(|error| invalid(printable(&error.to_string())))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Narrowing {
+        constraints,
+        lifetime: wire.lifetime_ms.map(|ms| Duration::from_millis(ms.into())),
+        max_uses: wire.max_uses,
+    })
+}
+
+fn invalid(what: impl Into<String>) -> Fault {
+    Fault::InvalidOutput(what.into())
+}

@@ -1,0 +1,188 @@
+//! AuthZEN 1.0 evaluation requests (section 6.1).
+
+use super::object::Object;
+use super::{Principal, Request, RequestError, Resource};
+use crate::limits::RequestLimits;
+use portcullis_contract::PrincipalKind;
+use serde_json::{Map, Value};
+
+/// Reads an evaluation. As the standard asks, members that it does not know are ignored at the top
+/// level and in `subject`, `action` and `resource`.
+pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, RequestError> {
+    let mut evaluation = Object::new(json, "")?;
+    let mut subject = evaluation.object("subject")?;
+    let mut action = evaluation.object("action")?;
+    let mut resource = evaluation.object("resource")?;
+    let mut context = evaluation.object("context")?;
+
+    let integration = context.text("integration")?;
+    let kind = subject.text("type")?;
+    let principal = principal(
+        subject.text("id")?,
+        kind_of(&kind),
+        properties(&mut subject)?,
+    )?;
+    let resource = self::resource(
+        resource.text("type")?,
+        resource.text("id")?,
+        properties(&mut resource)?,
+    )?;
+    let mut builder = Request::builder(integration, principal, action.text("name")?, resource);
+    if let Some(arguments) = action.take("properties") {
+        let arguments = Object::new(arguments, action.at("properties"))?;
+        builder = builder.arguments(Value::Object(Map::from_iter(arguments.rest())));
+    }
+    if let Some(intent) = context.intent()? {
+        builder = builder.intent(intent);
+    }
+    builder = builder.argument_origins(context.origins()?);
+    if let Some(kinds) = context.texts("supported_obligations")? {
+        builder = builder.supported_obligations(kinds);
+    }
+    for (name, value) in context.rest() {
+        builder = builder.context(name, value);
+    }
+    builder.build(limits)
+}
+
+fn properties(of: &mut Object) -> Result<Object, RequestError> {
+    match of.optional_object("properties")? {
+        Some(properties) => Ok(properties),
+        None => Object::new(Value::Object(Map::new()), of.at("properties")),
+    }
+}
+
+/// AuthZEN leaves the types of subjects open; those that are no kind of ours stay unspecified.
+fn kind_of(subject_type: &str) -> PrincipalKind {
+    match subject_type {
+        "user" => PrincipalKind::Human,
+        other => serde_json::from_value(Value::from(other)).unwrap_or_default(),
+    }
+}
+
+/// The principal from its properties.
+pub(super) fn principal(
+    id: String,
+    kind: PrincipalKind,
+    mut properties: Object,
+) -> Result<Principal, RequestError> {
+    Ok(Principal {
+        id,
+        kind,
+        owner: properties.optional_text("owner")?.unwrap_or_default(),
+        purpose: properties.optional_text("purpose")?.unwrap_or_default(),
+        environment: properties.optional_text("environment")?.unwrap_or_default(),
+        attestation: properties
+            .parsed(
+                "attestation",
+                "`none`, `static-secret`, `bearer-token`, `jwt-svid`, `x509-svid` or `proof-of-possession`",
+            )?
+            .unwrap_or_default(),
+        credential_expires_at: properties.time("credential-expires-at")?,
+        delegated_by: properties.texts("delegated-by")?.unwrap_or_default(),
+        attributes: properties.rest(),
+    })
+}
+
+/// The resource from its properties.
+pub(super) fn resource(
+    kind: String,
+    id: String,
+    mut properties: Object,
+) -> Result<Resource, RequestError> {
+    Ok(Resource {
+        kind,
+        id,
+        environment: properties.optional_text("environment")?.unwrap_or_default(),
+        posture: properties.posture()?,
+        attributes: properties.rest(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn whole() -> Value {
+        json!({
+            "subject": {
+                "type": "agent", "id": "spiffe://acme.example/agent",
+                "properties": {
+                    "owner": "team@acme.example", "environment": "prod", "attestation": "jwt-svid",
+                    "credential-expires-at": "2026-11-22T10:00:00Z",
+                    "delegated-by": ["spiffe://acme.example/boss"], "team": "payments"
+                }
+            },
+            "action": { "name": "issues.create", "properties": { "title": "x" } },
+            "resource": {
+                "type": "repository", "id": "acme/billing",
+                "properties": { "environment": "prod", "posture": { "exposure": "internet", "legacy": true } }
+            },
+            "context": {
+                "integration": "github",
+                "intent": { "id": "int-1", "purpose": "p", "expires-at": "2026-11-22T10:00:00Z" },
+                "argument-origins": [{ "path": "/title", "origin": "tool:mail" }],
+                "supported_obligations": ["notification"],
+                "ticket": "T-1"
+            },
+            "ignored": 1
+        })
+    }
+
+    fn parse(value: &Value) -> Result<Request, RequestError> {
+        Request::from_authzen(value.to_string().as_bytes(), &RequestLimits::default())
+    }
+
+    #[test]
+    fn every_part_finds_its_place() {
+        let request = parse(&whole()).unwrap();
+        assert_eq!(request.integration(), "github");
+        assert_eq!(request.principal().kind, PrincipalKind::Agent);
+        assert_eq!(request.principal().attributes, [("team".into(), json!("payments"))]);
+        assert_eq!(request.arguments(), &json!({ "title": "x" }));
+        assert_eq!(request.resource().posture.unwrap().legacy, Some(true));
+        assert_eq!(request.intent().unwrap().id, "int-1");
+        assert_eq!(request.origins, [("/title".into(), "tool:mail".into())]);
+        assert_eq!(request.supported_obligations.unwrap(), ["notification"]);
+        assert_eq!(request.context, [("ticket".into(), json!("T-1"))]);
+    }
+
+    #[test]
+    fn says_where_a_member_is_missing_or_wrong() {
+        let mandatory = [
+            "/subject", "/subject/type", "/subject/id", "/action", "/action/name", "/resource",
+            "/resource/type", "/resource/id", "/context", "/context/integration",
+        ];
+        for pointer in mandatory {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let mut missing = whole();
+            missing.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+            assert!(
+                matches!(parse(&missing), Err(RequestError::Missing { at, .. }) if at == pointer),
+                "{pointer}"
+            );
+        }
+        let typed = [
+            "/subject/id", "/subject/properties/attestation", "/subject/properties/delegated-by/0",
+            "/subject/properties/credential-expires-at", "/action/properties", "/resource/properties",
+            "/resource/properties/posture/exposure", "/context/intent", "/context/intent/expires-at",
+            "/context/argument-origins/0/origin", "/context/supported_obligations",
+        ];
+        for pointer in typed {
+            let mut wrong = whole();
+            *wrong.pointer_mut(pointer).unwrap() = json!(7);
+            let Err(RequestError::Unexpected { at, .. }) = parse(&wrong) else {
+                panic!("{pointer} is not refused");
+            };
+            assert!(pointer.starts_with(&at), "{pointer}: {at}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_member_of_our_own_is_not_overlooked() {
+        let mut wrong = whole();
+        wrong["context"]["intent"]["expires"] = json!("2026-11-22T10:00:00Z");
+        assert!(matches!(parse(&wrong), Err(RequestError::Unknown { at, .. }) if at == "/context/intent/expires"));
+    }
+}

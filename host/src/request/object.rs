@@ -1,0 +1,187 @@
+//! Reads a JSON object member by member, and says where it is not what it should be.
+
+use super::json::escape;
+use super::{Intent, Posture, RequestError};
+use crate::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A JSON object and its place. Members are taken out of it as they are read.
+pub(super) struct Object {
+    at: String,
+    members: Map<String, Value>,
+}
+
+impl Object {
+    pub(super) fn new(value: Value, at: impl Into<String>) -> Result<Self, RequestError> {
+        let at = at.into();
+        match value {
+            Value::Object(members) => Ok(Self { at, members }),
+            other => Err(unexpected(at, "an object", &other)),
+        }
+    }
+
+    pub(super) fn at(&self, key: &str) -> String {
+        format!("{}/{}", self.at, escape(key))
+    }
+
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        self.members.remove(key)
+    }
+
+    fn need<T>(&self, key: &str, expected: &str, value: Option<T>) -> Result<T, RequestError> {
+        value.ok_or_else(|| RequestError::Missing {
+            at: self.at(key),
+            expected: expected.to_owned(),
+        })
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> Result<String, RequestError> {
+        let text = self.optional_text(key)?;
+        self.need(key, "text", text)
+    }
+
+    pub(super) fn optional_text(&mut self, key: &str) -> Result<Option<String>, RequestError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(unexpected(self.at(key), "text", &other)),
+        }
+    }
+
+    pub(super) fn object(&mut self, key: &str) -> Result<Self, RequestError> {
+        let object = self.optional_object(key)?;
+        self.need(key, "an object", object)
+    }
+
+    pub(super) fn optional_object(&mut self, key: &str) -> Result<Option<Self>, RequestError> {
+        let at = self.at(key);
+        self.take(key).map(|value| Self::new(value, at)).transpose()
+    }
+
+    /// A member of one of the contract's closed sets, or text of another form.
+    pub(super) fn parsed<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        expected: &str,
+    ) -> Result<Option<T>, RequestError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(value) => match serde_json::from_value(value.clone()) {
+                Ok(parsed) => Ok(Some(parsed)),
+                Err(_) => Err(unexpected(self.at(key), expected, &value)),
+            },
+        }
+    }
+
+    pub(super) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, RequestError> {
+        self.parsed(key, "a time as in RFC 3339, such as `2026-11-22T09:00:00Z`")
+    }
+
+    pub(super) fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, RequestError> {
+        self.parsed(key, "a list of texts")
+    }
+
+    pub(super) fn intent(&mut self) -> Result<Option<Intent>, RequestError> {
+        let Some(mut intent) = self.optional_object("intent")? else {
+            return Ok(None);
+        };
+        let read = Intent {
+            id: intent.text("id")?,
+            purpose: intent.optional_text("purpose")?.unwrap_or_default(),
+            approved_by: intent.optional_text("approved-by")?.unwrap_or_default(),
+            expires_at: intent.time("expires-at")?,
+            remaining_uses: intent.parsed("remaining-uses", "a whole number")?,
+        };
+        intent.end("`id`, `purpose`, `approved-by`, `expires-at`, `remaining-uses`")?;
+        Ok(Some(read))
+    }
+
+    pub(super) fn origins(&mut self) -> Result<Vec<(String, String)>, RequestError> {
+        let at = self.at("argument-origins");
+        let list = match self.take("argument-origins") {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(list)) => list,
+            Some(other) => return Err(unexpected(at, "a list", &other)),
+        };
+        list.into_iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let mut origin = Self::new(item, format!("{at}/{index}"))?;
+                let read = (origin.text("path")?, origin.text("origin")?);
+                if !is_origin(&read.1) {
+                    return Err(unexpected(
+                        origin.at("origin"),
+                        "`user`, `tool:<name>` or `unknown`",
+                        &Value::from(read.1),
+                    ));
+                }
+                origin.end("`path`, `origin`")?;
+                Ok(read)
+            })
+            .collect()
+    }
+
+    pub(super) fn posture(&mut self) -> Result<Option<Posture>, RequestError> {
+        let Some(mut posture) = self.optional_object("posture")? else {
+            return Ok(None);
+        };
+        let read = Posture {
+            exposure: posture
+                .parsed("exposure", "`internet`, `partner`, `internal` or `unknown`")?
+                .unwrap_or_default(),
+            health: posture
+                .parsed("health", "`compromised`, `degraded`, `healthy` or `unknown`")?
+                .unwrap_or_default(),
+            privileged: posture.parsed("privileged", "true or false")?,
+            legacy: posture.parsed("legacy", "true or false")?,
+            drifted: posture.parsed("drifted", "true or false")?,
+            observed_at: posture.time("observed-at")?,
+        };
+        posture.end("`exposure`, `health`, `privileged`, `legacy`, `drifted`, `observed-at`")?;
+        Ok(Some(read))
+    }
+
+    /// What was not taken.
+    pub(super) fn rest(self) -> Vec<(String, Value)> {
+        self.members.into_iter().collect()
+    }
+
+    /// Refuses what was not taken: a misspelt member must not be overlooked.
+    pub(super) fn end(self, members: &str) -> Result<(), RequestError> {
+        match self.members.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(RequestError::Unknown {
+                at: self.at(key),
+                expected: format!("there is {members}"),
+            }),
+        }
+    }
+}
+
+fn is_origin(origin: &str) -> bool {
+    matches!(origin, "user" | "unknown")
+        || origin.strip_prefix("tool:").is_some_and(|name| !name.is_empty())
+}
+
+pub(super) fn unexpected(at: String, expected: &str, found: &Value) -> RequestError {
+    const LONGEST: usize = 60;
+    // The request controls the value: bounded before it is shown.
+    let found = match found {
+        Value::Null => "null".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        other => {
+            let text = other.to_string();
+            match text.char_indices().nth(LONGEST) {
+                Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
+                None => format!("`{text}`"),
+            }
+        }
+    };
+    RequestError::Unexpected {
+        at,
+        expected: expected.to_owned(),
+        found,
+    }
+}

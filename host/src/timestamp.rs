@@ -1,0 +1,102 @@
+//! Moments, as requests and grants state them.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A moment: whole milliseconds since the Unix epoch, UTC. In JSON and text it is RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+/// A text that is not RFC 3339, or a moment before 1970.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a time as in RFC 3339, such as `2026-11-22T09:00:00Z`")]
+pub struct TimestampError(String);
+
+impl Timestamp {
+    /// The moment this many milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The system's clock.
+    pub fn now() -> Self {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(millis(since))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` later, or the last there is.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Past the year 9999 there is no RFC 3339, only the latest moment that has one.
+        let moment = i64::try_from(self.0)
+            .ok()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+            .unwrap_or(jiff::Timestamp::MAX);
+        write!(f, "{moment}")
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
+            .map(Self)
+            .ok_or_else(|| TimestampError(text.to_owned()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_rfc_3339() {
+        let at: Timestamp = "2026-11-22T09:00:00.250+01:00".parse().unwrap();
+        assert_eq!(at.to_string(), "2026-11-22T08:00:00.25Z");
+        assert!("2026-11-22".parse::<Timestamp>().is_err());
+        assert!("1969-12-31T23:59:59Z".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn the_last_moment_stays_the_last() {
+        let last = Timestamp::from_millis(u64::MAX);
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert!(last.to_string().starts_with("9999-"));
+    }
+}
