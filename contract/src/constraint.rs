@@ -314,7 +314,16 @@ fn is_under(path: &str, base: &str) -> bool {
 }
 
 /// Whether nothing that reads the path or URL could take it for another one.
-fn is_unambiguous(path: &str) -> bool {
+///
+/// It has no empty, `.` or `..` segment, no backslash, no control character, and no
+/// percent-encoding of one of these.
+///
+/// ```
+/// use portcullis_contract::is_unambiguous;
+/// assert!(is_unambiguous("/repos/acme/billing"));
+/// assert!(!is_unambiguous("/repos/acme/%2e%2e/other"));
+/// ```
+pub fn is_unambiguous(path: &str) -> bool {
     if path.contains('\\') || path.chars().any(char::is_control) || hides_a_separator(path) {
         return false;
     }

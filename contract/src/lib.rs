@@ -26,7 +26,7 @@ mod terms;
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
 
-pub use constraint::{Constraint, ConstraintError, Operator, Origins};
+pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_unambiguous};
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 pub use needs::{Field, Needs, UnknownField};

@@ -13,6 +13,8 @@ pub(super) struct Input {
     line: usize,
     documents: usize,
     batch: bool,
+    /// A line that was read to see whether there is one.
+    ahead: Option<Vec<u8>>,
 }
 
 impl Input {
@@ -28,6 +30,7 @@ impl Input {
             line: 0,
             documents: 0,
             batch: path.extension().is_some_and(|extension| extension == "jsonl"),
+            ahead: None,
         })
     }
 
@@ -36,15 +39,16 @@ impl Input {
     /// A first line that is a whole object, `{` to `}`, is a request, and so is each line after
     /// it. Anything else is one request over all lines.
     pub(super) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
-        let Some(line) = self.next_line(most)? else {
-            return Ok(None);
+        let line = match self.ahead.take() {
+            Some(line) => line,
+            None => match self.next_line(most)? {
+                Some(line) => line,
+                None => return Ok(None),
+            },
         };
         self.documents += 1;
-        let is_whole = line.starts_with(b"{") && line.ends_with(b"}");
-        if self.documents > 1 {
-            self.batch = true;
-        }
-        if self.batch || is_whole || self.documents > 1 {
+        self.batch |= self.documents > 1;
+        if self.batch || line.starts_with(b"{") && line.ends_with(b"}") {
             return Ok(Some(line));
         }
         let mut document = line;
@@ -55,6 +59,15 @@ impl Input {
             .read_to_end(&mut document)?;
         io::copy(&mut self.source, &mut io::sink())?;
         Ok(Some(document))
+    }
+
+    /// Waits until it is known whether another request follows the first.
+    pub(super) fn look_ahead(&mut self, most: usize) -> io::Result<()> {
+        if !self.batch {
+            self.ahead = self.next_line(most)?;
+            self.batch = self.ahead.is_some();
+        }
+        Ok(())
     }
 
     /// The next line that is not empty, without the white space around it.
@@ -104,7 +117,10 @@ impl Input {
     /// Where the last request was.
     pub(super) fn place(&self) -> String {
         match self.batch {
-            true => format!("{}, line {}", self.name, self.line),
+            true => {
+                let line = self.line - usize::from(self.ahead.is_some());
+                format!("{}, line {line}", self.name)
+            }
             false => self.name.clone(),
         }
     }

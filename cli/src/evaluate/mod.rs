@@ -66,6 +66,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     // A document may be a little longer than a request, which then says so itself.
     let most = pdp.request_limits().bytes + 1;
     while let Some(document) = input.next(most)? {
+        // People get one table of all; programs get each decision as soon as it is made.
+        if args.format == Format::Human {
+            input.look_ahead(most)?;
+        }
         let case = decide(args, &pdp, &document);
         exit = exit.max(Exit::of(&case.decision));
         if let Err(error) = &case.request {

@@ -1,0 +1,226 @@
+//! Decides the tool calls of an MCP server. See the README for what the settings look like.
+
+use portcullis_sdk::{
+    Attestation, Constraint, Json, Pattern, Policy, PrincipalKind, Request, SettingsError, Verdict,
+    json,
+};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The tools of one MCP server, and who may call them with what.
+#[derive(Debug, Deserialize)]
+pub struct McpTools {
+    /// Tools that nobody may call, whatever the rules say.
+    #[serde(default)]
+    deny: Vec<Pattern>,
+    /// The rules, of which a call needs one.
+    #[serde(default)]
+    tools: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Rule {
+    tool: Pattern,
+    /// Each is there and meets its constraint.
+    #[serde(default)]
+    arguments: Vec<Constraint>,
+    /// Each is absent or meets its constraint.
+    #[serde(default)]
+    optional_arguments: Vec<Constraint>,
+    /// No other argument is there.
+    only_arguments: Option<Vec<String>>,
+    kinds: Option<Vec<PrincipalKind>>,
+    #[serde(default)]
+    attestation: Attestation,
+    #[serde(default)]
+    obligations: Vec<Obligation>,
+    lifetime_seconds: Option<u32>,
+    max_uses: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Obligation {
+    #[serde(rename = "type")]
+    kind: Kind,
+    properties: Option<Json>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Approval,
+    Notification,
+    StepUp,
+}
+
+impl Policy for McpTools {
+    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+        let mut errors = Vec::new();
+        if self.tools.is_empty() && self.deny.is_empty() {
+            errors.push(SettingsError::new("/tools", "needs at least one rule"));
+        }
+        for (index, rule) in self.tools.iter().enumerate() {
+            let at = |key: &str| format!("/tools/{index}/{key}");
+            if rule.lifetime_seconds == Some(0) {
+                errors.push(SettingsError::new(at("lifetime-seconds"), "a grant lasts at least 1"));
+            }
+            if rule.max_uses == Some(0) {
+                errors.push(SettingsError::new(at("max-uses"), "a grant is good for at least 1"));
+            }
+            for (position, obligation) in rule.obligations.iter().enumerate() {
+                if obligation.properties.as_ref().is_some_and(|json| !json.is_object()) {
+                    let at = at(&format!("obligations/{position}/properties"));
+                    errors.push(SettingsError::new(at, "the properties are an object"));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn evaluate(&self, request: &Request) -> Verdict {
+        let tool = &request.action.name;
+        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(tool)) {
+            return Verdict::deny()
+                .because("tool-denied", format!("nobody may call tools like `{pattern}`"))
+                .evidence(["/action/name"]);
+        }
+        let arguments: Json = match request.arguments() {
+            Ok(arguments) => arguments,
+            Err(error) => return error.into(),
+        };
+        let mut refusals = Verdict::deny();
+        let mut rules = self.tools.iter().filter(|rule| rule.tool.matches(tool)).peekable();
+        if rules.peek().is_none() {
+            return Verdict::not_applicable()
+                .because("no-rule", format!("no rule is for the tool `{tool}`"))
+                .evidence(["/action/name"]);
+        }
+        for rule in rules {
+            match rule.refusal(request, &arguments) {
+                None => return rule.permit(&arguments),
+                Some((code, message, evidence)) => {
+                    refusals = refusals.because(code, message).evidence([evidence]);
+                }
+            }
+        }
+        refusals
+    }
+}
+
+impl Rule {
+    /// Why the rule does not permit the call: code, message and evidence.
+    fn refusal(
+        &self,
+        request: &Request,
+        arguments: &Json,
+    ) -> Option<(&'static str, String, String)> {
+        if let Some(kinds) = &self.kinds
+            && !kinds.contains(&request.principal.kind)
+        {
+            let message = format!("`{}` is not for this kind of principal", self.tool);
+            return Some(("kind-not-allowed", message, "/principal/kind".to_owned()));
+        }
+        if request.principal.attestation < self.attestation {
+            let message = format!("`{}` takes a stronger proof of identity", self.tool);
+            return Some(("attestation-too-weak", message, "/principal/attestation".to_owned()));
+        }
+        if let (Some(only), Some(arguments)) = (&self.only_arguments, arguments.as_object())
+            && let Some(other) = arguments.keys().find(|name| !only.contains(name))
+        {
+            let message = format!("`{}` takes no argument `{other}`", self.tool);
+            return Some(("argument-not-allowed", message, format!("/action/arguments/{other}")));
+        }
+        let unmet = self
+            .holding(arguments)
+            .find(|constraint| !request.meets(arguments, [*constraint]))?;
+        let message = format!("the arguments do not meet `{unmet}`");
+        let evidence = format!("/action/arguments{}", unmet.path());
+        Some(("argument-out-of-bounds", message, evidence))
+    }
+
+    /// The constraints that hold for a call with these arguments.
+    fn holding(&self, arguments: &Json) -> impl Iterator<Item = &Constraint> {
+        let optional = self
+            .optional_arguments
+            .iter()
+            .filter(|constraint| arguments.pointer(constraint.path()).is_some());
+        self.arguments.iter().chain(optional)
+    }
+
+    fn permit(&self, arguments: &Json) -> Verdict {
+        let mut verdict = Verdict::permit()
+            .because("tool-allowed", format!("the rule for `{}` permits it", self.tool))
+            .evidence(["/action/name", "/action/arguments"]);
+        for constraint in self.holding(arguments) {
+            verdict = verdict.only_if(constraint.clone());
+        }
+        for obligation in &self.obligations {
+            let properties = obligation.properties.clone().unwrap_or_else(|| json!({}));
+            verdict = verdict.oblige(obligation.kind.as_str(), properties);
+        }
+        if let Some(seconds) = self.lifetime_seconds {
+            verdict = verdict.expires_in(Duration::from_secs(seconds.into()));
+        }
+        match self.max_uses {
+            Some(uses) => verdict.at_most(uses),
+            None => verdict,
+        }
+    }
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Notification => "notification",
+            Self::StepUp => "step-up",
+        }
+    }
+}
+
+portcullis_sdk::export!(McpTools);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_sdk::Effect;
+    use portcullis_sdk::testing::{Plugin, request};
+
+    #[test]
+    fn a_call_needs_one_rule_whose_every_condition_it_meets() {
+        let plugin = Plugin::<McpTools>::load(json!({ "tools": [
+            { "tool": "send_mail",
+              "arguments": [{ "path": "/to", "op": "origin-is", "value": ["user"] }] },
+            { "tool": "send_*",
+              "arguments": [{ "path": "/to", "op": "equals", "value": "owner@acme.example" }],
+              "only-arguments": ["to"] },
+        ] }));
+        let send = |arguments, origin: &str| {
+            let origin = origin.to_owned();
+            plugin.evaluate(request("send_mail").arguments(arguments).with(|request| {
+                request.action.origins.push(("/to".to_owned(), origin));
+            }))
+        };
+        let from_user = send(json!({ "to": "x@y.example", "body": "b" }), "user");
+        assert_eq!(from_user.effect(), Effect::Permit);
+        let from_tool = send(json!({ "to": "x@y.example" }), "tool:search");
+        assert_eq!(from_tool.effect(), Effect::Deny);
+        assert_eq!(from_tool.reasons().len(), 2, "one for each rule that failed");
+        assert_eq!(send(json!({ "to": "owner@acme.example" }), "tool:search").effect(), Effect::Permit);
+        let extra = send(json!({ "to": "owner@acme.example", "bcc": "z" }), "tool:search");
+        assert!(extra.has_reason("argument-not-allowed"));
+    }
+
+    #[test]
+    fn an_optional_argument_is_absent_or_within_bounds() {
+        let plugin = Plugin::<McpTools>::load(json!({ "tools": [
+            { "tool": "list", "optional-arguments": [{ "path": "/limit", "op": "at-most", "value": 100 }] },
+        ] }));
+        let list = |arguments| plugin.evaluate(request("list").arguments(arguments)).effect();
+        assert_eq!(list(json!({})), Effect::Permit);
+        assert_eq!(list(json!({ "limit": 100 })), Effect::Permit);
+        assert_eq!(list(json!({ "limit": 101 })), Effect::Deny);
+        assert_eq!(list(json!({ "limit": "1" })), Effect::Deny);
+    }
+}

@@ -1,0 +1,120 @@
+//! Path templates such as `/repos/{owner}/{repo}/issues`.
+
+use serde::Deserialize;
+
+/// A path whose segments are text, `{name}` for any one segment, or, at the end, `{name...}` for
+/// one or more.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Template(Vec<Segment>);
+
+#[derive(Debug)]
+enum Segment {
+    Text(String),
+    One(String),
+    Rest(String),
+}
+
+impl TryFrom<String> for Template {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let Some(path) = text.strip_prefix('/') else {
+            return Err(format!("`{text}` is no path template: it begins with `/`"));
+        };
+        if path.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let segments = path
+            .split('/')
+            .map(|segment| Segment::parse(segment, &text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ends_early = segments
+            .iter()
+            .rev()
+            .skip(1)
+            .any(|segment| matches!(segment, Segment::Rest(_)));
+        if ends_early {
+            return Err(format!("in `{text}`, only the last segment can be `{{name...}}`"));
+        }
+        Ok(Self(segments))
+    }
+}
+
+impl Segment {
+    fn parse(segment: &str, whole: &str) -> Result<Self, String> {
+        if matches!(segment, "" | "." | "..") {
+            return Err(format!("`{whole}` has an empty, `.` or `..` segment, which no path has"));
+        }
+        let name = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}'));
+        match name {
+            None if segment.contains(['{', '}']) => {
+                Err(format!("in `{whole}`, `{{name}}` must be a whole segment"))
+            }
+            None => Ok(Self::Text(segment.to_owned())),
+            Some(name) => match name.strip_suffix("...") {
+                Some(name) => Ok(Self::Rest(name.to_owned())),
+                None => Ok(Self::One(name.to_owned())),
+            },
+        }
+    }
+}
+
+impl Template {
+    /// The names of its parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Text(_) => None,
+            Segment::One(name) | Segment::Rest(name) => Some(name.as_str()),
+        })
+    }
+
+    /// What the parameters stand for in `path`, if it is of this template.
+    pub(crate) fn matches(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
+        let mut bound = Vec::new();
+        let mut rest = path;
+        for segment in &self.0 {
+            let (first, after) = rest.split_first()?;
+            match segment {
+                Segment::Text(text) if text == first => {}
+                Segment::Text(_) => return None,
+                Segment::One(name) => bound.push((name.as_str(), first.clone())),
+                Segment::Rest(name) => {
+                    bound.push((name.as_str(), rest.join("/")));
+                    return Some(bound);
+                }
+            }
+            rest = after;
+        }
+        rest.is_empty().then_some(bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(template: &str, path: &str) -> Option<String> {
+        let template = Template::try_from(template.to_owned()).unwrap();
+        let path: Vec<_> = path.split('/').map(str::to_owned).collect();
+        let bound = template.matches(&path)?;
+        let bound: Vec<_> = bound.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Some(bound.join(" "))
+    }
+
+    #[test]
+    fn binds_parameters() {
+        assert_eq!(bound("/repos/{o}/{r}", "repos/a/b").as_deref(), Some("o=a r=b"));
+        assert_eq!(bound("/files/{rest...}", "files/a/b").as_deref(), Some("rest=a/b"));
+        assert_eq!(bound("/files/{rest...}", "files"), None);
+        assert_eq!(bound("/repos/{o}", "repos/a/b"), None);
+        assert_eq!(bound("/repos/{o}/x", "repos/a/y"), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_template() {
+        for text in ["repos", "/a//b", "/a/../b", "/a{b}", "/{a...}/b"] {
+            assert!(Template::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}
