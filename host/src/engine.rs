@@ -21,6 +21,9 @@ const IDLE_TICKS: u32 = 100;
 /// The most core instances that one component may consist of, instrumentation included.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 8;
 
+/// What reading a configured instance adds to its memory, in bytes: a page for each of two readings.
+pub(crate) const SNAPSHOT_BYTES: usize = 2 * 64 * 1024;
+
 /// The engine cannot run on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the WebAssembly engine does not start on this machine: {0}")]
@@ -50,7 +53,7 @@ fn config() -> Config {
         .max_tables_per_component(2)
         .max_component_instance_size(256 * 1024)
         .max_core_instance_size(256 * 1024)
-        .max_memory_size(MAX_MEMORY_BYTES)
+        .max_memory_size(MAX_MEMORY_BYTES + SNAPSHOT_BYTES)
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_unused_warm_slots(slots)
         // With the kernel's list of written pages, resetting a slot costs what was written, not

@@ -1,1 +1,14 @@
+//! What the tests share: guests, built when they are first asked for, and cases as folders.
 
+pub mod case;
+pub mod guests;
+pub mod raw;
+
+use std::path::PathBuf;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -1,1 +1,43 @@
-fn main() {}
+//! `cargo xtask`: does all the set-up and runs what is asked for.
+
+#![forbid(unsafe_code)]
+
+mod demo;
+mod steps;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo      build everything and decide real requests of three integrations
+  test      build everything and run every test
+  lint      what CI checks besides: formatting, clippy and documentation
+  plugins   build the reference plugins into target/plugins
+  wit       copy wit/policy.wit to the crates that carry it";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1);
+    let done = match command.as_deref() {
+        Some("demo") => demo::run(),
+        Some("test") => steps::test(),
+        Some("lint") => steps::lint(),
+        Some("plugins") => steps::plugins(),
+        Some("wit") => steps::copy_wit(),
+        Some("help" | "--help" | "-h") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -91,3 +91,31 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{MAX_CONCURRENT_DECISIONS, engine};
+    use crate::limits::PluginLimits;
+    use crate::plugin::sandbox;
+    use wasmtime::component::{Component, Linker};
+
+    #[test]
+    fn one_sandbox_too_many_is_an_overload_and_then_there_is_room_again() {
+        let engine = engine().unwrap();
+        let text = "(component (core module $m (memory 1)) (core instance (instantiate $m)))";
+        let component = Component::new(engine, wat::parse_str(text).unwrap()).unwrap();
+        let instantiable = Linker::new(engine).instantiate_pre(&component).unwrap();
+        let take = || {
+            let mut store = sandbox::store(engine, &PluginLimits::default());
+            match instantiable.instantiate(&mut store) {
+                Ok(_) => Ok(store),
+                Err(error) => Err(Fault::from_error(&error)),
+            }
+        };
+        let taken: Vec<_> = (0..MAX_CONCURRENT_DECISIONS).map(|_| take().unwrap()).collect();
+        assert_eq!(take().unwrap_err(), Fault::Overloaded);
+        drop(taken);
+        assert!(take().is_ok());
+    }
+}

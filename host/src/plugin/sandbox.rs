@@ -1,6 +1,6 @@
 //! The bounds of one instance.
 
-use crate::engine::ticks;
+use crate::engine::{SNAPSHOT_BYTES, ticks};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use std::time::Duration;
 use wasmtime::{Engine, ResourceLimiter, Store};
@@ -44,8 +44,14 @@ pub(super) fn start_clock(store: &mut Store<Sandbox>, deadline: Duration) {
 }
 
 /// From now on the store's code may run for as long as it likes.
-pub(super) fn stop_clock(store: &mut Store<Sandbox>) {
+fn stop_clock(store: &mut Store<Sandbox>) {
     store.set_epoch_deadline(ticks(Duration::MAX));
+}
+
+/// Room for the host's own reading of a configured instance, which adds to its memory.
+pub(super) fn make_room_for_snapshot(store: &mut Store<Sandbox>) {
+    store.data_mut().memory_bytes += SNAPSHOT_BYTES;
+    stop_clock(store);
 }
 
 impl ResourceLimiter for Sandbox {

@@ -47,7 +47,7 @@ pub(super) fn specialise(
     configure(&mut store, (instance, function))?;
 
     // What is read out below is the host's own instrumentation and cannot loop.
-    sandbox::stop_clock(&mut store);
+    sandbox::make_room_for_snapshot(&mut store);
     store.set_hostcall_fuel(limits.memory_bytes.saturating_mul(2));
     let mut state = State {
         store,
@@ -120,7 +120,6 @@ impl ComponentInstanceState for State {
             Ok(list) => contents(list.as_le_slice(&self.store)),
             Err(error) => {
                 self.error.get_or_insert(error);
-                contents(&[]);
             }
         }
     }

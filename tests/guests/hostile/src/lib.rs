@@ -1,0 +1,132 @@
+//! A guest that does what a policy must not, as its settings say.
+
+use portcullis_sdk::{
+    Constraint, Operator, Policy, Request, SettingsError, Timestamp, Verdict, json,
+};
+use serde::Deserialize;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// What the guest does.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Behaviour {
+    /// Permits, for want of anything worse.
+    Permit,
+    /// Permits, with how often it was called in this instance as the reason's code.
+    Count,
+    /// Permits, with all that it was told as the reason's message.
+    Tell,
+    /// Runs for ever.
+    Loop,
+    /// Asks for memory until there is none, and uses it.
+    Allocate,
+    /// Fills 12 MiB, and then permits.
+    Fill,
+    /// Returns 10 MB of reasons.
+    Output,
+    /// Panics.
+    Panic,
+    /// Calls itself until the stack ends.
+    Recurse,
+    /// Permits without saying why.
+    NoReason,
+    /// Gives a reason whose code is none.
+    BadCode,
+    /// Gives a reason whose message commands a terminal.
+    Escape,
+    /// Obliges to something that its manifest does not list.
+    UndeclaredObligation,
+    /// Obliges to something that its manifest lists.
+    Oblige,
+    /// Permits, narrowed to other arguments than the call's.
+    OtherArguments,
+    /// Permits for no time.
+    NoTime,
+    /// Permits for a year and a billion uses.
+    Wide,
+    /// Runs for ever when it is configured.
+    ConfigureLoop,
+    /// Panics when it is configured.
+    ConfigurePanic,
+    /// Finds fault with its settings.
+    ConfigureRefuse,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hostile {
+    behaviour: Behaviour,
+}
+
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+impl Policy for Hostile {
+    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+        match self.behaviour {
+            Behaviour::ConfigureLoop => run_for_ever(),
+            Behaviour::ConfigurePanic => panic!("as its settings say"),
+            Behaviour::ConfigureRefuse => {
+                Err(vec![SettingsError::new("/behaviour", "not this one")])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn evaluate(&self, request: &Request) -> Verdict {
+        let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+        let permit = || Verdict::permit().because("hostile", "");
+        match self.behaviour {
+            Behaviour::Permit => permit(),
+            Behaviour::Count => Verdict::permit().because(format!("call-{calls}"), ""),
+            Behaviour::Tell => Verdict::permit().because("told", format!("{request:?}")),
+            Behaviour::Loop => run_for_ever(),
+            Behaviour::Allocate => loop {
+                black_box(vec![1_u8; 1 << 20].leak());
+            },
+            Behaviour::Fill => {
+                black_box(vec![1_u8; 12 << 20].leak());
+                permit()
+            }
+            Behaviour::Output => Verdict::deny().because("long", "x".repeat(10_000_000)),
+            Behaviour::Panic => panic!("as its settings say"),
+            Behaviour::Recurse => {
+                recurse(1);
+                permit()
+            }
+            Behaviour::NoReason => Verdict::permit(),
+            Behaviour::BadCode => Verdict::deny().because("not a code", ""),
+            Behaviour::Escape => Verdict::deny().because("escape", "\u{1b}[2Jgone\u{202e}"),
+            Behaviour::UndeclaredObligation => permit().oblige("step-up", json!({})),
+            Behaviour::Oblige => permit().oblige("notification", json!({})),
+            Behaviour::OtherArguments => {
+                match Constraint::new("/other", Operator::Equals, json!(1)) {
+                    Ok(other) => permit().only_if(other),
+                    Err(_) => Verdict::indeterminate(),
+                }
+            }
+            Behaviour::NoTime => permit().expires_in(Duration::ZERO),
+            Behaviour::Wide => permit()
+                .expires_in(Duration::from_secs(365 * 24 * 3600))
+                .at_most(1_000_000_000),
+            Behaviour::ConfigureLoop | Behaviour::ConfigurePanic | Behaviour::ConfigureRefuse => {
+                Verdict::indeterminate()
+            }
+        }
+    }
+}
+
+fn run_for_ever() -> ! {
+    let mut at = Timestamp(0);
+    loop {
+        at = black_box(Timestamp(at.0.wrapping_add(1)));
+    }
+}
+
+#[expect(unconditional_recursion, reason = "it is to end the stack")]
+fn recurse(depth: u64) -> u64 {
+    let here = black_box([depth; 16]);
+    black_box(recurse(depth + 1)) + here[0]
+}
+
+portcullis_sdk::export!(Hostile);

@@ -1,0 +1,145 @@
+//! A case as a folder: `request.json`, `settings.toml` (there or beside the cases) and
+//! `expected.toml`.
+
+use anyhow::{Context as _, bail};
+use portcullis_host::{Decision, Request, RequestLimits, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The time of a case that states none: a Monday morning.
+pub const NOW: &str = "2026-11-23T10:00:00Z";
+
+/// A request, the plugin's settings and what is to come of it.
+#[derive(Debug)]
+pub struct Case {
+    /// The folder's name.
+    pub name: String,
+    /// The request.
+    pub request: Request,
+    /// The plugin's settings.
+    pub settings: Value,
+    /// What is to come of it.
+    pub expected: Expected,
+}
+
+/// `expected.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Expected {
+    /// What the case shows, in words.
+    pub about: String,
+    /// When it is decided; [`NOW`] if it does not matter.
+    #[serde(default)]
+    pub now: Option<Timestamp>,
+    /// `permit` or `deny`.
+    pub decision: String,
+    /// The decision's cause.
+    pub cause: String,
+    /// The codes of all reasons.
+    pub reasons: Vec<String>,
+    /// The types of all obligations.
+    #[serde(default)]
+    pub obligations: Vec<String>,
+    /// For how long the grant lasts.
+    #[serde(default)]
+    pub lifetime_seconds: Option<u64>,
+    /// How often the grant may be used.
+    #[serde(default)]
+    pub remaining_uses: Option<u64>,
+}
+
+impl Case {
+    /// Reads the case in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing or is not what it should be.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let read = |file: &Path| {
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+        };
+        let request = read(&folder.join("request.json"))?;
+        let limits = RequestLimits::default();
+        let request = match serde_json::from_str::<Value>(&request)?.get("message") {
+            Some(_) => Request::from_mcp(request.as_bytes(), &limits),
+            None => Request::from_authzen(request.as_bytes(), &limits),
+        };
+        let own = folder.join("settings.toml");
+        let shared = folder.with_file_name("settings.toml");
+        let settings = read(if own.exists() { &own } else { &shared })?;
+        Ok(Self {
+            name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            request: request.with_context(|| folder.display().to_string())?,
+            settings: toml::from_str(&settings).with_context(|| folder.display().to_string())?,
+            expected: toml::from_str(&read(&folder.join("expected.toml"))?)
+                .with_context(|| folder.display().to_string())?,
+        })
+    }
+
+    /// When the case is decided.
+    ///
+    /// # Panics
+    ///
+    /// Never: [`NOW`] is a time.
+    pub fn now(&self) -> Timestamp {
+        self.expected.now.unwrap_or_else(|| NOW.parse().expect("a time"))
+    }
+
+    /// Holds `decision` against what was expected.
+    ///
+    /// # Errors
+    ///
+    /// Everything that differs.
+    pub fn judge(&self, decision: &Decision) -> anyhow::Result<()> {
+        let expected = &self.expected;
+        let mut differences = Vec::new();
+        let mut compare = |what: &str, expected: String, found: String| {
+            if expected != found {
+                differences.push(format!("{what}: expected {expected}, found {found}"));
+            }
+        };
+        let outcome = if decision.is_permit() { "permit" } else { "deny" };
+        compare("decision", expected.decision.clone(), outcome.to_owned());
+        compare("cause", expected.cause.clone(), decision.cause().to_string());
+        let reasons: Vec<_> = decision.reasons().iter().map(|r| r.code.as_str()).collect();
+        compare("reasons", format!("{:?}", expected.reasons), format!("{reasons:?}"));
+        let obligations: Vec<_> = decision.obligations().iter().map(|o| o.kind.as_str()).collect();
+        compare(
+            "obligations",
+            format!("{:?}", expected.obligations),
+            format!("{obligations:?}"),
+        );
+        let grant = decision.grant();
+        if let Some(seconds) = expected.lifetime_seconds {
+            let found = grant.map(|grant| {
+                (grant.expires_at().as_millis() - self.now().as_millis()) / 1000
+            });
+            compare("lifetime", format!("{:?}", Some(seconds)), format!("{found:?}"));
+        }
+        if let Some(uses) = expected.remaining_uses {
+            let found = grant.and_then(|grant| grant.remaining_uses());
+            compare("remaining uses", format!("{:?}", Some(uses)), format!("{found:?}"));
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        bail!("{}\n{}", expected.about, differences.join("\n"))
+    }
+}
+
+/// The folders of the cases in `folder`, sorted.
+///
+/// # Errors
+///
+/// If `folder` cannot be read.
+pub fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders: Vec<_> = fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    Ok(folders)
+}

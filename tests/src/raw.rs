@@ -1,0 +1,52 @@
+//! Guests from WebAssembly text, which can break the contract in ways that the SDK cannot.
+
+use portcullis_build::componentize;
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+/// A manifest that asks for nothing.
+pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \"A guest in WebAssembly text\"\ncontract = \"0.1.0\"\nneeds = []\n";
+
+/// A policy component whose core module is `text`.
+///
+/// # Panics
+///
+/// If the text is no module of the contract's shape.
+pub fn component(text: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(text).expect("a module");
+    let mut wit = Resolve::default();
+    let package = wit
+        .push_str("policy.wit", include_str!("../../wit/policy.wit"))
+        .expect("the contract");
+    let world = wit
+        .select_world(&[package], Some("policy-plugin"))
+        .expect("the contract's world");
+    wit_component::embed_component_metadata(&mut module, &wit, world, StringEncoding::UTF8)
+        .expect("the module takes the contract");
+    componentize(&module, MANIFEST).expect("the module has the contract's shape")
+}
+
+/// A core module that accepts any settings and answers every request with the bytes of `data`,
+/// laid out from address 1024 as the canonical ABI lays out a verdict.
+pub fn answering(data: &str) -> String {
+    module(&format!("(data (i32.const 1024) \"{data}\")"), "(i32.const 1024)")
+}
+
+/// A core module that accepts any settings; `evaluate` runs `body`, which gives an address.
+pub fn module(more: &str, body: &str) -> String {
+    format!(
+        r#"(module
+  (memory (export "memory") 2)
+  (global $next (mut i32) (i32.const 65536))
+  {more}
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "portcullis:policy/policy@0.1.0#configure") (param i32 i32) (result i32)
+    (i32.const 0))
+  (func (export "portcullis:policy/policy@0.1.0#evaluate") (param i32) (result i32)
+    {body}))"#
+    )
+}

@@ -1,0 +1,227 @@
+//! What a plugin does wrong while it decides, and that each bound stops it.
+
+use portcullis_host::{
+    ActionClass, Cause, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource,
+    Principal, Request, RequestLimits, Resource, Timestamp,
+};
+use portcullis_tests::{guests, raw};
+use serde_json::json;
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+fn request() -> Request {
+    let principal = Principal {
+        owner: "the owner".into(),
+        attributes: vec![("visible".into(), json!("yes")), ("hidden".into(), json!("no"))],
+        ..Principal::default()
+    };
+    let resource = Resource {
+        id: "the resource".into(),
+        ..Resource::default()
+    };
+    Request::builder("x", principal, "the action", resource)
+        .arguments(json!({ "secret": "the argument" }))
+        .context("visible", json!([1, { "a": null }]))
+        .context("hidden", json!("no"))
+        .build(&RequestLimits::default())
+        .unwrap()
+}
+
+fn outcome(plugin: &Plugin) -> Result<Effect, Fault> {
+    let evaluation = plugin.evaluate(&request(), ActionClass::Read, NOW);
+    evaluation.outcome.map(|verdict| verdict.effect)
+}
+
+fn hostile(behaviour: &str) -> Plugin {
+    hostile_within(behaviour, guests::patient())
+}
+
+fn hostile_within(behaviour: &str, limits: PluginLimits) -> Plugin {
+    guests::hostile(json!({ "behaviour": behaviour }), limits)
+}
+
+fn fault(behaviour: &str) -> Fault {
+    outcome(&hostile(behaviour)).expect_err("it faults")
+}
+
+#[test]
+fn cuts_a_loop_at_its_deadline_and_not_before() {
+    let limits = |ms| PluginLimits {
+        deadline: Duration::from_millis(ms),
+        ..PluginLimits::default()
+    };
+    for ms in [10, 30] {
+        let evaluation = hostile_within("loop", limits(ms)).evaluate(&request(), ActionClass::Read, NOW);
+        assert_eq!(evaluation.outcome, Err(Fault::Deadline));
+        assert!(evaluation.time >= Duration::from_millis(ms), "{:?}", evaluation.time);
+    }
+    assert_eq!(outcome(&hostile("permit")), Ok(Effect::Permit));
+}
+
+#[test]
+fn stops_an_allocation_at_the_memory_limit() {
+    let limits = |memory_bytes| PluginLimits {
+        memory_bytes,
+        ..guests::patient()
+    };
+    let allocating = hostile_within("allocate", limits(8 << 20));
+    let evaluation = allocating.evaluate(&request(), ActionClass::Read, NOW);
+    let Err(Fault::Memory { asked }) = evaluation.outcome else {
+        panic!("it asks for too much: {evaluation:?}");
+    };
+    assert!(asked > 8 << 20);
+    assert!(evaluation.peak_memory_bytes <= 8 << 20);
+    assert!(evaluation.peak_memory_bytes > 6 << 20);
+
+    let filling = |bytes| outcome(&hostile_within("fill", limits(bytes)));
+    assert_eq!(filling(16 << 20), Ok(Effect::Permit));
+    assert!(matches!(filling(8 << 20), Err(Fault::Memory { .. })));
+}
+
+#[test]
+fn refuses_ten_megabytes_of_reasons() {
+    let limits = |output_bytes| PluginLimits {
+        output_bytes,
+        memory_bytes: 64 << 20,
+        ..guests::patient()
+    };
+    let output = |bytes| outcome(&hostile_within("output", limits(bytes)));
+    assert_eq!(output(64 << 10), Err(Fault::OutputTooLarge));
+    assert_eq!(output(11_000_000), Ok(Effect::Deny));
+}
+
+#[test]
+fn a_panic_and_an_endless_recursion_are_traps() {
+    assert!(matches!(fault("panic"), Fault::Trap(_)));
+    assert!(matches!(fault("recurse"), Fault::Trap(_)));
+}
+
+#[test]
+fn a_verdict_that_breaks_the_contract_is_refused() {
+    for behaviour in ["no-reason", "bad-code", "undeclared-obligation"] {
+        assert!(matches!(fault(behaviour), Fault::InvalidOutput(_)), "{behaviour}");
+    }
+    assert_eq!(outcome(&hostile("oblige")), Ok(Effect::Permit));
+}
+
+#[test]
+fn bytes_that_are_no_verdict_are_refused() {
+    let answers = |data: &str| {
+        let component = raw::component(&raw::answering(data));
+        outcome(&Plugin::load(&PluginSource::new(component).limits(guests::patient())).unwrap())
+    };
+    // A verdict is an effect and, four bytes on, the address and length of its reasons.
+    assert_eq!(answers(r"\01"), Ok(Effect::Deny));
+    for (what, data) in [
+        ("an effect that there is not", r"\09"),
+        ("reasons outside memory", r"\01\00\00\00\f0\ff\ff\ff\01\00\00\00"),
+        ("more reasons than memory", r"\01\00\00\00\00\10\00\00\00\00\00\10"),
+        ("reasons at an odd address", r"\01\00\00\00\01\10\00\00\01\00\00\00"),
+        // The reason lies behind the verdict, and its code is the two bytes at 1024 + 24.
+        ("a code that is not UTF-8", r"\01\00\00\00\40\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\ff\fe\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\18\04\00\00\02\00\00\00"),
+    ] {
+        let answer = answers(data);
+        assert!(
+            matches!(answer, Err(Fault::InvalidOutput(_) | Fault::OutputTooLarge)),
+            "{what}: {answer:?}"
+        );
+    }
+    for address in ["1025", "-4", "131071"] {
+        let module = raw::module("", &format!("(i32.const {address})"));
+        let plugin = Plugin::load(&PluginSource::new(raw::component(&module))).unwrap();
+        assert!(outcome(&plugin).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn each_decision_starts_from_the_configured_instance() {
+    let counting = hostile("count");
+    for _ in 0..3 {
+        let evaluation = counting.evaluate(&request(), ActionClass::Read, NOW);
+        assert_eq!(evaluation.outcome.unwrap().reasons[0].code, "call-1");
+    }
+}
+
+#[test]
+fn no_decision_finds_what_another_left_in_memory() {
+    // It says `deny` if any byte beyond the first page, where its own data ends, is not zero.
+    let scanning = raw::module(
+        "",
+        "(local $at i32)
+         (local.set $at (i32.const 65536))
+         (block $end
+           (loop $next
+             (br_if $end (i32.ge_u (local.get $at) (i32.const 16777216)))
+             (if (i64.ne (i64.load (local.get $at)) (i64.const 0))
+               (then (i32.store8 (i32.const 1024) (i32.const 1)) (br $end)))
+             (local.set $at (i32.add (local.get $at) (i32.const 8)))
+             (br $next)))
+         (if (i32.eqz (i32.load8_u (i32.const 1024)))
+           (then (i32.store8 (i32.const 1024) (i32.const 2))))
+         (i32.const 1024)",
+    )
+    .replace("\"memory\") 2", "\"memory\") 256")
+    // What it is passed would lie there too.
+    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
+    let limits = guests::patient();
+    let source = PluginSource::new(raw::component(&scanning)).limits(limits);
+    let scanning = Plugin::load(&source).unwrap();
+    let filling = hostile_within("fill", limits);
+    for _ in 0..20 {
+        assert_eq!(outcome(&filling), Ok(Effect::Permit));
+        assert_eq!(outcome(&scanning), Ok(Effect::NotApplicable));
+    }
+}
+
+#[test]
+fn a_plugin_is_told_only_what_its_manifest_asks_for() {
+    let evaluation = hostile("tell").evaluate(&request(), ActionClass::Read, NOW);
+    let told = evaluation.outcome.unwrap().reasons[0].message.clone();
+    for visible in ["the action", "\"visible\", value: Text(\"yes\")", r#"Json("[1,{\"a\":null}]")"#] {
+        assert!(told.contains(visible), "{visible} is not in {told}");
+    }
+    for hidden in ["the owner", "the resource", "the argument", "hidden", "Read"] {
+        assert!(!told.contains(hidden), "{hidden} is in {told}");
+    }
+    assert!(told.contains("now: None"), "{told}");
+}
+
+#[test]
+fn what_a_plugin_says_cannot_command_a_terminal() {
+    let evaluation = hostile("escape").evaluate(&request(), ActionClass::Read, NOW);
+    let reasons = evaluation.outcome.unwrap().reasons;
+    assert_eq!(reasons[0].message, "\u{fffd}[2Jgone\u{fffd}");
+}
+
+fn decide(behaviour: &str, integration: Integration) -> portcullis_host::Decision {
+    let integration = integration.plugin(hostile(behaviour));
+    Pdp::new([integration], RequestLimits::default()).unwrap().evaluate_at(&request(), NOW)
+}
+
+#[test]
+fn an_obligation_that_nobody_can_carry_out_is_a_deny() {
+    let unable = decide("oblige", Integration::new("x"));
+    assert_eq!(unable.cause(), Cause::UnsupportedObligation);
+    assert!(!unable.is_permit());
+    let other = decide("oblige", Integration::new("x").obligations(["step-up"]));
+    assert_eq!(other.cause(), Cause::UnsupportedObligation);
+    let able = decide("oblige", Integration::new("x").obligations(["notification"]));
+    assert!(able.is_permit());
+    assert_eq!(able.obligations()[0].id, "hostile:notification-1");
+}
+
+#[test]
+fn a_permit_that_excludes_this_call_is_a_deny() {
+    assert_eq!(decide("other-arguments", Integration::new("x")).cause(), Cause::ConstraintUnmet);
+    assert_eq!(decide("no-time", Integration::new("x")).cause(), Cause::EmptyGrant);
+}
+
+#[test]
+fn a_grant_is_never_wider_than_the_host_allows() {
+    let integration = Integration::new("x").max_grant_ttl(Duration::from_secs(60));
+    let decision = decide("wide", integration);
+    let grant = decision.grant().expect("a permit");
+    assert_eq!(grant.expires_at(), NOW.plus(Duration::from_secs(60)));
+    assert_eq!(grant.remaining_uses(), Some(1_000_000_000));
+}

@@ -1,0 +1,36 @@
+//! Every case of every reference plugin, decided by the component that would be deployed. Each
+//! folder is a test, named after it.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use portcullis_host::{Integration, Pdp, Plugin, PluginSource, RequestLimits};
+use portcullis_tests::case::{Case, folders};
+use portcullis_tests::{guests, root};
+use std::path::PathBuf;
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for plugin in guests::PLUGINS {
+        let cases = folders(&root().join("plugins").join(plugin).join("cases"))?;
+        anyhow::ensure!(cases.len() > 1, "{plugin} has no cases");
+        for folder in cases {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{plugin}::{name}");
+            trials.push(Trial::test(name, move || Ok(run(plugin, folder)?)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn run(plugin: &str, folder: PathBuf) -> Result<(), Failed> {
+    let case = Case::read(&folder)?;
+    let source = PluginSource::new(guests::plugin(plugin)?)
+        .settings(case.settings.clone())
+        .limits(guests::patient());
+    let integration = Integration::new(case.request.integration())
+        .obligations(["approval", "notification", "step-up"])
+        .plugin(Plugin::load(&source)?);
+    let pdp = Pdp::new([integration], RequestLimits::default())?;
+    case.judge(&pdp.evaluate_at(&case.request, case.now()))?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! After plugins did their worst, the process is as it was. A test of its own process, so that
+//! nothing else moves its memory.
+
+use portcullis_host::{
+    ActionClass, Effect, Plugin, PluginLimits, Principal, Request, RequestLimits, Resource,
+    Timestamp,
+};
+use portcullis_tests::guests;
+use serde_json::json;
+use std::time::Duration;
+
+/// What the process holds in memory, in bytes.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_next_decision_and_the_memory_are_unaffected() {
+    let limits = PluginLimits {
+        deadline: Duration::from_millis(200),
+        memory_bytes: 64 << 20,
+        ..PluginLimits::default()
+    };
+    let hostile = |behaviour: &str| guests::hostile(json!({ "behaviour": behaviour }), limits);
+    let good = hostile("permit");
+    let bad = ["allocate", "output", "fill", "panic", "recurse", "loop"].map(hostile);
+    let request = Request::builder("x", Principal::default(), "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap();
+    let effect = |plugin: &Plugin| {
+        let evaluation = plugin.evaluate(&request, ActionClass::Read, Timestamp::now());
+        evaluation.outcome.map(|verdict| verdict.effect)
+    };
+    let round = || {
+        for plugin in &bad {
+            let _fault_or_not = effect(plugin);
+            assert_eq!(effect(&good), Ok(Effect::Permit));
+        }
+    };
+    // The first round brings in what stays: code, slots, the allocator's own pages.
+    round();
+    let before = resident_bytes();
+    for _ in 0..10 {
+        round();
+    }
+    let after = resident_bytes();
+    // One instance that was not given back would be 64 MiB, and a verdict 10 MB.
+    let grown = after.saturating_sub(before);
+    assert!(grown < 4 << 20, "{before} bytes before, {after} after");
+}

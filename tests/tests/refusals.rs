@@ -1,0 +1,228 @@
+//! What is refused when a plugin is loaded, and with which reason.
+
+use portcullis_host::{
+    Digest, Fault, LoadError, Plugin, PluginLimits, PluginSource, inspect,
+};
+use portcullis_tests::{guests, raw};
+use serde_json::json;
+use std::time::Duration;
+
+fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
+    Plugin::load(&PluginSource::new(bytes))
+}
+
+fn refusal(bytes: &[u8]) -> LoadError {
+    load(bytes).expect_err("it is refused")
+}
+
+fn refused_hostile(behaviour: &str, limits: PluginLimits) -> LoadError {
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let settings = json!({ "behaviour": behaviour });
+    Plugin::load(&PluginSource::new(component).settings(settings).limits(limits))
+        .expect_err("it is refused")
+}
+
+/// A component that exports the contract's interfaces at `version`, with functions of other types.
+fn lookalike(version: &str) -> Vec<u8> {
+    let component = wat::parse_str(format!(
+        r#"(component
+          (core module $m (func (export "f")))
+          (core instance $i (instantiate $m))
+          (func $f (canon lift (core func $i "f")))
+          (instance $types)
+          (instance $policy (export "configure" (func $f)) (export "evaluate" (func $f)))
+          (export "portcullis:policy/types@{version}" (instance $types))
+          (export "portcullis:policy/policy@{version}" (instance $policy)))"#
+    ))
+    .unwrap();
+    portcullis_build::componentize(&component, raw::MANIFEST).unwrap()
+}
+
+#[test]
+fn loads_a_component_of_the_contract() {
+    let component = raw::component(&raw::answering(""));
+    assert!(inspect(&component, &PluginLimits::default()).refusals.is_empty());
+    assert_eq!(load(&component).unwrap().manifest().name, "raw");
+}
+
+#[test]
+fn refuses_a_component_that_imports_wasi() {
+    let component = wat::parse_str(
+        r#"(component
+          (import "wasi:cli/environment@0.2.0" (instance
+            (export "initial-cwd" (func (result (option string)))))))"#,
+    )
+    .unwrap();
+    let refusal = refusal(&component);
+    assert_eq!(refusal, LoadError::Imports(vec!["wasi:cli/environment@0.2.0".into()]));
+    assert!(refusal.to_string().contains("imports nothing"), "{refusal}");
+}
+
+#[test]
+fn refuses_a_core_module() {
+    assert_eq!(refusal(&wat::parse_str("(module)").unwrap()), LoadError::CoreModule);
+}
+
+#[test]
+fn refuses_a_file_that_is_cut_short_wherever_it_is_cut() {
+    let whole = raw::component(&raw::answering(""));
+    for length in [8, 9, whole.len() / 4, whole.len() / 2, whole.len() - 1] {
+        let refusal = refusal(&whole[..length]);
+        assert!(
+            matches!(
+                refusal,
+                LoadError::Malformed { .. } | LoadError::OtherWorld { .. } | LoadError::NoManifest
+            ),
+            "{length}: {refusal:?}"
+        );
+    }
+    assert!(matches!(refusal(&whole[..whole.len() / 2]), LoadError::Malformed { .. }));
+    assert!(matches!(refusal(&whole[..3]), LoadError::NotWasm(_)));
+}
+
+#[test]
+fn refuses_files_of_other_kinds_and_says_what_they_are() {
+    for (bytes, what) in [
+        (&b"hello"[..], "a text file"),
+        (b"", "an empty file"),
+        (b"\x7fELF\x02", "a native program"),
+        (b"(component)", "a component in text form; translate it with `wasm-tools parse`"),
+        (b"\xff\xfe\x00", "some other binary file"),
+    ] {
+        assert_eq!(refusal(bytes), LoadError::NotWasm(what));
+    }
+}
+
+#[test]
+fn refuses_a_component_of_another_world() {
+    let component = wat::parse_str(r#"(component (instance $i) (export "a:b/c" (instance $i)))"#);
+    let refusal = refusal(&component.unwrap());
+    assert!(
+        matches!(&refusal, LoadError::OtherWorld { exports, .. } if exports == &["a:b/c"]),
+        "{refusal:?}"
+    );
+}
+
+#[test]
+fn refuses_another_version_of_the_contract() {
+    assert_eq!(refusal(&lookalike("0.2.0")), LoadError::OtherContract("0.2.0".into()));
+}
+
+#[test]
+fn refuses_functions_of_other_types() {
+    assert!(matches!(refusal(&lookalike("0.1.0")), LoadError::Signature(_)));
+}
+
+#[test]
+fn refuses_a_component_without_a_manifest_or_with_a_bad_one() {
+    let with = |manifest: &str| {
+        let component = raw::component(&raw::answering(""));
+        portcullis_build::componentize(&component, manifest).unwrap()
+    };
+    assert!(matches!(refusal(&with("name = 1")), LoadError::Manifest(_)));
+    let mut twice = raw::component(&raw::answering(""));
+    let manifest = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
+    twice.extend_from_slice(&manifest[8..]);
+    assert_eq!(refusal(&twice), LoadError::ManyManifests);
+    let none = lookalike_without_manifest();
+    assert_eq!(refusal(&none), LoadError::NoManifest);
+}
+
+fn lookalike_without_manifest() -> Vec<u8> {
+    let with = lookalike("0.1.0");
+    let manifest = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
+    with[..with.len() - (manifest.len() - 8)].to_vec()
+}
+
+#[test]
+fn refuses_another_file_than_the_pinned_one() {
+    let component = raw::component(&raw::answering(""));
+    let pinned = Digest::of(&component);
+    let source = |bytes: &[u8]| PluginSource::new(bytes).digest(pinned);
+    assert!(Plugin::load(&source(&component)).is_ok());
+    let mut other = component.clone();
+    other.push(0);
+    let found = Digest::of(&other);
+    assert_eq!(
+        Plugin::load(&source(&other)).unwrap_err(),
+        LoadError::Digest { pinned, found }
+    );
+}
+
+#[test]
+fn refuses_a_file_beyond_its_limit() {
+    let component = raw::component(&raw::answering(""));
+    let limits = |component_bytes| PluginLimits { component_bytes, ..PluginLimits::default() };
+    let source = |limit| PluginSource::new(&*component).limits(limits(limit));
+    assert!(Plugin::load(&source(component.len())).is_ok());
+    let refusal = Plugin::load(&source(component.len() - 1)).unwrap_err();
+    assert!(matches!(refusal, LoadError::TooLarge { .. }));
+}
+
+#[test]
+fn refuses_settings_that_the_plugin_refuses() {
+    let LoadError::Settings(errors) = refused_hostile("configure-refuse", PluginLimits::default())
+    else {
+        panic!("the settings are refused");
+    };
+    assert_eq!((errors[0].path.as_str(), errors[0].message.as_str()), ("/behaviour", "not this one"));
+    assert!(matches!(refused_hostile("no-such", PluginLimits::default()), LoadError::Settings(_)));
+}
+
+#[test]
+fn refuses_a_plugin_that_cannot_be_configured() {
+    let panicked = refused_hostile("configure-panic", PluginLimits::default());
+    assert!(matches!(panicked, LoadError::Configure(Fault::Trap(_))), "{panicked:?}");
+    let limits = PluginLimits {
+        configure_deadline: Duration::from_millis(20),
+        ..PluginLimits::default()
+    };
+    assert_eq!(
+        refused_hostile("configure-loop", limits),
+        LoadError::Configure(Fault::Deadline)
+    );
+}
+
+#[test]
+fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
+    let with = |declaration: &str| load(&raw::component(&raw::module(declaration, "(i32.const 1024)")));
+    assert!(with("(table 4096 funcref)").is_ok());
+    assert!(matches!(
+        with("(table 4097 funcref)").unwrap_err(),
+        LoadError::Instantiate(Fault::Table { asked: 4097 })
+    ));
+    let memory = |pages: u32| {
+        let module = raw::answering("").replace("\"memory\") 2", &format!("\"memory\") {pages}"));
+        load(&raw::component(&module))
+    };
+    assert!(memory(256).is_ok());
+    assert!(matches!(
+        memory(257).unwrap_err(),
+        LoadError::Instantiate(Fault::Memory { asked: 16_842_752 })
+    ));
+}
+
+#[test]
+fn refuses_a_component_of_too_many_instances() {
+    // Components are sections in a row, so that more of them can be added behind.
+    let with = |more: u32| {
+        let mut component = raw::component(&raw::answering(""));
+        let modules = wasmparser::Parser::new(0)
+            .parse_all(&component)
+            .filter(|payload| matches!(payload, Ok(wasmparser::Payload::ModuleSection { .. })))
+            .count();
+        let mut extra = wasm_encoder::Component::new();
+        for index in 0..more {
+            let module = wasm_encoder::Module::new();
+            extra.section(&wasm_encoder::ModuleSection(&module));
+            let mut instances = wasm_encoder::InstanceSection::new();
+            instances.instantiate::<_, &str>(modules as u32 + index, []);
+            extra.section(&instances);
+        }
+        component.extend_from_slice(&extra.finish()[8..]);
+        load(&component)
+    };
+    assert!(with(2).is_ok());
+    let refusal = with(5).unwrap_err();
+    assert!(matches!(refusal, LoadError::Instantiate(_)), "{refusal:?}");
+}
