@@ -1,1 +1,148 @@
-fn main(){}
+//! What a decision costs, beside the floor that the runtime sets.
+//!
+//! - `floor/bare`: wasmtime alone, set up as the host sets it up: a fresh instance of an empty
+//!   component and an empty call.
+//! - `floor/contract`: the host, with a plugin that asks for nothing and does nothing.
+//! - `decision/*`: a fresh decision of a request that is parsed already, by each plugin.
+//! - `json/*`: from a request in JSON to a decision in JSON.
+//! - `deadline`: how long a plugin that loops runs in all, with a deadline of 10 ms.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use portcullis_host::{
+    ActionClass, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource, Request,
+    RequestLimits, Timestamp,
+};
+use portcullis_tests::case::Case;
+use portcullis_tests::{guests, raw, root};
+use serde_json::json;
+use std::fs;
+use std::hint::black_box;
+use std::time::Duration;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
+
+/// A permitted request of each plugin, by the folder of its case.
+const CASES: [(&str, &str); 3] = [
+    ("http-api", "permits-a-call-that-a-rule-is-for"),
+    ("mcp-tools", "permits-a-call-within-its-arguments"),
+    ("github", "permits-a-push-to-an-own-branch"),
+];
+
+fn floor(c: &mut Criterion) {
+    let mut group = c.benchmark_group("floor");
+
+    let mut pool = PoolingAllocationConfig::new();
+    pool.pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(128 * 1024)
+        .max_memory_size(64 << 20);
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let engine = Engine::new(&config).unwrap();
+    let text = r#"(component
+      (core module $m (memory (export "m") 2) (func (export "f")))
+      (core instance $i (instantiate $m))
+      (func (export "f") (canon lift (core func $i "f"))))"#;
+    let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+    let instantiable = Linker::new(&engine).instantiate_pre(&component).unwrap();
+    let function = component.get_export_index(None, "f").unwrap();
+    group.bench_function("bare", |b| {
+        b.iter(|| {
+            let mut store = Store::new(&engine, ());
+            store.set_epoch_deadline(11);
+            let instance = instantiable.instantiate(&mut store).unwrap();
+            let f = instance.get_typed_func::<(), ()>(&mut store, function).unwrap();
+            f.call(&mut store, ()).unwrap();
+        });
+    });
+
+    let source = PluginSource::new(raw::component(&raw::answering(r"\01")));
+    let plugin = Plugin::load(&source).unwrap();
+    let case = case("github", "permits-a-push-to-an-own-branch");
+    group.bench_function("contract", |b| {
+        b.iter(|| {
+            let evaluation = plugin.evaluate(&case.request, ActionClass::Write, case.now());
+            assert_eq!(evaluation.outcome.unwrap().effect, Effect::Deny);
+        });
+    });
+    group.finish();
+}
+
+fn decision(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decision");
+    for (name, folder) in CASES {
+        let case = case(name, folder);
+        let pdp = pdp(name, &case);
+        let now = case.now();
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| {
+                let decision = pdp.evaluate_at(black_box(&case.request), now);
+                assert!(decision.is_permit());
+                decision
+            });
+        });
+    }
+    group.finish();
+}
+
+fn json(c: &mut Criterion) {
+    let mut group = c.benchmark_group("json");
+    for (name, folder) in CASES {
+        let file = root().join("plugins").join(name).join("cases").join(folder).join("request.json");
+        let text = fs::read(file).unwrap();
+        let case = case(name, folder);
+        let pdp = pdp(name, &case);
+        let now = case.now();
+        let mcp = name == "mcp-tools";
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| {
+                let limits = pdp.request_limits();
+                let request = match mcp {
+                    true => Request::from_mcp(black_box(&text), limits),
+                    false => Request::from_authzen(black_box(&text), limits),
+                };
+                let decision = pdp.evaluate_at(&request.unwrap(), now);
+                assert!(decision.is_permit());
+                serde_json::to_vec(&decision).unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn deadline(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deadline");
+    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    let limits = PluginLimits {
+        deadline: Duration::from_millis(10),
+        ..PluginLimits::default()
+    };
+    let plugin = guests::hostile(json!({ "behaviour": "loop" }), limits);
+    let case = case("github", "permits-a-push-to-an-own-branch");
+    group.bench_function("10 ms", |b| {
+        b.iter(|| {
+            let evaluation = plugin.evaluate(&case.request, ActionClass::Write, Timestamp::now());
+            assert_eq!(evaluation.outcome, Err(Fault::Deadline));
+        });
+    });
+    group.finish();
+}
+
+fn case(plugin: &str, folder: &str) -> Case {
+    Case::read(&root().join("plugins").join(plugin).join("cases").join(folder)).unwrap()
+}
+
+fn pdp(plugin: &str, case: &Case) -> Pdp {
+    let source = PluginSource::new(guests::plugin(plugin).unwrap()).settings(case.settings.clone());
+    let integration = Integration::new(case.request.integration())
+        .obligations(["approval", "notification", "step-up"])
+        .plugin(Plugin::load(&source).unwrap());
+    Pdp::new([integration], RequestLimits::default()).unwrap()
+}
+
+criterion_group!(benches, floor, decision, json, deadline);
+criterion_main!(benches);

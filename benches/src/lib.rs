@@ -1,1 +1,1 @@
-
+//! What a decision costs. The benches are in `benches/`.
