@@ -3,7 +3,7 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, WARN, styled};
-use portcullis_host::Pdp;
+use portcullis_host::{ConfigError, Pdp};
 use portcullis_host::config::{self, Problem, Severity};
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,10 +45,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The decision point of a configuration; without one, everything that is wrong is reported.
+/// Warnings are for `portcullis check`.
 pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
-    let checked = config::check(config);
-    report(&checked.problems);
-    checked.pdp
+    Pdp::from_file(config)
+        .inspect_err(|ConfigError(problems)| report(problems))
+        .ok()
 }
 
 fn report(problems: &[Problem]) {

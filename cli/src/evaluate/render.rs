@@ -2,14 +2,17 @@
 
 use super::Case;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, styled};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
-use portcullis_host::{Conclusion, Decision, Obligation, printable};
+use portcullis_host::{Conclusion, Decision, Obligation, Request, printable};
 use std::io;
 use std::time::Duration;
 
 /// How wide a table is where there is no terminal to ask, in characters.
 const WIDTH_OFF_TERMINAL: u16 = 140;
+
+/// How much of a request's arguments a row shows, in characters.
+const ARGUMENTS_SHOWN: usize = 60;
 
 /// One decision, at length.
 pub(super) fn one(case: &Case) -> io::Result<()> {
@@ -104,7 +107,7 @@ fn obligation_text(obligation: &Obligation) -> String {
 pub(super) fn table(cases: &[Case]) -> io::Result<()> {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["", "request", "decision", "cause", "reason", "µs"]);
     for (index, case) in cases.iter().enumerate() {
@@ -114,10 +117,7 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
             false => ("deny", Color::Red),
         };
         let request = match &case.request {
-            Ok(request) => {
-                let integration = request.integration();
-                format!("{integration}: {} {}", request.action(), request.resource().id)
-            }
+            Ok(request) => summary(request),
             Err(_) => "cannot be read".to_owned(),
         };
         table.add_row([
@@ -136,6 +136,21 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
     // The stream drops the colours where they do not belong.
     table.enforce_styling();
     output::line(&table.to_string())
+}
+
+/// The request in a few words: what is done, to what, with which arguments.
+fn summary(request: &Request) -> String {
+    let resource = &request.resource().id;
+    let to = if resource == request.integration() { "" } else { resource };
+    let arguments = match request.arguments().to_string() {
+        none if none == "{}" => String::new(),
+        arguments => match arguments.char_indices().nth(ARGUMENTS_SHOWN) {
+            Some((end, _)) => format!("{}…", arguments.get(..end).unwrap_or_default()),
+            None => arguments,
+        },
+    };
+    let text = format!("{}: {} {to} {arguments}", request.integration(), request.action());
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The reason that tells most: of a deny, that of the plugin that denies.
