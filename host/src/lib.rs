@@ -1,4 +1,79 @@
-//! tmp
+//! An embeddable policy decision point: sandboxed WebAssembly policies decide what machine
+//! identities may do.
+//!
+//! A gateway asks about each request and enforces the answer. The rules of each [`Integration`] are
+//! [`Plugin`]s, components that know nothing but the request; what they answer is combined, held to
+//! the host's own rules, and only then a permit.
+//!
+//! ```no_run
+//! use portcullis_host::{
+//!     ActionClass, Attestation, Cause, Integration, Outcome, Pdp, Plugin, PluginSource, Principal,
+//!     PrincipalKind, Request, RequestLimits, Resource,
+//! };
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Once, at start: load the plugins. `Pdp::from_file("portcullis.toml")` does the same from a
+//! // configuration.
+//! let github = Plugin::load(
+//!     &PluginSource::new(std::fs::read("plugins/github.wasm")?)
+//!         .digest("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".parse()?)
+//!         .settings(json!({ "repositories": ["acme/*"] })),
+//! )?;
+//! let integration = Integration::new("github")
+//!     .action("git.push", ActionClass::Write)
+//!     .obligations(["notification"]) // what this gateway can carry out
+//!     .plugin(github);
+//! let pdp = Pdp::new([integration], RequestLimits::default())?;
+//!
+//! // For each request, on any thread: say what the gateway verified and what is asked for.
+//! let principal = Principal {
+//!     id: "spiffe://acme.example/ns/dev/agent/fixer".into(),
+//!     kind: PrincipalKind::Agent,
+//!     attestation: Attestation::JwtSvid,
+//!     ..Principal::default()
+//! };
+//! let resource = Resource {
+//!     kind: "repository".into(),
+//!     id: "acme/billing".into(),
+//!     ..Resource::default()
+//! };
+//! let request = Request::builder("github", principal, "git.push", resource)
+//!     .arguments(json!({
+//!         "branch": "agents/fixer/issue-7",
+//!         "files": [{ "path": "src/lib.rs", "bytes": 420 }],
+//!     }))
+//!     .build(pdp.request_limits())?;
+//!
+//! let decision = pdp.evaluate(&request);
+//! match decision.outcome() {
+//!     Outcome::Permit(grant) => {
+//!         for obligation in decision.obligations() {
+//!             println!("must do {}: {}", obligation.kind, obligation.properties);
+//!         }
+//!         println!("go ahead until {}", grant.expires_at());
+//!     }
+//!     Outcome::Deny => {
+//!         println!("{}: {}", decision.cause(), decision.detail());
+//!         for reason in decision.reasons() {
+//!             println!("  {} {}: {}", reason.plugin, reason.code, reason.message);
+//!         }
+//!         if let Cause::PluginFaulted(fault) = decision.cause() {
+//!             println!("  somebody should look at that plugin: {fault:?}");
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Pdp`] is cheap to clone, `Send` and `Sync`. A decision is microseconds of work on the calling
+//! thread and waits for nothing. Requests in JSON are read by [`Request::from_authzen`] and
+//! [`Request::from_mcp`]; a [`Decision`] serialises as an AuthZEN response.
+//!
+//! Whatever goes wrong is a deny with a typed [`Cause`]: a plugin that traps, loops or returns
+//! nonsense, a request that cannot be read, a panic of the host. Every bound on a plugin
+//! ([`PluginLimits`]) and a request ([`RequestLimits`]) has a default.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -11,19 +86,21 @@
     )
 )]
 
-mod timestamp;
+// In the order in which a request meets them.
 pub mod config;
 mod request;
 mod pdp;
 mod integration;
 mod plugin;
-mod engine;
-mod limits;
 mod combine;
 mod decision;
 mod cause;
-mod text;
 mod trace;
+
+mod engine;
+mod limits;
+mod text;
+mod timestamp;
 
 pub use cause::Cause;
 pub use config::ConfigError;

@@ -15,6 +15,8 @@ pub(super) struct Input {
     batch: bool,
     /// A line that was read to see whether there is one.
     ahead: Option<Vec<u8>>,
+    /// Whether the last line was longer than what was read of it.
+    cut: bool,
 }
 
 impl Input {
@@ -31,6 +33,7 @@ impl Input {
             documents: 0,
             batch: path.extension().is_some_and(|extension| extension == "jsonl"),
             ahead: None,
+            cut: false,
         })
     }
 
@@ -48,7 +51,7 @@ impl Input {
         };
         self.documents += 1;
         self.batch |= self.documents > 1;
-        if self.batch || line.starts_with(b"{") && line.ends_with(b"}") {
+        if self.batch || line.starts_with(b"{") && (line.ends_with(b"}") || self.cut) {
             return Ok(Some(line));
         }
         let mut document = line;
@@ -81,7 +84,8 @@ impl Input {
                 return Ok(None);
             }
             self.line += 1;
-            if read == most && !line.ends_with(b"\n") {
+            self.cut = read == most && !line.ends_with(b"\n");
+            if self.cut {
                 self.skip_line()?;
             }
             let trimmed = line.trim_ascii();

@@ -1,0 +1,56 @@
+//! `docs/writing-a-plugin.md`, followed to the letter: a new plugin, tested, built and tried.
+
+mod common;
+
+use common::Folder;
+use portcullis_tests::root;
+use std::fs;
+use std::process::Command;
+
+/// The code blocks of the page in a language, in order.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_plugin_written_from_the_page_is_tested_built_and_decides() {
+    let page = fs::read_to_string(root().join("docs/writing-a-plugin.md")).unwrap();
+    let (toml, rust, json) = (blocks(&page, "toml"), blocks(&page, "rust"), blocks(&page, "json"));
+    let policy = &rust[0];
+    assert!(policy.lines().filter(|line| !line.trim().is_empty()).count() <= 15, "{policy}");
+
+    let folder = Folder::new();
+    let sdk = root().join("guest-sdk");
+    let sdk = sdk.display().to_string().replace('\\', "/");
+    let cargo_toml = toml[0].replace("../portcullis/guest-sdk", &sdk);
+    assert_ne!(cargo_toml, toml[0]);
+    folder.write("Cargo.toml", cargo_toml);
+    folder.write("plugin.toml", &toml[1]);
+    folder.write("src/lib.rs", format!("{policy}\n{}", rust[1]));
+    folder.write("portcullis.toml", &toml[2]);
+    folder.write("request.json", &json[0]);
+    // The same versions as everything else here, which are downloaded already.
+    fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+
+    let tested = Command::new(env!("CARGO"))
+        .args(["test", "--quiet"])
+        .current_dir(folder.path())
+        .env("CARGO_TARGET_DIR", root().join("target/author"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(tested.status.success(), "{said}{}", String::from_utf8_lossy(&tested.stderr));
+    assert!(said.contains("1 passed"), "{said}");
+
+    let built = folder.run(&["build"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    assert_eq!(folder.run(&["inspect", "repositories.wasm"]).code, 0);
+    let permitted = folder.run(&["evaluate", "--request", "request.json", "--explain"]);
+    assert_eq!(permitted.code, 0, "{}{}", permitted.out, permitted.err);
+    let other = json[0].replace("acme/billing", "evil/billing");
+    assert_eq!(folder.run_with(&["evaluate"], &other).code, 2);
+}

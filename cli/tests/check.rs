@@ -1,0 +1,135 @@
+//! `portcullis check`: every error at once, with file and line.
+
+mod common;
+
+use common::Folder;
+use portcullis_host::Digest;
+
+#[test]
+fn a_usable_configuration_is_said_to_be_usable() {
+    let folder = Folder::with_plugins();
+    let ran = folder.run(&["check"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.out, "usable portcullis.toml: 3 integrations, 3 plugins\n");
+    assert_eq!(ran.err.matches("not pinned").count(), 3);
+}
+
+#[test]
+fn a_pinned_plugin_is_held_to_its_digest() {
+    let folder = Folder::with_plugins();
+    let component = std::fs::read(folder.path().join("hostile.wasm")).unwrap();
+    let with = |digest: &str| {
+        folder.write(
+            "pinned.toml",
+            format!("[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = {{ behaviour = \"permit\" }}\ndigest = \"{digest}\"\n"),
+        );
+        folder.run(&["check", "pinned.toml"])
+    };
+    let right = with(&Digest::of(&component).to_string());
+    assert_eq!((right.code, right.err.as_str()), (0, ""));
+    let wrong = with(&Digest::of(b"").to_string());
+    assert_eq!(wrong.code, 3);
+    assert!(wrong.err.starts_with("pinned.toml:6:10: error:"), "{}", wrong.err);
+    assert!(wrong.err.contains("is pinned"), "{}", wrong.err);
+}
+
+#[test]
+fn every_error_is_reported_at_its_place() {
+    let folder = Folder::with_plugins();
+    folder.write("text.wasm", "hello");
+    folder.write(
+        "bad.toml",
+        r#"[limits]
+deadline = "fast"
+memory-bytes = 1
+fuel = 7
+
+[request]
+max-depth = 0
+
+[[integration]]
+name = "a"
+max-grant-ttl = 5
+[integration.actions]
+read = "reading"
+[[integration.plugin]]
+component = "none.wasm"
+[[integration.plugin]]
+component = "text.wasm"
+digset = "x"
+
+[[integration]]
+[[integration.plugin]]
+component = "mcp-tools.wasm"
+digest = "md5:1"
+[[integration.plugin]]
+component = "mcp-tools.wasm"
+[integration.plugin.settings]
+deny = ["x**"]
+[[integration.plugin]]
+component = "mcp-tools.wasm"
+[integration.plugin.settings]
+tools = [
+  { tool = "a" },
+  { tool = "b", lifetime = 3 },
+]
+
+[[integration]]
+name = "empty"
+"#,
+    );
+    let ran = folder.run(&["check", "bad.toml"]);
+    assert_eq!(ran.code, 3);
+    assert_eq!(ran.out, "");
+    let errors: Vec<_> = ran.err.lines().filter(|line| line.contains(" error: ")).collect();
+    let expected = [
+        (2, 12, "`deadline` is a time"),
+        (3, 16, "`memory-bytes` is a whole number from 65536"),
+        (4, 1, "there is no `fuel` here"),
+        (7, 13, "`max-depth` is a whole number"),
+        (11, 17, "`max-grant-ttl` is a time"),
+        (13, 8, "the class of `read` is one of"),
+        (15, 13, "cannot read none.wasm"),
+        (17, 13, "found a text file, not a WebAssembly component"),
+        (18, 1, "there is no `digset` here"),
+        (20, 1, "`name` is missing here"),
+        (23, 10, "`md5:1` is not a digest"),
+        (27, 9, "settings, `/deny/0`: "),
+        (33, 28, "settings, `/tools/1/lifetime`: the plugin has no such setting"),
+        (36, 1, "has no `[[integration.plugin]]`"),
+    ];
+    for ((line, column, message), error) in expected.iter().zip(&errors) {
+        let place = format!("bad.toml:{line}:{column}: error: ");
+        assert!(error.starts_with(&place) && error.contains(message), "{place}{message}: {error}");
+    }
+    assert_eq!(errors.len(), expected.len(), "{}", ran.err);
+    let json = folder.run(&["check", "bad.toml", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(report["usable"], false);
+    let errors = report["problems"].as_array().unwrap();
+    assert_eq!(errors.iter().filter(|p| p["severity"] == "error").count(), expected.len());
+}
+
+#[test]
+fn a_syntax_error_is_reported_at_its_place() {
+    let folder = Folder::new();
+    folder.write("bad.toml", "[limits\ndeadline = \"1ms\"\nx = = 1\n");
+    let ran = folder.run(&["check", "bad.toml"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("bad.toml:1:"), "{}", ran.err);
+    assert!(ran.err.contains("bad.toml:3:"), "{}", ran.err);
+    assert!(folder.run(&["check", "none.toml"]).err.starts_with("none.toml: error: cannot be read"));
+}
+
+#[test]
+fn names_that_would_be_ambiguous_are_refused() {
+    let folder = Folder::with_plugins();
+    let integration = "[[integration]]\nname = \"x\"\n";
+    let plugin = "[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"permit\" }\n";
+    folder.write("twice.toml", format!("{integration}{plugin}{integration}{plugin}"));
+    let ran = folder.run(&["check", "twice.toml"]);
+    assert!(ran.err.contains("twice.toml:6:1: error: there is another integration called `x`"), "{}", ran.err);
+    folder.write("plugins.toml", format!("{integration}{plugin}{plugin}"));
+    let ran = folder.run(&["check", "plugins.toml"]);
+    assert!(ran.err.contains("another plugin called `hostile`"), "{}", ran.err);
+}

@@ -1,0 +1,105 @@
+//! A folder with a configuration, plugins and the command to run in it.
+
+#![allow(dead_code, reason = "not every test file uses all of it")]
+
+use portcullis_tests::guests;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// What the command printed, and its exit code.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A folder of its own.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// A folder with the hostile guest in three integrations: one that permits, one that denies
+    /// for want of an argument, one that loops and one that panics.
+    pub(crate) fn with_plugins() -> Self {
+        let folder = Self::new();
+        folder.write("hostile.wasm", guests::component("tests/guests/hostile").unwrap());
+        folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
+        folder.write(
+            "portcullis.toml",
+            r#"
+limits = { deadline = "2s" }
+
+[[integration]]
+name = "files"
+[[integration.plugin]]
+component = "mcp-tools.wasm"
+settings = { tools = [{ tool = "read", arguments = [{ path = "/path", op = "under", value = "/w" }] }] }
+
+[[integration]]
+name = "looping"
+[[integration.plugin]]
+component = "hostile.wasm"
+settings = { behaviour = "loop" }
+limits = { deadline = "10ms" }
+
+[[integration]]
+name = "panicking"
+[[integration.plugin]]
+component = "hostile.wasm"
+settings = { behaviour = "panic" }
+"#,
+        );
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let file = self.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, content).unwrap();
+        file
+    }
+
+    /// Runs `portcullis` in the folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// Runs `portcullis` in the folder, with `input` on standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(arguments)
+            .current_dir(self.path())
+            // What it builds is built once for all tests.
+            .env("CARGO_TARGET_DIR", portcullis_tests::root().join("target/author"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The command may end without having read it all.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// An AuthZEN request for an integration, with one argument.
+pub(crate) fn request(integration: &str, action: &str, path: &str) -> String {
+    format!(
+        r#"{{"subject":{{"type":"agent","id":"spiffe://a.example/x"}},"action":{{"name":"{action}","properties":{{"path":"{path}"}}}},"resource":{{"type":"t","id":"r"}},"context":{{"integration":"{integration}"}}}}"#
+    )
+}

@@ -1,0 +1,159 @@
+//! `portcullis evaluate`: exit codes, streams and formats.
+
+mod common;
+
+use common::{Folder, Ran, request};
+use serde_json::Value;
+
+fn evaluate(folder: &Folder, arguments: &[&str], input: &str) -> Ran {
+    let mut all = vec!["evaluate"];
+    all.extend_from_slice(arguments);
+    folder.run_with(&all, input)
+}
+
+fn json_lines(ran: &Ran) -> Vec<Value> {
+    ran.out.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+#[test]
+fn the_exit_code_tells_permit_deny_invalid_and_fault_apart() {
+    let folder = Folder::with_plugins();
+    for (code, cause, input) in [
+        (0, "permitted", request("files", "read", "/w/a")),
+        (2, "plugin-denied", request("files", "read", "/w/../a")),
+        (2, "not-applicable", request("files", "write", "/w/a")),
+        (2, "unknown-integration", request("other", "read", "/w/a")),
+        (3, "invalid-request", request("files", "read", "/w/a").replace("\"agent\"", "7")),
+        (3, "invalid-request", "not json".to_owned()),
+        (4, "plugin-deadline", request("looping", "read", "/w/a")),
+        (4, "plugin-trap", request("panicking", "read", "/w/a")),
+    ] {
+        let ran = evaluate(&folder, &["--format", "json"], &input);
+        assert_eq!(ran.code, code, "{input}\n{}", ran.err);
+        let decisions = json_lines(&ran);
+        assert_eq!(decisions.len(), 1, "one object and nothing else: {}", ran.out);
+        assert_eq!(decisions[0]["decision"], code == 0);
+        assert_eq!(decisions[0]["context"]["cause"], cause);
+
+        let human = evaluate(&folder, &[], &input);
+        assert_eq!(human.code, code);
+        assert!(human.out.starts_with(if code == 0 { "PERMIT" } else { "DENY" }), "{}", human.out);
+        assert!(human.out.contains(cause), "{}", human.out);
+        assert!(!human.out.contains('\u{1b}'), "no colour where there is no terminal");
+    }
+}
+
+#[test]
+fn a_malformed_request_is_told_its_place() {
+    let folder = Folder::with_plugins();
+    let good = request("files", "read", "/w/a");
+    for (input, place) in [
+        (good.replace("\"agent\"", "7"), "`/subject/type`"),
+        (good.replace("\"id\":\"r\"", "\"id\":\"r\",\"id\":\"s\""), "`/resource/id`"),
+        (good.replace("\"action\":", "\"akcion\":"), "`/action`"),
+        ("{\n  \"subject\":\n  ]".to_owned(), "line 3, column 3"),
+    ] {
+        let ran = evaluate(&folder, &[], &input);
+        assert_eq!(ran.code, 3);
+        assert!(ran.err.contains(place), "{place} is not in {}", ran.err);
+    }
+}
+
+#[test]
+fn one_decision_a_line_and_the_gravest_exit_code() {
+    let folder = Folder::with_plugins();
+    let permitted = request("files", "read", "/w/a");
+    let denied = request("files", "read", "/etc/x");
+    let input = format!("{permitted}\n\n{denied}\n{{broken\n{permitted}\n");
+    let ran = evaluate(&folder, &["--format", "json"], &input);
+    assert_eq!(ran.code, 3);
+    let decisions: Vec<_> = json_lines(&ran).iter().map(|d| d["decision"].clone()).collect();
+    assert_eq!(decisions, [true, false, false, true]);
+    assert!(ran.err.contains("standard input, line 4"), "{}", ran.err);
+
+    let human = evaluate(&folder, &[], &input);
+    assert_eq!(human.out.matches("permitted").count(), 2, "{}", human.out);
+    assert!(human.out.contains("invalid-request"));
+    assert_eq!(evaluate(&folder, &[], &format!("{permitted}\n{permitted}")).code, 0);
+    assert_eq!(evaluate(&folder, &[], &format!("{permitted}\n{denied}")).code, 2);
+}
+
+#[test]
+fn a_request_over_several_lines_is_one_request() {
+    let folder = Folder::with_plugins();
+    let value: Value = serde_json::from_str(&request("files", "read", "/w/a")).unwrap();
+    let pretty = serde_json::to_string_pretty(&value).unwrap();
+    folder.write("request.json", &pretty);
+    let ran = folder.run(&["evaluate", "--request", "request.json", "--format", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(json_lines(&ran).len(), 1);
+}
+
+#[test]
+fn a_tool_call_is_told_by_its_shape_or_by_the_flag() {
+    let folder = Folder::with_plugins();
+    let call = r#"{"integration":"files","principal":{"id":"spiffe://a.example/x"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{"path":"/w/a"}}}}"#;
+    assert_eq!(evaluate(&folder, &[], call).code, 0);
+    assert_eq!(evaluate(&folder, &["--from", "mcp"], call).code, 0);
+    let ran = evaluate(&folder, &["--from", "authzen"], call);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("`/subject`"), "{}", ran.err);
+}
+
+#[test]
+fn the_time_of_the_decision_can_be_set() {
+    let folder = Folder::with_plugins();
+    let input = request("files", "read", "/w/a").replace(
+        "\"id\":\"spiffe://a.example/x\"",
+        "\"id\":\"spiffe://a.example/x\",\"properties\":{\"credential-expires-at\":\"2026-01-01T00:00:00Z\"}",
+    );
+    let at = |now: &str| evaluate(&folder, &["--now", now, "--format", "json"], &input);
+    let before = at("2025-12-31T23:58:00Z");
+    assert_eq!(before.code, 0, "{}", before.err);
+    // A grant ends with the credential, however long it might have lasted.
+    let grant = &json_lines(&before)[0]["context"]["grant"];
+    assert_eq!(grant["expires-at"], "2026-01-01T00:00:00Z");
+    let after = at("2026-01-01T00:00:00Z");
+    assert_eq!(after.code, 2);
+    assert_eq!(json_lines(&after)[0]["context"]["cause"], "credential-expired");
+    assert_eq!(at("yesterday").code, 1);
+}
+
+#[test]
+fn explain_shows_every_step_in_order_with_what_was_found() {
+    let folder = Folder::with_plugins();
+    let ran = evaluate(&folder, &["--explain"], &request("files", "read", "/w/a"));
+    let steps = ["integration:", "credential:", "intent:", "plugin mcp-tools:", "obligations:", "constraints:", "grant:"];
+    let places: Vec<_> = steps.iter().map(|step| ran.out.find(step).expect(step)).collect();
+    assert!(places.is_sorted(), "{}", ran.out);
+    assert!(ran.out.contains("told principal.kind, principal.attestation, action.name"));
+    let denied = evaluate(&folder, &["--explain"], &request("files", "read", "/x"));
+    assert!(denied.out.contains("stop plugin mcp-tools"), "{}", denied.out);
+    assert!(denied.out.contains("/action/arguments/path"));
+    assert!(denied.out.contains("to change"));
+    let json = evaluate(&folder, &["--explain", "--format", "json"], &request("files", "read", "/x"));
+    let checks = json_lines(&json)[0]["checks"].as_array().unwrap().len();
+    assert_eq!(checks, 4, "integration, credential, intent, plugin");
+}
+
+#[test]
+fn what_cannot_be_used_says_so_on_standard_error_only() {
+    let folder = Folder::new();
+    let missing = evaluate(&folder, &[], "{}");
+    assert_eq!((missing.code, missing.out.as_str()), (3, ""));
+    assert!(missing.err.contains("portcullis.toml"), "{}", missing.err);
+    let with = Folder::with_plugins();
+    assert_eq!(evaluate(&with, &["--request", "none.json"], "").code, 1);
+    assert_eq!(evaluate(&with, &["--format", "xml"], "").code, 1);
+    assert_eq!(evaluate(&with, &[], "").code, 3);
+}
+
+#[test]
+fn a_request_beyond_its_limit_is_refused_however_long_it_is() {
+    let folder = Folder::with_plugins();
+    let long = request("files", "read", &format!("/w/{}", "a".repeat(1 << 20)));
+    let ran = evaluate(&folder, &["--format", "json"], &format!("{long}\n{}", request("files", "read", "/w/a")));
+    let causes: Vec<_> = json_lines(&ran).iter().map(|d| d["context"]["cause"].clone()).collect();
+    assert_eq!(causes, ["invalid-request", "permitted"]);
+    assert!(ran.err.contains("at most 65536"), "{}", ran.err);
+}
