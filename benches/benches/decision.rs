@@ -55,7 +55,9 @@ fn floor(c: &mut Criterion) {
             let mut store = Store::new(&engine, ());
             store.set_epoch_deadline(11);
             let instance = instantiable.instantiate(&mut store).unwrap();
-            let f = instance.get_typed_func::<(), ()>(&mut store, function).unwrap();
+            let f = instance
+                .get_typed_func::<(), ()>(&mut store, function)
+                .unwrap();
             f.call(&mut store, ()).unwrap();
         });
     });
@@ -92,7 +94,12 @@ fn decision(c: &mut Criterion) {
 fn json(c: &mut Criterion) {
     let mut group = c.benchmark_group("json");
     for (name, folder) in CASES {
-        let file = root().join("plugins").join(name).join("cases").join(folder).join("request.json");
+        let file = root()
+            .join("plugins")
+            .join(name)
+            .join("cases")
+            .join(folder)
+            .join("request.json");
         let text = fs::read(file).unwrap();
         let case = case(name, folder);
         let pdp = pdp(name, &case);
@@ -116,7 +123,9 @@ fn json(c: &mut Criterion) {
 
 fn deadline(c: &mut Criterion) {
     let mut group = c.benchmark_group("deadline");
-    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(3));
     let limits = PluginLimits {
         deadline: Duration::from_millis(10),
         ..PluginLimits::default()
@@ -133,7 +142,14 @@ fn deadline(c: &mut Criterion) {
 }
 
 fn case(plugin: &str, folder: &str) -> Case {
-    Case::read(&root().join("plugins").join(plugin).join("cases").join(folder)).unwrap()
+    Case::read(
+        &root()
+            .join("plugins")
+            .join(plugin)
+            .join("cases")
+            .join(folder),
+    )
+    .unwrap()
 }
 
 fn pdp(plugin: &str, case: &Case) -> Pdp {

@@ -12,7 +12,10 @@ fn load(c: &mut Criterion) {
     group.sample_size(10);
     for name in guests::PLUGINS {
         let component = guests::plugin(name).unwrap();
-        let settings = root().join("plugins").join(name).join("cases/settings.toml");
+        let settings = root()
+            .join("plugins")
+            .join(name)
+            .join("cases/settings.toml");
         let settings = toml::from_str(&fs::read_to_string(settings).unwrap()).unwrap();
         group.bench_function(BenchmarkId::new("inspect", name), |b| {
             b.iter(|| inspect(black_box(&component), &PluginLimits::default()));

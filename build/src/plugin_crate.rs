@@ -85,18 +85,34 @@ pub enum CompileError {
 }
 
 impl Crate {
-    /// Opens the plugin crate in `folder`.
+    /// Opens the plugin crate in `folder`, whose manifest is its `plugin.toml`.
     ///
     /// # Errors
     ///
     /// [`OpenError`] if it is none.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let folder = folder.into();
+        let manifest = folder.join("plugin.toml");
+        Self::with_manifest(folder, manifest)
+    }
+
+    /// Opens the crate in `folder` as the plugin that the manifest in `file` describes.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if one of them is not there or not valid.
+    pub fn with_manifest(
+        folder: impl Into<PathBuf>,
+        file: impl Into<PathBuf>,
+    ) -> Result<Self, OpenError> {
+        let (folder, file) = (folder.into(), file.into());
         let cargo = folder.join("Cargo.toml");
         if let Err(source) = std::fs::metadata(&cargo) {
-            return Err(OpenError::Read { file: cargo, source });
+            return Err(OpenError::Read {
+                file: cargo,
+                source,
+            });
         }
-        let file = folder.join("plugin.toml");
         let manifest_text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(source) => return Err(OpenError::Read { file, source }),
@@ -202,7 +218,11 @@ fn module_in(line: &str) -> Option<PathBuf> {
     }
     let message: Message = serde_json::from_str(line).ok()?;
     let built = message.reason == "compiler-artifact"
-        && message.target.crate_types.iter().any(|kind| kind == "cdylib");
+        && message
+            .target
+            .crate_types
+            .iter()
+            .any(|kind| kind == "cdylib");
     message
         .filenames
         .into_iter()

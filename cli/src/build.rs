@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, styled};
 use anyhow::Context as _;
 use portcullis_build::{CompileError, Crate, componentize};
-use portcullis_host::{Manifest, PluginLimits, inspect};
+use portcullis_host::{Manifest, PluginLimits, inspect, printable};
 use std::path::{Path, PathBuf};
 
 /// Build a policy component: from a plugin crate, or from a core module or component that another
@@ -32,12 +32,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 error.downcast_ref::<CompileError>(),
                 Some(CompileError::Toolchain { .. } | CompileError::TargetMissing)
             );
-            return Ok(if of_the_machine { Exit::Failed } else { Exit::Invalid });
+            return Ok(if of_the_machine {
+                Exit::Failed
+            } else {
+                Exit::Invalid
+            });
         }
     };
     let inspection = inspect(&component, &PluginLimits::default());
     if !inspection.refusals.is_empty() {
         for refusal in &inspection.refusals {
+            let refusal = printable(&refusal.to_string());
             output::error(&format!("a host would refuse what was built: {refusal}"));
         }
         return Ok(Exit::Invalid);
@@ -60,9 +65,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// The component and the plugin's name.
 fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
     if args.path.is_file() {
-        let manifest = args.manifest.as_ref().context(
-            "a `.wasm` file needs its manifest: add `--manifest plugin.toml`",
-        )?;
+        let manifest = args
+            .manifest
+            .as_ref()
+            .context("a `.wasm` file needs its manifest: add `--manifest plugin.toml`")?;
         let text = read_manifest(manifest)?;
         let name = parse_manifest(manifest, &text)?.name;
         let wasm = std::fs::read(&args.path)
@@ -71,17 +77,12 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
             componentize(&wasm, &text).with_context(|| args.path.display().to_string())?;
         return Ok((component, name));
     }
-    let plugin = Crate::open(&args.path)?;
-    let (text, name) = match &args.manifest {
-        Some(manifest) => {
-            let text = read_manifest(manifest)?;
-            let name = parse_manifest(manifest, &text)?.name;
-            (text, name)
-        }
-        None => (plugin.manifest_text().to_owned(), plugin.manifest().name.clone()),
+    let plugin = match &args.manifest {
+        Some(manifest) => Crate::with_manifest(&args.path, manifest)?,
+        None => Crate::open(&args.path)?,
     };
-    let module = plugin.compile()?;
-    Ok((componentize(&module, &text)?, name))
+    let component = componentize(&plugin.compile()?, plugin.manifest_text())?;
+    Ok((component, plugin.manifest().name.clone()))
 }
 
 fn read_manifest(file: &Path) -> anyhow::Result<String> {

@@ -3,8 +3,8 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, WARN, styled};
-use portcullis_host::{ConfigError, Pdp};
 use portcullis_host::config::{self, Problem, Severity};
+use portcullis_host::{ConfigError, Pdp};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -41,7 +41,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(if checked.pdp.is_some() { Exit::Success } else { Exit::Invalid })
+    Ok(if checked.pdp.is_some() {
+        Exit::Success
+    } else {
+        Exit::Invalid
+    })
 }
 
 /// The decision point of a configuration; without one, everything that is wrong is reported.

@@ -4,7 +4,7 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, styled};
 use anyhow::Context as _;
-use portcullis_host::{Inspection, PluginLimits, inspect, printable};
+use portcullis_host::{Inspection, PluginLimits, inspect, printable, read_component};
 use std::path::PathBuf;
 
 /// Show what a plugin file is, and why a host would refuse it, without running it.
@@ -18,9 +18,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let bytes = std::fs::read(&args.file)
+    let limits = PluginLimits::default();
+    let bytes = read_component(&args.file, &limits)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
-    let inspection = inspect(&bytes, &PluginLimits::default());
+    let inspection = inspect(&bytes, &limits);
     match args.format {
         Format::Json => output::json(&inspection)?,
         Format::Human => print(&inspection)?,
@@ -34,7 +35,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn print(inspection: &Inspection) -> std::io::Result<()> {
     let row = |name: &str, value: &str| {
-        output::line(&format!("{} {value}", styled(FAINT, &format!("{name:<12}"))))
+        output::line(&format!(
+            "{} {value}",
+            styled(FAINT, &format!("{name:<12}"))
+        ))
     };
     if let Some(manifest) = &inspection.manifest {
         let title = format!("{} {}", manifest.name, printable(&manifest.version));
@@ -43,16 +47,23 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
         row("contract", &manifest.contract)?;
         row("needs", &list(&manifest.needs))?;
         row("obligations", &list(&manifest.obligations))?;
-        row("settings", &manifest.settings.to_string())?;
+        row("settings", &printable(&manifest.settings.to_string()))?;
     }
     row("digest", &inspection.digest.to_string())?;
     row("size", &format!("{} bytes", inspection.bytes))?;
     row("imports", &list(&inspection.imports))?;
     row("exports", &list(&inspection.exports))?;
     match inspection.refusals.as_slice() {
-        [] => output::line(&styled(GOOD, "a host would load it")),
+        [] => output::line(&format!(
+            "{}: a host would now compile it and try its settings",
+            styled(GOOD, "nothing found against it")
+        )),
         refusals => refusals.iter().try_for_each(|refusal| {
-            output::line(&format!("{} {refusal}", styled(BAD, "a host would refuse it:")))
+            let refusal = printable(&refusal.to_string());
+            output::line(&format!(
+                "{} {refusal}",
+                styled(BAD, "a host would refuse it:")
+            ))
         }),
     }
 }

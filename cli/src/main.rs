@@ -48,7 +48,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Failed } else { Exit::Success };
+            let exit = if error.use_stderr() {
+                Exit::Failed
+            } else {
+                Exit::Success
+            };
             // Nothing is left to tell it to if this fails.
             let _ = error.print();
             return exit.into();
@@ -63,7 +67,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(error) if is_closed_pipe(&error) => Exit::Success.into(),
+        // Nobody is left to tell, and what was not said must not pass for a permit.
+        Err(error) if is_closed_pipe(&error) => Exit::Failed.into(),
         Err(error) => {
             output::error(&format!("{error:#}"));
             Exit::Failed.into()

@@ -19,9 +19,20 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn a_plugin_written_from_the_page_is_tested_built_and_decides() {
     let page = fs::read_to_string(root().join("docs/writing-a-plugin.md")).unwrap();
-    let (toml, rust, json) = (blocks(&page, "toml"), blocks(&page, "rust"), blocks(&page, "json"));
+    let (toml, rust, json) = (
+        blocks(&page, "toml"),
+        blocks(&page, "rust"),
+        blocks(&page, "json"),
+    );
     let policy = &rust[0];
-    assert!(policy.lines().filter(|line| !line.trim().is_empty()).count() <= 15, "{policy}");
+    assert!(
+        policy
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .count()
+            <= 15,
+        "{policy}"
+    );
 
     let folder = Folder::new();
     let sdk = root().join("guest-sdk");
@@ -43,7 +54,11 @@ fn a_plugin_written_from_the_page_is_tested_built_and_decides() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&tested.stdout);
-    assert!(tested.status.success(), "{said}{}", String::from_utf8_lossy(&tested.stderr));
+    assert!(
+        tested.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
     assert!(said.contains("1 passed"), "{said}");
 
     let built = folder.run(&["build"]);

@@ -10,7 +10,10 @@ fn a_usable_configuration_is_said_to_be_usable() {
     let folder = Folder::with_plugins();
     let ran = folder.run(&["check"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(ran.out, "usable portcullis.toml: 3 integrations, 3 plugins\n");
+    assert_eq!(
+        ran.out,
+        "usable portcullis.toml: 3 integrations, 3 plugins\n"
+    );
     assert_eq!(ran.err.matches("not pinned").count(), 3);
 }
 
@@ -29,7 +32,11 @@ fn a_pinned_plugin_is_held_to_its_digest() {
     assert_eq!((right.code, right.err.as_str()), (0, ""));
     let wrong = with(&Digest::of(b"").to_string());
     assert_eq!(wrong.code, 3);
-    assert!(wrong.err.starts_with("pinned.toml:6:10: error:"), "{}", wrong.err);
+    assert!(
+        wrong.err.starts_with("pinned.toml:6:10: error:"),
+        "{}",
+        wrong.err
+    );
     assert!(wrong.err.contains("is pinned"), "{}", wrong.err);
 }
 
@@ -81,7 +88,11 @@ name = "empty"
     let ran = folder.run(&["check", "bad.toml"]);
     assert_eq!(ran.code, 3);
     assert_eq!(ran.out, "");
-    let errors: Vec<_> = ran.err.lines().filter(|line| line.contains(" error: ")).collect();
+    let errors: Vec<_> = ran
+        .err
+        .lines()
+        .filter(|line| line.contains(" error: "))
+        .collect();
     let expected = [
         (2, 12, "`deadline` is a time"),
         (3, 16, "`memory-bytes` is a whole number from 65536"),
@@ -95,19 +106,29 @@ name = "empty"
         (20, 1, "`name` is missing here"),
         (23, 10, "`md5:1` is not a digest"),
         (27, 9, "settings, `/deny/0`: "),
-        (33, 28, "settings, `/tools/1/lifetime`: the plugin has no such setting"),
+        (
+            33,
+            28,
+            "settings, `/tools/1/lifetime`: the plugin has no such setting",
+        ),
         (36, 1, "has no `[[integration.plugin]]`"),
     ];
     for ((line, column, message), error) in expected.iter().zip(&errors) {
         let place = format!("bad.toml:{line}:{column}: error: ");
-        assert!(error.starts_with(&place) && error.contains(message), "{place}{message}: {error}");
+        assert!(
+            error.starts_with(&place) && error.contains(message),
+            "{place}{message}: {error}"
+        );
     }
     assert_eq!(errors.len(), expected.len(), "{}", ran.err);
     let json = folder.run(&["check", "bad.toml", "--format", "json"]);
     let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(report["usable"], false);
     let errors = report["problems"].as_array().unwrap();
-    assert_eq!(errors.iter().filter(|p| p["severity"] == "error").count(), expected.len());
+    assert_eq!(
+        errors.iter().filter(|p| p["severity"] == "error").count(),
+        expected.len()
+    );
 }
 
 #[test]
@@ -118,7 +139,12 @@ fn a_syntax_error_is_reported_at_its_place() {
     assert_eq!(ran.code, 3);
     assert!(ran.err.contains("bad.toml:1:"), "{}", ran.err);
     assert!(ran.err.contains("bad.toml:3:"), "{}", ran.err);
-    assert!(folder.run(&["check", "none.toml"]).err.starts_with("none.toml: error: cannot be read"));
+    assert!(
+        folder
+            .run(&["check", "none.toml"])
+            .err
+            .starts_with("none.toml: error: cannot be read")
+    );
 }
 
 #[test]
@@ -126,10 +152,22 @@ fn names_that_would_be_ambiguous_are_refused() {
     let folder = Folder::with_plugins();
     let integration = "[[integration]]\nname = \"x\"\n";
     let plugin = "[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"permit\" }\n";
-    folder.write("twice.toml", format!("{integration}{plugin}{integration}{plugin}"));
+    folder.write(
+        "twice.toml",
+        format!("{integration}{plugin}{integration}{plugin}"),
+    );
     let ran = folder.run(&["check", "twice.toml"]);
-    assert!(ran.err.contains("twice.toml:6:1: error: there is another integration called `x`"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("twice.toml:6:1: error: there is another integration called `x`"),
+        "{}",
+        ran.err
+    );
     folder.write("plugins.toml", format!("{integration}{plugin}{plugin}"));
     let ran = folder.run(&["check", "plugins.toml"]);
-    assert!(ran.err.contains("another plugin called `hostile`"), "{}", ran.err);
+    assert!(
+        ran.err.contains("another plugin called `hostile`"),
+        "{}",
+        ran.err
+    );
 }

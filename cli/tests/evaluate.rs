@@ -12,7 +12,10 @@ fn evaluate(folder: &Folder, arguments: &[&str], input: &str) -> Ran {
 }
 
 fn json_lines(ran: &Ran) -> Vec<Value> {
-    ran.out.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+    ran.out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON object"))
+        .collect()
 }
 
 #[test]
@@ -23,7 +26,11 @@ fn the_exit_code_tells_permit_deny_invalid_and_fault_apart() {
         (2, "plugin-denied", request("files", "read", "/w/../a")),
         (2, "not-applicable", request("files", "write", "/w/a")),
         (2, "unknown-integration", request("other", "read", "/w/a")),
-        (3, "invalid-request", request("files", "read", "/w/a").replace("\"agent\"", "7")),
+        (
+            3,
+            "invalid-request",
+            request("files", "read", "/w/a").replace("\"agent\"", "7"),
+        ),
         (3, "invalid-request", "not json".to_owned()),
         (4, "plugin-deadline", request("looping", "read", "/w/a")),
         (4, "plugin-trap", request("panicking", "read", "/w/a")),
@@ -31,15 +38,29 @@ fn the_exit_code_tells_permit_deny_invalid_and_fault_apart() {
         let ran = evaluate(&folder, &["--format", "json"], &input);
         assert_eq!(ran.code, code, "{input}\n{}", ran.err);
         let decisions = json_lines(&ran);
-        assert_eq!(decisions.len(), 1, "one object and nothing else: {}", ran.out);
+        assert_eq!(
+            decisions.len(),
+            1,
+            "one object and nothing else: {}",
+            ran.out
+        );
         assert_eq!(decisions[0]["decision"], code == 0);
         assert_eq!(decisions[0]["context"]["cause"], cause);
 
         let human = evaluate(&folder, &[], &input);
         assert_eq!(human.code, code);
-        assert!(human.out.starts_with(if code == 0 { "PERMIT" } else { "DENY" }), "{}", human.out);
+        assert!(
+            human
+                .out
+                .starts_with(if code == 0 { "PERMIT" } else { "DENY" }),
+            "{}",
+            human.out
+        );
         assert!(human.out.contains(cause), "{}", human.out);
-        assert!(!human.out.contains('\u{1b}'), "no colour where there is no terminal");
+        assert!(
+            !human.out.contains('\u{1b}'),
+            "no colour where there is no terminal"
+        );
     }
 }
 
@@ -49,7 +70,10 @@ fn a_malformed_request_is_told_its_place() {
     let good = request("files", "read", "/w/a");
     for (input, place) in [
         (good.replace("\"agent\"", "7"), "`/subject/type`"),
-        (good.replace("\"id\":\"r\"", "\"id\":\"r\",\"id\":\"s\""), "`/resource/id`"),
+        (
+            good.replace("\"id\":\"r\"", "\"id\":\"r\",\"id\":\"s\""),
+            "`/resource/id`",
+        ),
         (good.replace("\"action\":", "\"akcion\":"), "`/action`"),
         ("{\n  \"subject\":\n  ]".to_owned(), "line 3, column 3"),
     ] {
@@ -67,15 +91,24 @@ fn one_decision_a_line_and_the_gravest_exit_code() {
     let input = format!("{permitted}\n\n{denied}\n{{broken\n{permitted}\n");
     let ran = evaluate(&folder, &["--format", "json"], &input);
     assert_eq!(ran.code, 3);
-    let decisions: Vec<_> = json_lines(&ran).iter().map(|d| d["decision"].clone()).collect();
+    let decisions: Vec<_> = json_lines(&ran)
+        .iter()
+        .map(|d| d["decision"].clone())
+        .collect();
     assert_eq!(decisions, [true, false, false, true]);
     assert!(ran.err.contains("standard input, line 4"), "{}", ran.err);
 
     let human = evaluate(&folder, &[], &input);
     assert_eq!(human.out.matches("permitted").count(), 2, "{}", human.out);
     assert!(human.out.contains("invalid-request"));
-    assert_eq!(evaluate(&folder, &[], &format!("{permitted}\n{permitted}")).code, 0);
-    assert_eq!(evaluate(&folder, &[], &format!("{permitted}\n{denied}")).code, 2);
+    assert_eq!(
+        evaluate(&folder, &[], &format!("{permitted}\n{permitted}")).code,
+        0
+    );
+    assert_eq!(
+        evaluate(&folder, &[], &format!("{permitted}\n{denied}")).code,
+        2
+    );
 }
 
 #[test]
@@ -115,7 +148,10 @@ fn the_time_of_the_decision_can_be_set() {
     assert_eq!(grant["expires-at"], "2026-01-01T00:00:00Z");
     let after = at("2026-01-01T00:00:00Z");
     assert_eq!(after.code, 2);
-    assert_eq!(json_lines(&after)[0]["context"]["cause"], "credential-expired");
+    assert_eq!(
+        json_lines(&after)[0]["context"]["cause"],
+        "credential-expired"
+    );
     assert_eq!(at("yesterday").code, 1);
 }
 
@@ -123,15 +159,37 @@ fn the_time_of_the_decision_can_be_set() {
 fn explain_shows_every_step_in_order_with_what_was_found() {
     let folder = Folder::with_plugins();
     let ran = evaluate(&folder, &["--explain"], &request("files", "read", "/w/a"));
-    let steps = ["integration:", "credential:", "intent:", "plugin mcp-tools:", "obligations:", "constraints:", "grant:"];
-    let places: Vec<_> = steps.iter().map(|step| ran.out.find(step).expect(step)).collect();
+    let steps = [
+        "integration:",
+        "credential:",
+        "intent:",
+        "plugin mcp-tools:",
+        "obligations:",
+        "constraints:",
+        "grant:",
+    ];
+    let places: Vec<_> = steps
+        .iter()
+        .map(|step| ran.out.find(step).expect(step))
+        .collect();
     assert!(places.is_sorted(), "{}", ran.out);
-    assert!(ran.out.contains("told principal.kind, principal.attestation, action.name"));
+    assert!(
+        ran.out
+            .contains("told principal.kind, principal.attestation, action.name")
+    );
     let denied = evaluate(&folder, &["--explain"], &request("files", "read", "/x"));
-    assert!(denied.out.contains("stop plugin mcp-tools"), "{}", denied.out);
+    assert!(
+        denied.out.contains("stop plugin mcp-tools"),
+        "{}",
+        denied.out
+    );
     assert!(denied.out.contains("/action/arguments/path"));
     assert!(denied.out.contains("to change"));
-    let json = evaluate(&folder, &["--explain", "--format", "json"], &request("files", "read", "/x"));
+    let json = evaluate(
+        &folder,
+        &["--explain", "--format", "json"],
+        &request("files", "read", "/x"),
+    );
     let checks = json_lines(&json)[0]["checks"].as_array().unwrap().len();
     assert_eq!(checks, 4, "integration, credential, intent, plugin");
 }
@@ -152,8 +210,15 @@ fn what_cannot_be_used_says_so_on_standard_error_only() {
 fn a_request_beyond_its_limit_is_refused_however_long_it_is() {
     let folder = Folder::with_plugins();
     let long = request("files", "read", &format!("/w/{}", "a".repeat(1 << 20)));
-    let ran = evaluate(&folder, &["--format", "json"], &format!("{long}\n{}", request("files", "read", "/w/a")));
-    let causes: Vec<_> = json_lines(&ran).iter().map(|d| d["context"]["cause"].clone()).collect();
+    let ran = evaluate(
+        &folder,
+        &["--format", "json"],
+        &format!("{long}\n{}", request("files", "read", "/w/a")),
+    );
+    let causes: Vec<_> = json_lines(&ran)
+        .iter()
+        .map(|d| d["context"]["cause"].clone())
+        .collect();
     assert_eq!(causes, ["invalid-request", "permitted"]);
     assert!(ran.err.contains("at most 65536"), "{}", ran.err);
 }

@@ -56,8 +56,8 @@ pub enum Operator {
     MaxLength,
     /// The argument is a list, and each of its items is an item of the operand. Operand: a list.
     SubsetOf,
-    /// The argument's origin is one of the operand's items. Operand: a list of texts, each `user`,
-    /// `tool:<name>` or `unknown`.
+    /// The argument's origin, and that of each part of it, is one of the operand's items. Operand: a
+    /// list of texts, each `user`, `tool:<name>` or `unknown`.
     OriginIs,
 }
 
@@ -82,7 +82,7 @@ pub enum ConstraintError {
 /// Where the values of arguments came from: pairs of a JSON Pointer and an origin.
 ///
 /// An argument has the origin that is stated for it or for the nearest thing that holds it, and is
-/// of `unknown` origin otherwise.
+/// of `unknown` origin otherwise. Where other origins are stated for parts of it, it has those too.
 #[derive(Debug, Clone, Copy)]
 pub struct Origins<'a>(pub &'a [(String, String)]);
 
@@ -90,15 +90,15 @@ impl Origins<'_> {
     /// Nothing is known of any argument.
     pub const UNKNOWN: Self = Self(&[]);
 
-    fn of(&self, path: &str) -> &str {
-        self.0
-            .iter()
-            .filter(|(at, _)| {
-                path.strip_prefix(at.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-            .max_by_key(|(at, _)| at.len())
-            .map_or("unknown", |(_, origin)| origin)
+    /// Whether every origin that the argument at `path` has, in whole or in part, is `allowed`.
+    fn all(&self, path: &str, allowed: impl Fn(&str) -> bool) -> bool {
+        let holders = self.0.iter().filter(|(at, _)| is_at_or_below(path, at));
+        let Some(nearest) = holders.clone().map(|(at, _)| at.len()).max() else {
+            return allowed("unknown");
+        };
+        let own = holders.filter(|(at, _)| at.len() == nearest);
+        let parts = self.0.iter().filter(|(at, _)| is_at_or_below(at, path));
+        own.chain(parts).all(|(_, origin)| allowed(origin))
     }
 }
 
@@ -115,13 +115,13 @@ impl Constraint {
     ) -> Result<Self, ConstraintError> {
         let path = path.into();
         if !path.is_empty() && !path.starts_with('/') {
-            return Err(ConstraintError::Path(path));
+            return Err(ConstraintError::Path(crate::excerpt(&path)));
         }
         if let Some(needs) = operator.needs_other_than(&operand) {
             return Err(ConstraintError::Operand {
                 operator,
                 needs,
-                operand: operand.to_string(),
+                operand: crate::excerpt(&operand.to_string()),
             });
         }
         Ok(Self {
@@ -139,6 +139,11 @@ impl Constraint {
     /// How the argument is compared.
     pub fn operator(&self) -> Operator {
         self.operator
+    }
+
+    /// How many items the operand lists; 1 if it is no list.
+    pub fn operand_items(&self) -> usize {
+        self.operand.as_array().map_or(1, Vec::len)
     }
 
     /// What the argument is compared with.
@@ -168,7 +173,9 @@ impl Constraint {
             Operator::SubsetOf => argument
                 .as_array()
                 .is_some_and(|items| items.iter().all(|item| contains(operand, item))),
-            Operator::OriginIs => contains(operand, &Value::from(origins.of(&self.path))),
+            Operator::OriginIs => {
+                origins.all(&self.path, |origin| contains(operand, &Value::from(origin)))
+            }
         }
     }
 }
@@ -240,6 +247,12 @@ impl<'de> Deserialize<'de> for Constraint {
         let Wire { path, op, value } = Wire::deserialize(deserializer)?;
         Self::new(path, op, value).map_err(serde::de::Error::custom)
     }
+}
+
+/// Whether the JSON Pointer `path` is `holder` or points into what `holder` points to.
+fn is_at_or_below(path: &str, holder: &str) -> bool {
+    path.strip_prefix(holder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether two JSON values are equal, numbers by value.
@@ -315,8 +328,9 @@ fn is_under(path: &str, base: &str) -> bool {
 
 /// Whether nothing that reads the path or URL could take it for another one.
 ///
-/// It has no empty, `.` or `..` segment, no backslash, no control character, and no
-/// percent-encoding of one of these.
+/// It has no empty, `.` or `..` segment, none that begins or ends with a space, no backslash, no
+/// control character, and no percent-encoding of one of these. What follows `;`, `?` or `#` does
+/// not count, since readers cut it off before they resolve dots.
 ///
 /// ```
 /// use portcullis_contract::is_unambiguous;
@@ -328,20 +342,31 @@ pub fn is_unambiguous(path: &str) -> bool {
         return false;
     }
     let path = match path.split_once("://") {
-        Some((_, rest)) => rest,
-        None => path.strip_prefix('/').unwrap_or(path),
+        Some((scheme, rest)) if is_scheme(scheme) => rest,
+        _ => path.strip_prefix('/').unwrap_or(path),
     };
-    // Some servers drop what follows a `;` in a segment before they resolve dots.
-    path.split('/')
-        .map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name))
-        .all(|segment| !matches!(segment, "" | "." | ".."))
+    path.split('/').all(|segment| {
+        let name = segment.split([';', '?', '#']).next().unwrap_or_default();
+        !matches!(name, "" | "." | "..")
+            && name.trim_matches(' ') == name
+            && segment.trim_matches(' ') == segment
+    })
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// Whether a percent-encoding is cut short, or stands for a dot, a separator, a control character
 /// or another percent sign.
 fn hides_a_separator(path: &str) -> bool {
     path.split('%').skip(1).any(|after| {
-        let code = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = after
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         code.is_none_or(|code| code.is_ascii_control() || b"./\\%;".contains(&code))
     })
 }
@@ -375,16 +400,42 @@ mod tests {
             (SubsetOf, json!(["a", "b"]), json!(["b"]), json!(["b", "c"])),
         ];
         for (operator, operand, good, bad) in rows {
-            assert!(met(operator, operand.clone(), good.clone()), "{operator} {operand} {good}");
-            assert!(!met(operator, operand.clone(), bad.clone()), "{operator} {operand} {bad}");
+            assert!(
+                met(operator, operand.clone(), good.clone()),
+                "{operator} {operand} {good}"
+            );
+            assert!(
+                !met(operator, operand.clone(), bad.clone()),
+                "{operator} {operand} {bad}"
+            );
         }
     }
 
     #[test]
     fn under_cannot_be_left_by_another_spelling() {
         for path in [
-            "/w/../etc", "/w/./a", "/w//a", "/w\\..\\etc", "/w/%2e%2e/etc", "/w/%2E%2e", "/w/a%2fb",
-            "/w/%252e", "/w/a%", "/w/a\0b", "/w/%00", "/w/a%5Cb", "/w/a/", "w/a", "/w/..;x/etc", "/w/%+2e",
+            "/w/../etc",
+            "/w/./a",
+            "/w//a",
+            "/w\\..\\etc",
+            "/w/%2e%2e/etc",
+            "/w/%2E%2e",
+            "/w/a%2fb",
+            "/w/%252e",
+            "/w/a%",
+            "/w/a\0b",
+            "/w/%00",
+            "/w/a%5Cb",
+            "/w/a/",
+            "w/a",
+            "/w/..;x/etc",
+            "/w/%+2e",
+            "/w/../../tmp/p://q",
+            "/w/..?x",
+            "/w/..#x",
+            "/w/.. ",
+            "/w/ ../etc",
+            "/w/a/.. /b",
         ] {
             assert!(!met(Operator::Under, json!("/w"), json!(path)), "{path:?}");
         }
@@ -392,10 +443,16 @@ mod tests {
             assert!(met(Operator::Under, json!("/w/"), json!(path)), "{path:?}");
         }
         let base = json!("https://api.example.com");
-        assert!(met(Operator::Under, base.clone(), json!("https://api.example.com/v1/x")));
+        assert!(met(
+            Operator::Under,
+            base.clone(),
+            json!("https://api.example.com/v1/x")
+        ));
         for url in [
-            "https://api.example.com.evil.test/", "https://api.example.com@evil.test/",
-            "https://api.example.com:1@evil.test/", "http://api.example.com/v1",
+            "https://api.example.com.evil.test/",
+            "https://api.example.com@evil.test/",
+            "https://api.example.com:1@evil.test/",
+            "http://api.example.com/v1",
         ] {
             assert!(!met(Operator::Under, base.clone(), json!(url)), "{url}");
         }
@@ -425,6 +482,7 @@ mod tests {
         assert!(from_user("/to/0"));
         assert!(!from_user("/to/1"));
         assert!(!from_user("/top"));
+        assert!(!from_user("/to"), "a part of it is not from the user");
     }
 
     #[test]
@@ -444,7 +502,10 @@ mod tests {
             (Operator::SubsetOf, json!({})),
             (Operator::OriginIs, json!([1])),
         ] {
-            assert!(Constraint::new("/a", operator, operand.clone()).is_err(), "{operator} {operand}");
+            assert!(
+                Constraint::new("/a", operator, operand.clone()).is_err(),
+                "{operator} {operand}"
+            );
         }
         assert!(Constraint::new("a", Operator::Equals, json!(1)).is_err());
     }

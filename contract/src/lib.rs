@@ -22,6 +22,7 @@ mod constraint;
 mod needs;
 mod pattern;
 mod terms;
+mod text;
 
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
@@ -32,6 +33,7 @@ pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError
 pub use needs::{Field, Needs, UnknownField};
 pub use pattern::{Pattern, PatternError};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
+pub use text::{excerpt, printable};
 
 /// The version of the contract (`wit/policy.wit`) that this crate belongs to.
 pub const CONTRACT_VERSION: &str = "0.1.0";

@@ -1,6 +1,6 @@
 //! What a plugin says of itself.
 
-use crate::{CONTRACT_VERSION, Needs, UnknownField, is_token};
+use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token};
 use serde::{Deserialize, Serialize};
 
 /// The name of the component's custom section that holds the manifest.
@@ -50,9 +50,22 @@ pub enum ManifestError {
     /// It is longer than [`MAX_MANIFEST_BYTES`].
     #[error("the manifest has {0} bytes: at most {MAX_MANIFEST_BYTES} are read")]
     TooLarge(usize),
-    /// It is not TOML of the right shape; the text says where.
-    #[error("{0}")]
-    Shape(String),
+    /// It is not TOML of the right shape.
+    #[error("line {line}, column {column}: {message}")]
+    Shape {
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Its settings schema is nested more than [`MAX_DEPTH`] deep.
+    #[error("`settings` is nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// It could not be read for want of a thread.
+    #[error("it could not be read: {0}")]
+    NotRead(String),
     /// The name has other characters, or too many.
     #[error("`name = \"{0}\"`: a plugin's name is 1 to 64 lower-case letters, digits and `-`")]
     Name(String),
@@ -68,6 +81,12 @@ pub enum ManifestError {
     )]
     Contract(String),
 }
+
+/// How deep the settings schema may be nested.
+const MAX_DEPTH: usize = 32;
+
+/// The stack that reading a manifest is given, in bytes.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,16 +112,15 @@ impl Manifest {
         if text.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge(text.len()));
         }
-        let wire: Wire = toml::from_str(text)
-            .map_err(|error| ManifestError::Shape(error.to_string().trim_end().to_owned()))?;
+        let wire = read_on_a_large_stack(text)?;
         if !is_plugin_name(&wire.name) {
-            return Err(ManifestError::Name(wire.name));
+            return Err(ManifestError::Name(excerpt(&wire.name)));
         }
         if wire.contract != CONTRACT_VERSION {
-            return Err(ManifestError::Contract(wire.contract));
+            return Err(ManifestError::Contract(excerpt(&wire.contract)));
         }
         if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
-            return Err(ManifestError::Obligation(kind.clone()));
+            return Err(ManifestError::Obligation(excerpt(kind)));
         }
         let fields =
             Needs::parse(wire.needs.iter().map(String::as_str)).map_err(ManifestError::Needs)?;
@@ -123,6 +141,51 @@ impl Manifest {
     /// The fields that the plugin is passed.
     pub fn fields(&self) -> &Needs {
         &self.fields
+    }
+}
+
+/// Reads the text on a thread of its own: tables within keys within tables nest thousands deep in a
+/// few kilobytes, and whoever writes the file must not choose how much stack the caller needs.
+fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
+    let not_read = |error: &dyn std::fmt::Display| ManifestError::NotRead(error.to_string());
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || read(text))
+            .map_err(|error| not_read(&error))?
+            .join()
+            .unwrap_or_else(|_| Err(not_read(&"the parser gave up on it")))
+    })
+}
+
+fn read(text: &str) -> Result<Wire, ManifestError> {
+    let wire: Wire = toml::from_str(text).map_err(|error| {
+        let before = text
+            .get(..error.span().map_or(0, |span| span.start))
+            .unwrap_or_default();
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        ManifestError::Shape {
+            line: before.matches('\n').count() + 1,
+            column: in_line.chars().count() + 1,
+            message: excerpt(error.message()),
+        }
+    })?;
+    if wire
+        .settings
+        .as_ref()
+        .is_some_and(|settings| depth(settings) > MAX_DEPTH)
+    {
+        return Err(ManifestError::TooDeep);
+    }
+    Ok(wire)
+}
+
+fn depth(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 
@@ -151,13 +214,34 @@ mod tests {
         let refused = |from: &str, to: &str| Manifest::parse(&GOOD.replace(from, to)).unwrap_err();
         assert!(matches!(refused("\"p\"", "\"P!\""), ManifestError::Name(_)));
         assert!(matches!(refused("0.1.0", "0.2.0"), ManifestError::Contract(v) if v == "0.2.0"));
-        assert!(matches!(refused("action.name", "action"), ManifestError::Needs(_)));
-        assert!(
-            matches!(refused("needs", "need"), ManifestError::Shape(at) if at.contains("line 5"))
-        );
+        assert!(matches!(
+            refused("action.name", "action"),
+            ManifestError::Needs(_)
+        ));
+        assert!(matches!(
+            refused("needs", "need"),
+            ManifestError::Shape {
+                line: 5,
+                column: 1,
+                ..
+            }
+        ));
         let kind = Manifest::parse(&format!("{GOOD}obligations = [\"a b\"]\n")).unwrap_err();
         assert!(matches!(kind, ManifestError::Obligation(_)));
+        let keys = "a.".repeat(78);
+        let deep = format!(
+            "{GOOD}settings = {}1{}",
+            format!("{{ {keys}a = ").repeat(79),
+            "}".repeat(79)
+        );
+        assert!(matches!(
+            Manifest::parse(&deep),
+            Err(ManifestError::TooDeep | ManifestError::Shape { .. })
+        ));
         let long = format!("{GOOD}#{}", "x".repeat(MAX_MANIFEST_BYTES));
-        assert!(matches!(Manifest::parse(&long), Err(ManifestError::TooLarge(_))));
+        assert!(matches!(
+            Manifest::parse(&long),
+            Err(ManifestError::TooLarge(_))
+        ));
     }
 }

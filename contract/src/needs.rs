@@ -1,6 +1,6 @@
 //! Which fields of a request a plugin asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A field of a request that a plugin may ask for under `needs`.
 ///
@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 /// `context.ticket`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "each is the field of wit/policy.wit that `name` spells")]
+#[expect(
+    missing_docs,
+    reason = "each is the field of wit/policy.wit that `name` spells"
+)]
 pub enum Field {
     Integration,
     PrincipalId,
@@ -110,7 +113,7 @@ impl Field {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     whole: u32,
-    named: BTreeSet<(Field, String)>,
+    named: BTreeMap<Field, BTreeSet<String>>,
 }
 
 /// A name under `needs` that is no field of a request.
@@ -134,15 +137,19 @@ impl Needs {
                 needs.whole |= field.bit();
                 continue;
             }
-            let open = [Field::PrincipalAttributes, Field::ResourceAttributes, Field::Context];
+            let open = [
+                Field::PrincipalAttributes,
+                Field::ResourceAttributes,
+                Field::Context,
+            ];
             let (field, key) = open
                 .into_iter()
                 .find_map(|field| {
                     let key = name.strip_prefix(field.name())?.strip_prefix('.')?;
                     (!key.is_empty()).then_some((field, key))
                 })
-                .ok_or_else(|| UnknownField(name.to_owned()))?;
-            needs.named.insert((field, key.to_owned()));
+                .ok_or_else(|| UnknownField(crate::excerpt(name)))?;
+            needs.named.entry(field).or_default().insert(key.to_owned());
         }
         Ok(needs)
     }
@@ -150,8 +157,10 @@ impl Needs {
     /// Every field there is.
     pub fn everything() -> Self {
         Self {
-            whole: Field::ALL.into_iter().fold(0, |all, field| all | field.bit()),
-            named: BTreeSet::new(),
+            whole: Field::ALL
+                .into_iter()
+                .fold(0, |all, field| all | field.bit()),
+            named: BTreeMap::new(),
         }
     }
 
@@ -165,13 +174,13 @@ impl Needs {
         self.has(field)
             || self
                 .named
-                .iter()
-                .any(|(of, wanted)| *of == field && wanted == name)
+                .get(&field)
+                .is_some_and(|names| names.contains(name))
     }
 
     /// Whether anything of the open list `field` is asked for.
     pub fn has_any_of(&self, field: Field) -> bool {
-        self.has(field) || self.named.iter().any(|(of, _)| *of == field)
+        self.has(field) || self.named.contains_key(&field)
     }
 
     /// Whether any field of the intent is asked for.
@@ -205,8 +214,19 @@ mod tests {
 
     #[test]
     fn refuses_a_name_that_is_no_field() {
-        for name in ["", "action", "action.args", "context.", "now.x", "principal.attributes."] {
-            assert_eq!(Needs::parse([name]), Err(UnknownField(name.into())), "{name}");
+        for name in [
+            "",
+            "action",
+            "action.args",
+            "context.",
+            "now.x",
+            "principal.attributes.",
+        ] {
+            assert_eq!(
+                Needs::parse([name]),
+                Err(UnknownField(name.into())),
+                "{name}"
+            );
         }
     }
 
@@ -214,6 +234,9 @@ mod tests {
     fn every_field_has_its_own_bit_and_name() {
         let names: BTreeSet<_> = Field::ALL.iter().map(|f| f.name()).collect();
         let bits: BTreeSet<_> = Field::ALL.iter().map(|f| f.bit()).collect();
-        assert_eq!((names.len(), bits.len()), (Field::ALL.len(), Field::ALL.len()));
+        assert_eq!(
+            (names.len(), bits.len()),
+            (Field::ALL.len(), Field::ALL.len())
+        );
     }
 }

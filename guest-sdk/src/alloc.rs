@@ -39,14 +39,16 @@ impl Bump {
         if core::arch::wasm32::memory_grow::<0>(pages) == usize::MAX {
             return false;
         }
-        self.end.set(core::arch::wasm32::memory_size::<0>() * PAGE_BYTES);
+        self.end
+            .set(core::arch::wasm32::memory_size::<0>() * PAGE_BYTES);
         true
     }
 
     fn start(&self) {
         if self.next.get() == 0 {
             self.next.set((&raw const __heap_base).addr());
-            self.end.set(core::arch::wasm32::memory_size::<0>() * PAGE_BYTES);
+            self.end
+                .set(core::arch::wasm32::memory_size::<0>() * PAGE_BYTES);
         }
     }
 }
@@ -77,7 +79,10 @@ unsafe impl GlobalAlloc for Bump {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let last = block.addr() + layout.size() == self.next.get();
-        if last && let Some(end) = block.addr().checked_add(size) && self.reach(end) {
+        if last
+            && let Some(end) = block.addr().checked_add(size)
+            && self.reach(end)
+        {
             self.next.set(end);
             return block;
         }

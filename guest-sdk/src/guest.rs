@@ -119,7 +119,11 @@ impl From<wire::Action> for Action {
                 wire::ActionClass::Admin => ActionClass::Admin,
             },
             arguments: wire.arguments,
-            origins: wire.origins.into_iter().map(|o| (o.path, o.origin)).collect(),
+            origins: wire
+                .origins
+                .into_iter()
+                .map(|o| (o.path, o.origin))
+                .collect(),
         }
     }
 }

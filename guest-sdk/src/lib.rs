@@ -50,16 +50,16 @@ pub mod guest;
 
 pub use policy::Policy;
 pub use portcullis_contract::{
-    ActionClass, Attestation, Constraint, Exposure, Health, Operator, Origins, Pattern, PrincipalKind,
-    is_unambiguous,
+    ActionClass, Attestation, Constraint, ConstraintError, Exposure, Health, Operator, Origins,
+    Pattern, PrincipalKind, is_unambiguous,
 };
 pub use request::{
     Action, ArgumentsError, Attribute, Intent, Posture, Principal, Request, Resource, Value,
 };
-/// Builds a [`serde_json::Value`], as for an obligation's properties.
-pub use serde_json::json;
 /// Arguments of any shape, as [`Request::arguments`] can give them.
 pub use serde_json::Value as Json;
+/// Builds a [`serde_json::Value`], as for an obligation's properties.
+pub use serde_json::json;
 pub use settings::SettingsError;
 pub use timestamp::{Timestamp, Weekday};
 pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};

@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 /// A policy. The type is its settings: what the operator wrote is deserialised into it.
 ///
 /// A setting that the type does not have is refused, as is one of another shape, with its place.
+/// serde hides from us what is inside a `flatten`, or a tagged or untagged enum: there, put
+/// `#[serde(deny_unknown_fields)]` on the inner types where it can be.
 pub trait Policy: DeserializeOwned + Send + Sync + 'static {
     /// Judges what serde cannot: ranges, references between settings.
     ///
@@ -35,7 +37,8 @@ macro_rules! export {
             impl $crate::bindings::exports::portcullis::policy::policy::Guest for Plugin {
                 fn configure(
                     settings: ::std::string::String,
-                ) -> ::std::result::Result<(), ::std::vec::Vec<$crate::guest::WireSettingsError>> {
+                ) -> ::std::result::Result<(), ::std::vec::Vec<$crate::guest::WireSettingsError>>
+                {
                     $crate::guest::configure(&POLICY, &settings)
                 }
 

@@ -4,7 +4,8 @@
 //! first variant of its enum. That variant never speaks in the principal's favour.
 
 use crate::{
-    ActionClass, Attestation, Constraint, Exposure, Health, Origins, PrincipalKind, Timestamp, Verdict,
+    ActionClass, Attestation, Constraint, Exposure, Health, Origins, PrincipalKind, Timestamp,
+    Verdict, settings,
 };
 use serde::de::DeserializeOwned;
 
@@ -198,21 +199,17 @@ impl Request {
     /// }
     /// ```
     pub fn arguments<T: DeserializeOwned>(&self) -> Result<T, ArgumentsError> {
-        let mut json = serde_json::Deserializer::from_str(match self.action.arguments.as_str() {
-            "" => "{}",
-            arguments => arguments,
-        });
-        serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let message = error.into_inner().to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            ArgumentsError {
-                path: match path.as_str() {
-                    "." => String::new(),
-                    path => format!("/{}", path.replace('.', "/")),
-                },
-                message: message.to_owned(),
-            }
+        if self.action.arguments.is_empty() {
+            // A host passes `{}` at least: the plugin was not passed the field.
+            return Err(ArgumentsError {
+                path: String::new(),
+                message: "plugin.toml does not ask for `action.arguments`".to_owned(),
+            });
+        }
+        let mut json = serde_json::Deserializer::from_str(&self.action.arguments);
+        serde_path_to_error::deserialize(&mut json).map_err(|error| ArgumentsError {
+            path: settings::pointer(error.path()),
+            message: settings::without_line(&error.into_inner().to_string()).to_owned(),
         })
     }
 

@@ -35,12 +35,8 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
         Ok(policy) => policy,
         Err(error) => {
             let path = pointer(&track.path());
-            // serde_json ends its messages with a line and column, which the pointer replaces.
             let message = error.to_string();
-            let message = message
-                .rsplit_once(" at line ")
-                .map_or(message.as_str(), |(text, _)| text);
-            return Err(vec![SettingsError::new(path, message)]);
+            return Err(vec![SettingsError::new(path, without_line(&message))]);
         }
     };
     if !unknown.is_empty() {
@@ -50,7 +46,15 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
     Ok(policy)
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// serde_json ends its messages with a line and column, which a pointer replaces.
+pub(crate) fn without_line(message: &str) -> &str {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text)
+}
+
+/// The path as a JSON Pointer.
+pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
         .filter_map(|segment| match segment {

@@ -60,10 +60,16 @@ impl<P: Policy> Plugin<P> {
         let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
         let file = Path::new(&folder).join("plugin.toml");
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
-            panic!("cannot read {}: {error}: every plugin has one beside Cargo.toml", file.display())
+            panic!(
+                "cannot read {}: {error}: every plugin has one beside Cargo.toml",
+                file.display()
+            )
         });
-        let manifest = Manifest::parse(&text)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let manifest =
+            Manifest::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if !settings.is_object() {
+            return Err(vec![SettingsError::new("", "settings are an object")]);
+        }
         let policy = settings::read(&settings.to_string())?;
         Ok(Self { policy, manifest })
     }
@@ -72,13 +78,20 @@ impl<P: Policy> Plugin<P> {
     ///
     /// # Panics
     ///
-    /// If a host would refuse the verdict: a permit without a reason, a reason whose code is not
-    /// well formed, an obligation that `plugin.toml` does not list, or a narrowing that excludes
-    /// this very call.
+    /// If a host would refuse the verdict: a permit without a reason, a code, id or kind that is
+    /// not well formed, an obligation that `plugin.toml` does not list, or a narrowing that leaves
+    /// nothing or excludes this very call. If the request's arguments are not an object.
     #[track_caller]
     pub fn evaluate(&self, request: RequestBuilder) -> Verdict {
-        let whole = request.0;
-        let verdict = self.policy.evaluate(&self.only_what_it_needs(whole.clone()));
+        let mut whole = request.0;
+        let arguments: serde_json::Value = serde_json::from_str(&whole.action.arguments)
+            .unwrap_or_else(|error| panic!("the arguments are not JSON: {error}"));
+        assert!(arguments.is_object(), "arguments are an object");
+        whole.action.arguments = serde_json_canonicalizer::to_string(&arguments)
+            .unwrap_or_else(|error| panic!("the arguments have no canonical form: {error}"));
+        let verdict = self
+            .policy
+            .evaluate(&self.only_what_it_needs(whole.clone()));
         if verdict.effect == Effect::Permit && verdict.reasons.is_empty() {
             panic!("a permit needs a reason: add `.because(\"code\", \"message\")`");
         }
@@ -90,6 +103,9 @@ impl<P: Policy> Plugin<P> {
             );
         }
         for obligation in verdict.obligations.iter().chain(&verdict.advice) {
+            for text in [&obligation.id, &obligation.kind] {
+                assert!(is_token(text), "`{text}` is no obligation's id or kind");
+            }
             assert!(
                 obligation.properties.is_object(),
                 "the properties of `{}` are not a JSON object",
@@ -103,8 +119,15 @@ impl<P: Policy> Plugin<P> {
                 obligation.kind
             );
         }
-        let arguments: serde_json::Value =
-            serde_json::from_str(&whole.action.arguments).unwrap_or_default();
+        let lifetime = verdict.narrowing.lifetime;
+        assert!(
+            lifetime.is_none_or(|lifetime| lifetime.as_millis() > 0),
+            "a permit for less than a millisecond is none"
+        );
+        assert!(
+            verdict.narrowing.max_uses != Some(0),
+            "a permit for no use is none"
+        );
         for constraint in &verdict.narrowing.constraints {
             assert!(
                 constraint.met_by(&arguments, Origins(&whole.action.origins)),
@@ -148,7 +171,10 @@ impl<P: Policy> Plugin<P> {
         let only = |field: Field, list: &mut Vec<Attribute>| {
             list.retain(|attribute| needs.has_named(field, &attribute.name));
         };
-        only(Field::PrincipalAttributes, &mut request.principal.attributes);
+        only(
+            Field::PrincipalAttributes,
+            &mut request.principal.attributes,
+        );
         only(Field::ResourceAttributes, &mut request.resource.attributes);
         only(Field::Context, &mut request.context);
         request.intent = request.intent.filter(|_| needs.has_intent());
@@ -162,9 +188,12 @@ impl<P: Policy> Plugin<P> {
             if !needs.has(Field::IntentApprovedBy) {
                 intent.approved_by.clear();
             }
-            intent.expires_at = intent.expires_at.filter(|_| needs.has(Field::IntentExpiresAt));
-            intent.remaining_uses =
-                intent.remaining_uses.filter(|_| needs.has(Field::IntentRemainingUses));
+            intent.expires_at = intent
+                .expires_at
+                .filter(|_| needs.has(Field::IntentExpiresAt));
+            intent.remaining_uses = intent
+                .remaining_uses
+                .filter(|_| needs.has(Field::IntentRemainingUses));
         }
         request
     }
@@ -185,7 +214,10 @@ pub fn request(action: &str) -> RequestBuilder {
 impl RequestBuilder {
     /// Sets the arguments, a JSON object.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write `json!` in place"
+    )]
     pub fn arguments(mut self, arguments: serde_json::Value) -> Self {
         self.0.action.arguments = arguments.to_string();
         self
@@ -229,5 +261,107 @@ impl RequestBuilder {
     pub fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
         change(&mut self.0);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Constraint, Operator};
+    use serde_json::json;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    struct Answers(fn(&Request) -> Verdict);
+
+    impl<'de> serde::Deserialize<'de> for Answers {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self(|_| Verdict::not_applicable()))
+        }
+    }
+
+    impl Policy for Answers {
+        fn evaluate(&self, request: &Request) -> Verdict {
+            self.0(request)
+        }
+    }
+
+    fn plugin(needs: &str, answers: fn(&Request) -> Verdict) -> Plugin<Answers> {
+        let manifest = format!(
+            "name = \"p\"\nversion = \"0\"\ndescription = \"\"\ncontract = \"0.1.0\"\nneeds = [{needs}]\nobligations = [\"notification\"]\n"
+        );
+        Plugin {
+            policy: Answers(answers),
+            manifest: Manifest::parse(&manifest).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_verdict_that_a_host_would_refuse_fails_the_test() {
+        let good: fn(&Request) -> Verdict = |_| {
+            Verdict::permit()
+                .because("x", "")
+                .oblige("notification", json!({}))
+        };
+        assert_eq!(
+            plugin("", good).evaluate(request("a")).effect(),
+            Effect::Permit
+        );
+        let refused: [fn(&Request) -> Verdict; 8] = [
+            |_| Verdict::permit(),
+            |_| Verdict::deny().because("two words", ""),
+            |_| {
+                Verdict::permit()
+                    .because("x", "")
+                    .oblige("step-up", json!({}))
+            },
+            |_| {
+                Verdict::permit()
+                    .because("x", "")
+                    .oblige("notification", json!(1))
+            },
+            |_| Verdict::deny().advise("two words", json!({})),
+            |_| Verdict::permit().because("x", "").at_most(0),
+            |_| {
+                Verdict::permit()
+                    .because("x", "")
+                    .expires_in(Duration::from_micros(500))
+            },
+            |_| {
+                let other = Constraint::new("/a", Operator::Equals, json!(1)).unwrap();
+                Verdict::permit().because("x", "").only_if(other)
+            },
+        ];
+        for (index, answers) in refused.into_iter().enumerate() {
+            let plugin = plugin("", answers);
+            let run = AssertUnwindSafe(|| plugin.evaluate(request("a")));
+            assert!(catch_unwind(run).is_err(), "{index}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_were_not_asked_for_cannot_be_read() {
+        let reads: fn(&Request) -> Verdict =
+            |request| match request.arguments::<serde_json::Value>() {
+                Ok(arguments) => Verdict::deny().because("read", arguments.to_string()),
+                Err(error) => error.into(),
+            };
+        let call = || request("a").arguments(json!({ "b": 1.0, "a": { "x/y": [1] } }));
+        let told = plugin("\"action.arguments\"", reads).evaluate(call());
+        assert_eq!(told.reasons()[0].message, r#"{"a":{"x/y":[1]},"b":1}"#);
+        let untold = plugin("", reads).evaluate(call());
+        assert!(untold.has_reason("arguments-invalid"));
+    }
+
+    #[test]
+    fn an_argument_that_does_not_fit_is_named() {
+        let reads: fn(&Request) -> Verdict =
+            |request| match request.arguments::<std::collections::BTreeMap<String, Vec<u8>>>() {
+                Ok(_) => Verdict::not_applicable(),
+                Err(error) => error.into(),
+            };
+        let verdict = plugin("\"action.arguments\"", reads)
+            .evaluate(request("a").arguments(json!({ "x/y": [1, 300] })));
+        assert_eq!(verdict.reasons()[0].evidence, ["/action/arguments/x~1y/1"]);
     }
 }

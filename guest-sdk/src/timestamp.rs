@@ -57,6 +57,9 @@ mod tests {
         // 2026-11-22T07:21:51Z is a Sunday.
         let at = Timestamp(1_795_332_111_000);
         assert_eq!(at.weekday(), Weekday::Sunday);
-        assert_eq!(at.time_of_day(), Duration::from_secs(7 * 3600 + 21 * 60 + 51));
+        assert_eq!(
+            at.time_of_day(),
+            Duration::from_secs(7 * 3600 + 21 * 60 + 51)
+        );
     }
 }

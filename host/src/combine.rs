@@ -56,7 +56,9 @@ pub(crate) fn deny_overrides<'a>(evaluations: impl Iterator<Item = &'a Evaluatio
             combined.obligations.extend_from_slice(&verdict.obligations);
             combined.advice.extend_from_slice(&verdict.advice);
         }
-        combined.narrow(verdict);
+        if verdict.effect == Effect::Permit {
+            combined.narrow(verdict);
+        }
     }
     combined
 }
@@ -147,9 +149,15 @@ mod tests {
     #[test]
     fn only_permits_and_the_indifferent_permit() {
         let all = [
-            (answered(Effect::NotApplicable), CombinedEffect::NotApplicable),
+            (
+                answered(Effect::NotApplicable),
+                CombinedEffect::NotApplicable,
+            ),
             (answered(Effect::Permit), CombinedEffect::Permit),
-            (answered(Effect::Indeterminate), CombinedEffect::Indeterminate),
+            (
+                answered(Effect::Indeterminate),
+                CombinedEffect::Indeterminate,
+            ),
             (faulted(), CombinedEffect::Faulted(FaultKind::Deadline)),
             (answered(Effect::Deny), CombinedEffect::Deny),
         ];
@@ -159,12 +167,19 @@ mod tests {
                 assert_eq!(deny_overrides([a, b].into_iter()).effect, *expected);
             }
         }
-        assert_eq!(deny_overrides([].into_iter()).effect, CombinedEffect::NotApplicable);
+        assert_eq!(
+            deny_overrides([].into_iter()).effect,
+            CombinedEffect::NotApplicable
+        );
     }
 
     #[test]
     fn reasons_of_all_but_obligations_of_those_that_prevail() {
-        let evaluations = [answered(Effect::Permit), answered(Effect::Deny), answered(Effect::Permit)];
+        let evaluations = [
+            answered(Effect::Permit),
+            answered(Effect::Deny),
+            answered(Effect::Permit),
+        ];
         let combined = deny_overrides(evaluations.iter());
         assert_eq!(combined.reasons.len(), 3);
         let ids: Vec<_> = combined.obligations.iter().map(|o| o.id.as_str()).collect();

@@ -37,7 +37,8 @@ pub enum Outcome {
     Deny,
 }
 
-/// What a permit is worth. Its existence is the proof of a permit: only the host makes one.
+/// What a permit is worth: this request, principal, action, resource and arguments being the same,
+/// until it ends. Its existence is the proof of a permit: only the host makes one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Grant {
@@ -112,15 +113,20 @@ pub(crate) fn accept(
     let Combined {
         effect,
         reasons,
-        obligations,
-        advice,
+        mut obligations,
+        mut advice,
         narrowing,
     } = combined;
     let (outcome, cause, detail) = match effect {
         CombinedEffect::Permit => {
             match grant(narrowing, &obligations, request, integration, now, trace) {
                 Ok(grant) => (Outcome::Permit(grant), Cause::Permitted, String::new()),
-                Err((cause, detail)) => (Outcome::Deny, cause, detail),
+                Err((cause, detail)) => {
+                    // What a permit obliges to is not to be done for a call that is refused.
+                    obligations.clear();
+                    advice.clear();
+                    (Outcome::Deny, cause, detail)
+                }
             }
         }
         other => {
@@ -153,15 +159,20 @@ fn grant(
     let unknown = obligations
         .iter()
         .find(|obligation| !integration.can_fulfil(&obligation.kind, request));
-    trace.check(|| "obligations".to_owned(), conclusion(obligations.len(), unknown), || {
-        match obligations {
+    trace.check(
+        || "obligations".to_owned(),
+        conclusion(obligations.len(), unknown),
+        || match obligations {
             [] => "the permit comes with none".to_owned(),
             obligations => {
-                let kinds: Vec<_> = obligations.iter().map(|o| format!("`{}`", o.kind)).collect();
+                let kinds: Vec<_> = obligations
+                    .iter()
+                    .map(|o| format!("`{}`", o.kind))
+                    .collect();
                 format!("the permit obliges to {}", kinds.join(", "))
             }
-        }
-    });
+        },
+    );
     if let Some(unknown) = unknown {
         return Err((
             Cause::UnsupportedObligation,
@@ -175,24 +186,26 @@ fn grant(
     let unmet = constraints
         .iter()
         .find(|constraint| !constraint.met_by(request.arguments(), request.origins()));
-    trace.check(|| "constraints".to_owned(), conclusion(constraints.len(), unmet), || {
-        match constraints.as_slice() {
+    trace.check(
+        || "constraints".to_owned(),
+        conclusion(constraints.len(), unmet),
+        || match constraints.as_slice() {
             [] => "the permit comes with none".to_owned(),
             constraints => {
                 let texts: Vec<_> = constraints.iter().map(|c| format!("`{c}`")).collect();
                 format!("the permit holds for {}", texts.join(", "))
             }
-        }
-    });
+        },
+    );
     if let Some(unmet) = unmet {
         return Err((
             Cause::ConstraintUnmet,
             format!("the permit holds only for `{unmet}`, which the arguments do not meet"),
         ));
     }
-    let lifetime = narrowing
-        .lifetime
-        .map_or(integration.max_grant_ttl, |own| own.min(integration.max_grant_ttl));
+    let lifetime = narrowing.lifetime.map_or(integration.max_grant_ttl, |own| {
+        own.min(integration.max_grant_ttl)
+    });
     let intent = request.intent();
     let expires_at = [
         request.principal().credential_expires_at,
@@ -206,11 +219,19 @@ fn grant(
         intent.and_then(|intent| intent.remaining_uses),
     );
     let empty = expires_at <= now || remaining_uses == Some(0);
-    let concluded = if empty { Conclusion::Stop } else { Conclusion::Pass };
-    trace.check(|| "grant".to_owned(), concluded, || {
-        let uses = remaining_uses.map_or("any number of".to_owned(), |uses| uses.to_string());
-        format!("until {expires_at}, for {uses} uses")
-    });
+    let concluded = if empty {
+        Conclusion::Stop
+    } else {
+        Conclusion::Pass
+    };
+    trace.check(
+        || "grant".to_owned(),
+        concluded,
+        || {
+            let uses = remaining_uses.map_or("any number of".to_owned(), |uses| uses.to_string());
+            format!("until {expires_at}, for {uses} uses")
+        },
+    );
     if empty {
         return Err((
             Cause::EmptyGrant,
@@ -242,7 +263,8 @@ fn refusal(effect: CombinedEffect, plugins: &[Consulted], request: &Request) -> 
     match effect {
         CombinedEffect::Deny => {
             let name = of(&|outcome| *outcome == Ok(Effect::Deny));
-            let detail = format!("plugin `{name}` denies, and no other can overrule it: see its reasons");
+            let detail =
+                format!("plugin `{name}` denies, and no other can overrule it: see its reasons");
             (Cause::PluginDenied, detail)
         }
         CombinedEffect::Faulted(kind) => {

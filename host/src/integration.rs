@@ -75,7 +75,10 @@ impl Integration {
 
     /// Whether the enforcement point says that it can carry out obligations of `kind`.
     pub(crate) fn can_fulfil(&self, kind: &str, request: &Request) -> bool {
-        let lists = [self.obligations.as_ref(), request.supported_obligations.as_ref()];
+        let lists = [
+            self.obligations.as_ref(),
+            request.supported_obligations.as_ref(),
+        ];
         let mut stated = lists.into_iter().flatten().peekable();
         stated.peek().is_some() && stated.all(|kinds| kinds.iter().any(|other| other == kind))
     }

@@ -87,19 +87,18 @@
 )]
 
 // In the order in which a request meets them.
-pub mod config;
-mod request;
-mod pdp;
-mod integration;
-mod plugin;
-mod combine;
-mod decision;
 mod cause;
+mod combine;
+pub mod config;
+mod decision;
+mod integration;
+mod pdp;
+mod plugin;
+mod request;
 mod trace;
 
 mod engine;
 mod limits;
-mod text;
 mod timestamp;
 
 pub use cause::Cause;
@@ -111,15 +110,12 @@ pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimi
 pub use pdp::{Pdp, PdpError};
 pub use plugin::{
     Digest, DigestError, Effect, Evaluation, Fault, FaultKind, Inspection, LoadError, Narrowing,
-    Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect,
+    Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect, read_component,
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind,
+    Origins, Pattern, PrincipalKind, excerpt, printable,
 };
-pub use request::{
-    Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource,
-};
-pub use text::printable;
+pub use request::{Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource};
 pub use timestamp::{Timestamp, TimestampError};
 pub use trace::{Check, Conclusion};

@@ -157,20 +157,28 @@ impl Pdp {
     fn decide(&self, request: &Request, now: Timestamp, trace: &mut impl Trace) -> Decision {
         let name = request.integration();
         let Some(integration) = self.integration(name) else {
-            trace.check(|| "integration".to_owned(), Conclusion::Stop, || {
-                format!("`{name}` is not configured")
-            });
+            trace.check(
+                || "integration".to_owned(),
+                Conclusion::Stop,
+                || format!("`{name}` is not configured"),
+            );
             return Decision::deny(
                 Cause::UnknownIntegration,
-                format!("there is no integration called `{name}`: configure it, or name another one"),
+                format!(
+                    "there is no integration called `{name}`: configure it, or name another one"
+                ),
             );
         };
         let class = integration.class_of(request.action());
-        trace.check(|| "integration".to_owned(), Conclusion::Pass, || {
-            let action = request.action();
-            let class = class.as_str();
-            format!("`{name}` is configured; its action `{action}` is {class}")
-        });
+        trace.check(
+            || "integration".to_owned(),
+            Conclusion::Pass,
+            || {
+                let action = request.action();
+                let class = class.as_str();
+                format!("`{name}` is configured; its action `{action}` is {class}")
+            },
+        );
         if let Some(expired) = expired(request, now, trace) {
             return expired;
         }
@@ -208,12 +216,25 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
                 .map(|reason| match reason.evidence.as_slice() {
                     [] => format!("{}: {}", reason.code, reason.message),
                     evidence => {
-                        format!("{}: {} (from {})", reason.code, reason.message, evidence.join(", "))
+                        format!(
+                            "{}: {} (from {})",
+                            reason.code,
+                            reason.message,
+                            evidence.join(", ")
+                        )
                     }
                 })
                 .collect();
-            let because = if reasons.is_empty() { "" } else { " because of " };
-            format!("answered {}{because}{}", verdict.effect.as_str(), reasons.join("; "))
+            let because = if reasons.is_empty() {
+                ""
+            } else {
+                " because of "
+            };
+            format!(
+                "answered {}{because}{}",
+                verdict.effect.as_str(),
+                reasons.join("; ")
+            )
         }
         Err(fault) => format!("gave no answer: {fault}"),
     };
@@ -233,21 +254,25 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
 fn expired(request: &Request, now: Timestamp, trace: &mut impl Trace) -> Option<Decision> {
     let credential = request.principal().credential_expires_at;
     let over = credential.is_some_and(|at| at <= now);
-    trace.check(|| "credential".to_owned(), conclusion(credential.is_some(), over), || {
-        match credential {
+    trace.check(
+        || "credential".to_owned(),
+        conclusion(credential.is_some(), over),
+        || match credential {
             Some(at) => format!("it expires at {at}, and it is {now}"),
             None => "the request does not say when it expires".to_owned(),
-        }
-    });
+        },
+    );
     if let (Some(at), true) = (credential, over) {
         let detail = format!("the credential expired at {at}: present a fresh one");
         return Some(Decision::deny(Cause::CredentialExpired, detail));
     }
 
     let Some(intent) = request.intent() else {
-        trace.check(|| "intent".to_owned(), Conclusion::NotApplicable, || {
-            "the request names none".to_owned()
-        });
+        trace.check(
+            || "intent".to_owned(),
+            Conclusion::NotApplicable,
+            || "the request names none".to_owned(),
+        );
         return None;
     };
     let over = intent.expires_at.filter(|at| *at <= now);
@@ -258,7 +283,11 @@ fn expired(request: &Request, now: Timestamp, trace: &mut impl Trace) -> Option<
         || {
             let until = intent.expires_at.map(|at| format!("until {at}"));
             let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
-            let bounds = [until, uses].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            let bounds = [until, uses]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" and ");
             match bounds.as_str() {
                 "" => format!("`{}`, without an end", intent.id),
                 bounds => format!("`{}`, {bounds}, and it is {now}", intent.id),
@@ -266,11 +295,17 @@ fn expired(request: &Request, now: Timestamp, trace: &mut impl Trace) -> Option<
         },
     );
     if let Some(at) = over {
-        let detail = format!("intent `{}` expired at {at}: have a new one approved", intent.id);
+        let detail = format!(
+            "intent `{}` expired at {at}: have a new one approved",
+            intent.id
+        );
         return Some(Decision::deny(Cause::IntentExpired, detail));
     }
     if used_up {
-        let detail = format!("intent `{}` has no use left: have a new one approved", intent.id);
+        let detail = format!(
+            "intent `{}` has no use left: have a new one approved",
+            intent.id
+        );
         return Some(Decision::deny(Cause::IntentUsedUp, detail));
     }
     None

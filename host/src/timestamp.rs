@@ -20,12 +20,12 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// The system's clock.
+    /// The system's clock. If that is before 1970, the last moment there is, when everything is
+    /// over.
     pub fn now() -> Self {
-        let since = SystemTime::now()
+        SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Self(millis(since))
+            .map_or(Self(u64::MAX), |since| Self(millis(since)))
     }
 
     /// Milliseconds since the Unix epoch.

@@ -38,13 +38,7 @@ pub(crate) trait Trace {
 
 /// Takes no note, at no cost.
 impl Trace for () {
-    fn check(
-        &mut self,
-        _: impl FnOnce() -> String,
-        _: Conclusion,
-        _: impl FnOnce() -> String,
-    ) {
-    }
+    fn check(&mut self, _: impl FnOnce() -> String, _: Conclusion, _: impl FnOnce() -> String) {}
 }
 
 impl Trace for Vec<Check> {

@@ -42,12 +42,18 @@ pub struct Expected {
     /// The types of all obligations.
     #[serde(default)]
     pub obligations: Vec<String>,
-    /// For how long the grant lasts.
-    #[serde(default)]
-    pub lifetime_seconds: Option<u64>,
-    /// How often the grant may be used.
+    /// For how long the grant lasts; as long as the host lets it, which is 5 minutes, by default.
+    #[serde(default = "five_minutes")]
+    pub lifetime_seconds: u64,
+    /// How often the grant may be used; any number of times by default.
     #[serde(default)]
     pub remaining_uses: Option<u64>,
+    /// What the grant is narrowed to, as text; nothing by default.
+    #[serde(default)]
+    pub constraints: Vec<String>,
+    /// The evidence of the first reason, if the case is about it.
+    #[serde(default)]
+    pub evidence: Option<Vec<String>>,
 }
 
 impl Case {
@@ -70,7 +76,11 @@ impl Case {
         let shared = folder.with_file_name("settings.toml");
         let settings = read(if own.exists() { &own } else { &shared })?;
         Ok(Self {
-            name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             request: request.with_context(|| folder.display().to_string())?,
             settings: toml::from_str(&settings).with_context(|| folder.display().to_string())?,
             expected: toml::from_str(&read(&folder.join("expected.toml"))?)
@@ -84,7 +94,9 @@ impl Case {
     ///
     /// Never: [`NOW`] is a time.
     pub fn now(&self) -> Timestamp {
-        self.expected.now.unwrap_or_else(|| NOW.parse().expect("a time"))
+        self.expected
+            .now
+            .unwrap_or_else(|| NOW.parse().expect("a time"))
     }
 
     /// Holds `decision` against what was expected.
@@ -100,33 +112,74 @@ impl Case {
                 differences.push(format!("{what}: expected {expected}, found {found}"));
             }
         };
-        let outcome = if decision.is_permit() { "permit" } else { "deny" };
+        let outcome = if decision.is_permit() {
+            "permit"
+        } else {
+            "deny"
+        };
         compare("decision", expected.decision.clone(), outcome.to_owned());
-        compare("cause", expected.cause.clone(), decision.cause().to_string());
+        compare(
+            "cause",
+            expected.cause.clone(),
+            decision.cause().to_string(),
+        );
         let reasons: Vec<_> = decision.reasons().iter().map(|r| r.code.as_str()).collect();
-        compare("reasons", format!("{:?}", expected.reasons), format!("{reasons:?}"));
-        let obligations: Vec<_> = decision.obligations().iter().map(|o| o.kind.as_str()).collect();
+        compare(
+            "reasons",
+            format!("{:?}", expected.reasons),
+            format!("{reasons:?}"),
+        );
+        let obligations: Vec<_> = decision
+            .obligations()
+            .iter()
+            .map(|o| o.kind.as_str())
+            .collect();
         compare(
             "obligations",
             format!("{:?}", expected.obligations),
             format!("{obligations:?}"),
         );
-        let grant = decision.grant();
-        if let Some(seconds) = expected.lifetime_seconds {
-            let found = grant.map(|grant| {
-                (grant.expires_at().as_millis() - self.now().as_millis()) / 1000
-            });
-            compare("lifetime", format!("{:?}", Some(seconds)), format!("{found:?}"));
+        if let Some(grant) = decision.grant() {
+            let seconds = (grant.expires_at().as_millis() - self.now().as_millis()) / 1000;
+            compare(
+                "lifetime",
+                expected.lifetime_seconds.to_string(),
+                seconds.to_string(),
+            );
+            let uses = grant.remaining_uses();
+            compare(
+                "remaining uses",
+                format!("{:?}", expected.remaining_uses),
+                format!("{uses:?}"),
+            );
+            let constraints: Vec<_> = grant
+                .constraints()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            compare(
+                "constraints",
+                format!("{:?}", expected.constraints),
+                format!("{constraints:?}"),
+            );
         }
-        if let Some(uses) = expected.remaining_uses {
-            let found = grant.and_then(|grant| grant.remaining_uses());
-            compare("remaining uses", format!("{:?}", Some(uses)), format!("{found:?}"));
+        if let Some(expected) = &expected.evidence {
+            let found = decision.reasons().first().map(|reason| &reason.evidence);
+            compare(
+                "evidence",
+                format!("{:?}", Some(expected)),
+                format!("{found:?}"),
+            );
         }
         if differences.is_empty() {
             return Ok(());
         }
         bail!("{}\n{}", expected.about, differences.join("\n"))
     }
+}
+
+fn five_minutes() -> u64 {
+    300
 }
 
 /// The folders of the cases in `folder`, sorted.

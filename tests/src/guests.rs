@@ -56,6 +56,8 @@ pub fn plugin(name: &str) -> anyhow::Result<Vec<u8>> {
 /// If it does not build or load.
 pub fn hostile(settings: Value, limits: PluginLimits) -> Plugin {
     let component = component("tests/guests/hostile").expect("the hostile guest builds");
-    let source = PluginSource::new(component).settings(settings).limits(limits);
+    let source = PluginSource::new(component)
+        .settings(settings)
+        .limits(limits);
     Plugin::load(&source).expect("the hostile guest loads")
 }

@@ -29,7 +29,10 @@ pub fn component(text: &str) -> Vec<u8> {
 /// A core module that accepts any settings and answers every request with the bytes of `data`,
 /// laid out from address 1024 as the canonical ABI lays out a verdict.
 pub fn answering(data: &str) -> String {
-    module(&format!("(data (i32.const 1024) \"{data}\")"), "(i32.const 1024)")
+    module(
+        &format!("(data (i32.const 1024) \"{data}\")"),
+        "(i32.const 1024)",
+    )
 }
 
 /// A core module that accepts any settings; `evaluate` runs `body`, which gives an address.

@@ -2,17 +2,22 @@
 //! nothing else moves its memory.
 
 use portcullis_host::{
-    ActionClass, Effect, Plugin, PluginLimits, Principal, Request, RequestLimits, Resource,
+    ActionClass, Effect, Fault, Plugin, PluginLimits, Principal, Request, RequestLimits, Resource,
     Timestamp,
 };
 use portcullis_tests::guests;
 use serde_json::json;
 use std::time::Duration;
 
+type Outcome = Result<Effect, Fault>;
+
 /// What the process holds in memory, in bytes.
 fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
     let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }
@@ -21,13 +26,23 @@ fn resident_bytes() -> usize {
 #[cfg(target_os = "linux")]
 fn the_next_decision_and_the_memory_are_unaffected() {
     let limits = PluginLimits {
-        deadline: Duration::from_millis(200),
+        deadline: Duration::from_secs(1),
         memory_bytes: 64 << 20,
         ..PluginLimits::default()
     };
     let hostile = |behaviour: &str| guests::hostile(json!({ "behaviour": behaviour }), limits);
     let good = hostile("permit");
-    let bad = ["allocate", "output", "fill", "panic", "recurse", "loop"].map(hostile);
+    let is_memory = |outcome: &Outcome| matches!(outcome, Err(Fault::Memory { .. }));
+    let is_trap = |outcome: &Outcome| matches!(outcome, Err(Fault::Trap(_)));
+    let is_too_large = |outcome: &Outcome| *outcome == Err(Fault::OutputTooLarge);
+    let bad: [(Plugin, fn(&Outcome) -> bool); 6] = [
+        (hostile("allocate"), is_memory),
+        (hostile("output"), is_too_large),
+        (hostile("fill"), |outcome| *outcome == Ok(Effect::Permit)),
+        (hostile("panic"), is_trap),
+        (hostile("recurse"), is_trap),
+        (hostile("loop"), |outcome| *outcome == Err(Fault::Deadline)),
+    ];
     let request = Request::builder("x", Principal::default(), "a", Resource::default())
         .build(&RequestLimits::default())
         .unwrap();
@@ -36,8 +51,9 @@ fn the_next_decision_and_the_memory_are_unaffected() {
         evaluation.outcome.map(|verdict| verdict.effect)
     };
     let round = || {
-        for plugin in &bad {
-            let _fault_or_not = effect(plugin);
+        for (plugin, is_expected) in &bad {
+            let outcome = effect(plugin);
+            assert!(is_expected(&outcome), "{outcome:?}");
             assert_eq!(effect(&good), Ok(Effect::Permit));
         }
     };

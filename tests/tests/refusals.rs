@@ -1,8 +1,6 @@
 //! What is refused when a plugin is loaded, and with which reason.
 
-use portcullis_host::{
-    Digest, Fault, LoadError, Plugin, PluginLimits, PluginSource, inspect,
-};
+use portcullis_host::{Digest, Fault, LoadError, Plugin, PluginLimits, PluginSource, inspect};
 use portcullis_tests::{guests, raw};
 use serde_json::json;
 use std::time::Duration;
@@ -18,8 +16,12 @@ fn refusal(bytes: &[u8]) -> LoadError {
 fn refused_hostile(behaviour: &str, limits: PluginLimits) -> LoadError {
     let component = guests::component("tests/guests/hostile").unwrap();
     let settings = json!({ "behaviour": behaviour });
-    Plugin::load(&PluginSource::new(component).settings(settings).limits(limits))
-        .expect_err("it is refused")
+    Plugin::load(
+        &PluginSource::new(component)
+            .settings(settings)
+            .limits(limits),
+    )
+    .expect_err("it is refused")
 }
 
 /// A component that exports the contract's interfaces at `version`, with functions of other types.
@@ -41,7 +43,11 @@ fn lookalike(version: &str) -> Vec<u8> {
 #[test]
 fn loads_a_component_of_the_contract() {
     let component = raw::component(&raw::answering(""));
-    assert!(inspect(&component, &PluginLimits::default()).refusals.is_empty());
+    assert!(
+        inspect(&component, &PluginLimits::default())
+            .refusals
+            .is_empty()
+    );
     assert_eq!(load(&component).unwrap().manifest().name, "raw");
 }
 
@@ -54,13 +60,19 @@ fn refuses_a_component_that_imports_wasi() {
     )
     .unwrap();
     let refusal = refusal(&component);
-    assert_eq!(refusal, LoadError::Imports(vec!["wasi:cli/environment@0.2.0".into()]));
+    assert_eq!(
+        refusal,
+        LoadError::Imports(vec!["wasi:cli/environment@0.2.0".into()])
+    );
     assert!(refusal.to_string().contains("imports nothing"), "{refusal}");
 }
 
 #[test]
 fn refuses_a_core_module() {
-    assert_eq!(refusal(&wat::parse_str("(module)").unwrap()), LoadError::CoreModule);
+    assert_eq!(
+        refusal(&wat::parse_str("(module)").unwrap()),
+        LoadError::CoreModule
+    );
 }
 
 #[test]
@@ -76,7 +88,10 @@ fn refuses_a_file_that_is_cut_short_wherever_it_is_cut() {
             "{length}: {refusal:?}"
         );
     }
-    assert!(matches!(refusal(&whole[..whole.len() / 2]), LoadError::Malformed { .. }));
+    assert!(matches!(
+        refusal(&whole[..whole.len() / 2]),
+        LoadError::Malformed { .. }
+    ));
     assert!(matches!(refusal(&whole[..3]), LoadError::NotWasm(_)));
 }
 
@@ -86,7 +101,10 @@ fn refuses_files_of_other_kinds_and_says_what_they_are() {
         (&b"hello"[..], "a text file"),
         (b"", "an empty file"),
         (b"\x7fELF\x02", "a native program"),
-        (b"(component)", "a component in text form; translate it with `wasm-tools parse`"),
+        (
+            b"(component)",
+            "a component in text form; translate it with `wasm-tools parse`",
+        ),
         (b"\xff\xfe\x00", "some other binary file"),
     ] {
         assert_eq!(refusal(bytes), LoadError::NotWasm(what));
@@ -105,12 +123,18 @@ fn refuses_a_component_of_another_world() {
 
 #[test]
 fn refuses_another_version_of_the_contract() {
-    assert_eq!(refusal(&lookalike("0.2.0")), LoadError::OtherContract("0.2.0".into()));
+    assert_eq!(
+        refusal(&lookalike("0.2.0")),
+        LoadError::OtherContract("0.2.0".into())
+    );
 }
 
 #[test]
 fn refuses_functions_of_other_types() {
-    assert!(matches!(refusal(&lookalike("0.1.0")), LoadError::Signature(_)));
+    assert!(matches!(
+        refusal(&lookalike("0.1.0")),
+        LoadError::Signature(_)
+    ));
 }
 
 #[test]
@@ -150,9 +174,29 @@ fn refuses_another_file_than_the_pinned_one() {
 }
 
 #[test]
+fn a_manifest_nested_beyond_any_stack_is_refused() {
+    let keys = "a.".repeat(78);
+    let deep = format!("{}1{}", format!("{{ {keys}a = ").repeat(79), "}".repeat(79));
+    let manifest = format!("{}settings = {deep}\n", raw::MANIFEST);
+    let component = raw::component(&raw::answering(""));
+    let component = portcullis_build::componentize(&component, &manifest).unwrap();
+    // As small a stack as any thread of a gateway has.
+    let run = move || assert!(matches!(refusal(&component), LoadError::Manifest(_)));
+    std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(run)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+#[test]
 fn refuses_a_file_beyond_its_limit() {
     let component = raw::component(&raw::answering(""));
-    let limits = |component_bytes| PluginLimits { component_bytes, ..PluginLimits::default() };
+    let limits = |component_bytes| PluginLimits {
+        component_bytes,
+        ..PluginLimits::default()
+    };
     let source = |limit| PluginSource::new(&*component).limits(limits(limit));
     assert!(Plugin::load(&source(component.len())).is_ok());
     let refusal = Plugin::load(&source(component.len() - 1)).unwrap_err();
@@ -165,14 +209,23 @@ fn refuses_settings_that_the_plugin_refuses() {
     else {
         panic!("the settings are refused");
     };
-    assert_eq!((errors[0].path.as_str(), errors[0].message.as_str()), ("/behaviour", "not this one"));
-    assert!(matches!(refused_hostile("no-such", PluginLimits::default()), LoadError::Settings(_)));
+    assert_eq!(
+        (errors[0].path.as_str(), errors[0].message.as_str()),
+        ("/behaviour", "not this one")
+    );
+    assert!(matches!(
+        refused_hostile("no-such", PluginLimits::default()),
+        LoadError::Settings(_)
+    ));
 }
 
 #[test]
 fn refuses_a_plugin_that_cannot_be_configured() {
     let panicked = refused_hostile("configure-panic", PluginLimits::default());
-    assert!(matches!(panicked, LoadError::Configure(Fault::Trap(_))), "{panicked:?}");
+    assert!(
+        matches!(panicked, LoadError::Configure(Fault::Trap(_))),
+        "{panicked:?}"
+    );
     let limits = PluginLimits {
         configure_deadline: Duration::from_millis(20),
         ..PluginLimits::default()
@@ -185,7 +238,12 @@ fn refuses_a_plugin_that_cannot_be_configured() {
 
 #[test]
 fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
-    let with = |declaration: &str| load(&raw::component(&raw::module(declaration, "(i32.const 1024)")));
+    let with = |declaration: &str| {
+        load(&raw::component(&raw::module(
+            declaration,
+            "(i32.const 1024)",
+        )))
+    };
     assert!(with("(table 4096 funcref)").is_ok());
     assert!(matches!(
         with("(table 4097 funcref)").unwrap_err(),
@@ -224,5 +282,8 @@ fn refuses_a_component_of_too_many_instances() {
     };
     assert!(with(2).is_ok());
     let refusal = with(5).unwrap_err();
-    assert!(matches!(refusal, LoadError::Instantiate(_)), "{refusal:?}");
+    assert!(
+        matches!(refusal, LoadError::Instantiate(Fault::Sandbox(_))),
+        "{refusal:?}"
+    );
 }

@@ -14,16 +14,27 @@ pub(crate) fn run() -> anyhow::Result<()> {
     evaluate.args(["--request", "examples/demo/requests.jsonl"]);
     let status = evaluate.status().context("cannot run `portcullis`")?;
     // One plugin loops for ever, which is the gravest thing in the batch.
-    ensure!(status.code() == Some(4), "`portcullis evaluate` ended with {status}");
+    ensure!(
+        status.code() == Some(4),
+        "`portcullis evaluate` ended with {status}"
+    );
 
     let mut again = portcullis();
     again.args(["evaluate", "--config", "examples/demo/portcullis.toml"]);
-    again.args(["--request", "examples/demo/requests.jsonl", "--format", "json"]);
+    again.args([
+        "--request",
+        "examples/demo/requests.jsonl",
+        "--format",
+        "json",
+    ]);
     let output = again
         .stderr(Stdio::null())
         .output()
         .context("cannot run `portcullis`")?;
-    let causes: Vec<_> = std::str::from_utf8(&output.stdout)?.lines().map(cause_in).collect();
+    let causes: Vec<_> = std::str::from_utf8(&output.stdout)?
+        .lines()
+        .map(cause_in)
+        .collect();
     let expected = std::fs::read_to_string(root().join("examples/demo/causes.txt"))
         .context("cannot read examples/demo/causes.txt")?;
     let expected: Vec<_> = expected.lines().map(Some).collect();

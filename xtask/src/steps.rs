@@ -34,14 +34,32 @@ pub(crate) fn lint() -> anyhow::Result<()> {
     step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     step("clippy", || {
         cargo(&[
-            "clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings",
+            "clippy",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
         ])
     })?;
     step("clippy, as plugins are compiled", || {
         cargo(&[
-            "clippy", "--release", "--target", TARGET, "-p", "portcullis-sdk", "-p",
-            "portcullis-plugin-http-api", "-p", "portcullis-plugin-mcp-tools", "-p",
-            "portcullis-plugin-github", "--", "--deny", "warnings",
+            "clippy",
+            "--release",
+            "--target",
+            TARGET,
+            "-p",
+            "portcullis-sdk",
+            "-p",
+            "portcullis-plugin-http-api",
+            "-p",
+            "portcullis-plugin-mcp-tools",
+            "-p",
+            "portcullis-plugin-github",
+            "--",
+            "--deny",
+            "warnings",
         ])
     })?;
     step("documentation", || {
@@ -65,7 +83,9 @@ pub(crate) fn plugins() -> anyhow::Result<()> {
         let name = plugin.rsplit('/').next().unwrap_or(plugin);
         step(&format!("plugin {name}"), || {
             let mut build = portcullis();
-            build.args(["build", plugin, "--output"]).arg(folder.join(format!("{name}.wasm")));
+            build
+                .args(["build", plugin, "--output"])
+                .arg(folder.join(format!("{name}.wasm")));
             // The digest that it prints is for a configuration that pins it.
             run(build.stdout(std::process::Stdio::null()))
         })?;
@@ -78,7 +98,8 @@ pub(crate) fn copy_wit() -> anyhow::Result<()> {
     let source = root().join("wit/policy.wit");
     for copy in ["host/wit/policy.wit", "guest-sdk/wit/policy.wit"] {
         let copy = root().join(copy);
-        std::fs::copy(&source, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        std::fs::copy(&source, &copy)
+            .with_context(|| format!("cannot write {}", copy.display()))?;
     }
     Ok(())
 }
@@ -90,10 +111,7 @@ pub(crate) fn portcullis() -> Command {
 }
 
 /// Says what is done, does it, and says how long it took.
-pub(crate) fn step(
-    name: &str,
-    does: impl FnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+pub(crate) fn step(name: &str, does: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     eprintln!("==> {name}");
     let started = Instant::now();
     does().with_context(|| name.to_owned())?;
@@ -103,7 +121,9 @@ pub(crate) fn step(
 
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot run `{program}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run `{program}`"))?;
     if !status.success() {
         bail!("`{program}` ended with {status}: see its messages above");
     }
@@ -120,7 +140,10 @@ fn install_target() -> anyhow::Result<()> {
     if !libraries.is_empty() && PathBuf::from(&libraries).is_dir() {
         return Ok(());
     }
-    let installed = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()).status();
+    let installed = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(root())
+        .status();
     match installed {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => bail!(

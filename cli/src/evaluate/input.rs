@@ -22,16 +22,24 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let (name, source): (_, Box<dyn BufRead>) = if path == Path::new("-") {
-            ("standard input".to_owned(), Box::new(BufReader::new(io::stdin())))
+            (
+                "standard input".to_owned(),
+                Box::new(BufReader::new(io::stdin())),
+            )
         } else {
-            (path.display().to_string(), Box::new(BufReader::new(File::open(path)?)))
+            (
+                path.display().to_string(),
+                Box::new(BufReader::new(File::open(path)?)),
+            )
         };
         Ok(Self {
             name,
             source,
             line: 0,
             documents: 0,
-            batch: path.extension().is_some_and(|extension| extension == "jsonl"),
+            batch: path
+                .extension()
+                .is_some_and(|extension| extension == "jsonl"),
             ahead: None,
             cut: false,
         })
@@ -87,6 +95,10 @@ impl Input {
             self.cut = read == most && !line.ends_with(b"\n");
             if self.cut {
                 self.skip_line()?;
+            }
+            if self.cut {
+                // As long as it is, it says itself that it is too long.
+                return Ok(Some(line));
             }
             let trimmed = line.trim_ascii();
             if !trimmed.is_empty() {

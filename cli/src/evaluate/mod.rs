@@ -8,7 +8,7 @@ use crate::{Format, check, output};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use input::Input;
-use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp};
+use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp, printable};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -73,7 +73,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         let case = decide(args, &pdp, &document);
         exit = exit.max(Exit::of(&case.decision));
         if let Err(error) = &case.request {
-            output::error(&format!("{}: {error}", input.place()));
+            // The request controls some of it.
+            output::error(&format!(
+                "{}: {}",
+                input.place(),
+                printable(&error.to_string())
+            ));
         }
         match args.format {
             Format::Json => output::json(&ToJson(&case))?,

@@ -31,7 +31,10 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         Err(_) => "a request that cannot be read".to_owned(),
     };
     let time = styled(FAINT, &micros(case.time));
-    output::line(&format!("{verdict}  {}  {time}", styled(STRONG, &printable(&request))))?;
+    output::line(&format!(
+        "{verdict}  {}  {time}",
+        styled(STRONG, &printable(&request))
+    ))?;
     row("cause", decision.cause().as_str())?;
     for check in case.checks.iter().flatten() {
         let mark = match check.conclusion {
@@ -39,7 +42,10 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
             Conclusion::Stop => styled(BAD, "stop"),
             Conclusion::NotApplicable => styled(FAINT, " n/a"),
         };
-        row("check", &format!("{mark} {}: {}", check.name, printable(&check.evidence)))?;
+        row(
+            "check",
+            &format!("{mark} {}: {}", check.name, printable(&check.evidence)),
+        )?;
     }
     for reason in decision.reasons() {
         let evidence = match reason.evidence.as_slice() {
@@ -48,7 +54,12 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         };
         row(
             "reason",
-            &format!("{} {}: {}{evidence}", reason.plugin, styled(STRONG, &reason.code), reason.message),
+            &format!(
+                "{} {}: {}{evidence}",
+                reason.plugin,
+                styled(STRONG, &reason.code),
+                reason.message
+            ),
         )?;
     }
     for obligation in decision.obligations() {
@@ -63,7 +74,10 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
             .map_or(String::new(), |uses| format!(", for {uses} uses"));
         row("grant", &format!("until {}{uses}", grant.expires_at()))?;
         for constraint in grant.constraints() {
-            row("", &format!("only with {}", printable(&constraint.to_string())))?;
+            row(
+                "",
+                &format!("only with {}", printable(&constraint.to_string())),
+            )?;
         }
     }
     if !decision.detail().is_empty() {
@@ -96,11 +110,18 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
 }
 
 fn row(name: &str, text: &str) -> io::Result<()> {
-    output::line(&format!("  {} {text}", styled(FAINT, &format!("{name:<9}"))))
+    output::line(&format!(
+        "  {} {text}",
+        styled(FAINT, &format!("{name:<9}"))
+    ))
 }
 
 fn obligation_text(obligation: &Obligation) -> String {
-    format!("{} {}", obligation.kind, printable(&obligation.properties.to_string()))
+    format!(
+        "{} {}",
+        obligation.kind,
+        printable(&obligation.properties.to_string())
+    )
 }
 
 /// Many decisions, a row each.
@@ -141,7 +162,11 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
 /// The request in a few words: what is done, to what, with which arguments.
 fn summary(request: &Request) -> String {
     let resource = &request.resource().id;
-    let to = if resource == request.integration() { "" } else { resource };
+    let to = if resource == request.integration() {
+        ""
+    } else {
+        resource
+    };
     let arguments = match request.arguments().to_string() {
         none if none == "{}" => String::new(),
         arguments => match arguments.char_indices().nth(ARGUMENTS_SHOWN) {
@@ -149,7 +174,11 @@ fn summary(request: &Request) -> String {
             None => arguments,
         },
     };
-    let text = format!("{}: {} {to} {arguments}", request.integration(), request.action());
+    let text = format!(
+        "{}: {} {to} {arguments}",
+        request.integration(),
+        request.action()
+    );
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -28,7 +28,10 @@ impl Folder {
     /// for want of an argument, one that loops and one that panics.
     pub(crate) fn with_plugins() -> Self {
         let folder = Self::new();
-        folder.write("hostile.wasm", guests::component("tests/guests/hostile").unwrap());
+        folder.write(
+            "hostile.wasm",
+            guests::component("tests/guests/hostile").unwrap(),
+        );
         folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
         folder.write(
             "portcullis.toml",
@@ -80,7 +83,10 @@ settings = { behaviour = "panic" }
             .args(arguments)
             .current_dir(self.path())
             // What it builds is built once for all tests.
-            .env("CARGO_TARGET_DIR", portcullis_tests::root().join("target/author"))
+            .env(
+                "CARGO_TARGET_DIR",
+                portcullis_tests::root().join("target/author"),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -32,9 +32,9 @@ use crate::engine::MAX_CORE_INSTANCES;
 use crate::integration::Integration;
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 use crate::pdp::Pdp;
-use crate::plugin::{Digest, LoadError, Plugin, PluginSource};
+use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
 use portcullis_contract::ActionClass;
-use reader::{Section, Source, Span};
+use reader::{FILE, Section, Source, Span};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -96,27 +96,33 @@ pub fn check(file: &Path) -> Checked {
 fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        source.error(error.span().unwrap_or(0..0), error.message());
+        source.error(error.span().unwrap_or(FILE), error.message());
     }
     if !errors.is_empty() {
         // What was recovered may lack anything, so that more problems would mislead.
         return None;
     }
-    let mut root = Section::new(source, table.get_ref(), 0..0);
+    let mut root = Section::new(source, table.get_ref(), FILE);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         plugin_limits(section, &mut limits);
     }
     let mut request = RequestLimits::default();
     if let Some(mut section) = root.section("request") {
-        set(&mut request.bytes, section.integer("max-bytes", 1..=16 * 1024 * 1024));
+        set(
+            &mut request.bytes,
+            section.integer("max-bytes", 1..=16 * 1024 * 1024),
+        );
         set(&mut request.depth, section.integer("max-depth", 1..=100));
         section.end();
     }
     let sections = root.sections("integration");
     root.end();
     if sections.is_empty() {
-        source.error(0..0, "there is no `[[integration]]`, so every request would be denied");
+        source.error(
+            FILE,
+            "there is no `[[integration]]`, so every request would be denied",
+        );
     }
     let mut names: Vec<String> = Vec::new();
     let mut integrations = Vec::new();
@@ -128,12 +134,13 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
         if names.contains(&integration.name) {
             let message = format!("there is another integration called `{}`", integration.name);
             source.error(span, message);
+            continue;
         }
         names.push(integration.name.clone());
         integrations.push(integration);
     }
     Pdp::new(integrations, request)
-        .map_err(|error| source.error(0..0, error.to_string()))
+        .map_err(|error| source.error(FILE, error.to_string()))
         .ok()
 }
 
@@ -153,14 +160,29 @@ fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLimits) {
         section.duration("configure-deadline", configure),
     );
     let memory = 64 * 1024..=MAX_MEMORY_BYTES;
-    set(&mut limits.memory_bytes, section.integer("memory-bytes", memory));
+    set(
+        &mut limits.memory_bytes,
+        section.integer("memory-bytes", memory),
+    );
     let elements = 0..=MAX_TABLE_ELEMENTS;
-    set(&mut limits.table_elements, section.integer("table-elements", elements));
+    set(
+        &mut limits.table_elements,
+        section.integer("table-elements", elements),
+    );
     // One is the host's own while it snapshots.
     let instances = 1..=MAX_CORE_INSTANCES as usize - 1;
-    set(&mut limits.instances, section.integer("instances", instances));
-    set(&mut limits.output_bytes, section.integer("output-bytes", 1024..=16 * MIB));
-    set(&mut limits.component_bytes, section.integer("component-bytes", 1024..=64 * MIB));
+    set(
+        &mut limits.instances,
+        section.integer("instances", instances),
+    );
+    set(
+        &mut limits.output_bytes,
+        section.integer("output-bytes", 1024..=16 * MIB),
+    );
+    set(
+        &mut limits.component_bytes,
+        section.integer("component-bytes", 1024..=64 * MIB),
+    );
     section.end();
 }
 
@@ -172,11 +194,17 @@ fn integration(
     let source = section.source();
     let name = section.required_text("name");
     if let Some(("", span)) = &name {
-        source.error(span.clone(), "an integration's name has at least one character");
+        source.error(
+            span.clone(),
+            "an integration's name has at least one character",
+        );
     }
     let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));
     let ttl = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    set(&mut integration.max_grant_ttl, section.duration("max-grant-ttl", ttl));
+    set(
+        &mut integration.max_grant_ttl,
+        section.duration("max-grant-ttl", ttl),
+    );
     integration.obligations = section.texts("obligations");
     for (action, class) in section.entries("actions") {
         match class.get_ref().as_str().and_then(action_class) {
@@ -207,8 +235,15 @@ fn integration(
             continue;
         };
         let name = &plugin.manifest().name;
-        if integration.plugins.iter().any(|other| other.manifest().name == *name) {
-            source.error(span, format!("the integration has another plugin called `{name}`"));
+        if integration
+            .plugins
+            .iter()
+            .any(|other| other.manifest().name == *name)
+        {
+            source.error(
+                span,
+                format!("the integration has another plugin called `{name}`"),
+            );
             complete = false;
             continue;
         }
@@ -224,11 +259,7 @@ fn action_class(text: &str) -> Option<ActionClass> {
         .filter(|class| *class != ActionClass::Unclassified)
 }
 
-fn plugin(
-    mut section: Section<'_, '_>,
-    limits: &PluginLimits,
-    folder: &Path,
-) -> Option<Plugin> {
+fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) -> Option<Plugin> {
     let source = section.source();
     let component = section.required_text("component");
     let digest = section.text("digest");
@@ -250,11 +281,14 @@ fn plugin(
         },
     };
     let (path, component_span) = component?;
-    let bytes = match std::fs::read(folder.join(path)) {
+    let bytes = match read_component(&folder.join(path), &limits) {
         Ok(bytes) => bytes,
         Err(error) => {
             let file = folder.join(path);
-            source.error(component_span, format!("cannot read {}: {error}", file.display()));
+            source.error(
+                component_span,
+                format!("cannot read {}: {error}", file.display()),
+            );
             return None;
         }
     };
@@ -283,7 +317,7 @@ fn plugin(
                 let span = place_of(&error.path, &places).unwrap_or(component_span.clone());
                 let path = match error.path.as_str() {
                     "" => "settings".to_owned(),
-                    path => format!("settings, `{}`", crate::text::printable(path)),
+                    path => format!("settings, `{}`", portcullis_contract::printable(path)),
                 };
                 source.error(span, format!("{path}: {}", error.message));
             }

@@ -13,6 +13,9 @@ use toml::de::{DeTable, DeValue};
 /// A place in the file, in bytes.
 pub(super) type Span = Range<usize>;
 
+/// The file as a whole.
+pub(super) const FILE: Span = 0..0;
+
 /// A file, and what was found wrong with it.
 pub(super) struct Source<'a> {
     file: &'a Path,
@@ -38,15 +41,25 @@ impl<'a> Source<'a> {
     }
 
     fn note(&self, severity: Severity, span: Span, message: String) {
+        let whole = span == FILE;
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let in_line = before.get(line_start..).unwrap_or_default();
         self.problems.borrow_mut().push(Problem {
             severity,
             file: self.file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: in_line.chars().count() + 1,
-            message,
+            line: if whole {
+                0
+            } else {
+                before.matches('\n').count() + 1
+            },
+            column: if whole {
+                0
+            } else {
+                in_line.chars().count() + 1
+            },
+            // A plugin or a file controls some of it.
+            message: portcullis_contract::printable(&message),
         });
     }
 
@@ -105,7 +118,7 @@ impl<'a, 'i> Section<'a, 'i> {
             let found = value.get_ref().type_str();
             self.source.error(
                 value.span(),
-                format!("`{key}` is {expected}, not this {found}"),
+                format!("`{key}` is {expected}, and this {found} is not"),
             );
         }
         Some((read?, value.span()))
@@ -234,7 +247,8 @@ impl<'a, 'i> Section<'a, 'i> {
                     Some(number) => Value::Number(number),
                     None => {
                         let span = value.span();
-                        self.source.error(span, "settings hold no `inf` and no `nan`");
+                        self.source
+                            .error(span, "settings hold no `inf` and no `nan`");
                         Value::Null
                     }
                 }
@@ -264,7 +278,11 @@ impl<'a, 'i> Section<'a, 'i> {
                 let known: Vec<_> = self.known.iter().map(|key| format!("`{key}`")).collect();
                 self.source.error(
                     name.span(),
-                    format!("there is no `{}` here, only {}", name.get_ref(), known.join(", ")),
+                    format!(
+                        "there is no `{}` here, only {}",
+                        name.get_ref(),
+                        known.join(", ")
+                    ),
                 );
             }
         }

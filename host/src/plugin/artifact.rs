@@ -2,10 +2,13 @@
 
 use super::LoadError;
 use crate::limits::PluginLimits;
-use portcullis_contract::{CONTRACT_VERSION, MANIFEST_SECTION, Manifest};
+use portcullis_contract::{CONTRACT_VERSION, MANIFEST_SECTION, Manifest, excerpt, printable};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::str::FromStr;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -46,7 +49,22 @@ fn texts<S: serde::Serializer>(errors: &[LoadError], serializer: S) -> Result<S:
     serializer.collect_seq(errors.iter().map(ToString::to_string))
 }
 
-/// Reads a plugin file without running any of it.
+/// Reads the plugin in `file`, at most one byte more than its limit, so that a file beyond it is
+/// refused without being read.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn read_component(file: &Path, limits: &PluginLimits) -> io::Result<Vec<u8>> {
+    let most = limits.component_bytes.saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(file)?
+        .take(most as u64)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Looks at a plugin file without running any of it.
 pub fn inspect(bytes: &[u8], limits: &PluginLimits) -> Inspection {
     let mut inspection = Inspection {
         digest: Digest::of(bytes),
@@ -86,7 +104,7 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
     }
     let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed {
         offset: error.offset() as u64,
-        message: error.message().to_owned(),
+        message: printable(error.message()),
     };
     let mut manifest: FoundManifest = None;
     let mut depth = 0_usize;
@@ -139,7 +157,7 @@ fn judge_interfaces(inspection: &mut Inspection) {
         }
         let other = inspection.exports.iter().find_map(|export| {
             let (name, version) = export.split_once('@').unwrap_or((export, ""));
-            (name == interface).then(|| version.to_owned())
+            (name == interface).then(|| excerpt(version))
         });
         let exports = inspection.exports.clone();
         inspection.refusals.push(match other {
@@ -164,9 +182,7 @@ fn describe(bytes: &[u8]) -> &'static str {
             Ok(text) if text.trim_start().starts_with("(component") => {
                 "a component in text form; translate it with `wasm-tools parse`"
             }
-            Ok(text) if text.trim_start().starts_with("(module") => {
-                "a core module in text form"
-            }
+            Ok(text) if text.trim_start().starts_with("(module") => "a core module in text form",
             Ok(_) => "a text file",
             Err(_) => "some other binary file",
         },
@@ -229,7 +245,13 @@ mod tests {
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(digest.to_string().parse(), Ok(digest));
-        for wrong in ["", "sha256:", "ba78", "sha512:ba", &format!("sha256:{}", "+f".repeat(32))] {
+        for wrong in [
+            "",
+            "sha256:",
+            "ba78",
+            "sha512:ba",
+            &format!("sha256:{}", "+f".repeat(32)),
+        ] {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
     }

@@ -53,7 +53,7 @@ impl Plugin {
             Ticking::start(self.engine).map_err(|error| Fault::Sandbox(error.to_string()))?;
         let mut store = sandbox::store(self.engine, &self.limits);
         sandbox::start_clock(&mut store, self.limits.deadline);
-        let verdict = self
+        let evaluate = self
             .entry
             .instance
             .instantiate(&mut store)
@@ -63,7 +63,8 @@ impl Plugin {
                     self.entry.evaluate,
                 )
             })
-            .and_then(|evaluate| evaluate.call(&mut store, (&request,)));
+            .map_err(|error| Fault::at_instantiation(&error))?;
+        let verdict = evaluate.call(&mut store, (&request,));
         *peak_memory_bytes = store.data().peak_memory_bytes;
         // Whatever went wrong, the instance goes with the store.
         match verdict {
@@ -83,12 +84,12 @@ pub(super) fn rehearse(plugin: &Plugin) -> Result<(), super::LoadError> {
         .entry
         .instance
         .instantiate(&mut store)
-        .map_err(|error| super::LoadError::Instantiate(Fault::from_error(&error)))?;
+        .map_err(|error| super::LoadError::Instantiate(Fault::at_instantiation(&error)))?;
     instance
         .get_typed_func::<(&wire_types::Request<'_>,), (wire_types::Verdict,)>(
             &mut store,
             plugin.entry.evaluate,
         )
-        .map_err(|error| super::LoadError::Signature(format!("{error:#}")))?;
+        .map_err(|error| super::LoadError::Signature(super::load::text_of(&error)))?;
     Ok(())
 }

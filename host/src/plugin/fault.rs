@@ -11,25 +11,25 @@ pub enum Fault {
     #[error("it trapped: {0}")]
     Trap(String),
     /// It ran longer than its deadline.
-    #[error("it ran longer than its deadline")]
+    #[error("it ran longer than its `deadline`")]
     Deadline,
     /// It asked for more linear memory than its limit.
-    #[error("it asked for {asked} bytes of memory, more than its limit")]
+    #[error("it asked for {asked} bytes of memory, more than its `memory-bytes`")]
     Memory {
         /// What it would have had, in bytes.
         asked: usize,
     },
     /// It asked for a larger table than its limit.
-    #[error("it asked for a table of {asked} elements, more than its limit")]
+    #[error("it asked for a table of {asked} elements, more than its `table-elements`")]
     Table {
         /// What it would have had, in elements.
         asked: usize,
     },
-    /// Its verdict was larger than its limit.
-    #[error("its verdict is larger than its limit")]
+    /// What it returned was larger than its limit.
+    #[error("what it returned is larger than its `output-bytes`")]
     OutputTooLarge,
-    /// Its verdict breaks the contract.
-    #[error("its verdict is not valid: {0}")]
+    /// What it returned breaks the contract.
+    #[error("what it returned is not valid: {0}")]
     InvalidOutput(String),
     /// As many decisions run as the process can take.
     #[error("as many decisions run as this process can take: call it from fewer threads")]
@@ -69,7 +69,16 @@ impl Fault {
         }
     }
 
-    /// The fault that an error of the engine stands for.
+    /// The fault that an error of the engine stands for when a sandbox is set up.
+    pub(super) fn at_instantiation(error: &wasmtime::Error) -> Self {
+        match Self::from_error(error) {
+            // Nothing was returned yet.
+            Self::InvalidOutput(what) => Self::Sandbox(what),
+            other => other,
+        }
+    }
+
+    /// The fault that an error of the engine stands for when the plugin was called.
     pub(super) fn from_error(error: &wasmtime::Error) -> Self {
         if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
             return match *exceeded {
@@ -87,7 +96,7 @@ impl Fault {
             None if error.to_string().contains("fuel allocated for hostcalls") => {
                 Self::OutputTooLarge
             }
-            None => Self::InvalidOutput(crate::text::printable(&format!("{error:#}"))),
+            None => Self::InvalidOutput(portcullis_contract::printable(&format!("{error:#}"))),
         }
     }
 }
@@ -113,7 +122,9 @@ mod tests {
                 Err(error) => Err(Fault::from_error(&error)),
             }
         };
-        let taken: Vec<_> = (0..MAX_CONCURRENT_DECISIONS).map(|_| take().unwrap()).collect();
+        let taken: Vec<_> = (0..MAX_CONCURRENT_DECISIONS)
+            .map(|_| take().unwrap())
+            .collect();
         assert_eq!(take().unwrap_err(), Fault::Overloaded);
         drop(taken);
         assert!(take().is_ok());

@@ -68,16 +68,26 @@ impl Plugin {
             digest,
             limits,
         } = source;
-        let inspection = artifact::inspect(bytes, limits);
-        // A file that is not the pinned one is not judged further: it is not what was approved.
-        if let Some(pinned) = *digest
-            && inspection.digest != pinned
-        {
-            return Err(LoadError::Digest {
-                pinned,
-                found: inspection.digest,
-            });
+        // A file that is not the pinned one is not even read: it is not what was approved.
+        if let Some(pinned) = *digest {
+            let found = Digest::of(bytes);
+            if found != pinned {
+                return Err(LoadError::Digest { pinned, found });
+            }
         }
+        // The file controls what is parsed, rewritten and compiled, by libraries that may panic.
+        catch_unwind(AssertUnwindSafe(|| {
+            Self::load_unpinned(bytes, settings, limits)
+        }))
+        .unwrap_or_else(|_| Err(LoadError::Compile("the compiler gave up on it".to_owned())))
+    }
+
+    fn load_unpinned(
+        bytes: &[u8],
+        settings: &Value,
+        limits: &PluginLimits,
+    ) -> Result<Self, LoadError> {
+        let inspection = artifact::inspect(bytes, limits);
         if let Some(refusal) = inspection.refusals.into_iter().next() {
             return Err(refusal);
         }
@@ -89,14 +99,10 @@ impl Plugin {
             }]));
         }
         let engine = engine()?;
-        // The file controls what is compiled and rewritten, by libraries that may panic on it.
-        let entry = catch_unwind(AssertUnwindSafe(|| {
-            let configured = specialise::specialise(engine, bytes, limits, |store, instance| {
-                configure(engine, store, instance, settings, limits)
-            })?;
-            prepare(engine, &configured)
-        }))
-        .unwrap_or_else(|_| Err(LoadError::Compile("the compiler gave up on it".to_owned())))?;
+        let configured = specialise::specialise(engine, bytes, limits, |store, instance| {
+            configure(engine, store, instance, settings, limits)
+        })?;
+        let entry = prepare(engine, &configured)?;
         let plugin = Self {
             manifest,
             digest: inspection.digest,
@@ -123,7 +129,7 @@ fn prepare(engine: &'static Engine, bytes: &[u8]) -> Result<Entry, LoadError> {
 }
 
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::new(engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))
+    Component::new(engine, bytes).map_err(|error| LoadError::Compile(text_of(&error)))
 }
 
 pub(super) fn instantiable(
@@ -133,7 +139,12 @@ pub(super) fn instantiable(
     // Nothing is defined in the linker: a plugin gets nothing from the host but its request.
     Linker::new(engine)
         .instantiate_pre(component)
-        .map_err(|error| LoadError::Compile(format!("{error:#}")))
+        .map_err(|error| LoadError::Compile(text_of(&error)))
+}
+
+/// What the engine says of a file that controls some of it.
+pub(super) fn text_of(error: &wasmtime::Error) -> String {
+    portcullis_contract::printable(&format!("{error:#}"))
 }
 
 pub(super) fn export(
@@ -157,7 +168,7 @@ fn configure(
 ) -> Result<(), LoadError> {
     let configure = instance
         .get_typed_func::<(&str,), (Result<(), Vec<wire::SettingsError>>,)>(&mut *store, function)
-        .map_err(|error| LoadError::Signature(format!("{error:#}")))?;
+        .map_err(|error| LoadError::Signature(text_of(&error)))?;
     let _ticking = Ticking::start(engine)?;
     sandbox::start_clock(store, limits.configure_deadline);
     let settings = settings.to_string();
@@ -165,14 +176,19 @@ fn configure(
         .call(&mut *store, (&settings,))
         .map_err(|error| LoadError::Configure(Fault::from_error(&error)))?;
     answer.map_err(|errors| {
-        LoadError::Settings(
-            errors
-                .into_iter()
-                .map(|error| SettingsError {
-                    path: error.path,
-                    message: crate::text::printable(&error.message),
-                })
-                .collect(),
-        )
+        let mut errors: Vec<_> = errors
+            .into_iter()
+            .map(|error| SettingsError {
+                path: error.path,
+                message: portcullis_contract::printable(&error.message),
+            })
+            .collect();
+        if errors.is_empty() {
+            errors.push(SettingsError {
+                path: String::new(),
+                message: "the plugin refuses them without saying why".to_owned(),
+            });
+        }
+        LoadError::Settings(errors)
     })
 }

@@ -10,7 +10,7 @@ mod specialise;
 mod verdict;
 mod wire;
 
-pub use artifact::{Digest, DigestError, Inspection, inspect};
+pub use artifact::{Digest, DigestError, Inspection, inspect, read_component};
 pub use evaluate::Evaluation;
 pub use fault::{Fault, FaultKind};
 pub use load::PluginSource;
@@ -18,7 +18,7 @@ pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
 
 use crate::engine::EngineError;
 use crate::limits::PluginLimits;
-use portcullis_contract::{CONTRACT_VERSION, Manifest, ManifestError};
+use portcullis_contract::{CONTRACT_VERSION, Manifest, ManifestError, excerpt};
 use sandbox::Sandbox;
 use std::fmt;
 use wasmtime::Engine;
@@ -86,15 +86,19 @@ pub struct SettingsError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The file is larger than its limit.
-    #[error("the file has {bytes} bytes, and its limit is {limit}: raise `component-bytes` if it should be that large")]
+    #[error(
+        "the file has at least {bytes} bytes, and its limit is {limit}: raise `component-bytes` if it should be that large"
+    )]
     TooLarge {
-        /// Its size in bytes.
+        /// Its size in bytes, as far as it was read.
         bytes: usize,
         /// The limit in bytes.
         limit: usize,
     },
     /// The file is not the one that was pinned.
-    #[error("the file is {found}, but {pinned} is pinned: if the change is intended, pin the new digest")]
+    #[error(
+        "the file is {found}, but {pinned} is pinned: if the change is intended, pin the new digest"
+    )]
     Digest {
         /// The digest that was pinned.
         pinned: Digest,
@@ -105,7 +109,9 @@ pub enum LoadError {
     #[error("found {0}, not a WebAssembly component: build one with `portcullis build`")]
     NotWasm(&'static str),
     /// The file is a core module.
-    #[error("found a core module, not a component: make one of it with `portcullis build FILE.wasm --manifest plugin.toml`")]
+    #[error(
+        "found a core module, not a component: make one of it with `portcullis build FILE.wasm --manifest plugin.toml`"
+    )]
     CoreModule,
     /// The file is cut short or damaged.
     #[error("the component is damaged at byte {offset}: {message}: fetch or build it again")]
@@ -119,7 +125,10 @@ pub enum LoadError {
     #[error("it imports {}: a policy plugin imports nothing; build it for `wasm32-unknown-unknown`", list(.0))]
     Imports(Vec<String>),
     /// The component is of another world.
-    #[error("it does not export `{missing}` but {}: write it with portcullis-sdk {CONTRACT_VERSION}", list(exports))]
+    #[error(
+        "it does not export `{missing}` but {}: write it with portcullis-sdk {CONTRACT_VERSION}",
+        list(exports)
+    )]
     OtherWorld {
         /// What it lacks.
         missing: String,
@@ -127,13 +136,19 @@ pub enum LoadError {
         exports: Vec<String>,
     },
     /// The component is written against another version of the contract.
-    #[error("it is written against contract {0}, and this host speaks {CONTRACT_VERSION}: rebuild it with portcullis-sdk {CONTRACT_VERSION}")]
+    #[error(
+        "it is written against contract {0}, and this host speaks {CONTRACT_VERSION}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+    )]
     OtherContract(String),
     /// An export has another type than the contract's.
-    #[error("its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with portcullis-sdk {CONTRACT_VERSION}")]
+    #[error(
+        "its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+    )]
     Signature(String),
     /// The component has no manifest.
-    #[error("it has no manifest: embed one with `portcullis build FILE.wasm --manifest plugin.toml`")]
+    #[error(
+        "it has no manifest: embed one with `portcullis build FILE.wasm --manifest plugin.toml`"
+    )]
     NoManifest,
     /// The component has several manifests.
     #[error("it has several manifests: build it again with `portcullis build`")]
@@ -148,7 +163,9 @@ pub enum LoadError {
     #[error("it does not compile: {0}")]
     Compile(String),
     /// The configured instance cannot be snapshotted.
-    #[error("it cannot be snapshotted once it is configured: {0}: build it as one core module, as portcullis-sdk does")]
+    #[error(
+        "it cannot be snapshotted once it is configured: {0}: build it as one core module, as portcullis-sdk does"
+    )]
     Snapshot(String),
     /// An instance cannot be made.
     #[error("it cannot be instantiated: {0}")]
@@ -176,16 +193,18 @@ impl From<EngineError> for LoadError {
 }
 
 fn list(names: &[String]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        names => {
-            let quoted: Vec<_> = names
-                .iter()
-                .map(|name| format!("`{}`", crate::text::printable(name)))
-                .collect();
-            quoted.join(", ")
-        }
+    const MOST: usize = 10;
+    let mut quoted: Vec<_> = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{}`", excerpt(name)))
+        .collect();
+    match names.len() {
+        0 => return "nothing".to_owned(),
+        all if all > MOST => quoted.push(format!("and {} more", all - MOST)),
+        _ => {}
     }
+    quoted.join(", ")
 }
 
 fn settings(errors: &[SettingsError]) -> String {
@@ -193,7 +212,7 @@ fn settings(errors: &[SettingsError]) -> String {
         .iter()
         .map(|error| match error.path.as_str() {
             "" => error.message.clone(),
-            path => format!("`{}`: {}", crate::text::printable(path), error.message),
+            path => format!("`{}`: {}", excerpt(path), error.message),
         })
         .collect();
     errors.join("; ")

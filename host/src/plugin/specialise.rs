@@ -1,7 +1,7 @@
 //! Snapshots a configured instance into a component of its own, so that being configured costs a
 //! decision nothing.
 
-use super::load::{compile, export, instantiable};
+use super::load::{compile, export, instantiable, text_of};
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError};
 use crate::engine::Ticking;
@@ -23,7 +23,7 @@ pub(super) fn specialise(
         (Instance, ComponentExportIndex),
     ) -> Result<(), LoadError>,
 ) -> Result<Vec<u8>, LoadError> {
-    let unsupported = |error: wasmtime::Error| LoadError::Snapshot(format!("{error:#}"));
+    let unsupported = |error: wasmtime::Error| LoadError::Snapshot(text_of(&error));
     let wizer = Wizer::new();
     let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
     let compiled = compile(engine, &instrumented)?;
@@ -42,7 +42,7 @@ pub(super) fn specialise(
     sandbox::start_clock(&mut store, limits.configure_deadline);
     let instance = instantiable
         .instantiate(&mut store)
-        .map_err(|error| LoadError::Instantiate(Fault::from_error(&error)))?;
+        .map_err(|error| LoadError::Instantiate(Fault::at_instantiation(&error)))?;
     drop(ticking);
     configure(&mut store, (instance, function))?;
 
@@ -66,6 +66,14 @@ pub(super) fn specialise(
         Some(error) => Err(unsupported(error)),
         None => snapshot,
     }
+}
+
+/// The most runs of bytes that are not zero that are snapshotted.
+const MAX_RUNS: usize = 1_000_000;
+
+fn runs(bytes: &[u8]) -> usize {
+    let begins = |pair: &[u8]| matches!(pair, [0, b] if *b != 0);
+    bytes.windows(2).filter(|pair| begins(pair)).count() + 1
 }
 
 /// The configured instance, as the snapshot reads it.
@@ -117,7 +125,18 @@ impl ComponentInstanceState for State {
         contents: impl FnOnce(&[u8]) + Send,
     ) {
         match self.read::<WasmList<u8>>(instance, func) {
-            Ok(list) => contents(list.as_le_slice(&self.store)),
+            Ok(list) => {
+                let bytes = list.as_le_slice(&self.store);
+                // Each run is a range in the host's memory while the snapshot is made.
+                if runs(bytes) <= MAX_RUNS {
+                    contents(bytes);
+                } else {
+                    let error = wasmtime::format_err!(
+                        "its memory has more than {MAX_RUNS} runs of bytes between zeros"
+                    );
+                    self.error.get_or_insert(error);
+                }
+            }
             Err(error) => {
                 self.error.get_or_insert(error);
             }

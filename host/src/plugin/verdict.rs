@@ -3,11 +3,19 @@
 use super::Fault;
 use super::bindings::exports::portcullis::policy::types as wire;
 use crate::request::parse_guest_object;
-use crate::text::printable;
-use portcullis_contract::{Constraint, Manifest, Operator, is_token};
+use portcullis_contract::{Constraint, Manifest, Operator, excerpt, is_token, printable};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// The most reasons, obligations, advice and constraints of a verdict, each. What the host does with
+/// them is outside the plugin's deadline.
+const MAX_ITEMS: usize = 64;
+
+/// The most items that the constraints of a verdict list together: the host compares each with each
+/// item of an argument.
+const MAX_OPERAND_ITEMS: usize = 512;
 
 /// A plugin's answer, which keeps to the contract.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +106,17 @@ impl Verdict {
             wire::Effect::NotApplicable => Effect::NotApplicable,
             wire::Effect::Indeterminate => Effect::Indeterminate,
         };
+        for (what, count) in [
+            ("reasons", wire.reasons.len()),
+            ("obligations", wire.obligations.len()),
+            ("advice", wire.advice.len()),
+        ] {
+            if count > MAX_ITEMS {
+                return Err(invalid(format!(
+                    "{count} {what}, and at most {MAX_ITEMS} are read"
+                )));
+            }
+        }
         if effect == Effect::Permit && wire.reasons.is_empty() {
             return Err(invalid("a permit without a reason"));
         }
@@ -106,7 +125,8 @@ impl Verdict {
             .into_iter()
             .map(|reason| accept_reason(reason, plugin))
             .collect::<Result<_, _>>()?;
-        let obligations = accept_obligations(wire.obligations, plugin)?;
+        let mut ids = BTreeSet::new();
+        let obligations = accept_obligations(wire.obligations, plugin, &mut ids)?;
         if let Some(undeclared) = obligations
             .iter()
             .find(|obligation| !manifest.obligations.contains(&obligation.kind))
@@ -120,15 +140,22 @@ impl Verdict {
             effect,
             reasons,
             obligations,
-            advice: accept_obligations(wire.advice, plugin)?,
-            narrowing: wire.narrowing.map(accept_narrowing).transpose()?.unwrap_or_default(),
+            advice: accept_obligations(wire.advice, plugin, &mut ids)?,
+            narrowing: wire
+                .narrowing
+                .map(accept_narrowing)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }
 
 fn accept_reason(wire: wire::Reason, plugin: &str) -> Result<Reason, Fault> {
     if !is_token(&wire.code) {
-        return Err(invalid(format!("`{}` is no reason code", printable(&wire.code))));
+        return Err(invalid(format!(
+            "`{}` is no reason code",
+            excerpt(&wire.code)
+        )));
     }
     Ok(Reason {
         plugin: plugin.to_owned(),
@@ -141,21 +168,24 @@ fn accept_reason(wire: wire::Reason, plugin: &str) -> Result<Reason, Fault> {
 fn accept_obligations(
     wire: Vec<wire::Obligation>,
     plugin: &str,
+    ids: &mut BTreeSet<String>,
 ) -> Result<Vec<Obligation>, Fault> {
     let mut accepted: Vec<Obligation> = Vec::with_capacity(wire.len());
     for obligation in wire {
         for text in [&obligation.id, &obligation.kind] {
             if !is_token(text) {
-                let text = printable(text);
+                let text = excerpt(text);
                 return Err(invalid(format!("`{text}` is no obligation's id or kind")));
             }
         }
         let id = format!("{plugin}:{}", obligation.id);
-        if accepted.iter().any(|other| other.id == id) {
+        if !ids.insert(id.clone()) {
             return Err(invalid(format!("two obligations with the id `{id}`")));
         }
         let properties = parse_guest_object(&obligation.properties).ok_or_else(|| {
-            invalid(format!("the properties of obligation `{id}` are not a JSON object"))
+            invalid(format!(
+                "the properties of obligation `{id}` are not a JSON object"
+            ))
         })?;
         accepted.push(Obligation {
             id,
@@ -167,7 +197,13 @@ fn accept_obligations(
 }
 
 fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
-    let constraints = wire
+    let count = wire.constraints.len();
+    if count > MAX_ITEMS {
+        return Err(invalid(format!(
+            "{count} constraints, and at most {MAX_ITEMS} are read"
+        )));
+    }
+    let constraints: Vec<Constraint> = wire
         .constraints
         .into_iter()
         .map(|constraint| {
@@ -183,12 +219,19 @@ fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
                 wire::Operator::SubsetOf => Operator::SubsetOf,
                 wire::Operator::OriginIs => Operator::OriginIs,
             };
-            let operand = serde_json::from_str(&constraint.operand)
-                .map_err(|error| invalid(format!("a constraint whose operand is not JSON: {error}")))?;
+            let operand = serde_json::from_str(&constraint.operand).map_err(|error| {
+                invalid(format!("a constraint whose operand is not JSON: {error}"))
+            })?;
             Constraint::new(constraint.path, operator, operand)
-                .map_err(|error| invalid(printable(&error.to_string())))
+                .map_err(|error| invalid(error.to_string()))
         })
         .collect::<Result<_, _>>()?;
+    let items: usize = constraints.iter().map(Constraint::operand_items).sum();
+    if items > MAX_OPERAND_ITEMS {
+        return Err(invalid(format!(
+            "constraints that list {items} items, and at most {MAX_OPERAND_ITEMS} are compared"
+        )));
+    }
     Ok(Narrowing {
         constraints,
         lifetime: wire.lifetime_ms.map(|ms| Duration::from_millis(ms.into())),

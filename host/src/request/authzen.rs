@@ -6,6 +6,26 @@ use crate::limits::RequestLimits;
 use portcullis_contract::PrincipalKind;
 use serde_json::{Map, Value};
 
+/// What the host itself reads of a context, wherever it is.
+pub(super) const CONTEXT_MEMBERS: [&str; 4] = [
+    "integration",
+    "intent",
+    "argument-origins",
+    "supported_obligations",
+];
+const PRINCIPAL_MEMBERS: [&str; 9] = [
+    "id",
+    "kind",
+    "owner",
+    "purpose",
+    "environment",
+    "attestation",
+    "credential-expires-at",
+    "delegated-by",
+    "intent",
+];
+const RESOURCE_MEMBERS: [&str; 4] = ["kind", "id", "environment", "posture"];
+
 /// Reads an evaluation. As the standard asks, members that it does not know are ignored at the top
 /// level and in `subject`, `action` and `resource`.
 pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, RequestError> {
@@ -39,7 +59,7 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     if let Some(kinds) = context.texts("supported_obligations")? {
         builder = builder.supported_obligations(kinds);
     }
-    for (name, value) in context.rest() {
+    for (name, value) in context.attributes(&CONTEXT_MEMBERS)? {
         builder = builder.context(name, value);
     }
     builder.build(limits)
@@ -80,7 +100,7 @@ pub(super) fn principal(
             .unwrap_or_default(),
         credential_expires_at: properties.time("credential-expires-at")?,
         delegated_by: properties.texts("delegated-by")?.unwrap_or_default(),
-        attributes: properties.rest(),
+        attributes: properties.attributes(&PRINCIPAL_MEMBERS)?,
     })
 }
 
@@ -95,7 +115,7 @@ pub(super) fn resource(
         id,
         environment: properties.optional_text("environment")?.unwrap_or_default(),
         posture: properties.posture()?,
-        attributes: properties.rest(),
+        attributes: properties.attributes(&RESOURCE_MEMBERS)?,
     })
 }
 
@@ -139,7 +159,10 @@ mod tests {
         let request = parse(&whole()).unwrap();
         assert_eq!(request.integration(), "github");
         assert_eq!(request.principal().kind, PrincipalKind::Agent);
-        assert_eq!(request.principal().attributes, [("team".into(), json!("payments"))]);
+        assert_eq!(
+            request.principal().attributes,
+            [("team".into(), json!("payments"))]
+        );
         assert_eq!(request.arguments(), &json!({ "title": "x" }));
         assert_eq!(request.resource().posture.unwrap().legacy, Some(true));
         assert_eq!(request.intent().unwrap().id, "int-1");
@@ -151,23 +174,43 @@ mod tests {
     #[test]
     fn says_where_a_member_is_missing_or_wrong() {
         let mandatory = [
-            "/subject", "/subject/type", "/subject/id", "/action", "/action/name", "/resource",
-            "/resource/type", "/resource/id", "/context", "/context/integration",
+            "/subject",
+            "/subject/type",
+            "/subject/id",
+            "/action",
+            "/action/name",
+            "/resource",
+            "/resource/type",
+            "/resource/id",
+            "/context",
+            "/context/integration",
         ];
         for pointer in mandatory {
             let (parent, key) = pointer.rsplit_once('/').unwrap();
             let mut missing = whole();
-            missing.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+            missing
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(key);
             assert!(
                 matches!(parse(&missing), Err(RequestError::Missing { at, .. }) if at == pointer),
                 "{pointer}"
             );
         }
         let typed = [
-            "/subject/id", "/subject/properties/attestation", "/subject/properties/delegated-by/0",
-            "/subject/properties/credential-expires-at", "/action/properties", "/resource/properties",
-            "/resource/properties/posture/exposure", "/context/intent", "/context/intent/expires-at",
-            "/context/argument-origins/0/origin", "/context/supported_obligations",
+            "/subject/id",
+            "/subject/properties/attestation",
+            "/subject/properties/delegated-by/0",
+            "/subject/properties/credential-expires-at",
+            "/action/properties",
+            "/resource/properties",
+            "/resource/properties/posture/exposure",
+            "/context/intent",
+            "/context/intent/expires-at",
+            "/context/argument-origins/0/origin",
+            "/context/supported_obligations",
         ];
         for pointer in typed {
             let mut wrong = whole();
@@ -180,9 +223,39 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_that_was_meant_to_be_a_member_is_refused() {
+        for (object, key) in [
+            ("/subject/properties", "credential_expires_at"),
+            ("/subject/properties", "Delegated-By"),
+            ("/resource/properties", "Posture"),
+            ("/context", "supported-obligations"),
+            ("/context", "argument_origins"),
+        ] {
+            let mut wrong = whole();
+            wrong.pointer_mut(object).unwrap()[key] = json!("2000-01-01T00:00:00Z");
+            let pointer = format!("{object}/{key}");
+            assert!(
+                matches!(parse(&wrong), Err(RequestError::Unknown { at, .. }) if at == pointer),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_argument_has_one_stated_origin() {
+        let mut wrong = whole();
+        wrong["context"]["argument-origins"] =
+            json!([{ "path": "/to", "origin": "tool:mail" }, { "path": "/to", "origin": "user" }]);
+        let at = "/context/argument-origins/1/path".to_owned();
+        assert_eq!(parse(&wrong), Err(RequestError::DuplicateKey { at }));
+    }
+
+    #[test]
     fn a_misspelt_member_of_our_own_is_not_overlooked() {
         let mut wrong = whole();
         wrong["context"]["intent"]["expires"] = json!("2026-11-22T10:00:00Z");
-        assert!(matches!(parse(&wrong), Err(RequestError::Unknown { at, .. }) if at == "/context/intent/expires"));
+        assert!(
+            matches!(parse(&wrong), Err(RequestError::Unknown { at, .. }) if at == "/context/intent/expires")
+        );
     }
 }

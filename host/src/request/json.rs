@@ -23,7 +23,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, Reque
     }
     let refused = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    // Our own bound on nesting replaces the library's, so that the place is named.
+    // Our own bound on nesting names the place; the library's, 128, stands behind it.
     let place = Place {
         parent: None,
         step: Step::Root,
@@ -256,7 +256,11 @@ mod tests {
 
     #[test]
     fn refuses_a_number_that_readers_disagree_on() {
-        for number in ["9007199254740992", "-9007199254740992", "18446744073709551615"] {
+        for number in [
+            "9007199254740992",
+            "-9007199254740992",
+            "18446744073709551615",
+        ] {
             assert!(
                 matches!(refused(&format!("[{number}]")), RequestError::Number { at, .. } if at == "/0")
             );
@@ -270,7 +274,13 @@ mod tests {
         assert_eq!(refused("[[[[1]]]]"), RequestError::TooDeep { at, limit: 3 });
         assert!(parse(b"[[[1]]]", &RequestLimits { bytes: 9, depth: 3 }).is_ok());
         let long = format!("\"{}\"", "x".repeat(200));
-        assert_eq!(refused(&long), RequestError::TooLarge { bytes: 202, limit: 200 });
+        assert_eq!(
+            refused(&long),
+            RequestError::TooLarge {
+                bytes: 202,
+                limit: 200
+            }
+        );
     }
 
     #[test]
@@ -280,17 +290,28 @@ mod tests {
         };
         assert_eq!((line, column), (2, 8));
         assert!(matches!(refused("{} {}"), RequestError::Syntax { .. }));
-        assert!(matches!(refused("[\"\\ud800\"]"), RequestError::Syntax { .. }));
+        assert!(matches!(
+            refused("[\"\\ud800\"]"),
+            RequestError::Syntax { .. }
+        ));
     }
 
     #[test]
     fn a_value_from_code_is_held_to_the_same_rules() {
-        let limits = RequestLimits { bytes: 99, depth: 3 };
+        let limits = RequestLimits {
+            bytes: 99,
+            depth: 3,
+        };
         let deep = serde_json::json!({ "a": { "b": [1] } });
         assert!(admit(&deep, "", &limits).is_ok());
         let at = "/x/a/b/0".to_owned();
-        assert_eq!(admit(&deep, "/x", &limits), Err(RequestError::TooDeep { at, limit: 3 }));
+        assert_eq!(
+            admit(&deep, "/x", &limits),
+            Err(RequestError::TooDeep { at, limit: 3 })
+        );
         let large = serde_json::json!({ "n": u64::MAX });
-        assert!(matches!(admit(&large, "", &limits), Err(RequestError::Number { at, .. }) if at == "/n"));
+        assert!(
+            matches!(admit(&large, "", &limits), Err(RequestError::Number { at, .. }) if at == "/n")
+        );
     }
 }

@@ -34,8 +34,7 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
         },
     };
     let (tool, arguments) = call(envelope.object("message")?)?;
-    let mut builder =
-        Request::builder(integration, principal, tool, resource).arguments(arguments);
+    let mut builder = Request::builder(integration, principal, tool, resource).arguments(arguments);
     if let Some(intent) = envelope.intent()? {
         builder = builder.intent(intent);
     }
@@ -44,7 +43,7 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
         builder = builder.supported_obligations(kinds);
     }
     if let Some(context) = envelope.optional_object("context")? {
-        for (name, value) in context.rest() {
+        for (name, value) in context.attributes(&authzen::CONTEXT_MEMBERS)? {
             builder = builder.context(name, value);
         }
     }
@@ -127,6 +126,8 @@ mod tests {
         }
         let mut misspelt = whole();
         misspelt["intnet"] = json!({});
-        assert!(matches!(parse(&misspelt), Err(RequestError::Unknown { at, .. }) if at == "/intnet"));
+        assert!(
+            matches!(parse(&misspelt), Err(RequestError::Unknown { at, .. }) if at == "/intnet")
+        );
     }
 }

@@ -320,12 +320,26 @@ impl RequestBuilder {
             return Err(RequestError::Unexpected {
                 at: "/action/arguments".to_owned(),
                 expected: "an object".to_owned(),
-                found: self.arguments.to_string(),
+                found: "something else".to_owned(),
             });
         }
+        let bytes = self.bytes();
+        if bytes > limits.bytes {
+            let limit = limits.bytes;
+            return Err(RequestError::TooLarge { bytes, limit });
+        }
         json::admit(&self.arguments, "/action/arguments", limits)?;
-        sort_attributes(&mut self.principal.attributes, "/principal/attributes", limits)?;
-        sort_attributes(&mut self.resource.attributes, "/resource/attributes", limits)?;
+        object::check_origins(&self.origins, "/argument-origins")?;
+        sort_attributes(
+            &mut self.principal.attributes,
+            "/principal/attributes",
+            limits,
+        )?;
+        sort_attributes(
+            &mut self.resource.attributes,
+            "/resource/attributes",
+            limits,
+        )?;
         sort_attributes(&mut self.context, "/context", limits)?;
         let canonical_arguments =
             serde_json_canonicalizer::to_string(&self.arguments).map_err(|error| {
@@ -335,11 +349,6 @@ impl RequestBuilder {
                     found: error.to_string(),
                 }
             })?;
-        let bytes = self.text_bytes() + canonical_arguments.len();
-        if bytes > limits.bytes {
-            let limit = limits.bytes;
-            return Err(RequestError::TooLarge { bytes, limit });
-        }
         Ok(Request {
             integration: self.integration,
             principal: self.principal,
@@ -354,17 +363,22 @@ impl RequestBuilder {
         })
     }
 
-    /// The size of all texts but the arguments, in bytes.
-    fn text_bytes(&self) -> usize {
+    /// The size of all texts, in bytes, with one for each other value: never more than the size of
+    /// the same request in JSON.
+    fn bytes(&self) -> usize {
         fn of_value(value: &Value) -> usize {
             match value {
                 Value::String(text) => text.len(),
                 Value::Array(items) => items.iter().map(|item| of_value(item) + 1).sum(),
                 Value::Object(map) => map.iter().map(|(k, v)| k.len() + of_value(v) + 1).sum(),
-                _ => 8,
+                _ => 1,
             }
         }
-        let attributes = [&self.principal.attributes, &self.resource.attributes, &self.context];
+        let attributes = [
+            &self.principal.attributes,
+            &self.resource.attributes,
+            &self.context,
+        ];
         let attributes = attributes
             .into_iter()
             .flatten()
@@ -375,7 +389,11 @@ impl RequestBuilder {
             &self.principal.purpose,
             &self.principal.environment,
         ];
-        let resource = [&self.resource.kind, &self.resource.id, &self.resource.environment];
+        let resource = [
+            &self.resource.kind,
+            &self.resource.id,
+            &self.resource.environment,
+        ];
         let intent = self
             .intent
             .iter()
@@ -386,9 +404,14 @@ impl RequestBuilder {
             .chain(resource)
             .chain(intent)
             .chain(&self.principal.delegated_by)
-            .chain(self.origins.iter().flat_map(|(path, origin)| [path, origin]))
+            .chain(
+                self.origins
+                    .iter()
+                    .flat_map(|(path, origin)| [path, origin]),
+            )
             .chain(self.supported_obligations.iter().flatten());
-        texts.map(String::len).chain(attributes).sum()
+        let arguments = of_value(&self.arguments);
+        texts.map(String::len).chain(attributes).sum::<usize>() + arguments
     }
 }
 
@@ -438,14 +461,34 @@ mod tests {
 
     #[test]
     fn a_request_from_code_is_within_its_limits() {
-        let limits = RequestLimits { bytes: 100, depth: 4 };
-        assert!(builder().context("x", json!("y".repeat(50))).build(&limits).is_ok());
-        let long = builder().context("x", json!("y".repeat(100))).build(&limits);
+        let limits = RequestLimits {
+            bytes: 100,
+            depth: 4,
+        };
+        assert!(
+            builder()
+                .context("x", json!("y".repeat(50)))
+                .build(&limits)
+                .is_ok()
+        );
+        let long = builder()
+            .context("x", json!("y".repeat(100)))
+            .build(&limits);
         assert!(matches!(long, Err(RequestError::TooLarge { .. })));
-        let deep = builder().arguments(json!({ "a": { "b": { "c": 1 } } })).build(&limits);
+        let deep = builder()
+            .arguments(json!({ "a": { "b": { "c": 1 } } }))
+            .build(&limits);
         assert!(matches!(deep, Err(RequestError::TooDeep { .. })));
-        let twice = builder().context("x", json!(1)).context("x", json!(2)).build(&limits);
-        assert_eq!(twice, Err(RequestError::DuplicateKey { at: "/context/x".into() }));
+        let twice = builder()
+            .context("x", json!(1))
+            .context("x", json!(2))
+            .build(&limits);
+        assert_eq!(
+            twice,
+            Err(RequestError::DuplicateKey {
+                at: "/context/x".into()
+            })
+        );
         assert!(builder().arguments(json!([])).build(&limits).is_err());
     }
 }

@@ -3,8 +3,10 @@
 use super::json::escape;
 use super::{Intent, Posture, RequestError};
 use crate::Timestamp;
+use portcullis_contract::excerpt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A JSON object and its place. Members are taken out of it as they are read.
 pub(super) struct Object {
@@ -104,22 +106,18 @@ impl Object {
             Some(Value::Array(list)) => list,
             Some(other) => return Err(unexpected(at, "a list", &other)),
         };
-        list.into_iter()
+        let origins = list
+            .into_iter()
             .enumerate()
             .map(|(index, item)| {
                 let mut origin = Self::new(item, format!("{at}/{index}"))?;
                 let read = (origin.text("path")?, origin.text("origin")?);
-                if !is_origin(&read.1) {
-                    return Err(unexpected(
-                        origin.at("origin"),
-                        "`user`, `tool:<name>` or `unknown`",
-                        &Value::from(read.1),
-                    ));
-                }
                 origin.end("`path`, `origin`")?;
                 Ok(read)
             })
-            .collect()
+            .collect::<Result<Vec<_>, RequestError>>()?;
+        check_origins(&origins, &at)?;
+        Ok(origins)
     }
 
     pub(super) fn posture(&mut self) -> Result<Option<Posture>, RequestError> {
@@ -131,7 +129,10 @@ impl Object {
                 .parsed("exposure", "`internet`, `partner`, `internal` or `unknown`")?
                 .unwrap_or_default(),
             health: posture
-                .parsed("health", "`compromised`, `degraded`, `healthy` or `unknown`")?
+                .parsed(
+                    "health",
+                    "`compromised`, `degraded`, `healthy` or `unknown`",
+                )?
                 .unwrap_or_default(),
             privileged: posture.parsed("privileged", "true or false")?,
             legacy: posture.parsed("legacy", "true or false")?,
@@ -142,9 +143,24 @@ impl Object {
         Ok(Some(read))
     }
 
-    /// What was not taken.
+    /// All that is left.
     pub(super) fn rest(self) -> Vec<(String, Value)> {
         self.members.into_iter().collect()
+    }
+
+    /// All that is left, as attributes. One that is called almost like one of `known` is refused: it
+    /// was meant to be that, and as an attribute nobody would look at it.
+    pub(super) fn attributes(self, known: &[&str]) -> Result<Vec<(String, Value)>, RequestError> {
+        let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
+        for key in self.members.keys() {
+            if let Some(meant) = known.iter().find(|known| plain(known) == plain(key)) {
+                return Err(RequestError::Unknown {
+                    at: self.at(key),
+                    expected: format!("it is called `{meant}`, and this may not be its place"),
+                });
+            }
+        }
+        Ok(self.rest())
     }
 
     /// Refuses what was not taken: a misspelt member must not be overlooked.
@@ -159,25 +175,46 @@ impl Object {
     }
 }
 
+/// Refuses origins that are none, and two origins of one argument.
+pub(super) fn check_origins(origins: &[(String, String)], at: &str) -> Result<(), RequestError> {
+    let mut paths = BTreeSet::new();
+    for (index, (path, origin)) in origins.iter().enumerate() {
+        if !path.is_empty() && !path.starts_with('/') {
+            let at = format!("{at}/{index}/path");
+            return Err(unexpected(
+                at,
+                "a JSON Pointer",
+                &Value::from(path.as_str()),
+            ));
+        }
+        if !is_origin(origin) {
+            let at = format!("{at}/{index}/origin");
+            let found = Value::from(origin.as_str());
+            return Err(unexpected(at, "`user`, `tool:<name>` or `unknown`", &found));
+        }
+        if !paths.insert(path) {
+            return Err(RequestError::DuplicateKey {
+                at: format!("{at}/{index}/path"),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn is_origin(origin: &str) -> bool {
     matches!(origin, "user" | "unknown")
-        || origin.strip_prefix("tool:").is_some_and(|name| !name.is_empty())
+        || origin
+            .strip_prefix("tool:")
+            .is_some_and(|name| !name.is_empty())
 }
 
 pub(super) fn unexpected(at: String, expected: &str, found: &Value) -> RequestError {
-    const LONGEST: usize = 60;
     // The request controls the value: bounded before it is shown.
     let found = match found {
         Value::Null => "null".to_owned(),
         Value::Object(_) => "an object".to_owned(),
         Value::Array(_) => "a list".to_owned(),
-        other => {
-            let text = other.to_string();
-            match text.char_indices().nth(LONGEST) {
-                Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
-                None => format!("`{text}`"),
-            }
-        }
+        other => format!("`{}`", excerpt(&other.to_string())),
     };
     RequestError::Unexpected {
         at,

@@ -1,13 +1,17 @@
 //! The actions that the plugin knows, with their arguments.
+//!
+//! Of a write, every argument is known and judged; one that is not known is refused, since the
+//! connector might pass it on.
 
 use portcullis_sdk::{ArgumentsError, Request};
 use serde::Deserialize;
 
 /// An action and its arguments.
 pub(crate) enum Action {
-    Read,
-    CreateIssue(Text),
-    Comment(Text),
+    Read(Read),
+    Issue(Issue),
+    Comment(Comment),
+    Review(Review),
     Push(Push),
     CreateBranch(Branch),
     DeleteBranch(Branch),
@@ -15,54 +19,109 @@ pub(crate) enum Action {
     MergePull(Merge),
 }
 
-/// What people read of an issue, a pull request or a comment.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Text {
+/// What of a read could lead it elsewhere; its other arguments only select.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Read {
+    pub(crate) path: Option<String>,
+    pub(crate) branch: Option<String>,
+    #[serde(rename = "ref")]
+    pub(crate) reference: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "what is known but decides nothing is read to refuse the unknown"
+)]
+pub(crate) struct Issue {
     #[serde(default)]
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) body: String,
+    number: Option<u64>,
+    #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
+    assignees: Vec<String>,
+    state: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+pub(crate) struct Comment {
+    pub(crate) body: String,
+    number: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+pub(crate) struct Review {
+    #[serde(default)]
+    pub(crate) body: String,
+    /// `COMMENT`, `APPROVE` or `REQUEST_CHANGES`.
+    pub(crate) event: String,
+    number: Option<u64>,
 }
 
 /// A push, or a commit through the API.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
 pub(crate) struct Push {
     pub(crate) branch: String,
     #[serde(default)]
     pub(crate) force: bool,
     /// The files that it changes. Without them, nobody can say what it does.
-    pub(crate) files: Option<Vec<ChangedFile>>,
+    #[serde(default)]
+    pub(crate) files: Vec<ChangedFile>,
+    message: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChangedFile {
     pub(crate) path: String,
-    #[serde(default)]
     pub(crate) bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
 pub(crate) struct Branch {
     pub(crate) branch: String,
+    /// The commit that a new branch begins at.
+    sha: Option<String>,
 }
 
 /// A pull request to open.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
 pub(crate) struct Pull {
-    /// The branch that is to be merged; `owner:branch` where it is in a fork.
+    /// The branch that is to be merged, of the same repository.
     pub(crate) head: String,
     pub(crate) base: String,
-    #[serde(flatten)]
-    pub(crate) text: Text,
+    #[serde(default)]
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) body: String,
+    draft: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
 pub(crate) struct Merge {
     pub(crate) base: String,
+    number: Option<u64>,
+    method: Option<String>,
 }
 
-/// Parts of an action's name, before the first `.`, that reach secrets or administration.
-const ADMINISTRATIVE: [&str; 18] = [
+/// Parts of an action's name that mean secrets or administration.
+const ADMINISTRATIVE: [&str; 20] = [
     "actions-permissions",
     "actions-secrets",
     "apps",
@@ -75,19 +134,24 @@ const ADMINISTRATIVE: [&str; 18] = [
     "hooks",
     "invitations",
     "keys",
+    "members",
     "orgs",
     "rulesets",
     "runners",
     "secrets",
     "teams",
     "variables",
+    "webhooks",
 ];
 
-/// Whether the action reaches secrets or administration.
+/// Whether the action reaches secrets or administration, however its name is spelled.
 pub(crate) fn is_administrative(name: &str) -> bool {
-    let area = name.split('.').next().unwrap_or_default();
-    ADMINISTRATIVE.contains(&area)
-        || matches!(name, "repos.create" | "repos.delete" | "repos.transfer" | "repos.update")
+    let name = name.to_lowercase().replace('_', "-");
+    name.split('.').any(|part| ADMINISTRATIVE.contains(&part))
+        || matches!(
+            name.as_str(),
+            "repos.create" | "repos.delete" | "repos.transfer" | "repos.update"
+        )
 }
 
 impl Action {
@@ -96,11 +160,10 @@ impl Action {
         Ok(Some(match request.action.name.as_str() {
             "repos.get" | "contents.get" | "branches.get" | "branches.list" | "commits.get"
             | "commits.list" | "issues.get" | "issues.list" | "pulls.get" | "pulls.list"
-            | "pulls.files" | "checks.list" | "search.code" => Self::Read,
-            "issues.create" | "issues.update" => Self::CreateIssue(request.arguments()?),
-            "issues.comment" | "pulls.comment" | "pulls.review" => {
-                Self::Comment(request.arguments()?)
-            }
+            | "pulls.files" | "checks.list" => Self::Read(request.arguments()?),
+            "issues.create" | "issues.update" => Self::Issue(request.arguments()?),
+            "issues.comment" | "pulls.comment" => Self::Comment(request.arguments()?),
+            "pulls.review" => Self::Review(request.arguments()?),
             "git.push" | "contents.put" => Self::Push(request.arguments()?),
             "branches.create" => Self::CreateBranch(request.arguments()?),
             "branches.delete" => Self::DeleteBranch(request.arguments()?),
@@ -111,6 +174,6 @@ impl Action {
     }
 
     pub(crate) fn is_write(&self) -> bool {
-        !matches!(self, Self::Read)
+        !matches!(self, Self::Read(_))
     }
 }

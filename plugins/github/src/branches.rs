@@ -12,7 +12,11 @@ impl GitHub {
             Err(refusal) => return Some(refusal),
         };
         if self.is_protected(branch) {
-            let how = if push.force { "force-push" } else { "direct push" };
+            let how = if push.force {
+                "force-push"
+            } else {
+                "direct push"
+            };
             return Some(refuse(
                 "branch-protected",
                 format!("`{branch}` is protected and takes no {how}: open a pull request"),
@@ -58,7 +62,9 @@ impl GitHub {
             let own = self.own_prefix(request);
             return Some(refuse(
                 "not-own-branch",
-                format!("an agent opens pull requests from its own branches, `{own}…`, not from `{head}`"),
+                format!(
+                    "an agent opens pull requests from its own branches, `{own}…`, not from `{head}`"
+                ),
                 "head",
             ));
         }
@@ -67,12 +73,17 @@ impl GitHub {
 
     pub(crate) fn refuse_merge(&self, request: &Request, merge: &Merge) -> Option<Verdict> {
         match name_of(&merge.base, "base") {
-            Ok(base) if is_agent(request) && self.is_protected(base) => Some(refuse(
+            Ok(base) if !is_agent(request) || self.is_own(request, base) => None,
+            Ok(base) if self.is_protected(base) => Some(refuse(
                 "branch-protected",
                 format!("`{base}` is protected: a person or a pipeline merges into it"),
                 "base",
             )),
-            Ok(_) => None,
+            Ok(base) => Some(refuse(
+                "not-own-branch",
+                format!("an agent merges into its own branches, not into `{base}`"),
+                "base",
+            )),
             Err(refusal) => Some(refusal),
         }
     }
@@ -90,7 +101,9 @@ impl GitHub {
     }
 
     fn is_protected(&self, branch: &str) -> bool {
-        self.protected_branches.iter().any(|pattern| pattern.matches(branch))
+        self.protected_branches
+            .iter()
+            .any(|pattern| pattern.matches(branch))
     }
 
     fn is_own(&self, request: &Request, branch: &str) -> bool {
@@ -108,11 +121,11 @@ impl GitHub {
 /// The branch's short name, if it is one that Git allows and that can be read in one way only.
 fn name_of<'a>(branch: &'a str, argument: &str) -> Result<&'a str, Verdict> {
     let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-    let odd = name.starts_with('-')
-        || name.starts_with('/')
-        || name.starts_with("refs/")
-        || name == "HEAD"
-        || name.contains(['~', '^', ':', '?', '*', '[', ' ', '%'])
+    let other_refs = ["refs/", "heads/", "tags/", "remotes/"];
+    let odd = name.starts_with(['-', '/', '+'])
+        || other_refs.iter().any(|prefix| name.starts_with(prefix))
+        || matches!(name, "HEAD" | "@")
+        || name.contains(['~', '^', ':', '?', '*', '[', ' ', '%', '#', ';'])
         || name.contains("@{")
         || !is_unambiguous(name);
     if odd {

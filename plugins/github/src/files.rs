@@ -1,12 +1,13 @@
 //! What may be changed, and how much of it.
 
-use crate::action::{Push, Text};
+use crate::action::{Push, Read};
 use crate::{GitHub, is_agent};
 use portcullis_sdk::{Request, Verdict, is_unambiguous};
 
 impl GitHub {
     pub(crate) fn refuse_files(&self, request: &Request, push: &Push) -> Option<Verdict> {
-        let Some(files) = &push.files else {
+        let files = &push.files;
+        if files.is_empty() {
             return Some(
                 Verdict::indeterminate()
                     .because(
@@ -15,48 +16,102 @@ impl GitHub {
                     )
                     .evidence(["/action/arguments/files"]),
             );
-        };
-        if files.len() > self.max_files {
-            let message = format!("{} files, and at most {} may change", files.len(), self.max_files);
-            return Some(refuse("too-many-files", message, "/action/arguments/files".to_owned()));
         }
-        let bytes = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
+        if files.len() as u64 > u64::from(self.max_files) {
+            let message = format!(
+                "{} files, and at most {} may change",
+                files.len(),
+                self.max_files
+            );
+            return Some(refuse(
+                "too-many-files",
+                message,
+                "/action/arguments/files".to_owned(),
+            ));
+        }
+        let bytes = files
+            .iter()
+            .fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
         if bytes > self.max_bytes {
             let message = format!("{bytes} bytes, and at most {} may change", self.max_bytes);
-            return Some(refuse("too-large", message, "/action/arguments/files".to_owned()));
+            return Some(refuse(
+                "too-large",
+                message,
+                "/action/arguments/files".to_owned(),
+            ));
         }
         files.iter().enumerate().find_map(|(index, file)| {
             let at = format!("/action/arguments/files/{index}/path");
-            if !is_unambiguous(&file.path) || file.path.starts_with('/') {
+            if !is_plain(&file.path) {
                 let message = "the path is not a plain one from the repository's root".to_owned();
                 return Some(refuse("path-ambiguous", message, at));
             }
             (is_agent(request) && is_automation(&file.path)).then(|| {
-                let message =
-                    format!("`{}` runs with the repository's powers: a person edits it", file.path);
+                let message = format!(
+                    "`{}` runs with the repository's powers: a person edits it",
+                    file.path
+                );
                 refuse("workflow-edit", message, at)
             })
         })
     }
 
-    pub(crate) fn refuse_text(&self, text: &Text) -> Option<Verdict> {
-        [("title", &text.title), ("body", &text.body)]
+    /// A read whose path or reference could lead it elsewhere.
+    pub(crate) fn refuse_read(read: &Read) -> Option<Verdict> {
+        [
+            ("path", &read.path),
+            ("branch", &read.branch),
+            ("ref", &read.reference),
+        ]
+        .into_iter()
+        .find(|(_, text)| text.as_ref().is_some_and(|text| !is_plain(text)))
+        .map(|(name, _)| {
+            let message = format!("the {name} is not a plain one of this repository");
+            refuse(
+                "path-ambiguous",
+                message,
+                format!("/action/arguments/{name}"),
+            )
+        })
+    }
+
+    pub(crate) fn refuse_text(&self, title: &str, body: &str) -> Option<Verdict> {
+        [("title", title), ("body", body)]
             .into_iter()
-            .find(|(_, text)| text.chars().count() > self.max_text_length)
+            .find(|(_, text)| text.chars().count() as u64 > u64::from(self.max_text_length))
             .map(|(name, _)| {
-                let message = format!("the {name} has more than {} characters", self.max_text_length);
+                let message = format!(
+                    "the {name} has more than {} characters",
+                    self.max_text_length
+                );
                 refuse("too-long", message, format!("/action/arguments/{name}"))
             })
     }
 }
 
+/// Whether a path is one from the repository's root that has no other spelling, in a URL either.
+fn is_plain(path: &str) -> bool {
+    is_unambiguous(path) && !path.starts_with('/') && !path.contains(['%', '?', '#', ';', ':'])
+}
+
 /// Whether a file decides what runs with the repository's powers. File systems may ignore case.
 fn is_automation(path: &str) -> bool {
     let path = path.to_lowercase();
-    path.starts_with(".github/workflows/")
-        || path.starts_with(".github/actions/")
-        || path == ".github/dependabot.yml"
-        || matches!(path.as_str(), "codeowners" | ".github/codeowners" | "docs/codeowners")
+    let is_in = |folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is_in(".github/workflows")
+        || is_in(".github/actions")
+        || matches!(
+            path.as_str(),
+            ".github"
+                | ".github/dependabot.yml"
+                | ".github/dependabot.yaml"
+                | ".github/codeowners"
+                | "codeowners"
+                | "docs/codeowners"
+        )
 }
 
 fn refuse(code: &str, message: String, evidence: String) -> Verdict {

@@ -50,6 +50,20 @@ impl Hours {
             || (time < to && self.on(Timestamp(now.0.saturating_sub(DAY_MS)).weekday()))
     }
 
+    /// The time from `now`, which is within them, to their end.
+    pub(crate) fn left(&self, now: Timestamp) -> Duration {
+        let (time, end) = (now.time_of_day(), self.to.0);
+        match end.checked_sub(time) {
+            Some(left) if !left.is_zero() => left,
+            _ => end + Duration::from_millis(DAY_MS) - time,
+        }
+    }
+
+    /// Whether there is no day that they are of.
+    pub(crate) fn are_never(&self) -> bool {
+        self.days.as_ref().is_some_and(Vec::is_empty)
+    }
+
     fn on(&self, day: Weekday) -> bool {
         self.days.as_ref().is_none_or(|days| days.contains(&day))
     }
@@ -61,7 +75,10 @@ impl fmt::Display for Hours {
         match &self.days {
             None => Ok(()),
             Some(days) => {
-                let days: Vec<_> = days.iter().map(|day| format!("{day:?}").to_lowercase()).collect();
+                let days: Vec<_> = days
+                    .iter()
+                    .map(|day| format!("{day:?}").to_lowercase())
+                    .collect();
                 write!(f, " on {}", days.join(", "))
             }
         }
@@ -83,7 +100,11 @@ mod tests {
 
     fn hours(from: &str, to: &str, days: Option<Vec<Weekday>>) -> Hours {
         let time = |text: &str| Time::try_from(text.to_owned()).unwrap();
-        Hours { from: time(from), to: time(to), days }
+        Hours {
+            from: time(from),
+            to: time(to),
+            days,
+        }
     }
 
     fn at(hours: u64) -> Timestamp {
@@ -103,6 +124,8 @@ mod tests {
         assert!(night.contain(at(3)), "Sunday at 3 is Saturday's night");
         assert!(!night.contain(at(23)), "Sunday's night");
         assert!(!night.contain(at(5)));
+        assert_eq!(night.left(at(3)), Duration::from_secs(3600));
+        assert_eq!(night.left(at(23)), Duration::from_secs(5 * 3600));
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl TryFrom<String> for Template {
             .skip(1)
             .any(|segment| matches!(segment, Segment::Rest(_)));
         if ends_early {
-            return Err(format!("in `{text}`, only the last segment can be `{{name...}}`"));
+            return Err(format!(
+                "in `{text}`, only the last segment can be `{{name...}}`"
+            ));
         }
         Ok(Self(segments))
     }
@@ -44,9 +46,16 @@ impl TryFrom<String> for Template {
 impl Segment {
     fn parse(segment: &str, whole: &str) -> Result<Self, String> {
         if matches!(segment, "" | "." | "..") {
-            return Err(format!("`{whole}` has an empty, `.` or `..` segment, which no path has"));
+            return Err(format!(
+                "`{whole}` has an empty, `.` or `..` segment, which no path has"
+            ));
         }
         let name = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}'));
+        if segment.contains(['%', '?', '#', ';', '\\']) {
+            return Err(format!(
+                "in `{whole}`, write segments as they are when decoded, without `%`, `?`, `#`, `;` and `\\`"
+            ));
+        }
         match name {
             None if segment.contains(['{', '}']) => {
                 Err(format!("in `{whole}`, `{{name}}` must be a whole segment"))
@@ -98,14 +107,23 @@ mod tests {
         let template = Template::try_from(template.to_owned()).unwrap();
         let path: Vec<_> = path.split('/').map(str::to_owned).collect();
         let bound = template.matches(&path)?;
-        let bound: Vec<_> = bound.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let bound: Vec<_> = bound
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Some(bound.join(" "))
     }
 
     #[test]
     fn binds_parameters() {
-        assert_eq!(bound("/repos/{o}/{r}", "repos/a/b").as_deref(), Some("o=a r=b"));
-        assert_eq!(bound("/files/{rest...}", "files/a/b").as_deref(), Some("rest=a/b"));
+        assert_eq!(
+            bound("/repos/{o}/{r}", "repos/a/b").as_deref(),
+            Some("o=a r=b")
+        );
+        assert_eq!(
+            bound("/files/{rest...}", "files/a/b").as_deref(),
+            Some("rest=a/b")
+        );
         assert_eq!(bound("/files/{rest...}", "files"), None);
         assert_eq!(bound("/repos/{o}", "repos/a/b"), None);
         assert_eq!(bound("/repos/{o}/x", "repos/a/y"), None);
@@ -113,7 +131,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_template() {
-        for text in ["repos", "/a//b", "/a/../b", "/a{b}", "/{a...}/b"] {
+        for text in [
+            "repos",
+            "/a//b",
+            "/a/../b",
+            "/a{b}",
+            "/{a...}/b",
+            "/a%20b",
+            "/a;b",
+        ] {
             assert!(Template::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

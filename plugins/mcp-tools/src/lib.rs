@@ -63,26 +63,49 @@ impl Policy for McpTools {
         for (index, rule) in self.tools.iter().enumerate() {
             let at = |key: &str| format!("/tools/{index}/{key}");
             if rule.lifetime_seconds == Some(0) {
-                errors.push(SettingsError::new(at("lifetime-seconds"), "a grant lasts at least 1"));
+                errors.push(SettingsError::new(
+                    at("lifetime-seconds"),
+                    "a grant lasts at least 1",
+                ));
             }
             if rule.max_uses == Some(0) {
-                errors.push(SettingsError::new(at("max-uses"), "a grant is good for at least 1"));
+                errors.push(SettingsError::new(
+                    at("max-uses"),
+                    "a grant is good for at least 1",
+                ));
+            }
+            if rule.kinds.as_ref().is_some_and(|kinds| {
+                kinds.is_empty() || kinds.contains(&PrincipalKind::Unspecified)
+            }) {
+                let message = "names at least one kind, and `unspecified` is none";
+                errors.push(SettingsError::new(at("kinds"), message));
             }
             for (position, obligation) in rule.obligations.iter().enumerate() {
-                if obligation.properties.as_ref().is_some_and(|json| !json.is_object()) {
+                if obligation
+                    .properties
+                    .as_ref()
+                    .is_some_and(|json| !json.is_object())
+                {
                     let at = at(&format!("obligations/{position}/properties"));
                     errors.push(SettingsError::new(at, "the properties are an object"));
                 }
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
         let tool = &request.action.name;
         if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(tool)) {
             return Verdict::deny()
-                .because("tool-denied", format!("nobody may call tools like `{pattern}`"))
+                .because(
+                    "tool-denied",
+                    format!("nobody may call tools like `{pattern}`"),
+                )
                 .evidence(["/action/name"]);
         }
         let arguments: Json = match request.arguments() {
@@ -90,7 +113,11 @@ impl Policy for McpTools {
             Err(error) => return error.into(),
         };
         let mut refusals = Verdict::deny();
-        let mut rules = self.tools.iter().filter(|rule| rule.tool.matches(tool)).peekable();
+        let mut rules = self
+            .tools
+            .iter()
+            .filter(|rule| rule.tool.matches(tool))
+            .peekable();
         if rules.peek().is_none() {
             return Verdict::not_applicable()
                 .because("no-rule", format!("no rule is for the tool `{tool}`"))
@@ -123,13 +150,21 @@ impl Rule {
         }
         if request.principal.attestation < self.attestation {
             let message = format!("`{}` takes a stronger proof of identity", self.tool);
-            return Some(("attestation-too-weak", message, "/principal/attestation".to_owned()));
+            return Some((
+                "attestation-too-weak",
+                message,
+                "/principal/attestation".to_owned(),
+            ));
         }
         if let (Some(only), Some(arguments)) = (&self.only_arguments, arguments.as_object())
             && let Some(other) = arguments.keys().find(|name| !only.contains(name))
         {
             let message = format!("`{}` takes no argument `{other}`", self.tool);
-            return Some(("argument-not-allowed", message, format!("/action/arguments/{other}")));
+            return Some((
+                "argument-not-allowed",
+                message,
+                format!("/action/arguments/{}", escape(other)),
+            ));
         }
         let unmet = self
             .holding(arguments)
@@ -144,13 +179,16 @@ impl Rule {
         let optional = self
             .optional_arguments
             .iter()
-            .filter(|constraint| arguments.pointer(constraint.path()).is_some());
+            .filter(|constraint| !is_absent(arguments, constraint.path()));
         self.arguments.iter().chain(optional)
     }
 
     fn permit(&self, arguments: &Json) -> Verdict {
         let mut verdict = Verdict::permit()
-            .because("tool-allowed", format!("the rule for `{}` permits it", self.tool))
+            .because(
+                "tool-allowed",
+                format!("the rule for `{}` permits it", self.tool),
+            )
             .evidence(["/action/name", "/action/arguments"]);
         for constraint in self.holding(arguments) {
             verdict = verdict.only_if(constraint.clone());
@@ -167,6 +205,25 @@ impl Rule {
             None => verdict,
         }
     }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Whether there is nothing at `pointer`, and it is an object that lacks it. Where something of
+/// another shape stands in the way, who knows what it means.
+fn is_absent(arguments: &Json, pointer: &str) -> bool {
+    let mut holder = arguments;
+    for key in pointer.split('/').skip(1) {
+        let key = key.replace("~1", "/").replace("~0", "~");
+        match holder.as_object().map(|members| members.get(&key)) {
+            None => return false,
+            Some(None) => return true,
+            Some(Some(value)) => holder = value,
+        }
+    }
+    false
 }
 
 impl Kind {
@@ -206,9 +263,19 @@ mod tests {
         assert_eq!(from_user.effect(), Effect::Permit);
         let from_tool = send(json!({ "to": "x@y.example" }), "tool:search");
         assert_eq!(from_tool.effect(), Effect::Deny);
-        assert_eq!(from_tool.reasons().len(), 2, "one for each rule that failed");
-        assert_eq!(send(json!({ "to": "owner@acme.example" }), "tool:search").effect(), Effect::Permit);
-        let extra = send(json!({ "to": "owner@acme.example", "bcc": "z" }), "tool:search");
+        assert_eq!(
+            from_tool.reasons().len(),
+            2,
+            "one for each rule that failed"
+        );
+        assert_eq!(
+            send(json!({ "to": "owner@acme.example" }), "tool:search").effect(),
+            Effect::Permit
+        );
+        let extra = send(
+            json!({ "to": "owner@acme.example", "bcc": "z" }),
+            "tool:search",
+        );
         assert!(extra.has_reason("argument-not-allowed"));
     }
 
@@ -217,10 +284,33 @@ mod tests {
         let plugin = Plugin::<McpTools>::load(json!({ "tools": [
             { "tool": "list", "optional-arguments": [{ "path": "/limit", "op": "at-most", "value": 100 }] },
         ] }));
-        let list = |arguments| plugin.evaluate(request("list").arguments(arguments)).effect();
+        let list = |arguments| {
+            plugin
+                .evaluate(request("list").arguments(arguments))
+                .effect()
+        };
         assert_eq!(list(json!({})), Effect::Permit);
         assert_eq!(list(json!({ "limit": 100 })), Effect::Permit);
         assert_eq!(list(json!({ "limit": 101 })), Effect::Deny);
         assert_eq!(list(json!({ "limit": "1" })), Effect::Deny);
+    }
+
+    #[test]
+    fn an_optional_argument_is_not_absent_where_its_holder_has_another_shape() {
+        let plugin = Plugin::<McpTools>::load(json!({ "tools": [
+            { "tool": "list", "optional-arguments": [{ "path": "/options/limit", "op": "at-most", "value": 100 }] },
+        ] }));
+        let list = |arguments| {
+            plugin
+                .evaluate(request("list").arguments(arguments))
+                .effect()
+        };
+        assert_eq!(list(json!({})), Effect::Permit);
+        assert_eq!(list(json!({ "options": {} })), Effect::Permit);
+        assert_eq!(
+            list(json!({ "options": [{ "limit": 99999 }] })),
+            Effect::Deny
+        );
+        assert_eq!(list(json!({ "options": "limit=99999" })), Effect::Deny);
     }
 }

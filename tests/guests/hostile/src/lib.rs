@@ -46,6 +46,12 @@ enum Behaviour {
     NoTime,
     /// Permits for a year and a billion uses.
     Wide,
+    /// Permits with 100 constraints.
+    ManyConstraints,
+    /// Permits with a constraint that lists 1000 items.
+    ManyItems,
+    /// Permits for 100 reasons.
+    ManyReasons,
     /// Runs for ever when it is configured.
     ConfigureLoop,
     /// Panics when it is configured.
@@ -105,6 +111,20 @@ impl Policy for Hostile {
                     Err(_) => Verdict::indeterminate(),
                 }
             }
+            Behaviour::ManyConstraints => (0..100).fold(permit(), |verdict, index| {
+                match Constraint::new("", Operator::OneOf, json!([{}, index])) {
+                    Ok(constraint) => verdict.only_if(constraint),
+                    Err(_) => Verdict::indeterminate(),
+                }
+            }),
+            Behaviour::ManyItems => {
+                let items: Vec<u32> = (0..1000).collect();
+                match Constraint::new("", Operator::OneOf, json!(items)) {
+                    Ok(constraint) => permit().only_if(constraint),
+                    Err(_) => Verdict::indeterminate(),
+                }
+            }
+            Behaviour::ManyReasons => (0..100).fold(permit(), |v, _| v.because("again", "")),
             Behaviour::NoTime => permit().expires_in(Duration::ZERO),
             Behaviour::Wide => permit()
                 .expires_in(Duration::from_secs(365 * 24 * 3600))

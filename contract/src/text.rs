@@ -1,0 +1,40 @@
+//! Text that a plugin or a request controls.
+
+/// `text` with what could command a terminal or reorder a line replaced: control characters, and
+/// the invisible ones that change direction or hide.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_printable(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
+/// The beginning of `text`, printable, where it is only to be recognised.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or_default())),
+        None => printable(text),
+    }
+}
+
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        assert_eq!(
+            printable("a\x1b[31mb\n\u{202e}c é\u{61c}"),
+            "a\u{fffd}[31mb\u{fffd}\u{fffd}c é\u{fffd}"
+        );
+        assert_eq!(excerpt(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
+        assert_eq!(excerpt("é\n"), "é\u{fffd}");
+    }
+}
