@@ -60,7 +60,7 @@ pub enum ManifestError {
         /// What is wrong there.
         message: String,
     },
-    /// Its settings schema is nested more than [`MAX_DEPTH`] deep.
+    /// Its settings schema is nested more than 32 deep.
     #[error("`settings` is nested more than {MAX_DEPTH} deep")]
     TooDeep,
     /// It could not be read for want of a thread.

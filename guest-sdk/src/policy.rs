@@ -47,7 +47,7 @@ macro_rules! export {
                 }
             }
 
-            $crate::bindings::export_plugin!(Plugin with_types_in $crate::bindings);
+    $crate::bindings::export_plugin!(Plugin with_types_in $crate::bindings);
         };
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = || {

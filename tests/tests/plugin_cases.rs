@@ -16,7 +16,7 @@ fn main() -> anyhow::Result<()> {
         for folder in cases {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{plugin}::{name}");
-            trials.push(Trial::test(name, move || Ok(run(plugin, folder)?)));
+            trials.push(Trial::test(name, move || run(plugin, folder)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

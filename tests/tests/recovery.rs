@@ -11,6 +11,9 @@ use std::time::Duration;
 
 type Outcome = Result<Effect, Fault>;
 
+/// A plugin, and what is to come of asking it.
+type Expected = (Plugin, fn(&Outcome) -> bool);
+
 /// What the process holds in memory, in bytes.
 fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -35,7 +38,7 @@ fn the_next_decision_and_the_memory_are_unaffected() {
     let is_memory = |outcome: &Outcome| matches!(outcome, Err(Fault::Memory { .. }));
     let is_trap = |outcome: &Outcome| matches!(outcome, Err(Fault::Trap(_)));
     let is_too_large = |outcome: &Outcome| *outcome == Err(Fault::OutputTooLarge);
-    let bad: [(Plugin, fn(&Outcome) -> bool); 6] = [
+    let bad: [Expected; 6] = [
         (hostile("allocate"), is_memory),
         (hostile("output"), is_too_large),
         (hostile("fill"), |outcome| *outcome == Ok(Effect::Permit)),

@@ -164,7 +164,7 @@ fn refuses_another_file_than_the_pinned_one() {
     let pinned = Digest::of(&component);
     let source = |bytes: &[u8]| PluginSource::new(bytes).digest(pinned);
     assert!(Plugin::load(&source(&component)).is_ok());
-    let mut other = component.clone();
+    let mut other = component;
     other.push(0);
     let found = Digest::of(&other);
     assert_eq!(
@@ -274,7 +274,7 @@ fn refuses_a_component_of_too_many_instances() {
             let module = wasm_encoder::Module::new();
             extra.section(&wasm_encoder::ModuleSection(&module));
             let mut instances = wasm_encoder::InstanceSection::new();
-            instances.instantiate::<_, &str>(modules as u32 + index, []);
+            instances.instantiate::<_, &str>(u32::try_from(modules).unwrap() + index, []);
             extra.section(&instances);
         }
         component.extend_from_slice(&extra.finish()[8..]);

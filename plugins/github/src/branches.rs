@@ -7,9 +7,8 @@ use portcullis_sdk::{Request, Verdict, is_unambiguous};
 impl GitHub {
     /// A push to an existing branch.
     pub(crate) fn refuse_branch_change(&self, request: &Request, push: &Push) -> Option<Verdict> {
-        let branch = match name_of(&push.branch, "branch") {
-            Ok(branch) => branch,
-            Err(refusal) => return Some(refusal),
+        let Some(branch) = name_of(&push.branch) else {
+            return Some(refuse_invalid("branch"));
         };
         if self.is_protected(branch) {
             let how = if push.force {
@@ -27,36 +26,35 @@ impl GitHub {
     }
 
     pub(crate) fn refuse_new_branch(&self, request: &Request, branch: &str) -> Option<Verdict> {
-        match name_of(branch, "branch") {
-            Ok(branch) if self.is_protected(branch) => Some(refuse(
+        match name_of(branch) {
+            Some(branch) if self.is_protected(branch) => Some(refuse(
                 "branch-protected",
                 format!("`{branch}` is a protected name: choose another one"),
                 "branch",
             )),
-            Ok(branch) => self.refuse_foreign(request, branch),
-            Err(refusal) => Some(refusal),
+            Some(branch) => self.refuse_foreign(request, branch),
+            None => Some(refuse_invalid("branch")),
         }
     }
 
     pub(crate) fn refuse_deletion(&self, request: &Request, branch: &str) -> Option<Verdict> {
-        match name_of(branch, "branch") {
-            Ok(branch) if self.is_protected(branch) => Some(refuse(
+        match name_of(branch) {
+            Some(branch) if self.is_protected(branch) => Some(refuse(
                 "branch-protected",
                 format!("`{branch}` is protected and cannot be deleted"),
                 "branch",
             )),
-            Ok(branch) => self.refuse_foreign(request, branch),
-            Err(refusal) => Some(refusal),
+            Some(branch) => self.refuse_foreign(request, branch),
+            None => Some(refuse_invalid("branch")),
         }
     }
 
     pub(crate) fn refuse_pull(&self, request: &Request, pull: &Pull) -> Option<Verdict> {
-        if let Err(refusal) = name_of(&pull.base, "base") {
-            return Some(refusal);
+        if name_of(&pull.base).is_none() {
+            return Some(refuse_invalid("base"));
         }
-        let head = match name_of(&pull.head, "head") {
-            Ok(head) => head,
-            Err(refusal) => return Some(refusal),
+        let Some(head) = name_of(&pull.head) else {
+            return Some(refuse_invalid("head"));
         };
         if is_agent(request) && !self.is_own(request, head) {
             let own = self.own_prefix(request);
@@ -72,19 +70,19 @@ impl GitHub {
     }
 
     pub(crate) fn refuse_merge(&self, request: &Request, merge: &Merge) -> Option<Verdict> {
-        match name_of(&merge.base, "base") {
-            Ok(base) if !is_agent(request) || self.is_own(request, base) => None,
-            Ok(base) if self.is_protected(base) => Some(refuse(
+        match name_of(&merge.base) {
+            Some(base) if !is_agent(request) || self.is_own(request, base) => None,
+            Some(base) if self.is_protected(base) => Some(refuse(
                 "branch-protected",
                 format!("`{base}` is protected: a person or a pipeline merges into it"),
                 "base",
             )),
-            Ok(base) => Some(refuse(
+            Some(base) => Some(refuse(
                 "not-own-branch",
                 format!("an agent merges into its own branches, not into `{base}`"),
                 "base",
             )),
-            Err(refusal) => Some(refusal),
+            None => Some(refuse_invalid("base")),
         }
     }
 
@@ -119,7 +117,7 @@ impl GitHub {
 }
 
 /// The branch's short name, if it is one that Git allows and that can be read in one way only.
-fn name_of<'a>(branch: &'a str, argument: &str) -> Result<&'a str, Verdict> {
+fn name_of(branch: &str) -> Option<&str> {
     let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
     let other_refs = ["refs/", "heads/", "tags/", "remotes/"];
     let odd = name.starts_with(['-', '/', '+'])
@@ -128,14 +126,15 @@ fn name_of<'a>(branch: &'a str, argument: &str) -> Result<&'a str, Verdict> {
         || name.contains(['~', '^', ':', '?', '*', '[', ' ', '%', '#', ';'])
         || name.contains("@{")
         || !is_unambiguous(name);
-    if odd {
-        return Err(refuse(
-            "branch-invalid",
-            "the branch is not a plain name of this repository, such as `topic/x`".to_owned(),
-            argument,
-        ));
-    }
-    Ok(name)
+    (!odd).then_some(name)
+}
+
+fn refuse_invalid(argument: &str) -> Verdict {
+    refuse(
+        "branch-invalid",
+        "the branch is not a plain name of this repository, such as `topic/x`".to_owned(),
+        argument,
+    )
 }
 
 fn refuse(code: &str, message: String, argument: &str) -> Verdict {
