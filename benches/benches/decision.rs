@@ -157,7 +157,7 @@ fn pdp(plugin: &str, case: &Case) -> Pdp {
     let integration = Integration::new(case.request.integration())
         .obligations(["approval", "notification", "step-up"])
         .plugin(Plugin::load(&source).unwrap());
-    Pdp::new([integration], RequestLimits::default()).unwrap()
+    Pdp::builder().integration(integration).build().unwrap()
 }
 
 criterion_group!(benches, floor, decision, json, deadline);

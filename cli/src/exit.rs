@@ -34,6 +34,16 @@ impl Exit {
             Cause::PluginFaulted(_) => Self::Faulted,
             Cause::HostFault => Self::Failed,
             Cause::UnknownIntegration
+            | Cause::PrincipalUnregistered
+            | Cause::RegistrationExpired
+            | Cause::RegistrationMismatch
+            | Cause::IntegrationNotRegistered
+            | Cause::WrongSessionPath
+            | Cause::EnvironmentCrossed
+            | Cause::CredentialTooLongLived
+            | Cause::Revoked
+            | Cause::RevocationStale
+            | Cause::PostureAmiss
             | Cause::CredentialExpired
             | Cause::IntentExpired
             | Cause::IntentUsedUp

@@ -12,6 +12,7 @@ mod evaluate;
 mod exit;
 mod inspect;
 mod output;
+mod revoke;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use exit::Exit;
@@ -32,6 +33,7 @@ enum Verb {
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Check(check::Args),
+    Revoke(revoke::Args),
     Completions(completions::Args),
 }
 
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Check(args) => check::run(args),
+        Verb::Revoke(args) => revoke::run(args),
         Verb::Completions(args) => completions::run(args),
     };
     match done {

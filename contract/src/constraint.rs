@@ -153,9 +153,74 @@ impl Constraint {
 
     /// Whether `arguments` meet the constraint.
     pub fn met_by(&self, arguments: &Value, origins: Origins<'_>) -> bool {
-        let Some(argument) = arguments.pointer(&self.path) else {
+        arguments
+            .pointer(&self.path)
+            .is_some_and(|argument| self.holds_for(argument, origins))
+    }
+
+    /// Whether every call that meets all of `constraints` meets this one too.
+    ///
+    /// Never wrong where it says yes. Exact for a single constraint, and where the constraints on
+    /// this argument leave a list of values (`equals`, `one-of`) to go through.
+    pub fn follows_from(&self, constraints: &[Self]) -> bool {
+        let on_this: Vec<&Self> = constraints
+            .iter()
+            .filter(|other| other.path == self.path)
+            .collect();
+        if on_this.iter().any(|other| self.follows_from_one(other)) {
+            return true;
+        }
+        if self.operator == Operator::OriginIs {
             return false;
+        }
+        // Where the values are listed, what they have to meet besides is tried one by one.
+        let listed = on_this.iter().find_map(|other| match other.operator {
+            Operator::Equals => Some(std::slice::from_ref(&other.operand)),
+            Operator::OneOf => other.operand.as_array().map(Vec::as_slice),
+            _ => None,
+        });
+        listed.is_some_and(|values| {
+            values.iter().all(|value| {
+                let possible = on_this
+                    .iter()
+                    .filter(|other| other.operator != Operator::OriginIs)
+                    .all(|other| other.holds_for(value, Origins::UNKNOWN));
+                !possible || self.holds_for(value, Origins::UNKNOWN)
+            })
+        })
+    }
+
+    fn follows_from_one(&self, other: &Self) -> bool {
+        use Operator::{
+            AtLeast, AtMost, MaxLength, MinLength, OneOf, OriginIs, Prefix, SubsetOf, Under,
         };
+        let (ours, theirs) = (&self.operand, &other.operand);
+        let texts = || ours.as_str().zip(theirs.as_str());
+        let all_listed = || {
+            theirs
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| contains(ours, item)))
+        };
+        match (other.operator, self.operator) {
+            (Prefix, Prefix) => texts().is_some_and(|(ours, theirs)| theirs.starts_with(ours)),
+            (Under, Under) => texts().is_some_and(|(ours, theirs)| {
+                let theirs = trim_base(theirs);
+                // What lies below the root lies below nothing else.
+                theirs == trim_base(ours) || (!theirs.is_empty() && is_under(theirs, ours))
+            }),
+            (Under, Prefix) => {
+                texts().is_some_and(|(ours, theirs)| trim_base(theirs).starts_with(ours))
+            }
+            (AtLeast, AtLeast) => compare(theirs, ours).is_some_and(Ordering::is_ge),
+            (AtMost, AtMost) => compare(theirs, ours).is_some_and(Ordering::is_le),
+            (MinLength, MinLength) => theirs.as_u64() >= ours.as_u64(),
+            (MaxLength, MaxLength) => theirs.as_u64() <= ours.as_u64(),
+            (OneOf, OneOf) | (SubsetOf, SubsetOf) | (OriginIs, OriginIs) => all_listed(),
+            (theirs_op, ours_op) => theirs_op == ours_op && same(ours, theirs),
+        }
+    }
+
+    fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {
         let operand = &self.operand;
         match self.operator {
             Operator::Equals => same(argument, operand),
@@ -374,6 +439,7 @@ fn hides_a_separator(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn met(operator: Operator, operand: Value, argument: Value) -> bool {
@@ -508,5 +574,103 @@ mod tests {
             );
         }
         assert!(Constraint::new("a", Operator::Equals, json!(1)).is_err());
+    }
+
+    fn constraint() -> impl Strategy<Value = Constraint> {
+        let texts = prop::sample::select(vec!["/w", "/w/a", "/w/", "/", "", "i", "inv-", "a"]);
+        let numbers = prop::sample::select(vec![json!(0), json!(1), json!(1.5), json!(3)]);
+        let scalars = prop::sample::select(vec![
+            json!("/w/a"),
+            json!("/w"),
+            json!("inv-1"),
+            json!("a"),
+            json!(1),
+            json!(1.0),
+            json!(3),
+            json!(null),
+            json!(["a"]),
+            json!(["a", "b"]),
+            json!("/w/../x"),
+            json!([]),
+        ]);
+        let lists = prop::collection::vec(scalars.clone(), 0..4).prop_map(Value::from);
+        let origins = prop::collection::vec(
+            prop::sample::select(vec!["user", "unknown", "tool:x"]),
+            0..3,
+        )
+        .prop_map(|origins| json!(origins));
+        let lengths = (0_u64..4).prop_map(|length| json!(length));
+        prop_oneof![
+            scalars.prop_map(|v| (Operator::Equals, v)),
+            lists.clone().prop_map(|v| (Operator::OneOf, v)),
+            lists.prop_map(|v| (Operator::SubsetOf, v)),
+            texts.clone().prop_map(|v| (Operator::Prefix, json!(v))),
+            texts.prop_map(|v| (Operator::Under, json!(v))),
+            numbers.clone().prop_map(|v| (Operator::AtLeast, v)),
+            numbers.prop_map(|v| (Operator::AtMost, v)),
+            lengths.clone().prop_map(|v| (Operator::MinLength, v)),
+            lengths.prop_map(|v| (Operator::MaxLength, v)),
+            origins.prop_map(|v| (Operator::OriginIs, v)),
+        ]
+        .prop_map(|(operator, operand)| Constraint::new("/a", operator, operand).unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_follows_holds_wherever_its_premises_hold(
+            premises in prop::collection::vec(constraint(), 1..4),
+            conclusion in constraint(),
+        ) {
+            prop_assert!(premises[0].follows_from(&premises));
+            if !conclusion.follows_from(&premises) {
+                return Ok(());
+            }
+            let arguments = [
+                json!("/w"), json!("/w/"), json!("/w/a"), json!("/w/a/b"), json!("/"), json!("/x"), json!("/w/../x"),
+                json!("inv-1"), json!("i"), json!(""), json!("a"), json!("ab"), json!(0), json!(1), json!(1.0), json!(2),
+                json!(3), json!(null), json!(true), json!([]), json!(["a"]), json!(["a", "b"]), json!([1, null]),
+                json!(["/w", "/w/a"]), json!([["a"]]), json!({ "x": 1 }), json!("//w"), json!("/wx"),
+            ];
+            let origins = ["user", "unknown", "tool:x"].map(|origin| [("/a".to_owned(), origin.to_owned())]);
+            for argument in arguments {
+                for origins in &origins {
+                    let arguments = json!({ "a": argument });
+                    if premises.iter().all(|premise| premise.met_by(&arguments, Origins(origins))) {
+                        prop_assert!(conclusion.met_by(&arguments, Origins(origins)), "{arguments}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn knows_what_follows() {
+        let constraint = |operator, operand| Constraint::new("/a", operator, operand).unwrap();
+        let follows = |premises: &[Constraint], operator, operand| {
+            constraint(operator, operand).follows_from(premises)
+        };
+        let listed = [
+            constraint(Operator::OneOf, json!([1, 5, 9])),
+            constraint(Operator::AtMost, json!(5)),
+        ];
+        assert!(follows(&listed, Operator::OneOf, json!([1, 5])));
+        assert!(!follows(&listed, Operator::OneOf, json!([1])));
+        assert!(follows(
+            &[constraint(Operator::Under, json!("/w/a"))],
+            Operator::Under,
+            json!("/w/")
+        ));
+        assert!(!follows(
+            &[constraint(Operator::Under, json!("/w"))],
+            Operator::Under,
+            json!("/w/a")
+        ));
+        assert!(!follows(
+            &[constraint(Operator::Under, json!("/wx"))],
+            Operator::Under,
+            json!("/w")
+        ));
+        assert!(!follows(&[], Operator::AtMost, json!(1)));
     }
 }

@@ -19,6 +19,7 @@
 )]
 
 mod constraint;
+mod inclusion;
 mod needs;
 mod pattern;
 mod terms;

@@ -1,5 +1,6 @@
 //! Which resources and actions are meant.
 
+use crate::inclusion;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +31,7 @@ pub struct Pattern {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     Literal(String),
     /// `*`: any one segment.
     Any,
@@ -54,7 +55,7 @@ pub enum PatternError {
 impl Pattern {
     /// Whether `name` is one of those that the pattern stands for.
     pub fn matches(&self, name: &str) -> bool {
-        if name == self.text && !self.text.contains('*') {
+        if name == self.text && !self.has_wildcard() {
             return true;
         }
         if name.split('/').any(|s| matches!(s, "" | "." | "..")) {
@@ -88,6 +89,29 @@ impl Pattern {
                 return false;
             }
         }
+    }
+
+    /// Whether every name that this pattern matches is one that `other` matches too.
+    ///
+    /// Exact, but for patterns with so many wildcards that it would take too long to tell: those are
+    /// said not to lie within.
+    ///
+    /// ```
+    /// use portcullis_contract::Pattern;
+    /// let (narrow, wide): (Pattern, Pattern) = ("acme/bill*".parse()?, "acme/**".parse()?);
+    /// assert!(narrow.is_within(&wide) && !wide.is_within(&narrow));
+    /// # Ok::<(), portcullis_contract::PatternError>(())
+    /// ```
+    pub fn is_within(&self, other: &Self) -> bool {
+        inclusion::is_within(self, other)
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(crate) fn has_wildcard(&self) -> bool {
+        self.text.contains('*')
     }
 
     /// The pattern as it was written.

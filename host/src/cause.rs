@@ -15,6 +15,26 @@ pub enum Cause {
     InvalidRequest,
     /// No integration has the name that the request gives.
     UnknownIntegration,
+    /// The principal is not in the registry.
+    PrincipalUnregistered,
+    /// The principal's registration has ended.
+    RegistrationExpired,
+    /// The request states something else of the principal than the registry.
+    RegistrationMismatch,
+    /// The principal is not registered for the integration.
+    IntegrationNotRegistered,
+    /// A person on the path for machines, or a machine on the one for people.
+    WrongSessionPath,
+    /// The principal is of one environment and the resource of another.
+    EnvironmentCrossed,
+    /// The principal's credential is valid for longer than it may be, or nobody says for how long.
+    CredentialTooLongLived,
+    /// The principal, its credential, its intent, a plugin or the integration is revoked.
+    Revoked,
+    /// The revocation list is too old to rely on, or cannot be used.
+    RevocationStale,
+    /// The destination was not looked at recently enough, or is not well.
+    PostureAmiss,
     /// The principal's credential has expired.
     CredentialExpired,
     /// The intent has expired.
@@ -46,6 +66,16 @@ impl Cause {
             Self::Permitted => "permitted",
             Self::InvalidRequest => "invalid-request",
             Self::UnknownIntegration => "unknown-integration",
+            Self::PrincipalUnregistered => "principal-unregistered",
+            Self::RegistrationExpired => "registration-expired",
+            Self::RegistrationMismatch => "registration-mismatch",
+            Self::IntegrationNotRegistered => "integration-not-registered",
+            Self::WrongSessionPath => "wrong-session-path",
+            Self::EnvironmentCrossed => "environment-crossed",
+            Self::CredentialTooLongLived => "credential-too-long-lived",
+            Self::Revoked => "revoked",
+            Self::RevocationStale => "revocation-stale",
+            Self::PostureAmiss => "posture-amiss",
             Self::CredentialExpired => "credential-expired",
             Self::IntentExpired => "intent-expired",
             Self::IntentUsedUp => "intent-used-up",

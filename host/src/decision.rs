@@ -311,6 +311,13 @@ impl Decision {
         Self::deny(Cause::InvalidRequest, error.to_string())
     }
 
+    /// The same deny, with the plugins that had been asked and what they said.
+    pub(crate) fn with_plugins(mut self, plugins: Vec<Consulted>, reasons: Vec<Reason>) -> Self {
+        self.plugins = plugins;
+        self.reasons = reasons;
+        self
+    }
+
     /// Permit or deny.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome

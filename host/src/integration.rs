@@ -1,6 +1,7 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
 use crate::plugin::Plugin;
+use crate::posture::PostureRule;
 use crate::request::Request;
 use portcullis_contract::ActionClass;
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ pub struct Integration {
     pub(crate) actions: HashMap<String, ActionClass>,
     pub(crate) obligations: Option<Vec<String>>,
     pub(crate) max_grant_ttl: Duration,
+    pub(crate) cross_environment: bool,
+    pub(crate) posture: Option<PostureRule>,
     pub(crate) plugins: Vec<Plugin>,
 }
 
@@ -24,6 +27,8 @@ impl Integration {
             actions: HashMap::new(),
             obligations: None,
             max_grant_ttl: Duration::from_secs(5 * 60),
+            cross_environment: false,
+            posture: None,
             plugins: Vec::new(),
         }
     }
@@ -48,6 +53,21 @@ impl Integration {
     #[must_use]
     pub fn max_grant_ttl(mut self, ttl: Duration) -> Self {
         self.max_grant_ttl = ttl;
+        self
+    }
+
+    /// Lets principals of one environment act on resources of another, which is denied by default
+    /// where both are known.
+    #[must_use]
+    pub fn allow_cross_environment(mut self) -> Self {
+        self.cross_environment = true;
+        self
+    }
+
+    /// How recently a destination must have been looked at before anything but a read.
+    #[must_use]
+    pub fn posture(mut self, rule: PostureRule) -> Self {
+        self.posture = Some(rule);
         self
     }
 

@@ -24,7 +24,7 @@
 //!     .action("git.push", ActionClass::Write)
 //!     .obligations(["notification"]) // what this gateway can carry out
 //!     .plugin(github);
-//! let pdp = Pdp::new([integration], RequestLimits::default())?;
+//! let pdp = Pdp::builder().integration(integration).build()?;
 //!
 //! // For each request, on any thread: say what the gateway verified and what is asked for.
 //! let principal = Principal {
@@ -86,7 +86,8 @@
     )
 )]
 
-// In the order in which a request meets them.
+// The way of a request through them is in docs/architecture.md.
+mod admission;
 mod cause;
 mod combine;
 pub mod config;
@@ -94,7 +95,10 @@ mod decision;
 mod integration;
 mod pdp;
 mod plugin;
+mod posture;
+mod registry;
 mod request;
+pub mod revocation;
 mod trace;
 
 mod engine;
@@ -107,7 +111,7 @@ pub use decision::{Consulted, Decision, Grant, Outcome};
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
 pub use integration::Integration;
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-pub use pdp::{Pdp, PdpError};
+pub use pdp::{Pdp, PdpBuilder, PdpError};
 pub use plugin::{
     Digest, DigestError, Effect, Evaluation, Fault, FaultKind, Inspection, LoadError, Narrowing,
     Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect, read_component,
@@ -116,6 +120,11 @@ pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
     Origins, Pattern, PrincipalKind, excerpt, printable,
 };
-pub use request::{Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource};
+pub use posture::{Otherwise, PostureRule};
+pub use registry::{Identity, Registry};
+pub use request::{
+    Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource, SessionPath,
+};
+pub use revocation::Revocations;
 pub use timestamp::{Timestamp, TimestampError};
 pub use trace::{Check, Conclusion};

@@ -1,13 +1,16 @@
 //! The policy decision point.
 
 use crate::Timestamp;
+use crate::admission::Admission;
 use crate::cause::Cause;
 use crate::combine;
 use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
 use crate::limits::RequestLimits;
 use crate::plugin::{Effect, Evaluation, Plugin};
+use crate::registry::Registry;
 use crate::request::{Request, RequestError};
+use crate::revocation::Revocations;
 use crate::trace::{Check, Conclusion, Trace};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +29,8 @@ pub struct Pdp {
 struct Inner {
     integrations: HashMap<String, Integration>,
     request_limits: RequestLimits,
+    registry: Option<Registry>,
+    revocations: Option<Revocations>,
 }
 
 /// Why integrations do not make a [`Pdp`].
@@ -47,18 +52,50 @@ pub enum PdpError {
     },
 }
 
-impl Pdp {
-    /// Makes a decision point of `integrations`.
+/// A decision point in the making, see [`Pdp::builder`].
+#[derive(Debug, Default)]
+#[must_use]
+pub struct PdpBuilder {
+    integrations: Vec<Integration>,
+    request_limits: RequestLimits,
+    registry: Option<Registry>,
+    revocations: Option<Revocations>,
+}
+
+impl PdpBuilder {
+    /// Adds an integration.
+    pub fn integration(mut self, integration: Integration) -> Self {
+        self.integrations.push(integration);
+        self
+    }
+
+    /// How large a request may be.
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.request_limits = limits;
+        self
+    }
+
+    /// Holds every request to a registry: who is not in it is denied, and what it says of a
+    /// principal is what plugins are told.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Holds every request to a revocation list, before plugins are asked and after.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// Makes the decision point.
     ///
     /// # Errors
     ///
     /// [`PdpError`] if an integration could never be decided for, or not unambiguously.
-    pub fn new(
-        integrations: impl IntoIterator<Item = Integration>,
-        request_limits: RequestLimits,
-    ) -> Result<Self, PdpError> {
+    pub fn build(self) -> Result<Pdp, PdpError> {
         let mut by_name = HashMap::new();
-        for integration in integrations {
+        for integration in self.integrations {
             let mut names: Vec<&str> = Vec::new();
             for plugin in &integration.plugins {
                 let name = plugin.manifest().name.as_str();
@@ -78,12 +115,21 @@ impl Pdp {
                 return Err(PdpError::DuplicateIntegration(name));
             }
         }
-        Ok(Self {
+        Ok(Pdp {
             inner: Arc::new(Inner {
                 integrations: by_name,
-                request_limits,
+                request_limits: self.request_limits,
+                registry: self.registry,
+                revocations: self.revocations,
             }),
         })
+    }
+}
+
+impl Pdp {
+    /// Begins a decision point without integrations, with default limits.
+    pub fn builder() -> PdpBuilder {
+        PdpBuilder::default()
     }
 
     /// Decides `request` now.
@@ -179,13 +225,22 @@ impl Pdp {
                 format!("`{name}` is configured; its action `{action}` is {class}")
             },
         );
-        if let Some(expired) = expired(request, now, trace) {
-            return expired;
-        }
+        let admission = Admission {
+            registry: self.inner.registry.as_ref(),
+            revocations: self.inner.revocations.as_ref(),
+            request,
+            integration,
+            class,
+            now,
+        };
+        let admitted = match admission.admit(trace) {
+            Ok(admitted) => admitted,
+            Err((cause, detail)) => return Decision::deny(cause, detail),
+        };
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
         for plugin in &integration.plugins {
-            let evaluation = plugin.evaluate(request, class, now);
+            let evaluation = plugin.evaluate_as(request, &admitted.facts, class, now);
             let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
             let conclusion = match effect {
                 Ok(Effect::Permit) => Conclusion::Pass,
@@ -200,7 +255,14 @@ impl Pdp {
             consulted.push(Consulted::new(plugin, &evaluation));
             evaluations.push(evaluation);
         }
-        let combined = combine::deny_overrides(evaluations.iter());
+        let mut combined = combine::deny_overrides(evaluations.iter());
+        if let Some(step_up) = admitted.step_up.clone() {
+            combined.obligations.push(step_up);
+        }
+        // What was revoked while the plugins ran is revoked.
+        if let Some((cause, detail)) = admission.revoked_since(&admitted, trace) {
+            return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
+        }
         decision::accept(combined, consulted, request, integration, now, trace)
     }
 }
@@ -248,73 +310,4 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
         evaluation.peak_memory_bytes / 1024,
         plugin.limits().memory_bytes / 1024,
     )
-}
-
-/// The deny of a request whose credential or intent is over.
-fn expired(request: &Request, now: Timestamp, trace: &mut impl Trace) -> Option<Decision> {
-    let credential = request.principal().credential_expires_at;
-    let over = credential.is_some_and(|at| at <= now);
-    trace.check(
-        || "credential".to_owned(),
-        conclusion(credential.is_some(), over),
-        || match credential {
-            Some(at) => format!("it expires at {at}, and it is {now}"),
-            None => "the request does not say when it expires".to_owned(),
-        },
-    );
-    if let (Some(at), true) = (credential, over) {
-        let detail = format!("the credential expired at {at}: present a fresh one");
-        return Some(Decision::deny(Cause::CredentialExpired, detail));
-    }
-
-    let Some(intent) = request.intent() else {
-        trace.check(
-            || "intent".to_owned(),
-            Conclusion::NotApplicable,
-            || "the request names none".to_owned(),
-        );
-        return None;
-    };
-    let over = intent.expires_at.filter(|at| *at <= now);
-    let used_up = intent.remaining_uses == Some(0);
-    trace.check(
-        || "intent".to_owned(),
-        conclusion(true, over.is_some() || used_up),
-        || {
-            let until = intent.expires_at.map(|at| format!("until {at}"));
-            let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
-            let bounds = [until, uses]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" and ");
-            match bounds.as_str() {
-                "" => format!("`{}`, without an end", intent.id),
-                bounds => format!("`{}`, {bounds}, and it is {now}", intent.id),
-            }
-        },
-    );
-    if let Some(at) = over {
-        let detail = format!(
-            "intent `{}` expired at {at}: have a new one approved",
-            intent.id
-        );
-        return Some(Decision::deny(Cause::IntentExpired, detail));
-    }
-    if used_up {
-        let detail = format!(
-            "intent `{}` has no use left: have a new one approved",
-            intent.id
-        );
-        return Some(Decision::deny(Cause::IntentUsedUp, detail));
-    }
-    None
-}
-
-fn conclusion(looked: bool, stopped: bool) -> Conclusion {
-    match (looked, stopped) {
-        (_, true) => Conclusion::Stop,
-        (true, false) => Conclusion::Pass,
-        (false, false) => Conclusion::NotApplicable,
-    }
 }

@@ -33,6 +33,11 @@ impl Timestamp {
         self.0
     }
 
+    /// The time from `earlier` to this moment; zero if it is not earlier.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// The moment `duration` later, or the last there is.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -248,7 +248,9 @@ fn what_a_plugin_says_cannot_command_a_terminal() {
 
 fn decide(behaviour: &str, integration: Integration) -> portcullis_host::Decision {
     let integration = integration.plugin(hostile(behaviour));
-    Pdp::new([integration], RequestLimits::default())
+    Pdp::builder()
+        .integration(integration)
+        .build()
         .unwrap()
         .evaluate_at(&request(), NOW)
 }

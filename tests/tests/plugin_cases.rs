@@ -30,7 +30,7 @@ fn run(plugin: &str, folder: PathBuf) -> Result<(), Failed> {
     let integration = Integration::new(case.request.integration())
         .obligations(["approval", "notification", "step-up"])
         .plugin(Plugin::load(&source)?);
-    let pdp = Pdp::new([integration], RequestLimits::default())?;
+    let pdp = Pdp::builder().integration(integration).build()?;
     case.judge(&pdp.evaluate_at(&case.request, case.now()))?;
     Ok(())
 }

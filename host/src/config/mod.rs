@@ -8,9 +8,18 @@
 //! max-bytes = 65536
 //! max-depth = 32
 //!
+//! [registry]
+//! path = "registry.toml"                    # or a folder of such files; see Registry
+//!
+//! [revocation]
+//! path = "revocations.jsonl"
+//! max-staleness = "60s"
+//!
 //! [[integration]]
 //! name = "github"
 //! max-grant-ttl = "5m"
+//! cross-environment = false
+//! posture = { max-age = "5m", otherwise = "deny" }    # or "step-up"
 //! obligations = ["notification"]            # what the enforcement point can carry out
 //!
 //! [integration.actions]                     # the class is the operator's word
@@ -24,7 +33,7 @@
 //! ```
 
 mod problem;
-mod reader;
+pub(crate) mod reader;
 
 pub use problem::{ConfigError, Problem, Severity};
 
@@ -33,9 +42,12 @@ use crate::integration::Integration;
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 use crate::pdp::Pdp;
 use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
-use portcullis_contract::ActionClass;
+use crate::posture::{Otherwise, PostureRule};
+use crate::registry::{self, Registry};
+use crate::revocation::Revocations;
+use portcullis_contract::{ActionClass, PrincipalKind};
 use reader::{FILE, Section, Source, Span};
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use std::collections::BTreeMap;
@@ -116,6 +128,12 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
         set(&mut request.depth, section.integer("max-depth", 1..=100));
         section.end();
     }
+    let registry = root
+        .section("registry")
+        .map(|section| read_registry(section, folder));
+    let revocations = root
+        .section("revocation")
+        .map(|section| read_revocations(section, folder));
     let sections = root.sections("integration");
     root.end();
     if sections.is_empty() {
@@ -139,9 +157,68 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
         names.push(integration.name.clone());
         integrations.push(integration);
     }
-    Pdp::new(integrations, request)
+    let mut pdp = Pdp::builder().request_limits(request);
+    for integration in integrations {
+        pdp = pdp.integration(integration);
+    }
+    // A registry or list that is configured and cannot be used was noted as an error above.
+    if let Some(registry) = registry {
+        pdp = pdp.registry(registry?);
+    }
+    if let Some(revocations) = revocations {
+        pdp = pdp.revocations(revocations?);
+    }
+    pdp.build()
         .map_err(|error| source.error(FILE, error.to_string()))
         .ok()
+}
+
+fn read_registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
+    let source = section.source();
+    let path = section.required_text("path");
+    section.end();
+    let (path, span) = path?;
+    let files = match registry::files(&folder.join(path)) {
+        Ok(files) => files,
+        Err(error) => {
+            source.error(span, format!("cannot read {path}: {error}"));
+            return None;
+        }
+    };
+    let mut registry = Registry::default();
+    for file in files {
+        match std::fs::read_to_string(&file) {
+            Err(error) => {
+                source.error(
+                    span.clone(),
+                    format!("cannot read {}: {error}", file.display()),
+                );
+            }
+            Ok(text) => {
+                let of_file = Source::new(&file, &text);
+                registry::read(&of_file, &text, &mut registry);
+                source.add(of_file.into_problems());
+            }
+        }
+    }
+    Some(registry)
+}
+
+fn read_revocations(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocations> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let max_staleness = section.required_duration("max-staleness", range);
+    section.end();
+    let (path, span) = path?;
+    match Revocations::follow(&folder.join(path), max_staleness?) {
+        Ok(revocations) => Some(revocations),
+        Err(error) => {
+            let remedy = "make one with `portcullis revoke --checkpoint`";
+            source.error(span, format!("{error}: {remedy}"));
+            None
+        }
+    }
 }
 
 fn set<T>(limit: &mut T, value: Option<T>) {
@@ -217,6 +294,12 @@ fn integration(
             ),
         }
     }
+    if section.boolean("cross-environment") == Some(true) {
+        integration = integration.allow_cross_environment();
+    }
+    if let Some(rule) = section.section("posture").and_then(posture_rule) {
+        integration = integration.posture(rule);
+    }
     let plugins = section.sections("plugin");
     let span = section.span();
     section.end();
@@ -252,11 +335,37 @@ fn integration(
     (name.is_some() && complete).then_some(integration)
 }
 
+fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
+    let source = section.source();
+    let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    let max_age = section.required_duration("max-age", range);
+    let otherwise = match section.text("otherwise") {
+        None | Some(("deny", _)) => Some(Otherwise::Deny),
+        Some(("step-up", _)) => Some(Otherwise::StepUp),
+        Some((_, span)) => {
+            source.error(span, "`otherwise` is `deny` or `step-up`");
+            None
+        }
+    };
+    section.end();
+    Some(PostureRule {
+        max_age: max_age?,
+        otherwise: otherwise?,
+    })
+}
+
 fn action_class(text: &str) -> Option<ActionClass> {
-    let text: StrDeserializer<'_, ValueError> = text.into_deserializer();
-    ActionClass::deserialize(text)
-        .ok()
-        .filter(|class| *class != ActionClass::Unclassified)
+    from_text::<ActionClass>(text).filter(|class| *class != ActionClass::Unclassified)
+}
+
+/// The kind of principal of that name.
+pub(crate) fn principal_kind(text: &str) -> Option<PrincipalKind> {
+    from_text::<PrincipalKind>(text).filter(|kind| *kind != PrincipalKind::Unspecified)
+}
+
+fn from_text<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let text: StrDeserializer<'a, ValueError> = text.into_deserializer();
+    T::deserialize(text).ok()
 }
 
 fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) -> Option<Plugin> {

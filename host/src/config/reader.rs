@@ -1,6 +1,7 @@
 //! Reads TOML table by table, and notes everything that is wrong instead of stopping at the first.
 
 use super::problem::{Problem, Severity};
+use crate::Timestamp;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,20 +12,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A place in the file, in bytes.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// The file as a whole.
-pub(super) const FILE: Span = 0..0;
+pub(crate) const FILE: Span = 0..0;
 
 /// A file, and what was found wrong with it.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     file: &'a Path,
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+    pub(crate) fn new(file: &'a Path, text: &'a str) -> Self {
         Self {
             file,
             text,
@@ -32,11 +33,11 @@ impl<'a> Source<'a> {
         }
     }
 
-    pub(super) fn error(&self, span: Span, message: impl Into<String>) {
+    pub(crate) fn error(&self, span: Span, message: impl Into<String>) {
         self.note(Severity::Error, span, message.into());
     }
 
-    pub(super) fn warn(&self, span: Span, message: impl Into<String>) {
+    pub(crate) fn warn(&self, span: Span, message: impl Into<String>) {
         self.note(Severity::Warning, span, message.into());
     }
 
@@ -63,17 +64,25 @@ impl<'a> Source<'a> {
         });
     }
 
-    /// The problems in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    /// Adds what is wrong with another file that this one names.
+    pub(crate) fn add(&self, problems: Vec<Problem>) {
+        self.problems.borrow_mut().extend(problems);
+    }
+
+    /// The problems in the order of the file, and after them those of the files that it names.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.sort_by(|a, b| {
+            let key = |p: &Problem| (p.file != self.file, p.file.clone(), p.line, p.column);
+            key(a).cmp(&key(b))
+        });
         problems
     }
 }
 
 /// A table of the file. Keys are noted as they are asked for, so that [`Section::end`] finds those
 /// that nobody knows.
-pub(super) struct Section<'a, 'i> {
+pub(crate) struct Section<'a, 'i> {
     source: &'a Source<'i>,
     table: &'a DeTable<'i>,
     span: Span,
@@ -81,7 +90,7 @@ pub(super) struct Section<'a, 'i> {
 }
 
 impl<'a, 'i> Section<'a, 'i> {
-    pub(super) fn new(source: &'a Source<'i>, table: &'a DeTable<'i>, span: Span) -> Self {
+    pub(crate) fn new(source: &'a Source<'i>, table: &'a DeTable<'i>, span: Span) -> Self {
         Self {
             source,
             table,
@@ -90,11 +99,11 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
-    pub(super) fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         self.span.clone()
     }
 
-    pub(super) fn source(&self) -> &'a Source<'i> {
+    pub(crate) fn source(&self) -> &'a Source<'i> {
         self.source
     }
 
@@ -124,21 +133,44 @@ impl<'a, 'i> Section<'a, 'i> {
         Some((read?, value.span()))
     }
 
-    pub(super) fn text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
         self.read(key, "text", |value| value.as_str())
     }
 
-    pub(super) fn required_text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
-        let present = self.table.iter().any(|(name, _)| name.get_ref() == key);
-        let text = self.text(key);
-        if !present {
-            self.source
-                .error(self.span(), format!("`{key}` is missing here: it is text"));
-        }
-        text
+    pub(crate) fn required_text(&mut self, key: &'static str) -> Option<(&'a str, Span)> {
+        self.require(key, "it is text");
+        self.text(key)
     }
 
-    pub(super) fn duration(
+    pub(crate) fn required_time(&mut self, key: &'static str) -> Option<Timestamp> {
+        let expected = "a moment with a time zone, such as `2027-03-31T00:00:00Z`";
+        self.require(key, &format!("it is {expected}"));
+        let (time, _) = self.read(key, expected, |value| match value {
+            DeValue::String(text) => text.parse().ok(),
+            DeValue::Datetime(moment) => moment.to_string().parse().ok(),
+            _ => None,
+        })?;
+        Some(time)
+    }
+
+    pub(crate) fn required_duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.require(key, "it is a time, such as `\"15m\"`");
+        self.duration(key, range)
+    }
+
+    /// Notes it if there is no `key`.
+    fn require(&self, key: &str, what: &str) {
+        if !self.table.iter().any(|(name, _)| name.get_ref() == key) {
+            let message = format!("`{key}` is missing here: {what}");
+            self.source.error(self.span(), message);
+        }
+    }
+
+    pub(crate) fn duration(
         &mut self,
         key: &'static str,
         range: RangeInclusive<Duration>,
@@ -156,7 +188,7 @@ impl<'a, 'i> Section<'a, 'i> {
         Some(duration)
     }
 
-    pub(super) fn integer(
+    pub(crate) fn integer(
         &mut self,
         key: &'static str,
         range: RangeInclusive<usize>,
@@ -170,7 +202,12 @@ impl<'a, 'i> Section<'a, 'i> {
         Some(integer)
     }
 
-    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+    pub(crate) fn boolean(&mut self, key: &'static str) -> Option<bool> {
+        let (boolean, _) = self.read(key, "`true` or `false`", |value| value.as_bool())?;
+        Some(boolean)
+    }
+
+    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let (texts, _) = self.read(key, "a list of texts", |value| {
             value
                 .as_array()?
@@ -181,14 +218,14 @@ impl<'a, 'i> Section<'a, 'i> {
         Some(texts)
     }
 
-    pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
+    pub(crate) fn section(&mut self, key: &'static str) -> Option<Self> {
         let source = self.source;
         let (table, span) = self.read(key, "a table", |value| value.as_table())?;
         Some(Self::new(source, table, span))
     }
 
     /// The tables of `[[key]]`, none if there are none.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+    pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Self> {
         let source = self.source;
         let expected = format!("a list of tables: write `[[{key}]]`");
         let tables = self.read(key, &expected, |value| {
@@ -202,7 +239,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// The entries of the table `key`, whatever they are called.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &mut self,
         key: &'static str,
     ) -> Vec<(&'a str, &'a Spanned<DeValue<'i>>)> {
@@ -216,7 +253,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// The table `key` as JSON, with the place of each of its values by JSON Pointer.
-    pub(super) fn json(&mut self, key: &'static str) -> Option<(Value, BTreeMap<String, Span>)> {
+    pub(crate) fn json(&mut self, key: &'static str) -> Option<(Value, BTreeMap<String, Span>)> {
         let value = self.get(key)?;
         let mut places = BTreeMap::new();
         let json = self.to_json(value, String::new(), &mut places);
@@ -272,7 +309,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// Notes every key that was not asked for.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         for (name, _) in self.table.iter() {
             if !self.known.contains(&name.get_ref().as_ref()) {
                 let known: Vec<_> = self.known.iter().map(|key| format!("`{key}`")).collect();

@@ -4,6 +4,7 @@ use super::bindings::exports::portcullis::policy::types as wire_types;
 use super::wire::{self, Lists};
 use super::{Fault, Plugin, Verdict, sandbox};
 use crate::Timestamp;
+use crate::admission::Facts;
 use crate::engine::Ticking;
 use crate::request::Request;
 use portcullis_contract::ActionClass;
@@ -27,9 +28,20 @@ impl Plugin {
     /// clock, counted from instantiation, and the memory, tables and output that its limits allow.
     /// It is passed the fields that its manifest asks for, and no others.
     pub fn evaluate(&self, request: &Request, class: ActionClass, now: Timestamp) -> Evaluation {
+        self.evaluate_as(request, &Facts::stated(request.principal()), class, now)
+    }
+
+    /// As [`Plugin::evaluate`], where more is known of the principal than the request states.
+    pub(crate) fn evaluate_as(
+        &self,
+        request: &Request,
+        facts: &Facts<'_>,
+        class: ActionClass,
+        now: Timestamp,
+    ) -> Evaluation {
         let started = Instant::now();
         let mut peak_memory_bytes = 0;
-        let outcome = self.run(request, class, now, &mut peak_memory_bytes);
+        let outcome = self.run(request, facts, class, now, &mut peak_memory_bytes);
         Evaluation {
             outcome: outcome.and_then(|verdict| Verdict::accept(verdict, &self.manifest)),
             time: started.elapsed(),
@@ -40,6 +52,7 @@ impl Plugin {
     fn run(
         &self,
         request: &Request,
+        facts: &Facts<'_>,
         class: ActionClass,
         now: Timestamp,
         peak_memory_bytes: &mut usize,
@@ -47,7 +60,7 @@ impl Plugin {
         let needs = self.manifest.fields();
         let lists = Lists::of(request, needs);
         let attributes = lists.attributes();
-        let request = wire::request(request, class, now, needs, &lists, &attributes);
+        let request = wire::request(request, facts, class, now, needs, &lists, &attributes);
 
         let _ticking =
             Ticking::start(self.engine).map_err(|error| Fault::Sandbox(error.to_string()))?;

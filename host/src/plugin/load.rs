@@ -106,6 +106,7 @@ impl Plugin {
         let plugin = Self {
             manifest,
             digest: inspection.digest,
+            digest_text: inspection.digest.to_string(),
             settings_digest: Digest::of(
                 &serde_json_canonicalizer::to_vec(settings).unwrap_or_default(),
             ),

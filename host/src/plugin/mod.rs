@@ -29,6 +29,7 @@ use wasmtime::component::{ComponentExportIndex, InstancePre};
 pub struct Plugin {
     manifest: Manifest,
     digest: Digest,
+    digest_text: String,
     settings_digest: Digest,
     limits: PluginLimits,
     engine: &'static Engine,
@@ -50,6 +51,10 @@ impl Plugin {
     /// The digest of the file that it was loaded from.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    pub(crate) fn digest_text(&self) -> &str {
+        &self.digest_text
     }
 
     /// The digest of its settings in canonical form.

@@ -2,6 +2,7 @@
 
 use super::bindings::exports::portcullis::policy::types as wire;
 use crate::Timestamp;
+use crate::admission::Facts;
 use crate::request::{Posture, Request};
 use portcullis_contract::{
     ActionClass, Attestation, Exposure, Field, Health, Needs, PrincipalKind,
@@ -106,6 +107,7 @@ impl<'a> Owned<'a> {
 /// The request as the plugin is passed it.
 pub(super) fn request<'a>(
     request: &'a Request,
+    facts: &Facts<'a>,
     class: ActionClass,
     now: Timestamp,
     needs: &Needs,
@@ -123,13 +125,13 @@ pub(super) fn request<'a>(
         principal: wire::Principal {
             id: text(Field::PrincipalId, &principal.id),
             kind: if needs.has(Field::PrincipalKind) {
-                kind(principal.kind)
+                kind(facts.kind)
             } else {
                 wire::PrincipalKind::Unspecified
             },
-            owner: text(Field::PrincipalOwner, &principal.owner),
-            purpose: text(Field::PrincipalPurpose, &principal.purpose),
-            environment: text(Field::PrincipalEnvironment, &principal.environment),
+            owner: text(Field::PrincipalOwner, facts.owner),
+            purpose: text(Field::PrincipalPurpose, facts.purpose),
+            environment: text(Field::PrincipalEnvironment, facts.environment),
             attestation: if needs.has(Field::PrincipalAttestation) {
                 attestation(principal.attestation)
             } else {

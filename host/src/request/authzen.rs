@@ -7,13 +7,16 @@ use portcullis_contract::PrincipalKind;
 use serde_json::{Map, Value};
 
 /// What the host itself reads of a context, wherever it is.
-pub(super) const CONTEXT_MEMBERS: [&str; 4] = [
+pub(super) const CONTEXT_MEMBERS: [&str; 5] = [
+    "session-path",
     "integration",
     "intent",
     "argument-origins",
     "supported_obligations",
 ];
-const PRINCIPAL_MEMBERS: [&str; 9] = [
+const PRINCIPAL_MEMBERS: [&str; 11] = [
+    "credential-id",
+    "credential-issued-at",
     "id",
     "kind",
     "owner",
@@ -59,6 +62,9 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     if let Some(kinds) = context.texts("supported_obligations")? {
         builder = builder.supported_obligations(kinds);
     }
+    if let Some(path) = context.session_path()? {
+        builder = builder.session_path(path);
+    }
     for (name, value) in context.attributes(&CONTEXT_MEMBERS)? {
         builder = builder.context(name, value);
     }
@@ -98,6 +104,8 @@ pub(super) fn principal(
                 "`none`, `static-secret`, `bearer-token`, `jwt-svid`, `x509-svid` or `proof-of-possession`",
             )?
             .unwrap_or_default(),
+        credential_id: properties.optional_text("credential-id")?.unwrap_or_default(),
+        credential_issued_at: properties.time("credential-issued-at")?,
         credential_expires_at: properties.time("credential-expires-at")?,
         delegated_by: properties.texts("delegated-by")?.unwrap_or_default(),
         attributes: properties.attributes(&PRINCIPAL_MEMBERS)?,

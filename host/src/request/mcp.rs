@@ -43,6 +43,10 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
         builder = builder.supported_obligations(kinds);
     }
     if let Some(context) = envelope.optional_object("context")? {
+        let mut context = context;
+        if let Some(path) = context.session_path()? {
+            builder = builder.session_path(path);
+        }
         for (name, value) in context.attributes(&authzen::CONTEXT_MEMBERS)? {
             builder = builder.context(name, value);
         }

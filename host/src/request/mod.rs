@@ -14,6 +14,7 @@ pub(crate) use json::parse_guest_object;
 use crate::Timestamp;
 use crate::limits::RequestLimits;
 use portcullis_contract::{Attestation, Exposure, Health, Origins, PrincipalKind};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// One thing that one principal wants to do, once.
@@ -30,6 +31,7 @@ pub struct Request {
     pub(crate) canonical_arguments: String,
     pub(crate) origins: Vec<(String, String)>,
     pub(crate) resource: Resource,
+    pub(crate) session_path: Option<SessionPath>,
     pub(crate) context: Vec<(String, Value)>,
     pub(crate) supported_obligations: Option<Vec<String>>,
 }
@@ -49,12 +51,26 @@ pub struct Principal {
     pub environment: String,
     /// How it proved what it is.
     pub attestation: Attestation,
+    /// What the credential is called where it can be revoked, such as a `jti` or serial number.
+    pub credential_id: String,
+    /// When its credential was issued.
+    pub credential_issued_at: Option<Timestamp>,
     /// When its credential expires; from then on it is denied.
     pub credential_expires_at: Option<Timestamp>,
     /// The SPIFFE IDs that delegated to it, root first.
     pub delegated_by: Vec<String>,
     /// Anything else.
     pub attributes: Vec<(String, Value)>,
+}
+
+/// By which way a session came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionPath {
+    /// The one for people: sign-in, consoles.
+    Interactive,
+    /// The one for machines.
+    Machine,
 }
 
 /// What was approved before acting.
@@ -220,6 +236,7 @@ impl Request {
             arguments: Value::Object(serde_json::Map::new()),
             origins: Vec::new(),
             resource,
+            session_path: None,
             context: Vec::new(),
             supported_obligations: None,
         }
@@ -272,6 +289,7 @@ pub struct RequestBuilder {
     arguments: Value,
     origins: Vec<(String, String)>,
     resource: Resource,
+    session_path: Option<SessionPath>,
     context: Vec<(String, Value)>,
     supported_obligations: Option<Vec<String>>,
 }
@@ -293,6 +311,12 @@ impl RequestBuilder {
     /// What was approved before acting. Nothing by default.
     pub fn intent(mut self, intent: Intent) -> Self {
         self.intent = Some(intent);
+        self
+    }
+
+    /// By which way the session came in. Not known by default.
+    pub fn session_path(mut self, path: SessionPath) -> Self {
+        self.session_path = Some(path);
         self
     }
 
@@ -358,6 +382,7 @@ impl RequestBuilder {
             canonical_arguments,
             origins: self.origins,
             resource: self.resource,
+            session_path: self.session_path,
             context: self.context,
             supported_obligations: self.supported_obligations,
         })
@@ -388,6 +413,7 @@ impl RequestBuilder {
             &self.principal.owner,
             &self.principal.purpose,
             &self.principal.environment,
+            &self.principal.credential_id,
         ];
         let resource = [
             &self.resource.kind,

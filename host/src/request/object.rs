@@ -1,7 +1,7 @@
 //! Reads a JSON object member by member, and says where it is not what it should be.
 
 use super::json::escape;
-use super::{Intent, Posture, RequestError};
+use super::{Intent, Posture, RequestError, SessionPath};
 use crate::Timestamp;
 use portcullis_contract::excerpt;
 use serde::de::DeserializeOwned;
@@ -82,6 +82,10 @@ impl Object {
 
     pub(super) fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, RequestError> {
         self.parsed(key, "a list of texts")
+    }
+
+    pub(super) fn session_path(&mut self) -> Result<Option<SessionPath>, RequestError> {
+        self.parsed("session-path", "`interactive` or `machine`")
     }
 
     pub(super) fn intent(&mut self) -> Result<Option<Intent>, RequestError> {

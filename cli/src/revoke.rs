@@ -1,0 +1,83 @@
+//! `portcullis revoke`.
+
+use crate::exit::Exit;
+use crate::output::{self, GOOD, styled};
+use clap::ValueEnum;
+use portcullis_host::Timestamp;
+use portcullis_host::revocation::{self, Revocable, Revoked};
+use std::path::PathBuf;
+
+/// Add to a revocation list: a revocation, or a checkpoint, which says that the list is whole as of
+/// now.
+///
+/// Every host that follows the list denies what is revoked from when it has read the line. A list
+/// whose last line is older than `max-staleness` denies everything, so add checkpoints in time.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to revoke.
+    #[arg(value_enum, required_unless_present = "checkpoint", requires_all = ["id", "reason", "by"])]
+    kind: Option<Kind>,
+    /// Which one: a SPIFFE ID, a credential's or an intent's id, a plugin's digest or an
+    /// integration's name.
+    id: Option<String>,
+    /// Why, for people.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who revokes it.
+    #[arg(long)]
+    by: Option<String>,
+    /// Only say that the list is whole as of now.
+    #[arg(long, conflicts_with_all = ["kind", "id", "reason", "by"])]
+    checkpoint: bool,
+    /// The list. It is made if there is none.
+    #[arg(long, default_value = "revocations.jsonl")]
+    list: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Principal,
+    Credential,
+    Intent,
+    Plugin,
+    Integration,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let revoked = match (args.kind, &args.id, &args.reason, &args.by) {
+        (Some(kind), Some(id), Some(reason), Some(by)) => Some(Revoked {
+            kind: match kind {
+                Kind::Principal => Revocable::Principal,
+                Kind::Credential => Revocable::Credential,
+                Kind::Intent => Revocable::Intent,
+                Kind::Plugin => Revocable::Plugin,
+                Kind::Integration => Revocable::Integration,
+            },
+            id: id.clone(),
+            reason: reason.clone(),
+            by: by.clone(),
+        }),
+        _ => None,
+    };
+    match revocation::append(&args.list, revoked, Timestamp::now()) {
+        Ok(record) => {
+            let what = if record.revoked.is_some() {
+                "revoked"
+            } else {
+                "checkpoint"
+            };
+            output::note(&format!(
+                "{} in {}, epoch {}",
+                styled(GOOD, what),
+                args.list.display(),
+                record.epoch
+            ));
+            output::json(&record)?;
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            output::error(&error.to_string());
+            Ok(Exit::Invalid)
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The inventory of non-human identities, and what it holds every request to.
+//!
+//! ```toml
+//! [[identity]]
+//! id = "spiffe://acme.example/ns/payments/agent/reconciler"
+//! kind = "agent"                        # agent | service | connector | pipeline | human | break-glass
+//! owner = "team-payments@acme.example"
+//! purpose = "reconcile invoices against bank statements"
+//! environment = "prod"
+//! expires = 2027-03-31T00:00:00Z
+//! max-credential-lifetime = "15m"
+//! integrations = ["github", "bank"]
+//! ```
+
+use crate::Timestamp;
+use crate::cause::Cause;
+use crate::config::reader::{Section, Source};
+use crate::request::{Principal, SessionPath};
+use portcullis_contract::PrincipalKind;
+use spiffe::SpiffeId;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::DeTable;
+
+/// One registered identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The SPIFFE ID.
+    pub id: String,
+    /// What kind of identity it is.
+    pub kind: PrincipalKind,
+    /// Who answers for it.
+    pub owner: String,
+    /// What it is for, in words.
+    pub purpose: String,
+    /// The environment it runs in.
+    pub environment: String,
+    /// When the registration ends.
+    pub expires: Timestamp,
+    /// For how long a credential of it may be valid, at most.
+    pub max_credential_lifetime: Duration,
+    /// The integrations that it may use.
+    pub integrations: Vec<String>,
+}
+
+/// The registered identities. Finding one takes the same time however many there are.
+#[derive(Debug, Default)]
+pub struct Registry {
+    identities: HashMap<String, Identity>,
+}
+
+impl Registry {
+    /// The identity of that SPIFFE ID.
+    pub fn get(&self, id: &str) -> Option<&Identity> {
+        self.identities.get(id)
+    }
+
+    /// How many identities there are.
+    pub fn len(&self) -> usize {
+        self.identities.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty()
+    }
+
+    /// Registers an identity in place of any of the same ID.
+    pub fn insert(&mut self, identity: Identity) {
+        self.identities.insert(identity.id.clone(), identity);
+    }
+}
+
+/// Why a registered principal may not ask for this: the cause, and what would have to change.
+pub(crate) type Refusal = (Cause, String);
+
+impl Identity {
+    /// Holds a request of this identity to its registration.
+    pub(crate) fn refuse(
+        &self,
+        principal: &Principal,
+        integration: &str,
+        path: Option<SessionPath>,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        let id = &self.id;
+        if self.expires <= now {
+            let at = self.expires;
+            return Some((
+                Cause::RegistrationExpired,
+                format!(
+                    "the registration of `{id}` ended at {at}: have its owner, {}, renew it",
+                    self.owner
+                ),
+            ));
+        }
+        let stated = [
+            (
+                "kind",
+                principal.kind != PrincipalKind::Unspecified && principal.kind != self.kind,
+            ),
+            ("owner", differs(&principal.owner, &self.owner)),
+            (
+                "environment",
+                differs(&principal.environment, &self.environment),
+            ),
+        ];
+        if let Some((what, _)) = stated.iter().find(|(_, differs)| *differs) {
+            return Some((
+                Cause::RegistrationMismatch,
+                format!(
+                    "the request states another {what} than `{id}` is registered with: leave it out, or mend the registry"
+                ),
+            ));
+        }
+        if !self
+            .integrations
+            .iter()
+            .any(|allowed| allowed == integration)
+        {
+            return Some((
+                Cause::IntegrationNotRegistered,
+                format!(
+                    "`{id}` is not registered for `{integration}`: add it to its `integrations`, if it should be"
+                ),
+            ));
+        }
+        let is_human = self.kind == PrincipalKind::Human;
+        let wrong = match path {
+            Some(SessionPath::Machine) => is_human,
+            Some(SessionPath::Interactive) => {
+                !matches!(self.kind, PrincipalKind::Human | PrincipalKind::BreakGlass)
+            }
+            None => false,
+        };
+        if wrong {
+            let who = if is_human {
+                "a person"
+            } else {
+                "a machine's credential"
+            };
+            return Some((
+                Cause::WrongSessionPath,
+                format!("{who} on the path of the other kind: use an identity of its own for each"),
+            ));
+        }
+        self.refuse_credential(principal)
+    }
+
+    fn refuse_credential(&self, principal: &Principal) -> Option<Refusal> {
+        let most = self.max_credential_lifetime;
+        let lifetime = principal
+            .credential_issued_at
+            .zip(principal.credential_expires_at)
+            .map(|(issued, expires)| expires.since(issued));
+        match lifetime {
+            Some(lifetime) if lifetime <= most => None,
+            Some(lifetime) => Some((
+                Cause::CredentialTooLongLived,
+                format!(
+                    "the credential is valid for {lifetime:?}, and `{}` may have {most:?}: issue shorter ones",
+                    self.id
+                ),
+            )),
+            None => Some((
+                Cause::CredentialTooLongLived,
+                format!(
+                    "the request does not say for how long the credential is valid, and `{}` may have {most:?}: state `credential-issued-at` and `credential-expires-at`",
+                    self.id
+                ),
+            )),
+        }
+    }
+}
+
+fn differs(stated: &str, registered: &str) -> bool {
+    !stated.is_empty() && stated != registered
+}
+
+/// The files of a registry: itself, or those in a folder whose names end with `.toml`.
+///
+/// # Errors
+///
+/// Those of the system.
+pub(crate) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads the identities of one file into `registry`, and notes what is wrong with it.
+pub(crate) fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        source.error(error.span().unwrap_or(0..0), error.message());
+    }
+    if !errors.is_empty() {
+        return;
+    }
+    let mut root = Section::new(source, table.get_ref(), 0..0);
+    for section in root.sections("identity") {
+        let span = section.span();
+        if let Some(identity) = read_identity(section) {
+            if registry.get(&identity.id).is_some() {
+                let message = format!(
+                    "`{}` is registered twice: each identity has one entry",
+                    identity.id
+                );
+                source.error(span, message);
+            }
+            registry.insert(identity);
+        }
+    }
+    root.end();
+}
+
+fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
+    let source = section.source();
+    let id = section.required_text("id");
+    let id = id.and_then(|(id, span)| match SpiffeId::new(id) {
+        Ok(parsed) if !parsed.path().is_empty() => Some(id.to_owned()),
+        Ok(_) => {
+            source.error(
+                span,
+                format!("`{id}` names a whole trust domain: an identity has a path"),
+            );
+            None
+        }
+        Err(error) => {
+            source.error(span, format!("`{id}` is no SPIFFE ID: {error}"));
+            None
+        }
+    });
+    let kind = section.required_text("kind").and_then(|(text, span)| {
+        let kind = crate::config::principal_kind(text);
+        if kind.is_none() {
+            source.error(span, "`kind` is one of `agent`, `service`, `connector`, `pipeline`, `human`, `break-glass`");
+        }
+        kind
+    });
+    let mut stated = |key: &'static str| {
+        let (text, span) = section.required_text(key)?;
+        if text.trim().is_empty() {
+            source.error(span, format!("`{key}` is empty: every identity has one"));
+        }
+        Some(text.to_owned())
+    };
+    let (owner, purpose, environment) = (stated("owner"), stated("purpose"), stated("environment"));
+    let expires = section.required_time("expires");
+    let lifetime = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
+    let integrations = section.texts("integrations").unwrap_or_default();
+    section.end();
+    Some(Identity {
+        id: id?,
+        kind: kind?,
+        owner: owner?,
+        purpose: purpose?,
+        environment: environment?,
+        expires: expires?,
+        max_credential_lifetime: max_credential_lifetime?,
+        integrations,
+    })
+}

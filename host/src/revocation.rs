@@ -1,0 +1,511 @@
+//! What is revoked: an append-only list, read as it grows.
+//!
+//! One JSON object a line. A revocation has the next epoch; a checkpoint repeats the last one and says
+//! that the list was whole at that time:
+//!
+//! ```json
+//! {"epoch":1,"at":"2026-11-22T09:00:00Z","kind":"credential","id":"jti-17","reason":"leaked","by":"alice@acme.example"}
+//! {"epoch":1,"at":"2026-11-22T09:01:00Z"}
+//! ```
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::thread;
+use std::time::Duration;
+
+/// What can be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Revocable {
+    /// A principal or one that delegated to it, by SPIFFE ID.
+    Principal,
+    /// A credential, by its `credential-id`.
+    Credential,
+    /// An intent, by its id.
+    Intent,
+    /// A plugin, by its digest.
+    Plugin,
+    /// An integration, by its name.
+    Integration,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Line", into = "Line")]
+pub struct Record {
+    /// How many revocations there are up to and with this one.
+    pub epoch: u64,
+    /// When the line was written.
+    pub at: Timestamp,
+    /// What is revoked; a line without it is a checkpoint.
+    pub revoked: Option<Revoked>,
+}
+
+/// A line as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    epoch: u64,
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Revocable>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+impl TryFrom<Line> for Record {
+    type Error = &'static str;
+
+    fn try_from(line: Line) -> Result<Self, &'static str> {
+        let revoked = match (line.kind, line.id, line.reason, line.by) {
+            (None, None, None, None) => None,
+            (Some(kind), Some(id), Some(reason), Some(by)) => Some(Revoked {
+                kind,
+                id,
+                reason,
+                by,
+            }),
+            _ => {
+                return Err(
+                    "a revocation has `kind`, `id`, `reason` and `by`, and a checkpoint none",
+                );
+            }
+        };
+        Ok(Self {
+            epoch: line.epoch,
+            at: line.at,
+            revoked,
+        })
+    }
+}
+
+impl From<Record> for Line {
+    fn from(record: Record) -> Self {
+        let (kind, id, reason, by) = match record.revoked {
+            Some(Revoked {
+                kind,
+                id,
+                reason,
+                by,
+            }) => (Some(kind), Some(id), Some(reason), Some(by)),
+            None => (None, None, None, None),
+        };
+        Self {
+            epoch: record.epoch,
+            at: record.at,
+            kind,
+            id,
+            reason,
+            by,
+        }
+    }
+}
+
+/// What is revoked, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// What kind of thing it is.
+    pub kind: Revocable,
+    /// Which one it is.
+    pub id: String,
+    /// Why, for people.
+    pub reason: String,
+    /// Who revoked it.
+    pub by: String,
+}
+
+/// Why the list cannot be used. All requests are denied then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// It cannot be read.
+    #[error("cannot read the revocation list: {0}")]
+    Read(String),
+    /// A line is not one of the list.
+    #[error("line {line} of the revocation list: {message}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It was cut, or is another list than before.
+    #[error("the revocation list is shorter than it was: revocations are only ever added")]
+    Shrunk,
+    /// Nothing says that it is whole.
+    #[error("the revocation list is empty: it begins with a checkpoint")]
+    Empty,
+}
+
+/// The revocation list of a file, followed by a thread for as long as anybody holds it.
+#[derive(Debug, Clone)]
+pub struct Revocations {
+    shared: Arc<Shared>,
+    max_staleness: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    file: PathBuf,
+    list: RwLock<List>,
+}
+
+/// What was read of the file so far.
+#[derive(Debug, Default)]
+struct List {
+    epoch: u64,
+    as_of: Option<Timestamp>,
+    revoked: HashMap<Revocable, HashMap<String, Revoked>>,
+    bytes_read: u64,
+    lines_read: usize,
+    error: Option<ListError>,
+}
+
+impl Revocations {
+    /// Follows the list in `file`. It is looked at often enough that a revocation is known well
+    /// before the list is stale.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if it cannot be used as it is now, or cannot be followed.
+    pub fn follow(file: &Path, max_staleness: Duration) -> Result<Self, ListError> {
+        let mut list = List::default();
+        list.read_more(file)?;
+        if list.as_of.is_none() {
+            return Err(ListError::Empty);
+        }
+        let shared = Arc::new(Shared {
+            file: file.to_owned(),
+            list: RwLock::new(list),
+        });
+        let followed = Arc::downgrade(&shared);
+        let interval =
+            (max_staleness / 4).clamp(Duration::from_millis(10), Duration::from_millis(250));
+        thread::Builder::new()
+            .name("portcullis-revocations".to_owned())
+            .spawn(move || follow(&followed, interval))
+            .map_err(|error| ListError::Read(format!("cannot follow it: {error}")))?;
+        Ok(Self {
+            shared,
+            max_staleness,
+        })
+    }
+
+    /// Reads what was added since it was last looked at, now instead of soon.
+    pub fn refresh(&self) {
+        self.shared.refresh();
+    }
+
+    /// The list as it is known now.
+    pub(crate) fn now_known(&self) -> Known<'_> {
+        Known {
+            list: self.shared.read(),
+            max_staleness: self.max_staleness,
+        }
+    }
+}
+
+/// The list as it is known, held still while it is looked at.
+pub(crate) struct Known<'a> {
+    list: RwLockReadGuard<'a, List>,
+    max_staleness: Duration,
+}
+
+impl Known<'_> {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.list.epoch
+    }
+
+    pub(crate) fn as_of(&self) -> Option<Timestamp> {
+        self.list.as_of
+    }
+
+    /// Why the list cannot be relied on at `now`, if it cannot.
+    pub(crate) fn unreliable(&self, now: Timestamp) -> Option<String> {
+        if let Some(error) = &self.list.error {
+            return Some(error.to_string());
+        }
+        let as_of = self.list.as_of?;
+        let age = now.since(as_of);
+        (age > self.max_staleness).then(|| {
+            format!(
+                "the revocation list is of {as_of}, {age:?} ago, and may be {:?} old: see that it is delivered, with checkpoints",
+                self.max_staleness
+            )
+        })
+    }
+
+    pub(crate) fn find(&self, kind: Revocable, id: &str) -> Option<&Revoked> {
+        self.list.revoked.get(&kind)?.get(id)
+    }
+}
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, List> {
+        // A list that a panic left half written is marked as unusable below.
+        self.list.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self) {
+        let grown = match std::fs::metadata(&self.file) {
+            Ok(metadata) => metadata.len() != self.read().bytes_read,
+            Err(_) => true,
+        };
+        if grown || self.read().error.is_some() {
+            let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+            let read = list.read_more(&self.file);
+            list.error = read.err();
+        }
+    }
+}
+
+fn follow(shared: &Weak<Shared>, interval: Duration) {
+    loop {
+        thread::sleep(interval);
+        match shared.upgrade() {
+            Some(shared) => shared.refresh(),
+            None => return,
+        }
+    }
+}
+
+impl List {
+    /// Reads the lines that were added. One that is still being written waits for the next time.
+    fn read_more(&mut self, file: &Path) -> Result<(), ListError> {
+        let unreadable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
+        let mut opened = File::open(file).map_err(unreadable)?;
+        if opened.metadata().map_err(unreadable)?.len() < self.bytes_read {
+            return Err(ListError::Shrunk);
+        }
+        opened
+            .seek(SeekFrom::Start(self.bytes_read))
+            .map_err(unreadable)?;
+        let mut added = String::new();
+        opened.read_to_string(&mut added).map_err(unreadable)?;
+        for line in added.split_inclusive('\n') {
+            if !line.ends_with('\n') {
+                break;
+            }
+            self.add(line)?;
+            self.bytes_read += line.len() as u64;
+            self.lines_read += 1;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, line: &str) -> Result<(), ListError> {
+        let wrong = |message: String| ListError::Line {
+            line: self.lines_read + 1,
+            message,
+        };
+        let record: Record =
+            serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let expected = self.epoch + u64::from(record.revoked.is_some());
+        if record.epoch != expected {
+            return Err(wrong(format!(
+                "its epoch is {}, and {expected} comes next",
+                record.epoch
+            )));
+        }
+        if self.as_of.is_some_and(|as_of| record.at < as_of) {
+            return Err(wrong("it is earlier than the line before it".to_owned()));
+        }
+        self.epoch = record.epoch;
+        self.as_of = Some(record.at);
+        if let Some(revoked) = record.revoked {
+            let of_kind = self.revoked.entry(revoked.kind).or_default();
+            of_kind.entry(revoked.id.clone()).or_insert(revoked);
+        }
+        Ok(())
+    }
+}
+
+/// Adds a line to the list in `file`: a revocation, or a checkpoint. The file is made if there is
+/// none; while it is written to, other writers wait.
+///
+/// # Errors
+///
+/// [`ListError`] if it is not a list or cannot be written.
+pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Record, ListError> {
+    let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
+    let mut opened = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .map_err(unwritable)?;
+    opened.lock().map_err(unwritable)?;
+    let mut list = List::default();
+    list.read_more(file)?;
+    if list.bytes_read != opened.metadata().map_err(unwritable)?.len() {
+        let message = "it has no end: somebody was cut off while writing it; remove it".to_owned();
+        return Err(ListError::Line {
+            line: list.lines_read + 1,
+            message,
+        });
+    }
+    let record = Record {
+        epoch: list.epoch + u64::from(revoked.is_some()),
+        at: list.as_of.map_or(at, |as_of| as_of.max(at)),
+        revoked,
+    };
+    let mut line =
+        serde_json::to_string(&record).map_err(|error| ListError::Read(error.to_string()))?;
+    line.push('\n');
+    opened.write_all(line.as_bytes()).map_err(unwritable)?;
+    opened.sync_data().map_err(unwritable)?;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+    fn revoked(id: &str) -> Revoked {
+        Revoked {
+            kind: Revocable::Credential,
+            id: id.to_owned(),
+            reason: "leaked".to_owned(),
+            by: "alice@acme.example".to_owned(),
+        }
+    }
+
+    fn file(name: &str) -> PathBuf {
+        let file =
+            std::env::temp_dir().join(format!("portcullis-{name}-{}.jsonl", std::process::id()));
+        let _ = std::fs::remove_file(&file);
+        file
+    }
+
+    #[test]
+    fn a_revocation_is_known_once_it_is_appended() {
+        let file = file("append");
+        append(&file, None, NOW).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        assert!(
+            followed
+                .now_known()
+                .find(Revocable::Credential, "a")
+                .is_none()
+        );
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        followed.refresh();
+        let known = followed.now_known();
+        assert_eq!(known.epoch(), 2);
+        assert!(known.find(Revocable::Credential, "a").is_some());
+        assert!(known.find(Revocable::Principal, "a").is_none());
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_list_is_stale_when_nothing_says_otherwise() {
+        let file = file("stale");
+        append(&file, None, NOW).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let known = followed.now_known();
+        assert!(
+            known
+                .unreliable(NOW.plus(Duration::from_secs(60)))
+                .is_none()
+        );
+        assert!(
+            known
+                .unreliable(NOW.plus(Duration::from_secs(61)))
+                .is_some()
+        );
+        drop(known);
+        append(&file, None, NOW.plus(Duration::from_secs(50))).unwrap();
+        followed.refresh();
+        assert!(
+            followed
+                .now_known()
+                .unreliable(NOW.plus(Duration::from_secs(61)))
+                .is_none()
+        );
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_list_that_was_tampered_with_is_not_relied_on() {
+        let file = file("tampered");
+        append(&file, None, NOW).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let after = |content: &str| {
+            std::fs::write(&file, content).unwrap();
+            followed.refresh();
+            followed.now_known().unreliable(NOW)
+        };
+        assert!(
+            after(whole.lines().next().unwrap())
+                .unwrap()
+                .contains("shorter")
+        );
+        let gap = whole.clone()
+            + &whole
+                .lines()
+                .last()
+                .unwrap()
+                .replace("\"epoch\":1", "\"epoch\":3")
+            + "\n";
+        assert!(after(&gap).unwrap().contains("line 3"));
+        assert!(
+            after(&format!("{whole}not json\n"))
+                .unwrap()
+                .contains("line 3")
+        );
+        // What was known stays known, whatever became of the file.
+        assert!(
+            followed
+                .now_known()
+                .find(Revocable::Credential, "a")
+                .is_some()
+        );
+        assert_eq!(
+            after(&whole),
+            None,
+            "and it is relied on again once it is mended"
+        );
+        // A line that is still being written is not there yet.
+        assert_eq!(after(&format!("{whole}{{\"epoch\"")), None);
+        std::fs::remove_file(&file).unwrap();
+        followed.refresh();
+        assert!(
+            followed
+                .now_known()
+                .unreliable(NOW)
+                .unwrap()
+                .contains("cannot read")
+        );
+    }
+
+    #[test]
+    fn refuses_a_list_that_is_none() {
+        let file = file("none");
+        std::fs::write(&file, "").unwrap();
+        let follow = || {
+            Revocations::follow(&file, Duration::from_secs(60))
+                .map(|_| ())
+                .unwrap_err()
+        };
+        assert_eq!(follow(), ListError::Empty);
+        std::fs::write(
+            &file,
+            "{\"epoch\":0,\"at\":\"2026-11-22T09:00:00Z\",\"knid\":\"x\"}\n",
+        )
+        .unwrap();
+        assert!(matches!(follow(), ListError::Line { line: 1, .. }));
+        std::fs::remove_file(file).unwrap();
+    }
+}
