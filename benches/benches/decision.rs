@@ -10,7 +10,7 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis_host::{
     ActionClass, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource, Request,
-    RequestLimits, Timestamp,
+    Timestamp,
 };
 use portcullis_tests::case::Case;
 use portcullis_tests::{guests, raw, root};

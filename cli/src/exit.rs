@@ -45,6 +45,11 @@ impl Exit {
             | Cause::RevocationStale
             | Cause::PostureAmiss
             | Cause::CredentialExpired
+            | Cause::IntentMissing
+            | Cause::IntentUnknown
+            | Cause::IntentOfAnother
+            | Cause::IntentNotYet
+            | Cause::OutsideIntent
             | Cause::IntentExpired
             | Cause::IntentUsedUp
             | Cause::PluginDenied

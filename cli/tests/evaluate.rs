@@ -161,8 +161,12 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
     let ran = evaluate(&folder, &["--explain"], &request("files", "read", "/w/a"));
     let steps = [
         "integration:",
+        "registry:",
+        "environment:",
         "credential:",
+        "revocation:",
         "intent:",
+        "posture:",
         "plugin mcp-tools:",
         "obligations:",
         "constraints:",
@@ -191,7 +195,7 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
         &request("files", "read", "/x"),
     );
     let checks = json_lines(&json)[0]["checks"].as_array().unwrap().len();
-    assert_eq!(checks, 4, "integration, credential, intent, plugin");
+    assert_eq!(checks, 8, "up to the plugin");
 }
 
 #[test]

@@ -3,20 +3,25 @@
 
 use crate::Timestamp;
 use crate::cause::Cause;
+use crate::combine::tighter;
 use crate::integration::Integration;
+use crate::intent::{Chain, Intents, StoredIntent, revoked_in};
 use crate::plugin::Obligation;
 use crate::posture::{Judged, Otherwise};
 use crate::registry::{Refusal, Registry};
-use crate::request::{Principal, Request};
+use crate::request::Request;
 use crate::revocation::{Known, Revocable, Revocations};
 use crate::trace::{Conclusion, Trace};
-use portcullis_contract::{ActionClass, PrincipalKind};
+use portcullis_contract::{ActionClass, Constraint, PrincipalKind, excerpt};
 use serde_json::json;
 
 /// A request, and everything that it is held to.
 pub(crate) struct Admission<'a> {
     pub(crate) registry: Option<&'a Registry>,
     pub(crate) revocations: Option<&'a Revocations>,
+    pub(crate) intents: Option<&'a IntentRule>,
+    /// The intent that the request names, if it is known, with those that it was delegated by.
+    pub(crate) chain: Option<&'a Chain>,
     pub(crate) request: &'a Request,
     pub(crate) integration: &'a Integration,
     pub(crate) class: ActionClass,
@@ -28,13 +33,42 @@ pub(crate) struct Admitted<'a> {
     pub(crate) facts: Facts<'a>,
     /// What a permit obliges to, whatever plugins say.
     pub(crate) step_up: Option<Obligation>,
+    /// What a grant never exceeds.
+    pub(crate) ceiling: Ceiling,
     /// How far the revocation list was known.
     epoch: u64,
 }
 
-/// What is known of a principal: what the registry says, or else what the request states.
+/// Who needs an intent, and where it is looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct IntentRule {
+    pub(crate) intents: Intents,
+    pub(crate) required_for: Vec<PrincipalKind>,
+}
+
+/// What a grant never exceeds: what is left of the credential, the intent and its ancestors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ceiling {
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) remaining_uses: Option<u64>,
+    pub(crate) constraints: Vec<Constraint>,
+}
+
+/// What is known of an intent: what was approved, or else what the request states.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IntentFacts<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) purpose: &'a str,
+    pub(crate) approved_by: &'a str,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) remaining_uses: Option<u64>,
+}
+
+/// What is known of a principal and its intent: what the registry and the approval say, or else what
+/// the request states.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
+    pub(crate) intent: Option<IntentFacts<'a>>,
     pub(crate) kind: PrincipalKind,
     pub(crate) owner: &'a str,
     pub(crate) purpose: &'a str,
@@ -42,8 +76,16 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn stated(principal: &'a Principal) -> Self {
+    pub(crate) fn stated(request: &'a Request) -> Self {
+        let principal = request.principal();
         Self {
+            intent: request.intent().map(|intent| IntentFacts {
+                id: &intent.id,
+                purpose: &intent.purpose,
+                approved_by: &intent.approved_by,
+                expires_at: intent.expires_at,
+                remaining_uses: intent.remaining_uses,
+            }),
             kind: principal.kind,
             owner: &principal.owner,
             purpose: &principal.purpose,
@@ -55,15 +97,23 @@ impl<'a> Facts<'a> {
 impl<'a> Admission<'a> {
     /// Takes every check in order, and stops at the first that the request does not pass.
     pub(crate) fn admit(&self, trace: &mut impl Trace) -> Result<Admitted<'a>, Refusal> {
-        let facts = self.registry(trace)?;
+        let mut facts = self.registry(trace)?;
         self.environment(&facts, trace)?;
         self.credential(trace)?;
         let epoch = self.revocation(trace)?;
-        self.intent(trace)?;
+        let mut ceiling = Ceiling {
+            expires_at: self.request.principal().credential_expires_at,
+            ..Ceiling::default()
+        };
+        match self.intents {
+            Some(rule) => facts.intent = self.approved(rule, &facts, &mut ceiling, trace)?,
+            None => self.stated_intent(&mut ceiling, trace)?,
+        }
         let step_up = self.posture(trace)?;
         Ok(Admitted {
             facts,
             step_up,
+            ceiling,
             epoch,
         })
     }
@@ -93,7 +143,7 @@ impl<'a> Admission<'a> {
         let principal = self.request.principal();
         let Some(registry) = self.registry else {
             skip(trace, "registry", || "none is configured".to_owned());
-            return Ok(Facts::stated(principal));
+            return Ok(Facts::stated(self.request));
         };
         let id = &principal.id;
         let Some(identity) = registry.get(id) else {
@@ -123,6 +173,7 @@ impl<'a> Admission<'a> {
                 owner: &identity.owner,
                 purpose: &identity.purpose,
                 environment: &identity.environment,
+                ..Facts::stated(self.request)
             }),
         }
     }
@@ -218,6 +269,15 @@ impl<'a> Admission<'a> {
                 ));
             }
         }
+        if let Some((id, revoked)) = self.chain.and_then(|chain| revoked_in(chain, known)) {
+            return Some((
+                Cause::Revoked,
+                format!(
+                    "`{id}`, which the intent hangs on, was revoked by {}: {}",
+                    revoked.by, revoked.reason
+                ),
+            ));
+        }
         self.integration.plugins.iter().find_map(|plugin| {
             let revoked = known.find(Revocable::Plugin, plugin.digest_text())?;
             let name = &plugin.manifest().name;
@@ -231,7 +291,100 @@ impl<'a> Admission<'a> {
         })
     }
 
-    fn intent(&self, trace: &mut impl Trace) -> Result<(), Refusal> {
+    /// Holds the request to the intent that was approved, and to each that it was delegated from.
+    fn approved(
+        &self,
+        rule: &IntentRule,
+        facts: &Facts<'_>,
+        ceiling: &mut Ceiling,
+        trace: &mut impl Trace,
+    ) -> Result<Option<IntentFacts<'a>>, Refusal> {
+        let Some(named) = self.request.intent() else {
+            // Who is not known to be something else is taken for what needs one.
+            let needs = rule.required_for.contains(&facts.kind)
+                || facts.kind == PrincipalKind::Unspecified && !rule.required_for.is_empty();
+            if !needs {
+                skip(trace, "intent", || {
+                    "the request names none, and needs none".to_owned()
+                });
+                return Ok(None);
+            }
+            note(trace, "intent", true, || {
+                "the request names none".to_owned()
+            });
+            let detail = "the request names no intent: have one approved, and name it".to_owned();
+            return Err((Cause::IntentMissing, detail));
+        };
+        let refused = self.refuse_intent(&named.id, ceiling);
+        note(trace, "intent", refused.is_some(), || match self.chain {
+            None => format!("`{}` is not known", named.id),
+            Some(chain) => chain
+                .iter()
+                .map(|intent| {
+                    let (id, by, until) = (&intent.id, &intent.approved_by, intent.expires_at);
+                    format!("`{id}`, approved by {by} until {until}")
+                })
+                .collect::<Vec<_>>()
+                .join("; delegated as "),
+        });
+        match refused {
+            Some(refusal) => Err(refusal),
+            None => Ok(self
+                .chain
+                .and_then(|chain| chain.last())
+                .map(|intent| IntentFacts {
+                    id: &intent.id,
+                    purpose: &intent.purpose,
+                    approved_by: &intent.approved_by,
+                    expires_at: ceiling.expires_at,
+                    remaining_uses: None,
+                })),
+        }
+    }
+
+    fn refuse_intent(&self, id: &str, ceiling: &mut Ceiling) -> Option<Refusal> {
+        let Some(intent) = self.chain.and_then(|chain| chain.last()) else {
+            let detail =
+                format!("nobody knows an intent `{id}`: have it approved, or name another one");
+            return Some((Cause::IntentUnknown, detail));
+        };
+        let principal = &self.request.principal().id;
+        if intent.principal != *principal {
+            let detail = format!(
+                "intent `{id}` was approved for `{}`, not for `{principal}`",
+                intent.principal
+            );
+            return Some((Cause::IntentOfAnother, detail));
+        }
+        for intent in self.chain.iter().flat_map(|chain| chain.iter()) {
+            let (id, now) = (&intent.id, self.now);
+            if now < intent.issued_at {
+                let detail = format!(
+                    "intent `{id}` holds from {}, and it is {now}",
+                    intent.issued_at
+                );
+                return Some((Cause::IntentNotYet, detail));
+            }
+            if intent.expires_at <= now {
+                let detail = format!(
+                    "intent `{id}` expired at {}: have a new one approved",
+                    intent.expires_at
+                );
+                return Some((Cause::IntentExpired, detail));
+            }
+            let Some(allowance) = intent.allowance_for(self.request) else {
+                return Some((Cause::OutsideIntent, outside(intent, self.request)));
+            };
+            ceiling
+                .constraints
+                .extend_from_slice(&allowance.constraints);
+            ceiling.expires_at = tighter(ceiling.expires_at, Some(intent.expires_at));
+        }
+        None
+    }
+
+    /// Holds the request to what it states of its intent, where nobody else knows of it.
+    fn stated_intent(&self, ceiling: &mut Ceiling, trace: &mut impl Trace) -> Result<(), Refusal> {
         let Some(intent) = self.request.intent() else {
             skip(trace, "intent", || "the request names none".to_owned());
             return Ok(());
@@ -257,6 +410,8 @@ impl<'a> Admission<'a> {
             let detail = format!("intent `{id}` has no use left: have a new one approved");
             return Err((Cause::IntentUsedUp, detail));
         }
+        ceiling.expires_at = tighter(ceiling.expires_at, intent.expires_at);
+        ceiling.remaining_uses = intent.remaining_uses;
         Ok(())
     }
 
@@ -298,6 +453,32 @@ impl<'a> Admission<'a> {
     }
 }
 
+/// What an intent allows that the request is not.
+fn outside(intent: &StoredIntent, request: &Request) -> String {
+    let id = &intent.id;
+    let asked = format!(
+        "`{}: {} {}`",
+        request.integration(),
+        excerpt(request.action()),
+        excerpt(&request.resource().id)
+    );
+    let allows: Vec<_> = intent
+        .allows
+        .iter()
+        .take(3)
+        .map(ToString::to_string)
+        .collect();
+    let more = if intent.allows.len() > allows.len() {
+        ", and more"
+    } else {
+        ""
+    };
+    format!(
+        "{asked}, as it is called, is not what intent `{id}` allows: it allows {}{more}, less what it denies; have another one approved, or ask for less",
+        allows.join(", ")
+    )
+}
+
 fn note(
     trace: &mut impl Trace,
     name: &'static str,
@@ -320,7 +501,7 @@ fn skip(trace: &mut impl Trace, name: &'static str, why: impl FnOnce() -> String
 mod tests {
     use super::*;
     use crate::RequestLimits;
-    use crate::request::Resource;
+    use crate::request::{Principal, Resource};
     use crate::revocation::{Revoked, append};
     use std::time::Duration;
 
@@ -345,6 +526,8 @@ mod tests {
         let admission = Admission {
             registry: None,
             revocations: Some(&revocations),
+            intents: None,
+            chain: None,
             request: &request,
             integration: &integration,
             class: ActionClass::Write,

@@ -37,6 +37,16 @@ pub enum Cause {
     PostureAmiss,
     /// The principal's credential has expired.
     CredentialExpired,
+    /// The request names no intent, and its principal needs one.
+    IntentMissing,
+    /// The request names an intent that nobody knows.
+    IntentUnknown,
+    /// The intent was approved for another principal.
+    IntentOfAnother,
+    /// The intent does not hold yet.
+    IntentNotYet,
+    /// The request is not what the intent, or one that it was delegated from, allows.
+    OutsideIntent,
     /// The intent has expired.
     IntentExpired,
     /// The intent may not be used any more.
@@ -77,6 +87,11 @@ impl Cause {
             Self::RevocationStale => "revocation-stale",
             Self::PostureAmiss => "posture-amiss",
             Self::CredentialExpired => "credential-expired",
+            Self::IntentMissing => "intent-missing",
+            Self::IntentUnknown => "intent-unknown",
+            Self::IntentOfAnother => "intent-of-another",
+            Self::IntentNotYet => "intent-not-yet",
+            Self::OutsideIntent => "outside-intent",
             Self::IntentExpired => "intent-expired",
             Self::IntentUsedUp => "intent-used-up",
             Self::PluginDenied => "plugin-denied",

@@ -1,6 +1,7 @@
 //! The host's answer, and the one door through which a permit leaves.
 
 use crate::Timestamp;
+use crate::admission::Ceiling;
 use crate::cause::Cause;
 use crate::combine::{Combined, CombinedEffect, tighter};
 use crate::integration::Integration;
@@ -107,6 +108,7 @@ pub(crate) fn accept(
     plugins: Vec<Consulted>,
     request: &Request,
     integration: &Integration,
+    ceiling: Ceiling,
     now: Timestamp,
     trace: &mut impl Trace,
 ) -> Decision {
@@ -119,7 +121,15 @@ pub(crate) fn accept(
     } = combined;
     let (outcome, cause, detail) = match effect {
         CombinedEffect::Permit => {
-            match grant(narrowing, &obligations, request, integration, now, trace) {
+            match grant(
+                narrowing,
+                &obligations,
+                request,
+                integration,
+                ceiling,
+                now,
+                trace,
+            ) {
                 Ok(grant) => (Outcome::Permit(grant), Cause::Permitted, String::new()),
                 Err((cause, detail)) => {
                     // What a permit obliges to is not to be done for a call that is refused.
@@ -153,6 +163,7 @@ fn grant(
     obligations: &[Obligation],
     request: &Request,
     integration: &Integration,
+    ceiling: Ceiling,
     now: Timestamp,
     trace: &mut impl Trace,
 ) -> Result<Grant, Refusal> {
@@ -182,7 +193,9 @@ fn grant(
             ),
         ));
     }
-    let constraints = &narrowing.constraints;
+    let mut constraints = narrowing.constraints;
+    // The request meets these already: it was held to each intent of its chain.
+    constraints.extend(ceiling.constraints);
     let unmet = constraints
         .iter()
         .find(|constraint| !constraint.met_by(request.arguments(), request.origins()));
@@ -206,18 +219,10 @@ fn grant(
     let lifetime = narrowing.lifetime.map_or(integration.max_grant_ttl, |own| {
         own.min(integration.max_grant_ttl)
     });
-    let intent = request.intent();
-    let expires_at = [
-        request.principal().credential_expires_at,
-        intent.and_then(|intent| intent.expires_at),
-    ]
-    .into_iter()
-    .flatten()
-    .fold(now.plus(lifetime), Timestamp::min);
-    let remaining_uses = tighter(
-        narrowing.max_uses.map(u64::from),
-        intent.and_then(|intent| intent.remaining_uses),
-    );
+    let expires_at = ceiling
+        .expires_at
+        .map_or(now.plus(lifetime), |most| most.min(now.plus(lifetime)));
+    let remaining_uses = tighter(narrowing.max_uses.map(u64::from), ceiling.remaining_uses);
     let empty = expires_at <= now || remaining_uses == Some(0);
     let concluded = if empty {
         Conclusion::Stop
@@ -241,7 +246,7 @@ fn grant(
     Ok(Grant {
         expires_at,
         remaining_uses,
-        constraints: narrowing.constraints,
+        constraints,
     })
 }
 

@@ -93,6 +93,9 @@ mod combine;
 pub mod config;
 mod decision;
 mod integration;
+mod intent;
+mod json;
+mod object;
 mod pdp;
 mod plugin;
 mod posture;
@@ -110,6 +113,7 @@ pub use config::ConfigError;
 pub use decision::{Consulted, Decision, Grant, Outcome};
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
 pub use integration::Integration;
+pub use intent::{Allowance, Denial, IntentError, Intents, StoredIntent, Widening};
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{Pdp, PdpBuilder, PdpError};
 pub use plugin::{

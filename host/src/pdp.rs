@@ -1,17 +1,19 @@
 //! The policy decision point.
 
 use crate::Timestamp;
-use crate::admission::Admission;
+use crate::admission::{Admission, IntentRule};
 use crate::cause::Cause;
 use crate::combine;
 use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
+use crate::intent::Intents;
 use crate::limits::RequestLimits;
 use crate::plugin::{Effect, Evaluation, Plugin};
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
 use crate::revocation::Revocations;
 use crate::trace::{Check, Conclusion, Trace};
+use portcullis_contract::PrincipalKind;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ struct Inner {
     request_limits: RequestLimits,
     registry: Option<Registry>,
     revocations: Option<Revocations>,
+    intents: Option<IntentRule>,
 }
 
 /// Why integrations do not make a [`Pdp`].
@@ -60,6 +63,7 @@ pub struct PdpBuilder {
     request_limits: RequestLimits,
     registry: Option<Registry>,
     revocations: Option<Revocations>,
+    intents: Option<IntentRule>,
 }
 
 impl PdpBuilder {
@@ -85,6 +89,20 @@ impl PdpBuilder {
     /// Holds every request to a revocation list, before plugins are asked and after.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
+        self
+    }
+
+    /// Holds every request that names an intent to what was approved, and denies principals of the
+    /// kinds in `required_for` that name none.
+    pub fn intents(
+        mut self,
+        intents: Intents,
+        required_for: impl IntoIterator<Item = PrincipalKind>,
+    ) -> Self {
+        self.intents = Some(IntentRule {
+            intents,
+            required_for: required_for.into_iter().collect(),
+        });
         self
     }
 
@@ -121,6 +139,7 @@ impl PdpBuilder {
                 request_limits: self.request_limits,
                 registry: self.registry,
                 revocations: self.revocations,
+                intents: self.intents,
             }),
         })
     }
@@ -225,9 +244,17 @@ impl Pdp {
                 format!("`{name}` is configured; its action `{action}` is {class}")
             },
         );
+        let chain = self
+            .inner
+            .intents
+            .as_ref()
+            .zip(request.intent())
+            .and_then(|(rule, intent)| rule.intents.chain(&intent.id));
         let admission = Admission {
             registry: self.inner.registry.as_ref(),
             revocations: self.inner.revocations.as_ref(),
+            intents: self.inner.intents.as_ref(),
+            chain: chain.as_ref(),
             request,
             integration,
             class,
@@ -263,7 +290,16 @@ impl Pdp {
         if let Some((cause, detail)) = admission.revoked_since(&admitted, trace) {
             return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
         }
-        decision::accept(combined, consulted, request, integration, now, trace)
+        let ceiling = admitted.ceiling;
+        decision::accept(
+            combined,
+            consulted,
+            request,
+            integration,
+            ceiling,
+            now,
+            trace,
+        )
     }
 }
 

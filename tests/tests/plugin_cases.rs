@@ -2,7 +2,7 @@
 //! folder is a test, named after it.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use portcullis_host::{Integration, Pdp, Plugin, PluginSource, RequestLimits};
+use portcullis_host::{Integration, Pdp, Plugin, PluginSource};
 use portcullis_tests::case::{Case, folders};
 use portcullis_tests::{guests, root};
 use std::path::PathBuf;

@@ -15,6 +15,10 @@
 //! path = "revocations.jsonl"
 //! max-staleness = "60s"
 //!
+//! [intents]
+//! path = "intents"                          # a folder of intents in JSON; see StoredIntent
+//! required-for = ["agent"]                  # the default
+//!
 //! [[integration]]
 //! name = "github"
 //! max-grant-ttl = "5m"
@@ -39,6 +43,7 @@ pub use problem::{ConfigError, Problem, Severity};
 
 use crate::engine::MAX_CORE_INSTANCES;
 use crate::integration::Integration;
+use crate::intent::Intents;
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 use crate::pdp::Pdp;
 use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
@@ -134,6 +139,9 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
     let revocations = root
         .section("revocation")
         .map(|section| read_revocations(section, folder));
+    let intents = root
+        .section("intents")
+        .map(|section| read_intents(section, folder));
     let sections = root.sections("integration");
     root.end();
     if sections.is_empty() {
@@ -167,6 +175,10 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
     }
     if let Some(revocations) = revocations {
         pdp = pdp.revocations(revocations?);
+    }
+    if let Some(intents) = intents {
+        let (intents, required_for) = intents?;
+        pdp = pdp.intents(intents, required_for);
     }
     pdp.build()
         .map_err(|error| source.error(FILE, error.to_string()))
@@ -202,6 +214,46 @@ fn read_registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry
         }
     }
     Some(registry)
+}
+
+fn read_intents(
+    mut section: Section<'_, '_>,
+    folder: &Path,
+) -> Option<(Intents, Vec<PrincipalKind>)> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let span = section.span();
+    let required_for = match section.texts("required-for") {
+        None => vec![PrincipalKind::Agent],
+        Some(names) => names
+            .iter()
+            .filter_map(|name| {
+                let kind = principal_kind(name);
+                if kind.is_none() {
+                    source.error(
+                        span.clone(),
+                        format!("under `required-for`, `{name}` is no kind of principal"),
+                    );
+                }
+                kind
+            })
+            .collect(),
+    };
+    section.end();
+    let (path, span) = path?;
+    let intents = Intents::default();
+    match intents.insert_folder(&folder.join(path)) {
+        Err(error) => {
+            source.error(span, format!("cannot read the folder {path}: {error}"));
+            return None;
+        }
+        Ok(refused) => {
+            for (file, error) in refused {
+                source.error(span.clone(), format!("{}: {error}", file.display()));
+            }
+        }
+    }
+    Some((intents, required_for))
 }
 
 fn read_revocations(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocations> {

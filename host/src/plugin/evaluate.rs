@@ -28,7 +28,7 @@ impl Plugin {
     /// clock, counted from instantiation, and the memory, tables and output that its limits allow.
     /// It is passed the fields that its manifest asks for, and no others.
     pub fn evaluate(&self, request: &Request, class: ActionClass, now: Timestamp) -> Evaluation {
-        self.evaluate_as(request, &Facts::stated(request.principal()), class, now)
+        self.evaluate_as(request, &Facts::stated(request), class, now)
     }
 
     /// As [`Plugin::evaluate`], where more is known of the principal than the request states.

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::bindings::exports::portcullis::policy::types as wire;
-use crate::request::parse_guest_object;
+use crate::json::parse_guest_object;
 use portcullis_contract::{Constraint, Manifest, Operator, excerpt, is_token, printable};
 use serde::Serialize;
 use serde_json::Value;

@@ -144,14 +144,13 @@ pub(super) fn request<'a>(
             delegated_by: &lists.delegated_by,
             attributes: principal_attributes,
         },
-        intent: request
+        intent: facts
             .intent
-            .as_ref()
             .filter(|_| needs.has_intent())
             .map(|intent| wire::Intent {
-                id: text(Field::IntentId, &intent.id),
-                purpose: text(Field::IntentPurpose, &intent.purpose),
-                approved_by: text(Field::IntentApprovedBy, &intent.approved_by),
+                id: text(Field::IntentId, intent.id),
+                purpose: text(Field::IntentPurpose, intent.purpose),
+                approved_by: text(Field::IntentApprovedBy, intent.approved_by),
                 expires_at: time(Field::IntentExpiresAt, intent.expires_at),
                 remaining_uses: intent
                     .remaining_uses

@@ -1,8 +1,8 @@
 //! AuthZEN 1.0 evaluation requests (section 6.1).
 
-use super::object::Object;
 use super::{Principal, Request, RequestError, Resource};
 use crate::limits::RequestLimits;
+use crate::object::Object;
 use portcullis_contract::PrincipalKind;
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! MCP `tools/call` requests (JSON-RPC 2.0) with their envelope.
 
-use super::object::{Object, unexpected};
 use super::{Request, RequestError, authzen};
 use crate::limits::RequestLimits;
+use crate::object::{Object, unexpected};
 use serde_json::{Map, Value};
 
 const MEMBERS: &str = "`integration`, `principal`, `intent`, `resource`, `argument-origins`, `context`, `supported_obligations`, `message`";

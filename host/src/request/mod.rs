@@ -5,14 +5,11 @@
 //! Either way a [`Request`] is within its limits and has one meaning.
 
 mod authzen;
-mod json;
 mod mcp;
-mod object;
-
-pub(crate) use json::parse_guest_object;
 
 use crate::Timestamp;
 use crate::limits::RequestLimits;
+use crate::{json, object};
 use portcullis_contract::{Attestation, Exposure, Health, Origins, PrincipalKind};
 use serde::Deserialize;
 use serde_json::Value;

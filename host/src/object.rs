@@ -1,21 +1,21 @@
 //! Reads a JSON object member by member, and says where it is not what it should be.
 
-use super::json::escape;
-use super::{Intent, Posture, RequestError, SessionPath};
 use crate::Timestamp;
+use crate::json::escape;
+use crate::request::{Intent, Posture, RequestError, SessionPath};
 use portcullis_contract::excerpt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// A JSON object and its place. Members are taken out of it as they are read.
-pub(super) struct Object {
+pub(crate) struct Object {
     at: String,
     members: Map<String, Value>,
 }
 
 impl Object {
-    pub(super) fn new(value: Value, at: impl Into<String>) -> Result<Self, RequestError> {
+    pub(crate) fn new(value: Value, at: impl Into<String>) -> Result<Self, RequestError> {
         let at = at.into();
         match value {
             Value::Object(members) => Ok(Self { at, members }),
@@ -23,11 +23,11 @@ impl Object {
         }
     }
 
-    pub(super) fn at(&self, key: &str) -> String {
+    pub(crate) fn at(&self, key: &str) -> String {
         format!("{}/{}", self.at, escape(key))
     }
 
-    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.members.remove(key)
     }
 
@@ -38,12 +38,12 @@ impl Object {
         })
     }
 
-    pub(super) fn text(&mut self, key: &str) -> Result<String, RequestError> {
+    pub(crate) fn text(&mut self, key: &str) -> Result<String, RequestError> {
         let text = self.optional_text(key)?;
         self.need(key, "text", text)
     }
 
-    pub(super) fn optional_text(&mut self, key: &str) -> Result<Option<String>, RequestError> {
+    pub(crate) fn optional_text(&mut self, key: &str) -> Result<Option<String>, RequestError> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -51,18 +51,18 @@ impl Object {
         }
     }
 
-    pub(super) fn object(&mut self, key: &str) -> Result<Self, RequestError> {
+    pub(crate) fn object(&mut self, key: &str) -> Result<Self, RequestError> {
         let object = self.optional_object(key)?;
         self.need(key, "an object", object)
     }
 
-    pub(super) fn optional_object(&mut self, key: &str) -> Result<Option<Self>, RequestError> {
+    pub(crate) fn optional_object(&mut self, key: &str) -> Result<Option<Self>, RequestError> {
         let at = self.at(key);
         self.take(key).map(|value| Self::new(value, at)).transpose()
     }
 
     /// A member of one of the contract's closed sets, or text of another form.
-    pub(super) fn parsed<T: DeserializeOwned>(
+    pub(crate) fn parsed<T: DeserializeOwned>(
         &mut self,
         key: &str,
         expected: &str,
@@ -76,19 +76,19 @@ impl Object {
         }
     }
 
-    pub(super) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, RequestError> {
+    pub(crate) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, RequestError> {
         self.parsed(key, "a time as in RFC 3339, such as `2026-11-22T09:00:00Z`")
     }
 
-    pub(super) fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, RequestError> {
+    pub(crate) fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, RequestError> {
         self.parsed(key, "a list of texts")
     }
 
-    pub(super) fn session_path(&mut self) -> Result<Option<SessionPath>, RequestError> {
+    pub(crate) fn session_path(&mut self) -> Result<Option<SessionPath>, RequestError> {
         self.parsed("session-path", "`interactive` or `machine`")
     }
 
-    pub(super) fn intent(&mut self) -> Result<Option<Intent>, RequestError> {
+    pub(crate) fn intent(&mut self) -> Result<Option<Intent>, RequestError> {
         let Some(mut intent) = self.optional_object("intent")? else {
             return Ok(None);
         };
@@ -103,7 +103,7 @@ impl Object {
         Ok(Some(read))
     }
 
-    pub(super) fn origins(&mut self) -> Result<Vec<(String, String)>, RequestError> {
+    pub(crate) fn origins(&mut self) -> Result<Vec<(String, String)>, RequestError> {
         let at = self.at("argument-origins");
         let list = match self.take("argument-origins") {
             None => return Ok(Vec::new()),
@@ -124,7 +124,7 @@ impl Object {
         Ok(origins)
     }
 
-    pub(super) fn posture(&mut self) -> Result<Option<Posture>, RequestError> {
+    pub(crate) fn posture(&mut self) -> Result<Option<Posture>, RequestError> {
         let Some(mut posture) = self.optional_object("posture")? else {
             return Ok(None);
         };
@@ -148,13 +148,13 @@ impl Object {
     }
 
     /// All that is left.
-    pub(super) fn rest(self) -> Vec<(String, Value)> {
+    pub(crate) fn rest(self) -> Vec<(String, Value)> {
         self.members.into_iter().collect()
     }
 
     /// All that is left, as attributes. One that is called almost like one of `known` is refused: it
     /// was meant to be that, and as an attribute nobody would look at it.
-    pub(super) fn attributes(self, known: &[&str]) -> Result<Vec<(String, Value)>, RequestError> {
+    pub(crate) fn attributes(self, known: &[&str]) -> Result<Vec<(String, Value)>, RequestError> {
         let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
         for key in self.members.keys() {
             if let Some(meant) = known.iter().find(|known| plain(known) == plain(key)) {
@@ -168,7 +168,7 @@ impl Object {
     }
 
     /// Refuses what was not taken: a misspelt member must not be overlooked.
-    pub(super) fn end(self, members: &str) -> Result<(), RequestError> {
+    pub(crate) fn end(self, members: &str) -> Result<(), RequestError> {
         match self.members.keys().next() {
             None => Ok(()),
             Some(key) => Err(RequestError::Unknown {
@@ -180,7 +180,7 @@ impl Object {
 }
 
 /// Refuses origins that are none, and two origins of one argument.
-pub(super) fn check_origins(origins: &[(String, String)], at: &str) -> Result<(), RequestError> {
+pub(crate) fn check_origins(origins: &[(String, String)], at: &str) -> Result<(), RequestError> {
     let mut paths = BTreeSet::new();
     for (index, (path, origin)) in origins.iter().enumerate() {
         if !path.is_empty() && !path.starts_with('/') {
@@ -212,7 +212,7 @@ fn is_origin(origin: &str) -> bool {
             .is_some_and(|name| !name.is_empty())
 }
 
-pub(super) fn unexpected(at: String, expected: &str, found: &Value) -> RequestError {
+pub(crate) fn unexpected(at: String, expected: &str, found: &Value) -> RequestError {
     // The request controls the value: bounded before it is shown.
     let found = match found {
         Value::Null => "null".to_owned(),

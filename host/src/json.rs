@@ -3,8 +3,8 @@
 //! Duplicate keys, numbers that do not survive a double (RFC 7493) and unbounded nesting are
 //! refused, each with its place as a JSON Pointer.
 
-use super::RequestError;
 use crate::limits::RequestLimits;
+use crate::request::RequestError;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::RefCell;

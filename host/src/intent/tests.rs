@@ -1,0 +1,178 @@
+use super::*;
+use crate::request::{Principal, Resource};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn whole() -> Value {
+    json!({
+        "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a",
+        "approved-by": { "who": "alice@acme.example", "at": "2026-11-22T08:55:00Z" },
+        "issued-at": "2026-11-22T09:00:00Z", "expires-at": "2026-11-22T10:00:00Z",
+        "allows": [{
+            "integration": "github", "action": "issues.*", "resource": "acme/*",
+            "constraints": [{ "path": "/labels", "op": "subset-of", "value": ["a", "b"] }]
+        }],
+        "denies": [{ "integration": "github", "action": "issues.delete", "resource": "**" }]
+    })
+}
+
+fn intent(value: &Value) -> StoredIntent {
+    StoredIntent::from_json(value.to_string().as_bytes()).unwrap()
+}
+
+fn request(action: &str, resource: &str, arguments: Value) -> Request {
+    let resource = Resource {
+        id: resource.to_owned(),
+        ..Resource::default()
+    };
+    Request::builder("github", Principal::default(), action, resource)
+        .arguments(arguments)
+        .build(&RequestLimits::default())
+        .unwrap()
+}
+
+#[test]
+fn allows_what_an_allowance_includes_and_no_denial_does() {
+    let intent = intent(&whole());
+    let labels = json!({ "labels": ["a"] });
+    assert!(
+        intent
+            .allowance_for(&request("issues.create", "acme/x", labels.clone()))
+            .is_some()
+    );
+    for (action, resource, arguments) in [
+        ("issues.delete", "acme/x", labels.clone()),
+        ("repos.delete", "acme/x", labels.clone()),
+        ("issues.create", "other/x", labels),
+        ("issues.create", "acme/x", json!({ "labels": ["c"] })),
+        ("issues.create", "acme/x", json!({})),
+    ] {
+        assert!(
+            intent
+                .allowance_for(&request(action, resource, arguments))
+                .is_none(),
+            "{action}"
+        );
+    }
+}
+
+#[test]
+fn the_digest_is_that_of_the_meaning() {
+    let spaced = serde_json::to_string_pretty(&whole()).unwrap();
+    let spaced = StoredIntent::from_json(spaced.as_bytes()).unwrap();
+    assert_eq!(spaced.digest(), intent(&whole()).digest());
+    let mut other = whole();
+    other["expires-at"] = json!("2026-11-22T10:00:01Z");
+    assert_ne!(intent(&other).digest(), spaced.digest());
+}
+
+#[test]
+fn a_delegated_intent_is_within_its_parent_in_every_dimension() {
+    let parent = intent(&whole());
+    let mut child = whole();
+    child["principal"] = json!("spiffe://acme.example/b");
+    child["approved-by"]["who"] = json!("spiffe://acme.example/a");
+    child["allows"][0]["action"] = json!("issues.create");
+    child["allows"][0]["constraints"][0]["value"] = json!(["a"]);
+    assert_eq!(intent(&child).is_within(&parent), Ok(()));
+    for (pointer, value, widening) in [
+        ("/approved-by/who", json!("mallory"), "delegate"),
+        ("/expires-at", json!("2026-11-22T11:00:00Z"), "holds from"),
+        ("/issued-at", json!("2026-11-22T08:00:00Z"), "holds from"),
+        ("/allows/0/action", json!("*"), "allows"),
+        ("/allows/0/resource", json!("**"), "allows"),
+        ("/allows/0/integration", json!("bank"), "allows"),
+        ("/allows/0/constraints", json!([]), "allows"),
+        ("/allows/0/constraints/0/value", json!(["a", "c"]), "allows"),
+        ("/denies", json!([]), "denies"),
+        ("/denies/0/resource", json!("acme/*"), "denies"),
+    ] {
+        let mut wider = child.clone();
+        *wider.pointer_mut(pointer).unwrap() = value;
+        let error = intent(&wider).is_within(&parent).unwrap_err().to_string();
+        assert!(error.contains(widening), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn says_where_an_intent_is_none() {
+    for (pointer, value) in [
+        ("/approved-by/who", json!("spiffe://acme.example/a")),
+        ("/expires-at", json!("2026-11-22T09:00:00Z")),
+        ("/allows", json!([])),
+        ("/allows/0/action", json!("a**")),
+        (
+            "/allows/0/constraints/0",
+            json!({ "path": "/a", "op": "matches", "value": ".*" }),
+        ),
+        ("/denies/0/integration", json!(1)),
+    ] {
+        let mut wrong = whole();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        let error = StoredIntent::from_json(wrong.to_string().as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(pointer), "{pointer}: {error}");
+    }
+    // What is not counted is not to be written as if it were.
+    let mut counted = whole();
+    counted["max-uses"] = json!(3);
+    let error = StoredIntent::from_json(counted.to_string().as_bytes()).unwrap_err();
+    assert!(matches!(error, RequestError::Unknown { at, .. } if at == "/max-uses"));
+}
+
+fn allowance() -> impl Strategy<Value = Value> {
+    let action = prop::sample::select(vec!["a.x", "a.y", "a.*", "*", "b.x"]);
+    let resource = prop::sample::select(vec!["o/r", "o/s", "o/*", "**", "p/r"]);
+    let constraint = prop::sample::select(vec![
+        json!([]),
+        json!([{ "path": "/n", "op": "at-most", "value": 1 }]),
+        json!([{ "path": "/n", "op": "at-most", "value": 5 }]),
+        json!([{ "path": "/n", "op": "one-of", "value": [1, 9] }]),
+        json!([{ "path": "/n", "op": "at-most", "value": 5 }, { "path": "/n", "op": "at-least", "value": 2 }]),
+    ]);
+    (action, resource, constraint).prop_map(|(action, resource, constraints)| {
+        json!({ "integration": "github", "action": action, "resource": resource, "constraints": constraints })
+    })
+}
+
+fn some_intent() -> impl Strategy<Value = StoredIntent> {
+    let allows = prop::collection::vec(allowance(), 1..3);
+    let denies = prop::collection::vec(allowance(), 0..2);
+    (allows, denies).prop_map(|(allows, mut denies)| {
+        for denial in &mut denies {
+            denial.as_object_mut().unwrap().remove("constraints");
+        }
+        let mut value = whole();
+        // Principal and approver are the same throughout, so that only what is allowed differs.
+        value["approved-by"]["who"] = json!("x");
+        value["allows"] = json!(allows);
+        value["denies"] = json!(denies);
+        let mut intent = intent(&value);
+        intent.principal = "x".to_owned();
+        intent
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn no_sequence_of_narrowings_ever_permits_more(
+        chain in prop::collection::vec(some_intent(), 2..4),
+        action in prop::sample::select(vec!["a.x", "a.y", "b.x", "b.y"]),
+        resource in prop::sample::select(vec!["o/r", "o/s", "p/r", "p/q/r", "o"]),
+        n in 0_i32..10,
+    ) {
+        let narrowing = chain.windows(2).all(|pair| pair[1].is_within(&pair[0]).is_ok());
+        if narrowing {
+            let request = request(action, resource, json!({ "n": n }));
+            let last = chain.last().unwrap();
+            if last.allowance_for(&request).is_some() {
+                for intent in &chain {
+                    prop_assert!(intent.allowance_for(&request).is_some());
+                }
+            }
+        }
+        for intent in &chain {
+            prop_assert_eq!(intent.is_within(intent), Ok(()));
+        }
+    }
+}
