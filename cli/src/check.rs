@@ -3,8 +3,8 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, WARN, styled};
+use portcullis_host::Pdp;
 use portcullis_host::config::{self, Problem, Severity};
-use portcullis_host::{ConfigError, Pdp};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -48,12 +48,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// The decision point of a configuration; without one, everything that is wrong is reported.
-/// Warnings are for `portcullis check`.
+/// The decision point of a configuration, for dry runs; without one, everything that is wrong is
+/// reported. Warnings are for `portcullis check`.
 pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
-    Pdp::from_file(config)
-        .inspect_err(|ConfigError(problems)| report(problems))
-        .ok()
+    let checked = config::check(config);
+    if checked.pdp.is_none() {
+        report(&checked.problems);
+    }
+    checked.pdp
 }
 
 fn report(problems: &[Problem]) {

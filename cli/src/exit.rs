@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Faulted,
     /// 3: a plugin, a configuration or a request is not valid.
     Invalid,
+    /// 5: something is not as it has to be: a replay differs.
+    GateFailed,
     /// 1: the tool itself failed, or was called wrongly.
     Failed,
 }
@@ -24,7 +26,8 @@ Exit codes:
   1  the tool failed, or was called wrongly
   2  deny
   3  a plugin, a configuration or a request is not valid
-  4  a plugin faulted (a deny)";
+  4  a plugin faulted (a deny)
+  5  a replay differs from what was recorded";
 
 impl Exit {
     pub(crate) fn of(decision: &Decision) -> Self {
@@ -32,7 +35,7 @@ impl Exit {
             Cause::Permitted => Self::Success,
             Cause::InvalidRequest => Self::Invalid,
             Cause::PluginFaulted(_) => Self::Faulted,
-            Cause::HostFault => Self::Failed,
+            Cause::HostFault | Cause::NotRecorded => Self::Failed,
             Cause::UnknownIntegration
             | Cause::PrincipalUnregistered
             | Cause::RegistrationExpired
@@ -70,6 +73,7 @@ impl From<Exit> for ExitCode {
             Exit::Deny => 2,
             Exit::Invalid => 3,
             Exit::Faulted => 4,
+            Exit::GateFailed => 5,
         })
     }
 }

@@ -11,7 +11,9 @@ mod completions;
 mod evaluate;
 mod exit;
 mod inspect;
+mod log;
 mod output;
+mod replay;
 mod revoke;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -34,6 +36,8 @@ enum Verb {
     Evaluate(evaluate::Args),
     Check(check::Args),
     Revoke(revoke::Args),
+    Log(log::Args),
+    Replay(replay::Args),
     Completions(completions::Args),
 }
 
@@ -66,6 +70,8 @@ fn main() -> ExitCode {
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Revoke(args) => revoke::run(args),
+        Verb::Log(args) => log::run(args),
+        Verb::Replay(args) => replay::run(args),
         Verb::Completions(args) => completions::run(args),
     };
     match done {

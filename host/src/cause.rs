@@ -65,6 +65,8 @@ pub enum Cause {
     ConstraintUnmet,
     /// The permit is narrowed to nothing: no time or no use is left.
     EmptyGrant,
+    /// The decision could not be recorded.
+    NotRecorded,
     /// The host itself failed.
     HostFault,
 }
@@ -108,6 +110,7 @@ impl Cause {
             Self::UnsupportedObligation => "unsupported-obligation",
             Self::ConstraintUnmet => "constraint-unmet",
             Self::EmptyGrant => "empty-grant",
+            Self::NotRecorded => "not-recorded",
             Self::HostFault => "host-fault",
         }
     }

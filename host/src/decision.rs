@@ -11,6 +11,7 @@ use crate::trace::{Conclusion, Trace};
 use portcullis_contract::Constraint;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::time::Duration;
 
 /// The host's answer to one request.
@@ -321,6 +322,20 @@ impl Decision {
         self.plugins = plugins;
         self.reasons = reasons;
         self
+    }
+
+    /// The decision as JSON, less what differs when the same is decided again: how long it took.
+    pub fn replayable(&self) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        let plugins = value
+            .pointer_mut("/context/plugins")
+            .and_then(Value::as_array_mut);
+        for plugin in plugins.into_iter().flatten() {
+            if let Some(members) = plugin.as_object_mut() {
+                members.remove("time-us");
+            }
+        }
+        value
     }
 
     /// Permit or deny.

@@ -106,6 +106,7 @@ mod trace;
 
 mod engine;
 mod limits;
+pub mod log;
 mod timestamp;
 
 pub use cause::Cause;

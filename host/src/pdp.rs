@@ -8,6 +8,7 @@ use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
 use crate::intent::Intents;
 use crate::limits::RequestLimits;
+use crate::log::{DecisionLog, LogError};
 use crate::plugin::{Effect, Evaluation, Plugin};
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
@@ -34,6 +35,7 @@ struct Inner {
     registry: Option<Registry>,
     revocations: Option<Revocations>,
     intents: Option<IntentRule>,
+    log: Option<DecisionLog>,
 }
 
 /// Why integrations do not make a [`Pdp`].
@@ -64,6 +66,7 @@ pub struct PdpBuilder {
     registry: Option<Registry>,
     revocations: Option<Revocations>,
     intents: Option<IntentRule>,
+    log: Option<DecisionLog>,
 }
 
 impl PdpBuilder {
@@ -106,6 +109,12 @@ impl PdpBuilder {
         self
     }
 
+    /// Records every decision before it is given; one that cannot be recorded is a deny.
+    pub fn log(mut self, log: DecisionLog) -> Self {
+        self.log = Some(log);
+        self
+    }
+
     /// Makes the decision point.
     ///
     /// # Errors
@@ -140,6 +149,7 @@ impl PdpBuilder {
                 registry: self.registry,
                 revocations: self.revocations,
                 intents: self.intents,
+                log: self.log,
             }),
         })
     }
@@ -151,12 +161,22 @@ impl Pdp {
         PdpBuilder::default()
     }
 
-    /// Decides `request` now.
+    /// Decides `request` now, and records the decision before it gives it, if there is a log.
     pub fn evaluate(&self, request: &Request) -> Decision {
-        self.evaluate_at(request, Timestamp::now())
+        let now = Timestamp::now();
+        let decision = self.decide_or_deny(request, now, &mut ());
+        let Some(log) = &self.inner.log else {
+            return decision;
+        };
+        let epoch = self
+            .inner
+            .revocations
+            .as_ref()
+            .map_or(0, |revocations| revocations.now_known().epoch());
+        or_not_recorded(log.record(request, &decision, epoch, now), decision)
     }
 
-    /// Decides `request` as at `now`, as a dry run or a replay does.
+    /// Decides `request` as at `now`, as a dry run or a replay does: nothing is recorded.
     pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
         self.decide_or_deny(request, now, &mut ())
     }
@@ -184,21 +204,30 @@ impl Pdp {
         })
     }
 
-    /// Decides the AuthZEN 1.0 evaluation in `json`. One that cannot be read is denied.
+    /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
+    /// read is denied.
     pub fn evaluate_authzen(&self, json: &[u8]) -> Decision {
-        self.evaluate_read(Request::from_authzen(json, self.request_limits()))
+        self.evaluate_read(json, Request::from_authzen(json, self.request_limits()))
     }
 
-    /// Decides the MCP `tools/call` in `json`, see [`Request::from_mcp`]. One that cannot be read
-    /// is denied.
+    /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does; see [`Request::from_mcp`].
+    /// One that cannot be read is denied.
     pub fn evaluate_mcp(&self, json: &[u8]) -> Decision {
-        self.evaluate_read(Request::from_mcp(json, self.request_limits()))
+        self.evaluate_read(json, Request::from_mcp(json, self.request_limits()))
     }
 
-    fn evaluate_read(&self, request: Result<Request, RequestError>) -> Decision {
-        match request {
-            Ok(request) => self.evaluate(&request),
-            Err(error) => Decision::invalid(&error),
+    fn evaluate_read(&self, json: &[u8], request: Result<Request, RequestError>) -> Decision {
+        let error = match request {
+            Ok(request) => return self.evaluate(&request),
+            Err(error) => error,
+        };
+        let decision = Decision::invalid(&error);
+        match &self.inner.log {
+            Some(log) => {
+                let recorded = log.record_unreadable(json, &decision, Timestamp::now());
+                or_not_recorded(recorded, decision)
+            }
+            None => decision,
         }
     }
 
@@ -300,6 +329,19 @@ impl Pdp {
             now,
             trace,
         )
+    }
+}
+
+/// The decision if it was recorded, and a deny if it was not.
+fn or_not_recorded(recorded: Result<(), LogError>, decision: Decision) -> Decision {
+    match recorded {
+        Ok(()) => decision,
+        Err(error) => Decision::deny(
+            Cause::NotRecorded,
+            format!(
+                "{error}: what cannot be recorded is not permitted; make room, or mend the disk"
+            ),
+        ),
     }
 }
 

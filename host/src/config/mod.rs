@@ -19,6 +19,12 @@
 //! path = "intents"                          # a folder of intents in JSON; see StoredIntent
 //! required-for = ["agent"]                  # the default
 //!
+//! [log]
+//! path = "decisions.jsonl"
+//! durability = "fsync"                      # or "buffered"
+//! max-file-bytes = 67108864                 # then the next file is begun
+//! mask = ["/password"]                      # arguments that are not written
+//!
 //! [[integration]]
 //! name = "github"
 //! max-grant-ttl = "5m"
@@ -45,7 +51,8 @@ use crate::engine::MAX_CORE_INSTANCES;
 use crate::integration::Integration;
 use crate::intent::Intents;
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-use crate::pdp::Pdp;
+use crate::log::{DecisionLog, Durability, LogOptions, Mask};
+use crate::pdp::{Pdp, PdpBuilder};
 use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
 use crate::posture::{Otherwise, PostureRule};
 use crate::registry::{self, Registry};
@@ -71,46 +78,64 @@ pub struct Checked {
 }
 
 impl Pdp {
-    /// Makes the decision point that the configuration in `file` describes.
+    /// Makes the decision point that the configuration in `file` describes, and opens its log.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with everything that is wrong with the file and the plugins it names.
+    /// [`ConfigError`] with everything that is wrong with the file and what it names.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let Checked { pdp, problems } = check(file.as_ref());
-        pdp.ok_or(ConfigError(problems))
+        let file = file.as_ref();
+        let (described, mut problems) = describe(file);
+        let usable = problems.iter().all(|p| p.severity < Severity::Error);
+        let Some((builder, log)) = described.filter(|_| usable) else {
+            return Err(ConfigError(problems));
+        };
+        let mut fail = |message: String| {
+            problems.push(Problem::of_file(file, message));
+            ConfigError(std::mem::take(&mut problems))
+        };
+        let builder = match log.map(DecisionLog::open) {
+            None => builder,
+            Some(Ok(log)) => builder.log(log),
+            Some(Err(error)) => return Err(fail(error.to_string())),
+        };
+        builder.build().map_err(|error| fail(error.to_string()))
     }
 }
 
-/// Reads the configuration in `file` and loads what it names, as far as that goes.
+/// Reads the configuration in `file` and loads what it names, as far as that goes. What it makes is
+/// for dry runs: its log is not opened, and records nothing.
 pub fn check(file: &Path) -> Checked {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => {
-            return Checked {
-                pdp: None,
-                problems: vec![Problem {
-                    severity: Severity::Error,
-                    file: file.to_owned(),
-                    line: 0,
-                    column: 0,
-                    message: format!("cannot be read: {error}"),
-                }],
-            };
-        }
-    };
-    let source = Source::new(file, &text);
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let pdp = read(&source, &text, folder);
-    let problems = source.into_problems();
+    let (described, mut problems) = describe(file);
     let usable = problems.iter().all(|p| p.severity < Severity::Error);
-    Checked {
-        pdp: pdp.filter(|_| usable),
-        problems,
+    let pdp = described.filter(|_| usable).and_then(|(builder, _)| {
+        builder
+            .build()
+            .map_err(|error| problems.push(Problem::of_file(file, error.to_string())))
+            .ok()
+    });
+    Checked { pdp, problems }
+}
+
+type Described = (PdpBuilder, Option<LogOptions>);
+
+/// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.
+fn describe(file: &Path) -> (Option<Described>, Vec<Problem>) {
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            let source = Source::new(file, &text);
+            let folder = file.parent().unwrap_or(Path::new(""));
+            let described = read(&source, &text, folder);
+            (described, source.into_problems())
+        }
+        Err(error) => {
+            let problem = Problem::of_file(file, format!("cannot be read: {error}"));
+            (None, vec![problem])
+        }
     }
 }
 
-fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
+fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         source.error(error.span().unwrap_or(FILE), error.message());
@@ -142,6 +167,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
     let intents = root
         .section("intents")
         .map(|section| read_intents(section, folder));
+    let log = root.section("log").map(|section| read_log(section, folder));
     let sections = root.sections("integration");
     root.end();
     if sections.is_empty() {
@@ -180,9 +206,39 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Pdp> {
         let (intents, required_for) = intents?;
         pdp = pdp.intents(intents, required_for);
     }
-    pdp.build()
-        .map_err(|error| source.error(FILE, error.to_string()))
-        .ok()
+    let log = match log {
+        None => None,
+        Some(log) => Some(log?),
+    };
+    Some((pdp, log))
+}
+
+fn read_log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOptions> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let durability = match section.text("durability") {
+        None | Some(("fsync", _)) => Some(Durability::Fsync),
+        Some(("buffered", _)) => Some(Durability::Buffered),
+        Some((_, span)) => {
+            source.error(span, "`durability` is `fsync` or `buffered`");
+            None
+        }
+    };
+    let span = section.span();
+    let max_file_bytes = section.integer("max-file-bytes", 64 * 1024..=1 << 40);
+    let mask = section.texts("mask").unwrap_or_default();
+    section.end();
+    let mask = Mask::new(mask.iter().map(String::as_str))
+        .map_err(|error| source.error(span, format!("under `mask`, {error}")))
+        .ok();
+    let mut options = LogOptions::new(folder.join(path?.0));
+    options.durability = durability?;
+    options.mask = mask?;
+    set(
+        &mut options.max_file_bytes,
+        max_file_bytes.map(|bytes| bytes as u64),
+    );
+    Some(options)
 }
 
 fn read_registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {

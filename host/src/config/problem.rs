@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, and where.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One thing that is wrong with a configuration. As text: file, line, column and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,19 @@ pub struct Problem {
     pub column: usize,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl Problem {
+    /// An error that is of the file as a whole.
+    pub(crate) fn of_file(file: &Path, message: String) -> Self {
+        Self {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message,
+        }
+    }
 }
 
 /// Whether a [`Problem`] keeps a configuration from being used.

@@ -4,7 +4,7 @@ use super::{Principal, Request, RequestError, Resource};
 use crate::limits::RequestLimits;
 use crate::object::Object;
 use portcullis_contract::PrincipalKind;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What the host itself reads of a context, wherever it is.
 pub(super) const CONTEXT_MEMBERS: [&str; 5] = [
@@ -71,6 +71,99 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     builder.build(limits)
 }
 
+/// Writes a request as the evaluation that reads as the same request.
+pub(super) fn write(request: &Request) -> Value {
+    let principal = &request.principal;
+    let mut subject = Members::of(&principal.attributes);
+    subject.text("owner", &principal.owner);
+    subject.text("purpose", &principal.purpose);
+    subject.text("environment", &principal.environment);
+    subject.put("attestation", Some(json!(principal.attestation)));
+    subject.text("credential-id", &principal.credential_id);
+    subject.put(
+        "credential-issued-at",
+        principal.credential_issued_at.map(|at| json!(at)),
+    );
+    subject.put(
+        "credential-expires-at",
+        principal.credential_expires_at.map(|at| json!(at)),
+    );
+    let delegators = Some(&principal.delegated_by).filter(|list| !list.is_empty());
+    subject.put("delegated-by", delegators.map(|list| json!(list)));
+
+    let mut resource = Members::of(&request.resource.attributes);
+    resource.text("environment", &request.resource.environment);
+    resource.put(
+        "posture",
+        request.resource.posture.map(|posture| {
+            let mut written = Members::of(&[]);
+            written.put("exposure", Some(json!(posture.exposure)));
+            written.put("health", Some(json!(posture.health)));
+            written.put("privileged", posture.privileged.map(Value::from));
+            written.put("legacy", posture.legacy.map(Value::from));
+            written.put("drifted", posture.drifted.map(Value::from));
+            written.put("observed-at", posture.observed_at.map(|at| json!(at)));
+            Value::Object(written.0)
+        }),
+    );
+
+    let mut context = Members::of(&request.context);
+    context.text("integration", &request.integration);
+    context.put(
+        "intent",
+        request.intent.as_ref().map(|intent| {
+            let mut written = Members::of(&[]);
+            written.text("id", &intent.id);
+            written.text("purpose", &intent.purpose);
+            written.text("approved-by", &intent.approved_by);
+            written.put("expires-at", intent.expires_at.map(|at| json!(at)));
+            written.put("remaining-uses", intent.remaining_uses.map(Value::from));
+            Value::Object(written.0)
+        }),
+    );
+    let origins: Vec<_> = request
+        .origins
+        .iter()
+        .map(|(path, origin)| json!({ "path": path, "origin": origin }))
+        .collect();
+    context.put(
+        "argument-origins",
+        (!origins.is_empty()).then(|| Value::from(origins)),
+    );
+    context.put("session-path", request.session_path.map(|path| json!(path)));
+    let supported = request.supported_obligations.as_ref();
+    context.put("supported_obligations", supported.map(|kinds| json!(kinds)));
+
+    json!({
+        "subject": { "type": principal.kind, "id": principal.id, "properties": subject.0 },
+        "action": { "name": request.action, "properties": request.arguments },
+        "resource": { "type": request.resource.kind, "id": request.resource.id, "properties": resource.0 },
+        "context": context.0,
+    })
+}
+
+/// An object in the making. What is empty or absent is left out.
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn of(attributes: &[(String, Value)]) -> Self {
+        Self(attributes.iter().cloned().collect())
+    }
+
+    fn put(&mut self, key: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.0.insert(key.to_owned(), value);
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.put(
+            key,
+            Some(text).filter(|text| !text.is_empty()).map(Value::from),
+        );
+    }
+}
+
 fn properties(of: &mut Object) -> Result<Object, RequestError> {
     match of.optional_object("properties")? {
         Some(properties) => Ok(properties),
@@ -130,7 +223,6 @@ pub(super) fn resource(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn whole() -> Value {
         json!({
@@ -177,6 +269,22 @@ mod tests {
         assert_eq!(request.origins, [("/title".into(), "tool:mail".into())]);
         assert_eq!(request.supported_obligations.unwrap(), ["notification"]);
         assert_eq!(request.context, [("ticket".into(), json!("T-1"))]);
+    }
+
+    #[test]
+    fn what_is_written_reads_as_the_same_request() {
+        let mut value = whole();
+        value["subject"]["properties"]["credential-id"] = json!("jti-1");
+        value["subject"]["properties"]["credential-issued-at"] = json!("2026-11-22T09:00:00Z");
+        value["context"]["session-path"] = json!("machine");
+        let request = parse(&value).unwrap();
+        assert_eq!(parse(&request.to_authzen()), Ok(request));
+        let least = json!({
+            "subject": { "type": "x", "id": "a" }, "action": { "name": "b" },
+            "resource": { "type": "c", "id": "d" }, "context": { "integration": "e" },
+        });
+        let request = parse(&least).unwrap();
+        assert_eq!(parse(&request.to_authzen()), Ok(request));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::{json, object};
 use portcullis_contract::{Attestation, Exposure, Health, Origins, PrincipalKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One thing that one principal wants to do, once.
@@ -61,7 +61,7 @@ pub struct Principal {
 }
 
 /// By which way a session came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionPath {
     /// The one for people: sign-in, consoles.
@@ -237,6 +237,11 @@ impl Request {
             context: Vec::new(),
             supported_obligations: None,
         }
+    }
+
+    /// The request as an AuthZEN evaluation, which reads as the same request.
+    pub fn to_authzen(&self) -> Value {
+        authzen::write(self)
     }
 
     /// The integration that the request is for.

@@ -1,0 +1,181 @@
+//! Whether a log is whole.
+
+use super::Entry;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// What the first line names as the one before it.
+pub(super) const BEGINNING: &str = "the beginning";
+
+/// A log that is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many decisions it has.
+    pub entries: u64,
+    /// The hash of its last line. Keep it elsewhere to tell later that the log was not made anew.
+    pub head: String,
+}
+
+/// Where a log is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line was changed, removed, added or moved.
+    #[error("{}:{line}: {message}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Lines at the end are gone.
+    #[error("{} ends with decision {found}, and {recorded} were recorded: lines at its end are gone", file.display())]
+    Truncated {
+        /// The file.
+        file: PathBuf,
+        /// The last decision there.
+        found: u64,
+        /// The last decision that was recorded.
+        recorded: u64,
+    },
+}
+
+/// Verifies the log of which `path` is the latest file: that no line was changed, removed, added or
+/// moved, in it and the full files beside it, and that none is gone from its end.
+///
+/// # Errors
+///
+/// [`Broken`], at the first place.
+pub fn verify(path: &Path) -> Result<Verified, Broken> {
+    let mut last_line = 0;
+    let mut verified = Verified {
+        entries: 0,
+        head: BEGINNING.to_owned(),
+    };
+    read(path, |file, line, text, entry| {
+        let wrong = |message: String| Broken::Line {
+            file: file.to_owned(),
+            line,
+            message,
+        };
+        if entry.previous != verified.head {
+            return Err(wrong("it does not follow from the line before it: that one was changed, or lines were removed, added or moved".to_owned()));
+        }
+        if entry.sequence != verified.entries + 1 {
+            let message = format!(
+                "its number is {}, and {} comes next",
+                entry.sequence,
+                verified.entries + 1
+            );
+            return Err(wrong(message));
+        }
+        verified.entries = entry.sequence;
+        verified.head = hash(text.as_bytes());
+        last_line = line;
+        Ok(())
+    })?;
+    match Head::read(path) {
+        Some(head) if head.sequence > verified.entries => Err(Broken::Truncated {
+            file: path.to_owned(),
+            found: verified.entries,
+            recorded: head.sequence,
+        }),
+        Some(head) if head.sequence == verified.entries && head.hash != verified.head => {
+            let message = "it is not the line that was recorded last: it was changed".to_owned();
+            Err(Broken::Line {
+                file: path.to_owned(),
+                line: last_line,
+                message,
+            })
+        }
+        _ => Ok(verified),
+    }
+}
+
+/// Reads every line of the log of which `path` is the latest file, in order.
+///
+/// # Errors
+///
+/// What `each` gives, or [`Broken`] if a line is not one of a log.
+pub fn read(
+    path: &Path,
+    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
+) -> Result<(), Broken> {
+    let unreadable = |file: &Path, source| Broken::Read {
+        file: file.to_owned(),
+        source,
+    };
+    for file in files(path).map_err(|error| unreadable(path, error))? {
+        let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
+        for (index, line) in BufReader::new(opened).lines().enumerate() {
+            let line = line.map_err(|error| unreadable(&file, error))?;
+            let entry = serde_json::from_str(&line).map_err(|error| Broken::Line {
+                file: file.clone(),
+                line: index + 1,
+                message: format!("it is no decision: {error}"),
+            })?;
+            each(&file, index + 1, &line, entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// The full files and then the latest.
+pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = (1..)
+        .map(|number| numbered(path, number))
+        .take_while(|file| file.exists())
+        .collect();
+    // Without the latest there is no log.
+    std::fs::metadata(path)?;
+    files.push(path.to_owned());
+    Ok(files)
+}
+
+/// The name of the full file of that number.
+pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    path.with_extension(format!("{number:06}.{extension}"))
+}
+
+pub(super) fn hash(line: &[u8]) -> String {
+    let digest: [u8; 32] = Sha256::digest(line).into();
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            text.push_str(&format!("{byte:02x}"));
+            text
+        })
+}
+
+/// The last line that was recorded, kept beside the log to tell when lines at its end are gone.
+pub(super) struct Head {
+    pub(super) sequence: u64,
+    pub(super) hash: String,
+}
+
+impl Head {
+    pub(super) fn file(path: &Path) -> PathBuf {
+        path.with_extension("head")
+    }
+
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(Self::file(path)).ok()?;
+        let (sequence, hash) = text.trim().split_once(' ')?;
+        Some(Self {
+            sequence: sequence.parse().ok()?,
+            hash: hash.to_owned(),
+        })
+    }
+}

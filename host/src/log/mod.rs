@@ -1,0 +1,122 @@
+//! The decision log: one JSON object a line, each naming the hash of the line before it.
+//!
+//! A decision is recorded before it is released, and one that cannot be recorded is a deny. Decisions
+//! that are made at the same time share the cost of bringing them to disk.
+
+mod chain;
+mod entry;
+mod mask;
+mod writer;
+
+pub use chain::{Broken, Verified, read, verify};
+pub use entry::Entry;
+pub use mask::{Mask, MaskError};
+
+use crate::decision::Decision;
+use crate::request::Request;
+use crate::timestamp::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+use writer::Writer;
+
+/// How a decision log is kept.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The file. Full ones beside it are numbered: `decisions.jsonl`, `decisions.000001.jsonl`, ….
+    pub path: PathBuf,
+    /// What it takes for a decision to be recorded.
+    pub durability: Durability,
+    /// How large a file becomes before the next one is begun, in bytes. 64 MiB by default.
+    pub max_file_bytes: u64,
+    /// What of a request's arguments is not written.
+    pub mask: Mask,
+}
+
+impl LogOptions {
+    /// A log in `path` that is on disk before a decision is released, and masks nothing.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            durability: Durability::Fsync,
+            max_file_bytes: 64 * 1024 * 1024,
+            mask: Mask::default(),
+        }
+    }
+}
+
+/// What it takes for a decision to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on disk. It survives the machine.
+    Fsync,
+    /// The operating system has it. It survives the process.
+    Buffered,
+}
+
+/// The log cannot be written, or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The system says no.
+    #[error("cannot write the decision log {}: {message}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        message: String,
+    },
+    /// What is there is no log, or one that was tampered with at its end.
+    #[error("{} is not a decision log that can be continued: {message}", file.display())]
+    NotALog {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// A decision log that is open.
+#[derive(Debug, Clone)]
+pub struct DecisionLog {
+    writer: Arc<Writer>,
+    mask: Arc<Mask>,
+}
+
+impl DecisionLog {
+    /// Opens the log, continues the one that is there, or begins a new one. A line that somebody was
+    /// cut off while writing was never released, and is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if it cannot be written or what is there cannot be continued.
+    pub fn open(options: LogOptions) -> Result<Self, LogError> {
+        Ok(Self {
+            mask: Arc::new(options.mask.clone()),
+            writer: Arc::new(Writer::open(options)?),
+        })
+    }
+
+    /// Records a decision, and comes back when it is recorded.
+    pub(crate) fn record(
+        &self,
+        request: &Request,
+        decision: &Decision,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer
+            .append(Entry::body(request, decision, epoch, at, &self.mask))
+    }
+
+    /// Records the deny that an unreadable request is.
+    pub(crate) fn record_unreadable(
+        &self,
+        request: &[u8],
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(Entry::unreadable(request, decision, at))
+    }
+}
+
+#[cfg(test)]
+mod tests;

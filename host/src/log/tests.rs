@@ -1,0 +1,168 @@
+use super::*;
+use crate::RequestLimits;
+use crate::cause::Cause;
+use crate::request::{Principal, Resource};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("portcullis-log-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("decisions.jsonl")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn request(n: u32) -> Request {
+    Request::builder("x", Principal::default(), "a", Resource::default())
+        .arguments(json!({ "n": n, "password": "hunter2" }))
+        .build(&RequestLimits::default())
+        .unwrap()
+}
+
+fn record(log: &DecisionLog, n: u32) -> Result<(), LogError> {
+    log.record(
+        &request(n),
+        &Decision::deny(Cause::PluginDenied, "why"),
+        0,
+        NOW,
+    )
+}
+
+fn options(path: &Path) -> LogOptions {
+    LogOptions {
+        mask: Mask::new(["/password"]).unwrap(),
+        ..LogOptions::new(path)
+    }
+}
+
+#[test]
+fn a_log_is_continued_where_it_ended() {
+    let folder = Folder::new("continued");
+    for _ in 0..3 {
+        let log = DecisionLog::open(options(&folder.log())).unwrap();
+        (0..5).for_each(|n| record(&log, n).unwrap());
+    }
+    assert_eq!(verify(&folder.log()).unwrap().entries, 15);
+    let text = fs::read_to_string(folder.log()).unwrap();
+    assert!(!text.contains("hunter2"));
+    assert_eq!(text.matches("\"masked\":true").count(), 15);
+}
+
+#[test]
+fn decisions_made_at_the_same_time_are_all_recorded() {
+    let folder = Folder::new("together");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let log = &log;
+            scope.spawn(move || (0..50).for_each(|n| record(log, thread * 1000 + n).unwrap()));
+        }
+    });
+    assert_eq!(verify(&folder.log()).unwrap().entries, 400);
+}
+
+#[test]
+fn full_files_are_numbered_and_the_chain_goes_on() {
+    let folder = Folder::new("rotated");
+    let options = LogOptions {
+        max_file_bytes: 2000,
+        ..options(&folder.log())
+    };
+    for _ in 0..2 {
+        let log = DecisionLog::open(options.clone()).unwrap();
+        (0..20).for_each(|n| record(&log, n).unwrap());
+    }
+    assert_eq!(verify(&folder.log()).unwrap().entries, 40);
+    assert!(folder.0.join("decisions.000003.jsonl").exists());
+    fs::remove_file(folder.0.join("decisions.000001.jsonl")).unwrap();
+    // Without the first file the others are not found; what is left does not begin at the beginning.
+    assert!(matches!(
+        verify(&folder.log()),
+        Err(Broken::Line { line: 1, .. })
+    ));
+}
+
+#[test]
+fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
+    let folder = Folder::new("tampered");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    (0..6).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    let lines: Vec<_> = whole.lines().collect();
+    let broken_at = |lines: &[&str]| {
+        fs::write(folder.log(), lines.join("\n") + "\n").unwrap();
+        match verify(&folder.log()) {
+            Ok(_) => None,
+            Err(Broken::Line { line, .. }) => Some(line),
+            Err(Broken::Truncated {
+                found, recorded: 6, ..
+            }) => Some(usize::try_from(found).unwrap() + 1),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(broken_at(&lines), None);
+    let edited = lines[2].replace("plugin-denied", "permitted");
+    let [a, b, c, d, e, f] = lines[..] else {
+        panic!("six lines")
+    };
+    let last = f.replace("plugin-denied", "permitted");
+    for (what, tampered, at) in [
+        ("an edit", vec![a, b, &edited, d, e, f], 4),
+        ("an edit of the last", vec![a, b, c, d, e, &last], 6),
+        ("a removal", vec![a, b, d, e, f], 3),
+        ("a reordering", vec![a, c, b, d, e, f], 2),
+        ("a repetition", vec![a, b, b, c, d, e, f], 3),
+        ("a truncation", vec![a, b, c], 4),
+        ("a removal at the beginning", vec![b, c, d, e, f], 1),
+        ("something else", vec![a, b, "hello", d, e, f], 3),
+    ] {
+        assert_eq!(broken_at(&tampered), Some(at), "{what}");
+    }
+    fs::write(folder.log(), lines[..3].join("\n") + "\n").unwrap();
+    let refused = DecisionLog::open(options(&folder.log())).unwrap_err();
+    assert!(matches!(refused, LogError::NotALog { .. }), "{refused}");
+}
+
+#[test]
+fn what_somebody_was_cut_off_while_writing_is_removed() {
+    let folder = Folder::new("cut");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    record(&log, 1).unwrap();
+    drop(log);
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    fs::write(folder.log(), format!("{whole}{{\"sequence\":2,\"prev")).unwrap();
+    assert!(verify(&folder.log()).is_err());
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    record(&log, 2).unwrap();
+    assert_eq!(verify(&folder.log()).unwrap().entries, 2);
+}
+
+#[test]
+fn a_log_has_one_writer() {
+    let folder = Folder::new("locked");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    record(&log, 1).unwrap();
+    assert!(matches!(
+        DecisionLog::open(options(&folder.log())),
+        Err(LogError::NotALog { .. })
+    ));
+}

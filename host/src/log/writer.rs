@@ -1,0 +1,240 @@
+//! The thread that writes, so that decisions made at the same time share one trip to the disk.
+
+use super::chain::{BEGINNING, Head, files, hash, numbered};
+use super::{Durability, Entry, LogError, LogOptions};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom, Write as _};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
+
+/// How many decisions at most share one trip.
+const MOST_AT_ONCE: usize = 1024;
+
+/// A line to be written, and whom to tell.
+struct Pending {
+    body: Vec<u8>,
+    recorded: SyncSender<Result<(), LogError>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pending: Option<SyncSender<Pending>>,
+    thread: Option<JoinHandle<()>>,
+    options: LogOptions,
+}
+
+/// Comes back when everything is written and the file is let go.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.pending = None;
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, whoever waited for it was told that it stopped.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn open(options: LogOptions) -> Result<Self, LogError> {
+        let file = LogFile::open(&options)?;
+        let (pending, received) = mpsc::sync_channel(MOST_AT_ONCE);
+        let thread = thread::Builder::new()
+            .name("portcullis-log".to_owned())
+            .spawn(move || write_all(file, &received))
+            .map_err(|error| failed(&options, &error))?;
+        Ok(Self {
+            pending: Some(pending),
+            thread: Some(thread),
+            options,
+        })
+    }
+
+    /// Writes a line, and comes back when it is written as durably as the log is.
+    pub(super) fn append(&self, body: Vec<u8>) -> Result<(), LogError> {
+        let gone = || LogError::Write {
+            file: self.options.path.clone(),
+            message: "its writer has stopped".to_owned(),
+        };
+        let (recorded, told) = mpsc::sync_channel(1);
+        let pending = self.pending.as_ref().ok_or_else(gone)?;
+        pending
+            .send(Pending { body, recorded })
+            .map_err(|_| gone())?;
+        told.recv().map_err(|_| gone())?
+    }
+}
+
+/// Writes what is pending, as much of it as there is at a time.
+fn write_all(mut file: LogFile, received: &Receiver<Pending>) {
+    while let Ok(first) = received.recv() {
+        let mut group = vec![first];
+        group.extend(received.try_iter().take(MOST_AT_ONCE - 1));
+        let written = file.write(group.iter().map(|pending| pending.body.as_slice()));
+        for pending in group {
+            // Who does not wait any more does not get the decision either.
+            let _ = pending.recorded.send(written.clone());
+        }
+    }
+}
+
+/// The latest file of a log, and where its chain is.
+struct LogFile {
+    options: LogOptions,
+    file: File,
+    head: File,
+    sequence: u64,
+    previous: String,
+    /// How much of the file is whole lines that were recorded.
+    bytes: u64,
+    /// Whether something may lie behind that, which a failed write left.
+    unclean: bool,
+}
+
+fn failed(options: &LogOptions, error: &io::Error) -> LogError {
+    LogError::Write {
+        file: options.path.clone(),
+        message: error.to_string(),
+    }
+}
+
+impl LogFile {
+    fn open(options: &LogOptions) -> Result<Self, LogError> {
+        let failed = |error: io::Error| failed(options, &error);
+        let path = &options.path;
+        let file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
+        file.try_lock().map_err(|_| LogError::NotALog {
+            file: path.clone(),
+            message: "another process writes it".to_owned(),
+        })?;
+        let head = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(Head::file(path))
+            .map_err(failed)?;
+        let mut log = Self {
+            options: options.clone(),
+            file,
+            head,
+            sequence: 0,
+            previous: BEGINNING.to_owned(),
+            bytes: 0,
+            unclean: false,
+        };
+        log.find_end()?;
+        Ok(log)
+    }
+
+    /// Finds the last whole line, and removes what somebody was cut off while writing.
+    fn find_end(&mut self) -> Result<(), LogError> {
+        let options = self.options.clone();
+        let failed = |error: io::Error| failed(&options, &error);
+        let mut last = None;
+        for path in files(&options.path).map_err(failed)? {
+            let mut reader = BufReader::new(File::open(&path).map_err(failed)?);
+            self.bytes = 0;
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+                if line.pop_if(|byte| *byte == b'\n').is_some() {
+                    self.bytes += line.len() as u64 + 1;
+                    last = Some(std::mem::take(&mut line));
+                } else {
+                    self.unclean = true;
+                }
+            }
+        }
+        if let Some(line) = last {
+            let entry: Entry =
+                serde_json::from_slice(&line).map_err(|error| LogError::NotALog {
+                    file: options.path.clone(),
+                    message: format!("its last line is no decision: {error}"),
+                })?;
+            self.sequence = entry.sequence;
+            self.previous = hash(&line);
+        }
+        if let Some(head) = Head::read(&options.path).filter(|head| head.sequence > self.sequence) {
+            return Err(LogError::NotALog {
+                file: options.path.clone(),
+                message: format!(
+                    "it ends with decision {}, and {} were recorded: see `portcullis log verify`",
+                    self.sequence, head.sequence
+                ),
+            });
+        }
+        self.clean().map_err(failed)
+    }
+
+    /// Removes what a failed write left.
+    fn clean(&mut self) -> io::Result<()> {
+        if self.unclean {
+            self.file.set_len(self.bytes)?;
+            self.unclean = false;
+        }
+        Ok(())
+    }
+
+    fn write<'a>(&mut self, bodies: impl Iterator<Item = &'a [u8]>) -> Result<(), LogError> {
+        let before = (self.sequence, self.previous.clone());
+        self.try_write(bodies).map_err(|error| {
+            // None of them was released. What was written of them is removed, now or as soon as that
+            // is possible again.
+            (self.sequence, self.previous) = before;
+            self.unclean = true;
+            // The error that is reported is the write's.
+            let _ = self.clean();
+            failed(&self.options, &error)
+        })
+    }
+
+    fn try_write<'a>(&mut self, bodies: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+        self.clean()?;
+        if self.bytes >= self.options.max_file_bytes {
+            self.begin_next_file()?;
+        }
+        let mut lines = Vec::new();
+        for body in bodies {
+            let begin = lines.len();
+            let (sequence, previous) = (self.sequence + 1, &self.previous);
+            write!(
+                lines,
+                "{{\"sequence\":{sequence},\"previous\":\"{previous}\","
+            )?;
+            lines.extend_from_slice(body.strip_prefix(b"{").unwrap_or(body));
+            self.previous = hash(lines.get(begin..).unwrap_or_default());
+            self.sequence = sequence;
+            lines.push(b'\n');
+        }
+        self.file.write_all(&lines)?;
+        if self.options.durability == Durability::Fsync {
+            self.file.sync_data()?;
+        }
+        // Only after the lines: a head that is ahead of them would say that they are gone.
+        let head = format!("{:020} {}\n", self.sequence, self.previous);
+        self.head.seek(SeekFrom::Start(0))?;
+        self.head.write_all(head.as_bytes())?;
+        self.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the full file a number of its own and begins the next one. The chain goes on.
+    fn begin_next_file(&mut self) -> io::Result<()> {
+        let path = &self.options.path;
+        let number = files(path)?.len();
+        let number = u32::try_from(number).map_err(io::Error::other)?;
+        std::fs::rename(path, numbered(path, number))?;
+        let next = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
+        next.try_lock().map_err(io::Error::other)?;
+        self.file = next;
+        self.bytes = 0;
+        Ok(())
+    }
+}

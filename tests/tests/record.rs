@@ -1,0 +1,209 @@
+//! Recorded before released: whatever becomes of the process or the disk, no decision that was given
+//! is missing from the log, and what was recorded is decided the same again.
+
+use portcullis_host::log::{self, DecisionLog, LogOptions};
+use portcullis_host::{Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource};
+use portcullis_tests::guests;
+use serde_json::json;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+const TIMES: usize = 50;
+
+fn config(folder: &Path) {
+    let component = guests::component("tests/guests/hostile").unwrap();
+    fs::write(folder.join("hostile.wasm"), component).unwrap();
+    fs::write(
+        folder.join("portcullis.toml"),
+        r#"
+limits = { deadline = "5s" }
+log = { path = "decisions.jsonl", max-file-bytes = 65536 }
+
+[[integration]]
+name = "x"
+[[integration.plugin]]
+component = "hostile.wasm"
+settings = { behaviour = "permit" }
+"#,
+    )
+    .unwrap();
+}
+
+#[test]
+fn no_decision_that_was_given_is_missing_after_the_process_was_killed() {
+    let folder = TempDir::new().unwrap();
+    config(folder.path());
+    let mut given = Vec::new();
+    for time in 0..TIMES {
+        let mut decider = Command::new(env!("CARGO_BIN_EXE_decider"))
+            .arg(folder.path().join("portcullis.toml"))
+            .arg(format!("run{time}"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(decider.stdout.take().unwrap());
+        // Killed in the middle of its work: after so many decisions that each time is another moment.
+        let mut line = String::new();
+        for _ in 0..(20 + 7 * time) {
+            line.clear();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                panic!("it stopped by itself, after {given:?}");
+            }
+            given.push(line.trim_end().to_owned());
+        }
+        decider.kill().unwrap();
+        decider.wait().unwrap();
+        for line in lines.lines() {
+            // What it had said before it was killed counts too, but for a line that it was cut off in.
+            given.push(line.unwrap());
+        }
+        let last_is_whole = given
+            .last()
+            .is_some_and(|line| line.ends_with(" permitted"));
+        if !last_is_whole {
+            given.pop();
+        }
+    }
+    assert!(
+        given.iter().all(|line| line.ends_with(" permitted")),
+        "every decision is a permit"
+    );
+    // Opening it again removes what the last one was cut off while writing.
+    let path = folder.path().join("decisions.jsonl");
+    drop(DecisionLog::open(LogOptions::new(&path)).unwrap());
+    let verified = log::verify(&path).unwrap();
+    let mut recorded = HashSet::new();
+    log::read(&path, |_, _, _, entry| {
+        let credential = entry.request.pointer("/subject/properties/credential-id");
+        recorded.insert(credential.unwrap().as_str().unwrap().to_owned());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(verified.entries, recorded.len() as u64);
+    for line in &given {
+        let credential = line.split(' ').next().unwrap();
+        assert!(
+            recorded.contains(credential),
+            "{credential} was given and is not in the log"
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("decisions.jsonl");
+    let pdp = |log| {
+        let plugin =
+            |behaviour: &str| guests::hostile(json!({ "behaviour": behaviour }), guests::patient());
+        let builder = Pdp::builder()
+            .integration(Integration::new("permits").plugin(plugin("permit")))
+            .integration(Integration::new("tells").plugin(plugin("tell")))
+            .integration(Integration::new("faults").plugin(plugin("no-reason")));
+        match log {
+            Some(log) => builder.log(log),
+            None => builder,
+        }
+        .build()
+        .unwrap()
+    };
+    let log = LogOptions {
+        durability: log::Durability::Buffered,
+        max_file_bytes: 1 << 20,
+        ..LogOptions::new(&path)
+    };
+    let recording = pdp(Some(DecisionLog::open(log).unwrap()));
+    for number in 0..10_000_u32 {
+        let integration = ["permits", "tells", "faults", "none"][number as usize % 4];
+        let resource = Resource {
+            id: format!("r{number}"),
+            ..Resource::default()
+        };
+        let request = Request::builder(integration, Principal::default(), "a", resource)
+            .arguments(json!({ "number": number, "text": "é\u{1f600}\n", "half": 0.5 }))
+            .context("visible", json!({ "deep": [number] }))
+            .build(&RequestLimits::default())
+            .unwrap();
+        let _recorded = recording.evaluate(&request);
+    }
+    drop(recording);
+
+    let again = pdp(None);
+    let mut decided = 0;
+    log::read(&path, |_, _, _, entry| {
+        let request = entry.request.to_string();
+        let request = Request::from_authzen(request.as_bytes(), &RequestLimits::default()).unwrap();
+        let now = again.evaluate_at(&request, entry.at).replayable();
+        assert_eq!(
+            now.to_string(),
+            entry.decision.to_string(),
+            "decision {}",
+            entry.sequence
+        );
+        decided += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(decided, 10_000);
+    assert_eq!(log::verify(&path).unwrap().entries, 10_000);
+}
+
+/// A file system that is full, and then is not. It takes a mount, so it runs where that is allowed.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_denies_and_recovers_by_itself() {
+    let mount = TempDir::new().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+        .arg(mount.path())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        eprintln!("no file system can be mounted here, so that a full disk was not tried");
+        return;
+    }
+    struct Unmount<'a>(&'a Path);
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(self.0).status();
+        }
+    }
+    let _unmount = Unmount(mount.path());
+
+    let filler = mount.path().join("filler");
+    let path = mount.path().join("decisions.jsonl");
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let pdp = Pdp::builder()
+        .integration(Integration::new("x").plugin(plugin))
+        .log(DecisionLog::open(LogOptions::new(&path)).unwrap())
+        .build()
+        .unwrap();
+    let request = Request::builder("x", Principal::default(), "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap();
+    let mut permits = 0;
+    for _ in 0..3 {
+        assert!(pdp.evaluate(&request).is_permit());
+        permits += 1;
+        // As much as there is room for.
+        let _ = fs::write(&filler, vec![0; 1 << 20]);
+        while pdp.evaluate(&request).is_permit() {
+            permits += 1;
+        }
+        for _ in 0..3 {
+            assert_eq!(pdp.evaluate(&request).cause(), Cause::NotRecorded);
+        }
+        fs::remove_file(&filler).unwrap();
+    }
+    assert!(pdp.evaluate(&request).is_permit());
+    drop(pdp);
+    assert_eq!(
+        log::verify(&path).unwrap().entries,
+        permits + 1,
+        "and none but those that were given"
+    );
+}
