@@ -4,7 +4,7 @@ use crate::Timestamp;
 use crate::admission::Ceiling;
 use crate::cause::Cause;
 use crate::combine::{Combined, CombinedEffect, tighter};
-use crate::integration::Integration;
+use crate::integration::{Integration, Mode};
 use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Plugin, Reason};
 use crate::request::{Request, RequestError};
 use crate::trace::{Conclusion, Trace};
@@ -22,6 +22,7 @@ use std::time::Duration;
 #[must_use]
 pub struct Decision {
     outcome: Outcome,
+    mode: Mode,
     cause: Cause,
     detail: String,
     reasons: Vec<Reason>,
@@ -147,6 +148,7 @@ pub(crate) fn accept(
     };
     Decision {
         outcome,
+        mode: integration.mode,
         cause,
         detail,
         reasons,
@@ -303,6 +305,7 @@ impl Decision {
     pub(crate) fn deny(cause: Cause, detail: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Deny,
+            mode: Mode::Enforce,
             cause,
             detail: detail.into(),
             reasons: Vec::new(),
@@ -315,6 +318,12 @@ impl Decision {
     /// The deny that an unreadable request is.
     pub fn invalid(error: &RequestError) -> Self {
         Self::deny(Cause::InvalidRequest, error.to_string())
+    }
+
+    /// The same decision, as one of an integration in that mode.
+    pub(crate) fn in_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// The same deny, with the plugins that had been asked and what they said.
@@ -346,6 +355,17 @@ impl Decision {
     /// Whether the request may go ahead.
     pub fn is_permit(&self) -> bool {
         matches!(self.outcome, Outcome::Permit(_))
+    }
+
+    /// Whether the enforcement point must keep the request from going ahead: it is a deny, and its
+    /// integration does not merely observe. Whatever does not block and is no permit has no grant.
+    pub fn blocks(&self) -> bool {
+        !self.is_permit() && self.mode == Mode::Enforce
+    }
+
+    /// Whether the decisions of the integration are enforced.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// What the permit is worth, if it is one.
@@ -404,6 +424,9 @@ impl Serialize for ResponseContext<'_> {
         let decision = self.0;
         let mut context = serializer.serialize_map(None)?;
         context.serialize_entry("cause", &decision.cause)?;
+        if decision.mode == Mode::Observe {
+            context.serialize_entry("mode", &decision.mode)?;
+        }
         if !decision.detail.is_empty() {
             context.serialize_entry("detail", &decision.detail)?;
         }

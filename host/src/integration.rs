@@ -4,8 +4,20 @@ use crate::plugin::Plugin;
 use crate::posture::PostureRule;
 use crate::request::Request;
 use portcullis_contract::ActionClass;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Duration;
+
+/// Whether the decisions of an integration are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// They are: a deny blocks.
+    #[default]
+    Enforce,
+    /// They are made and recorded, to see what they would do. A deny does not block.
+    Observe,
+}
 
 /// One third-party connector or tool server, and what decides for it.
 #[derive(Debug)]
@@ -16,6 +28,7 @@ pub struct Integration {
     pub(crate) max_grant_ttl: Duration,
     pub(crate) cross_environment: bool,
     pub(crate) posture: Option<PostureRule>,
+    pub(crate) mode: Mode,
     pub(crate) plugins: Vec<Plugin>,
 }
 
@@ -29,6 +42,7 @@ impl Integration {
             max_grant_ttl: Duration::from_secs(5 * 60),
             cross_environment: false,
             posture: None,
+            mode: Mode::Enforce,
             plugins: Vec::new(),
         }
     }
@@ -68,6 +82,13 @@ impl Integration {
     #[must_use]
     pub fn posture(mut self, rule: PostureRule) -> Self {
         self.posture = Some(rule);
+        self
+    }
+
+    /// Whether decisions are enforced. They are by default.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 

@@ -113,7 +113,7 @@ pub use cause::Cause;
 pub use config::ConfigError;
 pub use decision::{Consulted, Decision, Grant, Outcome};
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
-pub use integration::Integration;
+pub use integration::{Integration, Mode};
 pub use intent::{Allowance, Denial, IntentError, Intents, StoredIntent, Widening};
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{Pdp, PdpBuilder, PdpError};

@@ -291,7 +291,9 @@ impl Pdp {
         };
         let admitted = match admission.admit(trace) {
             Ok(admitted) => admitted,
-            Err((cause, detail)) => return Decision::deny(cause, detail),
+            Err((cause, detail)) => {
+                return Decision::deny(cause, detail).in_mode(integration.mode);
+            }
         };
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
@@ -317,7 +319,9 @@ impl Pdp {
         }
         // What was revoked while the plugins ran is revoked.
         if let Some((cause, detail)) = admission.revoked_since(&admitted, trace) {
-            return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
+            return Decision::deny(cause, detail)
+                .with_plugins(consulted, combined.reasons)
+                .in_mode(integration.mode);
         }
         let ceiling = admitted.ceiling;
         decision::accept(

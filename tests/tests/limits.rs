@@ -1,7 +1,7 @@
 //! What a plugin does wrong while it decides, and that each bound stops it.
 
 use portcullis_host::{
-    ActionClass, Cause, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource,
+    ActionClass, Cause, Effect, Fault, Integration, Mode, Pdp, Plugin, PluginLimits, PluginSource,
     Principal, Request, RequestLimits, Resource, Timestamp,
 };
 use portcullis_tests::{guests, raw};
@@ -290,4 +290,28 @@ fn a_grant_is_never_wider_than_the_host_allows() {
     let grant = decision.grant().expect("a permit");
     assert_eq!(grant.expires_at(), NOW.plus(Duration::from_secs(60)));
     assert_eq!(grant.remaining_uses(), Some(1_000_000_000));
+}
+
+#[test]
+fn observing_is_of_one_integration_and_grants_nothing() {
+    let pdp = Pdp::builder()
+        .integration(
+            Integration::new("x")
+                .mode(Mode::Observe)
+                .plugin(hostile("bad-code")),
+        )
+        .integration(Integration::new("y").plugin(hostile("bad-code")))
+        .build()
+        .unwrap();
+    let ask = |integration: &str| {
+        let request = Request::builder(integration, Principal::default(), "a", Resource::default())
+            .build(&RequestLimits::default())
+            .unwrap();
+        pdp.evaluate_at(&request, NOW)
+    };
+    let observed = ask("x");
+    assert!(!observed.blocks() && !observed.is_permit() && observed.grant().is_none());
+    assert_eq!(observed.mode(), Mode::Observe);
+    assert!(ask("y").blocks());
+    assert!(ask("z").blocks(), "nobody said that it is only observed");
 }

@@ -19,7 +19,12 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
     let decision = &case.decision;
     let verdict = match decision.is_permit() {
         true => styled(GOOD, "PERMIT"),
-        false => styled(BAD, "DENY"),
+        false if decision.blocks() => styled(BAD, "DENY"),
+        false => format!(
+            "{} {}",
+            styled(BAD, "DENY"),
+            styled(WARN, "(observed, not enforced)")
+        ),
     };
     let request = match &case.request {
         Ok(request) => format!(
@@ -135,7 +140,8 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
         let decision = &case.decision;
         let (verdict, color) = match decision.is_permit() {
             true => ("permit", Color::Green),
-            false => ("deny", Color::Red),
+            false if decision.blocks() => ("deny", Color::Red),
+            false => ("deny (observed)", Color::Yellow),
         };
         let request = match &case.request {
             Ok(request) => summary(request),

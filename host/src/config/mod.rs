@@ -27,6 +27,7 @@
 //!
 //! [[integration]]
 //! name = "github"
+//! mode = "enforce"                          # or "observe": decide and record, never block
 //! max-grant-ttl = "5m"
 //! cross-environment = false
 //! posture = { max-age = "5m", otherwise = "deny" }    # or "step-up"
@@ -48,7 +49,7 @@ pub(crate) mod reader;
 pub use problem::{ConfigError, Problem, Severity};
 
 use crate::engine::MAX_CORE_INSTANCES;
-use crate::integration::Integration;
+use crate::integration::{Integration, Mode};
 use crate::intent::Intents;
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 use crate::log::{DecisionLog, Durability, LogOptions, Mask};
@@ -401,6 +402,11 @@ fn integration(
                 ),
             ),
         }
+    }
+    match section.text("mode") {
+        None | Some(("enforce", _)) => {}
+        Some(("observe", _)) => integration = integration.mode(Mode::Observe),
+        Some((_, span)) => source.error(span, "`mode` is `enforce` or `observe`"),
     }
     if section.boolean("cross-environment") == Some(true) {
         integration = integration.allow_cross_environment();
