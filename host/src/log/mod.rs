@@ -64,6 +64,9 @@ pub enum LogError {
         /// What the system said.
         message: String,
     },
+    /// Writing it failed in a way that should not be possible.
+    #[error("the decision log could not be written: please report it")]
+    Panicked,
     /// What is there is no log, or one that was tampered with at its end.
     #[error("{} is not a decision log that can be continued: {message}", file.display())]
     NotALog {
@@ -90,8 +93,8 @@ impl DecisionLog {
     /// [`LogError`] if it cannot be written or what is there cannot be continued.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
         Ok(Self {
-            mask: Arc::new(options.mask.clone()),
-            writer: Arc::new(Writer::open(options)?),
+            writer: Arc::new(Writer::open(&options)?),
+            mask: Arc::new(options.mask),
         })
     }
 

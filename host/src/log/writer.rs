@@ -1,83 +1,88 @@
-//! The thread that writes, so that decisions made at the same time share one trip to the disk.
+//! Decisions made at the same time share one trip to the disk.
+//!
+//! Whoever comes first writes what is pending, its own line included; the others wait until somebody
+//! has written theirs. A decision that nobody else is in the way of costs no change of thread.
 
 use super::chain::{BEGINNING, Head, files, hash, numbered};
 use super::{Durability, Entry, LogError, LogOptions};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom, Write as _};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::{self, JoinHandle};
-
-/// How many decisions at most share one trip.
-const MOST_AT_ONCE: usize = 1024;
-
-/// A line to be written, and whom to tell.
-struct Pending {
-    body: Vec<u8>,
-    recorded: SyncSender<Result<(), LogError>>,
-}
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    pending: Option<SyncSender<Pending>>,
-    thread: Option<JoinHandle<()>>,
-    options: LogOptions,
+    queue: Mutex<Queue>,
+    written: Condvar,
+    /// Held by whoever writes.
+    file: Mutex<LogFile>,
 }
 
-/// Comes back when everything is written and the file is let go.
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.pending = None;
-        if let Some(thread) = self.thread.take() {
-            // If it panicked, whoever waited for it was told that it stopped.
-            let _ = thread.join();
-        }
-    }
+#[derive(Debug, Default)]
+struct Queue {
+    /// The number of the next line to come.
+    next: u64,
+    pending: Vec<(u64, Vec<u8>)>,
+    /// What came of lines that were written, until their owners take note.
+    results: HashMap<u64, Result<(), LogError>>,
+    is_writing: bool,
 }
 
 impl Writer {
-    pub(super) fn open(options: LogOptions) -> Result<Self, LogError> {
-        let file = LogFile::open(&options)?;
-        let (pending, received) = mpsc::sync_channel(MOST_AT_ONCE);
-        let thread = thread::Builder::new()
-            .name("portcullis-log".to_owned())
-            .spawn(move || write_all(file, &received))
-            .map_err(|error| failed(&options, &error))?;
+    pub(super) fn open(options: &LogOptions) -> Result<Self, LogError> {
         Ok(Self {
-            pending: Some(pending),
-            thread: Some(thread),
-            options,
+            queue: Mutex::default(),
+            written: Condvar::new(),
+            file: Mutex::new(LogFile::open(options)?),
         })
     }
 
     /// Writes a line, and comes back when it is written as durably as the log is.
     pub(super) fn append(&self, body: Vec<u8>) -> Result<(), LogError> {
-        let gone = || LogError::Write {
-            file: self.options.path.clone(),
-            message: "its writer has stopped".to_owned(),
-        };
-        let (recorded, told) = mpsc::sync_channel(1);
-        let pending = self.pending.as_ref().ok_or_else(gone)?;
-        pending
-            .send(Pending { body, recorded })
-            .map_err(|_| gone())?;
-        told.recv().map_err(|_| gone())?
-    }
-}
-
-/// Writes what is pending, as much of it as there is at a time.
-fn write_all(mut file: LogFile, received: &Receiver<Pending>) {
-    while let Ok(first) = received.recv() {
-        let mut group = vec![first];
-        group.extend(received.try_iter().take(MOST_AT_ONCE - 1));
-        let written = file.write(group.iter().map(|pending| pending.body.as_slice()));
-        for pending in group {
-            // Who does not wait any more does not get the decision either.
-            let _ = pending.recorded.send(written.clone());
+        let mut queue = self.queue();
+        let own = queue.next;
+        queue.next += 1;
+        queue.pending.push((own, body));
+        loop {
+            if let Some(result) = queue.results.remove(&own) {
+                return result;
+            }
+            if queue.is_writing {
+                queue = self
+                    .written
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.is_writing = true;
+            let group = std::mem::take(&mut queue.pending);
+            drop(queue);
+            // Whatever happens, those that wait are told.
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.write(group.iter().map(|(_, body)| body.as_slice()))
+            }))
+            .unwrap_or_else(|_| Err(LogError::Panicked));
+            queue = self.queue();
+            queue.is_writing = false;
+            queue.results.extend(
+                group
+                    .into_iter()
+                    .map(|(number, _)| (number, result.clone())),
+            );
+            self.written.notify_all();
         }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that holds it can panic half way through a change.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The latest file of a log, and where its chain is.
+#[derive(Debug)]
 struct LogFile {
     options: LogOptions,
     file: File,
