@@ -13,8 +13,12 @@ use std::fmt;
 /// The largest whole number that every reader of JSON agrees on: 2^53 - 1.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// Reads one JSON document.
-pub(crate) fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError> {
+/// Reads one JSON document, of at most `limits.bytes`, nested at most `limits.depth` deep.
+///
+/// # Errors
+///
+/// [`RequestError`], which names the place.
+pub fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError> {
     if bytes.len() > limits.bytes {
         return Err(RequestError::TooLarge {
             bytes: bytes.len(),

@@ -94,7 +94,7 @@ pub mod config;
 mod decision;
 mod integration;
 mod intent;
-mod json;
+pub mod json;
 mod object;
 mod pdp;
 mod plugin;

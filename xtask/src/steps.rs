@@ -74,7 +74,16 @@ pub(crate) fn lint() -> anyhow::Result<()> {
 pub(crate) fn plugins() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     step("the `portcullis` command", || {
-        cargo(&["build", "--release", "-p", "portcullis-cli"])
+        // With the crate that brings the most dependencies, so that the runtime is built with the
+        // features that the tests need, and once.
+        cargo(&[
+            "build",
+            "--release",
+            "-p",
+            "portcullis-cli",
+            "-p",
+            "portcullis-identity",
+        ])
     })?;
     let folder = root().join("target/plugins");
     std::fs::create_dir_all(&folder)

@@ -40,9 +40,11 @@ impl Mask {
     /// Where something of another shape than a pointer expects stands in the way, that is masked whole:
     /// what it holds cannot be told.
     pub(crate) fn apply(&self, arguments: &mut Value) -> bool {
-        self.0
-            .iter()
-            .fold(false, |masked, path| mask(arguments, path) || masked)
+        let mut any = false;
+        for path in &self.0 {
+            any |= mask(arguments, path);
+        }
+        any
     }
 }
 
@@ -53,22 +55,25 @@ fn mask(value: &mut Value, path: &[String]) -> bool {
         return true;
     };
     match value {
-        Value::Object(members) if key == "*" => members
-            .values_mut()
-            .fold(false, |masked, value| mask(value, rest) || masked),
+        Value::Object(members) if key == "*" => mask_each(members.values_mut(), rest),
         Value::Object(members) => members.get_mut(key).is_some_and(|value| mask(value, rest)),
         Value::Array(items) => match (key.as_str(), key.parse::<usize>()) {
-            ("*", _) => items
-                .iter_mut()
-                .fold(false, |masked, item| mask(item, rest) || masked),
+            ("*", _) => mask_each(items.iter_mut(), rest),
             (_, Ok(index)) => items.get_mut(index).is_some_and(|item| mask(item, rest)),
             // A list where an object was expected may hold many of them.
-            (_, Err(_)) => items
-                .iter_mut()
-                .fold(false, |masked, item| mask(item, path) || masked),
+            (_, Err(_)) => mask_each(items.iter_mut(), path),
         },
         _ => mask(value, &[]),
     }
+}
+
+/// Masks every one, whatever became of the one before it.
+fn mask_each<'a>(values: impl Iterator<Item = &'a mut Value>, path: &[String]) -> bool {
+    let mut any = false;
+    for value in values {
+        any |= mask(value, path);
+    }
+    any
 }
 
 #[cfg(test)]
@@ -95,6 +100,7 @@ mod tests {
                 json!({ "headers": { "authorization": "hunter2" } }),
             ),
             (vec!["/list/1"], json!({ "list": ["x", "hunter2"] })),
+            (vec!["/a", "/b"], json!({ "a": "x", "b": "hunter2" })),
             // Another shape than the pointer expects hides nothing from it.
             (vec!["/a/b"], json!({ "a": "hunter2" })),
             (vec!["/a/b"], json!({ "a": [{ "b": "hunter2" }] })),

@@ -63,7 +63,7 @@ impl Writer {
                 let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.write(group.iter().map(|(_, body)| body.as_slice()))
             }))
-            .unwrap_or_else(|_| Err(LogError::Panicked));
+            .unwrap_or(Err(LogError::Panicked));
             queue = self.queue();
             queue.is_writing = false;
             queue.results.extend(

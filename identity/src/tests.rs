@@ -1,0 +1,262 @@
+use super::*;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use portcullis_host::{Attestation, Timestamp};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const AUDIENCE: &str = "https://gateway.acme.example";
+
+struct Issuer {
+    key: SigningKey,
+    file: PathBuf,
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    Base64UrlUnpadded::encode_string(bytes.as_ref())
+}
+
+impl Issuer {
+    fn new(name: &str, seed: u8) -> Self {
+        let file = std::env::temp_dir().join(format!(
+            "portcullis-bundle-{name}-{}.json",
+            std::process::id()
+        ));
+        let issuer = Self {
+            key: SigningKey::from_slice(&[seed; 32]).unwrap(),
+            file,
+        };
+        issuer.publish(&json!({ "keys": [issuer.jwk()] }));
+        issuer
+    }
+
+    fn jwk(&self) -> Value {
+        let point = self.key.verifying_key().to_encoded_point(false);
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "jwt-svid", "alg": "ES256", "kid": "key-1",
+            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
+        })
+    }
+
+    fn publish(&self, jwks: &Value) {
+        fs::write(&self.file, jwks.to_string()).unwrap();
+    }
+
+    fn sign(&self, claims: &str) -> String {
+        let header = encode(json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" }).to_string());
+        let signed = format!("{header}.{}", encode(claims));
+        let signature: Signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature.to_bytes()))
+    }
+
+    fn verifier(&self) -> Verifier {
+        let bundles = Bundles::from_files([("acme.example", &self.file)]).unwrap();
+        Verifier::new(bundles, AUDIENCE).max_lifetime(Duration::from_secs(900))
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+fn now() -> u64 {
+    Timestamp::now().as_millis() / 1000
+}
+
+fn claims() -> Value {
+    json!({
+        "sub": "spiffe://acme.example/ns/payments/agent/reconciler", "aud": [AUDIENCE],
+        "iat": now() - 60, "exp": now() + 600, "jti": "jti-17",
+    })
+}
+
+#[test]
+fn a_token_proves_who_asks() {
+    let issuer = Issuer::new("proves", 7);
+    let claims = claims();
+    let principal = issuer
+        .verifier()
+        .verify(&issuer.sign(&claims.to_string()))
+        .unwrap();
+    assert_eq!(
+        principal.id,
+        "spiffe://acme.example/ns/payments/agent/reconciler"
+    );
+    assert_eq!(principal.attestation, Attestation::JwtSvid);
+    assert_eq!(principal.credential_id, "jti-17");
+    let millis = |name: &str| Timestamp::from_millis(claims[name].as_u64().unwrap() * 1000);
+    assert_eq!(principal.credential_issued_at, Some(millis("iat")));
+    assert_eq!(principal.credential_expires_at, Some(millis("exp")));
+    assert_eq!(
+        principal.kind,
+        portcullis_host::PrincipalKind::Unspecified,
+        "that is the registry's word"
+    );
+}
+
+#[test]
+fn a_token_without_an_id_is_called_by_its_digest() {
+    let issuer = Issuer::new("digest", 7);
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove("jti");
+    let principal = issuer
+        .verifier()
+        .verify(&issuer.sign(&claims.to_string()))
+        .unwrap();
+    assert!(principal.credential_id.starts_with("sha256:"));
+}
+
+#[test]
+fn a_token_that_is_wrong_in_one_thing_proves_nothing() {
+    let issuer = Issuer::new("wrong", 7);
+    let verifier = issuer.verifier();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        verifier
+            .verify(&issuer.sign(&claims.to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    };
+    let without = |name: &str| {
+        let mut claims = claims();
+        claims.as_object_mut().unwrap().remove(name);
+        verifier
+            .verify(&issuer.sign(&claims.to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    };
+    let is_invalid = |error: SvidError| matches!(error, SvidError::Invalid(_));
+    assert!(is_invalid(with(
+        "aud",
+        json!(["https://elsewhere.example"])
+    )));
+    assert!(is_invalid(with("exp", json!(now() - 1))));
+    assert!(is_invalid(with("nbf", json!(now() + 60))));
+    assert!(is_invalid(with("sub", json!("spiffe://other.example/a"))));
+    assert!(is_invalid(with("sub", json!("https://acme.example/a"))));
+    for name in ["sub", "aud", "exp"] {
+        assert!(is_invalid(without(name)), "{name}");
+    }
+    assert!(matches!(without("iat"), SvidError::NoIssuedAt));
+    assert!(matches!(
+        with("iat", json!(now() + 60)),
+        SvidError::NotYetIssued(_)
+    ));
+    assert!(matches!(
+        with("iat", json!("yesterday")),
+        SvidError::Claims(_)
+    ));
+    assert!(matches!(
+        with("iat", json!(now() - 3600)),
+        SvidError::TooLongLived { .. }
+    ));
+    assert!(matches!(with("jti", json!(7)), SvidError::Claims(_)));
+
+    let mallory = Issuer::new("mallory", 8);
+    assert!(is_invalid(
+        verifier
+            .verify(&mallory.sign(&claims().to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    ));
+    let token = issuer.sign(&claims().to_string());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    for forged in [
+        format!("{signed}."),
+        format!(
+            "{}.{}.",
+            encode(r#"{"alg":"none"}"#),
+            encode(claims().to_string())
+        ),
+        format!(
+            "{}.{}.{}",
+            encode(r#"{"alg":"HS256","kid":"key-1"}"#),
+            encode(claims().to_string()),
+            encode("x")
+        ),
+        "not a token".to_owned(),
+        String::new(),
+    ] {
+        let error = verifier.verify(&forged).map(|_| ()).unwrap_err();
+        assert!(is_invalid(error), "{forged}");
+    }
+}
+
+#[test]
+fn a_claim_that_is_there_twice_has_no_meaning() {
+    let issuer = Issuer::new("twice", 7);
+    let claims = claims().to_string();
+    let twice = claims.replace(
+        "\"jti\":\"jti-17\"",
+        "\"jti\":\"jti-17\",\"jti\":\"jti-18\"",
+    );
+    assert_ne!(claims, twice);
+    let error = issuer
+        .verifier()
+        .verify(&issuer.sign(&twice))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, SvidError::Claims(_)), "{error}");
+}
+
+#[test]
+fn a_bundle_that_changes_is_read_again_and_one_that_is_not_valid_is_none() {
+    let issuer = Issuer::new("changes", 7);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let verify = || {
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    assert!(verify());
+    let next = Issuer::new("next", 9);
+    issuer.publish(&json!({ "keys": [next.jwk()], "spiffe_sequence": 2 }));
+    assert!(!verify(), "the key was replaced");
+    issuer.publish(&json!({ "keys": [issuer.jwk()], "spiffe_sequence": 3 }));
+    assert!(verify());
+    issuer.publish(&json!({ "keys": [] }));
+    assert!(!verify(), "without keys the trust domain is not valid");
+    fs::write(&issuer.file, "not json").unwrap();
+    assert!(!verify());
+    fs::remove_file(&issuer.file).unwrap();
+    assert!(!verify());
+}
+
+#[test]
+fn refuses_bundles_that_are_not_valid() {
+    let issuer = Issuer::new("refused", 7);
+    let read = || {
+        Bundles::from_files([("acme.example", &issuer.file)])
+            .map(|_| ())
+            .unwrap_err()
+    };
+    issuer.publish(&json!({ "keys": [] }));
+    assert!(matches!(read(), BundleError::Empty(_)));
+    let mut other = issuer.jwk();
+    other["use"] = json!("x509-svid");
+    issuer.publish(&json!({ "keys": [other] }));
+    assert!(matches!(read(), BundleError::Empty(_)));
+    issuer.publish(&json!({ "keys": [issuer.jwk(), issuer.jwk()] }));
+    assert!(matches!(read(), BundleError::Shape { .. }));
+    fs::write(&issuer.file, r#"{"keys":[],"keys":[]}"#).unwrap();
+    assert!(matches!(read(), BundleError::Shape { .. }));
+    issuer.publish(&json!({ "keys": [issuer.jwk()] }));
+    let twice = [
+        ("acme.example", &issuer.file),
+        ("acme.example", &issuer.file),
+    ];
+    assert!(matches!(
+        Bundles::from_files(twice),
+        Err(BundleError::Duplicate(_))
+    ));
+    assert!(matches!(
+        Bundles::from_files([("Acme!", &issuer.file)]),
+        Err(BundleError::Name(_))
+    ));
+}
