@@ -70,9 +70,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 fn verify(file: &std::path::Path, format: Format) -> anyhow::Result<Exit> {
     let verified = log::verify(file);
     match (format, &verified) {
-        (Format::Json, Ok(verified)) => output::json(
-            &json!({ "whole": true, "decisions": verified.entries, "head": verified.head }),
-        )?,
+        (Format::Json, Ok(verified)) => output::json(&json!({
+            "whole": true, "decisions": verified.entries, "head": verified.head,
+            "behind-head": verified.behind_head,
+        }))?,
         (Format::Json, Err(broken)) => {
             output::json(&json!({ "whole": false, "broken": broken.to_string() }))?;
         }
@@ -118,7 +119,7 @@ fn exit_of(broken: Option<Broken>) -> Exit {
     match broken {
         None => Exit::Success,
         Some(Broken::Read { .. }) => Exit::Failed,
-        Some(Broken::Line { .. } | Broken::Truncated { .. }) => Exit::Invalid,
+        Some(Broken::Line { .. } | Broken::Truncated { .. } | Broken::NoHead(_)) => Exit::Invalid,
     }
 }
 

@@ -11,8 +11,10 @@ mod completions;
 mod evaluate;
 mod exit;
 mod inspect;
+mod intent;
 mod log;
 mod output;
+mod registry;
 mod replay;
 mod revoke;
 
@@ -36,6 +38,8 @@ enum Verb {
     Evaluate(evaluate::Args),
     Check(check::Args),
     Revoke(revoke::Args),
+    Registry(registry::Args),
+    Intent(intent::Args),
     Log(log::Args),
     Replay(replay::Args),
     Completions(completions::Args),
@@ -70,6 +74,8 @@ fn main() -> ExitCode {
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Revoke(args) => revoke::run(args),
+        Verb::Registry(args) => registry::run(args),
+        Verb::Intent(args) => intent::run(args),
         Verb::Log(args) => log::run(args),
         Verb::Replay(args) => replay::run(args),
         Verb::Completions(args) => completions::run(args),

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, styled};
 use crate::{Format, check};
 use portcullis_host::log::{self, Entry};
-use portcullis_host::{Pdp, Request, printable};
+use portcullis_host::{Pdp, Request, RequestLimits, printable};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -65,7 +65,12 @@ fn again(pdp: &Pdp, entry: &Entry) -> Option<Value> {
     if entry.masked {
         return None;
     }
-    let request = Request::from_authzen(entry.request.to_string().as_bytes(), pdp.request_limits());
+    // It was within its limits in the form that it came in, which may have been a shorter one.
+    let limits = RequestLimits {
+        bytes: usize::MAX,
+        ..*pdp.request_limits()
+    };
+    let request = Request::from_authzen(entry.request.to_string().as_bytes(), &limits);
     Some(pdp.evaluate_at(&request.ok()?, entry.at).replayable())
 }
 

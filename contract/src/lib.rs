@@ -21,6 +21,7 @@
 mod constraint;
 mod inclusion;
 mod needs;
+mod path;
 mod pattern;
 mod terms;
 mod text;
@@ -28,10 +29,11 @@ mod text;
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
 
-pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_unambiguous};
+pub use constraint::{Constraint, ConstraintError, Operator, Origins};
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 pub use needs::{Field, Needs, UnknownField};
+pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
 pub use text::{excerpt, printable};

@@ -58,7 +58,7 @@ impl Pattern {
         if name == self.text && !self.has_wildcard() {
             return true;
         }
-        if name.split('/').any(|s| matches!(s, "" | "." | "..")) {
+        if !is_plain(name) {
             return false;
         }
         // Each `**` is settled as early as possible; only the last one seen is ever widened.
@@ -91,6 +91,19 @@ impl Pattern {
         }
     }
 
+    /// Whether the pattern matches `name`, or a wildcard of it might once the name is normalised. For
+    /// denials: where [`Pattern::matches`] errs on the side of no, this errs on the side of yes.
+    ///
+    /// ```
+    /// use portcullis_contract::Pattern;
+    /// let pattern: Pattern = "acme/**".parse()?;
+    /// assert!(pattern.might_match("other/../acme/x") && !pattern.might_match("other/x"));
+    /// # Ok::<(), portcullis_contract::PatternError>(())
+    /// ```
+    pub fn might_match(&self, name: &str) -> bool {
+        self.matches(name) || (self.has_wildcard() && !is_plain(name))
+    }
+
     /// Whether every name that this pattern matches is one that `other` matches too.
     ///
     /// Exact, but for patterns with so many wildcards that it would take too long to tell: those are
@@ -118,6 +131,13 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+/// Whether nothing would normalise the name into another.
+fn is_plain(name: &str) -> bool {
+    !name
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 impl Segment {

@@ -51,7 +51,7 @@ pub mod guest;
 pub use policy::Policy;
 pub use portcullis_contract::{
     ActionClass, Attestation, Constraint, ConstraintError, Exposure, Health, Operator, Origins,
-    Pattern, PrincipalKind, is_unambiguous,
+    Pattern, PrincipalKind, escape_key, is_unambiguous,
 };
 pub use request::{
     Action, ArgumentsError, Attribute, Intent, Posture, Principal, Request, Resource, Value,

@@ -1,6 +1,7 @@
 //! From the operator's settings to the author's type.
 
 use crate::Policy;
+use portcullis_contract::escape_key;
 
 /// What is wrong with the settings, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", escape(key))),
+            Segment::Map { key } => Some(format!("/{}", escape_key(key))),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect()
@@ -70,15 +71,11 @@ fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}/{index}", ignored_pointer(parent)),
-        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escape(key)),
+        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escape_key(key)),
         Path::Some { parent }
         | Path::NewtypeStruct { parent }
         | Path::NewtypeVariant { parent } => ignored_pointer(parent),
     }
-}
-
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

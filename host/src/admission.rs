@@ -36,7 +36,7 @@ pub(crate) struct Admitted<'a> {
     /// What a grant never exceeds.
     pub(crate) ceiling: Ceiling,
     /// How far the revocation list was known.
-    epoch: u64,
+    pub(crate) epoch: u64,
 }
 
 /// Who needs an intent, and where it is looked up.
@@ -106,8 +106,14 @@ impl<'a> Admission<'a> {
             ..Ceiling::default()
         };
         match self.intents {
-            Some(rule) => facts.intent = self.approved(rule, &facts, &mut ceiling, trace)?,
-            None => self.stated_intent(&mut ceiling, trace)?,
+            Some(rule) => {
+                facts.intent = self.approved(rule, &facts, &mut ceiling, trace)?;
+                // What the gateway knows besides, such as uses that it counted, only narrows.
+                if facts.intent.is_some() {
+                    self.stated_intent("intent, as stated", &mut ceiling, trace)?;
+                }
+            }
+            None => self.stated_intent("intent", &mut ceiling, trace)?,
         }
         let step_up = self.posture(trace)?;
         Ok(Admitted {
@@ -125,10 +131,14 @@ impl<'a> Admission<'a> {
         trace: &mut impl Trace,
     ) -> Option<Refusal> {
         let known = self.revocations?.now_known();
-        if known.epoch() == admitted.epoch {
+        let unreliable = known.unreliable(self.now);
+        if known.epoch() == admitted.epoch && unreliable.is_none() {
             return None;
         }
-        let refused = self.find_revoked(&known);
+        let refused = match unreliable {
+            Some(why) => Some((Cause::RevocationStale, why)),
+            None => self.find_revoked(&known),
+        };
         note(trace, "revocation, again", refused.is_some(), || {
             format!(
                 "the list went from epoch {} to {} meanwhile",
@@ -384,15 +394,20 @@ impl<'a> Admission<'a> {
     }
 
     /// Holds the request to what it states of its intent, where nobody else knows of it.
-    fn stated_intent(&self, ceiling: &mut Ceiling, trace: &mut impl Trace) -> Result<(), Refusal> {
+    fn stated_intent(
+        &self,
+        check: &'static str,
+        ceiling: &mut Ceiling,
+        trace: &mut impl Trace,
+    ) -> Result<(), Refusal> {
         let Some(intent) = self.request.intent() else {
-            skip(trace, "intent", || "the request names none".to_owned());
+            skip(trace, check, || "the request names none".to_owned());
             return Ok(());
         };
         let now = self.now;
         let over = intent.expires_at.filter(|at| *at <= now);
         let used_up = intent.remaining_uses == Some(0);
-        note(trace, "intent", over.is_some() || used_up, || {
+        note(trace, check, over.is_some() || used_up, || {
             let until = intent.expires_at.map(|at| format!("until {at}"));
             let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
             let bounds: Vec<_> = [until, uses].into_iter().flatten().collect();

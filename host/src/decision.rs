@@ -23,6 +23,8 @@ use std::time::Duration;
 pub struct Decision {
     outcome: Outcome,
     mode: Mode,
+    /// How far the revocation list was known when it was made.
+    epoch: u64,
     cause: Cause,
     detail: String,
     reasons: Vec<Reason>,
@@ -149,6 +151,7 @@ pub(crate) fn accept(
     Decision {
         outcome,
         mode: integration.mode,
+        epoch: 0,
         cause,
         detail,
         reasons,
@@ -306,6 +309,7 @@ impl Decision {
         Self {
             outcome: Outcome::Deny,
             mode: Mode::Enforce,
+            epoch: 0,
             cause,
             detail: detail.into(),
             reasons: Vec::new(),
@@ -318,6 +322,16 @@ impl Decision {
     /// The deny that an unreadable request is.
     pub fn invalid(error: &RequestError) -> Self {
         Self::deny(Cause::InvalidRequest, error.to_string())
+    }
+
+    /// The same decision, made with the revocation list known that far.
+    pub(crate) fn at_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The same decision, as one of an integration in that mode.

@@ -5,6 +5,7 @@
 
 use crate::limits::RequestLimits;
 use crate::request::RequestError;
+use portcullis_contract::escape_key;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
@@ -60,7 +61,7 @@ pub(crate) fn admit(value: &Value, at: &str, limits: &RequestLimits) -> Result<(
         let mut below = |step: &str, value: &Value| {
             let length = at.len();
             at.push('/');
-            at.push_str(&escape(step));
+            at.push_str(&escape_key(step));
             match left.checked_sub(1) {
                 Some(left) => walk(value, at, left, limit)?,
                 None => {
@@ -88,11 +89,6 @@ pub(crate) fn admit(value: &Value, at: &str, limits: &RequestLimits) -> Result<(
     }
     let left = limits.depth.saturating_sub(at.matches('/').count());
     walk(value, &mut at.to_owned(), left, limits.depth)
-}
-
-/// Escapes a key for a JSON Pointer.
-pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 fn is_exact(number: &Number) -> bool {
@@ -133,7 +129,7 @@ impl Place<'_> {
         let above = self.parent.map(Place::pointer).unwrap_or_default();
         match &self.step {
             Step::Root => above,
-            Step::Key(key) => format!("{above}/{}", escape(key)),
+            Step::Key(key) => format!("{above}/{}", escape_key(key)),
             Step::Index(index) => format!("{above}/{index}"),
         }
     }

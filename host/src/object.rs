@@ -1,9 +1,8 @@
 //! Reads a JSON object member by member, and says where it is not what it should be.
 
 use crate::Timestamp;
-use crate::json::escape;
 use crate::request::{Intent, Posture, RequestError, SessionPath};
-use portcullis_contract::excerpt;
+use portcullis_contract::{escape_key, excerpt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -24,7 +23,7 @@ impl Object {
     }
 
     pub(crate) fn at(&self, key: &str) -> String {
-        format!("{}/{}", self.at, escape(key))
+        format!("{}/{}", self.at, escape_key(key))
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {

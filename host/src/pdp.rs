@@ -3,7 +3,7 @@
 use crate::Timestamp;
 use crate::admission::{Admission, IntentRule};
 use crate::cause::Cause;
-use crate::combine;
+use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
 use crate::intent::Intents;
@@ -168,12 +168,7 @@ impl Pdp {
         let Some(log) = &self.inner.log else {
             return decision;
         };
-        let epoch = self
-            .inner
-            .revocations
-            .as_ref()
-            .map_or(0, |revocations| revocations.now_known().epoch());
-        or_not_recorded(log.record(request, &decision, epoch, now), decision)
+        or_not_recorded(log.record(request, &decision, now), decision)
     }
 
     /// Decides `request` as at `now`, as a dry run or a replay does: nothing is recorded.
@@ -314,14 +309,17 @@ impl Pdp {
             evaluations.push(evaluation);
         }
         let mut combined = combine::deny_overrides(evaluations.iter());
-        if let Some(step_up) = admitted.step_up.clone() {
+        if let Some(step_up) = admitted.step_up.clone()
+            && combined.effect == CombinedEffect::Permit
+        {
             combined.obligations.push(step_up);
         }
         // What was revoked while the plugins ran is revoked.
         if let Some((cause, detail)) = admission.revoked_since(&admitted, trace) {
             return Decision::deny(cause, detail)
                 .with_plugins(consulted, combined.reasons)
-                .in_mode(integration.mode);
+                .in_mode(integration.mode)
+                .at_epoch(admitted.epoch);
         }
         let ceiling = admitted.ceiling;
         decision::accept(

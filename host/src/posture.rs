@@ -1,7 +1,8 @@
 //! Whether the destination was looked at recently enough for what is to be done to it.
 
 use crate::Timestamp;
-use crate::request::{Posture, Resource};
+use crate::request::Resource;
+use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::{ActionClass, Health};
 use std::time::Duration;
 
@@ -41,20 +42,20 @@ impl PostureRule {
         if class == ActionClass::Read {
             return Judged::DoesNotMatter;
         }
-        let Some(Posture {
-            observed_at: Some(at),
-            health,
-            ..
-        }) = resource.posture
-        else {
-            let what = "it is not known when the destination was last looked at".to_owned();
-            return Judged::Amiss(self.otherwise, what);
-        };
-        if health == Health::Compromised {
+        let posture = resource.posture.unwrap_or_default();
+        if posture.health == Health::Compromised {
             let what =
                 "the destination is known or suspected to be in an attacker's hands".to_owned();
             return Judged::Amiss(Otherwise::Deny, what);
         }
+        // What was observed in the future was not.
+        let Some(at) = posture
+            .observed_at
+            .filter(|at| *at <= now.plus(CLOCK_LEEWAY))
+        else {
+            let what = "it is not known when the destination was last looked at".to_owned();
+            return Judged::Amiss(self.otherwise, what);
+        };
         let age = now.since(at);
         if age > self.max_age {
             let most = self.max_age;
@@ -63,5 +64,61 @@ impl PostureRule {
             return Judged::Amiss(self.otherwise, what);
         }
         Judged::Well
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Posture;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+    fn judged(class: ActionClass, posture: Option<Posture>) -> Judged {
+        let rule = PostureRule {
+            max_age: Duration::from_secs(300),
+            otherwise: Otherwise::StepUp,
+        };
+        let resource = Resource {
+            posture,
+            ..Resource::default()
+        };
+        rule.judge(class, &resource, NOW)
+    }
+
+    #[test]
+    fn a_compromised_destination_is_denied_whenever_that_was_seen() {
+        for observed_at in [None, Some(NOW), Some(Timestamp::from_millis(0))] {
+            let posture = Posture {
+                health: Health::Compromised,
+                observed_at,
+                ..Posture::default()
+            };
+            let judged = judged(ActionClass::Write, Some(posture));
+            assert!(matches!(judged, Judged::Amiss(Otherwise::Deny, _)));
+        }
+    }
+
+    #[test]
+    fn what_was_seen_in_the_future_was_not_seen() {
+        let at = |at| {
+            judged(
+                ActionClass::Unclassified,
+                Some(Posture {
+                    observed_at: Some(at),
+                    ..Posture::default()
+                }),
+            )
+        };
+        assert_eq!(at(NOW), Judged::Well);
+        assert!(matches!(
+            at(NOW.plus(Duration::from_secs(60))),
+            Judged::Amiss(Otherwise::StepUp, _)
+        ));
+        assert!(matches!(
+            judged(ActionClass::Admin, None),
+            Judged::Amiss(Otherwise::StepUp, _)
+        ));
+        assert_eq!(judged(ActionClass::Read, None), Judged::DoesNotMatter);
     }
 }

@@ -15,10 +15,13 @@
 use crate::Timestamp;
 use crate::cause::Cause;
 use crate::config::reader::{Section, Source};
+use crate::config::{ConfigError, Problem};
 use crate::request::{Principal, SessionPath};
+use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::PrincipalKind;
 use spiffe::SpiffeId;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
@@ -54,6 +57,48 @@ impl Registry {
     /// The identity of that SPIFFE ID.
     pub fn get(&self, id: &str) -> Option<&Identity> {
         self.identities.get(id)
+    }
+
+    /// Reads a registry: a file, or every file of a folder whose name ends with `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn from_path(path: &Path) -> Result<Self, ConfigError> {
+        let mut registry = Self::default();
+        let problems = registry.read_path(path);
+        match problems.is_empty() {
+            true => Ok(registry),
+            false => Err(ConfigError(problems)),
+        }
+    }
+
+    /// Adds the identities of a file or a folder, and gives what is wrong with them.
+    pub(crate) fn read_path(&mut self, path: &Path) -> Vec<Problem> {
+        let unreadable = |file: &Path, error: io::Error| {
+            Problem::of_file(file, format!("cannot be read: {error}"))
+        };
+        let files = match files(path) {
+            Ok(files) => files,
+            Err(error) => return vec![unreadable(path, error)],
+        };
+        let mut problems = Vec::new();
+        for file in files {
+            match std::fs::read_to_string(&file) {
+                Err(error) => problems.push(unreadable(&file, error)),
+                Ok(text) => {
+                    let source = Source::new(&file, &text);
+                    read(&source, &text, self);
+                    problems.extend(source.into_problems());
+                }
+            }
+        }
+        problems
+    }
+
+    /// All identities, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Identity> {
+        self.identities.values()
     }
 
     /// How many identities there are.
@@ -145,14 +190,16 @@ impl Identity {
                 format!("{who} on the path of the other kind: use an identity of its own for each"),
             ));
         }
-        self.refuse_credential(principal)
+        self.refuse_credential(principal, now)
     }
 
-    fn refuse_credential(&self, principal: &Principal) -> Option<Refusal> {
+    fn refuse_credential(&self, principal: &Principal, now: Timestamp) -> Option<Refusal> {
         let most = self.max_credential_lifetime;
+        // One that was issued in the future, or after it expires, says nothing of its lifetime.
         let lifetime = principal
             .credential_issued_at
             .zip(principal.credential_expires_at)
+            .filter(|(issued, expires)| issued < expires && *issued <= now.plus(CLOCK_LEEWAY))
             .map(|(issued, expires)| expires.since(issued));
         match lifetime {
             Some(lifetime) if lifetime <= most => None,
@@ -179,11 +226,7 @@ fn differs(stated: &str, registered: &str) -> bool {
 }
 
 /// The files of a registry: itself, or those in a folder whose names end with `.toml`.
-///
-/// # Errors
-///
-/// Those of the system.
-pub(crate) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -202,7 +245,7 @@ pub(crate) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Reads the identities of one file into `registry`, and notes what is wrong with it.
-pub(crate) fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
+fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         source.error(error.span().unwrap_or(0..0), error.message());
@@ -227,22 +270,25 @@ pub(crate) fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
     root.end();
 }
 
+/// Whether the text is the SPIFFE ID of a workload, spelled as it is compared.
+pub(crate) fn is_spiffe_id(text: &str) -> bool {
+    SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
+}
+
 fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
     let source = section.source();
     let id = section.required_text("id");
-    let id = id.and_then(|(id, span)| match SpiffeId::new(id) {
-        Ok(parsed) if !parsed.path().is_empty() => Some(id.to_owned()),
-        Ok(_) => {
-            source.error(
-                span,
-                format!("`{id}` names a whole trust domain: an identity has a path"),
-            );
-            None
+    let id = id.and_then(|(id, span)| {
+        if is_spiffe_id(id) {
+            return Some(id.to_owned());
         }
-        Err(error) => {
-            source.error(span, format!("`{id}` is no SPIFFE ID: {error}"));
-            None
-        }
+        source.error(
+            span,
+            format!(
+                "`{id}` is no SPIFFE ID of a workload, such as `spiffe://acme.example/agent/clerk`"
+            ),
+        );
+        None
     });
     let kind = section.required_text("kind").and_then(|(text, span)| {
         let kind = crate::config::principal_kind(text);
@@ -274,4 +320,33 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
         max_credential_lifetime: max_credential_lifetime?,
         integrations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        assert!(is_spiffe_id(
+            "spiffe://acme.example/ns/payments/agent/reconciler"
+        ));
+        for id in [
+            "spiffe://Acme.example/a",
+            "SPIFFE://acme.example/a",
+            "spiffe://acme.example",
+            "spiffe://acme.example/",
+            "spiffe://acme.example/a/",
+            "spiffe://acme.example//a",
+            "spiffe://acme.example/../a",
+            "spiffe://acme.example/*",
+            "spiffe://acme.example/a?b",
+            "spiffe://u@acme.example/a",
+            "https://acme.example/a",
+            " spiffe://acme.example/a",
+            "",
+        ] {
+            assert!(!is_spiffe_id(id), "{id}");
+        }
+    }
 }

@@ -9,7 +9,12 @@
 //! ```
 
 use crate::Timestamp;
+use crate::plugin::Digest;
+use crate::registry::is_spiffe_id;
+use crate::timestamp::CLOCK_LEEWAY;
+use portcullis_contract::excerpt;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -123,6 +128,26 @@ pub struct Revoked {
     pub by: String,
 }
 
+impl Revoked {
+    /// Refuses what no request could ever name.
+    fn could_be_found(&self) -> Result<(), ListError> {
+        let expected = match self.kind {
+            Revocable::Principal if !is_spiffe_id(&self.id) => "a SPIFFE ID, in lower case",
+            Revocable::Plugin if self.id.parse::<Digest>().is_err() => {
+                "a digest, `sha256:` and 64 hexadecimal digits"
+            }
+            _ if self.id.trim() != self.id || self.id.is_empty() => {
+                "an id without spaces around it"
+            }
+            _ => return Ok(()),
+        };
+        Err(ListError::Id {
+            id: excerpt(&self.id),
+            expected,
+        })
+    }
+}
+
 /// Why the list cannot be used. All requests are denied then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
@@ -137,9 +162,17 @@ pub enum ListError {
         /// What is wrong with it.
         message: String,
     },
+    /// Nobody could be found by what is to be revoked.
+    #[error("`{id}` is not {expected}, so that nothing would be revoked")]
+    Id {
+        /// What was to be revoked.
+        id: String,
+        /// What is revoked by.
+        expected: &'static str,
+    },
     /// It was cut, or is another list than before.
-    #[error("the revocation list is shorter than it was: revocations are only ever added")]
-    Shrunk,
+    #[error("the revocation list is not the one that it was: revocations are only ever added")]
+    Rewritten,
     /// Nothing says that it is whole.
     #[error("the revocation list is empty: it begins with a checkpoint")]
     Empty,
@@ -166,6 +199,9 @@ struct List {
     revoked: HashMap<Revocable, HashMap<String, Revoked>>,
     bytes_read: u64,
     lines_read: usize,
+    /// The hash of what was read, to tell another file in the place of this one.
+    hash: Sha256,
+    file: Option<FileIdentity>,
     error: Option<ListError>,
 }
 
@@ -177,8 +213,7 @@ impl Revocations {
     ///
     /// [`ListError`] if it cannot be used as it is now, or cannot be followed.
     pub fn follow(file: &Path, max_staleness: Duration) -> Result<Self, ListError> {
-        let mut list = List::default();
-        list.read_more(file)?;
+        let list = List::read(file)?;
         if list.as_of.is_none() {
             return Err(ListError::Empty);
         }
@@ -255,14 +290,25 @@ impl Shared {
     }
 
     fn refresh(&self) {
-        let grown = match std::fs::metadata(&self.file) {
-            Ok(metadata) => metadata.len() != self.read().bytes_read,
-            Err(_) => true,
+        let changed = {
+            let list = self.read();
+            match std::fs::metadata(&self.file) {
+                Ok(metadata) => {
+                    metadata.len() != list.bytes_read
+                        || list.file != Some(identity_of(&metadata))
+                        || list.error.is_some()
+                }
+                Err(_) => true,
+            }
         };
-        if grown || self.read().error.is_some() {
+        if changed {
+            let known = self.read().position();
+            // The file is read while decisions go on, and what was read is then taken up at once.
+            let added = Added::read(&self.file, &known);
             let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-            let read = list.read_more(&self.file);
-            list.error = read.err();
+            if list.bytes_read == known.bytes_read {
+                list.error = added.and_then(|added| list.take_up(added)).err();
+            }
         }
     }
 }
@@ -277,24 +323,104 @@ fn follow(shared: &Weak<Shared>, interval: Duration) {
     }
 }
 
-impl List {
-    /// Reads the lines that were added. One that is still being written waits for the next time.
-    fn read_more(&mut self, file: &Path) -> Result<(), ListError> {
+/// Which file it is, whatever it is called.
+type FileIdentity = (u64, u64);
+
+#[cfg(unix)]
+fn identity_of(metadata: &std::fs::Metadata) -> FileIdentity {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Where files have no identity, their length is all there is.
+#[cfg(not(unix))]
+fn identity_of(_: &std::fs::Metadata) -> FileIdentity {
+    (0, 0)
+}
+
+/// How far a list was read.
+struct Position {
+    bytes_read: u64,
+    hash: Sha256,
+    file: Option<FileIdentity>,
+}
+
+/// What was added to a list.
+struct Added {
+    lines: String,
+    file: FileIdentity,
+}
+
+impl Added {
+    /// Reads what was added since `known`. If another file is in the place of the one that was read, it
+    /// has to begin with all that was read.
+    fn read(file: &Path, known: &Position) -> Result<Self, ListError> {
         let unreadable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
         let mut opened = File::open(file).map_err(unreadable)?;
-        if opened.metadata().map_err(unreadable)?.len() < self.bytes_read {
-            return Err(ListError::Shrunk);
+        let metadata = opened.metadata().map_err(unreadable)?;
+        if metadata.len() < known.bytes_read {
+            return Err(ListError::Rewritten);
         }
-        opened
-            .seek(SeekFrom::Start(self.bytes_read))
-            .map_err(unreadable)?;
-        let mut added = String::new();
-        opened.read_to_string(&mut added).map_err(unreadable)?;
-        for line in added.split_inclusive('\n') {
+        let identity = identity_of(&metadata);
+        if known.file == Some(identity) {
+            opened
+                .seek(SeekFrom::Start(known.bytes_read))
+                .map_err(unreadable)?;
+        } else {
+            let mut before = Sha256::new();
+            let mut begin = (&mut opened).take(known.bytes_read);
+            io::copy(&mut begin, &mut HashWriter(&mut before)).map_err(unreadable)?;
+            if before.finalize() != known.hash.clone().finalize() {
+                return Err(ListError::Rewritten);
+            }
+        }
+        let mut lines = String::new();
+        opened.read_to_string(&mut lines).map_err(unreadable)?;
+        Ok(Self {
+            lines,
+            file: identity,
+        })
+    }
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl List {
+    fn read(file: &Path) -> Result<Self, ListError> {
+        let mut list = Self::default();
+        let added = Added::read(file, &list.position())?;
+        list.take_up(added)?;
+        Ok(list)
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            bytes_read: self.bytes_read,
+            hash: self.hash.clone(),
+            file: self.file,
+        }
+    }
+
+    /// Takes up the lines that were added. One that is still being written waits for the next time.
+    fn take_up(&mut self, added: Added) -> Result<(), ListError> {
+        self.file = Some(added.file);
+        for line in added.lines.split_inclusive('\n') {
             if !line.ends_with('\n') {
                 break;
             }
             self.add(line)?;
+            self.hash.update(line.as_bytes());
             self.bytes_read += line.len() as u64;
             self.lines_read += 1;
         }
@@ -314,6 +440,11 @@ impl List {
                 "its epoch is {}, and {expected} comes next",
                 record.epoch
             )));
+        }
+        if record.at > Timestamp::now().plus(CLOCK_LEEWAY) {
+            return Err(wrong(
+                "it is from the future, and would never be stale".to_owned(),
+            ));
         }
         if self.as_of.is_some_and(|as_of| record.at < as_of) {
             return Err(wrong("it is earlier than the line before it".to_owned()));
@@ -335,6 +466,9 @@ impl List {
 ///
 /// [`ListError`] if it is not a list or cannot be written.
 pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Record, ListError> {
+    if let Some(revoked) = &revoked {
+        revoked.could_be_found()?;
+    }
     let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
     let mut opened = OpenOptions::new()
         .create(true)
@@ -342,8 +476,7 @@ pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Re
         .open(file)
         .map_err(unwritable)?;
     opened.lock().map_err(unwritable)?;
-    let mut list = List::default();
-    list.read_more(file)?;
+    let list = List::read(file)?;
     if list.bytes_read != opened.metadata().map_err(unwritable)?.len() {
         let message = "it has no end: somebody was cut off while writing it; remove it".to_owned();
         return Err(ListError::Line {
@@ -450,7 +583,7 @@ mod tests {
         assert!(
             after(whole.lines().next().unwrap())
                 .unwrap()
-                .contains("shorter")
+                .contains("only ever added")
         );
         let gap = whole.clone()
             + &whole
@@ -477,6 +610,19 @@ mod tests {
             None,
             "and it is relied on again once it is mended"
         );
+        // Another file in its place is taken up if it begins with what was read.
+        let moved = |content: &str| {
+            let beside = file.with_extension("beside");
+            std::fs::write(&beside, content).unwrap();
+            std::fs::rename(beside, &file).unwrap();
+            followed.refresh();
+            followed.now_known().unreliable(NOW)
+        };
+        assert_eq!(moved(&whole), None);
+        let other = whole.replace("\"a\"", "\"b\"");
+        assert_eq!(other.len(), whole.len());
+        assert!(moved(&other).unwrap().contains("only ever added"));
+        assert_eq!(moved(&whole), None);
         // A line that is still being written is not there yet.
         assert_eq!(after(&format!("{whole}{{\"epoch\"")), None);
         std::fs::remove_file(&file).unwrap();
@@ -488,6 +634,27 @@ mod tests {
                 .unwrap()
                 .contains("cannot read")
         );
+    }
+
+    #[test]
+    fn refuses_to_revoke_what_nobody_could_be_found_by() {
+        let file = file("ids");
+        for (kind, id) in [
+            (Revocable::Principal, "spiffe://Acme.example/x"),
+            (Revocable::Plugin, "ba7816bf"),
+            (Revocable::Credential, " jti-1"),
+            (Revocable::Integration, ""),
+        ] {
+            let revoked = Revoked {
+                kind,
+                ..revoked(id)
+            };
+            assert!(
+                matches!(append(&file, Some(revoked), NOW), Err(ListError::Id { .. })),
+                "{id}"
+            );
+        }
+        assert!(!file.exists());
     }
 
     #[test]
@@ -505,6 +672,8 @@ mod tests {
             "{\"epoch\":0,\"at\":\"2026-11-22T09:00:00Z\",\"knid\":\"x\"}\n",
         )
         .unwrap();
+        assert!(matches!(follow(), ListError::Line { line: 1, .. }));
+        std::fs::write(&file, "{\"epoch\":0,\"at\":\"2099-01-01T00:00:00Z\"}\n").unwrap();
         assert!(matches!(follow(), ListError::Line { line: 1, .. }));
         std::fs::remove_file(file).unwrap();
     }

@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
+/// How far another machine's clock may be ahead of ours.
+pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
+
 /// A text that is not RFC 3339, or a moment before 1970.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time as in RFC 3339, such as `2026-11-22T09:00:00Z`")]

@@ -77,7 +77,7 @@ impl Verifier {
     }
 
     /// Verifies `token`, and gives whom it proves: the SPIFFE ID, what the credential is called (its
-    /// `jti`, or the token's digest), when it was issued and when it expires.
+    /// `jti`, or the digest of what is signed of the token), when it was issued and when it expires.
     ///
     /// # Errors
     ///
@@ -100,7 +100,11 @@ impl Verifier {
             return Err(SvidError::TooLongLived { found, most });
         }
         let credential_id = match claims.get("jti") {
-            None => Digest::of(token.as_bytes()).to_string(),
+            // Of what is signed: of one token there can be two signatures.
+            None => {
+                let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+                Digest::of(signed.as_bytes()).to_string()
+            }
             Some(Value::String(id)) if !id.is_empty() => id.clone(),
             Some(_) => return Err(SvidError::Claims("`/jti`: expected text".to_owned())),
         };

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The time of a case that states none: a Monday morning.
-pub const NOW: &str = "2026-11-23T10:00:00Z";
+pub const NOW: &str = "2026-11-16T10:00:00Z";
 
 /// A request, the plugin's settings and what is to come of it.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ use crate::log::{DecisionLog, Durability, LogOptions, Mask};
 use crate::pdp::{Pdp, PdpBuilder};
 use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
 use crate::posture::{Otherwise, PostureRule};
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
 use crate::revocation::Revocations;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use reader::{FILE, Section, Source, Span};
@@ -246,30 +246,9 @@ fn read_registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry
     let source = section.source();
     let path = section.required_text("path");
     section.end();
-    let (path, span) = path?;
-    let files = match registry::files(&folder.join(path)) {
-        Ok(files) => files,
-        Err(error) => {
-            source.error(span, format!("cannot read {path}: {error}"));
-            return None;
-        }
-    };
+    let (path, _) = path?;
     let mut registry = Registry::default();
-    for file in files {
-        match std::fs::read_to_string(&file) {
-            Err(error) => {
-                source.error(
-                    span.clone(),
-                    format!("cannot read {}: {error}", file.display()),
-                );
-            }
-            Ok(text) => {
-                let of_file = Source::new(&file, &text);
-                registry::read(&of_file, &text, &mut registry);
-                source.add(of_file.into_problems());
-            }
-        }
-    }
+    source.add(registry.read_path(&folder.join(path)));
     Some(registry)
 }
 

@@ -298,7 +298,7 @@ impl<'a, 'i> Section<'a, 'i> {
             DeValue::Table(table) => {
                 let members = table.iter().map(|(key, item)| {
                     let key = key.get_ref().as_ref();
-                    let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let at = format!("{at}/{}", portcullis_contract::escape_key(key));
                     (key.to_owned(), self.to_json(item, at, places))
                 });
                 Value::Object(members.collect::<Map<_, _>>())

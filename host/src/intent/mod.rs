@@ -35,11 +35,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
-/// How large an intent may be: 256 KiB, nested 16 deep.
+/// How large an intent may be: 64 KiB, nested 16 deep.
 const LIMITS: RequestLimits = RequestLimits {
-    bytes: 256 * 1024,
+    bytes: 64 * 1024,
     depth: 16,
 };
+
+/// The most allowances, denials and constraints of an intent, each.
+const MAX_ITEMS: usize = 64;
+
+/// The most items that the constraints of an allowance list together.
+const MAX_OPERAND_ITEMS: usize = 512;
+
+/// The longest pattern of an intent, in bytes.
+const MAX_PATTERN_BYTES: usize = 512;
 
 /// What was approved before acting.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +157,28 @@ impl StoredIntent {
             let found = Value::from(read.principal);
             return Err(unexpected(at, "somebody else than the principal", &found));
         }
+        for (at, text) in [
+            ("/id", &read.id),
+            ("/purpose", &read.purpose),
+            ("/principal", &read.principal),
+            ("/approved-by/who", &read.approved_by),
+        ] {
+            if text.trim().is_empty() {
+                return Err(unexpected(
+                    at.to_owned(),
+                    "a text that says something",
+                    &Value::from(""),
+                ));
+            }
+        }
+        if read.approved_at > read.expires_at {
+            let at = Value::from(read.approved_at.to_string());
+            return Err(unexpected(
+                "/approved-by/at".to_owned(),
+                "a time before `expires-at`",
+                &at,
+            ));
+        }
         if read.expires_at <= read.issued_at {
             let at = Value::from(read.expires_at.to_string());
             return Err(unexpected(
@@ -225,6 +256,7 @@ impl StoredIntent {
 
 impl Allowance {
     fn read(mut object: Object) -> Result<Self, RequestError> {
+        let at = object.at("constraints");
         let read = Self {
             integration: object.text("integration")?,
             action: pattern(&mut object, "action")?,
@@ -234,6 +266,12 @@ impl Allowance {
             })?,
         };
         object.end("`integration`, `action`, `resource`, `constraints`")?;
+        // Each item is compared with each item of an argument, without a deadline.
+        let items: usize = read.constraints.iter().map(Constraint::operand_items).sum();
+        if items > MAX_OPERAND_ITEMS {
+            let expected = format!("at most {MAX_OPERAND_ITEMS} items in all lists together");
+            return Err(unexpected(at, &expected, &Value::from(items)));
+        }
         Ok(read)
     }
 
@@ -271,8 +309,8 @@ impl Denial {
 
     fn includes(&self, request: &Request) -> bool {
         self.integration == request.integration()
-            && self.action.matches(request.action())
-            && self.resource.matches(&request.resource().id)
+            && self.action.might_match(request.action())
+            && self.resource.might_match(&request.resource().id)
     }
 
     fn is_within(&self, other: &Self) -> bool {
@@ -326,6 +364,10 @@ fn parent(intent: &mut Object) -> Result<Option<(String, Digest)>, RequestError>
 
 fn pattern(object: &mut Object, key: &str) -> Result<Pattern, RequestError> {
     let text = object.text(key)?;
+    if text.len() > MAX_PATTERN_BYTES {
+        let expected = format!("a pattern of at most {MAX_PATTERN_BYTES} bytes");
+        return Err(unexpected(object.at(key), &expected, &Value::from(text)));
+    }
     text.parse().map_err(|_| {
         unexpected(
             object.at(key),
@@ -343,6 +385,14 @@ fn list<T>(
     let at = object.at(key);
     match object.take(key) {
         None => Ok(Vec::new()),
+        Some(Value::Array(items)) if items.len() > MAX_ITEMS => {
+            let found = Value::from(items.len());
+            Err(unexpected(
+                at,
+                &format!("at most {MAX_ITEMS} of them"),
+                &found,
+            ))
+        }
         Some(Value::Array(items)) => items
             .into_iter()
             .enumerate()

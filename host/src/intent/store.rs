@@ -69,15 +69,12 @@ impl Intents {
     /// [`IntentError`] if it is none, or is not within its parent.
     pub fn insert(&self, json: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
         let intent = StoredIntent::from_json(json).map_err(IntentError::Read)?;
-        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         let id = intent.id.clone();
-        if by_id.contains_key(&id) {
-            return Err(IntentError::Duplicate(id));
-        }
+        // Compared while decisions go on: what is in the chain never changes.
         let mut chain = match &intent.parent {
             None => Vec::new(),
             Some((parent, digest)) => {
-                let chain = by_id.get(parent).ok_or_else(|| IntentError::NoParent {
+                let chain = self.chain(parent).ok_or_else(|| IntentError::NoParent {
                     id: id.clone(),
                     parent: parent.clone(),
                 })?;
@@ -97,6 +94,10 @@ impl Intents {
         };
         let intent = Arc::new(intent);
         chain.push(Arc::clone(&intent));
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        if by_id.contains_key(&id) {
+            return Err(IntentError::Duplicate(id));
+        }
         by_id.insert(id, chain.into());
         Ok(intent)
     }
@@ -155,6 +156,12 @@ impl Intents {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Every intent, each with those that it was delegated by, root first, itself last.
+    pub fn chains(&self) -> Vec<Arc<[Arc<StoredIntent>]>> {
+        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.values().cloned().collect()
     }
 
     /// The intent of that id, with those that it was delegated by, root first, itself last.

@@ -16,6 +16,9 @@ pub struct Verified {
     pub entries: u64,
     /// The hash of its last line. Keep it elsewhere to tell later that the log was not made anew.
     pub head: String,
+    /// How many lines lie behind the head that is kept beside the log: they were recorded while it
+    /// was read, or just before a crash, or somebody added them.
+    pub behind_head: u64,
 }
 
 /// Where a log is not whole.
@@ -39,6 +42,9 @@ pub enum Broken {
         /// What is wrong there.
         message: String,
     },
+    /// What was recorded last is not kept beside the log.
+    #[error("{} cannot be read, so that nobody can tell whether lines at the end are gone", .0.display())]
+    NoHead(PathBuf),
     /// Lines at the end are gone.
     #[error("{} ends with decision {found}, and {recorded} were recorded: lines at its end are gone", file.display())]
     Truncated {
@@ -58,10 +64,14 @@ pub enum Broken {
 ///
 /// [`Broken`], at the first place.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
-    let mut last_line = 0;
     let mut verified = Verified {
         entries: 0,
         head: BEGINNING.to_owned(),
+        behind_head: 0,
+    };
+    // Read first: decisions may be recorded while the lines are read.
+    let Some(recorded) = Head::read(path) else {
+        return Err(Broken::NoHead(Head::file(path)));
     };
     read(path, |file, line, text, entry| {
         let wrong = |message: String| Broken::Line {
@@ -82,25 +92,22 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
         }
         verified.entries = entry.sequence;
         verified.head = hash(text.as_bytes());
-        last_line = line;
+        if verified.entries == recorded.sequence && verified.head != recorded.hash {
+            return Err(wrong(
+                "it is not the line that was recorded last: it was changed".to_owned(),
+            ));
+        }
         Ok(())
     })?;
-    match Head::read(path) {
-        Some(head) if head.sequence > verified.entries => Err(Broken::Truncated {
+    if recorded.sequence > verified.entries {
+        return Err(Broken::Truncated {
             file: path.to_owned(),
             found: verified.entries,
-            recorded: head.sequence,
-        }),
-        Some(head) if head.sequence == verified.entries && head.hash != verified.head => {
-            let message = "it is not the line that was recorded last: it was changed".to_owned();
-            Err(Broken::Line {
-                file: path.to_owned(),
-                line: last_line,
-                message,
-            })
-        }
-        _ => Ok(verified),
+            recorded: recorded.sequence,
+        });
     }
+    verified.behind_head = verified.entries - recorded.sequence;
+    Ok(verified)
 }
 
 /// Reads every line of the log of which `path` is the latest file, in order.
@@ -131,12 +138,17 @@ pub fn read(
     Ok(())
 }
 
-/// The full files and then the latest.
-pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files: Vec<_> = (1..)
+/// The full files, in order.
+pub(super) fn full_files(path: &Path) -> Vec<PathBuf> {
+    (1..)
         .map(|number| numbered(path, number))
         .take_while(|file| file.exists())
-        .collect();
+        .collect()
+}
+
+/// The full files and then the latest.
+pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = full_files(path);
     // Without the latest there is no log.
     std::fs::metadata(path)?;
     files.push(path.to_owned());
@@ -167,7 +179,9 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn file(path: &Path) -> PathBuf {
-        path.with_extension("head")
+        let mut name = path.as_os_str().to_owned();
+        name.push(".head");
+        PathBuf::from(name)
     }
 
     pub(super) fn read(path: &Path) -> Option<Self> {

@@ -103,11 +103,10 @@ impl DecisionLog {
         &self,
         request: &Request,
         decision: &Decision,
-        epoch: u64,
         at: Timestamp,
     ) -> Result<(), LogError> {
         self.writer
-            .append(Entry::body(request, decision, epoch, at, &self.mask))
+            .append(Entry::body(request, decision, at, &self.mask))
     }
 
     /// Records the deny that an unreadable request is.

@@ -38,10 +38,10 @@ fn request(n: u32) -> Request {
 }
 
 fn record(log: &DecisionLog, n: u32) -> Result<(), LogError> {
+    let repeats = "`/password` is `hunter2`";
     log.record(
         &request(n),
-        &Decision::deny(Cause::PluginDenied, "why"),
-        0,
+        &Decision::deny(Cause::PluginDenied, repeats),
         NOW,
     )
 }
@@ -64,6 +64,24 @@ fn a_log_is_continued_where_it_ended() {
     let text = fs::read_to_string(folder.log()).unwrap();
     assert!(!text.contains("hunter2"));
     assert_eq!(text.matches("\"masked\":true").count(), 15);
+}
+
+#[test]
+fn of_a_request_that_cannot_be_read_nothing_is_kept() {
+    let folder = Folder::new("unreadable");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    let error = crate::RequestError::Number {
+        at: "/card".into(),
+        number: "4111111111111111111".into(),
+    };
+    log.record_unreadable(b"{", &Decision::invalid(&error), NOW)
+        .unwrap();
+    let text = fs::read_to_string(folder.log()).unwrap();
+    assert!(
+        text.contains("invalid-request") && !text.contains("4111"),
+        "{text}"
+    );
+    assert_eq!(verify(&folder.log()).unwrap().entries, 1);
 }
 
 #[test]
@@ -125,6 +143,10 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
         panic!("six lines")
     };
     let last = f.replace("plugin-denied", "permitted");
+    let next = last.replace("\"sequence\":6", "\"sequence\":7").replace(
+        &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
+        &chain::hash(last.as_bytes()),
+    );
     for (what, tampered, at) in [
         ("an edit", vec![a, b, &edited, d, e, f], 4),
         ("an edit of the last", vec![a, b, c, d, e, &last], 6),
@@ -134,9 +156,34 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
         ("a truncation", vec![a, b, c], 4),
         ("a removal at the beginning", vec![b, c, d, e, f], 1),
         ("something else", vec![a, b, "hello", d, e, f], 3),
+        (
+            "a forged last one, with one that follows",
+            vec![a, b, c, d, e, &last, &next],
+            6,
+        ),
     ] {
         assert_eq!(broken_at(&tampered), Some(at), "{what}");
     }
+    // What lies behind the head is told: it was recorded since, or added.
+    fs::write(folder.log(), &whole).unwrap();
+    let more = f.replace("\"sequence\":6", "\"sequence\":7").replace(
+        &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
+        &chain::hash(f.as_bytes()),
+    );
+    fs::write(folder.log(), format!("{whole}{more}\n")).unwrap();
+    assert_eq!(verify(&folder.log()).unwrap().behind_head, 1);
+    fs::rename(
+        folder.0.join("decisions.jsonl.head"),
+        folder.0.join("aside"),
+    )
+    .unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::NoHead { .. })));
+    fs::rename(
+        folder.0.join("aside"),
+        folder.0.join("decisions.jsonl.head"),
+    )
+    .unwrap();
+
     fs::write(folder.log(), lines[..3].join("\n") + "\n").unwrap();
     let refused = DecisionLog::open(options(&folder.log())).unwrap_err();
     assert!(matches!(refused, LogError::NotALog { .. }), "{refused}");

@@ -3,7 +3,7 @@
 //! Whoever comes first writes what is pending, its own line included; the others wait until somebody
 //! has written theirs. A decision that nobody else is in the way of costs no change of thread.
 
-use super::chain::{BEGINNING, Head, files, hash, numbered};
+use super::chain::{BEGINNING, Head, files, full_files, hash, numbered};
 use super::{Durability, Entry, LogError, LogOptions};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -171,7 +171,9 @@ impl LogFile {
                 ),
             });
         }
-        self.clean().map_err(failed)
+        self.clean().map_err(failed)?;
+        self.write_head().map_err(failed)?;
+        self.sync_folder().map_err(failed)
     }
 
     /// Removes what a failed write left.
@@ -218,10 +220,7 @@ impl LogFile {
         if self.options.durability == Durability::Fsync {
             self.file.sync_data()?;
         }
-        // Only after the lines: a head that is ahead of them would say that they are gone.
-        let head = format!("{:020} {}\n", self.sequence, self.previous);
-        self.head.seek(SeekFrom::Start(0))?;
-        self.head.write_all(head.as_bytes())?;
+        self.write_head()?;
         self.bytes += lines.len() as u64;
         Ok(())
     }
@@ -229,17 +228,46 @@ impl LogFile {
     /// Gives the full file a number of its own and begins the next one. The chain goes on.
     fn begin_next_file(&mut self) -> io::Result<()> {
         let path = &self.options.path;
-        let number = files(path)?.len();
-        let number = u32::try_from(number).map_err(io::Error::other)?;
-        std::fs::rename(path, numbered(path, number))?;
+        let number = u32::try_from(full_files(path).len() + 1).map_err(io::Error::other)?;
+        let full = numbered(path, number);
+        std::fs::rename(path, &full)?;
         let next = OpenOptions::new()
-            .create(true)
+            .create_new(true)
             .read(true)
             .append(true)
-            .open(path)?;
-        next.try_lock().map_err(io::Error::other)?;
-        self.file = next;
+            .open(path);
+        let next = next.and_then(|next| {
+            next.try_lock().map_err(io::Error::other)?;
+            Ok(next)
+        });
+        match next {
+            Ok(next) => self.file = next,
+            Err(error) => {
+                // As it was, so that it can be tried again.
+                std::fs::rename(&full, path)?;
+                return Err(error);
+            }
+        }
         self.bytes = 0;
-        Ok(())
+        self.sync_folder()
+    }
+
+    /// Brings the names of files to disk, where the log is to survive the machine.
+    fn sync_folder(&self) -> io::Result<()> {
+        if self.options.durability == Durability::Buffered {
+            return Ok(());
+        }
+        match self.options.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+            _ => File::open(".")?.sync_all(),
+        }
+    }
+
+    /// Notes what was recorded last beside the log. Only after the lines: a head that is ahead of them
+    /// would say that they are gone.
+    fn write_head(&mut self) -> io::Result<()> {
+        let head = format!("{:020} {}\n", self.sequence, self.previous);
+        self.head.seek(SeekFrom::Start(0))?;
+        self.head.write_all(head.as_bytes())
     }
 }

@@ -71,6 +71,28 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     builder.build(limits)
 }
 
+/// Refuses attributes and circumstances that are called as something of its own is: written, they
+/// would read as that.
+pub(super) fn refuse_reserved(
+    principal: &[(String, Value)],
+    resource: &[(String, Value)],
+    context: &[(String, Value)],
+) -> Result<(), RequestError> {
+    let refuse = |at: &str, attributes: &[(String, Value)], reserved: &[&str]| {
+        let named = |(name, _): &&(String, Value)| reserved.contains(&name.as_str());
+        match attributes.iter().find(named) {
+            None => Ok(()),
+            Some((name, _)) => Err(RequestError::Unknown {
+                at: format!("{at}/{name}"),
+                expected: format!("`{name}` has a place of its own"),
+            }),
+        }
+    };
+    refuse("/principal/attributes", principal, &PRINCIPAL_MEMBERS)?;
+    refuse("/resource/attributes", resource, &RESOURCE_MEMBERS)?;
+    refuse("/context", context, &CONTEXT_MEMBERS)
+}
+
 /// Writes a request as the evaluation that reads as the same request.
 pub(super) fn write(request: &Request) -> Value {
     let principal = &request.principal;

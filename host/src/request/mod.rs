@@ -356,6 +356,11 @@ impl RequestBuilder {
         }
         json::admit(&self.arguments, "/action/arguments", limits)?;
         object::check_origins(&self.origins, "/argument-origins")?;
+        authzen::refuse_reserved(
+            &self.principal.attributes,
+            &self.resource.attributes,
+            &self.context,
+        )?;
         sort_attributes(
             &mut self.principal.attributes,
             "/principal/attributes",
@@ -453,12 +458,16 @@ fn sort_attributes(
         if let [(a, _), (b, _)] = pair
             && a == b
         {
-            let at = format!("{at}/{}", json::escape(a));
+            let at = format!("{at}/{}", portcullis_contract::escape_key(a));
             return Err(RequestError::DuplicateKey { at });
         }
     }
     attributes.iter().try_for_each(|(name, value)| {
-        json::admit(value, &format!("{at}/{}", json::escape(name)), limits)
+        json::admit(
+            value,
+            &format!("{at}/{}", portcullis_contract::escape_key(name)),
+            limits,
+        )
     })
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis_sdk::{
     Attestation, Constraint, Json, Pattern, Policy, PrincipalKind, Request, SettingsError, Verdict,
-    json,
+    escape_key, json,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -163,7 +163,7 @@ impl Rule {
             return Some((
                 "argument-not-allowed",
                 message,
-                format!("/action/arguments/{}", escape(other)),
+                format!("/action/arguments/{}", escape_key(other)),
             ));
         }
         let unmet = self
@@ -205,10 +205,6 @@ impl Rule {
             None => verdict,
         }
     }
-}
-
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Whether there is nothing at `pointer`, and it is an object that lacks it. Where something of
