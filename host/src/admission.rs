@@ -2,13 +2,13 @@
 //! it.
 
 use crate::Timestamp;
-use crate::cause::Cause;
+use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
 use crate::integration::Integration;
 use crate::intent::{Chain, Intents, StoredIntent, revoked_in};
 use crate::plugin::Obligation;
 use crate::posture::{Judged, Otherwise};
-use crate::registry::{Refusal, Registry};
+use crate::registry::Registry;
 use crate::request::Request;
 use crate::revocation::{Known, Revocable, Revocations};
 use crate::trace::{Conclusion, Trace};
@@ -131,14 +131,10 @@ impl<'a> Admission<'a> {
         trace: &mut impl Trace,
     ) -> Option<Refusal> {
         let known = self.revocations?.now_known();
-        let unreliable = known.unreliable(self.now);
-        if known.epoch() == admitted.epoch && unreliable.is_none() {
+        if known.epoch() == admitted.epoch && known.unreliable(self.now).is_none() {
             return None;
         }
-        let refused = match unreliable {
-            Some(why) => Some((Cause::RevocationStale, why)),
-            None => self.find_revoked(&known),
-        };
+        let refused = self.refuse_listed(&known);
         note(trace, "revocation, again", refused.is_some(), || {
             format!(
                 "the list went from epoch {} to {} meanwhile",
@@ -241,10 +237,7 @@ impl<'a> Admission<'a> {
             return Ok(0);
         };
         let known = revocations.now_known();
-        let refused = match known.unreliable(self.now) {
-            Some(why) => Some((Cause::RevocationStale, why)),
-            None => self.find_revoked(&known),
-        };
+        let refused = self.refuse_listed(&known);
         note(trace, "revocation", refused.is_some(), || {
             let as_of = known
                 .as_of()
@@ -254,6 +247,14 @@ impl<'a> Admission<'a> {
         match refused {
             Some(refusal) => Err(refusal),
             None => Ok(known.epoch()),
+        }
+    }
+
+    /// Refuses what the list revokes, and everything where the list cannot be relied on.
+    fn refuse_listed(&self, known: &Known<'_>) -> Option<Refusal> {
+        match known.unreliable(self.now) {
+            Some(why) => Some((Cause::RevocationStale, why)),
+            None => self.find_revoked(known),
         }
     }
 

@@ -71,6 +71,9 @@ pub enum Cause {
     HostFault,
 }
 
+/// Why a request is refused: the cause, and what would have to change.
+pub(crate) type Refusal = (Cause, String);
+
 impl Cause {
     /// The cause as text, such as `plugin-denied` or `plugin-deadline`.
     pub const fn as_str(self) -> &'static str {

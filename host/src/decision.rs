@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::admission::Ceiling;
-use crate::cause::Cause;
+use crate::cause::{Cause, Refusal};
 use crate::combine::{Combined, CombinedEffect, tighter};
 use crate::integration::{Integration, Mode};
 use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Plugin, Reason};
@@ -160,8 +160,6 @@ pub(crate) fn accept(
         plugins,
     }
 }
-
-type Refusal = (Cause, String);
 
 /// What the permit is worth, or why it is worth nothing.
 fn grant(

@@ -13,8 +13,8 @@
 //! ```
 
 use crate::Timestamp;
-use crate::cause::Cause;
-use crate::config::reader::{Section, Source};
+use crate::cause::{Cause, Refusal};
+use crate::config::reader::{self, FILE, Section, Source};
 use crate::config::{ConfigError, Problem};
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
@@ -24,7 +24,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use toml::de::DeTable;
 
 /// One registered identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,9 +115,6 @@ impl Registry {
         self.identities.insert(identity.id.clone(), identity);
     }
 }
-
-/// Why a registered principal may not ask for this: the cause, and what would have to change.
-pub(crate) type Refusal = (Cause, String);
 
 impl Identity {
     /// Holds a request of this identity to its registration.
@@ -246,14 +242,10 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Reads the identities of one file into `registry`, and notes what is wrong with it.
 fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        source.error(error.span().unwrap_or(0..0), error.message());
-    }
-    if !errors.is_empty() {
+    let Some(table) = reader::parse(source, text) else {
         return;
-    }
-    let mut root = Section::new(source, table.get_ref(), 0..0);
+    };
+    let mut root = Section::new(source, table.get_ref(), FILE);
     for section in root.sections("identity") {
         let span = section.span();
         if let Some(identity) = read_identity(section) {

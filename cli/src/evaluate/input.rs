@@ -95,8 +95,6 @@ impl Input {
             self.cut = read == most && !line.ends_with(b"\n");
             if self.cut {
                 self.skip_line()?;
-            }
-            if self.cut {
                 // As long as it is, it says itself that it is too long.
                 return Ok(Some(line));
             }

@@ -66,7 +66,6 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use toml::de::DeTable;
 
 /// A configuration that was read and tried: what it makes, and what is wrong with it.
 #[derive(Debug)]
@@ -137,14 +136,7 @@ fn describe(file: &Path) -> (Option<Described>, Vec<Problem>) {
 }
 
 fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        source.error(error.span().unwrap_or(FILE), error.message());
-    }
-    if !errors.is_empty() {
-        // What was recovered may lack anything, so that more problems would mislead.
-        return None;
-    }
+    let table = reader::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {

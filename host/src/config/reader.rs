@@ -80,6 +80,16 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The tables of a file; what is wrong with its syntax is noted. Then nothing is given, since what could
+/// be recovered may lack anything, and more problems would mislead.
+pub(crate) fn parse<'t>(source: &Source<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        source.error(error.span().unwrap_or(FILE), error.message());
+    }
+    errors.is_empty().then_some(table)
+}
+
 /// A table of the file. Keys are noted as they are asked for, so that [`Section::end`] finds those
 /// that nobody knows.
 pub(crate) struct Section<'a, 'i> {
