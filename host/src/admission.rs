@@ -124,6 +124,12 @@ impl<'a> Admission<'a> {
         })
     }
 
+    /// How far the revocation list is known; 0 if there is none.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.revocations
+            .map_or(0, |revocations| revocations.now_known().epoch())
+    }
+
     /// Looks at the revocation list again, if it has grown since.
     pub(crate) fn revoked_since(
         &self,

@@ -287,7 +287,9 @@ impl Pdp {
         let admitted = match admission.admit(trace) {
             Ok(admitted) => admitted,
             Err((cause, detail)) => {
-                return Decision::deny(cause, detail).in_mode(integration.mode);
+                return Decision::deny(cause, detail)
+                    .in_mode(integration.mode)
+                    .at_epoch(admission.epoch());
             }
         };
         let mut consulted = Vec::with_capacity(integration.plugins.len());
@@ -321,7 +323,7 @@ impl Pdp {
                 .in_mode(integration.mode)
                 .at_epoch(admitted.epoch);
         }
-        let ceiling = admitted.ceiling;
+        let (ceiling, epoch) = (admitted.ceiling, admitted.epoch);
         decision::accept(
             combined,
             consulted,
@@ -331,6 +333,7 @@ impl Pdp {
             now,
             trace,
         )
+        .at_epoch(epoch)
     }
 }
 

@@ -2,7 +2,10 @@
 //! is missing from the log, and what was recorded is decided the same again.
 
 use portcullis_host::log::{self, DecisionLog, LogOptions};
-use portcullis_host::{Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource};
+use portcullis_host::{
+    Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource, Revocations, Timestamp,
+    revocation,
+};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::collections::HashSet;
@@ -10,6 +13,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const TIMES: usize = 50;
@@ -150,6 +154,46 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     .unwrap();
     assert_eq!(decided, 10_000);
     assert_eq!(log::verify(&path).unwrap().entries, 10_000);
+}
+
+#[test]
+fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
+    let folder = TempDir::new().unwrap();
+    let (path, list) = (
+        folder.path().join("decisions.jsonl"),
+        folder.path().join("revocations.jsonl"),
+    );
+    let revoked = revocation::Revoked {
+        kind: revocation::Revocable::Credential,
+        id: "jti-1".into(),
+        reason: "leaked".into(),
+        by: "alice@acme.example".into(),
+    };
+    revocation::append(&list, Some(revoked), Timestamp::now()).unwrap();
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let pdp = Pdp::builder()
+        .integration(Integration::new("x").plugin(plugin))
+        .revocations(Revocations::follow(&list, Duration::from_secs(60)).unwrap())
+        .log(DecisionLog::open(LogOptions::new(&path)).unwrap())
+        .build()
+        .unwrap();
+    for credential in ["jti-1", "jti-2"] {
+        let principal = Principal {
+            credential_id: credential.into(),
+            ..Principal::default()
+        };
+        let request = Request::builder("x", principal, "a", Resource::default())
+            .build(&RequestLimits::default())
+            .unwrap();
+        assert_eq!(pdp.evaluate(&request).is_permit(), credential == "jti-2");
+    }
+    let mut epochs = Vec::new();
+    log::read(&path, |_, _, _, entry| {
+        epochs.push(entry.epoch);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(epochs, [1, 1]);
 }
 
 /// A file system that is full, and then is not. It takes a mount, so it runs where that is allowed.
