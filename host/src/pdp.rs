@@ -346,7 +346,8 @@ fn or_not_recorded(recorded: Result<(), LogError>, decision: Decision) -> Decisi
             format!(
                 "{error}: what cannot be recorded is not permitted; make room, or mend the disk"
             ),
-        ),
+        )
+        .in_mode(decision.mode()),
     }
 }
 
@@ -393,4 +394,20 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
         evaluation.peak_memory_bytes / 1024,
         plugin.limits().memory_bytes / 1024,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integration::Mode;
+
+    #[test]
+    fn what_is_only_observed_is_not_blocked_for_want_of_a_record() {
+        for (mode, blocks) in [(Mode::Enforce, true), (Mode::Observe, false)] {
+            let decided = Decision::deny(Cause::PluginDenied, "").in_mode(mode);
+            let decision = or_not_recorded(Err(LogError::Panicked), decided);
+            assert_eq!(decision.cause(), Cause::NotRecorded);
+            assert_eq!((decision.is_permit(), decision.blocks()), (false, blocks));
+        }
+    }
 }
