@@ -92,6 +92,8 @@ mod cause;
 mod combine;
 pub mod config;
 mod decision;
+mod followed;
+pub mod identity;
 mod integration;
 mod intent;
 pub mod json;
@@ -102,6 +104,7 @@ mod posture;
 mod registry;
 mod request;
 pub mod revocation;
+pub mod state;
 mod trace;
 
 mod engine;

@@ -74,16 +74,7 @@ pub(crate) fn lint() -> anyhow::Result<()> {
 pub(crate) fn plugins() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     step("the `portcullis` command", || {
-        // With the crate that brings the most dependencies, so that the runtime is built with the
-        // features that the tests need, and once.
-        cargo(&[
-            "build",
-            "--release",
-            "-p",
-            "portcullis-cli",
-            "-p",
-            "portcullis-identity",
-        ])
+        cargo(&["build", "--release", "-p", "portcullis-cli"])
     })?;
     let folder = root().join("target/plugins");
     std::fs::create_dir_all(&folder)

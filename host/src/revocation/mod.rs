@@ -13,6 +13,7 @@ mod record;
 pub use record::{Record, Revocable, Revoked};
 
 use crate::Timestamp;
+use crate::followed::{FileIdentity, identity_of};
 use crate::timestamp::CLOCK_LEEWAY;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -196,21 +197,6 @@ fn follow(shared: &Weak<Shared>, interval: Duration) {
             None => return,
         }
     }
-}
-
-/// Which file it is, whatever it is called.
-type FileIdentity = (u64, u64);
-
-#[cfg(unix)]
-fn identity_of(metadata: &std::fs::Metadata) -> FileIdentity {
-    use std::os::unix::fs::MetadataExt as _;
-    (metadata.dev(), metadata.ino())
-}
-
-/// Where files have no identity, their length is all there is.
-#[cfg(not(unix))]
-fn identity_of(_: &std::fs::Metadata) -> FileIdentity {
-    (0, 0)
 }
 
 /// How far a list was read.

@@ -1,8 +1,12 @@
+mod proof;
+mod x509;
+
 use super::*;
+use crate::timestamp::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use portcullis_host::{Attestation, Timestamp};
+use portcullis_contract::{Attestation, PrincipalKind};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -94,7 +98,7 @@ fn a_token_proves_who_asks() {
     assert_eq!(principal.credential_expires_at, Some(millis("exp")));
     assert_eq!(
         principal.kind,
-        portcullis_host::PrincipalKind::Unspecified,
+        PrincipalKind::Unspecified,
         "that is the registry's word"
     );
 }
@@ -239,7 +243,7 @@ fn refuses_bundles_that_are_not_valid() {
     issuer.publish(&json!({ "keys": [] }));
     assert!(matches!(read(), BundleError::Empty(_)));
     let mut other = issuer.jwk();
-    other["use"] = json!("x509-svid");
+    other["use"] = json!("another");
     issuer.publish(&json!({ "keys": [other] }));
     assert!(matches!(read(), BundleError::Empty(_)));
     issuer.publish(&json!({ "keys": [issuer.jwk(), issuer.jwk()] }));
@@ -259,4 +263,20 @@ fn refuses_bundles_that_are_not_valid() {
         Bundles::from_files([("Acme!", &issuer.file)]),
         Err(BundleError::Name(_))
     ));
+}
+
+#[test]
+fn keys_that_were_withdrawn_are_not_taken_back() {
+    let issuer = Issuer::new("rollback", 7);
+    let bundle = |sequence: u64| json!({ "keys": [issuer.jwk()], "spiffe_sequence": sequence });
+    issuer.publish(&bundle(2));
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    assert!(verifier.verify(&token).is_ok());
+    issuer.publish(&bundle(1));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_err());
+    issuer.publish(&bundle(3));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_ok());
 }

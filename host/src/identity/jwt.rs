@@ -1,0 +1,189 @@
+//! Signed JSON: a JWT whose signature is verified before any of it is believed.
+
+use crate::json;
+use crate::limits::RequestLimits;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use serde_json::Value;
+
+/// How large a key set may be: 1 MiB, nested 8 deep.
+const KEYS: RequestLimits = RequestLimits {
+    bytes: 1024 * 1024,
+    depth: 8,
+};
+
+/// How large a header may be: 8 KiB, nested 4 deep.
+const HEADER: RequestLimits = RequestLimits {
+    bytes: 8 * 1024,
+    depth: 4,
+};
+
+/// Public keys, from a JWKS (RFC 7517).
+pub(crate) struct Keys(Vec<Key>);
+
+struct Key {
+    id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
+}
+
+/// Why a JWT proves nothing. The text never has any of the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JwtError {
+    #[error("it is not a JWT: {0}")]
+    Form(String),
+    #[error("its `typ` is not `{0}`")]
+    Type(&'static str),
+    #[error("no known key has its `kid` and algorithm")]
+    NoKey,
+    #[error("its signature is not right")]
+    Signature,
+    #[error("its claims have more than one meaning: {0}")]
+    Claims(String),
+}
+
+impl Keys {
+    /// Reads the keys of a JWKS. Keys that cannot verify a signature are not taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, also if there is no usable key.
+    pub(crate) fn from_jwks(jwks: &[u8]) -> Result<Self, String> {
+        // The strict reader first: a member that is there twice is not read in two ways.
+        let value = json::parse(jwks, &KEYS).map_err(|error| error.to_string())?;
+        if let Some(index) = value
+            .get("keys")
+            .and_then(Value::as_array)
+            .and_then(|keys| keys.iter().position(|key| key.get("d").is_some()))
+        {
+            return Err(format!(
+                "`/keys/{index}` is a private key: keep it elsewhere, and only publish its public part"
+            ));
+        }
+        let set: JwkSet = serde_json::from_value(value)
+            .map_err(|error| format!("it is no set of keys: {error}"))?;
+        let keys: Vec<_> = set.keys.iter().filter_map(Key::new).collect();
+        if keys.is_empty() {
+            return Err("it has no key that verifies signatures".to_owned());
+        }
+        Ok(Self(keys))
+    }
+
+    /// Verifies `token`, whose header says that it is of `kind`, and gives its claims.
+    ///
+    /// # Errors
+    ///
+    /// [`JwtError`]. No claim is read before the signature is verified.
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        kind: &'static str,
+        limits: &RequestLimits,
+    ) -> Result<Value, JwtError> {
+        let header = header(token, kind)?;
+        let mut fitting = self
+            .0
+            .iter()
+            .filter(|key| key.algorithms.contains(&header.alg))
+            .filter(|key| header.kid.is_none() || key.id == header.kid)
+            .peekable();
+        if fitting.peek().is_none() {
+            return Err(JwtError::NoKey);
+        }
+        if fitting.any(|key| is_signed_by(token, header.alg, &key.key)) {
+            claims(token, limits)
+        } else {
+            Err(JwtError::Signature)
+        }
+    }
+}
+
+impl Key {
+    fn new(jwk: &Jwk) -> Option<Self> {
+        let algorithms = algorithms(jwk);
+        let algorithms = match jwk.common.key_algorithm {
+            None => algorithms,
+            Some(only) => {
+                let only: Algorithm = only.to_string().parse().ok()?;
+                algorithms.into_iter().filter(|one| *one == only).collect()
+            }
+        };
+        (!algorithms.is_empty()).then_some(())?;
+        Some(Self {
+            id: jwk.common.key_id.clone(),
+            algorithms,
+            key: DecodingKey::from_jwk(jwk).ok()?,
+        })
+    }
+}
+
+/// The algorithms that a public key may be used with: never one with a shared secret.
+pub(super) fn algorithms(jwk: &Jwk) -> Vec<Algorithm> {
+    match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) => match key.curve {
+            EllipticCurve::P256 => vec![Algorithm::ES256],
+            EllipticCurve::P384 => vec![Algorithm::ES384],
+            _ => Vec::new(),
+        },
+        AlgorithmParameters::RSA(_) => vec![
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ],
+        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
+        _ => Vec::new(),
+    }
+}
+
+/// The header of a token of that kind. It is not believed: it only says which key to try.
+pub(super) fn header(token: &str, kind: &'static str) -> Result<Header, JwtError> {
+    let form = |error: String| JwtError::Form(error);
+    let header = jsonwebtoken::decode_header(token).map_err(|error| form(error.to_string()))?;
+    let written = part(token, 0).map_err(form)?;
+    let written = json::parse(&written, &HEADER).map_err(|error| form(error.to_string()))?;
+    if written.get("crit").is_some() {
+        return Err(form(
+            "its header has `crit`, which asks for what is not understood".to_owned(),
+        ));
+    }
+    let typ = header.typ.as_deref().unwrap_or_default();
+    let typ = typ.strip_prefix("application/").unwrap_or(typ);
+    if typ.eq_ignore_ascii_case(kind) {
+        Ok(header)
+    } else {
+        Err(JwtError::Type(kind))
+    }
+}
+
+/// Whether the signature is that of `key`. What the claims say is not looked at.
+pub(super) fn is_signed_by(token: &str, algorithm: Algorithm, key: &DecodingKey) -> bool {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    jsonwebtoken::decode::<serde::de::IgnoredAny>(token, key, &validation).is_ok()
+}
+
+/// The claims of a token whose signature was verified.
+pub(super) fn claims(token: &str, limits: &RequestLimits) -> Result<Value, JwtError> {
+    let claims = part(token, 1).map_err(JwtError::Claims)?;
+    json::parse(&claims, limits).map_err(|error| JwtError::Claims(error.to_string()))
+}
+
+fn part(token: &str, index: usize) -> Result<Vec<u8>, String> {
+    let part = token.split('.').nth(index).unwrap_or_default();
+    Base64UrlUnpadded::decode_vec(part).map_err(|error| error.to_string())
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|key| &key.id))
+            .finish()
+    }
+}
