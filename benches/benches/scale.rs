@@ -28,6 +28,8 @@ fn registry(size: usize, ends: Timestamp) -> Registry {
     let mut registry = Registry::default();
     for number in 0..size {
         registry.insert(Identity {
+            workload_digest: None,
+            shared: None,
             id: id(number),
             kind: PrincipalKind::Agent,
             owner: "team-payments@acme.example".to_owned(),

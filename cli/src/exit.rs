@@ -35,7 +35,7 @@ impl Exit {
             Cause::Permitted => Self::Success,
             Cause::InvalidRequest => Self::Invalid,
             Cause::PluginFaulted(_) => Self::Faulted,
-            Cause::HostFault | Cause::NotRecorded => Self::Failed,
+            Cause::HostFault | Cause::NotRecorded | Cause::StateUnavailable => Self::Failed,
             Cause::UnknownIntegration
             | Cause::PrincipalUnregistered
             | Cause::RegistrationExpired
@@ -43,13 +43,20 @@ impl Exit {
             | Cause::IntegrationNotRegistered
             | Cause::WrongSessionPath
             | Cause::EnvironmentCrossed
+            | Cause::AttestationTooWeak
+            | Cause::WorkloadDrifted
+            | Cause::CredentialReplayed
+            | Cause::CredentialCloned
             | Cause::CredentialTooLongLived
             | Cause::Revoked
             | Cause::RevocationStale
+            | Cause::BeyondTrust
+            | Cause::EvidenceMissing
             | Cause::PostureAmiss
             | Cause::CredentialExpired
             | Cause::IntentMissing
             | Cause::IntentUnknown
+            | Cause::IntentInvalid
             | Cause::IntentOfAnother
             | Cause::IntentNotYet
             | Cause::OutsideIntent

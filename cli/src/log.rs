@@ -4,9 +4,10 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::log::{self, Broken, Entry};
+use portcullis_host::log::{self, Broken, Decided, Entry, Event};
 use portcullis_host::printable;
-use serde_json::json;
+use portcullis_host::revocation::Revocable;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Verify or search a decision log.
@@ -34,6 +35,12 @@ enum Verb {
 struct Query {
     /// The latest file of the log; full ones beside it are found.
     file: PathBuf,
+    /// Only events of this kind.
+    #[arg(long, value_enum)]
+    event: Option<Kind>,
+    /// Only the decision that this evaluation came to, as a requestable denial names it.
+    #[arg(long)]
+    evaluation: Option<String>,
     /// Only permits or denies.
     #[arg(long, value_enum)]
     decision: Option<Outcome>,
@@ -60,6 +67,13 @@ enum Outcome {
     Deny,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Decision,
+    Issuance,
+    Revocation,
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.verb {
         Verb::Verify { file, format } => verify(file, *format),
@@ -71,14 +85,14 @@ fn verify(file: &std::path::Path, format: Format) -> anyhow::Result<Exit> {
     let verified = log::verify(file);
     match (format, &verified) {
         (Format::Json, Ok(verified)) => output::json(&json!({
-            "whole": true, "decisions": verified.entries, "head": verified.head,
+            "whole": true, "entries": verified.entries, "head": verified.head,
             "behind-head": verified.behind_head,
         }))?,
         (Format::Json, Err(broken)) => {
             output::json(&json!({ "whole": false, "broken": broken.to_string() }))?;
         }
         (Format::Human, Ok(verified)) => output::line(&format!(
-            "{} {} decisions {}",
+            "{} {} entries {}",
             styled(GOOD, "whole"),
             verified.entries,
             styled(
@@ -125,32 +139,65 @@ fn exit_of(broken: Option<Broken>) -> Exit {
 
 impl Query {
     fn asks_for(&self, entry: &Entry) -> bool {
-        let is = |wanted: &Option<String>, pointer: &str| {
-            wanted.as_deref().is_none_or(|wanted| {
-                let found = entry
-                    .request
-                    .pointer(pointer)
-                    .and_then(|value| value.as_str());
-                found == Some(wanted)
-            })
+        let kind = match &entry.event {
+            Event::Decision(_) => Kind::Decision,
+            Event::Issuance(_) => Kind::Issuance,
+            Event::Revocation { .. } => Kind::Revocation,
         };
-        let permitted = entry
-            .decision
-            .pointer("/decision")
-            .and_then(|value| value.as_bool());
-        let cause = entry
-            .decision
-            .pointer("/context/cause")
-            .and_then(|value| value.as_str());
+        self.event.is_none_or(|wanted| wanted == kind)
+            && match &entry.event {
+                Event::Decision(decided) => self.asks_for_decision(decided),
+                Event::Issuance(issued) => {
+                    let is = |wanted: &Option<String>, found: &String| {
+                        wanted.as_ref().is_none_or(|wanted| wanted == found)
+                    };
+                    self.is_about_no_decision()
+                        && self.credential.is_none()
+                        && is(&self.intent, &issued.intent)
+                        && is(&self.principal, &issued.principal)
+                }
+                Event::Revocation { revoked, .. } => {
+                    let named = |wanted: &Option<String>, kind: Revocable| {
+                        wanted.as_ref().is_none_or(|wanted| {
+                            revoked
+                                .as_ref()
+                                .is_some_and(|it| it.kind == kind && it.id == *wanted)
+                        })
+                    };
+                    self.decision.is_none()
+                        && self.cause.is_none()
+                        && self.evaluation.is_none()
+                        && named(&self.intent, Revocable::Intent)
+                        && named(&self.principal, Revocable::Principal)
+                        && named(&self.credential, Revocable::Credential)
+                        && named(&self.integration, Revocable::Integration)
+                }
+            }
+    }
+
+    fn is_about_no_decision(&self) -> bool {
+        self.decision.is_none()
+            && self.cause.is_none()
+            && self.evaluation.is_none()
+            && self.integration.is_none()
+    }
+
+    fn asks_for_decision(&self, decided: &Decided) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        let of_request = |pointer: &str| decided.request.pointer(pointer).and_then(Value::as_str);
+        let permitted = decided.is_permit();
         self.decision
-            .is_none_or(|wanted| permitted == Some(wanted == Outcome::Permit))
-            && self
-                .cause
-                .as_deref()
-                .is_none_or(|wanted| cause == Some(wanted))
-            && is(&self.principal, "/subject/id")
-            && is(&self.credential, "/subject/properties/credential-id")
-            && is(&self.intent, "/context/intent/id")
-            && is(&self.integration, "/context/integration")
+            .is_none_or(|wanted| permitted == (wanted == Outcome::Permit))
+            && is(&self.cause, decided.cause())
+            && is(&self.evaluation, decided.evaluation_id.as_deref())
+            && is(&self.principal, of_request("/subject/id"))
+            && is(
+                &self.credential,
+                of_request("/subject/properties/credential-id"),
+            )
+            && is(&self.intent, of_request("/context/intent/id"))
+            && is(&self.integration, of_request("/context/integration"))
     }
 }

@@ -6,8 +6,10 @@ use crate::output::{self, FAINT, GOOD, WARN, styled};
 use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::SignedDuration;
+use portcullis_host::log::Event;
 use portcullis_host::{ConfigError, Identity, PrincipalKind, Registry, Timestamp, log, printable};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -257,15 +259,11 @@ fn owners(file: &PathBuf) -> anyhow::Result<BTreeSet<String>> {
 fn last_use(file: &std::path::Path) -> anyhow::Result<HashMap<String, Timestamp>> {
     let mut last = HashMap::new();
     log::read(file, |_, _, _, entry| {
-        let permitted = entry
-            .decision
-            .pointer("/decision")
-            .and_then(|value| value.as_bool());
-        let principal = entry
-            .request
-            .pointer("/subject/id")
-            .and_then(|id| id.as_str());
-        if let (Some(true), Some(principal)) = (permitted, principal) {
+        let Event::Decision(decided) = &entry.event else {
+            return Ok(());
+        };
+        let principal = decided.request.pointer("/subject/id");
+        if let (true, Some(principal)) = (decided.is_permit(), principal.and_then(Value::as_str)) {
             last.insert(principal.to_owned(), entry.at);
         }
         Ok(())

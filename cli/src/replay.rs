@@ -3,8 +3,8 @@
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, styled};
 use crate::{Format, check};
-use portcullis_host::log::{self, Entry};
-use portcullis_host::{Pdp, Request, RequestLimits, printable};
+use portcullis_host::log::{self, Decided, Entry, Event};
+use portcullis_host::{ListAsOf, printable};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// now be decided differently.
 ///
 /// Decisions are compared byte for byte, but for how long they took. Requests that were masked or
-/// could not be read are counted, and not decided again.
+/// could not be read are counted, and not decided again. What a decision was made from besides, such as
+/// uses that were left, is taken from the log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The latest file of the log; full ones beside it are found.
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
+    /// Hold requests to the revocation list as it is now, instead of as it was then.
+    #[arg(long)]
+    revoked_since: bool,
     /// How to write differences.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -29,18 +33,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    let list = if args.revoked_since {
+        ListAsOf::Now
+    } else {
+        ListAsOf::Then
+    };
     let (mut same, mut different, mut skipped) = (0_u64, 0_u64, 0_u64);
     let mut failed = None;
     let read = log::read(&args.log, |_, _, _, entry| {
-        match again(&pdp, &entry) {
-            None => skipped += 1,
-            Some(now) if now == entry.decision => same += 1,
-            Some(now) => {
-                different += 1;
-                if failed.is_none() {
-                    failed = report(args.format, &entry, &now).err();
-                }
-            }
+        let Event::Decision(decided) = &entry.event else {
+            return Ok(());
+        };
+        let Some(request) = decided.request() else {
+            skipped += 1;
+            return Ok(());
+        };
+        let again = pdp.evaluate_again(&request, entry.at, &decided.evidence, list);
+        let now = again.replayable();
+        if now == decided.decision {
+            same += 1;
+            return Ok(());
+        }
+        different += 1;
+        if failed.is_none() {
+            failed = report(args.format, &entry, decided, &now).err();
         }
         Ok(())
     });
@@ -60,42 +76,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// What would be decided now of a request that was recorded, if it can be decided again.
-fn again(pdp: &Pdp, entry: &Entry) -> Option<Value> {
-    if entry.masked {
-        return None;
-    }
-    // It was within its limits in the form that it came in, which may have been a shorter one.
-    let limits = RequestLimits {
-        bytes: usize::MAX,
-        ..*pdp.request_limits()
-    };
-    let request = Request::from_authzen(entry.request.to_string().as_bytes(), &limits);
-    Some(pdp.evaluate_at(&request.ok()?, entry.at).replayable())
-}
-
-fn report(format: Format, entry: &Entry, now: &Value) -> anyhow::Result<()> {
-    let cause = |decision: &Value| {
-        let cause = decision.pointer("/context/cause").and_then(Value::as_str);
-        printable(cause.unwrap_or_default())
-    };
+fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyhow::Result<()> {
     match format {
         Format::Json => output::json(&json!({
-            "sequence": entry.sequence, "recorded": entry.decision, "now": now,
+            "sequence": entry.sequence, "recorded": decided.decision, "now": now,
         })),
         Format::Human => {
             let text = |pointer: &str| {
-                let text = entry.request.pointer(pointer).and_then(Value::as_str);
+                let text = decided.request.pointer(pointer).and_then(Value::as_str);
                 printable(text.unwrap_or_default())
             };
+            let cause = now.pointer("/context/cause").and_then(Value::as_str);
             output::line(&format!(
                 "{} {}: {} {}: {} -> {}",
                 styled(FAINT, &format!("{:>6}", entry.sequence)),
                 text("/context/integration"),
                 text("/action/name"),
                 text("/resource/id"),
-                cause(&entry.decision),
-                cause(now),
+                printable(decided.cause().unwrap_or_default()),
+                printable(cause.unwrap_or_default()),
             ))?;
             Ok(())
         }

@@ -162,11 +162,16 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
     let steps = [
         "integration:",
         "registry:",
+        "attestation:",
         "environment:",
         "credential:",
+        "instance:",
+        "workload:",
         "revocation:",
         "intent:",
+        "trust:",
         "posture:",
+        "evidence:",
         "plugin mcp-tools:",
         "obligations:",
         "constraints:",
@@ -195,7 +200,7 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
         &request("files", "read", "/x"),
     );
     let checks = json_lines(&json)[0]["checks"].as_array().unwrap().len();
-    assert_eq!(checks, 8, "up to the plugin");
+    assert_eq!(checks, 13, "up to the plugin");
 }
 
 #[test]

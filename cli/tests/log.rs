@@ -29,11 +29,11 @@ fn verify_says_whether_a_log_is_whole_and_where_it_is_not() {
     let folder = recorded();
     let whole = folder.run(&["log", "verify", "decisions.jsonl"]);
     assert_eq!(whole.code, 0, "{}", whole.out);
-    assert!(whole.out.starts_with("whole 4 decisions"), "{}", whole.out);
+    assert!(whole.out.starts_with("whole 4 entries"), "{}", whole.out);
     let json = folder.run(&["log", "verify", "decisions.jsonl", "--format", "json"]);
     let json: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(
-        (json["whole"].clone(), json["decisions"].clone()),
+        (json["whole"].clone(), json["entries"].clone()),
         (true.into(), 4.into())
     );
 

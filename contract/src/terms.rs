@@ -96,6 +96,20 @@ pub enum Health {
     Healthy,
 }
 
+impl Attestation {
+    /// The attestation as text, as in a configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::StaticSecret => "static-secret",
+            Self::BearerToken => "bearer-token",
+            Self::JwtSvid => "jwt-svid",
+            Self::X509Svid => "x509-svid",
+            Self::ProofOfPossession => "proof-of-possession",
+        }
+    }
+}
+
 impl ActionClass {
     /// The class as text, as in a configuration.
     pub const fn as_str(self) -> &'static str {

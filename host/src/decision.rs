@@ -4,9 +4,11 @@ use crate::Timestamp;
 use crate::admission::Ceiling;
 use crate::cause::{Cause, Refusal};
 use crate::combine::{Combined, CombinedEffect, tighter};
+use crate::evidence::Evidence;
 use crate::integration::{Integration, Mode};
 use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Plugin, Reason};
 use crate::request::{Request, RequestError};
+use crate::state::Use;
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::Constraint;
 use serde::ser::{SerializeMap, SerializeStruct};
@@ -23,14 +25,33 @@ use std::time::Duration;
 pub struct Decision {
     outcome: Outcome,
     mode: Mode,
-    /// How far the revocation list was known when it was made.
-    epoch: u64,
+    evidence: Evidence,
+    /// What the permit spends; nothing if it is a deny.
+    uses: Vec<Use>,
+    access_request: Option<AccessRequest>,
+    /// What the evaluation is called where it is recorded.
+    evaluation_id: Option<String>,
     cause: Cause,
     detail: String,
     reasons: Vec<Reason>,
     obligations: Vec<Obligation>,
     advice: Vec<Obligation>,
     plugins: Vec<Consulted>,
+}
+
+/// That somebody could approve what is denied, and how they are asked: a requestable denial of the
+/// AuthZEN Access Request and Approval Profile. It stays a deny; what comes of an approval is an
+/// intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessRequest {
+    /// Where to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// What kind of approval it takes, for whoever is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Until when this denial can be the ground for asking.
+    pub expires_at: Timestamp,
 }
 
 /// Permit or deny.
@@ -79,6 +100,8 @@ pub struct Consulted {
     pub version: String,
     /// The digest of the file that it was loaded from.
     pub digest: Digest,
+    /// The digest of its settings in canonical form (RFC 8785).
+    pub settings_digest: Digest,
     /// Its answer, or what it did wrong.
     pub outcome: Result<Effect, Fault>,
     /// The wall clock that it took.
@@ -93,6 +116,7 @@ impl Consulted {
             name: plugin.manifest().name.clone(),
             version: plugin.manifest().version.clone(),
             digest: plugin.digest(),
+            settings_digest: plugin.settings_digest(),
             outcome: match &evaluation.outcome {
                 Ok(verdict) => Ok(verdict.effect),
                 Err(fault) => Err(fault.clone()),
@@ -151,7 +175,10 @@ pub(crate) fn accept(
     Decision {
         outcome,
         mode: integration.mode,
-        epoch: 0,
+        evidence: Evidence::default(),
+        uses: Vec::new(),
+        access_request: None,
+        evaluation_id: None,
         cause,
         detail,
         reasons,
@@ -220,9 +247,8 @@ fn grant(
             format!("the permit holds only for `{unmet}`, which the arguments do not meet"),
         ));
     }
-    let lifetime = narrowing.lifetime.map_or(integration.max_grant_ttl, |own| {
-        own.min(integration.max_grant_ttl)
-    });
+    let most = integration.grant_ttl();
+    let lifetime = narrowing.lifetime.map_or(most, |own| own.min(most));
     let expires_at = ceiling
         .expires_at
         .map_or(now.plus(lifetime), |most| most.min(now.plus(lifetime)));
@@ -307,7 +333,10 @@ impl Decision {
         Self {
             outcome: Outcome::Deny,
             mode: Mode::Enforce,
-            epoch: 0,
+            evidence: Evidence::default(),
+            uses: Vec::new(),
+            access_request: None,
+            evaluation_id: None,
             cause,
             detail: detail.into(),
             reasons: Vec::new(),
@@ -322,14 +351,48 @@ impl Decision {
         Self::deny(Cause::InvalidRequest, error.to_string())
     }
 
-    /// The same decision, made with the revocation list known that far.
-    pub(crate) fn at_epoch(mut self, epoch: u64) -> Self {
-        self.epoch = epoch;
+    /// The same decision, made from that.
+    pub(crate) fn made_from(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
         self
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+    /// What it was made from, besides the request and the configuration.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The same decision, which spends `uses` if it is a permit.
+    pub(crate) fn spending(mut self, uses: Vec<Use>) -> Self {
+        if self.is_permit() {
+            self.uses = uses;
+        }
+        self
+    }
+
+    pub(crate) fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
+    /// The same deny, as one that somebody could approve of.
+    pub(crate) fn requestable(mut self, access_request: AccessRequest) -> Self {
+        self.access_request = Some(access_request);
+        self
+    }
+
+    /// How to ask for what is denied, where somebody could approve it.
+    pub fn access_request(&self) -> Option<&AccessRequest> {
+        self.access_request.as_ref()
+    }
+
+    /// What the evaluation is called where it is recorded, if it is one to refer to.
+    pub fn evaluation_id(&self) -> Option<&str> {
+        self.evaluation_id.as_deref()
+    }
+
+    /// Gives it the name under which it is recorded.
+    pub(crate) fn call(&mut self, evaluation_id: String) {
+        self.evaluation_id = Some(evaluation_id);
     }
 
     /// The same decision, as one of an integration in that mode.
@@ -345,9 +408,13 @@ impl Decision {
         self
     }
 
-    /// The decision as JSON, less what differs when the same is decided again: how long it took.
+    /// The decision as JSON, less what differs when the same is decided again: how long it took, and
+    /// what the evaluation is called.
     pub fn replayable(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(context) = value.get_mut("context").and_then(Value::as_object_mut) {
+            context.remove("evaluation_id");
+        }
         let plugins = value
             .pointer_mut("/context/plugins")
             .and_then(Value::as_array_mut);
@@ -442,6 +509,18 @@ impl Serialize for ResponseContext<'_> {
         if !decision.detail.is_empty() {
             context.serialize_entry("detail", &decision.detail)?;
         }
+        let frameworks = decision.cause.frameworks();
+        if !frameworks.is_empty() {
+            context.serialize_entry("frameworks", frameworks)?;
+        }
+        if let Some(evaluation_id) = &decision.evaluation_id {
+            context.serialize_entry("evaluation_id", evaluation_id)?;
+        }
+        if let Some(access_request) = &decision.access_request {
+            // What the profile calls the cause.
+            context.serialize_entry("reason", &decision.cause)?;
+            context.serialize_entry("access_request", access_request)?;
+        }
         context.serialize_entry("reasons", &decision.reasons)?;
         if !decision.obligations.is_empty() {
             context.serialize_entry("obligations", &decision.obligations)?;
@@ -463,6 +542,7 @@ impl Serialize for Consulted {
         plugin.serialize_entry("name", &self.name)?;
         plugin.serialize_entry("version", &self.version)?;
         plugin.serialize_entry("digest", &self.digest)?;
+        plugin.serialize_entry("settings-digest", &self.settings_digest)?;
         match &self.outcome {
             Ok(effect) => plugin.serialize_entry("effect", effect)?,
             Err(fault) => {

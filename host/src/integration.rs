@@ -3,8 +3,8 @@
 use crate::plugin::Plugin;
 use crate::posture::PostureRule;
 use crate::request::Request;
-use portcullis_contract::ActionClass;
-use serde::Serialize;
+use portcullis_contract::{ActionClass, Attestation};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -19,6 +19,41 @@ pub enum Mode {
     Observe,
 }
 
+/// How far who made an integration is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// The organisation itself made it.
+    #[default]
+    FirstParty,
+    /// Somebody made it who is under contract.
+    Vendor,
+    /// Anybody may have made it.
+    Community,
+}
+
+impl Trust {
+    /// The trust as text, as in a configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstParty => "first-party",
+            Self::Vendor => "vendor",
+            Self::Community => "community",
+        }
+    }
+}
+
+/// What integrations of one trust may be used for, whatever their plugins permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustCeiling {
+    /// The classes of action. An action that the operator did not classify is in none.
+    pub classes: Vec<ActionClass>,
+    /// For how long a grant lasts, at most.
+    pub max_grant_ttl: Option<Duration>,
+    /// What every permit obliges to besides, such as to log the call in full.
+    pub obligations: Vec<String>,
+}
+
 /// One third-party connector or tool server, and what decides for it.
 #[derive(Debug)]
 pub struct Integration {
@@ -28,6 +63,10 @@ pub struct Integration {
     pub(crate) max_grant_ttl: Duration,
     pub(crate) cross_environment: bool,
     pub(crate) posture: Option<PostureRule>,
+    pub(crate) min_attestation: Option<Attestation>,
+    pub(crate) single_use_credentials: bool,
+    pub(crate) trust: Trust,
+    pub(crate) ceiling: Option<TrustCeiling>,
     pub(crate) mode: Mode,
     pub(crate) plugins: Vec<Plugin>,
 }
@@ -42,6 +81,10 @@ impl Integration {
             max_grant_ttl: Duration::from_secs(5 * 60),
             cross_environment: false,
             posture: None,
+            min_attestation: None,
+            single_use_credentials: false,
+            trust: Trust::FirstParty,
+            ceiling: None,
             mode: Mode::Enforce,
             plugins: Vec::new(),
         }
@@ -85,6 +128,29 @@ impl Integration {
         self
     }
 
+    /// How strongly a principal must have proved what it is, at least.
+    #[must_use]
+    pub fn min_attestation(mut self, attestation: Attestation) -> Self {
+        self.min_attestation = Some(attestation);
+        self
+    }
+
+    /// Permits a credential to be used once and no more, which takes a
+    /// [`State`](crate::state::State).
+    #[must_use]
+    pub fn single_use_credentials(mut self) -> Self {
+        self.single_use_credentials = true;
+        self
+    }
+
+    /// How far who made the integration is trusted, and what it may be used for at most.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust, ceiling: Option<TrustCeiling>) -> Self {
+        self.trust = trust;
+        self.ceiling = ceiling;
+        self
+    }
+
     /// Whether decisions are enforced. They are by default.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
@@ -112,6 +178,12 @@ impl Integration {
     /// What the operator says that the action called `name` does.
     pub fn class_of(&self, name: &str) -> ActionClass {
         self.actions.get(name).copied().unwrap_or_default()
+    }
+
+    /// For how long a grant lasts at most, by the integration's own cap and that of its trust.
+    pub(crate) fn grant_ttl(&self) -> Duration {
+        let of_trust = self.ceiling.as_ref().and_then(|it| it.max_grant_ttl);
+        of_trust.map_or(self.max_grant_ttl, |most| most.min(self.max_grant_ttl))
     }
 
     /// Whether the enforcement point says that it can carry out obligations of `kind`.

@@ -92,6 +92,7 @@ mod cause;
 mod combine;
 pub mod config;
 mod decision;
+mod evidence;
 mod followed;
 pub mod identity;
 mod integration;
@@ -112,14 +113,19 @@ mod limits;
 pub mod log;
 mod timestamp;
 
+pub use admission::Requirement;
 pub use cause::Cause;
 pub use config::ConfigError;
-pub use decision::{Consulted, Decision, Grant, Outcome};
+pub use decision::{AccessRequest, Consulted, Decision, Grant, Outcome};
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
-pub use integration::{Integration, Mode};
-pub use intent::{Allowance, Denial, IntentError, Intents, StoredIntent, Widening};
+pub use evidence::{Evidence, IntentSeen, ListAsOf};
+pub use integration::{Integration, Mode, Trust, TrustCeiling};
+pub use intent::{
+    Allowance, Denial, Exception, INTENT_TYPE, IntentError, Intents, SignError, Signatures,
+    SignaturesError, StoredIntent, Waiver, Widening, sign,
+};
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-pub use pdp::{Pdp, PdpBuilder, PdpError};
+pub use pdp::{AccessRequests, Pdp, PdpBuilder, PdpError};
 pub use plugin::{
     Digest, DigestError, Effect, Evaluation, Fault, FaultKind, Inspection, LoadError, Narrowing,
     Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect, read_component,
@@ -128,8 +134,8 @@ pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
     Origins, Pattern, PrincipalKind, excerpt, printable,
 };
-pub use posture::{Otherwise, PostureRule};
-pub use registry::{Identity, Registry};
+pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};
+pub use registry::{Identity, Registry, Shared};
 pub use request::{
     Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource, SessionPath,
 };

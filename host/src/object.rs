@@ -97,8 +97,10 @@ impl Object {
             approved_by: intent.optional_text("approved-by")?.unwrap_or_default(),
             expires_at: intent.time("expires-at")?,
             remaining_uses: intent.parsed("remaining-uses", "a whole number")?,
+            documents: intent.texts("documents")?.unwrap_or_default(),
         };
-        intent.end("`id`, `purpose`, `approved-by`, `expires-at`, `remaining-uses`")?;
+        intent
+            .end("`id`, `purpose`, `approved-by`, `expires-at`, `remaining-uses`, `documents`")?;
         Ok(Some(read))
     }
 
@@ -124,9 +126,12 @@ impl Object {
     }
 
     pub(crate) fn posture(&mut self) -> Result<Option<Posture>, RequestError> {
-        let Some(mut posture) = self.optional_object("posture")? else {
-            return Ok(None);
-        };
+        let posture = self.optional_object("posture")?;
+        posture.map(Self::into_posture).transpose()
+    }
+
+    pub(crate) fn into_posture(self) -> Result<Posture, RequestError> {
+        let mut posture = self;
         let read = Posture {
             exposure: posture
                 .parsed("exposure", "`internet`, `partner`, `internal` or `unknown`")?
@@ -143,7 +148,7 @@ impl Object {
             observed_at: posture.time("observed-at")?,
         };
         posture.end("`exposure`, `health`, `privileged`, `legacy`, `drifted`, `observed-at`")?;
-        Ok(Some(read))
+        Ok(read)
     }
 
     /// All that is left.

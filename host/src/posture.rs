@@ -1,22 +1,54 @@
-//! Whether the destination was looked at recently enough for what is to be done to it.
+//! Whether the destination was looked at recently enough for what is to be done to it, and is well.
 
 use crate::Timestamp;
-use crate::request::Resource;
+use crate::followed::Followed;
+use crate::json;
+use crate::limits::RequestLimits;
+use crate::object::{Object, unexpected};
+use crate::request::{Posture, RequestError, Resource};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::{ActionClass, Health};
+use portcullis_contract::{ActionClass, Exposure, Health};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How old a destination's posture may be where an action is sensitive, and what follows if it is
-/// older or not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How large a file of postures may be: 64 MiB, nested 8 deep.
+const LIMITS: RequestLimits = RequestLimits {
+    bytes: 64 * 1024 * 1024,
+    depth: 8,
+};
+
+/// What a destination must be like where an action is sensitive, how recently that was seen, and what
+/// follows if it was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostureRule {
     /// How long ago the posture may have been observed.
     pub max_age: Duration,
+    /// What a destination may not be; one of which it is not known is not well either.
+    pub amiss: Vec<Weakness>,
     /// What follows otherwise.
     pub otherwise: Otherwise,
 }
 
-/// What follows where a destination's posture is too old or not known.
+/// What can be amiss with a destination, besides that it is in an attacker's hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weakness {
+    /// Anyone on the internet can reach it.
+    Internet,
+    /// Acting on it gives power over other things.
+    Privileged,
+    /// It is past its support.
+    Legacy,
+    /// Its configuration has left its baseline.
+    Drifted,
+    /// It does not work as it should.
+    Degraded,
+}
+
+/// What follows where a destination's posture is too old, not known or amiss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
     /// The request is denied.
@@ -37,12 +69,17 @@ pub(crate) enum Judged {
 }
 
 impl PostureRule {
-    /// Judges what was last seen of `resource`.
-    pub(crate) fn judge(self, class: ActionClass, resource: &Resource, now: Timestamp) -> Judged {
+    /// Judges what was last seen of a destination.
+    pub(crate) fn judge(
+        &self,
+        class: ActionClass,
+        posture: Option<Posture>,
+        now: Timestamp,
+    ) -> Judged {
         if class == ActionClass::Read {
             return Judged::DoesNotMatter;
         }
-        let posture = resource.posture.unwrap_or_default();
+        let posture = posture.unwrap_or_default();
         if posture.health == Health::Compromised {
             let what =
                 "the destination is known or suspected to be in an attacker's hands".to_owned();
@@ -63,27 +100,169 @@ impl PostureRule {
                 format!("the destination was last looked at {age:?} ago, and {most:?} is the most");
             return Judged::Amiss(self.otherwise, what);
         }
-        Judged::Well
+        match self
+            .amiss
+            .iter()
+            .find(|weakness| !weakness.is_absent(&posture))
+        {
+            None => Judged::Well,
+            Some(weakness) => Judged::Amiss(
+                self.otherwise,
+                format!(
+                    "the destination {}, or nobody knows whether it {}",
+                    weakness.is(),
+                    weakness.is()
+                ),
+            ),
+        }
     }
+}
+
+impl Weakness {
+    /// Whether the destination is known not to have it.
+    fn is_absent(self, posture: &Posture) -> bool {
+        match self {
+            Self::Internet => matches!(posture.exposure, Exposure::Partner | Exposure::Internal),
+            Self::Privileged => posture.privileged == Some(false),
+            Self::Legacy => posture.legacy == Some(false),
+            Self::Drifted => posture.drifted == Some(false),
+            Self::Degraded => posture.health == Health::Healthy,
+        }
+    }
+
+    const fn is(self) -> &'static str {
+        match self {
+            Self::Internet => "is on the internet",
+            Self::Privileged => "gives power over other things",
+            Self::Legacy => "is past its support",
+            Self::Drifted => "has left its baseline",
+            Self::Degraded => "does not work as it should",
+        }
+    }
+}
+
+/// What was last seen of destinations, from a file that is read again when it changes:
+///
+/// ```json
+/// { "destinations": [
+///     { "id": "acme/billing", "kind": "repository", "exposure": "internal", "health": "healthy",
+///       "privileged": false, "legacy": false, "drifted": false, "observed-at": "2026-11-22T09:00:00Z" }
+/// ] }
+/// ```
+///
+/// A destination without `kind` is meant whatever its kind is.
+#[derive(Debug)]
+pub struct Postures {
+    followed: Followed<HashMap<(String, String), Posture>, PosturesError>,
+}
+
+/// A file that does not say what destinations are like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PosturesError {
+    /// It cannot be read.
+    #[error("cannot read {}: {message}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        message: String,
+    },
+    /// It is something else.
+    #[error("{}: {error}", file.display())]
+    Shape {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and where.
+        error: RequestError,
+    },
+}
+
+impl Postures {
+    /// Reads `file`, and follows it.
+    ///
+    /// # Errors
+    ///
+    /// [`PosturesError`] if it cannot be used as it is now.
+    pub fn from_file(file: impl Into<PathBuf>) -> Result<Self, PosturesError> {
+        let followed = Followed::new(file, |file: &Path, _: Option<&HashMap<_, _>>| {
+            let json = std::fs::read(file).map_err(|error| PosturesError::Read {
+                file: file.to_owned(),
+                message: error.to_string(),
+            })?;
+            read(&json).map_err(|error| PosturesError::Shape {
+                file: file.to_owned(),
+                error,
+            })
+        })?;
+        Ok(Self { followed })
+    }
+
+    /// What the file says of `resource`. While it cannot be used, nothing is known.
+    pub(crate) fn of(&self, resource: &Resource) -> Option<Posture> {
+        let known = self.followed.get().ok()?;
+        let find = |kind: &str| known.get(&(resource.id.clone(), kind.to_owned())).copied();
+        find(&resource.kind).or_else(|| find(""))
+    }
+}
+
+/// Of two sightings of a destination, the later one; but what either saw in an attacker's hands is.
+pub(crate) fn later(one: Option<Posture>, other: Option<Posture>) -> Option<Posture> {
+    let (Some(one), Some(other)) = (one, other) else {
+        return one.or(other);
+    };
+    let later = if other.observed_at > one.observed_at {
+        other
+    } else {
+        one
+    };
+    let is_compromised = [one, other]
+        .iter()
+        .any(|posture| posture.health == Health::Compromised);
+    Some(Posture {
+        health: if is_compromised {
+            Health::Compromised
+        } else {
+            later.health
+        },
+        ..later
+    })
+}
+
+fn read(json: &[u8]) -> Result<HashMap<(String, String), Posture>, RequestError> {
+    let mut file = Object::new(json::parse(json, &LIMITS)?, "")?;
+    let at = file.at("destinations");
+    let list = match file.take("destinations") {
+        Some(Value::Array(list)) => list,
+        other => return Err(unexpected(at, "a list", &other.unwrap_or_default())),
+    };
+    file.end("`destinations`")?;
+    let mut postures = HashMap::new();
+    for (index, item) in list.into_iter().enumerate() {
+        let at = format!("{at}/{index}");
+        let mut destination = Object::new(item, at.as_str())?;
+        let id = destination.text("id")?;
+        let kind = destination.optional_text("kind")?.unwrap_or_default();
+        let posture = destination.into_posture()?;
+        if postures.insert((id, kind), posture).is_some() {
+            return Err(RequestError::DuplicateKey { at });
+        }
+    }
+    Ok(postures)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Posture;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
     fn judged(class: ActionClass, posture: Option<Posture>) -> Judged {
         let rule = PostureRule {
             max_age: Duration::from_secs(300),
+            amiss: vec![Weakness::Legacy, Weakness::Internet],
             otherwise: Otherwise::StepUp,
         };
-        let resource = Resource {
-            posture,
-            ..Resource::default()
-        };
-        rule.judge(class, &resource, NOW)
+        rule.judge(class, posture, NOW)
     }
 
     #[test]
@@ -106,6 +285,8 @@ mod tests {
                 ActionClass::Unclassified,
                 Some(Posture {
                     observed_at: Some(at),
+                    legacy: Some(false),
+                    exposure: Exposure::Internal,
                     ..Posture::default()
                 }),
             )
@@ -120,5 +301,70 @@ mod tests {
             Judged::Amiss(Otherwise::StepUp, _)
         ));
         assert_eq!(judged(ActionClass::Read, None), Judged::DoesNotMatter);
+    }
+
+    #[test]
+    fn what_may_not_be_amiss_is_known_not_to_be() {
+        let well = Posture {
+            observed_at: Some(NOW),
+            legacy: Some(false),
+            exposure: Exposure::Partner,
+            ..Posture::default()
+        };
+        assert_eq!(judged(ActionClass::Write, Some(well)), Judged::Well);
+        for amiss in [
+            Posture {
+                legacy: Some(true),
+                ..well
+            },
+            Posture {
+                legacy: None,
+                ..well
+            },
+            Posture {
+                exposure: Exposure::Internet,
+                ..well
+            },
+            Posture {
+                exposure: Exposure::Unknown,
+                ..well
+            },
+        ] {
+            let judged = judged(ActionClass::Write, Some(amiss));
+            assert!(
+                matches!(judged, Judged::Amiss(Otherwise::StepUp, _)),
+                "{amiss:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_later_sighting_counts_and_a_compromise_always() {
+        let seen = |seconds: u64, health| {
+            Some(Posture {
+                observed_at: Some(NOW.plus(Duration::from_secs(seconds))),
+                health,
+                ..Posture::default()
+            })
+        };
+        let (old, new) = (seen(0, Health::Degraded), seen(9, Health::Healthy));
+        assert_eq!(later(old, new), new);
+        assert_eq!(later(new, old), new);
+        assert_eq!(later(None, old), old);
+        let bad = seen(0, Health::Compromised);
+        assert_eq!(later(bad, new).unwrap().health, Health::Compromised);
+        assert_eq!(later(new, bad).unwrap().health, Health::Compromised);
+    }
+
+    #[test]
+    fn a_file_says_what_destinations_are_like_and_not_twice() {
+        let one = r#"{"id":"a","kind":"host","health":"healthy"}"#;
+        let file = |items: &str| format!(r#"{{"destinations":[{items}]}}"#);
+        assert_eq!(read(file(one).as_bytes()).unwrap().len(), 1);
+        let twice = read(file(&format!("{one},{one}")).as_bytes()).unwrap_err();
+        let at = "/destinations/1".to_owned();
+        assert_eq!(twice, RequestError::DuplicateKey { at });
+        assert!(read(file(r#"{"id":"a","healht":"healthy"}"#).as_bytes()).is_err());
+        assert!(read(b"{}").is_err());
     }
 }

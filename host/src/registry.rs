@@ -10,12 +10,15 @@
 //! expires = 2027-03-31T00:00:00Z
 //! max-credential-lifetime = "15m"
 //! integrations = ["github", "bank"]
+//! workload-digest = "sha256:…"          # what it has to run; optional
+//! shared = { owner = "alice@acme.example", until = 2027-01-31T00:00:00Z }   # an exception; optional
 //! ```
 
 use crate::Timestamp;
 use crate::cause::{Cause, Refusal};
 use crate::config::reader::{self, FILE, Section, Source};
 use crate::config::{ConfigError, Problem};
+use crate::plugin::Digest;
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::PrincipalKind;
@@ -44,6 +47,19 @@ pub struct Identity {
     pub max_credential_lifetime: Duration,
     /// The integrations that it may use.
     pub integrations: Vec<String>,
+    /// The digest of what the workload has to run, such as that of its image.
+    pub workload_digest: Option<String>,
+    /// That more than one workload has the identity, which is an exception from one for each.
+    pub shared: Option<Shared>,
+}
+
+/// An exception: that several workloads share an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// Who answers for it.
+    pub owner: String,
+    /// When it ends. From then on the identity is denied.
+    pub until: Timestamp,
 }
 
 /// The registered identities. Finding one takes the same time however many there are.
@@ -136,6 +152,15 @@ impl Identity {
                 ),
             ));
         }
+        if let Some(shared) = self.shared.as_ref().filter(|it| it.until <= now) {
+            let (owner, until) = (&shared.owner, shared.until);
+            return Some((
+                Cause::RegistrationExpired,
+                format!(
+                    "`{id}` was shared by way of exception until {until}: give each workload an identity of its own, or have {owner} renew the exception"
+                ),
+            ));
+        }
         let stated = [
             (
                 "kind",
@@ -186,10 +211,15 @@ impl Identity {
                 format!("{who} on the path of the other kind: use an identity of its own for each"),
             ));
         }
-        self.refuse_credential(principal, now)
+        None
     }
 
-    fn refuse_credential(&self, principal: &Principal, now: Timestamp) -> Option<Refusal> {
+    /// Holds the credential of a request to how long it may be valid.
+    pub(crate) fn refuse_credential(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Option<Refusal> {
         let most = self.max_credential_lifetime;
         // One that was issued in the future, or after it expires, says nothing of its lifetime.
         let lifetime = principal
@@ -301,6 +331,16 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
     let lifetime = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
     let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
     let integrations = section.texts("integrations").unwrap_or_default();
+    let workload_digest = section.text("workload-digest").map(|(text, span)| {
+        if text.parse::<Digest>().is_err() {
+            source.error(
+                span,
+                "`workload-digest` is `sha256:` and 64 hexadecimal digits",
+            );
+        }
+        text.to_owned()
+    });
+    let shared = section.section("shared").map(read_shared);
     section.end();
     Some(Identity {
         id: id?,
@@ -311,6 +351,27 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
         expires: expires?,
         max_credential_lifetime: max_credential_lifetime?,
         integrations,
+        workload_digest,
+        shared: match shared {
+            None => None,
+            Some(shared) => Some(shared?),
+        },
+    })
+}
+
+fn read_shared(mut section: Section<'_, '_>) -> Option<Shared> {
+    let source = section.source();
+    let owner = section.required_text("owner").map(|(owner, span)| {
+        if owner.trim().is_empty() {
+            source.error(span, "`owner` is empty: every exception has one");
+        }
+        owner.to_owned()
+    });
+    let until = section.required_time("until");
+    section.end();
+    Some(Shared {
+        owner: owner?,
+        until: until?,
     })
 }
 

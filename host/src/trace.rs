@@ -20,6 +20,8 @@ pub struct Check {
 pub enum Conclusion {
     /// Nothing stands against the request here.
     Pass,
+    /// Something stands against it, and the intent is an exception from this check.
+    Waived,
     /// The request is denied here.
     Stop,
     /// There was nothing to look at.

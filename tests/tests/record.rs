@@ -1,10 +1,11 @@
 //! Recorded before released: whatever becomes of the process or the disk, no decision that was given
 //! is missing from the log, and what was recorded is decided the same again.
 
-use portcullis_host::log::{self, DecisionLog, LogOptions};
+use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
+use portcullis_host::state::{EmbeddedState, State as _};
 use portcullis_host::{
-    Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource, Revocations, Timestamp,
-    revocation,
+    Cause, Integration, Intents, ListAsOf, Pdp, Principal, Request, RequestLimits, Resource,
+    Revocations, Timestamp, revocation,
 };
 use portcullis_tests::guests;
 use serde_json::json;
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 
 const TIMES: usize = 50;
 
+/// How often the intent may be used, which is less often than is asked for.
+const BUDGET: u64 = 2000;
+
 fn config(folder: &Path) {
     let component = guests::component("tests/guests/hostile").unwrap();
     fs::write(folder.join("hostile.wasm"), component).unwrap();
@@ -25,6 +29,8 @@ fn config(folder: &Path) {
         folder.join("portcullis.toml"),
         r#"
 limits = { deadline = "5s" }
+state = { path = "state.redb" }
+intents = { path = "intents" }
 log = { path = "decisions.jsonl", max-file-bytes = 65536 }
 
 [[integration]]
@@ -35,10 +41,22 @@ settings = { behaviour = "permit" }
 "#,
     )
     .unwrap();
+    fs::create_dir(folder.join("intents")).unwrap();
+    let now = Timestamp::now();
+    let intent = json!({
+        "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a", "max-uses": BUDGET,
+        "approved-by": { "who": "alice@acme.example", "at": now },
+        "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
+        "allows": [{ "integration": "x", "action": "a", "resource": "**" }],
+    });
+    fs::write(folder.join("intents/int-1.json"), intent.to_string()).unwrap();
 }
 
+/// What comes of asking.
+const OUTCOMES: [&str; 2] = [" permitted", " intent-used-up"];
+
 #[test]
-fn no_decision_that_was_given_is_missing_after_the_process_was_killed() {
+fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_killed() {
     let folder = TempDir::new().unwrap();
     config(folder.path());
     let mut given = Vec::new();
@@ -52,7 +70,7 @@ fn no_decision_that_was_given_is_missing_after_the_process_was_killed() {
         let mut lines = BufReader::new(decider.stdout.take().unwrap());
         // Killed in the middle of its work: after so many decisions that each time is another moment.
         let mut line = String::new();
-        for _ in 0..(20 + 7 * time) {
+        for _ in 0..(20 + 2 * time) {
             line.clear();
             if lines.read_line(&mut line).unwrap() == 0 {
                 panic!("it stopped by itself, after {given:?}");
@@ -65,36 +83,51 @@ fn no_decision_that_was_given_is_missing_after_the_process_was_killed() {
             // What it had said before it was killed counts too, but for a line that it was cut off in.
             given.push(line.unwrap());
         }
-        let last_is_whole = given
-            .last()
-            .is_some_and(|line| line.ends_with(" permitted"));
-        if !last_is_whole {
+        let is_whole = |line: &String| OUTCOMES.iter().any(|outcome| line.ends_with(outcome));
+        if !given.last().is_some_and(is_whole) {
             given.pop();
         }
+        assert!(given.iter().all(is_whole), "{given:?}");
     }
-    assert!(
-        given.iter().all(|line| line.ends_with(" permitted")),
-        "every decision is a permit"
-    );
     // Opening it again removes what the last one was cut off while writing.
     let path = folder.path().join("decisions.jsonl");
     drop(DecisionLog::open(LogOptions::new(&path)).unwrap());
     let verified = log::verify(&path).unwrap();
-    let mut recorded = HashSet::new();
+    let (mut recorded, mut permits, mut issued) = (HashSet::new(), 0, 0);
     log::read(&path, |_, _, _, entry| {
-        let credential = entry.request.pointer("/subject/properties/credential-id");
-        recorded.insert(credential.unwrap().as_str().unwrap().to_owned());
+        match entry.event {
+            Event::Decision(decided) => {
+                let credential = decided.request.pointer("/subject/properties/credential-id");
+                let credential = credential.unwrap().as_str().unwrap();
+                recorded.insert(format!("{credential} {}", decided.cause().unwrap()));
+                permits += u64::from(decided.is_permit());
+            }
+            Event::Issuance(_) => issued += 1,
+            Event::Revocation { .. } => panic!("nothing is revoked"),
+        }
         Ok(())
     })
     .unwrap();
-    assert_eq!(verified.entries, recorded.len() as u64);
+    assert_eq!(verified.entries, recorded.len() as u64 + issued);
+    assert_eq!(issued, TIMES as u64, "each time the intent begins to count");
     for line in &given {
-        let credential = line.split(' ').next().unwrap();
         assert!(
-            recorded.contains(credential),
-            "{credential} was given and is not in the log"
+            recorded.contains(line),
+            "{line} was given and is not in the log"
         );
     }
+    // A use that was spent and not given is lost; none was given twice.
+    let intents = Intents::default();
+    let intent = fs::read(folder.path().join("intents/int-1.json")).unwrap();
+    let digest = intents.insert(&intent).unwrap().digest();
+    let state = EmbeddedState::open(folder.path().join("state.redb"), Duration::from_secs(60));
+    let spent = state.unwrap().spent(&format!("intent {digest}")).unwrap();
+    assert!(
+        permits <= spent && spent <= BUDGET,
+        "{permits} permits, {spent} spent"
+    );
+    let refused = given.iter().filter(|line| line.ends_with(OUTCOMES[1]));
+    assert!(refused.count() > 0, "the budget was never used up");
 }
 
 #[test]
@@ -139,12 +172,15 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     let again = pdp(None);
     let mut decided = 0;
     log::read(&path, |_, _, _, entry| {
-        let request = entry.request.to_string();
-        let request = Request::from_authzen(request.as_bytes(), &RequestLimits::default()).unwrap();
-        let now = again.evaluate_at(&request, entry.at).replayable();
+        let Event::Decision(recorded) = &entry.event else {
+            panic!("there are only decisions");
+        };
+        let request = recorded.request().unwrap();
+        let now = again.evaluate_again(&request, entry.at, &recorded.evidence, ListAsOf::Then);
+        let now = now.replayable();
         assert_eq!(
             now.to_string(),
-            entry.decision.to_string(),
+            recorded.decision.to_string(),
             "decision {}",
             entry.sequence
         );
@@ -189,11 +225,21 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
     }
     let mut epochs = Vec::new();
     log::read(&path, |_, _, _, entry| {
-        epochs.push(entry.epoch);
+        epochs.push(match entry.event {
+            Event::Decision(decided) => decided.evidence.revocation.unwrap().epoch,
+            Event::Revocation { epoch, revoked } => {
+                assert!(
+                    revoked.is_none(),
+                    "it is with that many that the host begins"
+                );
+                epoch
+            }
+            Event::Issuance(_) => panic!("there are no intents"),
+        });
         Ok(())
     })
     .unwrap();
-    assert_eq!(epochs, [1, 1]);
+    assert_eq!(epochs, [1, 1, 1]);
 }
 
 /// A file system that is full, and then is not. It takes a mount, so it runs where that is allowed.

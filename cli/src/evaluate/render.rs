@@ -44,6 +44,7 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
     for check in case.checks.iter().flatten() {
         let mark = match check.conclusion {
             Conclusion::Pass => styled(GOOD, "pass"),
+            Conclusion::Waived => styled(WARN, "waiv"),
             Conclusion::Stop => styled(BAD, "stop"),
             Conclusion::NotApplicable => styled(FAINT, " n/a"),
         };

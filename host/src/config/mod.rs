@@ -1,4 +1,5 @@
-//! `portcullis.toml`: the integrations, their plugins and their limits.
+//! `portcullis.toml`: the integrations, their plugins and their limits, and what the host itself holds
+//! requests to.
 //!
 //! ```toml
 //! [limits]                                  # for every plugin; see PluginLimits
@@ -8,6 +9,13 @@
 //! max-bytes = 65536
 //! max-depth = 32
 //!
+//! [trust]                                   # SPIFFE trust domain -> bundle (JWKS)
+//! "acme.example" = "trust/acme.example.json"
+//!
+//! [credentials]                             # needed with [trust]
+//! audience = "https://gateway.acme.example"
+//! max-lifetime = "1h"
+//!
 //! [registry]
 //! path = "registry.toml"                    # or a folder of such files; see Registry
 //!
@@ -16,8 +24,26 @@
 //! max-staleness = "60s"
 //!
 //! [intents]
-//! path = "intents"                          # a folder of intents in JSON; see StoredIntent
+//! path = "intents"                          # a folder of intents; see StoredIntent
 //! required-for = ["agent"]                  # the default
+//! approvers = { "alice@acme.example" = "keys/alice.json" }    # JWKS; then only signed intents count
+//! delegators = { "spiffe://acme.example/agent/lead" = "keys/lead.json" }
+//! access-requests = { endpoint = "https://approvals.acme.example", template = "intent", valid-for = "10m" }
+//!
+//! [posture]
+//! path = "posture.json"                     # what was seen of destinations; see Postures
+//!
+//! [evidence]                                # by class of action; see Requirement
+//! destructive = ["registry", "credential", "revocation", "intent", "posture"]
+//!
+//! [ceiling.vendor]                          # by trust of integration; see TrustCeiling
+//! classes = ["read", "write"]
+//! max-grant-ttl = "1m"
+//! obligations = ["log-full"]
+//!
+//! [state]
+//! path = "state.redb"                       # see EmbeddedState
+//! clone-window = "10m"                      # the default
 //!
 //! [log]
 //! path = "decisions.jsonl"
@@ -27,10 +53,13 @@
 //!
 //! [[integration]]
 //! name = "github"
+//! trust = "vendor"                          # or "first-party", the default, or "community"
 //! mode = "enforce"                          # or "observe": decide and record, never block
 //! max-grant-ttl = "5m"
 //! cross-environment = false
-//! posture = { max-age = "5m", otherwise = "deny" }    # or "step-up"
+//! min-attestation = "jwt-svid"
+//! single-use-credentials = false
+//! posture = { max-age = "5m", amiss = ["legacy"], otherwise = "deny" }    # or "step-up"
 //! obligations = ["notification"]            # what the enforcement point can carry out
 //!
 //! [integration.actions]                     # the class is the operator's word
@@ -43,28 +72,27 @@
 //! settings = { repositories = ["acme/*"] }
 //! ```
 
+mod checks;
+mod integration;
+mod keeping;
 mod problem;
 pub(crate) mod reader;
 
 pub use problem::{ConfigError, Problem, Severity};
 
-use crate::engine::MAX_CORE_INSTANCES;
-use crate::integration::{Integration, Mode};
-use crate::intent::Intents;
-use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-use crate::log::{DecisionLog, Durability, LogOptions, Mask};
+use crate::identity::{Bundles, Verifier};
+use crate::limits::{PluginLimits, RequestLimits};
+use crate::log::{DecisionLog, LogOptions};
 use crate::pdp::{Pdp, PdpBuilder};
-use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
-use crate::posture::{Otherwise, PostureRule};
-use crate::registry::Registry;
-use crate::revocation::Revocations;
+use crate::state::{EmbeddedState, State};
+use keeping::StateOptions;
 use portcullis_contract::{ActionClass, PrincipalKind};
-use reader::{FILE, Section, Source, Span};
+use reader::{FILE, Section, Source};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration that was read and tried: what it makes, and what is wrong with it.
@@ -77,8 +105,17 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
+/// What a configuration describes, with what is opened only if it is used.
+struct Described {
+    builder: PdpBuilder,
+    verifier: Option<(Bundles, String, Duration)>,
+    state: Option<StateOptions>,
+    log: Option<LogOptions>,
+}
+
 impl Pdp {
-    /// Makes the decision point that the configuration in `file` describes, and opens its log.
+    /// Makes the decision point that the configuration in `file` describes, and opens its state and
+    /// its log.
     ///
     /// # Errors
     ///
@@ -87,37 +124,62 @@ impl Pdp {
         let file = file.as_ref();
         let (described, mut problems) = describe(file);
         let usable = problems.iter().all(|p| p.severity < Severity::Error);
-        let Some((builder, log)) = described.filter(|_| usable) else {
+        let Some(described) = described.filter(|_| usable) else {
             return Err(ConfigError(problems));
         };
-        let mut fail = |message: String| {
+        described.open().map_err(|message| {
             problems.push(Problem::of_file(file, message));
-            ConfigError(std::mem::take(&mut problems))
-        };
-        let builder = match log.map(DecisionLog::open) {
-            None => builder,
-            Some(Ok(log)) => builder.log(log),
-            Some(Err(error)) => return Err(fail(error.to_string())),
-        };
-        builder.build().map_err(|error| fail(error.to_string()))
+            ConfigError(problems)
+        })
+    }
+}
+
+impl Described {
+    fn open(self) -> Result<Pdp, String> {
+        let mut builder = self.builder;
+        let mut state: Option<Arc<dyn State>> = None;
+        if let Some(options) = self.state {
+            let opened = EmbeddedState::open(options.path, options.clone_window)
+                .map_err(|error| error.to_string())?;
+            let opened: Arc<dyn State> = Arc::new(opened);
+            builder = builder.state(Arc::clone(&opened));
+            state = Some(opened);
+        }
+        if let Some((bundles, audience, lifetime)) = self.verifier {
+            let mut verifier = Verifier::new(bundles, audience).max_lifetime(lifetime);
+            if let Some(state) = state {
+                verifier = verifier.state(state);
+            }
+            builder = builder.verifier(verifier);
+        }
+        if let Some(options) = self.log {
+            let log = DecisionLog::open(options).map_err(|error| error.to_string())?;
+            builder = builder.log(log);
+        }
+        builder.build().map_err(|error| error.to_string())
     }
 }
 
 /// Reads the configuration in `file` and loads what it names, as far as that goes. What it makes is
-/// for dry runs: its log is not opened, and records nothing.
+/// for dry runs: its log is not opened, and nothing is recorded or spent. A state that a host has
+/// open cannot be looked into; then uses count as not spent, which a warning says.
 pub fn check(file: &Path) -> Checked {
     let (described, mut problems) = describe(file);
     let usable = problems.iter().all(|p| p.severity < Severity::Error);
-    let pdp = described.filter(|_| usable).and_then(|(builder, _)| {
+    let pdp = described.filter(|_| usable).and_then(|described| {
+        let mut builder = described.builder;
+        if let Some(options) = described.state {
+            let (state, problem) = options.look_into();
+            problems.extend(problem);
+            builder = builder.state(Arc::new(state));
+        }
         builder
-            .build()
+            .begin()
             .map_err(|error| problems.push(Problem::of_file(file, error.to_string())))
             .ok()
     });
     Checked { pdp, problems }
 }
-
-type Described = (PdpBuilder, Option<LogOptions>);
 
 /// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.
 fn describe(file: &Path) -> (Option<Described>, Vec<Problem>) {
@@ -140,7 +202,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
     let mut root = Section::new(source, table.get_ref(), FILE);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
-        plugin_limits(section, &mut limits);
+        integration::plugin_limits(section, &mut limits);
     }
     let mut request = RequestLimits::default();
     if let Some(mut section) = root.section("request") {
@@ -153,14 +215,25 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
     }
     let registry = root
         .section("registry")
-        .map(|section| read_registry(section, folder));
+        .map(|section| checks::registry(section, folder));
     let revocations = root
         .section("revocation")
-        .map(|section| read_revocations(section, folder));
+        .map(|section| checks::revocations(section, folder));
     let intents = root
         .section("intents")
-        .map(|section| read_intents(section, folder));
-    let log = root.section("log").map(|section| read_log(section, folder));
+        .map(|section| checks::intents(section, folder));
+    let postures = root
+        .section("posture")
+        .map(|section| checks::postures(section, folder));
+    let verifier = checks::verifier(&mut root, folder);
+    let requirements = checks::requirements(&mut root);
+    let ceilings = checks::ceilings(&mut root);
+    let state = root
+        .section("state")
+        .map(|section| keeping::state(section, folder));
+    let log = root
+        .section("log")
+        .map(|section| keeping::log(section, folder));
     let sections = root.sections("integration");
     root.end();
     if sections.is_empty() {
@@ -170,134 +243,63 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
         );
     }
     let mut names: Vec<String> = Vec::new();
-    let mut integrations = Vec::new();
+    let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
         let span = section.span();
-        let Some(integration) = integration(section, &limits, folder) else {
+        let Some(integration) = integration::read(section, &limits, &ceilings, folder) else {
             continue;
         };
+        if integration.single_use_credentials && state.is_none() {
+            let message = "credentials that may be used once are kept in mind: add `[state]`";
+            source.error(span, message);
+            continue;
+        }
         if names.contains(&integration.name) {
             let message = format!("there is another integration called `{}`", integration.name);
             source.error(span, message);
             continue;
         }
         names.push(integration.name.clone());
-        integrations.push(integration);
+        builder = builder.integration(integration);
     }
-    let mut pdp = Pdp::builder().request_limits(request);
-    for integration in integrations {
-        pdp = pdp.integration(integration);
+    for (class, required) in requirements {
+        builder = builder.require(class, required);
     }
-    // A registry or list that is configured and cannot be used was noted as an error above.
+    // What is configured and cannot be used was noted as an error above.
     if let Some(registry) = registry {
-        pdp = pdp.registry(registry?);
+        builder = builder.registry(registry?);
     }
     if let Some(revocations) = revocations {
-        pdp = pdp.revocations(revocations?);
+        builder = builder.revocations(revocations?);
+    }
+    if let Some(postures) = postures {
+        builder = builder.postures(postures?);
     }
     if let Some(intents) = intents {
-        let (intents, required_for) = intents?;
-        pdp = pdp.intents(intents, required_for);
-    }
-    let log = match log {
-        None => None,
-        Some(log) => Some(log?),
-    };
-    Some((pdp, log))
-}
-
-fn read_log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOptions> {
-    let source = section.source();
-    let path = section.required_text("path");
-    let durability = match section.text("durability") {
-        None | Some(("fsync", _)) => Some(Durability::Fsync),
-        Some(("buffered", _)) => Some(Durability::Buffered),
-        Some((_, span)) => {
-            source.error(span, "`durability` is `fsync` or `buffered`");
-            None
-        }
-    };
-    let span = section.span();
-    let max_file_bytes = section.integer("max-file-bytes", 64 * 1024..=1 << 40);
-    let mask = section.texts("mask").unwrap_or_default();
-    section.end();
-    let mask = Mask::new(mask.iter().map(String::as_str))
-        .map_err(|error| source.error(span, format!("under `mask`, {error}")))
-        .ok();
-    let mut options = LogOptions::new(folder.join(path?.0));
-    options.durability = durability?;
-    options.mask = mask?;
-    set(
-        &mut options.max_file_bytes,
-        max_file_bytes.map(|bytes| bytes as u64),
-    );
-    Some(options)
-}
-
-fn read_registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
-    let source = section.source();
-    let path = section.required_text("path");
-    section.end();
-    let (path, _) = path?;
-    let mut registry = Registry::default();
-    source.add(registry.read_path(&folder.join(path)));
-    Some(registry)
-}
-
-fn read_intents(
-    mut section: Section<'_, '_>,
-    folder: &Path,
-) -> Option<(Intents, Vec<PrincipalKind>)> {
-    let source = section.source();
-    let path = section.required_text("path");
-    let span = section.span();
-    let required_for = match section.texts("required-for") {
-        None => vec![PrincipalKind::Agent],
-        Some(names) => names
-            .iter()
-            .filter_map(|name| {
-                let kind = principal_kind(name);
-                if kind.is_none() {
-                    source.error(
-                        span.clone(),
-                        format!("under `required-for`, `{name}` is no kind of principal"),
-                    );
-                }
-                kind
-            })
-            .collect(),
-    };
-    section.end();
-    let (path, span) = path?;
-    let intents = Intents::default();
-    match intents.insert_folder(&folder.join(path)) {
-        Err(error) => {
-            source.error(span, format!("cannot read the folder {path}: {error}"));
-            return None;
-        }
-        Ok(refused) => {
-            for (file, error) in refused {
-                source.error(span.clone(), format!("{}: {error}", file.display()));
+        let intents = intents?;
+        builder = builder.intents(intents.intents, intents.required_for);
+        if let Some((access_requests, span)) = intents.access_requests {
+            if log.is_none() {
+                let message =
+                    "denials that can be asked about are found again in the log: add `[log]`";
+                source.error(span, message);
             }
+            builder = builder.access_requests(access_requests);
         }
     }
-    Some((intents, required_for))
+    Some(Described {
+        builder,
+        verifier: all(verifier)?,
+        state: all(state)?,
+        log: all(log)?,
+    })
 }
 
-fn read_revocations(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocations> {
-    let source = section.source();
-    let path = section.required_text("path");
-    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let max_staleness = section.required_duration("max-staleness", range);
-    section.end();
-    let (path, span) = path?;
-    match Revocations::follow(&folder.join(path), max_staleness?) {
-        Ok(revocations) => Some(revocations),
-        Err(error) => {
-            let remedy = "make one with `portcullis revoke --checkpoint`";
-            source.error(span, format!("{error}: {remedy}"));
-            None
-        }
+/// Nothing if it is not configured, and no configuration if it is and cannot be read.
+fn all<T>(configured: Option<Option<T>>) -> Option<Option<T>> {
+    match configured {
+        None => Some(None),
+        Some(read) => read.map(Some),
     }
 }
 
@@ -307,234 +309,16 @@ fn set<T>(limit: &mut T, value: Option<T>) {
     }
 }
 
-fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLimits) {
-    const MIB: usize = 1024 * 1024;
-    let deadline = Duration::from_millis(1)..=Duration::from_secs(10);
-    set(&mut limits.deadline, section.duration("deadline", deadline));
-    let configure = Duration::from_millis(1)..=Duration::from_secs(60);
-    set(
-        &mut limits.configure_deadline,
-        section.duration("configure-deadline", configure),
-    );
-    let memory = 64 * 1024..=MAX_MEMORY_BYTES;
-    set(
-        &mut limits.memory_bytes,
-        section.integer("memory-bytes", memory),
-    );
-    let elements = 0..=MAX_TABLE_ELEMENTS;
-    set(
-        &mut limits.table_elements,
-        section.integer("table-elements", elements),
-    );
-    // One is the host's own while it snapshots.
-    let instances = 1..=MAX_CORE_INSTANCES as usize - 1;
-    set(
-        &mut limits.instances,
-        section.integer("instances", instances),
-    );
-    set(
-        &mut limits.output_bytes,
-        section.integer("output-bytes", 1024..=16 * MIB),
-    );
-    set(
-        &mut limits.component_bytes,
-        section.integer("component-bytes", 1024..=64 * MIB),
-    );
-    section.end();
-}
-
-fn integration(
-    mut section: Section<'_, '_>,
-    limits: &PluginLimits,
-    folder: &Path,
-) -> Option<Integration> {
-    let source = section.source();
-    let name = section.required_text("name");
-    if let Some(("", span)) = &name {
-        source.error(
-            span.clone(),
-            "an integration's name has at least one character",
-        );
-    }
-    let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));
-    let ttl = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    set(
-        &mut integration.max_grant_ttl,
-        section.duration("max-grant-ttl", ttl),
-    );
-    integration.obligations = section.texts("obligations");
-    for (action, class) in section.entries("actions") {
-        match class.get_ref().as_str().and_then(action_class) {
-            Some(class) => integration = integration.action(action, class),
-            None => source.error(
-                class.span(),
-                format!(
-                    "the class of `{action}` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`"
-                ),
-            ),
-        }
-    }
-    match section.text("mode") {
-        None | Some(("enforce", _)) => {}
-        Some(("observe", _)) => integration = integration.mode(Mode::Observe),
-        Some((_, span)) => source.error(span, "`mode` is `enforce` or `observe`"),
-    }
-    if section.boolean("cross-environment") == Some(true) {
-        integration = integration.allow_cross_environment();
-    }
-    if let Some(rule) = section.section("posture").and_then(posture_rule) {
-        integration = integration.posture(rule);
-    }
-    let plugins = section.sections("plugin");
-    let span = section.span();
-    section.end();
-    if plugins.is_empty() {
-        source.error(
-            span,
-            "the integration has no `[[integration.plugin]]`, so all its requests would be denied",
-        );
-        return None;
-    }
-    let mut complete = true;
-    for section in plugins {
-        let span = section.span();
-        let Some(plugin) = plugin(section, limits, folder) else {
-            complete = false;
-            continue;
-        };
-        let name = &plugin.manifest().name;
-        if integration
-            .plugins
-            .iter()
-            .any(|other| other.manifest().name == *name)
-        {
-            source.error(
-                span,
-                format!("the integration has another plugin called `{name}`"),
-            );
-            complete = false;
-            continue;
-        }
-        integration = integration.plugin(plugin);
-    }
-    (name.is_some() && complete).then_some(integration)
-}
-
-fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
-    let source = section.source();
-    let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
-    let max_age = section.required_duration("max-age", range);
-    let otherwise = match section.text("otherwise") {
-        None | Some(("deny", _)) => Some(Otherwise::Deny),
-        Some(("step-up", _)) => Some(Otherwise::StepUp),
-        Some((_, span)) => {
-            source.error(span, "`otherwise` is `deny` or `step-up`");
-            None
-        }
-    };
-    section.end();
-    Some(PostureRule {
-        max_age: max_age?,
-        otherwise: otherwise?,
-    })
+/// The kind of principal of that name.
+pub(crate) fn principal_kind(text: &str) -> Option<PrincipalKind> {
+    from_text::<PrincipalKind>(text).filter(|kind| *kind != PrincipalKind::Unspecified)
 }
 
 fn action_class(text: &str) -> Option<ActionClass> {
     from_text::<ActionClass>(text).filter(|class| *class != ActionClass::Unclassified)
 }
 
-/// The kind of principal of that name.
-pub(crate) fn principal_kind(text: &str) -> Option<PrincipalKind> {
-    from_text::<PrincipalKind>(text).filter(|kind| *kind != PrincipalKind::Unspecified)
-}
-
 fn from_text<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
     let text: StrDeserializer<'a, ValueError> = text.into_deserializer();
     T::deserialize(text).ok()
-}
-
-fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) -> Option<Plugin> {
-    let source = section.source();
-    let component = section.required_text("component");
-    let digest = section.text("digest");
-    let mut limits = *limits;
-    if let Some(section) = section.section("limits") {
-        plugin_limits(section, &mut limits);
-    }
-    let settings = section.json("settings");
-    section.end();
-
-    let pinned = match digest {
-        None => None,
-        Some((text, span)) => match text.parse::<Digest>() {
-            Ok(digest) => Some((digest, span)),
-            Err(error) => {
-                source.error(span, error.to_string());
-                return None;
-            }
-        },
-    };
-    let (path, component_span) = component?;
-    let bytes = match read_component(&folder.join(path), &limits) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let file = folder.join(path);
-            source.error(
-                component_span,
-                format!("cannot read {}: {error}", file.display()),
-            );
-            return None;
-        }
-    };
-    if pinned.is_none() {
-        source.warn(
-            component_span.clone(),
-            format!(
-                "the plugin is not pinned, so whoever can write the file can change what is decided: add `digest = \"{}\"`",
-                Digest::of(&bytes)
-            ),
-        );
-    }
-    let mut plugin_source = PluginSource::new(bytes).limits(limits);
-    if let Some((digest, _)) = pinned {
-        plugin_source = plugin_source.digest(digest);
-    }
-    let mut places = BTreeMap::new();
-    if let Some((json, spans)) = settings {
-        plugin_source = plugin_source.settings(json);
-        places = spans;
-    }
-    match Plugin::load(&plugin_source) {
-        Ok(plugin) => Some(plugin),
-        Err(LoadError::Settings(errors)) => {
-            for error in errors {
-                let span = place_of(&error.path, &places).unwrap_or(component_span.clone());
-                let path = match error.path.as_str() {
-                    "" => "settings".to_owned(),
-                    path => format!("settings, `{}`", portcullis_contract::printable(path)),
-                };
-                source.error(span, format!("{path}: {}", error.message));
-            }
-            None
-        }
-        Err(error) => {
-            let span = match (&error, pinned) {
-                (LoadError::Digest { .. }, Some((_, span))) => span,
-                _ => component_span,
-            };
-            source.error(span, format!("plugin `{path}`: {error}"));
-            None
-        }
-    }
-}
-
-/// The place of the value at a JSON Pointer, or of the nearest one that holds it.
-fn place_of(pointer: &str, places: &BTreeMap<String, Span>) -> Option<Span> {
-    let mut pointer = pointer;
-    loop {
-        if let Some(span) = places.get(pointer) {
-            return Some(span.clone());
-        }
-        pointer = pointer.rsplit_once('/')?.0;
-    }
 }

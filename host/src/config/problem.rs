@@ -29,6 +29,14 @@ impl Problem {
             message,
         }
     }
+
+    /// A warning that is of the file as a whole.
+    pub(super) fn warning(file: &Path, message: String) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::of_file(file, message)
+        }
+    }
 }
 
 /// Whether a [`Problem`] keeps a configuration from being used.

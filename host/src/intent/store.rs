@@ -1,8 +1,11 @@
 //! The intents that a host knows, each with the chain that it was delegated by.
 
-use super::{StoredIntent, Widening};
+use super::signed::SignatureError;
+use super::{Signatures, StoredIntent, Widening};
 use crate::request::RequestError;
 use crate::revocation::{Known, Revocable, Revoked};
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,10 +13,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// How many intents a chain may have.
 pub(crate) const MAX_DEPTH: usize = 8;
 
-/// Intents by their id. Finding one takes the same time however many there are.
-#[derive(Debug, Default, Clone)]
+/// How many chains that requests carried are kept in mind.
+const CARRIED_CHAINS: usize = 10_000;
+
+/// Intents by their id, and those that requests carry. Finding one takes the same time however many
+/// there are.
+#[derive(Debug, Clone)]
 pub struct Intents {
     by_id: Arc<RwLock<HashMap<String, Chain>>>,
+    signatures: Option<Arc<Signatures>>,
+    /// By the hash of the documents, with the version of the keys that they were verified with.
+    carried: Arc<Cache<[u8; 32], (u64, Chain)>>,
 }
 
 /// An intent and those that it was delegated by, root first, itself last.
@@ -27,6 +37,19 @@ pub enum IntentError {
     /// It is not an intent.
     #[error("{0}")]
     Read(#[source] RequestError),
+    /// It is not signed, and has to be.
+    #[error(
+        "the intent is not signed, and only signed ones count here: sign it with `portcullis intent sign`"
+    )]
+    Unsigned,
+    /// It is signed, and nobody's signatures are known.
+    #[error(
+        "the intent is signed, and no keys of approvers are configured: add `[intents.approvers]`"
+    )]
+    NoKeys,
+    /// Its signature proves nothing.
+    #[error("the signed intent is not valid: {0}")]
+    Signature(String),
     /// There is another one of that id.
     #[error("there is another intent `{0}`: an id is used once")]
     Duplicate(String),
@@ -59,26 +82,80 @@ pub enum IntentError {
         /// How.
         widening: Widening,
     },
+    /// A request carries an intent that is not the next one of its chain.
+    #[error(
+        "intent `{0}` is not delegated from the one that is carried before it: carry a chain, root first"
+    )]
+    NotNext(String),
+    /// What was taken up could not be kept.
+    #[error("{0}")]
+    NotKept(String),
+}
+
+impl Default for Intents {
+    fn default() -> Self {
+        Self {
+            by_id: Arc::default(),
+            signatures: None,
+            carried: Arc::new(Cache::new(CARRIED_CHAINS)),
+        }
+    }
 }
 
 impl Intents {
-    /// Takes up the intent in `json`, whose parent is known already.
+    /// Intents that only count if they are signed by who may.
+    pub fn signed(signatures: Signatures) -> Self {
+        Self {
+            signatures: Some(Arc::new(signatures)),
+            ..Self::default()
+        }
+    }
+
+    /// Takes up the intent in `document`, JSON or a signed JWT, whose parent is known already. The
+    /// very same one may be taken up again.
     ///
     /// # Errors
     ///
-    /// [`IntentError`] if it is none, or is not within its parent.
-    pub fn insert(&self, json: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
-        let intent = StoredIntent::from_json(json).map_err(IntentError::Read)?;
-        let id = intent.id.clone();
+    /// [`IntentError`] if it is none, is not signed and has to be, or is not within its parent.
+    pub fn insert(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
         // Compared while decisions go on: what is in the chain never changes.
-        let mut chain = match &intent.parent {
-            None => Vec::new(),
-            Some((parent, digest)) => {
-                let chain = self.chain(parent).ok_or_else(|| IntentError::NoParent {
+        let (intent, chain) = self.delegated(document, None)?;
+        let id = intent.id.clone();
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        match by_id.get(&id).and_then(|known| known.last()) {
+            Some(known) if known.digest() == intent.digest() => Ok(Arc::clone(known)),
+            Some(_) => Err(IntentError::Duplicate(id)),
+            None => {
+                by_id.insert(id, chain);
+                Ok(intent)
+            }
+        }
+    }
+
+    /// Reads an intent, and gives it with its chain: `carried` if it is delegated from the last of
+    /// that, or else its parent's.
+    fn delegated(
+        &self,
+        document: &[u8],
+        carried: Option<&Chain>,
+    ) -> Result<(Arc<StoredIntent>, Chain), IntentError> {
+        let intent = self.read(document)?;
+        let id = intent.id.clone();
+        let mut chain = match (&intent.parent, carried) {
+            (None, None) => Vec::new(),
+            (None, Some(_)) => return Err(IntentError::NotNext(id)),
+            (Some((parent, digest)), carried) => {
+                let chain = match carried {
+                    Some(chain) => Some(Arc::clone(chain)),
+                    None => self.chain(parent),
+                };
+                let chain = chain.ok_or_else(|| IntentError::NoParent {
                     id: id.clone(),
                     parent: parent.clone(),
                 })?;
-                let Some(nearest) = chain.last().filter(|nearest| nearest.digest() == *digest)
+                let Some(nearest) = chain
+                    .last()
+                    .filter(|nearest| nearest.digest() == *digest && nearest.id == *parent)
                 else {
                     let parent = parent.clone();
                     return Err(IntentError::OtherParent { id, parent });
@@ -94,53 +171,99 @@ impl Intents {
         };
         let intent = Arc::new(intent);
         chain.push(Arc::clone(&intent));
-        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        if by_id.contains_key(&id) {
-            return Err(IntentError::Duplicate(id));
-        }
-        by_id.insert(id, chain.into());
-        Ok(intent)
+        Ok((intent, chain.into()))
     }
 
-    /// Takes up every intent in the folder's files whose names end with `.json`, parents first.
-    /// What cannot be taken up is given back with its file.
+    fn read(&self, document: &[u8]) -> Result<StoredIntent, IntentError> {
+        let is_json = document.trim_ascii_start().starts_with(b"{");
+        match (&self.signatures, is_json) {
+            (None, true) => StoredIntent::from_json(document).map_err(IntentError::Read),
+            (None, false) => Err(IntentError::NoKeys),
+            (Some(_), true) => Err(IntentError::Unsigned),
+            (Some(signatures), false) => {
+                let wrong = |error: SignatureError| IntentError::Signature(error.to_string());
+                let token = std::str::from_utf8(document.trim_ascii())
+                    .map_err(|error| IntentError::Signature(error.to_string()))?;
+                signatures
+                    .verify(token)
+                    .map_err(wrong)?
+                    .map_err(IntentError::Read)
+            }
+        }
+    }
+
+    /// The chain that a request carries, root first; the first may hang on one that is known. Verified
+    /// once, it is kept in mind until a key changes; whether it was not before.
+    pub(crate) fn carried(&self, documents: &[String]) -> Result<(Chain, bool), IntentError> {
+        // Who writes a request could carry anything that is not signed.
+        if self.signatures.is_none() {
+            return Err(IntentError::NoKeys);
+        }
+        let mut hash = Sha256::new();
+        for document in documents {
+            hash.update((document.len() as u64).to_be_bytes());
+            hash.update(document.as_bytes());
+        }
+        let hash: [u8; 32] = hash.finalize().into();
+        let version = self.signatures.as_ref().map_or(0, |keys| keys.version());
+        if let Some((verified_with, chain)) = self.carried.get(&hash)
+            && verified_with == version
+        {
+            return Ok((chain, false));
+        }
+        let mut chain = None;
+        for document in documents {
+            chain = Some(self.delegated(document.as_bytes(), chain.as_ref())?.1);
+        }
+        let chain = chain.unwrap_or_else(|| Vec::new().into());
+        self.carried.insert(hash, (version, Arc::clone(&chain)));
+        Ok((chain, true))
+    }
+
+    /// Takes up every intent in the folder's files whose names end with `.json` or `.jwt`, parents
+    /// first. What cannot be taken up is given back with its file.
     ///
     /// # Errors
     ///
     /// Those of the system.
     pub fn insert_folder(&self, folder: &Path) -> std::io::Result<Vec<(PathBuf, IntentError)>> {
-        let mut left = Vec::new();
+        let mut documents = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let file = entry?.path();
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                let json = std::fs::read(&file)?;
-                left.push((file, json));
+            let extension = file.extension().unwrap_or_default();
+            if extension == "json" || extension == "jwt" {
+                let document = std::fs::read(&file)?;
+                documents.push((file, document));
             }
         }
-        left.sort();
+        documents.sort();
+        Ok(self.insert_all(documents))
+    }
+
+    /// Takes up documents, parents first. What cannot be taken up is given back with its name.
+    pub(crate) fn insert_all<N>(&self, mut left: Vec<(N, Vec<u8>)>) -> Vec<(N, IntentError)> {
         let mut refused = Vec::new();
         loop {
             // Each round takes up those whose parents are there. What is left after a round without
             // progress hangs on nothing.
             let mut waiting = Vec::new();
             let before = left.len();
-            for (file, json) in left {
-                match self.insert(&json) {
+            for (name, document) in left {
+                match self.insert(&document) {
                     Ok(_) => {}
-                    Err(error @ IntentError::NoParent { .. }) => waiting.push((file, json, error)),
-                    Err(error) => refused.push((file, error)),
+                    Err(error @ IntentError::NoParent { .. }) => {
+                        waiting.push((name, document, error));
+                    }
+                    Err(error) => refused.push((name, error)),
                 }
             }
             if waiting.is_empty() || waiting.len() == before {
-                refused.extend(waiting.into_iter().map(|(file, _, error)| (file, error)));
-                return Ok(refused);
+                refused.extend(waiting.into_iter().map(|(name, _, error)| (name, error)));
+                return refused;
             }
             left = waiting
                 .into_iter()
-                .map(|(file, json, _)| (file, json))
+                .map(|(name, document, _)| (name, document))
                 .collect();
         }
     }
@@ -165,7 +288,7 @@ impl Intents {
     }
 
     /// The intent of that id, with those that it was delegated by, root first, itself last.
-    pub(crate) fn chain(&self, id: &str) -> Option<Chain> {
+    pub fn chain(&self, id: &str) -> Option<Arc<[Arc<StoredIntent>]>> {
         let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
         by_id.get(id).cloned()
     }

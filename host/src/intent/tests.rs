@@ -1,6 +1,8 @@
 use super::*;
+use crate::RequestLimits;
 use crate::request::{Principal, Resource};
 use proptest::prelude::*;
+use serde_json::Value;
 use serde_json::json;
 
 fn whole() -> Value {
@@ -132,11 +134,76 @@ fn says_where_an_intent_is_none() {
         let place = pointer.trim_end_matches("/0/value");
         assert!(error.to_string().contains(place), "{pointer}: {error}");
     }
-    // What is not counted is not to be written as if it were.
-    let mut counted = whole();
-    counted["max-uses"] = json!(3);
-    let error = StoredIntent::from_json(counted.to_string().as_bytes()).unwrap_err();
-    assert!(matches!(error, RequestError::Unknown { at, .. } if at == "/max-uses"));
+    for (pointer, value) in [
+        ("/max-uses", json!(0)),
+        ("/max-uses", json!("3")),
+        ("/exception", json!({ "owner": "", "waives": ["posture"] })),
+        ("/exception", json!({ "owner": "a", "waives": [] })),
+        (
+            "/exception",
+            json!({ "owner": "a", "waives": ["registry"] }),
+        ),
+        ("/exception", json!({ "waives": ["posture"] })),
+        ("/misspelt", json!(1)),
+    ] {
+        let mut wrong = whole();
+        wrong[&pointer[1..]] = value;
+        let error = StoredIntent::from_json(wrong.to_string().as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(pointer), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn uses_and_exceptions_are_within_the_parents() {
+    let with = |members: &[(&str, Value)], allowance: Value| {
+        let mut value = whole();
+        for (name, member) in members {
+            value[*name] = member.clone();
+        }
+        value["allows"][0]["max-uses"] = allowance;
+        value
+    };
+    let child = |mut value: Value| {
+        value["principal"] = json!("spiffe://acme.example/b");
+        value["approved-by"]["who"] = json!("spiffe://acme.example/a");
+        intent(&value)
+    };
+    let exception = |waives: &[&str]| json!({ "owner": "bob", "waives": waives });
+    let parent = [
+        ("max-uses", json!(5)),
+        ("exception", exception(&["posture"])),
+    ];
+    let parent = intent(&with(&parent, json!(3)));
+    let within = child(with(
+        &[
+            ("max-uses", json!(5)),
+            ("exception", exception(&["posture"])),
+        ],
+        json!(3),
+    ));
+    assert_eq!(within.is_within(&parent), Ok(()));
+    let fewer = child(with(&[("max-uses", json!(1))], json!(1)));
+    assert_eq!(fewer.is_within(&parent), Ok(()));
+    let mut unbounded = with(&[("max-uses", json!(5))], json!(3));
+    unbounded["allows"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("max-uses");
+    for wider in [
+        with(&[("max-uses", json!(6))], json!(3)),
+        with(&[], json!(3)),
+        with(&[("max-uses", json!(5))], json!(4)),
+        unbounded,
+        with(
+            &[
+                ("max-uses", json!(5)),
+                ("exception", exception(&["environment"])),
+            ],
+            json!(3),
+        ),
+    ] {
+        assert!(child(wider.clone()).is_within(&parent).is_err(), "{wider}");
+    }
 }
 
 fn allowance() -> impl Strategy<Value = Value> {

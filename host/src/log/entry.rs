@@ -2,80 +2,224 @@
 
 use super::Mask;
 use crate::decision::Decision;
+use crate::evidence::Evidence;
+use crate::intent::StoredIntent;
+use crate::limits::RequestLimits;
 use crate::plugin::Digest;
 use crate::request::Request;
+use crate::revocation::Revoked;
 use crate::timestamp::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// One decision, as the log has it.
+/// How deeply a request may be nested by any configuration.
+const MAX_DEPTH: usize = 100;
+
+/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Entry {
     /// Its number, from 1.
     pub sequence: u64,
     /// The hash of the line before it.
     pub previous: String,
-    /// When it was decided.
+    /// When it happened.
     pub at: Timestamp,
-    /// The epoch of the revocation list.
-    pub epoch: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What a line records.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A request was decided.
+    Decision(Box<Decided>),
+    /// An intent came to count.
+    Issuance(Issued),
+    /// A revocation came to count; or, without one, a host began with so many.
+    Revocation {
+        /// How many revocations there are up to and with this one.
+        epoch: u64,
+        /// What is revoked.
+        #[serde(default)]
+        revoked: Option<Revoked>,
+    },
+}
+
+/// A decision, as the log has it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decided {
+    /// What the evaluation is called, if it is one to refer to.
+    #[serde(default)]
+    pub evaluation_id: Option<String>,
     /// The digest of the request as it is written; of one that could not be read, of its bytes.
     pub request_digest: String,
     /// Whether something of the request was masked, so that it cannot be decided again.
     pub masked: bool,
     /// The request, as an AuthZEN evaluation.
     pub request: Value,
+    /// What it was decided from, besides the request.
+    pub evidence: Evidence,
     /// The decision, as an AuthZEN response, but for how long it took.
     pub decision: Value,
 }
 
-impl Entry {
-    /// As [`Entry::body`], of a request that could not be read: only its digest is kept, and nothing
-    /// of what was found in it.
-    pub(super) fn unreadable(request: &[u8], decision: &Decision, at: Timestamp) -> Vec<u8> {
-        let mut decided = decision.replayable();
-        withhold(&mut decided);
-        json!({
-            "at": at,
-            "decision": decided,
-            "epoch": 0,
-            "masked": true,
-            "request": Value::Null,
-            "request-digest": Digest::of(request),
-        })
-        .to_string()
-        .into_bytes()
+impl Decided {
+    /// Whether it was a permit.
+    pub fn is_permit(&self) -> bool {
+        self.decision.get("decision") == Some(&Value::Bool(true))
+    }
+
+    /// The decision's cause, as text.
+    pub fn cause(&self) -> Option<&str> {
+        self.decision.pointer("/context/cause")?.as_str()
+    }
+
+    /// The request, if it can be decided again: it could be read, and nothing of it is masked.
+    pub fn request(&self) -> Option<Request> {
+        if self.masked {
+            return None;
+        }
+        // It was within its limits in the form that it came in, which may have been a shorter one.
+        let limits = RequestLimits {
+            bytes: usize::MAX,
+            depth: MAX_DEPTH,
+        };
+        Request::from_authzen(self.request.to_string().as_bytes(), &limits).ok()
+    }
+}
+
+/// An intent that came to count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Issued {
+    /// Its id.
+    pub intent: String,
+    /// Its digest.
+    pub digest: String,
+    /// Who may act on it.
+    pub principal: String,
+    /// Who approved it.
+    pub approved_by: String,
+    /// From when it holds.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The intent that it was delegated from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Who answers for it, if it is an exception.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception_owner: Option<String>,
+}
+
+impl Issued {
+    pub(crate) fn of(intent: &StoredIntent) -> Self {
+        Self {
+            intent: intent.id.clone(),
+            digest: intent.digest().to_string(),
+            principal: intent.principal.clone(),
+            approved_by: intent.approved_by.clone(),
+            issued_at: intent.issued_at,
+            expires_at: intent.expires_at,
+            parent: intent.parent.as_ref().map(|(id, _)| id.clone()),
+            exception_owner: intent.exception.as_ref().map(|it| it.owner.clone()),
+        }
     }
 
     /// A line without its number and the hash of the line before it, which the writer adds.
-    pub(super) fn body(
-        request: &Request,
-        decision: &Decision,
-        at: Timestamp,
-        mask: &Mask,
-    ) -> Vec<u8> {
+    pub(super) fn body(&self, at: Timestamp) -> Vec<u8> {
+        let body = with(json!(self), "at", json!(at));
+        line(&with(body, "event", json!("issuance")))
+    }
+}
+
+/// The line of a revocation, see [`Event::Revocation`].
+pub(super) fn revocation_body(epoch: u64, revoked: Option<&Revoked>, at: Timestamp) -> Vec<u8> {
+    let body = json!({ "at": at, "event": "revocation", "epoch": epoch });
+    line(&match revoked {
+        None => body,
+        Some(revoked) => with(body, "revoked", json!(revoked)),
+    })
+}
+
+/// A request as it is written to the log.
+pub(super) struct Written {
+    request: Value,
+    digest: Digest,
+    masked: bool,
+}
+
+impl Written {
+    pub(super) fn new(request: &Request, mask: &Mask) -> Self {
         let mut written = request.to_authzen();
         let masked = written
             .pointer_mut("/action/properties")
             .is_some_and(|arguments| mask.apply(arguments));
+        Self {
+            // Of what is written: a digest of what is masked could be guessed at.
+            digest: Digest::of(written.to_string().as_bytes()),
+            request: written,
+            masked,
+        }
+    }
+
+    /// What the evaluation of the request at that time is called.
+    pub(super) fn evaluation_id(&self, at: Timestamp) -> String {
+        let digest = Digest::of(format!("{} {at}", self.digest).as_bytes()).to_string();
+        let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
+        format!("eval-{}", hex.get(..32).unwrap_or(hex))
+    }
+
+    /// The line of a decision, without its number and the hash of the line before it.
+    pub(super) fn body(&self, decision: &Decision, at: Timestamp) -> Vec<u8> {
         let mut decided = decision.replayable();
-        if masked {
+        if self.masked {
             withhold(&mut decided);
         }
-        // Of what is written: a digest of what is masked could be guessed at.
-        let digest = Digest::of(written.to_string().as_bytes());
-        json!({
+        let body = json!({
             "at": at,
+            "event": "decision",
             "decision": decided,
-            "epoch": decision.epoch(),
-            "masked": masked,
-            "request": written,
-            "request-digest": digest,
+            "evidence": decision.evidence(),
+            "masked": self.masked,
+            "request": self.request,
+            "request-digest": self.digest,
+        });
+        line(&match decision.evaluation_id() {
+            None => body,
+            Some(id) => with(body, "evaluation-id", json!(id)),
         })
-        .to_string()
-        .into_bytes()
     }
+}
+
+/// The line of a request that could not be read: only its digest is kept, and nothing of what was
+/// found in it.
+pub(super) fn unreadable_body(request: &[u8], decision: &Decision, at: Timestamp) -> Vec<u8> {
+    let mut decided = decision.replayable();
+    withhold(&mut decided);
+    line(&json!({
+        "at": at,
+        "event": "decision",
+        "decision": decided,
+        "evidence": {},
+        "masked": true,
+        "request": Value::Null,
+        "request-digest": Digest::of(request),
+    }))
+}
+
+fn with(mut body: Value, key: &str, value: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+    body
+}
+
+fn line(body: &Value) -> Vec<u8> {
+    body.to_string().into_bytes()
 }
 
 /// Takes out of a decision what may repeat arguments: messages, constraints and properties.

@@ -9,12 +9,14 @@ mod mask;
 mod writer;
 
 pub use chain::{Broken, Verified, read, verify};
-pub use entry::Entry;
+pub use entry::{Decided, Entry, Event, Issued};
 pub use mask::{Mask, MaskError};
 
 use crate::decision::Decision;
 use crate::request::Request;
+use crate::revocation::Revoked;
 use crate::timestamp::Timestamp;
+use entry::Written;
 use std::path::PathBuf;
 use std::sync::Arc;
 use writer::Writer;
@@ -98,15 +100,19 @@ impl DecisionLog {
         })
     }
 
-    /// Records a decision, and comes back when it is recorded.
+    /// Records a decision, and comes back when it is recorded. One that can be referred to is given
+    /// the name that it is found by.
     pub(crate) fn record(
         &self,
         request: &Request,
-        decision: &Decision,
+        decision: &mut Decision,
         at: Timestamp,
     ) -> Result<(), LogError> {
-        self.writer
-            .append(Entry::body(request, decision, at, &self.mask))
+        let written = Written::new(request, &self.mask);
+        if decision.access_request().is_some() {
+            decision.call(written.evaluation_id(at));
+        }
+        self.writer.append(vec![written.body(decision, at)])
     }
 
     /// Records the deny that an unreadable request is.
@@ -116,7 +122,29 @@ impl DecisionLog {
         decision: &Decision,
         at: Timestamp,
     ) -> Result<(), LogError> {
-        self.writer.append(Entry::unreadable(request, decision, at))
+        self.writer
+            .append(vec![entry::unreadable_body(request, decision, at)])
+    }
+
+    /// Records that intents came to count.
+    pub(crate) fn record_issued(&self, issued: &[Issued], at: Timestamp) -> Result<(), LogError> {
+        match issued {
+            [] => Ok(()),
+            issued => self
+                .writer
+                .append(issued.iter().map(|one| one.body(at)).collect()),
+        }
+    }
+
+    /// Records that a revocation came to count; or, without one, how many there are.
+    pub(crate) fn record_revoked(
+        &self,
+        epoch: u64,
+        revoked: Option<&Revoked>,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer
+            .append(vec![entry::revocation_body(epoch, revoked, at)])
     }
 }
 

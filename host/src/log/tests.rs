@@ -39,11 +39,8 @@ fn request(n: u32) -> Request {
 
 fn record(log: &DecisionLog, n: u32) -> Result<(), LogError> {
     let repeats = "`/password` is `hunter2`";
-    log.record(
-        &request(n),
-        &Decision::deny(Cause::PluginDenied, repeats),
-        NOW,
-    )
+    let mut decision = Decision::deny(Cause::PluginDenied, repeats);
+    log.record(&request(n), &mut decision, NOW)
 }
 
 fn options(path: &Path) -> LogOptions {

@@ -23,7 +23,7 @@ pub(super) struct Writer {
 struct Queue {
     /// The number of the next line to come.
     next: u64,
-    pending: Vec<(u64, Vec<u8>)>,
+    pending: Vec<(u64, Vec<Vec<u8>>)>,
     /// What came of lines that were written, until their owners take note.
     results: HashMap<u64, Result<(), LogError>>,
     is_writing: bool,
@@ -38,12 +38,12 @@ impl Writer {
         })
     }
 
-    /// Writes a line, and comes back when it is written as durably as the log is.
-    pub(super) fn append(&self, body: Vec<u8>) -> Result<(), LogError> {
+    /// Writes lines, all or none, and comes back when they are written as durably as the log is.
+    pub(super) fn append(&self, bodies: Vec<Vec<u8>>) -> Result<(), LogError> {
         let mut queue = self.queue();
         let own = queue.next;
         queue.next += 1;
-        queue.pending.push((own, body));
+        queue.pending.push((own, bodies));
         loop {
             if let Some(result) = queue.results.remove(&own) {
                 return result;
@@ -61,7 +61,8 @@ impl Writer {
             // Whatever happens, those that wait are told.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.write(group.iter().map(|(_, body)| body.as_slice()))
+                let bodies = group.iter().flat_map(|(_, bodies)| bodies);
+                file.write(bodies.map(Vec::as_slice))
             }))
             .unwrap_or(Err(LogError::Panicked));
             queue = self.queue();

@@ -170,7 +170,7 @@ pub(super) fn request<'a>(
             kind: text(Field::ResourceKind, &resource.kind),
             id: text(Field::ResourceId, &resource.id),
             environment: text(Field::ResourceEnvironment, &resource.environment),
-            posture: resource
+            posture: facts
                 .posture
                 .filter(|_| needs.has(Field::ResourcePosture))
                 .map(posture),

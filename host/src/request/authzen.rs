@@ -14,7 +14,9 @@ pub(super) const CONTEXT_MEMBERS: [&str; 5] = [
     "argument-origins",
     "supported_obligations",
 ];
-const PRINCIPAL_MEMBERS: [&str; 11] = [
+const PRINCIPAL_MEMBERS: [&str; 13] = [
+    "instance",
+    "workload-digest",
     "credential-id",
     "credential-issued-at",
     "id",
@@ -102,6 +104,8 @@ pub(super) fn write(request: &Request) -> Value {
     subject.text("environment", &principal.environment);
     subject.put("attestation", Some(json!(principal.attestation)));
     subject.text("credential-id", &principal.credential_id);
+    subject.text("instance", &principal.instance);
+    subject.text("workload-digest", &principal.workload_digest);
     subject.put(
         "credential-issued-at",
         principal.credential_issued_at.map(|at| json!(at)),
@@ -140,6 +144,8 @@ pub(super) fn write(request: &Request) -> Value {
             written.text("approved-by", &intent.approved_by);
             written.put("expires-at", intent.expires_at.map(|at| json!(at)));
             written.put("remaining-uses", intent.remaining_uses.map(Value::from));
+            let documents = Some(&intent.documents).filter(|list| !list.is_empty());
+            written.put("documents", documents.map(|list| json!(list)));
             Value::Object(written.0)
         }),
     );
@@ -220,6 +226,10 @@ pub(super) fn principal(
             )?
             .unwrap_or_default(),
         credential_id: properties.optional_text("credential-id")?.unwrap_or_default(),
+        instance: properties.optional_text("instance")?.unwrap_or_default(),
+        workload_digest: properties
+            .optional_text("workload-digest")?
+            .unwrap_or_default(),
         credential_issued_at: properties.time("credential-issued-at")?,
         credential_expires_at: properties.time("credential-expires-at")?,
         delegated_by: properties.texts("delegated-by")?.unwrap_or_default(),
@@ -298,6 +308,9 @@ mod tests {
         let mut value = whole();
         value["subject"]["properties"]["credential-id"] = json!("jti-1");
         value["subject"]["properties"]["credential-issued-at"] = json!("2026-11-22T09:00:00Z");
+        value["subject"]["properties"]["instance"] = json!("pod-1");
+        value["subject"]["properties"]["workload-digest"] = json!("sha256:1");
+        value["context"]["intent"]["documents"] = json!(["a", "b"]);
         value["context"]["session-path"] = json!("machine");
         let request = parse(&value).unwrap();
         assert_eq!(parse(&request.to_authzen()), Ok(request));

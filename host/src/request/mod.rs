@@ -50,6 +50,10 @@ pub struct Principal {
     pub attestation: Attestation,
     /// What the credential is called where it can be revoked, such as a `jti` or serial number.
     pub credential_id: String,
+    /// Which instance of the workload presents the credential, such as the id of its pod or host.
+    pub instance: String,
+    /// The digest of what the workload runs, such as that of its image, if it was attested.
+    pub workload_digest: String,
     /// When its credential was issued.
     pub credential_issued_at: Option<Timestamp>,
     /// When its credential expires; from then on it is denied.
@@ -83,6 +87,9 @@ pub struct Intent {
     pub expires_at: Option<Timestamp>,
     /// How often it may still be used, this call included; at zero it is denied.
     pub remaining_uses: Option<u64>,
+    /// The signed intent, after those that it was delegated by, root first, if the request carries
+    /// them. Otherwise it is looked up by its id.
+    pub documents: Vec<String>,
 }
 
 /// What the action is done to.
@@ -101,7 +108,8 @@ pub struct Resource {
 }
 
 /// What was last seen of the place where an action lands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Posture {
     /// Who can reach it.
     pub exposure: Exposure,
@@ -192,7 +200,8 @@ impl Request {
     /// Reads an AuthZEN 1.0 evaluation request (section 6.1).
     ///
     /// `context.integration` names the integration. `subject.properties` may hold `owner`,
-    /// `purpose`, `environment`, `attestation`, `credential-expires-at` and `delegated-by`;
+    /// `purpose`, `environment`, `attestation`, `credential-id`, `credential-issued-at`,
+    /// `credential-expires-at`, `instance`, `workload-digest` and `delegated-by`;
     /// `action.properties` are the arguments; `resource.properties` may hold `environment` and
     /// `posture`; `context` may hold `intent`, `argument-origins` and `supported_obligations`.
     /// What else these objects hold becomes attributes.
@@ -421,16 +430,19 @@ impl RequestBuilder {
             &self.principal.purpose,
             &self.principal.environment,
             &self.principal.credential_id,
+            &self.principal.instance,
+            &self.principal.workload_digest,
         ];
         let resource = [
             &self.resource.kind,
             &self.resource.id,
             &self.resource.environment,
         ];
-        let intent = self
-            .intent
-            .iter()
-            .flat_map(|intent| [&intent.id, &intent.purpose, &intent.approved_by]);
+        let intent = self.intent.iter().flat_map(|intent| {
+            [&intent.id, &intent.purpose, &intent.approved_by]
+                .into_iter()
+                .chain(&intent.documents)
+        });
         let texts = [&self.integration, &self.action]
             .into_iter()
             .chain(principal)

@@ -15,12 +15,13 @@ pub use record::{Record, Revocable, Revoked};
 use crate::Timestamp;
 use crate::followed::{FileIdentity, identity_of};
 use crate::timestamp::CLOCK_LEEWAY;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -55,16 +56,19 @@ pub enum ListError {
 }
 
 /// The revocation list of a file, followed by a thread for as long as anybody holds it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
     max_staleness: Duration,
 }
 
-#[derive(Debug)]
+/// Is told of each revocation, with its epoch, when it is taken up.
+type Listener = Box<dyn Fn(u64, &Revoked) + Send + Sync>;
+
 struct Shared {
     file: PathBuf,
     list: RwLock<List>,
+    listener: Mutex<Option<Listener>>,
 }
 
 /// What was read of the file so far.
@@ -72,13 +76,23 @@ struct Shared {
 struct List {
     epoch: u64,
     as_of: Option<Timestamp>,
-    revoked: HashMap<Revocable, HashMap<String, Revoked>>,
+    /// What is revoked, each with the epoch from which on it is.
+    revoked: HashMap<Revocable, HashMap<String, (u64, Revoked)>>,
     bytes_read: u64,
     lines_read: usize,
     /// The hash of what was read, to tell another file in the place of this one.
     hash: Sha256,
     file: Option<FileIdentity>,
     error: Option<ListError>,
+}
+
+impl std::fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Revocations")
+            .field("file", &self.shared.file)
+            .field("max_staleness", &self.max_staleness)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Revocations {
@@ -96,6 +110,7 @@ impl Revocations {
         let shared = Arc::new(Shared {
             file: file.to_owned(),
             list: RwLock::new(list),
+            listener: Mutex::default(),
         });
         let followed = Arc::downgrade(&shared);
         let interval =
@@ -119,32 +134,80 @@ impl Revocations {
     pub(crate) fn now_known(&self) -> Known<'_> {
         Known {
             list: self.shared.read(),
+            as_seen: None,
             max_staleness: self.max_staleness,
         }
     }
+
+    /// The list as a decision saw it that was made with it.
+    pub(crate) fn as_seen(&self, seen: ListSeen) -> Known<'_> {
+        Known {
+            as_seen: Some(seen),
+            ..self.now_known()
+        }
+    }
+
+    /// Everything that is revoked, in no order, each with the epoch from which on it is.
+    pub fn revoked(&self) -> Vec<(u64, Revoked)> {
+        let list = self.shared.read();
+        let by_kind = list.revoked.values();
+        by_kind.flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// Has `listener` told of each revocation from now on, once it counts.
+    pub(crate) fn whenever_revoked(
+        &self,
+        listener: impl Fn(u64, &Revoked) + Send + Sync + 'static,
+    ) {
+        let mut listening = self
+            .shared
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *listening = Some(Box::new(listener));
+    }
+
+    /// How far the list is known, and as of when.
+    pub fn seen(&self) -> ListSeen {
+        self.now_known().seen()
+    }
+}
+
+/// How far a revocation list was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ListSeen {
+    /// How many revocations it had.
+    pub epoch: u64,
+    /// When its last line was written; a list without lines cannot be relied on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
 }
 
 /// The list as it is known, held still while it is looked at.
 pub(crate) struct Known<'a> {
     list: RwLockReadGuard<'a, List>,
+    /// As it was once, if that is what is asked for.
+    as_seen: Option<ListSeen>,
     max_staleness: Duration,
 }
 
 impl Known<'_> {
-    pub(crate) fn epoch(&self) -> u64 {
-        self.list.epoch
-    }
-
-    pub(crate) fn as_of(&self) -> Option<Timestamp> {
-        self.list.as_of
+    pub(crate) fn seen(&self) -> ListSeen {
+        self.as_seen.unwrap_or(ListSeen {
+            epoch: self.list.epoch,
+            as_of: self.list.as_of,
+        })
     }
 
     /// Why the list cannot be relied on at `now`, if it cannot.
     pub(crate) fn unreliable(&self, now: Timestamp) -> Option<String> {
-        if let Some(error) = &self.list.error {
+        if let Some(error) = self.list.error.as_ref().filter(|_| self.as_seen.is_none()) {
             return Some(error.to_string());
         }
-        let as_of = self.list.as_of?;
+        let Some(as_of) = self.seen().as_of else {
+            return Some(ListError::Empty.to_string());
+        };
         let age = now.since(as_of);
         (age > self.max_staleness).then(|| {
             format!(
@@ -155,7 +218,8 @@ impl Known<'_> {
     }
 
     pub(crate) fn find(&self, kind: Revocable, id: &str) -> Option<&Revoked> {
-        self.list.revoked.get(&kind)?.get(id)
+        let (from, revoked) = self.list.revoked.get(&kind)?.get(id)?;
+        (*from <= self.seen().epoch).then_some(revoked)
     }
 }
 
@@ -181,9 +245,21 @@ impl Shared {
             let known = self.read().position();
             // The file is read while decisions go on, and what was read is then taken up at once.
             let added = Added::read(&self.file, &known);
-            let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-            if list.bytes_read == known.bytes_read {
-                list.error = added.and_then(|added| list.take_up(added)).err();
+            let new = {
+                let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+                if list.bytes_read != known.bytes_read {
+                    return;
+                }
+                let mut new = Vec::new();
+                list.error = added.and_then(|added| list.take_up(added, &mut new)).err();
+                new
+            };
+            // Told when it counts already: whoever writes it down may take a while.
+            let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(listener) = &*listener {
+                for (epoch, revoked) in &new {
+                    listener(*epoch, revoked);
+                }
             }
         }
     }
@@ -261,7 +337,7 @@ impl List {
     fn read(file: &Path) -> Result<Self, ListError> {
         let mut list = Self::default();
         let added = Added::read(file, &list.position())?;
-        list.take_up(added)?;
+        list.take_up(added, &mut Vec::new())?;
         Ok(list)
     }
 
@@ -274,13 +350,13 @@ impl List {
     }
 
     /// Takes up the lines that were added. One that is still being written waits for the next time.
-    fn take_up(&mut self, added: Added) -> Result<(), ListError> {
+    fn take_up(&mut self, added: Added, new: &mut Vec<(u64, Revoked)>) -> Result<(), ListError> {
         self.file = Some(added.file);
         for line in added.lines.split_inclusive('\n') {
             if !line.ends_with('\n') {
                 break;
             }
-            self.add(line)?;
+            new.extend(self.add(line)?);
             self.hash.update(line.as_bytes());
             self.bytes_read += line.len() as u64;
             self.lines_read += 1;
@@ -288,7 +364,8 @@ impl List {
         Ok(())
     }
 
-    fn add(&mut self, line: &str) -> Result<(), ListError> {
+    /// Adds a line, and gives what it revokes.
+    fn add(&mut self, line: &str) -> Result<Option<(u64, Revoked)>, ListError> {
         let wrong = |message: String| ListError::Line {
             line: self.lines_read + 1,
             message,
@@ -312,11 +389,13 @@ impl List {
         }
         self.epoch = record.epoch;
         self.as_of = Some(record.at);
+        let new = record.revoked.clone();
         if let Some(revoked) = record.revoked {
             let of_kind = self.revoked.entry(revoked.kind).or_default();
-            of_kind.entry(revoked.id.clone()).or_insert(revoked);
+            let from = record.epoch;
+            of_kind.entry(revoked.id.clone()).or_insert((from, revoked));
         }
-        Ok(())
+        Ok(new.map(|revoked| (record.epoch, revoked)))
     }
 }
 
@@ -395,7 +474,14 @@ mod tests {
         append(&file, Some(revoked("a")), NOW).unwrap();
         followed.refresh();
         let known = followed.now_known();
-        assert_eq!(known.epoch(), 2);
+        assert_eq!(known.seen().epoch, 2);
+        let before = ListSeen {
+            epoch: 0,
+            as_of: Some(NOW),
+        };
+        let as_seen = followed.as_seen(before);
+        assert!(as_seen.find(Revocable::Credential, "a").is_none());
+        drop(as_seen);
         assert!(known.find(Revocable::Credential, "a").is_some());
         assert!(known.find(Revocable::Principal, "a").is_none());
         std::fs::remove_file(file).unwrap();

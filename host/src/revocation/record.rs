@@ -100,7 +100,7 @@ impl From<Record> for Line {
 }
 
 /// What is revoked, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// What kind of thing it is.
     pub kind: Revocable,

@@ -3,6 +3,7 @@
 use super::instances::Instances;
 use super::{Seen, SpendError, State, StateError, Use};
 use crate::timestamp::Timestamp;
+use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ const FORGOTTEN_AT_ONCE: usize = 8;
 /// known to be.
 #[derive(Debug)]
 pub struct EmbeddedState {
+    /// Empty if it is kept in memory.
     file: PathBuf,
     /// Closed when the disk failed, and opened again when it is next needed.
     database: Mutex<Option<Arc<Database>>>,
@@ -45,6 +47,15 @@ impl EmbeddedState {
             database: Mutex::new(Some(Arc::new(database))),
             instances: Instances::new(clone_window),
         })
+    }
+
+    /// A state that begins empty and is gone with the process.
+    pub fn in_memory(clone_window: Duration) -> Self {
+        Self {
+            file: PathBuf::new(),
+            database: Mutex::new(None),
+            instances: Instances::new(clone_window),
+        }
     }
 
     fn database(&self) -> Result<Arc<Database>, StateError> {
@@ -149,7 +160,11 @@ impl State for EmbeddedState {
 /// Opens the database with all its tables, so that reading never lacks one.
 fn open(file: &Path) -> Result<Database, StateError> {
     let make = || -> Result<Database, redb::Error> {
-        let database = Database::create(file)?;
+        let database = if file.as_os_str().is_empty() {
+            Database::builder().create_with_backend(InMemoryBackend::new())?
+        } else {
+            Database::create(file)?
+        };
         let writing = database.begin_write()?;
         writing.open_table(SPENT)?;
         writing.open_table(ENDS)?;

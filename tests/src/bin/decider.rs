@@ -1,7 +1,7 @@
 //! Decides for ever, and says which decisions it was given. The test that kills it looks for them in
 //! the log.
 
-use portcullis_host::{Pdp, Principal, Request, Resource};
+use portcullis_host::{Intent, Pdp, Principal, Request, Resource};
 use std::io::Write as _;
 
 fn main() -> anyhow::Result<()> {
@@ -18,10 +18,19 @@ fn main() -> anyhow::Result<()> {
                 for number in 0.. {
                     let credential = format!("{name}-{thread}-{number}");
                     let principal = Principal {
+                        id: "spiffe://acme.example/a".into(),
                         credential_id: credential.clone(),
                         ..Principal::default()
                     };
-                    let request = Request::builder("x", principal, "a", Resource::default())
+                    let resource = Resource {
+                        id: "r".into(),
+                        ..Resource::default()
+                    };
+                    let request = Request::builder("x", principal, "a", resource)
+                        .intent(Intent {
+                            id: "int-1".into(),
+                            ..Intent::default()
+                        })
                         .build(pdp.request_limits())
                         .expect("a request");
                     let decision = pdp.evaluate(&request);

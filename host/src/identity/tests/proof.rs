@@ -101,7 +101,7 @@ fn who_has_the_key_is_believed_once_per_proof() {
     assert_eq!(principal.credential_id, "jti-17");
     let again = client.present(&token, &claims).unwrap_err();
     assert!(matches!(again, SvidError::ProofReplayed), "{again}");
-    let mut next = claims.clone();
+    let mut next = claims;
     next["jti"] = json!("proof-2");
     assert!(client.present(&token, &next).is_ok());
 }

@@ -90,44 +90,47 @@ fn a_chain_proves_who_asks() {
     assert_eq!(lifetime, Duration::from_secs(660));
 }
 
+/// How a leaf differs from one that is valid.
+type Change = fn(&mut CertificateParams);
+
 #[test]
 fn a_chain_that_is_not_to_the_letter_proves_nothing() {
     let authority = Authority::new("letter");
     let verifier = authority.verifier();
-    let refused = |change: &dyn Fn(&mut CertificateParams)| {
+    let refused = |change: Change| {
         verifier
             .verify_x509(&[authority.leaf(change)])
             .unwrap_err()
             .to_string()
     };
-    let cases: [(&str, &dyn Fn(&mut CertificateParams)); 9] = [
-        ("exactly one URI", &|p| p.subject_alt_names.clear()),
-        ("exactly one URI", &|p| {
-            p.subject_alt_names.push(uri("spiffe://acme.example/b"))
+    let cases: [(&str, Change); 9] = [
+        ("exactly one URI", |p| p.subject_alt_names.clear()),
+        ("exactly one URI", |p| {
+            p.subject_alt_names.push(uri("spiffe://acme.example/b"));
         }),
-        ("no SPIFFE ID", &|p| {
-            p.subject_alt_names = vec![uri("https://acme.example/a")]
+        ("no SPIFFE ID", |p| {
+            p.subject_alt_names = vec![uri("https://acme.example/a")];
         }),
-        ("no SPIFFE ID", &|p| {
-            p.subject_alt_names = vec![uri("spiffe://acme.example")]
+        ("no SPIFFE ID", |p| {
+            p.subject_alt_names = vec![uri("spiffe://acme.example")];
         }),
-        ("no bundle", &|p| {
-            p.subject_alt_names = vec![uri("spiffe://other.example/a")]
+        ("no bundle", |p| {
+            p.subject_alt_names = vec![uri("spiffe://other.example/a")];
         }),
-        ("authority", &|p| {
-            p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
+        ("authority", |p| {
+            p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }),
-        ("may sign certificates", &|p| {
+        ("may sign certificates", |p| {
             p.key_usages.push(KeyUsagePurpose::KeyCertSign);
         }),
-        ("what its key is for", &|p| p.key_usages.clear()),
-        ("valid for", &|p| p.not_before = date_time_ymd(2020, 1, 1)),
+        ("what its key is for", |p| p.key_usages.clear()),
+        ("valid for", |p| p.not_before = date_time_ymd(2020, 1, 1)),
     ];
     for (said, change) in cases {
         let error = refused(change);
         assert!(error.contains(said), "{said}: {error}");
     }
-    let expired = refused(&|p| p.not_after = p.not_before + Duration::from_secs(1));
+    let expired = refused(|p| p.not_after = p.not_before + Duration::from_secs(1));
     assert!(expired.contains("Expired"), "{expired}");
 
     let mallory = Authority::new("mallory");

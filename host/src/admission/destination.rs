@@ -1,0 +1,96 @@
+//! Where the action lands: how far the integration is trusted, and what was last seen of the
+//! destination.
+
+use super::{Checks, Requirement};
+use crate::cause::{Cause, Refusal};
+use crate::evidence::Sources;
+use crate::intent::Waiver;
+use crate::plugin::Obligation;
+use crate::posture::{Judged, Otherwise, later};
+use crate::trace::{Conclusion, Trace};
+use serde_json::json;
+
+impl<T: Trace> Checks<'_, '_, T> {
+    /// The action is of a class that integrations of this trust may be used for.
+    pub(super) fn trust(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "trust";
+        let on = self.on;
+        let Some(ceiling) = &on.integration.ceiling else {
+            self.skip(NAME, || {
+                "no ceiling is configured for how far the integration is trusted".to_owned()
+            });
+            return Ok(());
+        };
+        let (trust, class) = (on.integration.trust.as_str(), on.class);
+        let evidence = || {
+            format!(
+                "the integration is `{trust}`, and the action is {}",
+                class.as_str()
+            )
+        };
+        if !ceiling.classes.contains(&class) {
+            let classes: Vec<_> = ceiling.classes.iter().map(|class| class.as_str()).collect();
+            let refusal = (
+                Cause::BeyondTrust,
+                format!(
+                    "an integration that is `{trust}` may be used for actions that are {}, and this one is {}: say otherwise under `actions`, if it is, or under `[ceiling.{trust}]`",
+                    classes.join(", "),
+                    class.as_str()
+                ),
+            );
+            return self.stop(NAME, evidence, refusal);
+        }
+        self.trace
+            .check(|| NAME.to_owned(), Conclusion::Pass, evidence);
+        self.obligations
+            .extend(ceiling.obligations.iter().map(|kind| Obligation {
+                id: "host:trust".to_owned(),
+                kind: kind.clone(),
+                properties: json!({ "trust": trust }),
+            }));
+        Ok(())
+    }
+
+    /// The destination was looked at recently enough, and is well.
+    pub(super) fn posture(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "posture";
+        let on = self.on;
+        let own = match on.sources {
+            Sources::Recorded(evidence, _) => evidence.posture,
+            Sources::Live | Sources::DryRun => on
+                .postures
+                .and_then(|postures| postures.of(on.request.resource())),
+        };
+        self.evidence.posture = own;
+        self.facts.posture = later(self.facts.posture, own);
+        let Some(rule) = &on.integration.posture else {
+            self.skip(NAME, || "the integration asks for none".to_owned());
+            return Ok(());
+        };
+        match rule.judge(on.class, self.facts.posture, on.now) {
+            Judged::DoesNotMatter => self.skip(NAME, || "the action only reads".to_owned()),
+            Judged::Well => self.pass(NAME, Requirement::Posture, || {
+                "the destination was seen to be well".to_owned()
+            }),
+            Judged::Amiss(Otherwise::Deny, what) => {
+                let detail = format!("{what}: have it looked at, and pass on what was seen");
+                let refusal = (Cause::PostureAmiss, detail);
+                self.stop_unless_waived(NAME, Waiver::Posture, || what, refusal)?;
+            }
+            Judged::Amiss(Otherwise::StepUp, what) => {
+                // Asking again is no evidence of the destination.
+                self.trace.check(
+                    || NAME.to_owned(),
+                    Conclusion::Pass,
+                    || format!("{what}, so a permit obliges to a step-up"),
+                );
+                self.obligations.push(Obligation {
+                    id: "host:posture".to_owned(),
+                    kind: "step-up".to_owned(),
+                    properties: json!({ "reason": what }),
+                });
+            }
+        }
+        Ok(())
+    }
+}

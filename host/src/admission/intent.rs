@@ -1,0 +1,280 @@
+//! What was approved.
+
+use super::{Admission, Checks, IntentFacts, Requirement};
+use crate::cause::{Cause, Refusal};
+use crate::combine::tighter;
+use crate::intent::{Allowance, Chain, Intents, StoredIntent};
+use crate::request::Request;
+use crate::state::Use;
+use crate::timestamp::Timestamp;
+use crate::trace::{Conclusion, Trace};
+use portcullis_contract::{PrincipalKind, excerpt};
+
+/// Who needs an intent, and where it is looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct IntentRule {
+    pub(crate) intents: Intents,
+    pub(crate) required_for: Vec<PrincipalKind>,
+}
+
+impl<T: Trace> Checks<'_, '_, T> {
+    pub(super) fn intent(&mut self) -> Result<(), Refusal> {
+        match self.on.intents {
+            None => self.stated("intent"),
+            Some(rule) => {
+                if self.approved(rule)? {
+                    // What the gateway knows besides, such as uses that it counted, only narrows.
+                    self.stated("intent, as stated")?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Holds the request to the intent that was approved, and to each that it was delegated from.
+    /// Whether there is one.
+    fn approved(&mut self, rule: &IntentRule) -> Result<bool, Refusal> {
+        const NAME: &str = "intent";
+        let on = self.on;
+        let Some(named) = on.request.intent() else {
+            // Who is not known to be something else is taken for what needs one.
+            let needs = rule.required_for.contains(&self.facts.kind)
+                || self.facts.kind == PrincipalKind::Unspecified && !rule.required_for.is_empty();
+            if !needs {
+                self.skip(NAME, || "the request names none, and needs none".to_owned());
+                return Ok(false);
+            }
+            let detail = "the request names no intent: have one approved, and name it".to_owned();
+            let evidence = || "the request names none".to_owned();
+            return self.stop(NAME, evidence, (Cause::IntentMissing, detail));
+        };
+        let id = &named.id;
+        let chain = match on.chain {
+            Ok(Some(chain)) => chain,
+            Ok(None) => {
+                let detail =
+                    format!("nobody knows an intent `{id}`: have it approved, or name another one");
+                let evidence = || format!("`{id}` is not known");
+                return self.stop(NAME, evidence, (Cause::IntentUnknown, detail));
+            }
+            Err(error) => {
+                let detail = format!("the intent that the request carries is none: {error}");
+                let evidence = || format!("`{}` is carried", excerpt(id));
+                return self.stop(NAME, evidence, (Cause::IntentInvalid, detail));
+            }
+        };
+        let evidence = || {
+            chain
+                .iter()
+                .map(|intent| {
+                    let (id, by, until) = (&intent.id, &intent.approved_by, intent.expires_at);
+                    format!("`{id}`, approved by {by} until {until}")
+                })
+                .collect::<Vec<_>>()
+                .join("; delegated as ")
+        };
+        if let Some(refusal) = on.outside(chain) {
+            return self.stop(NAME, evidence, refusal);
+        }
+        self.pass(NAME, Requirement::Intent, evidence);
+        self.budgets(chain)?;
+        self.facts.intent = chain.last().map(|intent| IntentFacts {
+            id: &intent.id,
+            purpose: &intent.purpose,
+            approved_by: &intent.approved_by,
+            expires_at: self.ceiling.expires_at,
+            remaining_uses: self.ceiling.remaining_uses,
+        });
+        Ok(true)
+    }
+
+    /// Every intent of the chain, and the allowance of it that is used, has a use left. A permit
+    /// spends one of each.
+    fn budgets(&mut self, chain: &Chain) -> Result<(), Refusal> {
+        const NAME: &str = "intent, uses left";
+        let mut counted = Vec::new();
+        for intent in chain.iter() {
+            self.ceiling.expires_at = tighter(self.ceiling.expires_at, Some(intent.expires_at));
+            if let Some(limit) = intent.max_uses {
+                counted.push(self.left(NAME, intent, None, limit)?);
+            }
+            let allowance = self.allowance_with_uses(NAME, intent, &mut counted)?;
+            self.ceiling
+                .constraints
+                .extend_from_slice(&allowance.constraints);
+        }
+        let Some(least) = counted.iter().map(|(_, left)| *left).min() else {
+            return Ok(());
+        };
+        let evidence = || {
+            let texts: Vec<_> = counted
+                .iter()
+                .map(|(one, left)| format!("{left} of {}", one.limit))
+                .collect();
+            format!("{} are left", texts.join(", "))
+        };
+        if least == 0 {
+            let id = chain.last().map_or("", |intent| &intent.id);
+            let detail = format!(
+                "intent `{id}`, or one that it hangs on, has no use left: have a new one approved"
+            );
+            return self.stop(NAME, evidence, (Cause::IntentUsedUp, detail));
+        }
+        self.pass(NAME, Requirement::Intent, evidence);
+        self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, Some(least));
+        self.uses.extend(counted.into_iter().map(|(one, _)| one));
+        Ok(())
+    }
+
+    /// The first allowance that includes the request and has a use left, or the last that has none.
+    fn allowance_with_uses<'i>(
+        &mut self,
+        check: &'static str,
+        intent: &'i StoredIntent,
+        counted: &mut Vec<(Use, u64)>,
+    ) -> Result<&'i Allowance, Refusal> {
+        let mut last = None;
+        for (index, allowance) in intent.allowances_for(self.on.request) {
+            let Some(limit) = allowance.max_uses else {
+                return Ok(allowance);
+            };
+            let left = self.left(check, intent, Some(index), limit)?;
+            let has_left = left.1 > 0;
+            last = Some((allowance, left));
+            if has_left {
+                break;
+            }
+        }
+        match last {
+            Some((allowance, left)) => {
+                counted.push(left);
+                Ok(allowance)
+            }
+            // The chain was held to the request before: there is one.
+            None => Err((Cause::OutsideIntent, outside(intent, self.on.request))),
+        }
+    }
+
+    fn left(
+        &mut self,
+        check: &'static str,
+        intent: &StoredIntent,
+        allowance: Option<usize>,
+        limit: u64,
+    ) -> Result<(Use, u64), Refusal> {
+        let key = intent.budget_key(allowance);
+        let left = limit.saturating_sub(self.spent(check, &key)?);
+        let one = Use {
+            key,
+            limit,
+            until: intent.expires_at,
+        };
+        Ok((one, left))
+    }
+
+    /// Holds the request to what it states of its intent.
+    fn stated(&mut self, check: &'static str) -> Result<(), Refusal> {
+        let on = self.on;
+        let Some(intent) = on.request.intent() else {
+            self.skip(check, || "the request names none".to_owned());
+            return Ok(());
+        };
+        let now = on.now;
+        let evidence = || {
+            let until = intent.expires_at.map(|at| format!("until {at}"));
+            let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
+            let bounds: Vec<_> = [until, uses].into_iter().flatten().collect();
+            match bounds.join(" and ").as_str() {
+                "" => format!("`{}`, without an end", intent.id),
+                bounds => format!("`{}`, {bounds}, and it is {now}", intent.id),
+            }
+        };
+        let id = &intent.id;
+        if let Some(at) = intent.expires_at.filter(|at| *at <= now) {
+            let detail = format!("intent `{id}` expired at {at}: have a new one approved");
+            return self.stop(check, evidence, (Cause::IntentExpired, detail));
+        }
+        if intent.remaining_uses == Some(0) {
+            let detail = format!("intent `{id}` has no use left: have a new one approved");
+            return self.stop(check, evidence, (Cause::IntentUsedUp, detail));
+        }
+        // It is the request's own word: no evidence that there is an intent.
+        self.trace
+            .check(|| check.to_owned(), Conclusion::Pass, evidence);
+        self.ceiling.expires_at = tighter(self.ceiling.expires_at, intent.expires_at);
+        self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, intent.remaining_uses);
+        Ok(())
+    }
+}
+
+impl Admission<'_> {
+    /// Why the request is not what the chain of intents allows it, if it is not. Uses are counted
+    /// elsewhere.
+    pub(super) fn outside(&self, chain: &Chain) -> Option<Refusal> {
+        let named = self.request.intent().map_or("", |intent| &intent.id);
+        let intent = chain.last()?;
+        if intent.id != *named {
+            let detail = format!(
+                "the request names intent `{}` and carries `{}`: name the one that it carries",
+                excerpt(named),
+                excerpt(&intent.id)
+            );
+            return Some((Cause::IntentInvalid, detail));
+        }
+        let principal = &self.request.principal().id;
+        if intent.principal != *principal {
+            let detail = format!(
+                "intent `{}` was approved for `{}`, not for `{principal}`",
+                intent.id, intent.principal
+            );
+            return Some((Cause::IntentOfAnother, detail));
+        }
+        chain
+            .iter()
+            .find_map(|intent| outside_one(intent, self.request, self.now))
+    }
+}
+
+fn outside_one(intent: &StoredIntent, request: &Request, now: Timestamp) -> Option<Refusal> {
+    let id = &intent.id;
+    if now < intent.issued_at {
+        let from = intent.issued_at;
+        let detail = format!("intent `{id}` holds from {from}, and it is {now}");
+        return Some((Cause::IntentNotYet, detail));
+    }
+    if intent.expires_at <= now {
+        let at = intent.expires_at;
+        let detail = format!("intent `{id}` expired at {at}: have a new one approved");
+        return Some((Cause::IntentExpired, detail));
+    }
+    match intent.allowance_for(request) {
+        Some(_) => None,
+        None => Some((Cause::OutsideIntent, outside(intent, request))),
+    }
+}
+
+/// What an intent allows that the request is not.
+fn outside(intent: &StoredIntent, request: &Request) -> String {
+    let id = &intent.id;
+    let asked = format!(
+        "`{}: {} {}`",
+        request.integration(),
+        excerpt(request.action()),
+        excerpt(&request.resource().id)
+    );
+    let allows: Vec<_> = intent
+        .allows
+        .iter()
+        .take(3)
+        .map(ToString::to_string)
+        .collect();
+    let more = if intent.allows.len() > allows.len() {
+        ", and more"
+    } else {
+        ""
+    };
+    format!(
+        "{asked}, as it is called, is not what intent `{id}` allows: it allows {}{more}, less what it denies; have another one approved, or ask for less",
+        allows.join(", ")
+    )
+}

@@ -1,0 +1,283 @@
+//! Who asks.
+
+use super::{Checks, Requirement, unusable};
+use crate::cause::{Cause, Refusal};
+use crate::evidence::Sources;
+use crate::intent::Waiver;
+use crate::state::{Seen, Use};
+use crate::trace::Trace;
+use portcullis_contract::{Attestation, excerpt};
+
+impl<T: Trace> Checks<'_, '_, T> {
+    pub(super) fn registry(&mut self) -> Result<(), Refusal> {
+        let on = self.on;
+        let principal = on.request.principal();
+        let Some(registry) = on.registry else {
+            self.skip("registry", || "none is configured".to_owned());
+            return Ok(());
+        };
+        let id = &principal.id;
+        let Some(identity) = registry.get(id) else {
+            let refusal = (
+                Cause::PrincipalUnregistered,
+                format!(
+                    "`{id}` is not registered: have it registered with an owner, a purpose and an end"
+                ),
+            );
+            return self.stop("registry", || format!("`{id}` is not in it"), refusal);
+        };
+        let found = || {
+            format!(
+                "`{id}` is registered until {} by {}, for {}, in {}",
+                identity.expires,
+                identity.owner,
+                identity.integrations.join(", "),
+                identity.environment
+            )
+        };
+        let path = on.request.session_path;
+        if let Some(refusal) = identity.refuse(principal, on.request.integration(), path, on.now) {
+            return self.stop("registry", found, refusal);
+        }
+        self.pass("registry", Requirement::Registry, found);
+        self.identity = Some(identity);
+        self.facts.kind = identity.kind;
+        self.facts.owner = &identity.owner;
+        self.facts.purpose = &identity.purpose;
+        self.facts.environment = &identity.environment;
+        Ok(())
+    }
+
+    pub(super) fn attestation(&mut self) -> Result<(), Refusal> {
+        let found = self.on.request.principal().attestation;
+        let text = |attestation: Attestation| attestation.as_str();
+        let Some(least) = self.on.integration.min_attestation else {
+            if found >= Attestation::JwtSvid {
+                self.pass("attestation", Requirement::Attestation, || {
+                    format!("`{}`, and any would do", text(found))
+                });
+            } else {
+                self.skip("attestation", || "the integration asks for none".to_owned());
+            }
+            return Ok(());
+        };
+        let evidence = || format!("`{}`, and `{}` is the least", text(found), text(least));
+        if found >= least {
+            self.pass("attestation", Requirement::Attestation, evidence);
+            return Ok(());
+        }
+        let refusal = (
+            Cause::AttestationTooWeak,
+            format!(
+                "the principal proved itself with `{}`, and the integration asks for `{}` at least: present a stronger credential",
+                text(found),
+                text(least)
+            ),
+        );
+        self.stop_unless_waived("attestation", Waiver::Attestation, evidence, refusal)
+    }
+
+    pub(super) fn environment(&mut self) -> Result<(), Refusal> {
+        let on = self.on;
+        let (from, to) = (
+            self.facts.environment,
+            on.request.resource().environment.as_str(),
+        );
+        if from.is_empty() || to.is_empty() {
+            self.skip("environment", || {
+                "the principal's or the resource's is not known".to_owned()
+            });
+            return Ok(());
+        }
+        let evidence = || format!("from `{from}` to `{to}`");
+        if from == to || on.integration.cross_environment {
+            self.pass("environment", Requirement::Environment, evidence);
+            return Ok(());
+        }
+        let refusal = (
+            Cause::EnvironmentCrossed,
+            format!(
+                "a principal of `{from}` acts on a resource of `{to}`: use one of `{to}`, or set `cross-environment` for the integration"
+            ),
+        );
+        self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal)
+    }
+
+    pub(super) fn credential(&mut self) -> Result<(), Refusal> {
+        let on = self.on;
+        let (principal, now) = (on.request.principal(), on.now);
+        if let Some(at) = principal.credential_expires_at
+            && at <= now
+        {
+            let evidence = || format!("it expires at {at}, and it is {now}");
+            let detail = format!("the credential expired at {at}: present a fresh one");
+            return self.stop("credential", evidence, (Cause::CredentialExpired, detail));
+        }
+        let too_long = self
+            .identity
+            .and_then(|identity| identity.refuse_credential(principal, now));
+        let evidence = || match principal.credential_expires_at {
+            Some(at) => format!("it expires at {at}, and it is {now}"),
+            None => "the request does not say when it expires".to_owned(),
+        };
+        match (too_long, principal.credential_expires_at) {
+            (Some(refusal), _) => self.stop_unless_waived(
+                "credential",
+                Waiver::CredentialLifetime,
+                evidence,
+                refusal,
+            )?,
+            (None, Some(_)) => self.pass("credential", Requirement::Credential, evidence),
+            (None, None) => self.skip("credential", evidence),
+        }
+        if on.integration.single_use_credentials {
+            self.single_use()?;
+        }
+        Ok(())
+    }
+
+    /// A credential that may be used once was not used before.
+    fn single_use(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "credential, used once";
+        let principal = self.on.request.principal();
+        let id = &principal.credential_id;
+        let until = principal.credential_expires_at;
+        let Some(until) = until.filter(|_| !id.is_empty()) else {
+            let refusal = (
+                Cause::CredentialReplayed,
+                "the request does not say what its credential is called and until when it is valid, so that nobody can tell whether it was used: state `credential-id` and `credential-expires-at`".to_owned(),
+            );
+            return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
+        };
+        let once = Use {
+            key: format!("credential {id}"),
+            limit: 1,
+            until,
+        };
+        if self.spent(NAME, &once.key)? > 0 {
+            let detail =
+                "the credential was used before, and may be used once: present a fresh one";
+            let refusal = (Cause::CredentialReplayed, detail.to_owned());
+            return self.stop(NAME, || format!("`{}` was used", excerpt(id)), refusal);
+        }
+        self.pass(NAME, Requirement::Credential, || {
+            format!("`{}` was not used before", excerpt(id))
+        });
+        self.uses.push(once);
+        Ok(())
+    }
+
+    /// How often `key` was used so far.
+    pub(super) fn spent(&mut self, check: &'static str, key: &str) -> Result<u64, Refusal> {
+        let spent = match (self.on.sources, self.on.state) {
+            (Sources::Recorded(evidence, _), _) => {
+                Ok(evidence.spent.get(key).copied().unwrap_or(0))
+            }
+            (_, Some(state)) => state.spent(key).map_err(unusable),
+            (_, None) => Err((
+                Cause::StateUnavailable,
+                "uses are counted here, and there is nowhere to count them: add `[state]` to the configuration".to_owned(),
+            )),
+        };
+        match spent {
+            Ok(spent) => {
+                self.evidence.spent.insert(key.to_owned(), spent);
+                Ok(spent)
+            }
+            Err(refusal) => self.stop(check, || "its uses cannot be told".to_owned(), refusal),
+        }
+    }
+
+    /// The credential is presented by one instance of its workload.
+    pub(super) fn instance(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "instance";
+        let on = self.on;
+        let principal = on.request.principal();
+        let (credential, instance) = (&principal.credential_id, &principal.instance);
+        if credential.is_empty() || instance.is_empty() {
+            self.skip(NAME, || {
+                "it is not known which credential, or which instance presents it".to_owned()
+            });
+            return Ok(());
+        }
+        let seen = |notes| Seen {
+            credential,
+            instance,
+            now: on.now,
+            notes,
+        };
+        let elsewhere = match (on.sources, on.state) {
+            (Sources::Recorded(evidence, _), _) => Ok(evidence.seen_elsewhere.clone()),
+            (_, None) => {
+                self.skip(NAME, || {
+                    "nothing is kept in mind: there is no state".to_owned()
+                });
+                return Ok(());
+            }
+            (Sources::Live, Some(state)) => state.seen_elsewhere(&seen(true)),
+            (Sources::DryRun, Some(state)) => state.seen_elsewhere(&seen(false)),
+        };
+        let elsewhere = match elsewhere {
+            Ok(elsewhere) => elsewhere,
+            Err(error) => {
+                let what = || "where it was seen cannot be told".to_owned();
+                return self.stop(NAME, what, unusable(error));
+            }
+        };
+        let Some(other) = elsewhere else {
+            self.pass(NAME, Requirement::Instance, || {
+                format!("`{}` alone presents it", excerpt(instance))
+            });
+            return Ok(());
+        };
+        let refusal = (
+            Cause::CredentialCloned,
+            format!(
+                "the credential is presented by `{}` and by `{}`: revoke it, and find out who copied it",
+                excerpt(&other),
+                excerpt(instance)
+            ),
+        );
+        self.evidence.seen_elsewhere = Some(other.clone());
+        let evidence = || {
+            format!(
+                "`{}` presents it, and `{}` did",
+                excerpt(instance),
+                excerpt(&other)
+            )
+        };
+        self.stop(NAME, evidence, refusal)
+    }
+
+    /// The workload runs what it was registered with.
+    pub(super) fn workload(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "workload";
+        let registered = self
+            .identity
+            .and_then(|identity| identity.workload_digest.as_deref());
+        let Some(registered) = registered else {
+            self.skip(NAME, || {
+                "nothing is registered that it has to run".to_owned()
+            });
+            return Ok(());
+        };
+        let found = &self.on.request.principal().workload_digest;
+        let evidence = || {
+            let found = if found.is_empty() {
+                "something unknown".to_owned()
+            } else {
+                format!("`{}`", excerpt(found))
+            };
+            format!("it runs {found}, and `{registered}` is registered")
+        };
+        if found == registered {
+            self.pass(NAME, Requirement::Workload, evidence);
+            return Ok(());
+        }
+        let refusal = (
+            Cause::WorkloadDrifted,
+            "the workload does not run what it is registered with: deploy that, have what it runs attested (`workload-digest`), or register what it runs now".to_owned(),
+        );
+        self.stop(NAME, evidence, refusal)
+    }
+}

@@ -1,0 +1,123 @@
+//! What is revoked, before the plugins are asked and after.
+
+use super::{Admission, Checks, Requirement};
+use crate::cause::{Cause, Refusal};
+use crate::evidence::Evidence;
+use crate::intent::revoked_in;
+use crate::revocation::{Known, Revocable};
+use crate::trace::{Conclusion, Trace};
+
+impl<T: Trace> Checks<'_, '_, T> {
+    pub(super) fn revocation(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "revocation";
+        let Some(known) = self.on.known() else {
+            self.skip(NAME, || "no list is configured".to_owned());
+            return Ok(());
+        };
+        let seen = known.seen();
+        self.evidence.revocation = Some(seen);
+        let evidence = || {
+            let as_of = seen
+                .as_of
+                .map_or("never".to_owned(), |as_of| as_of.to_string());
+            format!("the list of {as_of}, epoch {}", seen.epoch)
+        };
+        match self.on.refuse_listed(&known) {
+            Some(refusal) => self.stop(NAME, evidence, refusal),
+            None => {
+                self.pass(NAME, Requirement::Revocation, evidence);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Admission<'_> {
+    /// Looks at the revocation list again, if it has grown since.
+    pub(crate) fn revoked_since(
+        &self,
+        evidence: &mut Evidence,
+        trace: &mut impl Trace,
+    ) -> Option<Refusal> {
+        let known = self.known()?;
+        let (before, now) = (evidence.revocation, known.seen());
+        if before.is_some_and(|before| before.epoch == now.epoch)
+            && known.unreliable(self.now).is_none()
+        {
+            return None;
+        }
+        let refused = self.refuse_listed(&known);
+        let conclusion = match refused {
+            Some(_) => Conclusion::Stop,
+            None => Conclusion::Pass,
+        };
+        trace.check(
+            || "revocation, again".to_owned(),
+            conclusion,
+            || {
+                let before = before.map_or(0, |before| before.epoch);
+                format!(
+                    "the list went from epoch {before} to {} meanwhile",
+                    now.epoch
+                )
+            },
+        );
+        if refused.is_some() {
+            evidence.revocation = Some(now);
+        }
+        refused
+    }
+
+    /// Refuses what the list revokes, and everything where the list cannot be relied on.
+    fn refuse_listed(&self, known: &Known<'_>) -> Option<Refusal> {
+        match known.unreliable(self.now) {
+            Some(why) => Some((Cause::RevocationStale, why)),
+            None => self.find_revoked(known),
+        }
+    }
+
+    fn find_revoked(&self, known: &Known<'_>) -> Option<Refusal> {
+        let principal = self.request.principal();
+        let credential = Some(&principal.credential_id).filter(|id| !id.is_empty());
+        let intent = self.request.intent().map(|intent| &intent.id);
+        let named = std::iter::once((Revocable::Principal, &principal.id))
+            .chain(
+                principal
+                    .delegated_by
+                    .iter()
+                    .map(|id| (Revocable::Principal, id)),
+            )
+            .chain(credential.map(|id| (Revocable::Credential, id)))
+            .chain(intent.map(|id| (Revocable::Intent, id)))
+            .chain([(Revocable::Integration, &self.integration.name)]);
+        for (kind, id) in named {
+            if let Some(revoked) = known.find(kind, id) {
+                return Some((
+                    Cause::Revoked,
+                    format!("`{id}` was revoked by {}: {}", revoked.by, revoked.reason),
+                ));
+            }
+        }
+        let chain = self.chain.ok().flatten();
+        if let Some((id, revoked)) = chain.and_then(|chain| revoked_in(chain, known)) {
+            return Some((
+                Cause::Revoked,
+                format!(
+                    "`{id}`, which the intent hangs on, was revoked by {}: {}",
+                    revoked.by, revoked.reason
+                ),
+            ));
+        }
+        self.integration.plugins.iter().find_map(|plugin| {
+            let revoked = known.find(Revocable::Plugin, plugin.digest_text())?;
+            let name = &plugin.manifest().name;
+            Some((
+                Cause::Revoked,
+                format!(
+                    "plugin `{name}` was revoked by {}: {}",
+                    revoked.by, revoked.reason
+                ),
+            ))
+        })
+    }
+}

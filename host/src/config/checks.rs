@@ -1,0 +1,337 @@
+//! What the host itself holds requests to: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
+//! `[trust]`, `[evidence]` and `[ceiling]`.
+
+use super::reader::{Section, Span};
+use super::{action_class, from_text, principal_kind};
+use crate::admission::{Requirement, Requirements};
+use crate::identity::Bundles;
+use crate::integration::{Trust, TrustCeiling};
+use crate::intent::{Intents, Signatures};
+use crate::pdp::AccessRequests;
+use crate::posture::Postures;
+use crate::registry::{Registry, is_spiffe_id};
+use crate::revocation::Revocations;
+use portcullis_contract::{ActionClass, PrincipalKind};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Reads `[registry]`.
+pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
+    let source = section.source();
+    let path = section.required_text("path");
+    section.end();
+    let (path, _) = path?;
+    let mut registry = Registry::default();
+    source.add(registry.read_path(&folder.join(path)));
+    Some(registry)
+}
+
+/// Reads `[revocation]`.
+pub(super) fn revocations(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocations> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let max_staleness = section.required_duration("max-staleness", range);
+    section.end();
+    let (path, span) = path?;
+    match Revocations::follow(&folder.join(path), max_staleness?) {
+        Ok(revocations) => Some(revocations),
+        Err(error) => {
+            let remedy = "make one with `portcullis revoke --checkpoint`";
+            source.error(span, format!("{error}: {remedy}"));
+            None
+        }
+    }
+}
+
+/// `[intents]`.
+pub(super) struct ConfiguredIntents {
+    pub(super) intents: Intents,
+    pub(super) required_for: Vec<PrincipalKind>,
+    pub(super) access_requests: Option<(AccessRequests, Span)>,
+}
+
+/// Reads `[intents]`.
+pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<ConfiguredIntents> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let span = section.span();
+    let required_for = match section.texts("required-for") {
+        None => vec![PrincipalKind::Agent],
+        Some(names) => names
+            .iter()
+            .filter_map(|name| {
+                let kind = principal_kind(name);
+                if kind.is_none() {
+                    source.error(
+                        span.clone(),
+                        format!("under `required-for`, `{name}` is no kind of principal"),
+                    );
+                }
+                kind
+            })
+            .collect(),
+    };
+    let access_requests = section
+        .section("access-requests")
+        .map(|section| (section.span(), access_requests(section)));
+    let signatures = signatures(&mut section, folder);
+    section.end();
+    let (path, span) = path?;
+    let intents = match signatures {
+        Signed::No => Intents::default(),
+        Signed::By(signatures) => Intents::signed(signatures),
+        Signed::Wrong => return None,
+    };
+    match intents.insert_folder(&folder.join(path)) {
+        Err(error) => {
+            source.error(span, format!("cannot read the folder {path}: {error}"));
+            return None;
+        }
+        Ok(refused) => {
+            for (file, error) in refused {
+                source.error(span.clone(), format!("{}: {error}", file.display()));
+            }
+        }
+    }
+    Some(ConfiguredIntents {
+        intents,
+        required_for,
+        access_requests: access_requests.map(|(span, how)| (how, span)),
+    })
+}
+
+fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
+    let text = |found: Option<(&str, Span)>| found.map(|(text, _)| text.to_owned());
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let how = AccessRequests {
+        endpoint: text(section.text("endpoint")),
+        template: text(section.text("template")),
+        valid_for: section
+            .duration("valid-for", range)
+            .unwrap_or(Duration::from_secs(10 * 60)),
+    };
+    section.end();
+    how
+}
+
+/// Whether intents are signed, and by whom.
+enum Signed {
+    No,
+    By(Signatures),
+    Wrong,
+}
+
+fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
+    let source = section.source();
+    let approvers = files(section, "approvers", folder);
+    let delegators = files(section, "delegators", folder);
+    if approvers.is_empty() {
+        if let Some((_, _, span)) = delegators.first() {
+            let message = "delegators sign what they delegate, which hangs on what approvers signed: add `approvers`";
+            source.error(span.clone(), message);
+            return Signed::Wrong;
+        }
+        return Signed::No;
+    }
+    let mut signatures = Signatures::default();
+    let mut wrong = false;
+    for (who, file, span) in &approvers {
+        match std::mem::take(&mut signatures).approver(who, file) {
+            Ok(more) => signatures = more,
+            Err(error) => {
+                source.error(span.clone(), error.to_string());
+                wrong = true;
+            }
+        }
+    }
+    for (who, file, span) in &delegators {
+        if !is_spiffe_id(who) {
+            source.error(
+                span.clone(),
+                format!("`{who}` is no SPIFFE ID: only principals delegate"),
+            );
+            wrong = true;
+            continue;
+        }
+        match std::mem::take(&mut signatures).delegator(who, file) {
+            Ok(more) => signatures = more,
+            Err(error) => {
+                source.error(span.clone(), error.to_string());
+                wrong = true;
+            }
+        }
+    }
+    if wrong {
+        Signed::Wrong
+    } else {
+        Signed::By(signatures)
+    }
+}
+
+/// The entries of a table of files.
+fn files(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    folder: &Path,
+) -> Vec<(String, PathBuf, Span)> {
+    let source = section.source();
+    let entries = section.entries(key);
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| match value.get_ref().as_str() {
+            Some(file) => Some((name.to_owned(), folder.join(file), value.span())),
+            None => {
+                source.error(value.span(), format!("under `{key}`, `{name}` is a file"));
+                None
+            }
+        })
+        .collect()
+}
+
+/// Reads `[posture]`.
+pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Postures> {
+    let source = section.source();
+    let path = section.required_text("path");
+    section.end();
+    let (path, span) = path?;
+    match Postures::from_file(folder.join(path)) {
+        Ok(postures) => Some(postures),
+        Err(error) => {
+            source.error(span, error.to_string());
+            None
+        }
+    }
+}
+
+/// Reads `[trust]` and `[credentials]`: bundles, audience and how long a credential may be valid.
+pub(super) fn verifier(
+    root: &mut Section<'_, '_>,
+    folder: &Path,
+) -> Option<Option<(Bundles, String, Duration)>> {
+    let source = root.source();
+    let bundles = files(root, "trust", folder);
+    let credentials = root.section("credentials").map(|mut section| {
+        let span = section.span();
+        let audience = section.required_text("audience");
+        let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+        let lifetime = section.duration("max-lifetime", range);
+        section.end();
+        let lifetime = lifetime.unwrap_or(Duration::from_secs(60 * 60));
+        (audience.map(|(text, _)| text.to_owned()), lifetime, span)
+    });
+    let span = bundles.first().map(|(_, _, span)| span.clone());
+    let (span, (audience, lifetime)) = match (span, credentials) {
+        (None, None) => return None,
+        (Some(span), None) => {
+            let message =
+                "credentials are verified for an audience: add `[credentials]` with `audience`";
+            source.error(span, message);
+            return Some(None);
+        }
+        (None, Some((_, _, span))) => {
+            let message = "no credential can be verified without bundles: add `[trust]`";
+            source.error(span, message);
+            return Some(None);
+        }
+        (Some(span), Some((audience, lifetime, _))) => (span, (audience, lifetime)),
+    };
+    let files = bundles.into_iter().map(|(domain, file, _)| (domain, file));
+    let verifier = match Bundles::from_files(files) {
+        Ok(bundles) => audience.map(|audience| (bundles, audience, lifetime)),
+        Err(error) => {
+            source.error(span, error.to_string());
+            None
+        }
+    };
+    Some(verifier)
+}
+
+/// Reads `[evidence]`.
+pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
+    let source = root.source();
+    let mut requirements = Requirements::new();
+    for (class, list) in root.entries("evidence") {
+        let span = list.span();
+        let known = match class {
+            "unclassified" => Some(ActionClass::Unclassified),
+            class => action_class(class),
+        };
+        let Some(known) = known else {
+            source.error(
+                span,
+                format!("under `[evidence]`, `{class}` is no class of actions: `read`, `write`, `destructive`, `exfiltration`, `admin` or `unclassified`"),
+            );
+            continue;
+        };
+        let items = list.get_ref().as_array();
+        let required: Option<Vec<Requirement>> = items.and_then(|items| {
+            let mut names = items.iter().map(|item| item.get_ref().as_str());
+            names.try_fold(Vec::new(), |mut all, name| {
+                all.push(from_text(name?)?);
+                Some(all)
+            })
+        });
+        match required {
+            Some(required) => {
+                requirements.insert(known, required);
+            }
+            None => source.error(
+                span,
+                format!("`{class}` is a list of `registry`, `attestation`, `environment`, `credential`, `instance`, `workload`, `revocation`, `intent` and `posture`"),
+            ),
+        }
+    }
+    requirements
+}
+
+/// Reads `[ceiling.…]`.
+pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeiling> {
+    let mut ceilings = HashMap::new();
+    let Some(mut section) = root.section("ceiling") else {
+        return ceilings;
+    };
+    for (trust, key) in [
+        (Trust::FirstParty, "first-party"),
+        (Trust::Vendor, "vendor"),
+        (Trust::Community, "community"),
+    ] {
+        if let Some(ceiling) = section.section(key).and_then(ceiling) {
+            ceilings.insert(trust, ceiling);
+        }
+    }
+    section.end();
+    ceilings
+}
+
+fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
+    let source = section.source();
+    let span = section.span();
+    let classes = section.texts("classes");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let max_grant_ttl = section.duration("max-grant-ttl", range);
+    let obligations = section.texts("obligations").unwrap_or_default();
+    section.end();
+    let Some(classes) = classes else {
+        let message = "`classes` is missing here: it lists what such integrations may be used for, such as `[\"read\"]`";
+        source.error(span, message);
+        return None;
+    };
+    let classes = classes
+        .iter()
+        .map(|name| {
+            let class = action_class(name);
+            if class.is_none() {
+                let message = format!("under `classes`, `{name}` is none of `read`, `write`, `destructive`, `exfiltration`, `admin`");
+                source.error(span.clone(), message);
+            }
+            class
+        })
+        .collect::<Option<_>>()?;
+    Some(TrustCeiling {
+        classes,
+        max_grant_ttl,
+        obligations,
+    })
+}

@@ -1,0 +1,270 @@
+//! `[[integration]]`: an integration with its plugins.
+
+use super::reader::{Section, Span};
+use super::{action_class, from_text, set};
+use crate::engine::MAX_CORE_INSTANCES;
+use crate::integration::{Integration, Mode, Trust, TrustCeiling};
+use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
+use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
+use crate::posture::{Otherwise, PostureRule};
+use portcullis_contract::Attestation;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::Duration;
+
+/// Reads one `[[integration]]`.
+pub(super) fn read(
+    mut section: Section<'_, '_>,
+    limits: &PluginLimits,
+    ceilings: &HashMap<Trust, TrustCeiling>,
+    folder: &Path,
+) -> Option<Integration> {
+    let source = section.source();
+    let name = section.required_text("name");
+    if let Some(("", span)) = &name {
+        source.error(
+            span.clone(),
+            "an integration's name has at least one character",
+        );
+    }
+    let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));
+    let ttl = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    set(
+        &mut integration.max_grant_ttl,
+        section.duration("max-grant-ttl", ttl),
+    );
+    integration.obligations = section.texts("obligations");
+    for (action, class) in section.entries("actions") {
+        match class.get_ref().as_str().and_then(action_class) {
+            Some(class) => integration = integration.action(action, class),
+            None => source.error(
+                class.span(),
+                format!(
+                    "the class of `{action}` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`"
+                ),
+            ),
+        }
+    }
+    match section.text("mode") {
+        None | Some(("enforce", _)) => {}
+        Some(("observe", _)) => integration = integration.mode(Mode::Observe),
+        Some((_, span)) => source.error(span, "`mode` is `enforce` or `observe`"),
+    }
+    if section.boolean("cross-environment") == Some(true) {
+        integration = integration.allow_cross_environment();
+    }
+    let trust = match section.text("trust") {
+        None => Trust::FirstParty,
+        Some((text, span)) => from_text(text).unwrap_or_else(|| {
+            source.error(span, "`trust` is `first-party`, `vendor` or `community`");
+            Trust::Community
+        }),
+    };
+    integration = integration.trust(trust, ceilings.get(&trust).cloned());
+    if let Some((text, span)) = section.text("min-attestation") {
+        match from_text::<Attestation>(text).filter(|least| *least != Attestation::None) {
+            Some(least) => integration = integration.min_attestation(least),
+            None => source.error(
+                span,
+                "`min-attestation` is `static-secret`, `bearer-token`, `jwt-svid`, `x509-svid` or `proof-of-possession`",
+            ),
+        }
+    }
+    if section.boolean("single-use-credentials") == Some(true) {
+        integration = integration.single_use_credentials();
+    }
+    if let Some(rule) = section.section("posture").and_then(posture_rule) {
+        integration = integration.posture(rule);
+    }
+    let plugins = section.sections("plugin");
+    let span = section.span();
+    section.end();
+    if plugins.is_empty() {
+        source.error(
+            span,
+            "the integration has no `[[integration.plugin]]`, so all its requests would be denied",
+        );
+        return None;
+    }
+    let mut complete = true;
+    for section in plugins {
+        let span = section.span();
+        let Some(plugin) = plugin(section, limits, folder) else {
+            complete = false;
+            continue;
+        };
+        let name = &plugin.manifest().name;
+        if integration
+            .plugins
+            .iter()
+            .any(|other| other.manifest().name == *name)
+        {
+            source.error(
+                span,
+                format!("the integration has another plugin called `{name}`"),
+            );
+            complete = false;
+            continue;
+        }
+        integration = integration.plugin(plugin);
+    }
+    (name.is_some() && complete).then_some(integration)
+}
+
+fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
+    let source = section.source();
+    let span = section.span();
+    let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    let max_age = section.required_duration("max-age", range);
+    let amiss = section.texts("amiss").unwrap_or_default();
+    let otherwise = match section.text("otherwise") {
+        None | Some(("deny", _)) => Some(Otherwise::Deny),
+        Some(("step-up", _)) => Some(Otherwise::StepUp),
+        Some((_, span)) => {
+            source.error(span, "`otherwise` is `deny` or `step-up`");
+            None
+        }
+    };
+    section.end();
+    let amiss = amiss
+        .iter()
+        .map(|name| {
+            let weakness = from_text(name);
+            if weakness.is_none() {
+                source.error(
+                    span.clone(),
+                    format!("under `amiss`, `{name}` is none of `internet`, `privileged`, `legacy`, `drifted`, `degraded`"),
+                );
+            }
+            weakness
+        })
+        .collect::<Option<_>>();
+    Some(PostureRule {
+        max_age: max_age?,
+        amiss: amiss?,
+        otherwise: otherwise?,
+    })
+}
+
+/// Reads `[limits]`, or those of a plugin, over those that there are.
+pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLimits) {
+    const MIB: usize = 1024 * 1024;
+    let deadline = Duration::from_millis(1)..=Duration::from_secs(10);
+    set(&mut limits.deadline, section.duration("deadline", deadline));
+    let configure = Duration::from_millis(1)..=Duration::from_secs(60);
+    set(
+        &mut limits.configure_deadline,
+        section.duration("configure-deadline", configure),
+    );
+    let memory = 64 * 1024..=MAX_MEMORY_BYTES;
+    set(
+        &mut limits.memory_bytes,
+        section.integer("memory-bytes", memory),
+    );
+    let elements = 0..=MAX_TABLE_ELEMENTS;
+    set(
+        &mut limits.table_elements,
+        section.integer("table-elements", elements),
+    );
+    // One is the host's own while it snapshots.
+    let instances = 1..=MAX_CORE_INSTANCES as usize - 1;
+    set(
+        &mut limits.instances,
+        section.integer("instances", instances),
+    );
+    set(
+        &mut limits.output_bytes,
+        section.integer("output-bytes", 1024..=16 * MIB),
+    );
+    set(
+        &mut limits.component_bytes,
+        section.integer("component-bytes", 1024..=64 * MIB),
+    );
+    section.end();
+}
+
+fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) -> Option<Plugin> {
+    let source = section.source();
+    let component = section.required_text("component");
+    let digest = section.text("digest");
+    let mut limits = *limits;
+    if let Some(section) = section.section("limits") {
+        plugin_limits(section, &mut limits);
+    }
+    let settings = section.json("settings");
+    section.end();
+
+    let pinned = match digest {
+        None => None,
+        Some((text, span)) => match text.parse::<Digest>() {
+            Ok(digest) => Some((digest, span)),
+            Err(error) => {
+                source.error(span, error.to_string());
+                return None;
+            }
+        },
+    };
+    let (path, component_span) = component?;
+    let bytes = match read_component(&folder.join(path), &limits) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let file = folder.join(path);
+            source.error(
+                component_span,
+                format!("cannot read {}: {error}", file.display()),
+            );
+            return None;
+        }
+    };
+    if pinned.is_none() {
+        source.warn(
+            component_span.clone(),
+            format!(
+                "the plugin is not pinned, so whoever can write the file can change what is decided: add `digest = \"{}\"`",
+                Digest::of(&bytes)
+            ),
+        );
+    }
+    let mut plugin_source = PluginSource::new(bytes).limits(limits);
+    if let Some((digest, _)) = pinned {
+        plugin_source = plugin_source.digest(digest);
+    }
+    let mut places = BTreeMap::new();
+    if let Some((json, spans)) = settings {
+        plugin_source = plugin_source.settings(json);
+        places = spans;
+    }
+    match Plugin::load(&plugin_source) {
+        Ok(plugin) => Some(plugin),
+        Err(LoadError::Settings(errors)) => {
+            for error in errors {
+                let span = place_of(&error.path, &places).unwrap_or(component_span.clone());
+                let path = match error.path.as_str() {
+                    "" => "settings".to_owned(),
+                    path => format!("settings, `{}`", portcullis_contract::printable(path)),
+                };
+                source.error(span, format!("{path}: {}", error.message));
+            }
+            None
+        }
+        Err(error) => {
+            let span = match (&error, pinned) {
+                (LoadError::Digest { .. }, Some((_, span))) => span,
+                _ => component_span,
+            };
+            source.error(span, format!("plugin `{path}`: {error}"));
+            None
+        }
+    }
+}
+
+/// The place of the value at a JSON Pointer, or of the nearest one that holds it.
+fn place_of(pointer: &str, places: &BTreeMap<String, Span>) -> Option<Span> {
+    let mut pointer = pointer;
+    loop {
+        if let Some(span) = places.get(pointer) {
+            return Some(span.clone());
+        }
+        pointer = pointer.rsplit_once('/')?.0;
+    }
+}

@@ -1,0 +1,75 @@
+//! What is kept: `[log]` and `[state]`.
+
+use super::problem::Problem;
+use super::reader::Section;
+use super::set;
+use crate::log::{Durability, LogOptions, Mask};
+use crate::state::EmbeddedState;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the state is kept.
+pub(super) struct StateOptions {
+    pub(super) path: PathBuf,
+    pub(super) clone_window: Duration,
+}
+
+impl StateOptions {
+    /// Opens the state for a dry run, which makes none; and says so where it cannot be looked into.
+    pub(super) fn look_into(self) -> (EmbeddedState, Option<Problem>) {
+        let empty = || EmbeddedState::in_memory(self.clone_window);
+        if !self.path.exists() {
+            return (empty(), None);
+        }
+        match EmbeddedState::open(&self.path, self.clone_window) {
+            Ok(state) => (state, None),
+            Err(error) => {
+                let message =
+                    format!("{error}: a dry run takes no use for spent that is counted there");
+                (empty(), Some(Problem::warning(&self.path, message)))
+            }
+        }
+    }
+}
+
+/// Reads `[state]`.
+pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<StateOptions> {
+    let path = section.required_text("path");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let mut clone_window = Duration::from_secs(10 * 60);
+    set(&mut clone_window, section.duration("clone-window", range));
+    section.end();
+    Some(StateOptions {
+        path: folder.join(path?.0),
+        clone_window,
+    })
+}
+
+/// Reads `[log]`.
+pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOptions> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let durability = match section.text("durability") {
+        None | Some(("fsync", _)) => Some(Durability::Fsync),
+        Some(("buffered", _)) => Some(Durability::Buffered),
+        Some((_, span)) => {
+            source.error(span, "`durability` is `fsync` or `buffered`");
+            None
+        }
+    };
+    let span = section.span();
+    let max_file_bytes = section.integer("max-file-bytes", 64 * 1024..=1 << 40);
+    let mask = section.texts("mask").unwrap_or_default();
+    section.end();
+    let mask = Mask::new(mask.iter().map(String::as_str))
+        .map_err(|error| source.error(span, format!("under `mask`, {error}")))
+        .ok();
+    let mut options = LogOptions::new(folder.join(path?.0));
+    options.durability = durability?;
+    options.mask = mask?;
+    set(
+        &mut options.max_file_bytes,
+        max_file_bytes.map(|bytes| bytes as u64),
+    );
+    Some(options)
+}

@@ -1,0 +1,61 @@
+//! What a decision was made from, besides the request and the configuration.
+
+use crate::intent::Waiver;
+use crate::request::Posture;
+use crate::revocation::ListSeen;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a decision was made from, besides the request and the configuration. It is recorded, and with
+/// it the same is decided again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Evidence {
+    /// How far the revocation list was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<ListSeen>,
+    /// The intent and those that it was delegated by, root first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub intents: Vec<IntentSeen>,
+    /// How often what has so many uses had been used.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub spent: BTreeMap<String, u64>,
+    /// Which other instance had presented the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen_elsewhere: Option<String>,
+    /// What the host knew of the destination's posture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posture: Option<Posture>,
+    /// What the intent, as an exception, waived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<Waiver>,
+}
+
+/// An intent that a decision relied on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentSeen {
+    /// Its id.
+    pub id: String,
+    /// Its digest.
+    pub digest: String,
+}
+
+/// Where a decision has what it is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sources<'a> {
+    /// What there is now. What is seen is remembered.
+    Live,
+    /// What there is now. Nothing is remembered.
+    DryRun,
+    /// What was recorded; the revocation list as it was then, or as it is now.
+    Recorded(&'a Evidence, ListAsOf),
+}
+
+/// Which revocation list counts when a decision is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListAsOf {
+    /// The list as it was then: what was decided is decided again.
+    Then,
+    /// The list as it is now: what was revoked since is denied.
+    Now,
+}

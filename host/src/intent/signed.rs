@@ -1,0 +1,236 @@
+//! Signed intents: a JWT that holds one (RFC 9396), verified against the key of who approved it.
+
+use super::StoredIntent;
+use super::read::LIMITS;
+use crate::followed::Followed;
+use crate::identity::{JwtError, Keys};
+use crate::limits::RequestLimits;
+use crate::request::RequestError;
+use crate::timestamp::Timestamp;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The `type` of the authorization details that hold an intent (RFC 9396, section 2).
+pub const INTENT_TYPE: &str = "portcullis_intent";
+
+/// The `typ` of a signed intent.
+const JWT_TYPE: &str = "intent+jwt";
+
+/// The claims of a signed intent have some more than the intent.
+const CLAIMS: RequestLimits = RequestLimits {
+    bytes: LIMITS.bytes + 4 * 1024,
+    depth: LIMITS.depth + 2,
+};
+
+/// Who may sign intents, each with their public keys. A file that changes is read again.
+#[derive(Debug, Default)]
+pub struct Signatures {
+    approvers: BTreeMap<String, Followed<Keys, SignaturesError>>,
+    delegators: BTreeMap<String, Followed<Keys, SignaturesError>>,
+}
+
+/// Keys that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", file.display())]
+pub struct SignaturesError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Why a signature on an intent proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SignatureError {
+    #[error("it is signed by `{0}`, who is not among the approvers")]
+    NotAnApprover(String),
+    #[error("it is signed by `{0}`, who is not among the delegators")]
+    NotADelegator(String),
+    #[error("{0}")]
+    Keys(#[from] SignaturesError),
+    #[error("{0}")]
+    Jwt(#[from] JwtError),
+    #[error("`/{claim}` is not what the intent says")]
+    Differs { claim: &'static str },
+    #[error("`/authorization_details`: exactly one of type `{INTENT_TYPE}` is needed")]
+    Details,
+}
+
+/// Why an intent cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// It is no intent.
+    #[error("{0}")]
+    Intent(#[from] RequestError),
+    /// A moment is not a whole second, which is all that a JWT can say.
+    #[error("`{0}` is not a whole second, which is all that a JWT can say")]
+    Fraction(Timestamp),
+    /// The key is not one to sign with.
+    #[error(
+        "the key is no private key in PEM to sign with (P-256, P-384, Ed25519 or RSA, PKCS #8): {0}"
+    )]
+    Key(String),
+}
+
+impl Signatures {
+    /// Lets `who` approve intents, with the public keys in `jwks`.
+    ///
+    /// # Errors
+    ///
+    /// [`SignaturesError`] if there is no usable key.
+    pub fn approver(mut self, who: &str, jwks: &Path) -> Result<Self, SignaturesError> {
+        self.approvers.insert(who.to_owned(), keys(jwks)?);
+        Ok(self)
+    }
+
+    /// Lets `who`, by SPIFFE ID, delegate intents that it has, with the public keys in `jwks`. It
+    /// can approve none that hangs on nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SignaturesError`] if there is no usable key.
+    pub fn delegator(mut self, who: &str, jwks: &Path) -> Result<Self, SignaturesError> {
+        self.delegators.insert(who.to_owned(), keys(jwks)?);
+        Ok(self)
+    }
+
+    /// How often any of the keys changed.
+    pub(super) fn version(&self) -> u64 {
+        self.approvers
+            .values()
+            .chain(self.delegators.values())
+            .map(Followed::version)
+            .sum()
+    }
+
+    /// Verifies a signed intent, and gives it.
+    pub(super) fn verify(
+        &self,
+        token: &str,
+    ) -> Result<Result<StoredIntent, RequestError>, SignatureError> {
+        // Who says to have signed it: it only decides which keys are tried.
+        let unverified = peek(token)?;
+        let said = unverified.get("iss").and_then(Value::as_str);
+        let issuer = said.unwrap_or_default().to_owned();
+        let is_delegated = details(&unverified).is_some_and(|it| it.get("parent").is_some());
+        let keys = match is_delegated {
+            false => self
+                .approvers
+                .get(&issuer)
+                .ok_or_else(|| SignatureError::NotAnApprover(issuer.clone())),
+            true => self
+                .delegators
+                .get(&issuer)
+                .ok_or_else(|| SignatureError::NotADelegator(issuer.clone())),
+        }?
+        .get()?;
+        let claims = keys.verify(token, JWT_TYPE, &CLAIMS)?;
+        let mut intent = details(&claims).cloned().ok_or(SignatureError::Details)?;
+        if let Some(members) = intent.as_object_mut() {
+            members.remove("type");
+        }
+        let intent = match StoredIntent::from_value(intent) {
+            Ok(intent) => intent,
+            Err(error) => return Ok(Err(error)),
+        };
+        for (claim, value) in registered(&intent) {
+            if claims.get(claim) != Some(&value) {
+                return Err(SignatureError::Differs { claim });
+            }
+        }
+        Ok(Ok(intent))
+    }
+}
+
+/// Signs the intent in `json` with a private key in PEM, which the key set of its approver names
+/// `key_id`.
+///
+/// # Errors
+///
+/// [`SignError`].
+pub fn sign(json: &[u8], key: &[u8], key_id: Option<&str>) -> Result<String, SignError> {
+    let intent = StoredIntent::from_json(json)?;
+    for moment in [intent.approved_at, intent.issued_at, intent.expires_at] {
+        if moment.as_millis() % 1000 != 0 {
+            return Err(SignError::Fraction(moment));
+        }
+    }
+    let mut details: Value = crate::json::parse(json, &LIMITS)?;
+    if let Some(members) = details.as_object_mut() {
+        members.insert("type".to_owned(), Value::from(INTENT_TYPE));
+    }
+    let claims: serde_json::Map<_, _> = registered(&intent)
+        .into_iter()
+        .map(|(claim, value)| (claim.to_owned(), value))
+        .chain([("authorization_details".to_owned(), json!([details]))])
+        .collect();
+    let unusable = |error: jsonwebtoken::errors::Error| SignError::Key(error.to_string());
+    let (algorithm, key) = private_key(key).map_err(unusable)?;
+    let mut header = Header::new(algorithm);
+    header.typ = Some(JWT_TYPE.to_owned());
+    header.kid = key_id.map(str::to_owned);
+    jsonwebtoken::encode(&header, &claims, &key).map_err(unusable)
+}
+
+/// The private key in a PEM, with the algorithm that it signs with.
+fn private_key(pem: &[u8]) -> Result<(Algorithm, EncodingKey), jsonwebtoken::errors::Error> {
+    if let Ok(key) = EncodingKey::from_ed_pem(pem) {
+        return Ok((Algorithm::EdDSA, key));
+    }
+    if let Ok(key) = EncodingKey::from_rsa_pem(pem) {
+        return Ok((Algorithm::PS256, key));
+    }
+    let key = EncodingKey::from_ec_pem(pem)?;
+    // Which curve it is on, only signing with it tells.
+    let fits = |algorithm| jsonwebtoken::encode(&Header::new(algorithm), &json!({}), &key).is_ok();
+    let algorithm = if fits(Algorithm::ES256) {
+        Algorithm::ES256
+    } else {
+        Algorithm::ES384
+    };
+    Ok((algorithm, key))
+}
+
+/// What the registered claims say of an intent (RFC 7519).
+fn registered(intent: &StoredIntent) -> [(&'static str, Value); 6] {
+    let seconds = |at: Timestamp| Value::from(at.as_millis() / 1000);
+    [
+        ("iss", Value::from(intent.approved_by.as_str())),
+        ("sub", Value::from(intent.principal.as_str())),
+        ("jti", Value::from(intent.id.as_str())),
+        ("iat", seconds(intent.approved_at)),
+        ("nbf", seconds(intent.issued_at)),
+        ("exp", seconds(intent.expires_at)),
+    ]
+}
+
+/// The only authorization details of the claims, if they are an intent.
+fn details(claims: &Value) -> Option<&Value> {
+    match claims.get("authorization_details")?.as_array()?.as_slice() {
+        [only] if only.get("type").and_then(Value::as_str) == Some(INTENT_TYPE) => Some(only),
+        _ => None,
+    }
+}
+
+/// What a token says, which is not to be believed.
+fn peek(token: &str) -> Result<Value, JwtError> {
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    let claims =
+        Base64UrlUnpadded::decode_vec(claims).map_err(|error| JwtError::Form(error.to_string()))?;
+    crate::json::parse(&claims, &CLAIMS).map_err(|error| JwtError::Form(error.to_string()))
+}
+
+fn keys(file: &Path) -> Result<Followed<Keys, SignaturesError>, SignaturesError> {
+    Followed::new(file, |file: &Path, _: Option<&Keys>| {
+        let wrong = |message: String| SignaturesError {
+            file: file.to_owned(),
+            message,
+        };
+        let jwks = std::fs::read(file)
+            .map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
+        Keys::from_jwks(&jwks).map_err(wrong)
+    })
+}

@@ -1,0 +1,116 @@
+//! Whether one intent is within another.
+
+use super::{Allowance, Denial, StoredIntent};
+use crate::timestamp::Timestamp;
+
+/// How a delegated intent goes beyond the one that it was delegated from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Widening {
+    /// It was approved by somebody whose intent the parent is not.
+    #[error("it is approved by `{approved_by}`, and only `{principal}` can delegate its parent")]
+    Delegator {
+        /// Who approved it.
+        approved_by: String,
+        /// The parent's principal.
+        principal: String,
+    },
+    /// It holds when its parent does not.
+    #[error("it holds from {from} to {to}, and its parent does not all that time")]
+    Time {
+        /// From when it holds.
+        from: Timestamp,
+        /// When it ends.
+        to: Timestamp,
+    },
+    /// It may be used more often than its parent.
+    #[error(
+        "its parent may be used {most} times, and it does not say that it may be used no more often (`max-uses`)"
+    )]
+    Uses {
+        /// How often its parent may be used.
+        most: u64,
+    },
+    /// It allows something that its parent does not.
+    #[error("it allows {0}, and no allowance of its parent includes that")]
+    Allowance(String),
+    /// It lacks something that its parent denies.
+    #[error("its parent denies {0}, and it does not")]
+    Denial(String),
+    /// It waives something that its parent does not.
+    #[error("it waives `{0}`, and its parent does not")]
+    Waiver(&'static str),
+}
+
+impl StoredIntent {
+    /// Whether nothing is allowed here that `parent` does not allow, no more often and at no other
+    /// time.
+    ///
+    /// Never wrong where it says yes: what this intent allows, the parent allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Widening`], the first there is.
+    pub fn is_within(&self, parent: &Self) -> Result<(), Widening> {
+        if self.approved_by != parent.principal {
+            return Err(Widening::Delegator {
+                approved_by: self.approved_by.clone(),
+                principal: parent.principal.clone(),
+            });
+        }
+        if self.issued_at < parent.issued_at || self.expires_at > parent.expires_at {
+            return Err(Widening::Time {
+                from: self.issued_at,
+                to: self.expires_at,
+            });
+        }
+        if let Some(most) = parent.max_uses
+            && self.max_uses.is_none_or(|own| own > most)
+        {
+            return Err(Widening::Uses { most });
+        }
+        if let Some(wider) = self
+            .allows
+            .iter()
+            .find(|ours| !parent.allows.iter().any(|theirs| ours.is_within(theirs)))
+        {
+            return Err(Widening::Allowance(wider.to_string()));
+        }
+        if let Some(lacking) = parent
+            .denies
+            .iter()
+            .find(|theirs| !self.denies.iter().any(|ours| theirs.is_within(ours)))
+        {
+            return Err(Widening::Denial(lacking.to_string()));
+        }
+        let waived = self.exception.iter().flat_map(|own| &own.waives);
+        for waiver in waived {
+            if !parent.waives(*waiver) {
+                return Err(Widening::Waiver(waiver.as_str()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Allowance {
+    fn is_within(&self, other: &Self) -> bool {
+        self.integration == other.integration
+            && self.action.is_within(&other.action)
+            && self.resource.is_within(&other.resource)
+            && other
+                .constraints
+                .iter()
+                .all(|constraint| constraint.follows_from(&self.constraints))
+            && other
+                .max_uses
+                .is_none_or(|most| self.max_uses.is_some_and(|own| own <= most))
+    }
+}
+
+impl Denial {
+    fn is_within(&self, other: &Self) -> bool {
+        self.integration == other.integration
+            && self.action.is_within(&other.action)
+            && self.resource.is_within(&other.resource)
+    }
+}

@@ -1,0 +1,231 @@
+//! A decision point in the making.
+
+use super::{Inner, Pdp};
+use crate::admission::{IntentRule, Requirement, Requirements};
+use crate::identity::Verifier;
+use crate::integration::Integration;
+use crate::intent::Intents;
+use crate::limits::RequestLimits;
+use crate::log::{DecisionLog, LogError};
+use crate::posture::Postures;
+use crate::registry::Registry;
+use crate::revocation::Revocations;
+use crate::state::{State, StateError};
+use crate::timestamp::Timestamp;
+use portcullis_contract::{ActionClass, PrincipalKind};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A decision point in the making, see [`Pdp::builder`].
+#[derive(Debug, Default)]
+#[must_use]
+pub struct PdpBuilder {
+    integrations: Vec<Integration>,
+    request_limits: RequestLimits,
+    registry: Option<Registry>,
+    revocations: Option<Revocations>,
+    intents: Option<IntentRule>,
+    access_requests: Option<AccessRequests>,
+    state: Option<Arc<dyn State>>,
+    postures: Option<Postures>,
+    requirements: Requirements,
+    verifier: Option<Verifier>,
+    log: Option<DecisionLog>,
+}
+
+/// How somebody is asked for what an intent would allow; see
+/// [`AccessRequest`](crate::AccessRequest).
+#[derive(Debug, Clone)]
+pub struct AccessRequests {
+    /// Where to ask.
+    pub endpoint: Option<String>,
+    /// What kind of approval it takes, for whoever is asked.
+    pub template: Option<String>,
+    /// For how long a denial can be the ground for asking.
+    pub valid_for: Duration,
+}
+
+/// Why integrations do not make a [`Pdp`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PdpError {
+    /// Two integrations have one name.
+    #[error("two integrations are called `{0}`: give each a name of its own")]
+    DuplicateIntegration(String),
+    /// An integration has no plugin, so all its requests would be denied.
+    #[error("integration `{0}` has no plugin, so all its requests would be denied: add one")]
+    NoPlugin(String),
+    /// Two plugins of an integration have one name, so their reasons could not be told apart.
+    #[error("integration `{integration}` has two plugins called `{plugin}`: keep one")]
+    DuplicatePlugin {
+        /// The integration.
+        integration: String,
+        /// The plugins' name.
+        plugin: String,
+    },
+    /// An integration counts what nobody keeps.
+    #[error(
+        "integration `{0}` takes credentials once, and there is nowhere to keep which were used: add a state"
+    )]
+    NoState(String),
+    /// Denials can be referred to only where they are recorded.
+    #[error(
+        "denials that can be asked about are referred to in the log, and there is none: add one"
+    )]
+    NoLog,
+    /// The state cannot be read.
+    #[error("{0}")]
+    State(#[from] StateError),
+    /// The log cannot be written.
+    #[error("{0}")]
+    Log(#[from] LogError),
+}
+
+impl PdpBuilder {
+    /// Adds an integration.
+    pub fn integration(mut self, integration: Integration) -> Self {
+        self.integrations.push(integration);
+        self
+    }
+
+    /// How large a request may be.
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.request_limits = limits;
+        self
+    }
+
+    /// Holds every request to a registry: who is not in it is denied, and what it says of a
+    /// principal is what plugins are told.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Holds every request to a revocation list, before plugins are asked and after.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// Holds every request that names an intent to what was approved, and denies principals of the
+    /// kinds in `required_for` that name none.
+    pub fn intents(
+        mut self,
+        intents: Intents,
+        required_for: impl IntoIterator<Item = PrincipalKind>,
+    ) -> Self {
+        self.intents = Some(IntentRule {
+            intents,
+            required_for: required_for.into_iter().collect(),
+        });
+        self
+    }
+
+    /// Says with each denial that an intent would have avoided how to ask for one. It takes a log,
+    /// where the denial is found again.
+    pub fn access_requests(mut self, access_requests: AccessRequests) -> Self {
+        self.access_requests = Some(access_requests);
+        self
+    }
+
+    /// Where uses are counted, credentials seen in two places noticed, and intents kept that were
+    /// taken up.
+    pub fn state(mut self, state: Arc<dyn State>) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// What the host itself knows of destinations.
+    pub fn postures(mut self, postures: Postures) -> Self {
+        self.postures = Some(postures);
+        self
+    }
+
+    /// Denies actions of `class` unless there is evidence of each of `required`.
+    pub fn require(
+        mut self,
+        class: ActionClass,
+        required: impl IntoIterator<Item = Requirement>,
+    ) -> Self {
+        self.requirements
+            .insert(class, required.into_iter().collect());
+        self
+    }
+
+    /// Verifies credentials, see [`Pdp::verifier`].
+    pub fn verifier(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// Records every decision before it is given; one that cannot be recorded is a deny.
+    pub fn log(mut self, log: DecisionLog) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Makes the decision point. Intents that were taken up before are taken up again, and the log
+    /// says which intents and how many revocations it begins with.
+    ///
+    /// # Errors
+    ///
+    /// [`PdpError`] if an integration could never be decided for, or not unambiguously, or if state
+    /// or log cannot be used.
+    pub fn build(self) -> Result<Pdp, PdpError> {
+        if self.access_requests.is_some() && self.log.is_none() {
+            return Err(PdpError::NoLog);
+        }
+        self.begin()
+    }
+
+    /// Makes the decision point for dry runs, which needs no log.
+    pub(crate) fn begin(self) -> Result<Pdp, PdpError> {
+        let mut by_name = HashMap::new();
+        for integration in self.integrations {
+            check(&integration)?;
+            if integration.single_use_credentials && self.state.is_none() {
+                return Err(PdpError::NoState(integration.name));
+            }
+            let name = integration.name.clone();
+            if by_name.insert(name.clone(), integration).is_some() {
+                return Err(PdpError::DuplicateIntegration(name));
+            }
+        }
+        let pdp = Pdp {
+            inner: Arc::new(Inner {
+                integrations: by_name,
+                request_limits: self.request_limits,
+                registry: self.registry,
+                revocations: self.revocations,
+                intents: self.intents,
+                access_requests: self.access_requests,
+                state: self.state,
+                postures: self.postures,
+                requirements: self.requirements,
+                verifier: self.verifier,
+                log: self.log,
+            }),
+        };
+        pdp.take_up_what_was_kept()?;
+        pdp.record_what_it_begins_with(Timestamp::now())?;
+        Ok(pdp)
+    }
+}
+
+fn check(integration: &Integration) -> Result<(), PdpError> {
+    let mut names: Vec<&str> = Vec::new();
+    for plugin in &integration.plugins {
+        let name = plugin.manifest().name.as_str();
+        if names.contains(&name) {
+            return Err(PdpError::DuplicatePlugin {
+                integration: integration.name.clone(),
+                plugin: name.to_owned(),
+            });
+        }
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Err(PdpError::NoPlugin(integration.name.clone()));
+    }
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! The policy decision point.
+
+mod builder;
+mod record;
+
+pub use builder::{AccessRequests, PdpBuilder, PdpError};
+
+use crate::Timestamp;
+use crate::admission::{Admission, IntentRule, Requirements};
+use crate::cause::Cause;
+use crate::combine::{self, CombinedEffect};
+use crate::decision::{self, AccessRequest, Consulted, Decision};
+use crate::evidence::{Evidence, ListAsOf, Sources};
+use crate::identity::Verifier;
+use crate::integration::Integration;
+use crate::intent::{Chain, IntentError};
+use crate::limits::RequestLimits;
+use crate::log::DecisionLog;
+use crate::plugin::{Effect, Evaluation, Plugin};
+use crate::posture::Postures;
+use crate::registry::Registry;
+use crate::request::{Request, RequestError};
+use crate::revocation::Revocations;
+use crate::state::{SpendError, State};
+use crate::trace::{Check, Conclusion, Trace};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// How often a decision is made again because somebody else spent what it would have.
+const MAX_RACES: usize = 16;
+
+/// The policy decision point: asked with a request, it answers with a decision.
+///
+/// It is cheap to clone, and may be asked from any number of threads at once. A decision is
+/// microseconds of work on the calling thread and waits for nothing but the log and the state, so it
+/// needs no async runtime.
+#[derive(Debug, Clone)]
+pub struct Pdp {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    integrations: HashMap<String, Integration>,
+    request_limits: RequestLimits,
+    registry: Option<Registry>,
+    revocations: Option<Revocations>,
+    intents: Option<IntentRule>,
+    access_requests: Option<AccessRequests>,
+    state: Option<Arc<dyn State>>,
+    postures: Option<Postures>,
+    requirements: Requirements,
+    verifier: Option<Verifier>,
+    log: Option<DecisionLog>,
+}
+
+impl Pdp {
+    /// Begins a decision point without integrations, with default limits.
+    pub fn builder() -> PdpBuilder {
+        PdpBuilder::default()
+    }
+
+    /// Decides `request` now. What the permit uses up is spent, and the decision is recorded, before it
+    /// is given.
+    pub fn evaluate(&self, request: &Request) -> Decision {
+        let now = Timestamp::now();
+        let decision = caught(|| self.decide_and_spend(request, now));
+        self.recorded(request, decision, now)
+    }
+
+    /// Decides `request` as at `now`, as a dry run does: nothing is spent, and nothing recorded.
+    pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
+        caught(|| self.decide(request, now, Sources::DryRun, &mut ()))
+    }
+
+    /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
+    /// order, with what was found.
+    pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
+        let mut checks = Vec::new();
+        let decision = caught(|| self.decide(request, now, Sources::DryRun, &mut checks));
+        (decision, checks)
+    }
+
+    /// Decides `request` again, as at `now` and from `evidence`, as a replay of a log does; nothing is
+    /// spent, and nothing recorded. With the same configuration, it is the same decision.
+    pub fn evaluate_again(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        evidence: &Evidence,
+        list: ListAsOf,
+    ) -> Decision {
+        let sources = Sources::Recorded(evidence, list);
+        caught(|| self.decide(request, now, sources, &mut ()))
+    }
+
+    /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
+    /// is decided again.
+    fn decide_and_spend(&self, request: &Request, now: Timestamp) -> Decision {
+        for _ in 0..MAX_RACES {
+            let decision = self.decide(request, now, Sources::Live, &mut ());
+            let Some(state) = self
+                .inner
+                .state
+                .as_ref()
+                .filter(|_| !decision.uses().is_empty())
+            else {
+                return decision;
+            };
+            match state.spend(decision.uses(), now) {
+                Ok(()) => return decision,
+                Err(SpendError::UsedUp(_)) => {}
+                Err(SpendError::State(error)) => {
+                    return Decision::deny(
+                        Cause::StateUnavailable,
+                        format!(
+                            "{error}: what cannot be counted is not permitted; mend the state, or make room"
+                        ),
+                    )
+                    .in_mode(decision.mode())
+                    .made_from(decision.evidence().clone());
+                }
+            }
+        }
+        let detail = "others used up what this request would have, over and over: ask again";
+        Decision::deny(Cause::StateUnavailable, detail)
+    }
+
+    /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
+    /// read is denied.
+    pub fn evaluate_authzen(&self, json: &[u8]) -> Decision {
+        self.evaluate_read(json, Request::from_authzen(json, self.request_limits()))
+    }
+
+    /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does; see [`Request::from_mcp`].
+    /// One that cannot be read is denied.
+    pub fn evaluate_mcp(&self, json: &[u8]) -> Decision {
+        self.evaluate_read(json, Request::from_mcp(json, self.request_limits()))
+    }
+
+    fn evaluate_read(&self, json: &[u8], request: Result<Request, RequestError>) -> Decision {
+        let error = match request {
+            Ok(request) => return self.evaluate(&request),
+            Err(error) => error,
+        };
+        self.recorded_unreadable(json, Decision::invalid(&error))
+    }
+
+    /// Verifies the credentials of principals, if the configuration says how (`[trust]`).
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.inner.verifier.as_ref()
+    }
+
+    /// The registry, if there is one.
+    pub fn registry(&self) -> Option<&Registry> {
+        self.inner.registry.as_ref()
+    }
+
+    /// The revocation list, if there is one.
+    pub fn revocations(&self) -> Option<&Revocations> {
+        self.inner.revocations.as_ref()
+    }
+
+    /// How large a request may be.
+    pub fn request_limits(&self) -> &RequestLimits {
+        &self.inner.request_limits
+    }
+
+    /// The integration called `name`.
+    pub fn integration(&self, name: &str) -> Option<&Integration> {
+        self.inner.integrations.get(name)
+    }
+
+    /// All integrations, sorted by name.
+    pub fn integrations(&self) -> Vec<&Integration> {
+        let mut all: Vec<_> = self.inner.integrations.values().collect();
+        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    fn decide(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        sources: Sources<'_>,
+        trace: &mut impl Trace,
+    ) -> Decision {
+        let name = request.integration();
+        let Some(integration) = self.integration(name) else {
+            trace.check(
+                || "integration".to_owned(),
+                Conclusion::Stop,
+                || format!("`{name}` is not configured"),
+            );
+            return Decision::deny(
+                Cause::UnknownIntegration,
+                format!(
+                    "there is no integration called `{name}`: configure it, or name another one"
+                ),
+            );
+        };
+        let mut evidence = Evidence::default();
+        let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
+        let decision = match &self.inner.access_requests {
+            Some(how) if decision.cause().an_intent_would_do() => {
+                decision.requestable(AccessRequest {
+                    endpoint: how.endpoint.clone(),
+                    template: how.template.clone(),
+                    expires_at: now.plus(how.valid_for),
+                })
+            }
+            _ => decision,
+        };
+        decision.in_mode(integration.mode).made_from(evidence)
+    }
+
+    fn decide_for(
+        &self,
+        integration: &Integration,
+        request: &Request,
+        now: Timestamp,
+        sources: Sources<'_>,
+        evidence: &mut Evidence,
+        trace: &mut impl Trace,
+    ) -> Decision {
+        let class = integration.class_of(request.action());
+        trace.check(
+            || "integration".to_owned(),
+            Conclusion::Pass,
+            || {
+                let (name, action) = (request.integration(), request.action());
+                let class = class.as_str();
+                format!("`{name}` is configured; its action `{action}` is {class}")
+            },
+        );
+        let chain = self.chain(request, sources);
+        let admission = Admission {
+            registry: self.inner.registry.as_ref(),
+            revocations: self.inner.revocations.as_ref(),
+            intents: self.inner.intents.as_ref(),
+            state: self.inner.state.as_deref(),
+            postures: self.inner.postures.as_ref(),
+            requirements: &self.inner.requirements,
+            chain: chain.as_ref().map(Option::as_ref),
+            request,
+            integration,
+            class,
+            now,
+            sources,
+        };
+        let admitted = match admission.admit(evidence, trace) {
+            Ok(admitted) => admitted,
+            Err((cause, detail)) => return Decision::deny(cause, detail),
+        };
+        let mut consulted = Vec::with_capacity(integration.plugins.len());
+        let mut evaluations = Vec::with_capacity(integration.plugins.len());
+        for plugin in &integration.plugins {
+            let evaluation = plugin.evaluate_as(request, &admitted.facts, class, now);
+            let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
+            let conclusion = match effect {
+                Ok(Effect::Permit) => Conclusion::Pass,
+                Ok(Effect::NotApplicable) => Conclusion::NotApplicable,
+                Ok(Effect::Deny | Effect::Indeterminate) | Err(_) => Conclusion::Stop,
+            };
+            trace.check(
+                || format!("plugin {}", plugin.manifest().name),
+                conclusion,
+                || describe(plugin, &evaluation),
+            );
+            consulted.push(Consulted::new(plugin, &evaluation));
+            evaluations.push(evaluation);
+        }
+        let mut combined = combine::deny_overrides(evaluations.iter());
+        if combined.effect == CombinedEffect::Permit {
+            combined.obligations.extend(admitted.obligations);
+        }
+        // What was revoked while the plugins ran is revoked.
+        if let Some((cause, detail)) = admission.revoked_since(evidence, trace) {
+            return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
+        }
+        decision::accept(
+            combined,
+            consulted,
+            request,
+            integration,
+            admitted.ceiling,
+            now,
+            trace,
+        )
+        .spending(admitted.uses)
+    }
+
+    /// The intent that the request carries or names, with those that it was delegated by.
+    fn chain(&self, request: &Request, sources: Sources<'_>) -> Result<Option<Chain>, IntentError> {
+        let (Some(rule), Some(intent)) = (&self.inner.intents, request.intent()) else {
+            return Ok(None);
+        };
+        if intent.documents.is_empty() {
+            return Ok(rule.intents.chain(&intent.id));
+        }
+        let (chain, is_new) = rule.intents.carried(&intent.documents)?;
+        if is_new && matches!(sources, Sources::Live) {
+            self.record_issued(&chain);
+        }
+        Ok(Some(chain))
+    }
+}
+
+/// What `decide` gives, or a deny if it panics.
+fn caught(decide: impl FnOnce() -> Decision) -> Decision {
+    catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
+        Decision::deny(
+            Cause::HostFault,
+            "the host failed on this request: please report it with the request",
+        )
+    })
+}
+
+/// What a plugin was told, answered and took.
+fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
+    let manifest = plugin.manifest();
+    let answer = match &evaluation.outcome {
+        Ok(verdict) => {
+            let reasons: Vec<_> = verdict
+                .reasons
+                .iter()
+                .map(|reason| match reason.evidence.as_slice() {
+                    [] => format!("{}: {}", reason.code, reason.message),
+                    evidence => {
+                        format!(
+                            "{}: {} (from {})",
+                            reason.code,
+                            reason.message,
+                            evidence.join(", ")
+                        )
+                    }
+                })
+                .collect();
+            let because = if reasons.is_empty() {
+                ""
+            } else {
+                " because of "
+            };
+            format!(
+                "answered {}{because}{}",
+                verdict.effect.as_str(),
+                reasons.join("; ")
+            )
+        }
+        Err(fault) => format!("gave no answer: {fault}"),
+    };
+    format!(
+        "{} {}, told {}, {answer}; it took {:?} of {:?} and {} of {} KiB",
+        manifest.name,
+        manifest.version,
+        manifest.needs.join(", "),
+        evaluation.time,
+        plugin.limits().deadline,
+        evaluation.peak_memory_bytes / 1024,
+        plugin.limits().memory_bytes / 1024,
+    )
+}
