@@ -14,6 +14,7 @@ mod inspect;
 mod intent;
 mod log;
 mod output;
+mod period;
 mod registry;
 mod replay;
 mod revoke;

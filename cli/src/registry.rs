@@ -3,9 +3,9 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, WARN, styled};
+use crate::period::period;
 use anyhow::Context as _;
 use clap::Subcommand;
-use jiff::SignedDuration;
 use portcullis_host::log::Event;
 use portcullis_host::{ConfigError, Identity, PrincipalKind, Registry, Timestamp, log, printable};
 use serde::Serialize;
@@ -50,20 +50,6 @@ struct Lint {
     /// How to write findings.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-}
-
-/// A time such as `30d` or `24h`.
-fn period(text: &str) -> Result<Duration, String> {
-    let days = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<u64>().ok());
-    if let Some(days) = days {
-        return Ok(Duration::from_secs(days.saturating_mul(24 * 60 * 60)));
-    }
-    text.parse::<SignedDuration>()
-        .ok()
-        .and_then(|signed| Duration::try_from(signed).ok())
-        .ok_or_else(|| format!("`{text}` is no time, such as `30d` or `24h`"))
 }
 
 /// What should not be as it is.
@@ -294,12 +280,5 @@ mod tests {
         ] {
             assert!(!looks_like_a_token(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_period_has_days_and_hours() {
-        assert_eq!(period("30d"), Ok(Duration::from_secs(30 * 24 * 3600)));
-        assert_eq!(period("24h"), Ok(Duration::from_secs(24 * 3600)));
-        assert!(period("soon").is_err());
     }
 }

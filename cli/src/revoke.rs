@@ -5,7 +5,7 @@ use crate::output::{self, GOOD, styled};
 use clap::ValueEnum;
 use portcullis_host::Timestamp;
 use portcullis_host::revocation::{self, Revocable, Revoked};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Add to a revocation list: a revocation, or a checkpoint, which says that the list is whole as of
 /// now.
@@ -59,7 +59,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }),
         _ => None,
     };
-    match revocation::append(&args.list, revoked, Timestamp::now()) {
+    append(&args.list, revoked)
+}
+
+/// Appends to the list, and says so.
+pub(crate) fn append(list: &Path, revoked: Option<Revoked>) -> anyhow::Result<Exit> {
+    match revocation::append(list, revoked, Timestamp::now()) {
         Ok(record) => {
             let what = if record.revoked.is_some() {
                 "revoked"
@@ -69,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             output::note(&format!(
                 "{} in {}, epoch {}",
                 styled(GOOD, what),
-                args.list.display(),
+                list.display(),
                 record.epoch
             ));
             output::json(&record)?;

@@ -1,9 +1,437 @@
-//! `portcullis intent verify`.
+//! `portcullis intent`: an approval, from its draft to its end.
 
 mod common;
 
 use common::Folder;
 use serde_json::{Value, json};
+use std::fs;
+
+const LEAD: &str = "spiffe://acme.example/agent/lead";
+const HELPER: &str = "spiffe://acme.example/agent/helper";
+const ALICE: &str = "--approver=alice@acme.example=alice.json";
+
+/// A folder with a configuration that counts only what alice signs, or the lead delegates.
+fn folder() -> Folder {
+    let folder = Folder::with_plugins();
+    for who in ["alice", "lead"] {
+        let (private, public) = (format!("{who}.pem"), format!("{who}.json"));
+        let made = folder.run(&[
+            "intent",
+            "key",
+            "--private",
+            &private,
+            "--public",
+            &public,
+            "--key-id",
+            who,
+        ]);
+        assert_eq!(made.code, 0, "{}", made.err);
+    }
+    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let sections = r#"
+[revocation]
+path = "revocations.jsonl"
+max-staleness = "1h"
+
+[intents]
+path = "intents"
+required-for = ["agent"]
+approvers = { "alice@acme.example" = "alice.json" }
+delegators = { "spiffe://acme.example/agent/lead" = "lead.json" }
+access-requests = { endpoint = "https://approvals.acme.example/requests", template = "intent" }
+
+[state]
+path = "state.redb"
+
+[log]
+path = "decisions.jsonl"
+"#;
+    let (limits, integrations) = config.split_once("\n\n").unwrap();
+    folder.write(
+        "portcullis.toml",
+        format!("{limits}\n{sections}\n{integrations}"),
+    );
+    fs::create_dir(folder.path().join("intents")).unwrap();
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    folder
+}
+
+fn request(principal: &str, path: &str, intent: Option<&Value>) -> String {
+    let mut request = json!({
+        "subject": { "type": "agent", "id": principal },
+        "action": { "name": "read", "properties": { "path": path } },
+        "resource": { "type": "mcp-server", "id": "files" },
+        "context": { "integration": "files" },
+    });
+    if let Some(intent) = intent {
+        request["context"]["intent"] = intent.clone();
+    }
+    request.to_string()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Drafts an intent, and signs it into the folder of intents.
+fn approved(folder: &Folder, flags: &[&str], key: &str, name: &str) -> Value {
+    let mut arguments = vec!["intent"];
+    arguments.extend(flags);
+    arguments.extend(["--output", name]);
+    let drafted = folder.run(&arguments);
+    assert_eq!(drafted.code, 0, "{}", drafted.err);
+    let signed = format!("intents/{}", name.replace(".json", ".jwt"));
+    let signing = folder.run(&[
+        "intent",
+        "sign",
+        name,
+        "--key",
+        &format!("{key}.pem"),
+        "--key-id",
+        key,
+        "--output",
+        &signed,
+    ]);
+    assert_eq!(signing.code, 0, "{}", signing.err);
+    json(&fs::read_to_string(folder.path().join(name)).unwrap())
+}
+
+#[test]
+fn an_approval_goes_from_draft_to_signature_to_delegation_to_its_end() {
+    let folder = folder();
+    let flags = [
+        "draft",
+        "--principal",
+        LEAD,
+        "--allow",
+        "files",
+        "read",
+        "files",
+        "--purpose",
+        "look it up",
+        "--approver",
+        "alice@acme.example",
+        "--for",
+        "1h",
+        "--max-uses",
+        "10",
+    ];
+    let root = approved(&folder, &flags, "alice", "root.json");
+    let flags = [
+        "narrow",
+        "intents/root.jwt",
+        "--to",
+        HELPER,
+        "--for",
+        "10m",
+        "--max-uses",
+        "50",
+    ];
+    let child = approved(&folder, &flags, "lead", "child.json");
+    assert_eq!(child["max-uses"], 10, "never more than the intent");
+    assert_eq!(child["approved-by"]["who"], LEAD);
+
+    let delegator = format!("--delegator={LEAD}=lead.json");
+    let shown = folder.run(&[
+        "intent", "verify", "intents", ALICE, &delegator, "--format", "json",
+    ]);
+    assert_eq!(shown.code, 0, "{}", shown.out);
+    let shown = json(&shown.out);
+    assert_eq!(
+        shown["intents"][1]["chain"],
+        json!([root["id"], child["id"]])
+    );
+
+    let ask = |principal: &str, path: &str, intent: &Value| {
+        folder
+            .run_with(
+                &["evaluate", "--format", "json"],
+                &request(principal, path, Some(intent)),
+            )
+            .out
+    };
+    let named = json!({ "id": child["id"] });
+    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write(
+        "portcullis.toml",
+        config
+            .replace("[state]", "# [state]")
+            .replace("path = \"state.redb\"", ""),
+    );
+    let uncounted = folder.run(&["check"]);
+    assert_eq!(uncounted.code, 3);
+    assert!(uncounted.err.contains("add `[state]`"), "{}", uncounted.err);
+    folder.write("portcullis.toml", config);
+    let permitted = json(&ask(HELPER, "/w/a", &named));
+    assert_eq!(
+        permitted["context"]["grant"]["remaining-uses"], 10,
+        "{permitted}"
+    );
+    let other = json(&ask(LEAD, "/w/a", &named));
+    assert_eq!(other["context"]["cause"], "intent-of-another");
+
+    folder.write("request.json", request(HELPER, "/w/a", Some(&named)));
+    let explained = |file: &str| {
+        let id = child["id"].as_str().unwrap();
+        folder.run(&[
+            "intent",
+            "explain",
+            id,
+            "intents",
+            ALICE,
+            &delegator,
+            "--request",
+            file,
+        ])
+    };
+    let within = explained("request.json");
+    assert_eq!(within.code, 0, "{}", within.err);
+    assert!(within.out.contains("delegated as"), "{}", within.out);
+    folder.write(
+        "request.json",
+        request(HELPER, "/w/a", Some(&named))
+            .replace("\"integration\":\"files\"", "\"integration\":\"mails\""),
+    );
+    let outside = explained("request.json");
+    assert_eq!(outside.code, 2);
+    assert!(
+        outside.out.contains(" no the integration is mails"),
+        "{}",
+        outside.out
+    );
+
+    let closed = folder.run(&[
+        "intent",
+        "close",
+        root["id"].as_str().unwrap(),
+        "--by",
+        LEAD,
+    ]);
+    assert_eq!(closed.code, 0, "{}", closed.err);
+    let after = json(&ask(HELPER, "/w/a", &named));
+    assert_eq!(
+        after["context"]["cause"], "revoked",
+        "its ancestor is closed"
+    );
+}
+
+#[test]
+fn an_intent_that_nobody_signed_who_may_is_none() {
+    let folder = folder();
+    let draft = |name: &str| {
+        let drafted = folder.run(&[
+            "intent",
+            "draft",
+            "--principal",
+            HELPER,
+            "--allow",
+            "files",
+            "*",
+            "**",
+            "--purpose",
+            "p",
+            "--approver",
+            name,
+            "--output",
+            "draft.json",
+        ]);
+        assert_eq!(drafted.code, 0, "{}", drafted.err);
+    };
+    let refusal = |file: &str| {
+        let checked = folder.run(&["check"]);
+        assert_eq!(checked.code, 3, "{}", checked.out);
+        fs::remove_file(folder.path().join(file)).unwrap();
+        checked.err
+    };
+    let sign = |key: &str| {
+        let signed = folder.run(&[
+            "intent",
+            "sign",
+            "draft.json",
+            "--key",
+            &format!("{key}.pem"),
+            "--output",
+            "intents/x.jwt",
+        ]);
+        assert_eq!(signed.code, 0, "{}", signed.err);
+    };
+    draft("alice@acme.example");
+    fs::copy(
+        folder.path().join("draft.json"),
+        folder.path().join("intents/x.json"),
+    )
+    .unwrap();
+    assert!(refusal("intents/x.json").contains("is not signed"));
+    sign("lead");
+    assert!(refusal("intents/x.jwt").contains("signature is not right"));
+    draft("mallory@acme.example");
+    sign("alice");
+    assert!(refusal("intents/x.jwt").contains("not among the approvers"));
+    // Who may delegate does not approve what hangs on nothing.
+    draft(LEAD);
+    sign("lead");
+    assert!(refusal("intents/x.jwt").contains("not among the approvers"));
+    draft("alice@acme.example");
+    sign("alice");
+    assert_eq!(folder.run(&["check"]).code, 0);
+
+    let token = fs::read_to_string(folder.path().join("intents/x.jwt")).unwrap();
+    let [head, claims, signature] = token.trim().split('.').collect::<Vec<_>>()[..] else {
+        panic!("{token}");
+    };
+    let (before, after) = claims.split_at(claims.len() / 2);
+    folder.write(
+        "intents/x.jwt",
+        format!("{head}.{before}AAAA{after}.{signature}"),
+    );
+    assert!(refusal("intents/x.jwt").contains("x.jwt"));
+
+    let missing = folder.run(&["intent", "sign", "none.json", "--key", "alice.pem"]);
+    assert_eq!(missing.code, 1);
+    let no_key = folder.run(&["intent", "sign", "draft.json", "--key", "alice.json"]);
+    assert_eq!(no_key.code, 3);
+    assert!(
+        no_key.err.contains("no private key in PEM"),
+        "{}",
+        no_key.err
+    );
+    let again = folder.run(&[
+        "intent",
+        "key",
+        "--private",
+        "alice.pem",
+        "--public",
+        "new.json",
+    ]);
+    assert_eq!(again.code, 1, "a key is never written over");
+    assert!(!folder.path().join("new.json").exists());
+}
+
+#[test]
+fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
+    let folder = folder();
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let decide = |request: &str| {
+        let decision = pdp.evaluate_authzen(request.as_bytes());
+        serde_json::to_value(&decision).unwrap()
+    };
+    let denied = decide(&request(HELPER, "/w/a", None));
+    let context = &denied["context"];
+    assert_eq!(
+        (&denied["decision"], &context["cause"]),
+        (&json!(false), &json!("intent-missing"))
+    );
+    assert_eq!(
+        context["access_request"]["endpoint"],
+        "https://approvals.acme.example/requests"
+    );
+    assert!(context["access_request"]["expires_at"].is_string());
+    let evaluation = context["evaluation_id"].as_str().unwrap();
+
+    let flags = [
+        "draft",
+        "--evaluation",
+        evaluation,
+        "--log",
+        "decisions.jsonl",
+        "--purpose",
+        "asked for",
+        "--approver",
+        "alice@acme.example",
+    ];
+    let intent = approved(&folder, &flags, "alice", "asked.json");
+    let signed = fs::read(folder.path().join("intents/asked.jwt")).unwrap();
+    pdp.take_up_intent(&signed).unwrap();
+    let named = json!({ "id": intent["id"] });
+    assert_eq!(
+        decide(&request(HELPER, "/w/a", Some(&named)))["decision"],
+        true
+    );
+    let more = decide(&request(HELPER, "/w/b", Some(&named)));
+    assert_eq!(more["context"]["cause"], "outside-intent");
+    assert!(more["context"]["evaluation_id"].is_string());
+
+    // A request can carry it, too, and then needs no folder.
+    let token = String::from_utf8(signed).unwrap();
+    let carried = json!({ "id": intent["id"], "documents": [token.trim()] });
+    assert_eq!(
+        decide(&request(HELPER, "/w/a", Some(&carried)))["decision"],
+        true
+    );
+    let other = json!({ "id": "int-other", "documents": [token.trim()] });
+    let other = decide(&request(HELPER, "/w/a", Some(&other)));
+    assert_eq!(other["context"]["cause"], "intent-invalid");
+    let unsigned = fs::read_to_string(folder.path().join("asked.json")).unwrap();
+    let unsigned = json!({ "id": intent["id"], "documents": [unsigned] });
+    let unsigned = decide(&request(HELPER, "/w/a", Some(&unsigned)));
+    assert_eq!(unsigned["context"]["cause"], "intent-invalid");
+
+    let unknown = folder.run(&[
+        "intent",
+        "draft",
+        "--evaluation",
+        "eval-0",
+        "--log",
+        "decisions.jsonl",
+        "--purpose",
+        "p",
+        "--approver",
+        "alice@acme.example",
+    ]);
+    assert_eq!(unknown.code, 3);
+    assert!(unknown.err.contains("eval-0"), "{}", unknown.err);
+}
+
+#[test]
+fn an_intent_is_narrowed_to_what_was_used_of_it() {
+    let folder = folder();
+    let flags = [
+        "draft",
+        "--principal",
+        LEAD,
+        "--allow",
+        "files",
+        "*",
+        "**",
+        "--allow",
+        "mails",
+        "*",
+        "**",
+        "--purpose",
+        "anything",
+        "--approver",
+        "alice@acme.example",
+    ];
+    let wide = approved(&folder, &flags, "alice", "wide.json");
+    let narrow = || {
+        folder.run(&[
+            "intent",
+            "narrow",
+            "intents/wide.jwt",
+            "--log",
+            "decisions.jsonl",
+        ])
+    };
+    {
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        let unused = narrow();
+        assert_eq!(unused.code, 3);
+        assert!(unused.err.contains("close it"), "{}", unused.err);
+        let named = json!({ "id": wide["id"] });
+        for _ in 0..2 {
+            let request = request(LEAD, "/w/a", Some(&named));
+            assert!(pdp.evaluate_authzen(request.as_bytes()).is_permit());
+        }
+    }
+    let narrowed = narrow();
+    assert_eq!(narrowed.code, 0, "{}", narrowed.err);
+    let narrowed = json(&narrowed.out);
+    assert_eq!(
+        narrowed["allows"],
+        json!([{ "integration": "files", "action": "read", "resource": "files" }])
+    );
+    assert_ne!(narrowed["id"], wide["id"]);
+}
 
 #[test]
 fn shows_what_was_approved_and_refuses_what_goes_beyond_it() {
@@ -22,7 +450,7 @@ fn shows_what_was_approved_and_refuses_what_goes_beyond_it() {
     );
     let verify = || -> (i32, Value) {
         let ran = folder.run(&["intent", "verify", "intents", "--format", "json"]);
-        (ran.code, serde_json::from_str(&ran.out).unwrap())
+        (ran.code, json(&ran.out))
     };
     let (code, shown) = verify();
     assert_eq!(code, 0);

@@ -277,6 +277,16 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
     }
     if let Some(intents) = intents {
         let intents = intents?;
+        let chains = intents.intents.chains();
+        let counted = chains.iter().flat_map(|chain| chain.iter());
+        let mut counted = counted.filter(|intent| intent.counts_uses());
+        if let Some(intent) = counted.next().filter(|_| state.is_none()) {
+            let message = format!(
+                "intent `{}` may be used so many times, and there is nowhere to count them: add `[state]`",
+                intent.id
+            );
+            source.error(FILE, message);
+        }
         builder = builder.intents(intents.intents, intents.required_for);
         if let Some((access_requests, span)) = intents.access_requests {
             if log.is_none() {

@@ -145,6 +145,11 @@ impl StoredIntent {
             .is_some_and(|exception| exception.waives.contains(&waiver))
     }
 
+    /// Whether it, or an allowance of it, may be used so many times and no more.
+    pub fn counts_uses(&self) -> bool {
+        self.max_uses.is_some() || self.allows.iter().any(|one| one.max_uses.is_some())
+    }
+
     /// Whether it denies `request`, whatever it allows.
     pub fn denies(&self, request: &Request) -> bool {
         self.denies.iter().any(|denial| denial.includes(request))

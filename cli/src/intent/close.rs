@@ -1,0 +1,33 @@
+//! `portcullis intent close`.
+
+use crate::exit::Exit;
+use crate::revoke;
+use portcullis_host::revocation::{Revocable, Revoked};
+use std::path::PathBuf;
+
+/// End an intent because what it was for is done. It is revoked, with all that hang on it, whatever
+/// time or uses it had left.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The intent's id.
+    id: String,
+    /// Who closes it.
+    #[arg(long)]
+    by: String,
+    /// Why, for people.
+    #[arg(long, default_value = "closed: what it was for is done")]
+    reason: String,
+    /// The revocation list. It is made if there is none.
+    #[arg(long, default_value = "revocations.jsonl")]
+    list: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let closed = Revoked {
+        kind: Revocable::Intent,
+        id: args.id.clone(),
+        reason: args.reason.clone(),
+        by: args.by.clone(),
+    };
+    revoke::append(&args.list, Some(closed))
+}

@@ -1,0 +1,153 @@
+//! `portcullis intent draft`.
+
+use super::document;
+use crate::exit::Exit;
+use crate::output;
+use crate::period::period;
+use portcullis_host::log::{self, Decided, Event};
+use portcullis_host::{StoredIntent, printable};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Draft an intent for somebody to approve: from what is to be allowed, or from a recorded denial
+/// that it would have avoided.
+///
+/// From a denial, it allows that very call: the integration, the action, the resource, and each
+/// argument as it was. Look at it before you sign it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The denial, by the `evaluation_id` that the decision came with.
+    #[arg(long, requires = "log", conflicts_with_all = ["principal", "allow"])]
+    evaluation: Option<String>,
+    /// The decision log that has the denial.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// From a denial: allow any arguments instead of the very same ones.
+    #[arg(long, requires = "evaluation")]
+    any_arguments: bool,
+    /// Who may act on it, by SPIFFE ID.
+    #[arg(long, required_unless_present = "evaluation")]
+    principal: Option<String>,
+    /// What is allowed: integration, action and resource, the latter two as patterns.
+    #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], required_unless_present = "evaluation")]
+    allow: Vec<String>,
+    /// What it is for, in words.
+    #[arg(long)]
+    purpose: String,
+    /// Who is to approve it.
+    #[arg(long)]
+    approver: String,
+    /// For how long it holds, such as `1h`.
+    #[arg(long = "for", default_value = "1h", value_parser = period)]
+    lifetime: Duration,
+    /// How often it may be used.
+    #[arg(long)]
+    max_uses: Option<u64>,
+    /// Where to write it. By default standard output.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let (principal, allows) = match (&args.evaluation, &args.log) {
+        (Some(evaluation), Some(log)) => {
+            let Some(denied) = find(log, evaluation)? else {
+                return Ok(Exit::Invalid);
+            };
+            from_denial(&denied, args.any_arguments)
+        }
+        _ => {
+            let allows = args.allow.chunks(3).filter_map(|allowed| match allowed {
+                [integration, action, resource] => Some(json!({
+                    "integration": integration, "action": action, "resource": resource,
+                })),
+                _ => None,
+            });
+            (
+                args.principal.clone().unwrap_or_default(),
+                allows.collect::<Vec<_>>(),
+            )
+        }
+    };
+    let (now, end) = document::from_now(args.lifetime);
+    let mut intent = json!({
+        "id": document::new_id(),
+        "purpose": args.purpose,
+        "principal": principal,
+        "approved-by": { "who": args.approver, "at": now },
+        "issued-at": now,
+        "expires-at": end,
+        "allows": allows,
+    });
+    if let Some(uses) = args.max_uses {
+        intent["max-uses"] = json!(uses);
+    }
+    if let Err(error) = StoredIntent::from_json(intent.to_string().as_bytes()) {
+        output::error(&printable(&format!("that would be no intent: {error}")));
+        return Ok(Exit::Invalid);
+    }
+    document::write(
+        &serde_json::to_string_pretty(&intent)?,
+        args.output.as_ref(),
+    )?;
+    Ok(Exit::Success)
+}
+
+/// The denial of that name, if there is one that can be drafted from; if not, it is said why.
+fn find(log: &std::path::Path, evaluation: &str) -> anyhow::Result<Option<Box<Decided>>> {
+    let mut found = None;
+    let read = log::read(log, |_, _, _, entry| {
+        if let Event::Decision(decided) = entry.event
+            && decided.evaluation_id.as_deref() == Some(evaluation)
+        {
+            found = Some(decided);
+        }
+        Ok(())
+    });
+    if let Err(broken) = read {
+        output::error(&printable(&broken.to_string()));
+        return Ok(None);
+    }
+    match &found {
+        None => output::error(&format!(
+            "{} has no denial `{}` that an intent would have avoided",
+            log.display(),
+            printable(evaluation)
+        )),
+        Some(denied) if denied.masked => {
+            output::error(
+                "some of its arguments were masked in the log, so that they cannot be allowed as they were: draft with `--principal` and `--allow`",
+            );
+            found = None;
+        }
+        Some(_) => {}
+    }
+    Ok(found)
+}
+
+/// Who asked, and an allowance for what was asked.
+fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
+    let text = |pointer: &str| {
+        let text = denied.request.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let empty = Map::new();
+    let arguments = denied.request.pointer("/action/properties");
+    let arguments = arguments.and_then(Value::as_object).unwrap_or(&empty);
+    let constraints: Vec<_> = arguments
+        .iter()
+        .filter(|_| !any_arguments)
+        .map(|(name, value)| {
+            let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            json!({ "path": path, "op": "equals", "value": value })
+        })
+        .collect();
+    let allowance = json!({
+        "integration": text("/context/integration"),
+        "action": text("/action/name"),
+        "resource": text("/resource/id"),
+        "constraints": constraints,
+    });
+    (text("/subject/id"), vec![allowance])
+}

@@ -1,0 +1,158 @@
+//! `portcullis intent explain`.
+
+use crate::exit::Exit;
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, styled};
+use anyhow::Context as _;
+use portcullis_host::{Request, RequestLimits, StoredIntent, Timestamp, printable};
+use std::path::PathBuf;
+
+/// Say what an intent allows; and of a request, clause by clause, whether it is within it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The intent's id.
+    id: String,
+    #[command(flatten)]
+    from: super::verify::From,
+    /// A request, as an AuthZEN evaluation, to hold against it.
+    #[arg(long)]
+    request: Option<PathBuf>,
+    /// The time to judge at, as in RFC 3339. By default the system's clock.
+    #[arg(long)]
+    now: Option<Timestamp>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Some((intents, refused)) = args.from.read()? else {
+        return Ok(Exit::Invalid);
+    };
+    for (file, error) in &refused {
+        let text = format!("{}: {error}", file.display());
+        output::note(&printable(&text));
+    }
+    let Some(chain) = intents.chain(&args.id) else {
+        output::error(&format!("there is no intent `{}`", printable(&args.id)));
+        return Ok(Exit::Invalid);
+    };
+    let request = match &args.request {
+        None => None,
+        Some(file) => {
+            let json =
+                std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            match Request::from_authzen(&json, &RequestLimits::default()) {
+                Ok(request) => Some(request),
+                Err(error) => {
+                    output::error(&printable(&format!("{}: {error}", file.display())));
+                    return Ok(Exit::Invalid);
+                }
+            }
+        }
+    };
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let mut within = true;
+    for (depth, intent) in chain.iter().enumerate() {
+        within &= explain(intent, depth, request.as_ref(), now)?;
+    }
+    if let (Some(request), Some(last)) = (&request, chain.last()) {
+        let asks = &request.principal().id;
+        let is_theirs = last.principal == *asks;
+        if !is_theirs {
+            clause(0, Some(false), &format!("the request is of {asks}"))?;
+        }
+        within &= is_theirs;
+        let verdict = if within {
+            styled(GOOD, "within")
+        } else {
+            styled(BAD, "outside")
+        };
+        output::line(&format!("the request is {verdict} it"))?;
+    }
+    Ok(if within { Exit::Success } else { Exit::Deny })
+}
+
+/// Prints every clause of one intent, and gives whether the request is within it.
+fn explain(
+    intent: &StoredIntent,
+    depth: usize,
+    request: Option<&Request>,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    let head = if depth == 0 { "intent" } else { "delegated as" };
+    output::line(&format!(
+        "{}{head} {} of {}, approved by {}: {}",
+        "  ".repeat(depth),
+        styled(STRONG, &printable(&intent.id)),
+        printable(&intent.principal),
+        printable(&intent.approved_by),
+        printable(&intent.purpose),
+    ))?;
+    let in_time = intent.issued_at <= now && now < intent.expires_at;
+    let time = format!("holds from {} to {}", intent.issued_at, intent.expires_at);
+    clause(depth, Some(in_time), &time)?;
+    if let Some(uses) = intent.max_uses {
+        clause(
+            depth,
+            None,
+            &format!("may be used {uses} times, with all that hang on it"),
+        )?;
+    }
+    if let Some(exception) = &intent.exception {
+        let waives: Vec<_> = exception.waives.iter().map(|it| it.as_str()).collect();
+        let text = format!(
+            "is an exception from {}, which {} answers for",
+            waives.join(", "),
+            exception.owner
+        );
+        clause(depth, None, &text)?;
+    }
+    for denial in &intent.denies {
+        let spared = request.map(|request| !denial.includes(request));
+        clause(depth, spared, &format!("denies {denial}"))?;
+    }
+    for allowance in &intent.allows {
+        let included = request.map(|request| allowance.includes(request));
+        clause(depth, included, &format!("allows {allowance}"))?;
+        let Some(request) = request.filter(|_| included == Some(false)) else {
+            continue;
+        };
+        let same = allowance.integration == request.integration();
+        let parts = [
+            (
+                same,
+                format!("the integration is {}", request.integration()),
+            ),
+            (
+                allowance.action.matches(request.action()),
+                format!("the action is {}", request.action()),
+            ),
+            (
+                allowance.resource.matches(&request.resource().id),
+                format!("the resource is {}", request.resource().id),
+            ),
+        ];
+        for (holds, text) in parts {
+            clause(depth + 1, Some(holds), &text)?;
+        }
+        for constraint in &allowance.constraints {
+            let met = constraint.met_by(request.arguments(), request.origins());
+            clause(
+                depth + 1,
+                Some(met),
+                &format!("the arguments meet {constraint}"),
+            )?;
+        }
+    }
+    Ok(in_time && request.is_none_or(|request| intent.allowance_for(request).is_some()))
+}
+
+fn clause(depth: usize, holds: Option<bool>, text: &str) -> std::io::Result<()> {
+    let mark = match holds {
+        Some(true) => styled(GOOD, "yes"),
+        Some(false) => styled(BAD, " no"),
+        None => styled(FAINT, "  -"),
+    };
+    output::line(&format!(
+        "{}  {mark} {}",
+        "  ".repeat(depth),
+        printable(text)
+    ))
+}

@@ -1,0 +1,76 @@
+//! `portcullis intent key`.
+
+use crate::exit::Exit;
+use crate::output;
+use anyhow::Context as _;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use p256::ecdsa::SigningKey;
+use p256::elliptic_curve::rand_core::OsRng;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Make a key to sign intents with (P-256): the private part in PEM for whoever approves, and the
+/// public part as a JWKS for `[intents.approvers]`.
+///
+/// Any key of those kinds will do, such as one that a hardware module or `openssl genpkey` made.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to write the private key. It must not be there yet.
+    #[arg(long)]
+    private: PathBuf,
+    /// Where to write the public key. It must not be there yet.
+    #[arg(long)]
+    public: PathBuf,
+    /// What the key is called (`kid`).
+    #[arg(long)]
+    key_id: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let key = SigningKey::random(&mut OsRng);
+    let pem = key
+        .to_pkcs8_pem(LineEnding::LF)
+        .context("the key cannot be written as PEM")?;
+    let point = key.verifying_key().to_encoded_point(false);
+    let coordinate = |bytes: Option<&p256::FieldBytes>| {
+        Base64UrlUnpadded::encode_string(bytes.map_or(&[][..], |bytes| bytes.as_slice()))
+    };
+    let mut jwk = json!({
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
+        "x": coordinate(point.x()), "y": coordinate(point.y()),
+    });
+    if let Some(id) = &args.key_id {
+        jwk["kid"] = json!(id);
+    }
+    let mut create = OpenOptions::new();
+    create.write(true).create_new(true);
+    let public = create
+        .open(&args.public)
+        .with_context(|| format!("cannot make {}", args.public.display()));
+    let mut private = create.clone();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        private.mode(0o600);
+    }
+    let mut public = public?;
+    private
+        .open(&args.private)
+        .and_then(|mut file| file.write_all(pem.as_bytes()))
+        .inspect_err(|_| {
+            // Without the private part it is of no use.
+            let _ = std::fs::remove_file(&args.public);
+        })
+        .with_context(|| format!("cannot make {}", args.private.display()))?;
+    let jwks = serde_json::to_string_pretty(&json!({ "keys": [jwk] }))?;
+    writeln!(public, "{jwks}")?;
+    output::note(&format!(
+        "wrote {}, which is secret, and {}, which is not",
+        args.private.display(),
+        args.public.display()
+    ));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,167 @@
+//! `portcullis intent narrow`.
+
+use super::{document, used};
+use crate::exit::Exit;
+use crate::output;
+use crate::period::period;
+use portcullis_host::{StoredIntent, printable};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Propose an intent that allows less than another: what was used of it, by a decision log, or a part
+/// of it, for somebody to whom it is delegated.
+///
+/// What is proposed is within the intent, and still to be signed: by whoever approved that, or, if it
+/// is delegated, by the principal that delegates it.
+#[derive(Debug, clap::Args)]
+#[group(id = "how", required = true, args = ["log", "to"])]
+pub(crate) struct Args {
+    /// The intent, in JSON or signed.
+    intent: PathBuf,
+    /// Narrow it to what this decision log shows to have been permitted on it.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Delegate it to this principal, by SPIFFE ID.
+    #[arg(long, conflicts_with = "log")]
+    to: Option<String>,
+    /// What is delegated: integration, action and resource, the latter two as patterns. By default
+    /// everything.
+    #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], requires = "to")]
+    allow: Vec<String>,
+    /// For how long it holds, and never longer than the intent.
+    #[arg(long = "for", value_parser = period)]
+    lifetime: Option<Duration>,
+    /// How often it may be used, and never more often than the intent.
+    #[arg(long)]
+    max_uses: Option<u64>,
+    /// Where to write it. By default standard output.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let (document, intent) = document::read(&args.intent)?;
+    let mut narrowed = document;
+    narrowed["id"] = json!(document::new_id());
+    let (now, end) = document::from_now(args.lifetime.unwrap_or_default());
+    let end = match args.lifetime {
+        Some(_) => end.min(intent.expires_at),
+        None => intent.expires_at,
+    };
+    narrowed["approved-by"]["at"] = json!(now);
+    narrowed["issued-at"] = json!(now.max(intent.issued_at));
+    narrowed["expires-at"] = json!(end);
+    if let Some(uses) = args.max_uses {
+        narrowed["max-uses"] = json!(intent.max_uses.map_or(uses, |most| most.min(uses)));
+    }
+    let allows = match (&args.log, &args.to) {
+        (Some(log), _) => match to_what_was_used(&intent, &narrowed, log) {
+            Ok(allows) => allows,
+            Err(why) => {
+                output::error(&printable(&why));
+                return Ok(Exit::Invalid);
+            }
+        },
+        (None, to) => {
+            narrowed["principal"] = json!(to);
+            narrowed["approved-by"]["who"] = json!(intent.principal);
+            narrowed["parent"] = json!({ "id": intent.id, "digest": intent.digest().to_string() });
+            delegated(&narrowed, &args.allow)
+        }
+    };
+    narrowed["allows"] = Value::Array(allows);
+    let proposed = match StoredIntent::from_json(narrowed.to_string().as_bytes()) {
+        Ok(proposed) => proposed,
+        Err(error) => {
+            output::error(&printable(&format!("that would be no intent: {error}")));
+            return Ok(Exit::Invalid);
+        }
+    };
+    if args.to.is_some()
+        && let Err(widening) = proposed.is_within(&intent)
+    {
+        output::error(&printable(&format!(
+            "that would not be narrower: {widening}"
+        )));
+        return Ok(Exit::Invalid);
+    }
+    document::write(
+        &serde_json::to_string_pretty(&narrowed)?,
+        args.output.as_ref(),
+    )?;
+    Ok(Exit::Success)
+}
+
+/// The allowances that were used, each for the actions and resources that it was used for.
+fn to_what_was_used(
+    intent: &StoredIntent,
+    document: &Value,
+    log: &Path,
+) -> Result<Vec<Value>, String> {
+    let used = used::of(intent, log).map_err(|broken| broken.to_string())?;
+    if used.masked > 0 {
+        return Err(format!(
+            "{} permits on it were masked in the log, so that it cannot be told what was used: narrow it by hand",
+            used.masked
+        ));
+    }
+    if used.calls.is_empty() {
+        return Err(format!(
+            "the log has no permit on intent `{}`: close it, if it is not needed",
+            intent.id
+        ));
+    }
+    let empty = Vec::new();
+    let allowances = document
+        .get("allows")
+        .and_then(Value::as_array)
+        .unwrap_or(&empty);
+    Ok(used.narrowed(intent, allowances))
+}
+
+/// What is delegated: everything, or what is named, each with the constraints of the allowance that
+/// it is within.
+fn delegated(document: &Value, allow: &[String]) -> Vec<Value> {
+    let empty = Vec::new();
+    let allowances = document
+        .get("allows")
+        .and_then(Value::as_array)
+        .unwrap_or(&empty);
+    if allow.is_empty() {
+        return allowances.clone();
+    }
+    let mut named = Vec::new();
+    for part in allow.chunks(3) {
+        let [integration, action, resource] = part else {
+            continue;
+        };
+        // Which of them it is within, if any, is judged afterwards; constraints only narrow.
+        let of_integration = |allowance: &&Value| {
+            allowance.get("integration").and_then(Value::as_str) == Some(integration)
+        };
+        let mut allowance = allowances
+            .iter()
+            .filter(of_integration)
+            .find(|allowance| includes(allowance, action, resource))
+            .cloned()
+            .unwrap_or_else(|| json!({ "integration": integration }));
+        allowance["action"] = json!(action);
+        allowance["resource"] = json!(resource);
+        named.push(allowance);
+    }
+    named
+}
+
+/// Whether the allowance's patterns include those.
+fn includes(allowance: &Value, action: &str, resource: &str) -> bool {
+    let within = |key: &str, text: &str| {
+        let theirs = allowance.get(key).and_then(Value::as_str);
+        let (ours, theirs) = (
+            text.parse::<portcullis_host::Pattern>(),
+            theirs.unwrap_or_default().parse(),
+        );
+        matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours.is_within(&theirs))
+    };
+    within("action", action) && within("resource", resource)
+}

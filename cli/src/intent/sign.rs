@@ -1,0 +1,45 @@
+//! `portcullis intent sign`.
+
+use super::document;
+use crate::exit::Exit;
+use crate::output;
+use anyhow::Context as _;
+use portcullis_host::printable;
+use std::path::PathBuf;
+
+/// Approve an intent: sign it, as who it says has approved it, or, if it is delegated, as the one
+/// whose intent its parent is.
+///
+/// The result is a JWT whose `authorization_details` (RFC 9396) hold the intent.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The intent, in JSON.
+    intent: PathBuf,
+    /// The private key in PEM (PKCS #8): P-256, P-384, Ed25519 or RSA.
+    #[arg(long)]
+    key: PathBuf,
+    /// What the key is called in the key set of the approver (`kid`).
+    #[arg(long)]
+    key_id: Option<String>,
+    /// Where to write it. By default standard output.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let read = |file: &PathBuf| {
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let (intent, key) = (read(&args.intent)?, read(&args.key)?);
+    match portcullis_host::sign(&intent, &key, args.key_id.as_deref()) {
+        Ok(token) => {
+            document::write(&token, args.output.as_ref())?;
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            let text = format!("{}: {error}", args.intent.display());
+            output::error(&printable(&text));
+            Ok(Exit::Invalid)
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `portcullis intent verify`.
+
+use crate::Format;
+use crate::exit::Exit;
+use crate::output::{self, FAINT, STRONG, styled};
+use anyhow::Context as _;
+use portcullis_host::{IntentError, Intents, Signatures, printable};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Verify that intents are ones, are signed by who may, and that each that was delegated is within
+/// its parent. Shows each with its digest, which those that are delegated from it name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    from: From,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// Where intents are, and whose signatures count.
+#[derive(Debug, clap::Args)]
+pub(super) struct From {
+    /// A folder of intents, in JSON or signed.
+    #[arg(default_value = "intents")]
+    folder: PathBuf,
+    /// Who approves intents, and the file of their public keys (JWKS). Then only signed ones count.
+    #[arg(long, value_name = "WHO=FILE", value_parser = named)]
+    approver: Vec<(String, PathBuf)>,
+    /// Who delegates intents, by SPIFFE ID, and the file of their public keys (JWKS).
+    #[arg(long, value_name = "WHO=FILE", value_parser = named, requires = "approver")]
+    delegator: Vec<(String, PathBuf)>,
+}
+
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    match text.rsplit_once('=') {
+        Some((who, file)) if !who.is_empty() && !file.is_empty() => {
+            Ok((who.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("expected WHO=FILE, such as `alice@acme.example=keys/alice.json`".to_owned()),
+    }
+}
+
+/// What was taken up, and what was not.
+type Read = (Intents, Vec<(PathBuf, IntentError)>);
+
+impl From {
+    /// Reads the intents; if whose signatures count cannot be told, that is said.
+    pub(super) fn read(&self) -> anyhow::Result<Option<Read>> {
+        let mut signatures = Signatures::default();
+        let add = |signatures: Signatures, who: &str, file: &Path, delegates: bool| match delegates
+        {
+            false => signatures.approver(who, file),
+            true => signatures.delegator(who, file),
+        };
+        let approvers = self.approver.iter().map(|(who, file)| (who, file, false));
+        let delegators = self.delegator.iter().map(|(who, file)| (who, file, true));
+        for (who, file, delegates) in approvers.chain(delegators) {
+            match add(signatures, who, file, delegates) {
+                Ok(more) => signatures = more,
+                Err(error) => {
+                    output::error(&printable(&error.to_string()));
+                    return Ok(None);
+                }
+            }
+        }
+        let intents = match self.approver.is_empty() {
+            true => Intents::default(),
+            false => Intents::signed(signatures),
+        };
+        let refused = intents
+            .insert_folder(&self.folder)
+            .with_context(|| format!("cannot read {}", self.folder.display()))?;
+        Ok(Some((intents, refused)))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Some((intents, refused)) = args.from.read()? else {
+        return Ok(Exit::Invalid);
+    };
+    let format = &args.format;
+    let mut chains = intents.chains();
+    chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+    match format {
+        Format::Json => {
+            let good: Vec<_> = chains
+                .iter()
+                .filter_map(|chain| chain.last().map(|intent| (chain, intent)))
+                .map(|(chain, intent)| {
+                    json!({
+                        "id": intent.id, "digest": intent.digest(), "principal": intent.principal,
+                        "chain": chain.iter().map(|intent| &intent.id).collect::<Vec<_>>(),
+                    })
+                })
+                .collect();
+            let refused: Vec<_> = refused
+                .iter()
+                .map(|(file, error)| {
+                    json!({ "file": file.display().to_string(), "error": error.to_string() })
+                })
+                .collect();
+            output::json(&json!({ "intents": good, "refused": refused }))?;
+        }
+        Format::Human => {
+            for chain in &chains {
+                let Some(intent) = chain.last() else { continue };
+                let indent = "  ".repeat(chain.len() - 1);
+                output::line(&format!(
+                    "{indent}{} for {}, approved by {} until {}",
+                    styled(STRONG, &printable(&intent.id)),
+                    printable(&intent.principal),
+                    printable(&intent.approved_by),
+                    intent.expires_at
+                ))?;
+                output::line(&format!(
+                    "{indent}  {}",
+                    styled(FAINT, &intent.digest().to_string())
+                ))?;
+                for allowance in &intent.allows {
+                    output::line(&format!(
+                        "{indent}  allows {}",
+                        printable(&allowance.to_string())
+                    ))?;
+                }
+                for denial in &intent.denies {
+                    output::line(&format!(
+                        "{indent}  denies {}",
+                        printable(&denial.to_string())
+                    ))?;
+                }
+            }
+            for (file, error) in &refused {
+                output::error(&format!(
+                    "{}: {}",
+                    file.display(),
+                    printable(&error.to_string())
+                ));
+            }
+        }
+    }
+    Ok(if refused.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Invalid
+    })
+}
