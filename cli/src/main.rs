@@ -13,6 +13,7 @@ mod exit;
 mod inspect;
 mod intent;
 mod log;
+mod named;
 mod output;
 mod period;
 mod registry;

@@ -73,3 +73,177 @@ fn a_revocation_says_what_and_why() {
     assert_eq!(refused.code, 3);
     assert!(refused.err.contains("line 1"), "{}", refused.err);
 }
+
+/// A folder with a registry-less configuration that follows a list, takes events and records.
+fn recording() -> Folder {
+    let folder = Folder::with_plugins();
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let sections = r#"
+[revocation]
+path = "revocations.jsonl"
+max-staleness = "1h"
+events = { audience = "https://gateway.a.example", issuers = { "https://idp.a.example" = "idp.json" } }
+
+[intents]
+path = "intents"
+
+[log]
+path = "decisions.jsonl"
+"#;
+    let (limits, integrations) = config.split_once("\n\n").unwrap();
+    folder.write(
+        "portcullis.toml",
+        format!("{limits}\n{sections}\n{integrations}"),
+    );
+    let intent = |id: &str, principal: &str, by: &str| {
+        serde_json::json!({
+            "id": id, "purpose": "p", "principal": principal,
+            "approved-by": { "who": by, "at": "2026-01-01T00:00:00Z" },
+            "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
+            "allows": [{ "integration": "files", "action": "read", "resource": "files" }],
+        })
+    };
+    let root = intent("int-1", "spiffe://a.example/boss", "alice");
+    let file = folder.write("intents/root.json", root.to_string());
+    let digest = portcullis_host::StoredIntent::from_json(&std::fs::read(file).unwrap())
+        .unwrap()
+        .digest();
+    let mut child = intent("int-2", "spiffe://a.example/x", "spiffe://a.example/boss");
+    child["parent"] = serde_json::json!({ "id": "int-1", "digest": digest.to_string() });
+    folder.write("intents/child.json", child.to_string());
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    let key = folder.run(&[
+        "intent",
+        "key",
+        "--private",
+        "idp.pem",
+        "--public",
+        "idp.json",
+    ]);
+    assert_eq!(key.code, 0);
+    folder
+}
+
+fn asking(credential: &str) -> String {
+    serde_json::json!({
+        "subject": {
+            "type": "agent", "id": "spiffe://a.example/x",
+            "properties": { "credential-id": credential },
+        },
+        "action": { "name": "read", "properties": { "path": "/w/a" } },
+        "resource": { "type": "mcp-server", "id": "files" },
+        "context": { "integration": "files", "intent": { "id": "int-2" } },
+    })
+    .to_string()
+}
+
+fn event(folder: &Folder, jti: &str, credential: &str) -> String {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    let key = std::fs::read(folder.path().join("idp.pem")).unwrap();
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some("secevent+jwt".into());
+    let claims = serde_json::json!({
+        "iss": "https://idp.a.example", "aud": "https://gateway.a.example", "jti": jti,
+        "iat": portcullis_host::Timestamp::now().as_millis() / 1000,
+        "sub_id": { "format": "jwt_id", "iss": "https://idp.a.example", "jti": credential },
+        "events": { "https://schemas.openid.net/secevent/caep/event-type/session-revoked": {} },
+    });
+    let key = EncodingKey::from_ec_pem(&key).unwrap();
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
+}
+
+#[test]
+fn a_revocation_is_confirmed_by_what_it_ended() {
+    let folder = recording();
+    {
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        for credential in ["jti-1", "jti-1", "jti-2", "jti-3"] {
+            assert!(
+                pdp.evaluate_authzen(asking(credential).as_bytes())
+                    .is_permit()
+            );
+        }
+        // An event that comes through the host counts at once, and once.
+        let event = event(&folder, "set-1", "jti-3");
+        assert_eq!(
+            pdp.accept_event(&event).unwrap().map(|record| record.epoch),
+            Some(1)
+        );
+        assert_eq!(pdp.accept_event(&event).unwrap(), None);
+        let denied = pdp.evaluate_authzen(asking("jti-3").as_bytes());
+        assert_eq!(denied.cause().as_str(), "revoked");
+        assert!(pdp.accept_event("not an event").is_err());
+    }
+    let revoke = |kind: &str, id: &str| {
+        let flags = ["revoke", kind, id, "--reason", "leaked", "--by", "alice"];
+        assert_eq!(folder.run(&flags).code, 0);
+    };
+    revoke("credential", "jti-1");
+    revoke("principal", "spiffe://a.example/boss");
+    revoke("credential", "jti-9");
+    let verify = |format: &str| {
+        folder.run(&[
+            "revoke",
+            "verify",
+            "--log",
+            "decisions.jsonl",
+            "--format",
+            format,
+        ])
+    };
+    let confirmed = verify("json");
+    assert_eq!(confirmed.code, 0, "{}", confirmed.err);
+    let all: serde_json::Value = serde_json::from_str(&confirmed.out).unwrap();
+    let permits: Vec<_> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["permits"])
+        .collect();
+    assert_eq!(permits, [1, 2, 4, 0], "{all}");
+    assert!(verify("human").out.contains("2 permits, all now denied"));
+
+    // Without the intents nobody knows that these permits hang on the one that is revoked.
+    std::fs::remove_file(folder.path().join("intents/child.json")).unwrap();
+    let unconfirmed = verify("human");
+    assert_eq!(unconfirmed.code, 5);
+    assert!(
+        unconfirmed.out.contains("are not denied for it"),
+        "{}",
+        unconfirmed.out
+    );
+
+    let log = folder.run(&["log", "query", "decisions.jsonl", "--event", "revocation"]);
+    let revoked = log
+        .out
+        .lines()
+        .filter(|line| line.contains("jti-3"))
+        .count();
+    assert_eq!(revoked, 1, "the host recorded what it learnt: {}", log.out);
+}
+
+#[test]
+fn an_event_revokes_once_and_what_is_none_revokes_nothing() {
+    let folder = recording();
+    folder.write("set.jwt", event(&folder, "set-1", "jti-1"));
+    let take = |audience: &str| {
+        folder.run(&[
+            "revoke",
+            "event",
+            "set.jwt",
+            "--audience",
+            audience,
+            "--issuer",
+            "https://idp.a.example=idp.json",
+        ])
+    };
+    let other = take("https://other.example");
+    assert_eq!((other.code, other.out.as_str()), (3, ""));
+    let taken = take("https://gateway.a.example");
+    assert_eq!(taken.code, 0, "{}", taken.err);
+    assert!(taken.out.contains("\"id\":\"jti-1\""), "{}", taken.out);
+    let again = take("https://gateway.a.example");
+    assert_eq!((again.code, again.out.as_str()), (0, ""));
+    assert!(again.err.contains("already"), "{}", again.err);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+}

@@ -38,6 +38,8 @@ pub struct IntentSeen {
     pub id: String,
     /// Its digest.
     pub digest: String,
+    /// Who may act on it.
+    pub principal: String,
 }
 
 /// Where a decision has what it is made from.

@@ -125,7 +125,7 @@ pub use intent::{
     SignaturesError, StoredIntent, Waiver, Widening, sign,
 };
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-pub use pdp::{AccessRequests, Pdp, PdpBuilder, PdpError};
+pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};
 pub use plugin::{
     Digest, DigestError, Effect, Evaluation, Fault, FaultKind, Inspection, LoadError, Narrowing,
     Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect, read_component,

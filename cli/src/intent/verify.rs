@@ -2,6 +2,7 @@
 
 use crate::Format;
 use crate::exit::Exit;
+use crate::named::named;
 use crate::output::{self, FAINT, STRONG, styled};
 use anyhow::Context as _;
 use portcullis_host::{IntentError, Intents, Signatures, printable};
@@ -31,15 +32,6 @@ pub(super) struct From {
     /// Who delegates intents, by SPIFFE ID, and the file of their public keys (JWKS).
     #[arg(long, value_name = "WHO=FILE", value_parser = named, requires = "approver")]
     delegator: Vec<(String, PathBuf)>,
-}
-
-fn named(text: &str) -> Result<(String, PathBuf), String> {
-    match text.rsplit_once('=') {
-        Some((who, file)) if !who.is_empty() && !file.is_empty() => {
-            Ok((who.to_owned(), PathBuf::from(file)))
-        }
-        _ => Err("expected WHO=FILE, such as `alice@acme.example=keys/alice.json`".to_owned()),
-    }
 }
 
 /// What was taken up, and what was not.

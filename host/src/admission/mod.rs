@@ -140,6 +140,7 @@ impl<'a> Admission<'a> {
                 .map(|intent| IntentSeen {
                     id: intent.id.clone(),
                     digest: intent.digest().to_string(),
+                    principal: intent.principal.clone(),
                 })
                 .collect();
         }

@@ -10,7 +10,7 @@ use crate::intent::{Intents, Signatures};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
-use crate::revocation::Revocations;
+use crate::revocation::{EventIssuers, Revocations};
 use portcullis_contract::{ActionClass, PrincipalKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,21 +28,49 @@ pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Re
 }
 
 /// Reads `[revocation]`.
-pub(super) fn revocations(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocations> {
+pub(super) fn revocations(
+    mut section: Section<'_, '_>,
+    folder: &Path,
+) -> Option<(Revocations, Option<EventIssuers>)> {
     let source = section.source();
     let path = section.required_text("path");
     let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     let max_staleness = section.required_duration("max-staleness", range);
+    let issuers = section
+        .section("events")
+        .map(|section| event_issuers(section, folder));
     section.end();
+    let issuers = match issuers {
+        None => None,
+        Some(issuers) => Some(issuers?),
+    };
     let (path, span) = path?;
     match Revocations::follow(&folder.join(path), max_staleness?) {
-        Ok(revocations) => Some(revocations),
+        Ok(revocations) => Some((revocations, issuers)),
         Err(error) => {
             let remedy = "make one with `portcullis revoke --checkpoint`";
             source.error(span, format!("{error}: {remedy}"));
             None
         }
     }
+}
+
+fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Option<EventIssuers> {
+    let source = section.source();
+    let audience = section.required_text("audience");
+    let issuers = files(&mut section, "issuers", folder);
+    section.end();
+    let mut events = EventIssuers::new(audience?.0);
+    for (issuer, file, span) in issuers {
+        events = match events.issuer(&issuer, &file) {
+            Ok(more) => more,
+            Err(error) => {
+                source.error(span, error.to_string());
+                return None;
+            }
+        };
+    }
+    Some(events)
 }
 
 /// `[intents]`.

@@ -22,6 +22,7 @@
 //! [revocation]
 //! path = "revocations.jsonl"
 //! max-staleness = "60s"
+//! events = { audience = "https://gateway.acme.example", issuers = { "https://idp.acme.example" = "keys/idp.json" } }
 //!
 //! [intents]
 //! path = "intents"                          # a folder of intents; see StoredIntent
@@ -270,7 +271,11 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
         builder = builder.registry(registry?);
     }
     if let Some(revocations) = revocations {
-        builder = builder.revocations(revocations?);
+        let (revocations, issuers) = revocations?;
+        builder = builder.revocations(revocations);
+        if let Some(issuers) = issuers {
+            builder = builder.event_issuers(issuers);
+        }
     }
     if let Some(postures) = postures {
         builder = builder.postures(postures?);

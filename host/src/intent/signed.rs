@@ -3,11 +3,10 @@
 use super::StoredIntent;
 use super::read::LIMITS;
 use crate::followed::Followed;
-use crate::identity::{JwtError, Keys};
+use crate::identity::{JwtError, Keys, unverified};
 use crate::limits::RequestLimits;
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -112,10 +111,10 @@ impl Signatures {
         token: &str,
     ) -> Result<Result<StoredIntent, RequestError>, SignatureError> {
         // Who says to have signed it: it only decides which keys are tried.
-        let unverified = peek(token)?;
-        let said = unverified.get("iss").and_then(Value::as_str);
-        let issuer = said.unwrap_or_default().to_owned();
-        let is_delegated = details(&unverified).is_some_and(|it| it.get("parent").is_some());
+        let said = unverified(token, &CLAIMS)?;
+        let issuer = said.get("iss").and_then(Value::as_str);
+        let issuer = issuer.unwrap_or_default().to_owned();
+        let is_delegated = details(&said).is_some_and(|it| it.get("parent").is_some());
         let keys = match is_delegated {
             false => self
                 .approvers
@@ -213,14 +212,6 @@ fn details(claims: &Value) -> Option<&Value> {
         [only] if only.get("type").and_then(Value::as_str) == Some(INTENT_TYPE) => Some(only),
         _ => None,
     }
-}
-
-/// What a token says, which is not to be believed.
-fn peek(token: &str) -> Result<Value, JwtError> {
-    let claims = token.split('.').nth(1).unwrap_or_default();
-    let claims =
-        Base64UrlUnpadded::decode_vec(claims).map_err(|error| JwtError::Form(error.to_string()))?;
-    crate::json::parse(&claims, &CLAIMS).map_err(|error| JwtError::Form(error.to_string()))
 }
 
 fn keys(file: &Path) -> Result<Followed<Keys, SignaturesError>, SignaturesError> {

@@ -79,9 +79,14 @@ impl Decided {
 
     /// The request, if it can be decided again: it could be read, and nothing of it is masked.
     pub fn request(&self) -> Option<Request> {
-        if self.masked {
-            return None;
+        match self.masked {
+            true => None,
+            false => self.request_as_written(),
         }
+    }
+
+    /// The request as the log has it, with what was masked in it. Nothing if it could not be read.
+    pub fn request_as_written(&self) -> Option<Request> {
         // It was within its limits in the form that it came in, which may have been a shorter one.
         let limits = RequestLimits {
             bytes: usize::MAX,

@@ -9,7 +9,7 @@ use crate::limits::RequestLimits;
 use crate::log::{DecisionLog, LogError};
 use crate::posture::Postures;
 use crate::registry::Registry;
-use crate::revocation::Revocations;
+use crate::revocation::{EventIssuers, Revocations};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
 use portcullis_contract::{ActionClass, PrincipalKind};
@@ -25,6 +25,7 @@ pub struct PdpBuilder {
     request_limits: RequestLimits,
     registry: Option<Registry>,
     revocations: Option<Revocations>,
+    event_issuers: Option<EventIssuers>,
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
@@ -104,6 +105,12 @@ impl PdpBuilder {
     /// Holds every request to a revocation list, before plugins are asked and after.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
+        self
+    }
+
+    /// Whose security events revoke, see [`Pdp::accept_event`].
+    pub fn event_issuers(mut self, issuers: EventIssuers) -> Self {
+        self.event_issuers = Some(issuers);
         self
     }
 
@@ -197,6 +204,7 @@ impl PdpBuilder {
                 request_limits: self.request_limits,
                 registry: self.registry,
                 revocations: self.revocations,
+                event_issuers: self.event_issuers,
                 intents: self.intents,
                 access_requests: self.access_requests,
                 state: self.state,

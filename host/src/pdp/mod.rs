@@ -4,6 +4,7 @@ mod builder;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
+pub use record::AcceptError;
 
 use crate::Timestamp;
 use crate::admission::{Admission, IntentRule, Requirements};
@@ -20,7 +21,7 @@ use crate::plugin::{Effect, Evaluation, Plugin};
 use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
-use crate::revocation::Revocations;
+use crate::revocation::{EventIssuers, Revocations};
 use crate::state::{SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
 use std::collections::HashMap;
@@ -46,6 +47,7 @@ struct Inner {
     request_limits: RequestLimits,
     registry: Option<Registry>,
     revocations: Option<Revocations>,
+    event_issuers: Option<EventIssuers>,
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,

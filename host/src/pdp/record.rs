@@ -6,9 +6,24 @@ use crate::decision::Decision;
 use crate::intent::{Chain, IntentError, StoredIntent};
 use crate::log::{Issued, LogError};
 use crate::request::Request;
+use crate::revocation::{EventError, ListError, Record};
 use crate::state::StateError;
 use crate::timestamp::Timestamp;
 use std::sync::Arc;
+
+/// Why a security event was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// It is not configured whose events count.
+    #[error("nobody's events count here: configure `[revocation]` with `events`")]
+    NotConfigured,
+    /// The event does not count.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// The list cannot be written.
+    #[error(transparent)]
+    List(#[from] ListError),
+}
 
 impl Pdp {
     /// Takes up an intent that was approved while the host runs: a signed JWT, or JSON where intents
@@ -36,6 +51,23 @@ impl Pdp {
                 .map_err(|error| not_kept(error.to_string()))?;
         }
         Ok(intent)
+    }
+
+    /// Takes a security event (RFC 8417): what it says is over is on the revocation list, and denied,
+    /// when this returns. The same event may come again. Gives the new line of the list, if there is
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`] if the event does not count, or the list cannot be written.
+    pub fn accept_event(&self, token: &str) -> Result<Option<Record>, AcceptError> {
+        let (Some(issuers), Some(revocations)) =
+            (&self.inner.event_issuers, &self.inner.revocations)
+        else {
+            return Err(AcceptError::NotConfigured);
+        };
+        let event = issuers.verify(token, Timestamp::now())?;
+        Ok(revocations.accept(&event)?)
     }
 
     /// Takes up the intents that were taken up before the host was last stopped. One that is none any

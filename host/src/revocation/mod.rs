@@ -7,9 +7,14 @@
 //! {"epoch":1,"at":"2026-11-22T09:00:00Z","kind":"credential","id":"jti-17","reason":"leaked","by":"alice@acme.example"}
 //! {"epoch":1,"at":"2026-11-22T09:01:00Z"}
 //! ```
+//!
+//! A revocation that came as a security event also has that `event`, so that the same one, sent again,
+//! is not another.
 
+mod event;
 mod record;
 
+pub use event::{Event, EventError, EventIssuers};
 pub use record::{Record, Revocable, Revoked};
 
 use crate::Timestamp;
@@ -17,7 +22,7 @@ use crate::followed::{FileIdentity, identity_of};
 use crate::timestamp::CLOCK_LEEWAY;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -78,6 +83,8 @@ struct List {
     as_of: Option<Timestamp>,
     /// What is revoked, each with the epoch from which on it is.
     revoked: HashMap<Revocable, HashMap<String, (u64, Revoked)>>,
+    /// The security events that are on it.
+    events: HashSet<String>,
     bytes_read: u64,
     lines_read: usize,
     /// The hash of what was read, to tell another file in the place of this one.
@@ -128,6 +135,18 @@ impl Revocations {
     /// Reads what was added since it was last looked at, now instead of soon.
     pub fn refresh(&self) {
         self.shared.refresh();
+    }
+
+    /// Adds what a security event revokes to the list, which counts when this returns; once, however
+    /// often the event comes. Gives the new line, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the list cannot be written.
+    pub fn accept(&self, event: &Event) -> Result<Option<Record>, ListError> {
+        let record = append_event(&self.shared.file, event, Timestamp::now())?;
+        self.refresh();
+        Ok(record)
     }
 
     /// The list as it is known now.
@@ -389,6 +408,7 @@ impl List {
         }
         self.epoch = record.epoch;
         self.as_of = Some(record.at);
+        self.events.extend(record.event);
         let new = record.revoked.clone();
         if let Some(revoked) = record.revoked {
             let of_kind = self.revoked.entry(revoked.kind).or_default();
@@ -406,6 +426,34 @@ impl List {
 ///
 /// [`ListError`] if it is not a list or cannot be written.
 pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Record, ListError> {
+    let appended = append_once(file, revoked, None, at)?;
+    // Only what has an event can be there already.
+    appended.ok_or(ListError::Rewritten)
+}
+
+/// Adds what a security event revokes to the list in `file`, as [`append`] does. Nothing is added,
+/// and nothing given, if it revokes nothing or is on the list already.
+///
+/// # Errors
+///
+/// [`ListError`] if it is not a list or cannot be written.
+pub fn append_event(
+    file: &Path,
+    event: &Event,
+    at: Timestamp,
+) -> Result<Option<Record>, ListError> {
+    match &event.revoked {
+        None => Ok(None),
+        Some(revoked) => append_once(file, Some(revoked.clone()), Some(&event.id), at),
+    }
+}
+
+fn append_once(
+    file: &Path,
+    revoked: Option<Revoked>,
+    event: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<Record>, ListError> {
     if let Some(revoked) = &revoked {
         revoked.could_be_found()?;
     }
@@ -424,17 +472,21 @@ pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Re
             message,
         });
     }
+    if event.is_some_and(|event| list.events.contains(event)) {
+        return Ok(None);
+    }
     let record = Record {
         epoch: list.epoch + u64::from(revoked.is_some()),
         at: list.as_of.map_or(at, |as_of| as_of.max(at)),
         revoked,
+        event: event.map(str::to_owned),
     };
     let mut line =
         serde_json::to_string(&record).map_err(|error| ListError::Read(error.to_string()))?;
     line.push('\n');
     opened.write_all(line.as_bytes()).map_err(unwritable)?;
     opened.sync_data().map_err(unwritable)?;
-    Ok(record)
+    Ok(Some(record))
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub struct Record {
     pub at: Timestamp,
     /// What is revoked; a line without it is a checkpoint.
     pub revoked: Option<Revoked>,
+    /// The security event that revoked it, if it was one.
+    pub event: Option<String>,
 }
 
 /// A line as it is written.
@@ -49,6 +51,8 @@ struct Line {
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
 }
 
 impl TryFrom<Line> for Record {
@@ -56,7 +60,7 @@ impl TryFrom<Line> for Record {
 
     fn try_from(line: Line) -> Result<Self, &'static str> {
         let revoked = match (line.kind, line.id, line.reason, line.by) {
-            (None, None, None, None) => None,
+            (None, None, None, None) if line.event.is_none() => None,
             (Some(kind), Some(id), Some(reason), Some(by)) => Some(Revoked {
                 kind,
                 id,
@@ -73,6 +77,7 @@ impl TryFrom<Line> for Record {
             epoch: line.epoch,
             at: line.at,
             revoked,
+            event: line.event,
         })
     }
 }
@@ -95,6 +100,7 @@ impl From<Record> for Line {
             id,
             reason,
             by,
+            event: record.event,
         }
     }
 }

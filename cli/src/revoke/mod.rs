@@ -1,8 +1,11 @@
 //! `portcullis revoke`.
 
+mod event;
+mod verify;
+
 use crate::exit::Exit;
 use crate::output::{self, GOOD, styled};
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use portcullis_host::Timestamp;
 use portcullis_host::revocation::{self, Revocable, Revoked};
 use std::path::{Path, PathBuf};
@@ -13,7 +16,10 @@ use std::path::{Path, PathBuf};
 /// Every host that follows the list denies what is revoked from when it has read the line. A list
 /// whose last line is older than `max-staleness` denies everything, so add checkpoints in time.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// What to revoke.
     #[arg(value_enum, required_unless_present = "checkpoint", requires_all = ["id", "reason", "by"])]
     kind: Option<Kind>,
@@ -34,6 +40,12 @@ pub(crate) struct Args {
     list: PathBuf,
 }
 
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Verify(verify::Args),
+    Event(event::Args),
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
     Principal,
@@ -44,6 +56,11 @@ enum Kind {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    match &args.verb {
+        Some(Verb::Verify(args)) => return verify::run(args),
+        Some(Verb::Event(args)) => return event::run(args),
+        None => {}
+    }
     let revoked = match (args.kind, &args.id, &args.reason, &args.by) {
         (Some(kind), Some(id), Some(reason), Some(by)) => Some(Revoked {
             kind: match kind {

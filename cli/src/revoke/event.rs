@@ -1,0 +1,77 @@
+//! `portcullis revoke event`.
+
+use crate::exit::Exit;
+use crate::named::named;
+use crate::output::{self, GOOD, styled};
+use anyhow::Context as _;
+use portcullis_host::revocation::{self, EventIssuers};
+use portcullis_host::{Timestamp, printable};
+use std::path::PathBuf;
+
+/// Take security events (RFC 8417): what `session-revoked` and `credential-change` of the Continuous
+/// Access Evaluation Profile say is over is added to the list, once for each event.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The events, each a signed token in a file.
+    #[arg(required = true)]
+    events: Vec<PathBuf>,
+    /// For whom they have to be meant (`aud`).
+    #[arg(long)]
+    audience: String,
+    /// Whose events count, and the file of their public keys (JWKS).
+    #[arg(long, value_name = "ISSUER=FILE", value_parser = named, required = true)]
+    issuer: Vec<(String, PathBuf)>,
+    /// The list. It is made if there is none.
+    #[arg(long, default_value = "revocations.jsonl")]
+    list: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let mut issuers = EventIssuers::new(&args.audience);
+    for (issuer, file) in &args.issuer {
+        issuers = match issuers.issuer(issuer, file) {
+            Ok(more) => more,
+            Err(error) => {
+                output::error(&printable(&error.to_string()));
+                return Ok(Exit::Invalid);
+            }
+        };
+    }
+    let mut exit = Exit::Success;
+    for file in &args.events {
+        let token = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let now = Timestamp::now();
+        let appended = issuers
+            .verify(token.trim(), now)
+            .map_err(|error| error.to_string())
+            .and_then(|event| {
+                let record = revocation::append_event(&args.list, &event, now);
+                let record = record.map_err(|error| error.to_string())?;
+                Ok((event, record))
+            });
+        match appended {
+            Ok((_, Some(record))) => {
+                output::note(&format!(
+                    "{}: {}, epoch {}",
+                    file.display(),
+                    styled(GOOD, "revoked"),
+                    record.epoch
+                ));
+                output::json(&record)?;
+            }
+            Ok((event, None)) => {
+                let why = match event.revoked {
+                    Some(_) => "it is on the list already",
+                    None => "it revokes nothing",
+                };
+                output::note(&format!("{}: {why}", file.display()));
+            }
+            Err(error) => {
+                output::error(&printable(&format!("{}: {error}", file.display())));
+                exit = Exit::Invalid;
+            }
+        }
+    }
+    Ok(exit)
+}
