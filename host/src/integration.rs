@@ -175,6 +175,16 @@ impl Integration {
         &self.plugins
     }
 
+    /// Whether decisions are enforced.
+    pub fn is_observed(&self) -> bool {
+        self.mode == Mode::Observe
+    }
+
+    /// Whether principals of one environment may act on resources of another.
+    pub fn allows_cross_environment(&self) -> bool {
+        self.cross_environment
+    }
+
     /// What the operator says that the action called `name` does.
     pub fn class_of(&self, name: &str) -> ActionClass {
         self.actions.get(name).copied().unwrap_or_default()

@@ -17,7 +17,7 @@
 use crate::Timestamp;
 use crate::cause::{Cause, Refusal};
 use crate::config::reader::{self, FILE, Section, Source};
-use crate::config::{ConfigError, Problem};
+use crate::config::{ConfigError, Problem, Severity};
 use crate::plugin::Digest;
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
@@ -82,7 +82,8 @@ impl Registry {
     pub fn from_path(path: &Path) -> Result<Self, ConfigError> {
         let mut registry = Self::default();
         let problems = registry.read_path(path);
-        match problems.is_empty() {
+        let usable = problems.iter().all(|it| it.severity < Severity::Error);
+        match usable {
             true => Ok(registry),
             false => Err(ConfigError(problems)),
         }

@@ -1,7 +1,9 @@
 //! What the host itself holds requests to: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
 //! `[trust]`, `[evidence]` and `[ceiling]`.
 
+use super::problem::Problem;
 use super::reader::{Section, Span};
+use super::secrets::lines_with_tokens;
 use super::{action_class, from_text, principal_kind};
 use crate::admission::{Requirement, Requirements};
 use crate::identity::Bundles;
@@ -123,11 +125,36 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             }
         }
     }
+    source.add(tokens_in(&folder.join(path)));
     Some(ConfiguredIntents {
         intents,
         required_for,
         access_requests: access_requests.map(|(span, how)| (how, span)),
     })
+}
+
+/// Warns of intents that have text which looks like a secret. Signed ones are tokens by nature.
+fn tokens_in(folder: &Path) -> Vec<Problem> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = files.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+        .iter()
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|file| std::fs::read_to_string(file).is_ok_and(|text| has_tokens(&text)))
+        .map(|file| {
+            let message =
+                "it has text that looks like a secret: if it is one, revoke it, and take it out";
+            Problem::warning(file, message.to_owned())
+        })
+        .collect()
+}
+
+fn has_tokens(text: &str) -> bool {
+    lines_with_tokens(text).next().is_some()
 }
 
 fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {

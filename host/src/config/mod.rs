@@ -78,8 +78,10 @@ mod integration;
 mod keeping;
 mod problem;
 pub(crate) mod reader;
+mod secrets;
 
 pub use problem::{ConfigError, Problem, Severity};
+pub use secrets::looks_like_a_token;
 
 use crate::identity::{Bundles, Verifier};
 use crate::limits::{PluginLimits, RequestLimits};

@@ -1,6 +1,7 @@
 //! Reads TOML table by table, and notes everything that is wrong instead of stopping at the first.
 
 use super::problem::{Problem, Severity};
+use super::secrets::lines_with_tokens;
 use crate::Timestamp;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -39,6 +40,19 @@ impl<'a> Source<'a> {
 
     pub(crate) fn warn(&self, span: Span, message: impl Into<String>) {
         self.note(Severity::Warning, span, message.into());
+    }
+
+    /// Warns of text that looks like a secret. It is never echoed.
+    fn warn_of_tokens(&self) {
+        for line in lines_with_tokens(self.text) {
+            self.problems.borrow_mut().push(Problem {
+                severity: Severity::Warning,
+                file: self.file.to_owned(),
+                line,
+                column: 1,
+                message: "this line has text that looks like a secret: if it is one, revoke it, and take it out".to_owned(),
+            });
+        }
     }
 
     fn note(&self, severity: Severity, span: Span, message: String) {
@@ -83,6 +97,7 @@ impl<'a> Source<'a> {
 /// The tables of a file; what is wrong with its syntax is noted. Then nothing is given, since what could
 /// be recovered may lack anything, and more problems would mislead.
 pub(crate) fn parse<'t>(source: &Source<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+    source.warn_of_tokens();
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         source.error(error.span().unwrap_or(FILE), error.message());

@@ -14,7 +14,7 @@ use crate::decision::{self, AccessRequest, Consulted, Decision};
 use crate::evidence::{Evidence, ListAsOf, Sources};
 use crate::identity::Verifier;
 use crate::integration::Integration;
-use crate::intent::{Chain, IntentError};
+use crate::intent::{Chain, IntentError, Intents};
 use crate::limits::RequestLimits;
 use crate::log::DecisionLog;
 use crate::plugin::{Effect, Evaluation, Plugin};
@@ -157,6 +157,11 @@ impl Pdp {
     /// The registry, if there is one.
     pub fn registry(&self) -> Option<&Registry> {
         self.inner.registry.as_ref()
+    }
+
+    /// The intents that are known, if there are any.
+    pub fn intents(&self) -> Option<&Intents> {
+        self.inner.intents.as_ref().map(|rule| &rule.intents)
     }
 
     /// The revocation list, if there is one.

@@ -186,6 +186,11 @@ impl Revocations {
         *listening = Some(Box::new(listener));
     }
 
+    /// How old the list may be before everything is denied.
+    pub fn max_staleness(&self) -> Duration {
+        self.max_staleness
+    }
+
     /// How far the list is known, and as of when.
     pub fn seen(&self) -> ListSeen {
         self.now_known().seen()

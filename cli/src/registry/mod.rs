@@ -1,0 +1,38 @@
+//! `portcullis registry`.
+
+mod lint;
+mod usage;
+
+pub(crate) use usage::Usage;
+
+use crate::exit::Exit;
+use anyhow::Context as _;
+use clap::Subcommand;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Look after the inventory of identities.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Lint(lint::Args),
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    match &args.verb {
+        Verb::Lint(args) => lint::run(args),
+    }
+}
+
+/// Everybody who can be an owner, one a line.
+pub(crate) fn owners(file: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(names.map(str::to_owned).collect())
+}

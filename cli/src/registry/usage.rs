@@ -1,0 +1,67 @@
+//! How identities are used, by the decision log.
+
+use portcullis_host::Timestamp;
+use portcullis_host::log::{self, Broken, Decided, Event};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+/// How one principal was used.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    /// When it was last permitted something.
+    pub(crate) last_permit: Option<Timestamp>,
+    /// When it last asked.
+    pub(crate) last_request: Option<Timestamp>,
+    /// How often it presented a secret that does not expire by itself.
+    pub(crate) static_secrets: u64,
+    /// The environments of resources that it was permitted to act on.
+    pub(crate) environments: BTreeSet<String>,
+    /// How often it came in on the path of the other kind.
+    pub(crate) wrong_path: u64,
+    /// The instances that presented each of its credentials.
+    pub(crate) instances: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Usage {
+    /// What the log has of every principal.
+    pub(crate) fn by_principal(log: &Path) -> Result<HashMap<String, Self>, Broken> {
+        let mut all: HashMap<String, Self> = HashMap::new();
+        log::read(log, |_, _, _, entry| {
+            if let Event::Decision(decided) = &entry.event
+                && let Some(principal) = text(decided, "/subject/id")
+            {
+                let usage = all.entry(principal.to_owned()).or_default();
+                usage.note(entry.at, decided);
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    fn note(&mut self, at: Timestamp, decided: &Decided) {
+        self.last_request = Some(at);
+        if decided.is_permit() {
+            self.last_permit = Some(at);
+            let environment = text(decided, "/resource/properties/environment");
+            self.environments.extend(environment.map(str::to_owned));
+        }
+        if text(decided, "/subject/properties/attestation") == Some("static-secret") {
+            self.static_secrets += 1;
+        }
+        if decided.cause() == Some("wrong-session-path") {
+            self.wrong_path += 1;
+        }
+        if let (Some(credential), Some(instance)) = (
+            text(decided, "/subject/properties/credential-id"),
+            text(decided, "/subject/properties/instance"),
+        ) {
+            let instances = self.instances.entry(credential.to_owned()).or_default();
+            instances.insert(instance.to_owned());
+        }
+    }
+}
+
+fn text<'a>(decided: &'a Decided, pointer: &str) -> Option<&'a str> {
+    decided.request.pointer(pointer).and_then(Value::as_str)
+}
