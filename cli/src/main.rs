@@ -16,6 +16,7 @@ mod log;
 mod named;
 mod output;
 mod period;
+mod posture;
 mod registry;
 mod replay;
 mod revoke;
@@ -44,6 +45,7 @@ enum Verb {
     Intent(intent::Args),
     Log(log::Args),
     Replay(replay::Args),
+    Posture(posture::Args),
     Completions(completions::Args),
 }
 
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Intent(args) => intent::run(args),
         Verb::Log(args) => log::run(args),
         Verb::Replay(args) => replay::run(args),
+        Verb::Posture(args) => posture::run(args),
         Verb::Completions(args) => completions::run(args),
     };
     match done {

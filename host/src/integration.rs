@@ -176,8 +176,8 @@ impl Integration {
     }
 
     /// Whether decisions are enforced.
-    pub fn is_observed(&self) -> bool {
-        self.mode == Mode::Observe
+    pub fn mode_of_decisions(&self) -> Mode {
+        self.mode
     }
 
     /// Whether principals of one environment may act on resources of another.

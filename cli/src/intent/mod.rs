@@ -10,6 +10,8 @@ mod sign;
 mod used;
 mod verify;
 
+pub(crate) use used::{Proposal, UsedByIntent};
+
 use crate::exit::Exit;
 use clap::Subcommand;
 

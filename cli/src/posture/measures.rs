@@ -1,0 +1,146 @@
+//! What a log says of how identities are used.
+
+use portcullis_host::Timestamp;
+use portcullis_host::log::Decided;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a log says of a period.
+#[derive(Debug, Default, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Measures {
+    pub(super) decisions: u64,
+    pub(super) permits: u64,
+    /// How often each cause denied.
+    pub(super) denies: BTreeMap<String, u64>,
+    /// Permits and denies of each day, by its date.
+    pub(super) days: BTreeMap<String, (u64, u64)>,
+    /// How many credentials were presented, of those that have a name.
+    pub(super) credentials: u64,
+    /// How many of them do not expire by themselves.
+    pub(super) static_credentials: u64,
+    /// How many were presented by more than one instance.
+    pub(super) reused_credentials: u64,
+    /// For how long half of the credentials were valid at most, in seconds.
+    pub(super) median_credential_lifetime_seconds: Option<u64>,
+    /// For how long the longest-lived credential was valid, in seconds.
+    pub(super) longest_credential_lifetime_seconds: Option<u64>,
+    /// Permits that hang on no approval: the access is standing.
+    pub(super) permits_without_intent: u64,
+    /// Denies that did not block, because the integration is only observed, by cause.
+    pub(super) not_blocked: BTreeMap<String, u64>,
+    /// How often a check was waived, by way of exception, by check.
+    pub(super) waived: BTreeMap<String, u64>,
+    #[serde(skip)]
+    pub(super) seen: BTreeMap<String, Credential>,
+}
+
+/// A credential that was presented.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Credential {
+    is_static: bool,
+    pub(super) lifetime_seconds: Option<u64>,
+    instances: BTreeSet<String>,
+}
+
+impl Measures {
+    pub(super) fn note(&mut self, at: Timestamp, decided: &Decided) {
+        self.decisions += 1;
+        let day = at.to_string().chars().take(10).collect();
+        let (permits, denies) = self.days.entry(day).or_default();
+        let cause = decided.cause().unwrap_or("unknown").to_owned();
+        if decided.is_permit() {
+            *permits += 1;
+            self.permits += 1;
+            self.permits_without_intent += u64::from(decided.evidence.intents.is_empty());
+        } else {
+            *denies += 1;
+            *self.denies.entry(cause.clone()).or_default() += 1;
+            let mode = decided.decision.pointer("/context/mode");
+            if mode.and_then(Value::as_str) == Some("observe") {
+                *self.not_blocked.entry(cause).or_default() += 1;
+            }
+        }
+        for waiver in &decided.evidence.waived {
+            *self.waived.entry(waiver.as_str().to_owned()).or_default() += 1;
+        }
+        self.credential(decided);
+    }
+
+    fn credential(&mut self, decided: &Decided) {
+        let text = |name: &str| {
+            let pointer = format!("/subject/properties/{name}");
+            decided.request.pointer(&pointer).and_then(Value::as_str)
+        };
+        let Some(id) = text("credential-id") else {
+            return;
+        };
+        let time = |name| text(name).and_then(|at| at.parse::<Timestamp>().ok());
+        let issued = time("credential-issued-at");
+        let expires = time("credential-expires-at");
+        let credential = self.seen.entry(id.to_owned()).or_default();
+        credential.is_static |= text("attestation") == Some("static-secret") || expires.is_none();
+        if let (Some(issued), Some(expires)) = (issued, expires) {
+            credential.lifetime_seconds = Some(expires.since(issued).as_secs());
+        }
+        let instance = text("instance").map(str::to_owned);
+        credential.instances.extend(instance);
+    }
+
+    /// The lifetimes of all credentials that say theirs, in seconds, sorted.
+    pub(super) fn lifetimes(&self) -> Vec<u64> {
+        let mut lifetimes: Vec<_> = self
+            .seen
+            .values()
+            .filter_map(|credential| credential.lifetime_seconds)
+            .collect();
+        lifetimes.sort_unstable();
+        lifetimes
+    }
+
+    /// The same, with what only the whole tells.
+    pub(super) fn done(mut self) -> Self {
+        let count = |which: fn(&Credential) -> bool| {
+            self.seen.values().filter(|one| which(one)).count() as u64
+        };
+        (
+            self.credentials,
+            self.static_credentials,
+            self.reused_credentials,
+        ) = (
+            self.seen.len() as u64,
+            count(|credential| credential.is_static),
+            count(|credential| credential.instances.len() > 1),
+        );
+        let lifetimes = self.lifetimes();
+        self.median_credential_lifetime_seconds = lifetimes
+            .get(lifetimes.len().saturating_sub(1) / 2)
+            .copied();
+        self.longest_credential_lifetime_seconds = lifetimes.last().copied();
+        self
+    }
+
+    pub(super) fn static_share(&self) -> Option<f64> {
+        share(self.static_credentials, self.credentials)
+    }
+
+    pub(super) fn standing_share(&self) -> Option<f64> {
+        share(self.permits_without_intent, self.permits)
+    }
+
+    pub(super) fn reuse_share(&self) -> Option<f64> {
+        share(self.reused_credentials, self.credentials)
+    }
+
+    pub(super) fn deny_share(&self) -> Option<f64> {
+        share(self.decisions - self.permits, self.decisions)
+    }
+}
+
+/// A part of a whole, in percent.
+pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "it is shown with one decimal")]
+    let share = |part: u64, whole: u64| part as f64 * 100.0 / whole as f64;
+    (whole > 0).then(|| share(part, whole))
+}

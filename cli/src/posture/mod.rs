@@ -1,0 +1,132 @@
+//! `portcullis posture`.
+
+mod charts;
+mod inventory;
+mod measures;
+mod page;
+mod text;
+
+use crate::exit::Exit;
+use crate::output;
+use crate::registry::owners;
+use crate::{check, intent};
+use anyhow::Context as _;
+use clap::{Subcommand, ValueEnum};
+use inventory::Inventory;
+use measures::Measures;
+use portcullis_host::log::{self, Event};
+use portcullis_host::{Timestamp, printable};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// See how well an organisation's machine identities are kept, from what was decided.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Report(ReportArgs),
+}
+
+/// Measure, from the decision log: static credentials, credential lifetimes, permits without an
+/// approval, reuse, what was granted and what was used of it; and from the configuration: owners,
+/// exceptions, what is only observed, and for how long a leaked credential could be used.
+///
+/// With `--since`, what the log has from then on is set beside what it has from before.
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
+    /// The decision log; full files beside it are found.
+    #[arg(long)]
+    log: PathBuf,
+    /// The configuration.
+    #[arg(long, default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// A file of everybody who can be an owner, one a line.
+    #[arg(long)]
+    owners: Option<PathBuf>,
+    /// Measure from this moment on, and compare with before; as in RFC 3339.
+    #[arg(long)]
+    since: Option<Timestamp>,
+    /// The time of the report, as in RFC 3339. By default the system's clock.
+    #[arg(long)]
+    now: Option<Timestamp>,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Where to write it. By default standard output.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Text.
+    Human,
+    /// One JSON object.
+    Json,
+    /// One page that needs nothing else.
+    Html,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report {
+    at: Timestamp,
+    since: Option<Timestamp>,
+    measures: Measures,
+    /// The same from before `since`.
+    before: Option<Measures>,
+    inventory: Inventory,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Verb::Report(args) = &args.verb;
+    let Some(pdp) = check::load(&args.config) else {
+        return Ok(Exit::Invalid);
+    };
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let owners = args.owners.as_deref().map(owners).transpose()?;
+    let mut measures = Measures::default();
+    let mut before = Measures::default();
+    let mut used = intent::UsedByIntent::default();
+    let read = log::read(&args.log, |_, _, _, entry| {
+        let period = match args.since {
+            Some(since) if entry.at < since => &mut before,
+            _ => &mut measures,
+        };
+        if let Event::Decision(decided) = &entry.event {
+            period.note(entry.at, decided);
+            used.note(pdp.intents(), decided);
+        }
+        Ok(())
+    });
+    if let Err(broken) = read {
+        output::error(&printable(&broken.to_string()));
+        return Ok(Exit::Invalid);
+    }
+    let report = Report {
+        at: now,
+        since: args.since,
+        inventory: Inventory::of(&pdp, owners.as_ref(), &used, &measures, now),
+        measures: measures.done(),
+        before: args.since.map(|_| before.done()),
+    };
+    let written = match args.format {
+        Format::Human => text::write(&report),
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Html => page::write(&report)?,
+    };
+    match &args.output {
+        None => output::line(&written)?,
+        Some(file) => {
+            std::fs::write(file, written)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            output::note(&format!("wrote {}", file.display()));
+        }
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,125 @@
+//! The report as one page that needs nothing else: no script, no font, no image from elsewhere.
+
+use super::{Report, charts, text};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --faint: #888; --warn: #b8860b; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.faint { color: var(--faint); } .warn { color: var(--warn); }
+figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+code { font-size: .9em; overflow-wrap: anywhere; }
+";
+
+pub(super) fn write(report: &Report) -> anyhow::Result<String> {
+    let charts = charts::all(report)?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Posture of machine identities" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Posture of machine identities" }
+                p.faint {
+                    "At " (report.at)
+                    @if let Some(since) = report.since { ", from " (since) " on, and before" }
+                }
+                (measured(report))
+                @for (title, svg) in &charts {
+                    figure {
+                        figcaption { (title) }
+                        (PreEscaped(svg))
+                    }
+                }
+                (inventory(report))
+                (exceptions(report))
+                (intents(report))
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn measured(report: &Report) -> Markup {
+    html! {
+        h2 { "From the decision log" }
+        table {
+            thead { tr { th { "what" } th { "now" } @if report.since.is_some() { th { "before" } } } }
+            tbody {
+                @for row in text::rows(report) {
+                    tr {
+                        td { (row.name) }
+                        td.number { (row.value) }
+                        @if let Some(before) = &row.before { td.number.faint { (before) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn inventory(report: &Report) -> Markup {
+    html! {
+        h2 { "From the configuration" }
+        table { tbody {
+            @for (name, value) in text::inventory_rows(report) {
+                tr { td { (name) } td.number { (value) } }
+            }
+        } }
+    }
+}
+
+fn exceptions(report: &Report) -> Markup {
+    html! {
+        @if !report.inventory.exceptions.is_empty() {
+            h2 { "Exceptions" }
+            table {
+                thead { tr { th { "of" } th { "from" } th { "who answers for it" } th { "until" } } }
+                tbody {
+                    @for one in &report.inventory.exceptions {
+                        tr {
+                            td { code { (one.of) } }
+                            td { (one.waives.join(", ")) }
+                            td { (one.owner) }
+                            td { (one.until) @if one.has_ended { " " span.warn { "ended" } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn intents(report: &Report) -> Markup {
+    html! {
+        @if !report.inventory.intents.is_empty() {
+            h2 { "Granted and used" }
+            table {
+                thead { tr { th { "intent" } th { "used" } th { "what it could be narrowed to" } } }
+                tbody {
+                    @for intent in &report.inventory.intents {
+                        tr {
+                            td { code { (intent.id) } br; span.faint { (intent.principal) } }
+                            td.number { (intent.used_allowances) " of " (intent.allowances) }
+                            td {
+                                @match &intent.narrowed_to {
+                                    None => span.faint { "it cannot be told: what was used is masked" },
+                                    Some(calls) if calls.is_empty() => span.warn { "nothing: close it" },
+                                    Some(calls) => @for call in calls { code { (call) } br; },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `portcullis posture report`.
+
+mod common;
+
+use common::Folder;
+use portcullis_host::{Pdp, Timestamp};
+use serde_json::{Value, json};
+use std::fs;
+use std::time::Duration;
+
+const AGENT: &str = "spiffe://a.example/agent/x";
+
+/// A folder with a log: four permits of two credentials, one of which two instances present and one
+/// of which never expires, and one deny.
+fn recorded() -> Folder {
+    let folder = Folder::with_plugins();
+    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let sections = r#"
+[registry]
+path = "registry.toml"
+
+[revocation]
+path = "revocations.jsonl"
+max-staleness = "10m"
+
+[intents]
+path = "intents"
+
+[log]
+path = "decisions.jsonl"
+"#;
+    let (limits, integrations) = config.split_once("\n\n").unwrap();
+    let observed = integrations.replace(
+        "name = \"looping\"",
+        "name = \"looping\"\nmode = \"observe\"",
+    );
+    folder.write(
+        "portcullis.toml",
+        format!("{limits}\n{sections}\n{observed}"),
+    );
+    folder.write(
+        "registry.toml",
+        format!(
+            r#"
+[[identity]]
+id = "{AGENT}"
+kind = "agent"
+owner = "team@a.example"
+purpose = "p"
+environment = "prod"
+expires = 2099-01-01T00:00:00Z
+max-credential-lifetime = "1h"
+integrations = ["files"]
+shared = {{ owner = "alice", until = 2098-01-01T00:00:00Z }}
+
+[[identity]]
+id = "spiffe://a.example/service/y"
+kind = "service"
+owner = "nobody"
+purpose = "p"
+environment = "prod"
+expires = 2099-01-01T00:00:00Z
+max-credential-lifetime = "30m"
+integrations = ["files"]
+"#
+        ),
+    );
+    let intent = json!({
+        "id": "int-1", "purpose": "p", "principal": AGENT,
+        "approved-by": { "who": "alice", "at": "2026-01-01T00:00:00Z" },
+        "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
+        "allows": [
+            { "integration": "files", "action": "*", "resource": "**" },
+            { "integration": "mails", "action": "*", "resource": "**" },
+        ],
+        "exception": { "owner": "bob", "waives": ["credential-lifetime"] },
+    });
+    folder.write("intents/int-1.json", intent.to_string());
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let now = Timestamp::now();
+    let ask = |credential: &str, instance: &str, expires: bool, path: &str| {
+        let mut properties = json!({
+            "credential-id": credential, "instance": instance, "attestation": "jwt-svid",
+        });
+        if expires {
+            properties["credential-issued-at"] = json!(now);
+            properties["credential-expires-at"] = json!(now.plus(Duration::from_secs(600)));
+        }
+        let request = json!({
+            "subject": { "type": "agent", "id": AGENT, "properties": properties },
+            "action": { "name": "read", "properties": { "path": path } },
+            "resource": { "type": "mcp-server", "id": "files" },
+            "context": { "integration": "files", "intent": { "id": "int-1" } },
+        });
+        pdp.evaluate_authzen(request.to_string().as_bytes())
+            .is_permit()
+    };
+    assert!(ask("jti-1", "pod-1", true, "/w/a"));
+    assert!(
+        ask("jti-1", "pod-2", true, "/w/a"),
+        "nothing is kept in mind here"
+    );
+    assert!(ask("jti-2", "pod-1", false, "/w/a"));
+    assert!(ask("jti-2", "pod-1", false, "/w/b"));
+    assert!(!ask("jti-2", "pod-1", false, "/x"));
+    folder
+}
+
+#[test]
+fn measures_what_was_done_and_proposes_less() {
+    let folder = recorded();
+    folder.write("owners.txt", "team@a.example\n");
+    let report = |more: &[&str]| {
+        let mut arguments = vec!["posture", "report", "--log", "decisions.jsonl"];
+        arguments.extend_from_slice(more);
+        let ran = folder.run(&arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let json: Value =
+        serde_json::from_str(&report(&["--format", "json", "--owners", "owners.txt"])).unwrap();
+    let measures = &json["measures"];
+    for (name, expected) in [
+        ("decisions", json!(5)),
+        ("permits", json!(4)),
+        ("denies", json!({ "plugin-denied": 1 })),
+        ("credentials", json!(2)),
+        ("static-credentials", json!(1)),
+        ("reused-credentials", json!(1)),
+        ("median-credential-lifetime-seconds", json!(600)),
+        ("permits-without-intent", json!(0)),
+        ("waived", json!({ "credential-lifetime": 3 })),
+    ] {
+        assert_eq!(measures[name], expected, "{name}");
+    }
+    let inventory = &json["inventory"];
+    assert_eq!(inventory["identities"], 2);
+    assert_eq!(inventory["with-owner"], 1);
+    assert_eq!(inventory["observed-integrations"], json!(["looping"]));
+    assert_eq!(
+        inventory["worst-reuse-seconds"], 600,
+        "the list's staleness is less than a credential's life"
+    );
+    let owners: Vec<_> = inventory["exceptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["owner"])
+        .collect();
+    assert_eq!(owners, ["alice", "bob"]);
+    let intent = &inventory["intents"][0];
+    assert_eq!(
+        (&intent["allowances"], &intent["used-allowances"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(
+        intent["narrowed-to"],
+        json!(["files: read files (4 times)"])
+    );
+
+    let later = "2098-06-01T00:00:00Z";
+    let since: Value = serde_json::from_str(&report(&[
+        "--format", "json", "--since", later, "--now", later,
+    ]))
+    .unwrap();
+    assert_eq!(
+        (
+            &since["measures"]["decisions"],
+            &since["before"]["decisions"]
+        ),
+        (&json!(0), &json!(5))
+    );
+    assert_eq!(since["inventory"]["exceptions"][0]["has-ended"], true);
+
+    let text = report(&["--since", later]);
+    assert!(text.contains("(before: 50.0 %)"), "{text}");
+    assert!(text.contains("1 of 2 allowances"), "{text}");
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_says_the_same() {
+    let folder = recorded();
+    let ran = folder.run(&[
+        "posture",
+        "report",
+        "--log",
+        "decisions.jsonl",
+        "--format",
+        "html",
+        "--output",
+        "report.html",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    for absent in ["<script", "src=", "href=", "@import", "url("] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    for present in [
+        "<svg",
+        "static credentials",
+        "50.0 %",
+        "plugin-denied",
+        "1 of 2",
+        "bob",
+    ] {
+        assert!(page.contains(present), "{present}");
+    }
+    let missing = folder.run(&["posture", "report", "--log", "none.jsonl"]);
+    assert_eq!(missing.code, 3);
+}
