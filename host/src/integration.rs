@@ -175,9 +175,9 @@ impl Integration {
         &self.plugins
     }
 
-    /// Whether decisions are enforced.
-    pub fn mode_of_decisions(&self) -> Mode {
-        self.mode
+    /// Whether decisions are only observed.
+    pub fn is_observed(&self) -> bool {
+        self.mode == Mode::Observe
     }
 
     /// Whether principals of one environment may act on resources of another.

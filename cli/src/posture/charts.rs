@@ -77,7 +77,7 @@ fn days(report: &Report) -> anyhow::Result<String> {
             .margin(12)
             .x_label_area_size(28)
             .y_label_area_size(60)
-            .build_cartesian_2d((0..count).into_segmented(), 0..most + most / 10 + 1)?;
+            .build_cartesian_2d((0..count - 1).into_segmented(), 0..most + most / 10 + 1)?;
         let label = |place: &SegmentValue<i32>| match place {
             SegmentValue::CenterOf(index) => usize::try_from(*index)
                 .ok()

@@ -2,7 +2,7 @@
 
 use super::measures::Measures;
 use crate::intent::{Proposal, UsedByIntent};
-use portcullis_host::{Mode, Pdp, Timestamp};
+use portcullis_host::{Pdp, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl Inventory {
             }),
             observed_integrations: integrations
                 .iter()
-                .filter(|integration| integration.mode_of_decisions() == Mode::Observe)
+                .filter(|integration| integration.is_observed())
                 .map(|integration| integration.name().to_owned())
                 .collect(),
             integrations: integrations.len() as u64,

@@ -9,7 +9,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .faint { color: var(--faint); } .warn { color: var(--warn); }
 figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; background: #fff; border-radius: .4rem; }
 code { font-size: .9em; overflow-wrap: anywhere; }
@@ -52,7 +52,7 @@ fn measured(report: &Report) -> Markup {
     html! {
         h2 { "From the decision log" }
         table {
-            thead { tr { th { "what" } th { "now" } @if report.since.is_some() { th { "before" } } } }
+            thead { tr { th { "what" } th.number { "now" } @if report.since.is_some() { th.number { "before" } } } }
             tbody {
                 @for row in text::rows(report) {
                     tr {

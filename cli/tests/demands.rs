@@ -3,16 +3,18 @@
 //!
 //! A folder holds a configuration with what it names, a request that passes, one that is stopped by
 //! exactly the check that the demand is about, and what is expected; or a configuration that is
-//! refused.
+//! refused; or commands, with how each ends and what it prints.
 
 use anyhow::{Context as _, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
-use portcullis_host::{Conclusion, Pdp, Request, Timestamp};
+use portcullis_host::{Conclusion, Pdp, Request, Timestamp, config};
 use portcullis_tests::case::{NOW, folders};
 use portcullis_tests::{guests, root};
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
 
 /// `expected.toml`.
 #[derive(Deserialize)]
@@ -20,6 +22,9 @@ use std::path::Path;
 struct Expected {
     /// The demand, in words.
     demand: String,
+    /// Requests that were permitted before, in this order.
+    #[serde(default)]
+    before: Vec<String>,
     /// When the request that is stopped is made, if that is what matters.
     #[serde(default, rename = "stopped-at")]
     stopped_at: Option<Timestamp>,
@@ -27,6 +32,9 @@ struct Expected {
     stopped: Option<Stopped>,
     /// What is said of the configuration, if that is what is refused.
     refused: Option<String>,
+    /// What is run in a copy of the folder.
+    #[serde(default)]
+    command: Vec<Run>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +42,18 @@ struct Expected {
 struct Stopped {
     check: String,
     cause: String,
+}
+
+/// A command, how it ends and what it prints.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    run: Vec<String>,
+    exit: i32,
+    #[serde(default)]
+    prints: Vec<String>,
+    #[serde(default)]
+    withholds: Vec<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -63,43 +83,50 @@ fn main() -> anyhow::Result<()> {
 fn run(folder: &Path) -> anyhow::Result<()> {
     let expected = fs::read_to_string(folder.join("expected.toml"))?;
     let expected: Expected = toml::from_str(&expected)?;
-    let pdp = match (
-        Pdp::from_file(folder.join("portcullis.toml")),
-        &expected.refused,
-    ) {
-        (Err(error), Some(said)) => {
-            ensure!(
-                error.to_string().contains(said),
-                "{}: {error}",
-                expected.demand
-            );
+    let demand = &expected.demand;
+    if !expected.command.is_empty() {
+        return commands(folder, &expected).context(demand.clone());
+    }
+    let checked = config::check(&folder.join("portcullis.toml"));
+    let problems: Vec<_> = checked.problems.iter().map(ToString::to_string).collect();
+    let problems = problems.join("\n");
+    let pdp = match (checked.pdp, &expected.refused) {
+        (None, Some(said)) => {
+            ensure!(problems.contains(said), "{demand}: {problems}");
             return Ok(());
         }
-        (Ok(_), Some(said)) => bail!(
-            "{}: the configuration is not refused for {said}",
-            expected.demand
-        ),
-        (pdp, None) => pdp?,
+        (Some(_), Some(said)) => {
+            bail!("{demand}: the configuration is not refused for {said}")
+        }
+        (pdp, None) => pdp.with_context(|| problems.clone())?,
     };
+    requests(folder, &expected, &pdp)
+}
+
+fn requests(folder: &Path, expected: &Expected, pdp: &Pdp) -> anyhow::Result<()> {
     let now: Timestamp = NOW.parse()?;
-    let stopped = expected.stopped.context("`stopped` or `refused`")?;
+    let demand = &expected.demand;
+    let stopped = expected.stopped.as_ref().context("`stopped`")?;
 
     let (decision, checks) = pdp.explain_at(&request(folder, "passes.json")?, now);
     ensure!(
         decision.is_permit(),
-        "{}: {} {checks:#?}",
-        expected.demand,
+        "{demand}: {} {checks:#?}",
         decision.cause()
     );
+    for earlier in &expected.before {
+        let decision = pdp.evaluate(&request(folder, earlier)?);
+        ensure!(
+            decision.is_permit(),
+            "{demand}: {earlier} {}",
+            decision.cause()
+        );
+    }
 
     let now = expected.stopped_at.unwrap_or(now);
     let request = request(folder, "stopped.json")?;
     let (decision, checks) = pdp.explain_at(&request, now);
-    ensure!(
-        !decision.is_permit(),
-        "{}: it is not stopped",
-        expected.demand
-    );
+    ensure!(!decision.is_permit(), "{demand}: it is not stopped");
     let stops: Vec<_> = checks
         .iter()
         .filter(|check| check.conclusion == Conclusion::Stop)
@@ -108,8 +135,7 @@ fn run(folder: &Path) -> anyhow::Result<()> {
         decision.cause().as_str() == stopped.cause
             && stops.len() == 1
             && stops[0].name == stopped.check,
-        "{}: it is stopped by {stops:?}, because of {}",
-        expected.demand,
+        "{demand}: it is stopped by {stops:?}, because of {}",
         decision.cause()
     );
     ensure!(
@@ -118,6 +144,60 @@ fn run(folder: &Path) -> anyhow::Result<()> {
     );
     // Without the steps being noted, the decision is the same.
     ensure!(pdp.evaluate_at(&request, now).cause() == decision.cause());
+    Ok(())
+}
+
+fn commands(folder: &Path, expected: &Expected) -> anyhow::Result<()> {
+    let copy = TempDir::new()?;
+    copy_all(folder, copy.path())?;
+    // Beside the configurations, where those of a copy look for it.
+    fs::copy(
+        root().join("target/cases/hostile.wasm"),
+        copy.path().join("hostile.wasm"),
+    )?;
+    for Run {
+        run,
+        exit,
+        prints,
+        withholds,
+    } in &expected.command
+    {
+        let ran = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(run)
+            .current_dir(copy.path())
+            .output()?;
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        ensure!(
+            ran.status.code() == Some(*exit),
+            "`{}` ended with {}: {said}",
+            run.join(" "),
+            ran.status
+        );
+        for text in prints {
+            ensure!(said.contains(text), "`{text}` is not in: {said}");
+        }
+        for text in withholds {
+            ensure!(!said.contains(text), "`{text}` is in: {said}");
+        }
+    }
+    Ok(())
+}
+
+fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&to)?;
+            copy_all(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
     Ok(())
 }
 
