@@ -4,8 +4,8 @@
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::state::{EmbeddedState, State as _};
 use portcullis_host::{
-    Cause, Integration, Intents, ListAsOf, Pdp, Principal, Request, RequestLimits, Resource,
-    Revocations, Timestamp, revocation,
+    Cause, Integration, Intent, Intents, ListAsOf, Pdp, Principal, Request, RequestLimits,
+    Resource, Revocations, Timestamp, revocation,
 };
 use portcullis_tests::guests;
 use serde_json::json;
@@ -190,6 +190,130 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     .unwrap();
     assert_eq!(decided, 10_000);
     assert_eq!(log::verify(&path).unwrap().entries, 10_000);
+}
+
+#[test]
+fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
+    let folder = TempDir::new().unwrap();
+    config(folder.path());
+    let file = folder.path().join("portcullis.toml");
+    let with = |text: &str| {
+        format!(
+            "{text}\nposture = {{ path = \"posture.json\" }}\nrevocation = {{ path = \"revocations.jsonl\", max-staleness = \"1h\" }}\n"
+        )
+    };
+    let text = fs::read_to_string(&file).unwrap();
+    let (tops, integration) = text.split_once("[[integration]]").unwrap();
+    let integration = integration.replace(
+        "name = \"x\"",
+        "name = \"x\"\nposture = { max-age = \"1h\" }",
+    );
+    fs::write(
+        &file,
+        format!("{}\n[[integration]]{integration}", with(tops)),
+    )
+    .unwrap();
+    let seen = |health: &str| {
+        let destination = json!({ "id": "r", "health": health, "observed-at": Timestamp::now() });
+        let postures = json!({ "destinations": [destination] });
+        fs::write(folder.path().join("posture.json"), postures.to_string()).unwrap();
+    };
+    seen("healthy");
+    // Two uses are left at the third request.
+    let intent = folder.path().join("intents/int-1.json");
+    let document = fs::read_to_string(&intent).unwrap();
+    fs::write(&intent, document.replace("2000", "4")).unwrap();
+    let list = folder.path().join("revocations.jsonl");
+    revocation::append(&list, None, Timestamp::now()).unwrap();
+    let pdp = Pdp::from_file(&file).unwrap();
+    let ask = |credential: &str, instance: &str| {
+        let principal = Principal {
+            id: "spiffe://acme.example/a".into(),
+            credential_id: credential.into(),
+            instance: instance.into(),
+            ..Principal::default()
+        };
+        let resource = Resource {
+            id: "r".into(),
+            ..Resource::default()
+        };
+        let request = Request::builder("x", principal, "a", resource)
+            .intent(Intent {
+                id: "int-1".into(),
+                ..Intent::default()
+            })
+            .build(pdp.request_limits())
+            .unwrap();
+        pdp.evaluate(&request).cause().as_str()
+    };
+    let mut causes = vec![
+        ask("jti-1", "pod-1"),
+        ask("jti-2", "pod-1"),
+        ask("jti-2", "pod-2"),
+    ];
+    causes.extend([
+        ask("jti-1", "pod-1"),
+        ask("jti-3", "pod-1"),
+        ask("jti-3", "pod-1"),
+    ]);
+    let leaked = revocation::Revoked {
+        kind: revocation::Revocable::Credential,
+        id: "jti-1".into(),
+        reason: "leaked".into(),
+        by: "alice@acme.example".into(),
+    };
+    revocation::append(&list, Some(leaked), Timestamp::now()).unwrap();
+    pdp.revocations().unwrap().refresh();
+    causes.push(ask("jti-1", "pod-1"));
+    assert_eq!(
+        causes,
+        [
+            "permitted",
+            "permitted",
+            "credential-cloned",
+            "permitted",
+            "permitted",
+            "intent-used-up",
+            "revoked"
+        ]
+    );
+    drop(pdp);
+
+    // The destination has fallen since, and the state is gone.
+    seen("compromised");
+    fs::remove_file(folder.path().join("state.redb")).unwrap();
+    let again = portcullis_host::config::check(&file).pdp.unwrap();
+    let decide = |list: ListAsOf| {
+        let (mut recorded, mut now) = (Vec::new(), Vec::new());
+        log::read(&folder.path().join("decisions.jsonl"), |_, _, _, entry| {
+            if let Event::Decision(decided) = &entry.event {
+                let request = decided.request().unwrap();
+                let decision = again.evaluate_again(&request, entry.at, &decided.evidence, list);
+                recorded.push(decided.decision.to_string());
+                now.push((decision.cause().as_str(), decision.replayable().to_string()));
+            }
+            Ok(())
+        })
+        .unwrap();
+        (recorded, now)
+    };
+    let (recorded, then) = decide(ListAsOf::Then);
+    let texts: Vec<_> = then.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, recorded);
+    let (_, now) = decide(ListAsOf::Now);
+    let causes: Vec<_> = now.iter().map(|(cause, _)| *cause).collect();
+    assert_eq!(
+        causes,
+        [
+            "revoked",
+            "permitted",
+            "credential-cloned",
+            "revoked",
+            "permitted",
+            "intent-used-up",
+            "revoked"
+        ]
+    );
 }
 
 #[test]
