@@ -14,7 +14,8 @@ pub(crate) enum Exit {
     Faulted,
     /// 3: a plugin, a configuration or a request is not valid.
     Invalid,
-    /// 5: something is not as it has to be: a replay differs, a registry has findings.
+    /// 5: something is not as it has to be: a replay differs, a revocation is not confirmed, a
+    /// registry has findings.
     GateFailed,
     /// 1: the tool itself failed, or was called wrongly.
     Failed,
@@ -27,7 +28,8 @@ Exit codes:
   2  deny
   3  a plugin, a configuration or a request is not valid
   4  a plugin faulted (a deny)
-  5  a replay differs from what was recorded, or a registry has findings";
+  5  something is not as it has to be: a replay differs, a revocation is not confirmed, a
+     registry has findings";
 
 impl Exit {
     pub(crate) fn of(decision: &Decision) -> Self {

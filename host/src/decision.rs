@@ -411,19 +411,7 @@ impl Decision {
     /// The decision as JSON, less what differs when the same is decided again: how long it took, and
     /// what the evaluation is called.
     pub fn replayable(&self) -> Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(context) = value.get_mut("context").and_then(Value::as_object_mut) {
-            context.remove("evaluation_id");
-        }
-        let plugins = value
-            .pointer_mut("/context/plugins")
-            .and_then(Value::as_array_mut);
-        for plugin in plugins.into_iter().flatten() {
-            if let Some(members) = plugin.as_object_mut() {
-                members.remove("time-us");
-            }
-        }
-        value
+        serde_json::to_value(Replayable(self)).unwrap_or_default()
     }
 
     /// Permit or deny.
@@ -489,18 +477,38 @@ impl Decision {
 
 impl Serialize for Decision {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut response = serializer.serialize_struct("Decision", 2)?;
-        response.serialize_field("decision", &self.is_permit())?;
-        response.serialize_field("context", &ResponseContext(self))?;
-        response.end()
+        respond(self, true, serializer)
     }
 }
 
-struct ResponseContext<'a>(&'a Decision);
+/// A decision less what differs when the same is decided again, see [`Decision::replayable`].
+pub(crate) struct Replayable<'a>(pub(crate) &'a Decision);
+
+impl Serialize for Replayable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        respond(self.0, false, serializer)
+    }
+}
+
+fn respond<S: Serializer>(
+    decision: &Decision,
+    in_full: bool,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut response = serializer.serialize_struct("Decision", 2)?;
+    response.serialize_field("decision", &decision.is_permit())?;
+    response.serialize_field("context", &ResponseContext { decision, in_full })?;
+    response.end()
+}
+
+struct ResponseContext<'a> {
+    decision: &'a Decision,
+    in_full: bool,
+}
 
 impl Serialize for ResponseContext<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let decision = self.0;
+        let decision = self.decision;
         let mut context = serializer.serialize_map(None)?;
         context.serialize_entry("cause", &decision.cause)?;
         if decision.mode == Mode::Observe {
@@ -513,7 +521,7 @@ impl Serialize for ResponseContext<'_> {
         if !frameworks.is_empty() {
             context.serialize_entry("frameworks", frameworks)?;
         }
-        if let Some(evaluation_id) = &decision.evaluation_id {
+        if let Some(evaluation_id) = decision.evaluation_id.as_ref().filter(|_| self.in_full) {
             context.serialize_entry("evaluation_id", evaluation_id)?;
         }
         if let Some(access_request) = &decision.access_request {
@@ -531,27 +539,39 @@ impl Serialize for ResponseContext<'_> {
         if let Some(grant) = decision.grant() {
             context.serialize_entry("grant", grant)?;
         }
-        context.serialize_entry("plugins", &decision.plugins)?;
+        let plugins = decision.plugins.iter().map(|consulted| OnePlugin {
+            consulted,
+            in_full: self.in_full,
+        });
+        context.serialize_entry("plugins", &plugins.collect::<Vec<_>>())?;
         context.end()
     }
 }
 
-impl Serialize for Consulted {
+struct OnePlugin<'a> {
+    consulted: &'a Consulted,
+    in_full: bool,
+}
+
+impl Serialize for OnePlugin<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let consulted = self.consulted;
         let mut plugin = serializer.serialize_map(None)?;
-        plugin.serialize_entry("name", &self.name)?;
-        plugin.serialize_entry("version", &self.version)?;
-        plugin.serialize_entry("digest", &self.digest)?;
-        plugin.serialize_entry("settings-digest", &self.settings_digest)?;
-        match &self.outcome {
+        plugin.serialize_entry("name", &consulted.name)?;
+        plugin.serialize_entry("version", &consulted.version)?;
+        plugin.serialize_entry("digest", &consulted.digest)?;
+        plugin.serialize_entry("settings-digest", &consulted.settings_digest)?;
+        match &consulted.outcome {
             Ok(effect) => plugin.serialize_entry("effect", effect)?,
             Err(fault) => {
                 plugin.serialize_entry("fault", &fault.kind())?;
                 plugin.serialize_entry("fault-detail", &fault.to_string())?;
             }
         }
-        plugin.serialize_entry("time-us", &self.time.as_micros())?;
-        plugin.serialize_entry("peak-memory-bytes", &self.peak_memory_bytes)?;
+        if self.in_full {
+            plugin.serialize_entry("time-us", &consulted.time.as_micros())?;
+        }
+        plugin.serialize_entry("peak-memory-bytes", &consulted.peak_memory_bytes)?;
         plugin.end()
     }
 }

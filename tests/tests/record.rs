@@ -12,8 +12,9 @@ use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -366,30 +367,53 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
     assert_eq!(epochs, [1, 1, 1]);
 }
 
-/// A file system that is full, and then is not. It takes a mount, so it runs where that is allowed.
+/// A small file system of its own, which takes a mount; nothing where that is not allowed.
+#[cfg(target_os = "linux")]
+struct SmallDisk(TempDir);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("no file system can be mounted here, so that a full disk was not tried");
+        }
+        mounted.then_some(Self(folder))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Takes as much as there is room for.
+    fn fill(&self) {
+        let _ = fs::write(self.path("filler"), vec![0; 64 << 20]);
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.path("filler")).unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_denies_and_recovers_by_itself() {
-    let mount = TempDir::new().unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
-        .arg(mount.path())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !mounted {
-        eprintln!("no file system can be mounted here, so that a full disk was not tried");
+    let Some(disk) = SmallDisk::mount("256k") else {
         return;
-    }
-    struct Unmount<'a>(&'a Path);
-    impl Drop for Unmount<'_> {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg(self.0).status();
-        }
-    }
-    let _unmount = Unmount(mount.path());
-
-    let filler = mount.path().join("filler");
-    let path = mount.path().join("decisions.jsonl");
+    };
+    let path = disk.path("decisions.jsonl");
     let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
     let pdp = Pdp::builder()
         .integration(Integration::new("x").plugin(plugin))
@@ -403,15 +427,14 @@ fn a_full_disk_denies_and_recovers_by_itself() {
     for _ in 0..3 {
         assert!(pdp.evaluate(&request).is_permit());
         permits += 1;
-        // As much as there is room for.
-        let _ = fs::write(&filler, vec![0; 1 << 20]);
+        disk.fill();
         while pdp.evaluate(&request).is_permit() {
             permits += 1;
         }
         for _ in 0..3 {
             assert_eq!(pdp.evaluate(&request).cause(), Cause::NotRecorded);
         }
-        fs::remove_file(&filler).unwrap();
+        disk.make_room();
     }
     assert!(pdp.evaluate(&request).is_permit());
     drop(pdp);
@@ -420,4 +443,62 @@ fn a_full_disk_denies_and_recovers_by_itself() {
         permits + 1,
         "and none but those that were given"
     );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on() {
+    let Some(disk) = SmallDisk::mount("16m") else {
+        return;
+    };
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let open =
+        || Arc::new(EmbeddedState::open(disk.path("state.redb"), Duration::from_secs(60)).unwrap());
+    let pdp = Pdp::builder()
+        .integration(
+            Integration::new("x")
+                .single_use_credentials()
+                .plugin(plugin),
+        )
+        .state(open())
+        .build()
+        .unwrap();
+    let mut next = 0;
+    let mut ask = |credential: Option<u64>| {
+        let number = credential.unwrap_or_else(|| {
+            next += 1;
+            next
+        });
+        let principal = Principal {
+            // Long, so that the file grows.
+            credential_id: format!("{number:0>2000}"),
+            credential_expires_at: Some(Timestamp::now().plus(Duration::from_secs(3600))),
+            ..Principal::default()
+        };
+        let request = Request::builder("x", principal, "a", Resource::default())
+            .build(&RequestLimits::default())
+            .unwrap();
+        (number, pdp.evaluate(&request).cause())
+    };
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        disk.fill();
+        let refused = loop {
+            match ask(None) {
+                (number, Cause::Permitted) => used.push(number),
+                (number, cause) => {
+                    assert_eq!(cause, Cause::StateUnavailable);
+                    break number;
+                }
+            }
+            assert!(used.len() < 20_000, "the disk was never full");
+        };
+        disk.make_room();
+        // What was refused was not spent.
+        assert_eq!(ask(Some(refused)).1, Cause::Permitted);
+        used.push(refused);
+    }
+    for number in used.iter().rev().take(50) {
+        assert_eq!(ask(Some(*number)).1, Cause::CredentialReplayed);
+    }
 }

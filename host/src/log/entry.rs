@@ -1,7 +1,7 @@
 //! One line of the log.
 
 use super::Mask;
-use crate::decision::Decision;
+use crate::decision::{Decision, Replayable};
 use crate::evidence::Evidence;
 use crate::intent::StoredIntent;
 use crate::limits::RequestLimits;
@@ -152,7 +152,7 @@ pub(super) fn revocation_body(epoch: u64, revoked: Option<&Revoked>, at: Timesta
 
 /// A request as it is written to the log.
 pub(super) struct Written {
-    request: Value,
+    request: String,
     digest: Digest,
     masked: bool,
 }
@@ -163,10 +163,11 @@ impl Written {
         let masked = written
             .pointer_mut("/action/properties")
             .is_some_and(|arguments| mask.apply(arguments));
+        let request = written.to_string();
         Self {
             // Of what is written: a digest of what is masked could be guessed at.
-            digest: Digest::of(written.to_string().as_bytes()),
-            request: written,
+            digest: Digest::of(request.as_bytes()),
+            request,
             masked,
         }
     }
@@ -178,25 +179,31 @@ impl Written {
         format!("eval-{}", hex.get(..32).unwrap_or(hex))
     }
 
-    /// The line of a decision, without its number and the hash of the line before it.
+    /// The line of a decision, without its number and the hash of the line before it. Written piece by
+    /// piece, since every decision pays for it.
     pub(super) fn body(&self, decision: &Decision, at: Timestamp) -> Vec<u8> {
-        let mut decided = decision.replayable();
-        if self.masked {
-            withhold(&mut decided);
-        }
-        let body = json!({
-            "at": at,
-            "event": "decision",
-            "decision": decided,
-            "evidence": decision.evidence(),
-            "masked": self.masked,
-            "request": self.request,
-            "request-digest": self.digest,
-        });
-        line(&match decision.evaluation_id() {
-            None => body,
-            Some(id) => with(body, "evaluation-id", json!(id)),
-        })
+        let decided = match self.masked {
+            false => text(&Replayable(decision)),
+            true => {
+                let mut decided = decision.replayable();
+                withhold(&mut decided);
+                decided.to_string()
+            }
+        };
+        let evidence = text(decision.evidence());
+        let id = match decision.evaluation_id() {
+            None => String::new(),
+            Some(id) => format!(r#","evaluation-id":"{id}""#),
+        };
+        let Self {
+            request,
+            digest,
+            masked,
+        } = self;
+        format!(
+            r#"{{"at":"{at}","event":"decision","request-digest":"{digest}"{id},"masked":{masked},"request":{request},"evidence":{evidence},"decision":{decided}}}"#
+        )
+        .into_bytes()
     }
 }
 
@@ -221,6 +228,11 @@ fn with(mut body: Value, key: &str, value: Value) -> Value {
         members.insert(key.to_owned(), value);
     }
     body
+}
+
+/// A value as JSON. What cannot be written, which nothing here is, leaves the line readable.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
 fn line(body: &Value) -> Vec<u8> {
