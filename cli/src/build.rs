@@ -1,9 +1,10 @@
 //! `portcullis build`.
 
 use crate::exit::Exit;
-use crate::output::{self, FAINT, GOOD, styled};
+use crate::output::{self, FAINT, GOOD, WARN, styled};
 use anyhow::Context as _;
 use portcullis_build::{CompileError, Crate, componentize};
+use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{Manifest, PluginLimits, inspect, printable};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,7 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
             .as_ref()
             .context("a `.wasm` file needs its manifest: add `--manifest plugin.toml`")?;
         let text = read_manifest(manifest)?;
+        warn_of_tokens(&text);
         let name = parse_manifest(manifest, &text)?.name;
         let wasm = std::fs::read(&args.path)
             .with_context(|| format!("cannot read {}", args.path.display()))?;
@@ -81,8 +83,19 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
         Some(manifest) => Crate::with_manifest(&args.path, manifest)?,
         None => Crate::open(&args.path)?,
     };
+    warn_of_tokens(plugin.manifest_text());
     let component = componentize(&plugin.compile()?, plugin.manifest_text())?;
     Ok((component, plugin.manifest().name.clone()))
+}
+
+/// The manifest is in the component, for everybody to read.
+fn warn_of_tokens(manifest: &str) {
+    if looks_like_a_token(manifest) {
+        output::note(&format!(
+            "{}: the manifest has text that looks like a secret: if it is one, revoke it, and take it out",
+            styled(WARN, "warning")
+        ));
+    }
 }
 
 fn read_manifest(file: &Path) -> anyhow::Result<String> {

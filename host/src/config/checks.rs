@@ -125,7 +125,13 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             }
         }
     }
-    source.add(tokens_in(&folder.join(path)));
+    // Signed ones are tokens by nature.
+    let files = std::fs::read_dir(folder.join(path));
+    let files = files.into_iter().flatten().flatten();
+    let mut files: Vec<_> = files.map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|it| it == "json"));
+    files.sort();
+    source.add(tokens_in(&files));
     Some(ConfiguredIntents {
         intents,
         required_for,
@@ -133,17 +139,10 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     })
 }
 
-/// Warns of intents that have text which looks like a secret. Signed ones are tokens by nature.
-fn tokens_in(folder: &Path) -> Vec<Problem> {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = files.map(|entry| entry.path()).collect();
-    files.sort();
+/// Warns of files that have text which looks like a secret.
+fn tokens_in(files: &[PathBuf]) -> Vec<Problem> {
     files
         .iter()
-        .filter(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "json")
-        })
         .filter(|file| std::fs::read_to_string(file).is_ok_and(|text| has_tokens(&text)))
         .map(|file| {
             let message =
@@ -251,7 +250,9 @@ pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Po
     let path = section.required_text("path");
     section.end();
     let (path, span) = path?;
-    match Postures::from_file(folder.join(path)) {
+    let file = folder.join(path);
+    source.add(tokens_in(std::slice::from_ref(&file)));
+    match Postures::from_file(file) {
         Ok(postures) => Some(postures),
         Err(error) => {
             source.error(span, error.to_string());
