@@ -59,6 +59,7 @@ impl Key {
             intent.to_string().as_bytes(),
             self.pem.as_bytes(),
             Some("k"),
+            None,
         )
         .unwrap()
     }

@@ -72,6 +72,7 @@ enum Kind {
     Decision,
     Issuance,
     Revocation,
+    Continuation,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -143,6 +144,7 @@ impl Query {
             Event::Decision(_) => Kind::Decision,
             Event::Issuance(_) => Kind::Issuance,
             Event::Revocation { .. } => Kind::Revocation,
+            Event::Continuation { .. } => Kind::Continuation,
         };
         self.event.is_none_or(|wanted| wanted == kind)
             && match &entry.event {
@@ -155,6 +157,12 @@ impl Query {
                         && self.credential.is_none()
                         && is(&self.intent, &issued.intent)
                         && is(&self.principal, &issued.principal)
+                }
+                Event::Continuation { .. } => {
+                    self.is_about_no_decision()
+                        && self.credential.is_none()
+                        && self.intent.is_none()
+                        && self.principal.is_none()
                 }
                 Event::Revocation { revoked, .. } => {
                     let named = |wanted: &Option<String>, kind: Revocable| {

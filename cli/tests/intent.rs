@@ -164,7 +164,7 @@ fn an_approval_goes_from_draft_to_signature_to_delegation_to_its_end() {
     folder.write("portcullis.toml", config);
     let permitted = json(&ask(HELPER, "/w/a", &named));
     assert_eq!(
-        permitted["context"]["grant"]["remaining-uses"], 10,
+        permitted["context"]["grant"]["remaining-uses"], 1,
         "{permitted}"
     );
     let other = json(&ask(LEAD, "/w/a", &named));

@@ -165,11 +165,11 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         }
         // An event that comes through the host counts at once, and once.
         let event = event(&folder, "set-1", "jti-3");
-        assert_eq!(
-            pdp.accept_event(&event).unwrap().map(|record| record.epoch),
-            Some(1)
-        );
-        assert_eq!(pdp.accept_event(&event).unwrap(), None);
+        let epochs = |records: Vec<portcullis_host::revocation::Record>| -> Vec<_> {
+            records.iter().map(|record| record.epoch).collect()
+        };
+        assert_eq!(epochs(pdp.accept_event(&event).unwrap()), [1]);
+        assert!(pdp.accept_event(&event).unwrap().is_empty());
         let denied = pdp.evaluate_authzen(asking("jti-3").as_bytes());
         assert_eq!(denied.cause().as_str(), "revoked");
         assert!(pdp.accept_event("not an event").is_err());

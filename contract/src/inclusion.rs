@@ -7,12 +7,38 @@
 use crate::pattern::{Pattern, Segment};
 use std::collections::BTreeSet;
 
-/// The most pairs of states that are looked at. Patterns that people write need a few hundred; what
-/// needs more is not shown to lie within, which is the safe answer.
-const MOST_STATES: usize = 20_000;
+/// How much comparing patterns may take: every state that is stepped over counts. Two patterns that
+/// people write need some thousands of steps, which are microseconds each dozen; what needs more than
+/// there are is not shown to lie within, which is the safe answer.
+#[derive(Debug)]
+pub struct Steps(usize);
 
-/// Whether every name that `inner` matches is one that `outer` matches.
-pub(crate) fn is_within(inner: &Pattern, outer: &Pattern) -> bool {
+impl Default for Steps {
+    /// Enough for dozens of patterns that people write, and for less than a tenth of a second.
+    fn default() -> Self {
+        Self(1_000_000)
+    }
+}
+
+impl Steps {
+    /// Takes so many, if there are.
+    fn take(&mut self, steps: usize) -> bool {
+        match self.0.checked_sub(steps) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => {
+                self.0 = 0;
+                false
+            }
+        }
+    }
+}
+
+/// Whether every name that `inner` matches is one that `outer` matches, as far as `steps` allow to
+/// tell.
+pub(crate) fn is_within(inner: &Pattern, outer: &Pattern, steps: &mut Steps) -> bool {
     if !inner.has_wildcard() {
         return outer.matches(inner.as_str());
     }
@@ -37,15 +63,15 @@ pub(crate) fn is_within(inner: &Pattern, outer: &Pattern) -> bool {
             let Some(plain) = plain.after(*letter) else {
                 continue;
             };
+            if !steps.take(1 + inner.len() + outer.len()) {
+                return false;
+            }
             let inner = step(&inner_tokens, &inner, *letter);
             if inner.is_empty() {
                 continue;
             }
             let next = (inner, step(&outer_tokens, &outer, *letter), plain);
             if seen.insert(next.clone()) {
-                if seen.len() > MOST_STATES {
-                    return false;
-                }
                 left.push(next);
             }
         }

@@ -30,6 +30,7 @@ mod text;
 mod manifest;
 
 pub use constraint::{Constraint, ConstraintError, Operator, Origins};
+pub use inclusion::Steps;
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 pub use needs::{Field, Needs, UnknownField};

@@ -1,6 +1,6 @@
 //! Which resources and actions are meant.
 
-use crate::inclusion;
+use crate::inclusion::{self, Steps};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -116,7 +116,13 @@ impl Pattern {
     /// # Ok::<(), portcullis_contract::PatternError>(())
     /// ```
     pub fn is_within(&self, other: &Self) -> bool {
-        inclusion::is_within(self, other)
+        self.is_within_steps(other, &mut Steps::default())
+    }
+
+    /// As [`Pattern::is_within`], as far as `steps` allow to tell, which are shared by several
+    /// comparisons.
+    pub fn is_within_steps(&self, other: &Self, steps: &mut Steps) -> bool {
+        inclusion::is_within(self, other, steps)
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {

@@ -14,6 +14,9 @@ pub struct Evidence {
     /// How far the revocation list was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<ListSeen>,
+    /// How far it was known when the plugins had been asked, if that was farther.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_again: Option<ListSeen>,
     /// The intent and those that it was delegated by, root first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub intents: Vec<IntentSeen>,
@@ -26,6 +29,12 @@ pub struct Evidence {
     /// What the host knew of the destination's posture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posture: Option<Posture>,
+    /// Why nothing is known of destinations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posture_unusable: Option<String>,
+    /// Why what is counted could not be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_unusable: Option<String>,
     /// What the intent, as an exception, waived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<Waiver>,

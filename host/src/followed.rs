@@ -71,6 +71,20 @@ impl<T, E: Clone> Followed<T, E> {
 
     /// What the file says, as it was within the last second.
     pub(crate) fn get(&self) -> Result<Arc<T>, E> {
+        self.look();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.content.clone()
+    }
+
+    /// How often the file changed since it was first read, as of the last second.
+    pub(crate) fn version(&self) -> u64 {
+        self.look();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.version
+    }
+
+    /// Looks at the file, if it was not looked at within the last second.
+    fn look(&self) {
         let due = {
             let mut looked_at = self
                 .looked_at
@@ -85,14 +99,6 @@ impl<T, E: Clone> Followed<T, E> {
         if due {
             self.refresh();
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.content.clone()
-    }
-
-    /// How often the file changed since it was first read.
-    pub(crate) fn version(&self) -> u64 {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.version
     }
 
     /// Reads the file again if it changed, now instead of within a second.
@@ -131,4 +137,27 @@ fn changed(file: &Path) -> Option<(SystemTime, u64, FileIdentity)> {
         metadata.len(),
         identity_of(&metadata),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_only_asks_for_the_version_learns_of_a_change_too() {
+        let file = std::env::temp_dir().join(format!("portcullis-followed-{}", std::process::id()));
+        std::fs::write(&file, "a").unwrap();
+        let followed = Followed::new(&file, |file: &Path, _: Option<&String>| {
+            std::fs::read_to_string(file).map_err(|error| error.to_string())
+        })
+        .unwrap();
+        assert_eq!(followed.version(), 0);
+        std::fs::write(&file, "longer").unwrap();
+        *followed.looked_at.lock().unwrap() = Instant::now() - LOOKED_AT;
+        assert_eq!(followed.version(), 1);
+        std::fs::remove_file(&file).unwrap();
+        *followed.looked_at.lock().unwrap() = Instant::now() - LOOKED_AT;
+        assert_eq!(followed.version(), 2);
+        assert!(followed.get().is_err());
+    }
 }

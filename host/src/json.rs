@@ -95,7 +95,10 @@ fn is_exact(number: &Number) -> bool {
     match (number.as_i64(), number.as_u64()) {
         (Some(signed), _) => signed.unsigned_abs() <= MAX_SAFE_INTEGER,
         (None, Some(_)) => false,
-        (None, None) => true,
+        // What a whole number of that size was is not told from the ones beside it.
+        (None, None) => number
+            .as_f64()
+            .is_some_and(|float| float.fract() != 0.0 || float.abs() <= MAX_SAFE_INTEGER as f64),
     }
 }
 
@@ -260,6 +263,10 @@ mod tests {
             "9007199254740992",
             "-9007199254740992",
             "18446744073709551615",
+            "12345678901234567890123",
+            "-12345678901234567890123",
+            "9007199254740993.0",
+            "1e300",
         ] {
             assert!(
                 matches!(refused(&format!("[{number}]")), RequestError::Number { at, .. } if at == "/0")

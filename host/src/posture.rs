@@ -153,8 +153,11 @@ impl Weakness {
 /// A destination without `kind` is meant whatever its kind is.
 #[derive(Debug)]
 pub struct Postures {
-    followed: Followed<HashMap<(String, String), Posture>, PosturesError>,
+    followed: Followed<Sightings, PosturesError>,
 }
+
+/// What was seen of each destination: by its id, for each kind that it was seen as.
+type Sightings = HashMap<String, HashMap<String, Posture>>;
 
 /// A file that does not say what destinations are like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +187,7 @@ impl Postures {
     ///
     /// [`PosturesError`] if it cannot be used as it is now.
     pub fn from_file(file: impl Into<PathBuf>) -> Result<Self, PosturesError> {
-        let followed = Followed::new(file, |file: &Path, _: Option<&HashMap<_, _>>| {
+        let followed = Followed::new(file, |file: &Path, _: Option<&Sightings>| {
             let json = std::fs::read(file).map_err(|error| PosturesError::Read {
                 file: file.to_owned(),
                 message: error.to_string(),
@@ -197,11 +200,22 @@ impl Postures {
         Ok(Self { followed })
     }
 
-    /// What the file says of `resource`. While it cannot be used, nothing is known.
-    pub(crate) fn of(&self, resource: &Resource) -> Option<Posture> {
-        let known = self.followed.get().ok()?;
-        let find = |kind: &str| known.get(&(resource.id.clone(), kind.to_owned())).copied();
-        find(&resource.kind).or_else(|| find(""))
+    /// What the file says of `resource`. A destination in an attacker's hands is, whatever kind a request
+    /// says it is of.
+    ///
+    /// # Errors
+    ///
+    /// [`PosturesError`] while the file cannot be used: then nothing is known to be well.
+    pub(crate) fn of(&self, resource: &Resource) -> Result<Option<Posture>, PosturesError> {
+        let known = self.followed.get()?;
+        let Some(by_kind) = known.get(&resource.id) else {
+            return Ok(None);
+        };
+        let compromised = by_kind
+            .values()
+            .find(|posture| posture.health == Health::Compromised);
+        let seen = by_kind.get(&resource.kind).or_else(|| by_kind.get(""));
+        Ok(compromised.or(seen).copied())
     }
 }
 
@@ -228,7 +242,7 @@ pub(crate) fn later(one: Option<Posture>, other: Option<Posture>) -> Option<Post
     })
 }
 
-fn read(json: &[u8]) -> Result<HashMap<(String, String), Posture>, RequestError> {
+fn read(json: &[u8]) -> Result<Sightings, RequestError> {
     let mut file = Object::new(json::parse(json, &LIMITS)?, "")?;
     let at = file.at("destinations");
     let list = match file.take("destinations") {
@@ -236,14 +250,15 @@ fn read(json: &[u8]) -> Result<HashMap<(String, String), Posture>, RequestError>
         other => return Err(unexpected(at, "a list", &other.unwrap_or_default())),
     };
     file.end("`destinations`")?;
-    let mut postures = HashMap::new();
+    let mut postures = Sightings::new();
     for (index, item) in list.into_iter().enumerate() {
         let at = format!("{at}/{index}");
         let mut destination = Object::new(item, at.as_str())?;
         let id = destination.text("id")?;
         let kind = destination.optional_text("kind")?.unwrap_or_default();
         let posture = destination.into_posture()?;
-        if postures.insert((id, kind), posture).is_some() {
+        let by_kind = postures.entry(id).or_default();
+        if by_kind.insert(kind, posture).is_some() {
             return Err(RequestError::DuplicateKey { at });
         }
     }
@@ -366,5 +381,28 @@ mod tests {
         assert_eq!(twice, RequestError::DuplicateKey { at });
         assert!(read(file(r#"{"id":"a","healht":"healthy"}"#).as_bytes()).is_err());
         assert!(read(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_compromise_counts_whatever_kind_it_was_seen_as_and_what_cannot_be_read_is_not_well() {
+        let file = std::env::temp_dir().join(format!("portcullis-postures-{}", std::process::id()));
+        let one = r#"{"destinations":[{"id":"a","kind":"host","health":"compromised"},{"id":"a","kind":"repo","health":"healthy"}]}"#;
+        std::fs::write(&file, one).unwrap();
+        let postures = Postures::from_file(&file).unwrap();
+        let seen_as = |kind: &str| {
+            let resource = Resource {
+                id: "a".into(),
+                kind: kind.into(),
+                ..Resource::default()
+            };
+            postures.of(&resource)
+        };
+        for kind in ["host", "repo", "other"] {
+            assert_eq!(seen_as(kind).unwrap().unwrap().health, Health::Compromised);
+        }
+        std::fs::write(&file, "{").unwrap();
+        postures.followed.refresh();
+        assert!(seen_as("host").is_err());
+        std::fs::remove_file(file).unwrap();
     }
 }

@@ -134,6 +134,12 @@ impl Registry {
 }
 
 impl Identity {
+    /// When it may not be used any more: its registration ends, or the exception by which it is shared.
+    pub(crate) fn ends(&self) -> Timestamp {
+        let shared = self.shared.as_ref().map_or(self.expires, |it| it.until);
+        self.expires.min(shared)
+    }
+
     /// Holds a request of this identity to its registration.
     pub(crate) fn refuse(
         &self,

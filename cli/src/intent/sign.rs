@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// What the key is called in the key set of the approver (`kid`).
     #[arg(long)]
     key_id: Option<String>,
+    /// For which hosts it is meant (`aud`), if they ask.
+    #[arg(long)]
+    audience: Option<String>,
     /// Where to write it. By default standard output.
     #[arg(long)]
     output: Option<PathBuf>,
@@ -31,7 +34,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
     };
     let (intent, key) = (read(&args.intent)?, read(&args.key)?);
-    match portcullis_host::sign(&intent, &key, args.key_id.as_deref()) {
+    let (key_id, audience) = (args.key_id.as_deref(), args.audience.as_deref());
+    match portcullis_host::sign(&intent, &key, key_id, audience) {
         Ok(token) => {
             document::write(&token, args.output.as_ref())?;
             Ok(Exit::Success)

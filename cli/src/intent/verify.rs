@@ -32,6 +32,9 @@ pub(super) struct From {
     /// Who delegates intents, by SPIFFE ID, and the file of their public keys (JWKS).
     #[arg(long, value_name = "WHO=FILE", value_parser = named, requires = "approver")]
     delegator: Vec<(String, PathBuf)>,
+    /// For which host they have to be meant (`aud`).
+    #[arg(long, requires = "approver")]
+    audience: Option<String>,
 }
 
 /// What was taken up, and what was not.
@@ -41,6 +44,9 @@ impl From {
     /// Reads the intents; if whose signatures count cannot be told, that is said.
     pub(super) fn read(&self) -> anyhow::Result<Option<Read>> {
         let mut signatures = Signatures::default();
+        if let Some(audience) = &self.audience {
+            signatures = signatures.audience(audience);
+        }
         let add = |signatures: Signatures, who: &str, file: &Path, delegates: bool| match delegates
         {
             false => signatures.approver(who, file),

@@ -79,7 +79,7 @@ impl Inventory {
         }
         exceptions.sort_by(|a, b| (a.until, &a.of).cmp(&(b.until, &b.of)));
         let seen = pdp.revocations().map(|revocations| revocations.seen());
-        let as_of = seen.and_then(|seen| seen.as_of);
+        let as_of = seen.as_ref().and_then(|seen| seen.as_of);
         Self {
             identities: identities().count() as u64,
             with_owner: owners.map(|owners| {

@@ -3,7 +3,6 @@
 use crate::exit::Exit;
 use crate::named::named;
 use crate::output::{self, GOOD, styled};
-use anyhow::Context as _;
 use portcullis_host::revocation::{self, EventIssuers};
 use portcullis_host::{Timestamp, printable};
 use std::path::PathBuf;
@@ -39,37 +38,46 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let mut exit = Exit::Success;
     for file in &args.events {
-        let token = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        // One that cannot be read does not keep the others from being taken.
+        let token = match std::fs::read_to_string(file) {
+            Ok(token) => token,
+            Err(error) => {
+                output::error(&format!("cannot read {}: {error}", file.display()));
+                exit = exit.max(Exit::Failed);
+                continue;
+            }
+        };
         let now = Timestamp::now();
         let appended = issuers
             .verify(token.trim(), now)
             .map_err(|error| error.to_string())
             .and_then(|event| {
-                let record = revocation::append_event(&args.list, &event, now);
-                let record = record.map_err(|error| error.to_string())?;
-                Ok((event, record))
+                let records = revocation::append_event(&args.list, &event, now);
+                let records = records.map_err(|error| error.to_string())?;
+                Ok((event, records))
             });
         match appended {
-            Ok((_, Some(record))) => {
-                output::note(&format!(
-                    "{}: {}, epoch {}",
-                    file.display(),
-                    styled(GOOD, "revoked"),
-                    record.epoch
-                ));
-                output::json(&record)?;
-            }
-            Ok((event, None)) => {
-                let why = match event.revoked {
-                    Some(_) => "it is on the list already",
-                    None => "it revokes nothing",
+            Ok((event, records)) if records.is_empty() => {
+                let why = match event.revoked.is_empty() {
+                    false => "it is on the list already",
+                    true => "it revokes nothing",
                 };
                 output::note(&format!("{}: {why}", file.display()));
             }
+            Ok((_, records)) => {
+                for record in &records {
+                    output::note(&format!(
+                        "{}: {}, epoch {}",
+                        file.display(),
+                        styled(GOOD, "revoked"),
+                        record.epoch
+                    ));
+                    output::json(record)?;
+                }
+            }
             Err(error) => {
                 output::error(&printable(&format!("{}: {error}", file.display())));
-                exit = Exit::Invalid;
+                exit = exit.max(Exit::Invalid);
             }
         }
     }

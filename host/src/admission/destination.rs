@@ -8,6 +8,7 @@ use crate::intent::Waiver;
 use crate::plugin::Obligation;
 use crate::posture::{Judged, Otherwise, later};
 use crate::trace::{Conclusion, Trace};
+use portcullis_contract::ActionClass;
 use serde_json::json;
 
 impl<T: Trace> Checks<'_, '_, T> {
@@ -55,14 +56,35 @@ impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn posture(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "posture";
         let on = self.on;
-        let own = match on.sources {
-            Sources::Recorded(evidence, _) => evidence.posture,
-            Sources::Live | Sources::DryRun => on
-                .postures
-                .and_then(|postures| postures.of(on.request.resource())),
+        let own = match (on.sources, on.postures) {
+            (Sources::Recorded(evidence, _), _) => match &evidence.posture_unusable {
+                None => Ok(evidence.posture),
+                Some(why) => Err(why.clone()),
+            },
+            (_, None) => Ok(None),
+            (_, Some(postures)) => postures
+                .of(on.request.resource())
+                .map_err(|error| error.to_string()),
         };
-        self.evidence.posture = own;
-        self.facts.posture = later(self.facts.posture, own);
+        match own {
+            Ok(own) => {
+                self.evidence.posture = own;
+                self.facts.posture = later(self.facts.posture, own);
+            }
+            Err(why) => {
+                self.evidence.posture_unusable = Some(why.clone());
+                // What the request says alone is not what was seen.
+                self.facts.posture = None;
+                if on.integration.posture.is_some() && on.class != ActionClass::Read {
+                    let refusal = (
+                        Cause::PostureAmiss,
+                        format!("{why}: nothing is known to be well until it is mended"),
+                    );
+                    let found = || "what was seen of destinations cannot be read".to_owned();
+                    return self.stop_unless_waived(NAME, Waiver::Posture, found, refusal);
+                }
+            }
+        }
         let Some(rule) = &on.integration.posture else {
             self.skip(NAME, || "the integration asks for none".to_owned());
             return Ok(());

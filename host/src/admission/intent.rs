@@ -4,6 +4,7 @@ use super::{Admission, Checks, IntentFacts, Requirement};
 use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
 use crate::intent::{Allowance, Chain, Intents, StoredIntent};
+use crate::registry::Identity;
 use crate::request::Request;
 use crate::state::Use;
 use crate::timestamp::Timestamp;
@@ -73,27 +74,30 @@ impl<T: Trace> Checks<'_, '_, T> {
                 .collect::<Vec<_>>()
                 .join("; delegated as ")
         };
-        if let Some(refusal) = on.outside(chain) {
+        if let Some(refusal) = on.outside(chain).or_else(|| on.unregistered(chain)) {
             return self.stop(NAME, evidence, refusal);
         }
         self.pass(NAME, Requirement::Intent, evidence);
-        self.budgets(chain)?;
+        let left = self.budgets(chain)?;
         self.facts.intent = chain.last().map(|intent| IntentFacts {
             id: &intent.id,
             purpose: &intent.purpose,
             approved_by: &intent.approved_by,
             expires_at: self.ceiling.expires_at,
-            remaining_uses: self.ceiling.remaining_uses,
+            remaining_uses: left,
         });
         Ok(true)
     }
 
     /// Every intent of the chain, and the allowance of it that is used, has a use left. A permit
-    /// spends one of each.
-    fn budgets(&mut self, chain: &Chain) -> Result<(), Refusal> {
+    /// spends one of each. Gives how many are left, this one included.
+    fn budgets(&mut self, chain: &Chain) -> Result<Option<u64>, Refusal> {
         const NAME: &str = "intent, uses left";
         let mut counted = Vec::new();
         for intent in chain.iter() {
+            let registered = self.on.registry.and_then(|it| it.get(&intent.principal));
+            self.ceiling.expires_at =
+                tighter(self.ceiling.expires_at, registered.map(Identity::ends));
             self.ceiling.expires_at = tighter(self.ceiling.expires_at, Some(intent.expires_at));
             if let Some(limit) = intent.max_uses {
                 counted.push(self.left(NAME, intent, None, limit)?);
@@ -104,7 +108,7 @@ impl<T: Trace> Checks<'_, '_, T> {
                 .extend_from_slice(&allowance.constraints);
         }
         let Some(least) = counted.iter().map(|(_, left)| *left).min() else {
-            return Ok(());
+            return Ok(None);
         };
         let evidence = || {
             let texts: Vec<_> = counted
@@ -121,9 +125,8 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop(NAME, evidence, (Cause::IntentUsedUp, detail));
         }
         self.pass(NAME, Requirement::Intent, evidence);
-        self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, Some(least));
-        self.uses.extend(counted.into_iter().map(|(one, _)| one));
-        Ok(())
+        self.spends(counted.into_iter().map(|(one, _)| one));
+        Ok(Some(least))
     }
 
     /// The first allowance that includes the request and has a use left, or the last that has none.
@@ -208,6 +211,22 @@ impl<T: Trace> Checks<'_, '_, T> {
 }
 
 impl Admission<'_> {
+    /// Who delegated it is registered no more.
+    fn unregistered(&self, chain: &Chain) -> Option<Refusal> {
+        let registry = self.registry?;
+        let (_, delegated_by) = chain.split_last()?;
+        delegated_by.iter().find_map(|intent| {
+            let delegator = &intent.principal;
+            let ends = registry.get(delegator).map(Identity::ends);
+            let detail = match ends {
+                Some(ends) if ends > self.now => return None,
+                Some(ends) => format!("the registration of `{delegator}`, which delegated the intent, ended at {ends}: have its owner renew it"),
+                None => format!("`{delegator}`, which delegated the intent, is not registered: have it registered, or another intent approved"),
+            };
+            Some((Cause::PrincipalUnregistered, detail))
+        })
+    }
+
     /// Why the request is not what the chain of intents allows it, if it is not. Uses are counted
     /// elsewhere.
     pub(super) fn outside(&self, chain: &Chain) -> Option<Refusal> {

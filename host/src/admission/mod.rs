@@ -19,6 +19,7 @@ pub(crate) use requirements::Requirements;
 
 use crate::Timestamp;
 use crate::cause::{Cause, Refusal};
+use crate::combine::tighter;
 use crate::evidence::{Evidence, IntentSeen, ListAsOf, Sources};
 use crate::integration::Integration;
 use crate::intent::{Chain, IntentError, Waiver};
@@ -178,18 +179,19 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// The revocation list that counts for this decision.
-    fn known(&self) -> Option<Known<'a>> {
+    /// The revocation list that counts for this decision; `again` when the plugins have been asked.
+    fn known(&self, again: bool) -> Option<Known<'a>> {
         let revocations = self.revocations?;
-        Some(match self.sources {
-            Sources::Recorded(
-                Evidence {
-                    revocation: Some(seen),
-                    ..
-                },
-                ListAsOf::Then,
-            ) => revocations.as_seen(*seen),
-            _ => revocations.now_known(),
+        let seen = match self.sources {
+            Sources::Recorded(evidence, ListAsOf::Then) => {
+                let second = evidence.revocation_again.as_ref().filter(|_| again);
+                second.or(evidence.revocation.as_ref())
+            }
+            _ => None,
+        };
+        Some(match seen {
+            Some(seen) => revocations.as_seen(seen.clone()),
+            None => revocations.now_known(),
         })
     }
 
@@ -209,6 +211,13 @@ impl<'a> Admission<'a> {
 }
 
 impl<T: Trace> Checks<'_, '_, T> {
+    /// Notes what a permit spends. It is one use of each, so that the grant is worth one, however many
+    /// are left: for the next, there is another decision.
+    fn spends(&mut self, uses: impl IntoIterator<Item = Use>) {
+        self.uses.extend(uses);
+        self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, Some(1));
+    }
+
     /// Notes a check that was passed, on evidence.
     fn pass(
         &mut self,

@@ -2,10 +2,11 @@
 
 use super::{Checks, Requirement, unusable};
 use crate::cause::{Cause, Refusal};
+use crate::combine::tighter;
 use crate::evidence::Sources;
 use crate::intent::Waiver;
 use crate::state::{Seen, Use};
-use crate::trace::Trace;
+use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{Attestation, excerpt};
 
 impl<T: Trace> Checks<'_, '_, T> {
@@ -40,6 +41,10 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop("registry", found, refusal);
         }
         self.pass("registry", Requirement::Registry, found);
+        if path.is_some() {
+            self.established.push(Requirement::SessionPath);
+        }
+        self.ceiling.expires_at = tighter(self.ceiling.expires_at, Some(identity.ends()));
         self.identity = Some(identity);
         self.facts.kind = identity.kind;
         self.facts.owner = &identity.owner;
@@ -63,7 +68,11 @@ impl<T: Trace> Checks<'_, '_, T> {
         };
         let evidence = || format!("`{}`, and `{}` is the least", text(found), text(least));
         if found >= least {
-            self.pass("attestation", Requirement::Attestation, evidence);
+            if found >= Attestation::JwtSvid {
+                self.established.push(Requirement::Attestation);
+            }
+            self.trace
+                .check(|| "attestation".to_owned(), Conclusion::Pass, evidence);
             return Ok(());
         }
         let refusal = (
@@ -150,7 +159,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
         };
         let once = Use {
-            key: format!("credential {id}"),
+            key: format!("credential {} {id}", principal.id),
             limit: 1,
             until,
         };
@@ -163,28 +172,32 @@ impl<T: Trace> Checks<'_, '_, T> {
         self.pass(NAME, Requirement::Credential, || {
             format!("`{}` was not used before", excerpt(id))
         });
-        self.uses.push(once);
+        self.spends([once]);
         Ok(())
     }
 
     /// How often `key` was used so far.
     pub(super) fn spent(&mut self, check: &'static str, key: &str) -> Result<u64, Refusal> {
-        let spent = match (self.on.sources, self.on.state) {
-            (Sources::Recorded(evidence, _), _) => {
-                Ok(evidence.spent.get(key).copied().unwrap_or(0))
+        let spent = match (self.on.state, self.on.sources) {
+            (None, _) => {
+                Err("uses are counted here, and there is no `[state]` to count them in".to_owned())
             }
-            (_, Some(state)) => state.spent(key).map_err(unusable),
-            (_, None) => Err((
-                Cause::StateUnavailable,
-                "uses are counted here, and there is nowhere to count them: add `[state]` to the configuration".to_owned(),
-            )),
+            (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
+                None => Ok(evidence.spent.get(key).copied().unwrap_or(0)),
+                Some(why) => Err(why.clone()),
+            },
+            (Some(state), _) => state.spent(key).map_err(|error| error.to_string()),
         };
         match spent {
             Ok(spent) => {
                 self.evidence.spent.insert(key.to_owned(), spent);
                 Ok(spent)
             }
-            Err(refusal) => self.stop(check, || "its uses cannot be told".to_owned(), refusal),
+            Err(why) => {
+                self.evidence.state_unusable = Some(why.clone());
+                let found = || "its uses cannot be told".to_owned();
+                self.stop(check, found, unusable(why))
+            }
         }
     }
 
@@ -201,27 +214,33 @@ impl<T: Trace> Checks<'_, '_, T> {
             return Ok(());
         }
         let seen = |notes| Seen {
+            principal: &principal.id,
             credential,
             instance,
             now: on.now,
             notes,
         };
-        let elsewhere = match (on.sources, on.state) {
-            (Sources::Recorded(evidence, _), _) => Ok(evidence.seen_elsewhere.clone()),
-            (_, None) => {
+        let elsewhere = match (on.state, on.sources) {
+            (None, _) => {
                 self.skip(NAME, || {
                     "nothing is kept in mind: there is no state".to_owned()
                 });
                 return Ok(());
             }
-            (Sources::Live, Some(state)) => state.seen_elsewhere(&seen(true)),
-            (Sources::DryRun, Some(state)) => state.seen_elsewhere(&seen(false)),
+            (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
+                None => Ok(evidence.seen_elsewhere.clone()),
+                Some(why) => Err(why.clone()),
+            },
+            (Some(state), sources) => state
+                .seen_elsewhere(&seen(matches!(sources, Sources::Live)))
+                .map_err(|error| error.to_string()),
         };
         let elsewhere = match elsewhere {
             Ok(elsewhere) => elsewhere,
-            Err(error) => {
-                let what = || "where it was seen cannot be told".to_owned();
-                return self.stop(NAME, what, unusable(error));
+            Err(why) => {
+                self.evidence.state_unusable = Some(why.clone());
+                let found = || "where it was seen cannot be told".to_owned();
+                return self.stop(NAME, found, unusable(why));
             }
         };
         let Some(other) = elsewhere else {

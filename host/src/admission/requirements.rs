@@ -9,11 +9,13 @@ use serde::Deserialize;
 use std::collections::HashMap;
 
 /// What there can be evidence of. Each is the name of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// The principal is registered.
     Registry,
+    /// By which way the session came in is known, and is the principal's.
+    SessionPath,
     /// The principal proved what it is, with a SPIFFE credential at least.
     Attestation,
     /// The environments of principal and resource are known.
@@ -37,6 +39,7 @@ impl Requirement {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registry => "registry",
+            Self::SessionPath => "session-path",
             Self::Attestation => "attestation",
             Self::Environment => "environment",
             Self::Credential => "credential",
@@ -49,6 +52,18 @@ impl Requirement {
     }
 }
 
+/// What there must be evidence of for a class. An action that nobody classified is taken for the worst:
+/// unless it has a list of its own, it needs everything that any class does.
+fn required(requirements: &Requirements, class: ActionClass) -> Option<Vec<Requirement>> {
+    if let Some(own) = requirements.get(&class) {
+        return Some(own.clone());
+    }
+    let mut all: Vec<_> = requirements.values().flatten().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    (class == ActionClass::Unclassified && !all.is_empty()).then_some(all)
+}
+
 /// What there must be evidence of, by the class of the action.
 pub(crate) type Requirements = HashMap<ActionClass, Vec<Requirement>>;
 
@@ -56,7 +71,7 @@ impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn requirements(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "evidence";
         let on = self.on;
-        let Some(required) = on.requirements.get(&on.class) else {
+        let Some(required) = required(on.requirements, on.class) else {
             self.skip(NAME, || {
                 format!("none is required where an action is {}", on.class.as_str())
             });

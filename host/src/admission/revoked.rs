@@ -10,12 +10,12 @@ use crate::trace::{Conclusion, Trace};
 impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn revocation(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "revocation";
-        let Some(known) = self.on.known() else {
+        let Some(known) = self.on.known(false) else {
             self.skip(NAME, || "no list is configured".to_owned());
             return Ok(());
         };
         let seen = known.seen();
-        self.evidence.revocation = Some(seen);
+        self.evidence.revocation = Some(seen.clone());
         let evidence = || {
             let as_of = seen
                 .as_of
@@ -39,11 +39,9 @@ impl Admission<'_> {
         evidence: &mut Evidence,
         trace: &mut impl Trace,
     ) -> Option<Refusal> {
-        let known = self.known()?;
-        let (before, now) = (evidence.revocation, known.seen());
-        if before.is_some_and(|before| before.epoch == now.epoch)
-            && known.unreliable(self.now).is_none()
-        {
+        let known = self.known(true)?;
+        let before = evidence.revocation.as_ref().map_or(0, |seen| seen.epoch);
+        if before == known.epoch() && known.unreliable(self.now).is_none() {
             return None;
         }
         let refused = self.refuse_listed(&known);
@@ -55,15 +53,12 @@ impl Admission<'_> {
             || "revocation, again".to_owned(),
             conclusion,
             || {
-                let before = before.map_or(0, |before| before.epoch);
-                format!(
-                    "the list went from epoch {before} to {} meanwhile",
-                    now.epoch
-                )
+                let now = known.epoch();
+                format!("the list went from epoch {before} to {now} meanwhile")
             },
         );
         if refused.is_some() {
-            evidence.revocation = Some(now);
+            evidence.revocation_again = Some(known.seen());
         }
         refused
     }

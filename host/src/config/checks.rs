@@ -179,9 +179,16 @@ enum Signed {
 
 fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
     let source = section.source();
+    let audience = section.text("audience");
+    let states_approvers = section.has("approvers");
     let approvers = files(section, "approvers", folder);
     let delegators = files(section, "delegators", folder);
     if approvers.is_empty() {
+        if states_approvers {
+            let message = "`approvers` names nobody who has keys, so that no intent could count: name somebody, or leave it out where intents need not be signed";
+            source.error(section.span(), message);
+            return Signed::Wrong;
+        }
         if let Some((_, _, span)) = delegators.first() {
             let message = "delegators sign what they delegate, which hangs on what approvers signed: add `approvers`";
             source.error(span.clone(), message);
@@ -190,6 +197,9 @@ fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
         return Signed::No;
     }
     let mut signatures = Signatures::default();
+    if let Some((audience, _)) = audience {
+        signatures = signatures.audience(audience);
+    }
     let mut wrong = false;
     for (who, file, span) in &approvers {
         match std::mem::take(&mut signatures).approver(who, file) {
@@ -335,7 +345,7 @@ pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
             }
             None => source.error(
                 span,
-                format!("`{class}` is a list of `registry`, `attestation`, `environment`, `credential`, `instance`, `workload`, `revocation`, `intent` and `posture`"),
+                format!("`{class}` is a list of `registry`, `session-path`, `attestation`, `environment`, `credential`, `instance`, `workload`, `revocation`, `intent` and `posture`"),
             ),
         }
     }

@@ -27,6 +27,7 @@
 //! [intents]
 //! path = "intents"                          # a folder of intents; see StoredIntent
 //! required-for = ["agent"]                  # the default
+//! audience = "https://gateway.acme.example"  # optional: for whom signed intents have to be meant
 //! approvers = { "alice@acme.example" = "keys/alice.json" }    # JWKS; then only signed intents count
 //! delegators = { "spiffe://acme.example/agent/lead" = "keys/lead.json" }
 //! access-requests = { endpoint = "https://approvals.acme.example", template = "intent", valid-for = "10m" }

@@ -187,9 +187,14 @@ impl<'a, 'i> Section<'a, 'i> {
         self.duration(key, range)
     }
 
+    /// Whether there is a `key`, whatever it is.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
     /// Notes it if there is no `key`.
     fn require(&self, key: &str, what: &str) {
-        if !self.table.iter().any(|(name, _)| name.get_ref() == key) {
+        if !self.has(key) {
             let message = format!("`{key}` is missing here: {what}");
             self.source.error(self.span(), message);
         }

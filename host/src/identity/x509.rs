@@ -4,6 +4,7 @@ use super::bundles::Bundles;
 use super::verifier::SvidError;
 use crate::registry::is_spiffe_id;
 use crate::request::Principal;
+use crate::revocation::serial;
 use crate::timestamp::Timestamp;
 use portcullis_contract::Attestation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -80,7 +81,7 @@ pub(super) fn verify(
     Ok(Principal {
         id: id.to_string(),
         attestation: Attestation::X509Svid,
-        credential_id: parsed.raw_serial_as_string(),
+        credential_id: serial(&parsed.raw_serial_as_string()).unwrap_or_default(),
         credential_issued_at: Some(issued_at),
         credential_expires_at: Some(expires_at),
         ..Principal::default()

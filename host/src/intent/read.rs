@@ -20,7 +20,7 @@ pub(super) const LIMITS: RequestLimits = RequestLimits {
 /// The most allowances, denials and constraints of an intent, each.
 const MAX_ITEMS: usize = 64;
 
-/// The most items that the constraints of an allowance list together.
+/// The most items that the constraints of an intent list together.
 const MAX_OPERAND_ITEMS: usize = 512;
 
 /// The longest pattern of an intent, in bytes.
@@ -96,13 +96,25 @@ impl StoredIntent {
             let found = Value::Array(Vec::new());
             return Err(unexpected(at, "at least one allowance", &found));
         }
+        // Each item is compared with each item of an argument, without a deadline.
+        let constraints = self
+            .allows
+            .iter()
+            .flat_map(|allowance| &allowance.constraints);
+        let items: usize = constraints.map(Constraint::operand_items).sum();
+        if items > MAX_OPERAND_ITEMS {
+            let at = "/allows".to_owned();
+            let expected = format!(
+                "at most {MAX_OPERAND_ITEMS} items in the lists of all constraints together"
+            );
+            return Err(unexpected(at, &expected, &Value::from(items)));
+        }
         Ok(())
     }
 }
 
 impl Allowance {
     fn read(mut object: Object) -> Result<Self, RequestError> {
-        let at = object.at("constraints");
         let read = Self {
             integration: object.text("integration")?,
             action: pattern(&mut object, "action")?,
@@ -113,12 +125,6 @@ impl Allowance {
             max_uses: max_uses(&mut object)?,
         };
         object.end("`integration`, `action`, `resource`, `constraints`, `max-uses`")?;
-        // Each item is compared with each item of an argument, without a deadline.
-        let items: usize = read.constraints.iter().map(Constraint::operand_items).sum();
-        if items > MAX_OPERAND_ITEMS {
-            let expected = format!("at most {MAX_OPERAND_ITEMS} items in all lists together");
-            return Err(unexpected(at, &expected, &Value::from(items)));
-        }
         Ok(read)
     }
 }

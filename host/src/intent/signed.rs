@@ -29,6 +29,7 @@ const CLAIMS: RequestLimits = RequestLimits {
 pub struct Signatures {
     approvers: BTreeMap<String, Followed<Keys, SignaturesError>>,
     delegators: BTreeMap<String, Followed<Keys, SignaturesError>>,
+    audience: Option<String>,
 }
 
 /// Keys that cannot be used.
@@ -54,6 +55,8 @@ pub(super) enum SignatureError {
     Jwt(#[from] JwtError),
     #[error("`/{claim}` is not what the intent says")]
     Differs { claim: &'static str },
+    #[error("it is meant for somebody else than `{0}` (`aud`)")]
+    Audience(String),
     #[error("`/authorization_details`: exactly one of type `{INTENT_TYPE}` is needed")]
     Details,
 }
@@ -96,6 +99,14 @@ impl Signatures {
         Ok(self)
     }
 
+    /// Has only those count that are meant for `audience` (`aud`), so that what was approved for one
+    /// host does not count at another that the same approvers sign for.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
     /// How often any of the keys changed.
     pub(super) fn version(&self) -> u64 {
         self.approvers
@@ -127,6 +138,16 @@ impl Signatures {
         }?
         .get()?;
         let claims = keys.verify(token, JWT_TYPE, &CLAIMS)?;
+        if let Some(audience) = &self.audience {
+            let is_meant = match claims.get("aud") {
+                Some(Value::Array(list)) => list.iter().any(|one| one == audience.as_str()),
+                Some(one) => one == audience.as_str(),
+                None => false,
+            };
+            if !is_meant {
+                return Err(SignatureError::Audience(audience.clone()));
+            }
+        }
         let mut intent = details(&claims).cloned().ok_or(SignatureError::Details)?;
         if let Some(members) = intent.as_object_mut() {
             members.remove("type");
@@ -145,12 +166,17 @@ impl Signatures {
 }
 
 /// Signs the intent in `json` with a private key in PEM, which the key set of its approver names
-/// `key_id`.
+/// `key_id`, for the hosts that are called `audience`.
 ///
 /// # Errors
 ///
 /// [`SignError`].
-pub fn sign(json: &[u8], key: &[u8], key_id: Option<&str>) -> Result<String, SignError> {
+pub fn sign(
+    json: &[u8],
+    key: &[u8],
+    key_id: Option<&str>,
+    audience: Option<&str>,
+) -> Result<String, SignError> {
     let intent = StoredIntent::from_json(json)?;
     for moment in [intent.approved_at, intent.issued_at, intent.expires_at] {
         if moment.as_millis() % 1000 != 0 {
@@ -165,6 +191,7 @@ pub fn sign(json: &[u8], key: &[u8], key_id: Option<&str>) -> Result<String, Sig
         .into_iter()
         .map(|(claim, value)| (claim.to_owned(), value))
         .chain([("authorization_details".to_owned(), json!([details]))])
+        .chain(audience.map(|audience| ("aud".to_owned(), json!(audience))))
         .collect();
     let unusable = |error: jsonwebtoken::errors::Error| SignError::Key(error.to_string());
     let (algorithm, key) = private_key(key).map_err(unusable)?;

@@ -4,17 +4,43 @@ use super::signed::SignatureError;
 use super::{Signatures, StoredIntent, Widening};
 use crate::request::RequestError;
 use crate::revocation::{Known, Revocable, Revoked};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// How many intents a chain may have.
 pub(crate) const MAX_DEPTH: usize = 8;
 
-/// How many chains that requests carried are kept in mind.
-const CARRIED_CHAINS: usize = 10_000;
+/// How many bytes of documents that requests carried are kept in mind, read.
+const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// About how large a document is.
+const DOCUMENT_BYTES: u64 = 2 * 1024;
+
+/// What came of the documents that a request carried.
+#[derive(Debug, Clone)]
+struct Carried {
+    chain: Result<Chain, IntentError>,
+    /// The version of the keys that it was verified with.
+    version: u64,
+    bytes: u64,
+    /// Whether it was recorded that it came to count.
+    is_issued: Arc<AtomicBool>,
+}
+
+/// What is kept in mind is as large as what it was made of.
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<[u8; 32], Carried> for Bytes {
+    fn weight(&self, _: &[u8; 32], carried: &Carried) -> u64 {
+        carried.bytes.max(1)
+    }
+}
 
 /// Intents by their id, and those that requests carry. Finding one takes the same time however many
 /// there are.
@@ -22,8 +48,8 @@ const CARRIED_CHAINS: usize = 10_000;
 pub struct Intents {
     by_id: Arc<RwLock<HashMap<String, Chain>>>,
     signatures: Option<Arc<Signatures>>,
-    /// By the hash of the documents, with the version of the keys that they were verified with.
-    carried: Arc<Cache<[u8; 32], (u64, Chain)>>,
+    /// By the hash of the documents.
+    carried: Arc<Cache<[u8; 32], Carried, Bytes>>,
 }
 
 /// An intent and those that it was delegated by, root first, itself last.
@@ -97,7 +123,11 @@ impl Default for Intents {
         Self {
             by_id: Arc::default(),
             signatures: None,
-            carried: Arc::new(Cache::new(CARRIED_CHAINS)),
+            carried: Arc::new(Cache::with_weighter(
+                usize::try_from(CARRIED_BYTES / DOCUMENT_BYTES).unwrap_or(usize::MAX),
+                CARRIED_BYTES,
+                Bytes,
+            )),
         }
     }
 }
@@ -192,32 +222,45 @@ impl Intents {
         }
     }
 
-    /// The chain that a request carries, root first; the first may hang on one that is known. Verified
-    /// once, it is kept in mind until a key changes; whether it was not before.
-    pub(crate) fn carried(&self, documents: &[String]) -> Result<(Chain, bool), IntentError> {
+    /// The chain that a request carries, root first; the first may hang on one that is known. What came
+    /// of it is kept in mind until a key changes.
+    pub(crate) fn carried(&self, documents: &[String]) -> Result<Chain, IntentError> {
         // Who writes a request could carry anything that is not signed.
-        if self.signatures.is_none() {
+        let Some(signatures) = &self.signatures else {
             return Err(IntentError::NoKeys);
-        }
-        let mut hash = Sha256::new();
-        for document in documents {
-            hash.update((document.len() as u64).to_be_bytes());
-            hash.update(document.as_bytes());
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let version = self.signatures.as_ref().map_or(0, |keys| keys.version());
-        if let Some((verified_with, chain)) = self.carried.get(&hash)
-            && verified_with == version
+        };
+        let version = signatures.version();
+        let hash = hash(documents);
+        if let Some(carried) = self.carried.get(&hash)
+            && carried.version == version
         {
-            return Ok((chain, false));
+            return carried.chain;
         }
-        let mut chain = None;
-        for document in documents {
-            chain = Some(self.delegated(document.as_bytes(), chain.as_ref())?.1);
+        let chain = documents
+            .iter()
+            .try_fold(None, |chain: Option<Chain>, document| {
+                let (_, chain) = self.delegated(document.as_bytes(), chain.as_ref())?;
+                Ok(Some(chain))
+            })
+            .map(|chain| chain.unwrap_or_else(|| Vec::new().into()));
+        // One whose parent is not known may have it tomorrow.
+        if !matches!(chain, Err(IntentError::NoParent { .. })) {
+            let carried = Carried {
+                chain: chain.clone(),
+                version,
+                bytes: documents.iter().map(|document| document.len() as u64).sum(),
+                is_issued: Arc::default(),
+            };
+            self.carried.insert(hash, carried);
         }
-        let chain = chain.unwrap_or_else(|| Vec::new().into());
-        self.carried.insert(hash, (version, Arc::clone(&chain)));
-        Ok((chain, true))
+        chain
+    }
+
+    /// Whether what a request carries comes to count now for the first time, as far as is kept in mind.
+    pub(crate) fn issue_carried(&self, documents: &[String]) -> bool {
+        self.carried
+            .get(&hash(documents))
+            .is_some_and(|carried| !carried.is_issued.swap(true, Ordering::Relaxed))
     }
 
     /// Takes up every intent in the folder's files whose names end with `.json` or `.jwt`, parents
@@ -292,6 +335,15 @@ impl Intents {
         let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
         by_id.get(id).cloned()
     }
+}
+
+fn hash(documents: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for document in documents {
+        hash.update((document.len() as u64).to_be_bytes());
+        hash.update(document.as_bytes());
+    }
+    hash.finalize().into()
 }
 
 /// The first intent or principal of a chain that is revoked.

@@ -2,6 +2,7 @@
 
 use super::{Allowance, Denial, StoredIntent};
 use crate::timestamp::Timestamp;
+use portcullis_contract::Steps;
 
 /// How a delegated intent goes beyond the one that it was delegated from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,8 @@ impl StoredIntent {
     ///
     /// [`Widening`], the first there is.
     pub fn is_within(&self, parent: &Self) -> Result<(), Widening> {
+        // One budget for all that is compared: who delegates controls both sides of it.
+        let mut steps = Steps::default();
         if self.approved_by != parent.principal {
             return Err(Widening::Delegator {
                 approved_by: self.approved_by.clone(),
@@ -68,19 +71,17 @@ impl StoredIntent {
         {
             return Err(Widening::Uses { most });
         }
-        if let Some(wider) = self
-            .allows
-            .iter()
-            .find(|ours| !parent.allows.iter().any(|theirs| ours.is_within(theirs)))
-        {
-            return Err(Widening::Allowance(wider.to_string()));
+        for ours in &self.allows {
+            let mut theirs = parent.allows.iter();
+            if !theirs.any(|theirs| ours.is_within(theirs, &mut steps)) {
+                return Err(Widening::Allowance(ours.to_string()));
+            }
         }
-        if let Some(lacking) = parent
-            .denies
-            .iter()
-            .find(|theirs| !self.denies.iter().any(|ours| theirs.is_within(ours)))
-        {
-            return Err(Widening::Denial(lacking.to_string()));
+        for theirs in &parent.denies {
+            let mut ours = self.denies.iter();
+            if !ours.any(|ours| theirs.is_within(ours, &mut steps)) {
+                return Err(Widening::Denial(theirs.to_string()));
+            }
         }
         let waived = self.exception.iter().flat_map(|own| &own.waives);
         for waiver in waived {
@@ -93,10 +94,10 @@ impl StoredIntent {
 }
 
 impl Allowance {
-    fn is_within(&self, other: &Self) -> bool {
+    fn is_within(&self, other: &Self, steps: &mut Steps) -> bool {
         self.integration == other.integration
-            && self.action.is_within(&other.action)
-            && self.resource.is_within(&other.resource)
+            && self.action.is_within_steps(&other.action, steps)
+            && self.resource.is_within_steps(&other.resource, steps)
             && other
                 .constraints
                 .iter()
@@ -108,9 +109,9 @@ impl Allowance {
 }
 
 impl Denial {
-    fn is_within(&self, other: &Self) -> bool {
+    fn is_within(&self, other: &Self, steps: &mut Steps) -> bool {
         self.integration == other.integration
-            && self.action.is_within(&other.action)
-            && self.resource.is_within(&other.resource)
+            && self.action.is_within_steps(&other.action, steps)
+            && self.resource.is_within_steps(&other.resource, steps)
     }
 }

@@ -131,7 +131,7 @@ fn says_where_an_intent_is_none() {
         let mut wrong = whole();
         *wrong.pointer_mut(pointer).unwrap() = value;
         let error = StoredIntent::from_json(wrong.to_string().as_bytes()).unwrap_err();
-        let place = pointer.trim_end_matches("/0/value");
+        let place = pointer.trim_end_matches("/0/constraints/0/value");
         assert!(error.to_string().contains(place), "{pointer}: {error}");
     }
     for (pointer, value) in [

@@ -37,6 +37,13 @@ pub enum Event {
     Decision(Box<Decided>),
     /// An intent came to count.
     Issuance(Issued),
+    /// The log was continued after lines that lay behind its head: they had been recorded just before
+    /// a crash, or somebody added them.
+    #[serde(rename_all = "kebab-case")]
+    Continuation {
+        /// How many they were.
+        behind_head: u64,
+    },
     /// A revocation came to count; or, without one, a host began with so many.
     Revocation {
         /// How many revocations there are up to and with this one.
@@ -139,6 +146,11 @@ impl Issued {
         let body = with(json!(self), "at", json!(at));
         line(&with(body, "event", json!("issuance")))
     }
+}
+
+/// The line of a continuation, see [`Event::Continuation`].
+pub(super) fn continuation_body(behind_head: u64, at: Timestamp) -> Vec<u8> {
+    line(&json!({ "at": at, "event": "continuation", "behind-head": behind_head }))
 }
 
 /// The line of a revocation, see [`Event::Revocation`].

@@ -88,14 +88,22 @@ pub struct DecisionLog {
 
 impl DecisionLog {
     /// Opens the log, continues the one that is there, or begins a new one. A line that somebody was
-    /// cut off while writing was never released, and is removed.
+    /// cut off while writing was never released, and is removed. Lines behind the head, which a crash
+    /// leaves there as well as a forger, are kept, and how many they are is recorded.
     ///
     /// # Errors
     ///
     /// [`LogError`] if it cannot be written or what is there cannot be continued.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
+        let (writer, behind_head) = Writer::open(&options)?;
+        if behind_head > 0 {
+            writer.append(vec![entry::continuation_body(
+                behind_head,
+                Timestamp::now(),
+            )])?;
+        }
         Ok(Self {
-            writer: Arc::new(Writer::open(&options)?),
+            writer: Arc::new(writer),
             mask: Arc::new(options.mask),
         })
     }

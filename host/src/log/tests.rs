@@ -210,3 +210,51 @@ fn a_log_has_one_writer() {
         Err(LogError::NotALog { .. })
     ));
 }
+
+#[test]
+fn a_log_whose_end_was_changed_is_not_continued() {
+    let folder = Folder::new("changed-end");
+    let open = || DecisionLog::open(options(&folder.log()));
+    let log = open().unwrap();
+    (1..=3).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    let head = fs::read_to_string(folder.0.join("decisions.jsonl.head")).unwrap();
+    // The last line, written anew by somebody who knows the hash before it.
+    fs::write(folder.log(), whole.replacen("\"n\":3", "\"n\":4", 1)).unwrap();
+    assert!(matches!(open(), Err(LogError::NotALog { .. })));
+    fs::write(folder.log(), &whole).unwrap();
+    fs::remove_file(folder.0.join("decisions.jsonl.head")).unwrap();
+    assert!(
+        matches!(open(), Err(LogError::NotALog { .. })),
+        "nobody can tell where it ended"
+    );
+    fs::write(folder.0.join("decisions.jsonl.head"), head).unwrap();
+    record(&open().unwrap(), 4).unwrap();
+    assert_eq!(verify(&folder.log()).unwrap().entries, 4);
+}
+
+#[test]
+fn lines_behind_the_head_are_kept_and_their_number_is_recorded() {
+    let folder = Folder::new("behind");
+    let head = folder.0.join("decisions.jsonl.head");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    record(&log, 1).unwrap();
+    let before = fs::read(&head).unwrap();
+    (2..=3).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    // As if it had been killed before it wrote the head.
+    fs::write(&head, before).unwrap();
+    assert_eq!(verify(&folder.log()).unwrap().behind_head, 2);
+    drop(DecisionLog::open(options(&folder.log())).unwrap());
+    let mut continued = Vec::new();
+    read(&folder.log(), |_, _, _, entry| {
+        if let Event::Continuation { behind_head } = entry.event {
+            continued.push((entry.sequence, behind_head));
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(continued, [(4, 2)]);
+    assert_eq!(verify(&folder.log()).unwrap().behind_head, 0);
+}

@@ -30,12 +30,16 @@ struct Queue {
 }
 
 impl Writer {
-    pub(super) fn open(options: &LogOptions) -> Result<Self, LogError> {
-        Ok(Self {
+    /// Opens the log. Gives how many lines lie behind its head, which a crash or somebody else left
+    /// there.
+    pub(super) fn open(options: &LogOptions) -> Result<(Self, u64), LogError> {
+        let (file, behind_head) = LogFile::open(options)?;
+        let writer = Self {
             queue: Mutex::default(),
             written: Condvar::new(),
-            file: Mutex::new(LogFile::open(options)?),
-        })
+            file: Mutex::new(file),
+        };
+        Ok((writer, behind_head))
     }
 
     /// Writes lines, all or none, and comes back when they are written as durably as the log is.
@@ -104,7 +108,7 @@ fn failed(options: &LogOptions, error: &io::Error) -> LogError {
 }
 
 impl LogFile {
-    fn open(options: &LogOptions) -> Result<Self, LogError> {
+    fn open(options: &LogOptions) -> Result<(Self, u64), LogError> {
         let failed = |error: io::Error| failed(options, &error);
         let path = &options.path;
         let file = OpenOptions::new()
@@ -117,6 +121,8 @@ impl LogFile {
             file: path.clone(),
             message: "another process writes it".to_owned(),
         })?;
+        // Read before it is made.
+        let recorded = Head::read(path);
         let head = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -132,15 +138,16 @@ impl LogFile {
             bytes: 0,
             unclean: false,
         };
-        log.find_end()?;
-        Ok(log)
+        let behind_head = log.find_end(recorded)?;
+        Ok((log, behind_head))
     }
 
-    /// Finds the last whole line, and removes what somebody was cut off while writing.
-    fn find_end(&mut self) -> Result<(), LogError> {
+    /// Finds the last whole line, and removes what somebody was cut off while writing. What was recorded
+    /// last has to be there as it was.
+    fn find_end(&mut self, recorded: Option<Head>) -> Result<u64, LogError> {
         let options = self.options.clone();
         let failed = |error: io::Error| failed(&options, &error);
-        let mut last = None;
+        let (mut last, mut lines, mut at_head) = (None, 0, None);
         for path in files(&options.path).map_err(failed)? {
             let mut reader = BufReader::new(File::open(&path).map_err(failed)?);
             self.bytes = 0;
@@ -148,6 +155,10 @@ impl LogFile {
             while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
                 if line.pop_if(|byte| *byte == b'\n').is_some() {
                     self.bytes += line.len() as u64 + 1;
+                    lines += 1;
+                    if recorded.as_ref().is_some_and(|it| it.sequence == lines) {
+                        at_head = Some(hash(&line));
+                    }
                     last = Some(std::mem::take(&mut line));
                 } else {
                     self.unclean = true;
@@ -163,18 +174,37 @@ impl LogFile {
             self.sequence = entry.sequence;
             self.previous = hash(&line);
         }
-        if let Some(head) = Head::read(&options.path).filter(|head| head.sequence > self.sequence) {
-            return Err(LogError::NotALog {
-                file: options.path.clone(),
-                message: format!(
-                    "it ends with decision {}, and {} were recorded: see `portcullis log verify`",
+        let not_ours = |message: String| LogError::NotALog {
+            file: options.path.clone(),
+            message,
+        };
+        let behind_head = match recorded {
+            None if self.sequence == 0 => 0,
+            None => {
+                let head = Head::file(&options.path);
+                return Err(not_ours(format!(
+                    "{} is missing, so that nobody can tell whether lines at the end are gone: restore it, or move the log away and begin a new one",
+                    head.display()
+                )));
+            }
+            Some(head) if head.sequence > self.sequence => {
+                return Err(not_ours(format!(
+                    "it ends with line {}, and {} were recorded: see `portcullis log verify`",
                     self.sequence, head.sequence
-                ),
-            });
-        }
+                )));
+            }
+            Some(head) if head.sequence > 0 && at_head.as_ref() != Some(&head.hash) => {
+                return Err(not_ours(format!(
+                    "line {} is not the one that was recorded last: see `portcullis log verify`",
+                    head.sequence
+                )));
+            }
+            Some(head) => self.sequence - head.sequence,
+        };
         self.clean().map_err(failed)?;
         self.write_head().map_err(failed)?;
-        self.sync_folder().map_err(failed)
+        self.sync_folder().map_err(failed)?;
+        Ok(behind_head)
     }
 
     /// Removes what a failed write left.

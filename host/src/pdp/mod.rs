@@ -21,7 +21,7 @@ use crate::plugin::{Effect, Evaluation, Plugin};
 use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
-use crate::revocation::{EventIssuers, Revocations};
+use crate::revocation::{EventIssuers, Revocable, Revocations};
 use crate::state::{SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
 use std::collections::HashMap;
@@ -126,7 +126,8 @@ impl Pdp {
             }
         }
         let detail = "others used up what this request would have, over and over: ask again";
-        Decision::deny(Cause::StateUnavailable, detail)
+        let mode = self.integration(request.integration()).map(|it| it.mode);
+        Decision::deny(Cause::StateUnavailable, detail).in_mode(mode.unwrap_or_default())
     }
 
     /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
@@ -241,7 +242,7 @@ impl Pdp {
                 format!("`{name}` is configured; its action `{action}` is {class}")
             },
         );
-        let chain = self.chain(request, sources);
+        let chain = self.chain(request, now, sources);
         let admission = Admission {
             registry: self.inner.registry.as_ref(),
             revocations: self.inner.revocations.as_ref(),
@@ -299,18 +300,52 @@ impl Pdp {
     }
 
     /// The intent that the request carries or names, with those that it was delegated by.
-    fn chain(&self, request: &Request, sources: Sources<'_>) -> Result<Option<Chain>, IntentError> {
+    fn chain(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        sources: Sources<'_>,
+    ) -> Result<Option<Chain>, IntentError> {
         let (Some(rule), Some(intent)) = (&self.inner.intents, request.intent()) else {
             return Ok(None);
         };
         if intent.documents.is_empty() {
             return Ok(rule.intents.chain(&intent.id));
         }
-        let (chain, is_new) = rule.intents.carried(&intent.documents)?;
-        if is_new && matches!(sources, Sources::Live) {
+        // Signatures cost more than all the rest: they are not verified for whom they could not help.
+        if !self.could_be_admitted(request, now, sources) {
+            return Ok(None);
+        }
+        let chain = rule.intents.carried(&intent.documents)?;
+        if matches!(sources, Sources::Live) && rule.intents.issue_carried(&intent.documents) {
             self.record_issued(&chain);
         }
         Ok(Some(chain))
+    }
+}
+
+impl Pdp {
+    /// Whether nothing that is looked at before the intent is sure to deny the principal: that it is not
+    /// registered, or it or its credential is revoked.
+    fn could_be_admitted(&self, request: &Request, now: Timestamp, sources: Sources<'_>) -> bool {
+        let principal = request.principal();
+        let registered = self
+            .inner
+            .registry
+            .as_ref()
+            .is_none_or(|registry| registry.get(&principal.id).is_some());
+        let revoked = match (&self.inner.revocations, sources) {
+            (Some(revocations), Sources::Live | Sources::DryRun) => {
+                let known = revocations.now_known();
+                known.unreliable(now).is_some()
+                    || known.find(Revocable::Principal, &principal.id).is_some()
+                    || known
+                        .find(Revocable::Credential, &principal.credential_id)
+                        .is_some()
+            }
+            _ => false,
+        };
+        registered && !revoked
     }
 }
 

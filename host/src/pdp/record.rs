@@ -54,13 +54,12 @@ impl Pdp {
     }
 
     /// Takes a security event (RFC 8417): what it says is over is on the revocation list, and denied,
-    /// when this returns. The same event may come again. Gives the new line of the list, if there is
-    /// one.
+    /// when this returns. The same event may come again. Gives the new lines of the list.
     ///
     /// # Errors
     ///
     /// [`AcceptError`] if the event does not count, or the list cannot be written.
-    pub fn accept_event(&self, token: &str) -> Result<Option<Record>, AcceptError> {
+    pub fn accept_event(&self, token: &str) -> Result<Vec<Record>, AcceptError> {
         let (Some(issuers), Some(revocations)) =
             (&self.inner.event_issuers, &self.inner.revocations)
         else {

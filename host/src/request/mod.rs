@@ -9,6 +9,7 @@ mod mcp;
 
 use crate::Timestamp;
 use crate::limits::RequestLimits;
+use crate::registry::is_spiffe_id;
 use crate::{json, object};
 use portcullis_contract::{Attestation, Exposure, Health, Origins, PrincipalKind};
 use serde::{Deserialize, Serialize};
@@ -362,6 +363,16 @@ impl RequestBuilder {
         if bytes > limits.bytes {
             let limit = limits.bytes;
             return Err(RequestError::TooLarge { bytes, limit });
+        }
+        let named = std::iter::once(("/principal/id", &self.principal.id));
+        let delegators = self.principal.delegated_by.iter();
+        for (at, id) in named.chain(delegators.map(|id| ("/principal/delegated-by", id))) {
+            // In another spelling it would be found in no list.
+            if id.to_lowercase().starts_with("spiffe:") && !is_spiffe_id(id) {
+                let expected = "a SPIFFE ID of a workload, in its one spelling";
+                let found = Value::from(id.as_str());
+                return Err(object::unexpected(at.to_owned(), expected, &found));
+            }
         }
         json::admit(&self.arguments, "/action/arguments", limits)?;
         object::check_origins(&self.origins, "/argument-origins")?;

@@ -38,8 +38,9 @@ pub struct EventIssuers {
 pub struct Event {
     /// The issuer and its name for the event (`jti`): an event that comes again is the same.
     pub id: String,
-    /// What it revokes; nothing if it is about something else.
-    pub revoked: Option<Revoked>,
+    /// What it revokes, everything that its subject is known by; nothing if it is about something
+    /// else.
+    pub revoked: Vec<Revoked>,
 }
 
 /// Why an event does not count.
@@ -152,62 +153,105 @@ fn revoked(
     event: &Value,
     subject: Option<&Value>,
     issuer: &str,
-) -> Result<Option<Revoked>, EventError> {
+) -> Result<Vec<Revoked>, EventError> {
     let kind = kind.strip_prefix(CAEP).unwrap_or(kind);
     let change = text(event, "change_type");
     let what = match (kind, change) {
         ("session-revoked", _) => find(subject),
         ("credential-change", Some("revoke" | "delete")) => match text(event, "x509_serial") {
-            Some(serial) => Some((Revocable::Credential, serial.to_owned())),
+            Some(text) => match serial(text) {
+                Some(serial) => vec![(Revocable::Credential, serial)],
+                None => {
+                    return Err(EventError::Subject(format!(
+                        "the serial `{}`",
+                        excerpt(text)
+                    )));
+                }
+            },
             None => find(subject),
         },
-        _ => return Ok(None),
+        _ => return Ok(Vec::new()),
     };
-    let Some((of_kind, id)) = what else {
+    if what.is_empty() {
         let about = subject.map_or("nobody".to_owned(), |subject| {
             format!("`{}`", excerpt(&subject.to_string()))
         });
         return Err(EventError::Subject(about));
-    };
+    }
     let reason = event.get("reason_admin");
     let reason = reason.and_then(|reason| match reason {
         Value::String(text) => Some(text.as_str()),
         by_language => by_language.as_object()?.values().next()?.as_str(),
     });
-    Ok(Some(Revoked {
+    let reason = match reason {
+        None => kind.to_owned(),
+        Some(why) => format!("{kind}: {}", excerpt(why)),
+    };
+    let all = what.into_iter().map(|(of_kind, id)| Revoked {
         kind: of_kind,
         id,
-        reason: reason.map_or_else(
-            || kind.to_owned(),
-            |why| format!("{kind}: {}", excerpt(why)),
-        ),
+        reason: reason.clone(),
         by: issuer.to_owned(),
-    }))
+    });
+    Ok(all.collect())
 }
 
-/// What a subject identifier (RFC 9493) means here: a credential if it names one, or else a principal.
-fn find(subject: Option<&Value>) -> Option<(Revocable, String)> {
-    let subject = subject?;
-    let credential = |name: &str| Some((Revocable::Credential, text(subject, name)?.to_owned()));
+/// What a subject identifier (RFC 9493) means here: credentials and principals, all that it names.
+fn find(subject: Option<&Value>) -> Vec<(Revocable, String)> {
+    let Some(subject) = subject else {
+        return Vec::new();
+    };
+    let credential = |name: &str| {
+        let id = text(subject, name)?;
+        Some((Revocable::Credential, id.to_owned()))
+    };
     let principal = |name: &str| {
         let id = text(subject, name).filter(|id| is_spiffe_id(id))?;
         Some((Revocable::Principal, id.to_owned()))
     };
-    match text(subject, "format") {
+    let one = match text(subject, "format") {
         Some("jwt_id") => credential("jti"),
         Some("opaque") => credential("id"),
         Some("uri") => principal("uri"),
         Some("iss_sub") => principal("sub"),
-        // The most particular part that means something.
-        Some("complex") => ["session", "device", "application", "user"]
-            .into_iter()
-            .find_map(|part| find(subject.get(part))),
+        Some("complex") => return find_complex(subject),
         Some("aliases") => {
-            let aliases = subject.get("identifiers").and_then(Value::as_array)?;
-            aliases.iter().find_map(|alias| find(Some(alias)))
+            let aliases = subject.get("identifiers").and_then(Value::as_array);
+            let aliases = aliases.into_iter().flatten();
+            return aliases.flat_map(|alias| find(Some(alias))).collect();
         }
         _ => None,
+    };
+    one.into_iter().collect()
+}
+
+/// The session, if that is a credential for sure; or else everything that the subject has.
+fn find_complex(subject: &Value) -> Vec<(Revocable, String)> {
+    let session = subject.get("session");
+    let is_token = session.is_some_and(|session| text(session, "format") == Some("jwt_id"));
+    let mut found = find(session);
+    if !is_token {
+        for part in ["device", "application", "user"] {
+            found.extend(find(subject.get(part)));
+        }
     }
+    found
+}
+
+/// A certificate's serial number in the one spelling that credentials are called by: hexadecimal digits
+/// in lower case, without leading zeros.
+pub(crate) fn serial(text: &str) -> Option<String> {
+    let plain = text.to_lowercase().replace([':', ' ', '-'], "");
+    let plain = plain.strip_prefix("0x").unwrap_or(&plain);
+    let is_hex = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let short = plain.trim_start_matches('0');
+    is_hex.then(|| {
+        if short.is_empty() {
+            "0".to_owned()
+        } else {
+            short.to_owned()
+        }
+    })
 }
 
 fn text<'a>(of: &'a Value, name: &str) -> Option<&'a str> {
@@ -294,58 +338,74 @@ mod tests {
     fn an_event_revokes_what_it_is_about() {
         let issuer = Issuer::new("about");
         let agent = "spiffe://acme.example/agent";
+        let principal = |id: &str| (Revocable::Principal, id.to_owned());
+        let credential = |id: &str| (Revocable::Credential, id.to_owned());
+        let uri = json!({ "format": "uri", "uri": agent });
+        let jwt_id = json!({ "format": "jwt_id", "iss": ISSUER, "jti": "jti-1" });
+        let opaque = json!({ "format": "opaque", "id": "s-1" });
+        let iss_sub = json!({ "format": "iss_sub", "iss": ISSUER, "sub": agent });
+        let complex =
+            |session: &Value| json!({ "format": "complex", "user": uri, "session": session });
+        let aliases = json!({ "format": "aliases", "identifiers": [opaque, uri] });
+        let revoke = json!({ "change_type": "revoke" });
+        let serial = |text: &str| json!({ "change_type": "delete", "x509_serial": text });
+        let none = json!({});
         for (kind, subject, event, expected) in [
+            ("session-revoked", &uri, &none, vec![principal(agent)]),
+            ("session-revoked", &jwt_id, &none, vec![credential("jti-1")]),
             (
                 "session-revoked",
-                json!({ "format": "uri", "uri": agent }),
-                json!({}),
-                Some((Revocable::Principal, agent)),
-            ),
-            (
-                "session-revoked",
-                json!({ "format": "jwt_id", "iss": ISSUER, "jti": "jti-1" }),
-                json!({}),
-                Some((Revocable::Credential, "jti-1")),
+                &complex(&jwt_id),
+                &none,
+                vec![credential("jti-1")],
             ),
             (
                 "session-revoked",
-                json!({ "format": "complex", "user": { "format": "uri", "uri": agent }, "session": { "format": "opaque", "id": "s-1" } }),
-                json!({}),
-                Some((Revocable::Credential, "s-1")),
+                &complex(&opaque),
+                &none,
+                vec![credential("s-1"), principal(agent)],
+            ),
+            (
+                "session-revoked",
+                &aliases,
+                &none,
+                vec![credential("s-1"), principal(agent)],
             ),
             (
                 "credential-change",
-                json!({ "format": "iss_sub", "iss": ISSUER, "sub": agent }),
-                json!({ "change_type": "revoke" }),
-                Some((Revocable::Principal, agent)),
+                &iss_sub,
+                &revoke,
+                vec![principal(agent)],
             ),
             (
                 "credential-change",
-                json!({ "format": "uri", "uri": agent }),
-                json!({ "change_type": "delete", "x509_serial": "01:02" }),
-                Some((Revocable::Credential, "01:02")),
+                &uri,
+                &serial("00:01:0A"),
+                vec![credential("10a")],
             ),
             (
                 "credential-change",
-                json!({ "format": "uri", "uri": agent }),
-                json!({ "change_type": "create" }),
-                None,
+                &uri,
+                &json!({ "change_type": "create" }),
+                vec![],
             ),
-            (
-                "session-presented",
-                json!({ "format": "uri", "uri": agent }),
-                json!({}),
-                None,
-            ),
+            ("session-presented", &uri, &none, vec![]),
         ] {
-            let event = issuer.verify(&claims(kind, subject, event)).unwrap();
-            let found = event.revoked.map(|revoked| (revoked.kind, revoked.id));
-            assert_eq!(
-                found,
-                expected.map(|(kind, id)| (kind, id.to_owned())),
-                "{kind}"
-            );
+            let event = issuer
+                .verify(&claims(kind, subject.clone(), event.clone()))
+                .unwrap();
+            let found: Vec<_> = event
+                .revoked
+                .into_iter()
+                .map(|it| (it.kind, it.id))
+                .collect();
+            assert_eq!(found, expected, "{kind} {subject}");
         }
+        let nobodys = claims("credential-change", uri.clone(), serial("twelve"));
+        assert!(matches!(
+            issuer.verify(&nobodys),
+            Err(EventError::Subject(_))
+        ));
     }
 
     #[test]
@@ -390,13 +450,17 @@ mod tests {
         let issuer = Issuer::new("again");
         let list = issuer.folder.join("revocations.jsonl");
         append(&list, None, NOW).unwrap();
-        let subject = json!({ "format": "opaque", "id": "s-1" });
+        let subject = json!({ "format": "aliases", "identifiers": [
+            { "format": "opaque", "id": "s-1" }, { "format": "opaque", "id": "s-2" },
+        ] });
         let event = issuer
             .verify(&claims("session-revoked", subject, json!({})))
             .unwrap();
-        let first = append_event(&list, &event, NOW).unwrap();
-        assert_eq!(first.map(|record| record.epoch), Some(1));
-        assert_eq!(append_event(&list, &event, NOW).unwrap(), None);
-        assert_eq!(List::read(&list).unwrap().epoch, 1);
+        let epochs = |records: Vec<crate::revocation::Record>| -> Vec<_> {
+            records.iter().map(|record| record.epoch).collect()
+        };
+        assert_eq!(epochs(append_event(&list, &event, NOW).unwrap()), [1, 2]);
+        assert!(append_event(&list, &event, NOW).unwrap().is_empty());
+        assert_eq!(List::read(&list).unwrap().epoch, 2);
     }
 }

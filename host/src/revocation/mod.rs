@@ -14,6 +14,7 @@
 mod event;
 mod record;
 
+pub(crate) use event::serial;
 pub use event::{Event, EventError, EventIssuers};
 pub use record::{Record, Revocable, Revoked};
 
@@ -138,15 +139,15 @@ impl Revocations {
     }
 
     /// Adds what a security event revokes to the list, which counts when this returns; once, however
-    /// often the event comes. Gives the new line, if there is one.
+    /// often the event comes. Gives the new lines.
     ///
     /// # Errors
     ///
     /// [`ListError`] if the list cannot be written.
-    pub fn accept(&self, event: &Event) -> Result<Option<Record>, ListError> {
-        let record = append_event(&self.shared.file, event, Timestamp::now())?;
+    pub fn accept(&self, event: &Event) -> Result<Vec<Record>, ListError> {
+        let records = append_event(&self.shared.file, event, Timestamp::now())?;
         self.refresh();
-        Ok(record)
+        Ok(records)
     }
 
     /// The list as it is known now.
@@ -198,7 +199,7 @@ impl Revocations {
 }
 
 /// How far a revocation list was known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ListSeen {
     /// How many revocations it had.
@@ -206,6 +207,9 @@ pub struct ListSeen {
     /// When its last line was written; a list without lines cannot be relied on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
+    /// Why it could not be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The list as it is known, held still while it is looked at.
@@ -218,18 +222,27 @@ pub(crate) struct Known<'a> {
 
 impl Known<'_> {
     pub(crate) fn seen(&self) -> ListSeen {
-        self.as_seen.unwrap_or(ListSeen {
+        self.as_seen.clone().unwrap_or_else(|| ListSeen {
             epoch: self.list.epoch,
             as_of: self.list.as_of,
+            error: self.list.error.as_ref().map(ToString::to_string),
         })
+    }
+
+    /// How many revocations it has.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.as_seen
+            .as_ref()
+            .map_or(self.list.epoch, |seen| seen.epoch)
     }
 
     /// Why the list cannot be relied on at `now`, if it cannot.
     pub(crate) fn unreliable(&self, now: Timestamp) -> Option<String> {
-        if let Some(error) = self.list.error.as_ref().filter(|_| self.as_seen.is_none()) {
-            return Some(error.to_string());
+        let seen = self.seen();
+        if let Some(error) = seen.error {
+            return Some(error);
         }
-        let Some(as_of) = self.seen().as_of else {
+        let Some(as_of) = seen.as_of else {
             return Some(ListError::Empty.to_string());
         };
         let age = now.since(as_of);
@@ -243,7 +256,7 @@ impl Known<'_> {
 
     pub(crate) fn find(&self, kind: Revocable, id: &str) -> Option<&Revoked> {
         let (from, revoked) = self.list.revoked.get(&kind)?.get(id)?;
-        (*from <= self.seen().epoch).then_some(revoked)
+        (*from <= self.epoch()).then_some(revoked)
     }
 }
 
@@ -253,7 +266,13 @@ impl Shared {
         self.list.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes up what was added, however many do at the same time.
     fn refresh(&self) {
+        while !self.try_refresh() {}
+    }
+
+    /// Whether everything that was there is taken up.
+    fn try_refresh(&self) -> bool {
         let changed = {
             let list = self.read();
             match std::fs::metadata(&self.file) {
@@ -272,7 +291,8 @@ impl Shared {
             let new = {
                 let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
                 if list.bytes_read != known.bytes_read {
-                    return;
+                    // Somebody else took up what there was. What came after that is looked for anew.
+                    return false;
                 }
                 let mut new = Vec::new();
                 list.error = added.and_then(|added| list.take_up(added, &mut new)).err();
@@ -286,6 +306,7 @@ impl Shared {
                 }
             }
         }
+        true
     }
 }
 
@@ -431,9 +452,13 @@ impl List {
 ///
 /// [`ListError`] if it is not a list or cannot be written.
 pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Record, ListError> {
-    let appended = append_once(file, revoked, None, at)?;
-    // Only what has an event can be there already.
-    appended.ok_or(ListError::Rewritten)
+    if let Some(revoked) = &revoked {
+        revoked.could_be_found()?;
+    }
+    let mut writer = ListWriter::open(file)?;
+    let record = writer.add(revoked, None, at)?;
+    writer.write()?;
+    Ok(record)
 }
 
 /// Adds what a security event revokes to the list in `file`, as [`append`] does. Nothing is added,
@@ -442,56 +467,89 @@ pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Re
 /// # Errors
 ///
 /// [`ListError`] if it is not a list or cannot be written.
-pub fn append_event(
-    file: &Path,
-    event: &Event,
-    at: Timestamp,
-) -> Result<Option<Record>, ListError> {
-    match &event.revoked {
-        None => Ok(None),
-        Some(revoked) => append_once(file, Some(revoked.clone()), Some(&event.id), at),
+pub fn append_event(file: &Path, event: &Event, at: Timestamp) -> Result<Vec<Record>, ListError> {
+    if event.revoked.is_empty() {
+        return Ok(Vec::new());
     }
+    event.revoked.iter().try_for_each(Revoked::could_be_found)?;
+    let mut writer = ListWriter::open(file)?;
+    if writer.list.events.contains(&event.id) {
+        return Ok(Vec::new());
+    }
+    let records = event
+        .revoked
+        .iter()
+        .map(|revoked| writer.add(Some(revoked.clone()), Some(&event.id), at))
+        .collect::<Result<_, _>>()?;
+    writer.write()?;
+    Ok(records)
 }
 
-fn append_once(
-    file: &Path,
-    revoked: Option<Revoked>,
-    event: Option<&str>,
-    at: Timestamp,
-) -> Result<Option<Record>, ListError> {
-    if let Some(revoked) = &revoked {
-        revoked.could_be_found()?;
+/// A list that is added to; other writers wait.
+struct ListWriter<'a> {
+    path: &'a Path,
+    file: File,
+    list: List,
+    lines: String,
+}
+
+impl<'a> ListWriter<'a> {
+    fn open(path: &'a Path) -> Result<Self, ListError> {
+        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(unwritable)?;
+        file.lock().map_err(unwritable)?;
+        let list = List::read(path)?;
+        if list.bytes_read != file.metadata().map_err(unwritable)?.len() {
+            let message =
+                "it has no end: somebody was cut off while writing it; remove it".to_owned();
+            return Err(ListError::Line {
+                line: list.lines_read + 1,
+                message,
+            });
+        }
+        Ok(Self {
+            path,
+            file,
+            list,
+            lines: String::new(),
+        })
     }
-    let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
-    let mut opened = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .map_err(unwritable)?;
-    opened.lock().map_err(unwritable)?;
-    let list = List::read(file)?;
-    if list.bytes_read != opened.metadata().map_err(unwritable)?.len() {
-        let message = "it has no end: somebody was cut off while writing it; remove it".to_owned();
-        return Err(ListError::Line {
-            line: list.lines_read + 1,
-            message,
-        });
+
+    /// Adds a line, which [`ListWriter::write`] writes.
+    fn add(
+        &mut self,
+        revoked: Option<Revoked>,
+        event: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Record, ListError> {
+        let list = &mut self.list;
+        list.epoch += u64::from(revoked.is_some());
+        let record = Record {
+            epoch: list.epoch,
+            at: list.as_of.map_or(at, |as_of| as_of.max(at)),
+            revoked,
+            event: event.map(str::to_owned),
+        };
+        list.as_of = Some(record.at);
+        let line =
+            serde_json::to_string(&record).map_err(|error| ListError::Read(error.to_string()))?;
+        self.lines.push_str(&line);
+        self.lines.push('\n');
+        Ok(record)
     }
-    if event.is_some_and(|event| list.events.contains(event)) {
-        return Ok(None);
+
+    fn write(mut self) -> Result<(), ListError> {
+        let path = self.path;
+        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
+        self.file
+            .write_all(self.lines.as_bytes())
+            .map_err(unwritable)?;
+        self.file.sync_data().map_err(unwritable)
     }
-    let record = Record {
-        epoch: list.epoch + u64::from(revoked.is_some()),
-        at: list.as_of.map_or(at, |as_of| as_of.max(at)),
-        revoked,
-        event: event.map(str::to_owned),
-    };
-    let mut line =
-        serde_json::to_string(&record).map_err(|error| ListError::Read(error.to_string()))?;
-    line.push('\n');
-    opened.write_all(line.as_bytes()).map_err(unwritable)?;
-    opened.sync_data().map_err(unwritable)?;
-    Ok(Some(record))
 }
 
 #[cfg(test)]
@@ -535,6 +593,7 @@ mod tests {
         let before = ListSeen {
             epoch: 0,
             as_of: Some(NOW),
+            error: None,
         };
         let as_seen = followed.as_seen(before);
         assert!(as_seen.find(Revocable::Credential, "a").is_none());

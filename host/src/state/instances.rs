@@ -2,6 +2,8 @@
 
 use super::{Seen, StateError};
 use crate::timestamp::Timestamp;
+use portcullis_contract::excerpt;
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,65 +11,99 @@ use std::time::Duration;
 /// How many credentials are kept in mind.
 const MAX_CREDENTIALS: usize = 200_000;
 
-/// The credentials that were seen within the window.
+/// How long it takes at least until what is old is looked for again, once all places are taken.
+const SWEPT: Duration = Duration::from_secs(1);
+
+/// The credentials that were seen within the window. Of long names only what is shown is kept.
 #[derive(Debug)]
 pub(super) struct Instances {
     window: Duration,
-    by_credential: Mutex<HashMap<String, Presented>>,
+    seen: Mutex<Credentials>,
+}
+
+#[derive(Debug, Default)]
+struct Credentials {
+    /// By the hash of the principal and its credential's id.
+    presented: HashMap<[u8; 32], Presented>,
+    swept_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 struct Presented {
-    instance: String,
+    instance: Instance,
     last: Timestamp,
     /// Another instance that presented it. From then on it is nobody's, until it was not presented
     /// for as long as the window.
-    other: Option<String>,
+    other: Option<Instance>,
+}
+
+/// An instance: the hash of its name, and as much of the name as is shown.
+#[derive(Debug, Clone)]
+struct Instance {
+    hash: [u8; 32],
+    shown: String,
+}
+
+impl Instance {
+    fn new(name: &str) -> Self {
+        Self {
+            hash: Sha256::digest(name.as_bytes()).into(),
+            shown: excerpt(name),
+        }
+    }
 }
 
 impl Instances {
     pub(super) fn new(window: Duration) -> Self {
         Self {
             window,
-            by_credential: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
     pub(super) fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
-        let mut all = self
-            .by_credential
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut hash = Sha256::new();
+        hash.update((seen.principal.len() as u64).to_be_bytes());
+        hash.update(seen.principal.as_bytes());
+        hash.update(seen.credential.as_bytes());
+        let key: [u8; 32] = hash.finalize().into();
+        let instance = Instance::new(seen.instance);
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_old = |presented: &Presented| seen.now.since(presented.last) > self.window;
-        if let Some(presented) = all.get_mut(seen.credential).filter(|one| !is_old(one)) {
-            let other = if presented.instance == seen.instance {
+        if let Some(presented) = all.presented.get_mut(&key).filter(|one| !is_old(one)) {
+            let is_same = presented.instance.hash == instance.hash;
+            let other = if is_same {
                 presented.other.clone()
             } else {
                 Some(presented.instance.clone())
             };
             if seen.notes {
                 presented.last = presented.last.max(seen.now);
-                if presented.instance != seen.instance {
-                    presented.other = Some(seen.instance.to_owned());
+                if !is_same {
+                    presented.other = Some(instance);
                 }
             }
-            return Ok(other);
+            return Ok(other.map(|other| other.shown));
         }
         if !seen.notes {
             return Ok(None);
         }
-        if all.len() >= MAX_CREDENTIALS {
-            all.retain(|_, presented| !is_old(presented));
+        if all.presented.len() >= MAX_CREDENTIALS {
+            let due = all.swept_at.is_none_or(|at| seen.now.since(at) >= SWEPT);
+            if due {
+                all.swept_at = Some(seen.now);
+                all.presented.retain(|_, presented| !is_old(presented));
+            }
         }
-        if all.len() >= MAX_CREDENTIALS {
+        if all.presented.len() >= MAX_CREDENTIALS && !all.presented.contains_key(&key) {
             return Err(StateError::TooManyCredentials(MAX_CREDENTIALS));
         }
         let presented = Presented {
-            instance: seen.instance.to_owned(),
+            instance,
             last: seen.now,
             other: None,
         };
-        all.insert(seen.credential.to_owned(), presented);
+        all.presented.insert(key, presented);
         Ok(None)
     }
 }
@@ -81,6 +117,7 @@ mod tests {
 
     fn seen(instance: &str, seconds: u64, notes: bool) -> Seen<'_> {
         Seen {
+            principal: "spiffe://acme.example/a",
             credential: "jti-1",
             instance,
             now: NOW.plus(Duration::from_secs(seconds)),
@@ -111,5 +148,18 @@ mod tests {
         assert_eq!(look(seen("pod-1", 0, true)), None);
         assert_eq!(look(seen("pod-2", 61, true)), None);
         assert_eq!(look(seen("pod-1", 62, true)), Some("pod-2".into()));
+    }
+
+    #[test]
+    fn two_principals_may_call_their_credentials_alike() {
+        let instances = Instances::new(WINDOW);
+        let ours = seen("pod-1", 0, true);
+        let theirs = Seen {
+            principal: "spiffe://other.example/a",
+            ..seen("pod-9", 1, true)
+        };
+        assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
+        assert_eq!(instances.seen_elsewhere(&theirs), Ok(None));
+        assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
     }
 }

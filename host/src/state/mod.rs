@@ -69,6 +69,8 @@ pub struct Use {
 /// A credential that is presented.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
+    /// The principal whose it is: two may call theirs alike.
+    pub principal: &'a str,
     /// The credential's id.
     pub credential: &'a str,
     /// The workload instance that presents it.

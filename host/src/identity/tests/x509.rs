@@ -82,7 +82,7 @@ fn a_chain_proves_who_asks() {
         .unwrap();
     assert_eq!(principal.id, ID);
     assert_eq!(principal.attestation, Attestation::X509Svid);
-    assert_eq!(principal.credential_id, "01:02:ab");
+    assert_eq!(principal.credential_id, "102ab");
     let lifetime = principal
         .credential_expires_at
         .unwrap()
