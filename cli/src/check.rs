@@ -49,11 +49,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The decision point of a configuration, for dry runs; without one, everything that is wrong is
-/// reported. Warnings are for `portcullis check`.
+/// reported. Of warnings, those that are about other files are.
 pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
     let checked = config::check(config);
-    if checked.pdp.is_none() {
-        report(&checked.problems);
+    match &checked.pdp {
+        None => report(&checked.problems),
+        // Those of the configuration itself are for `portcullis check`.
+        Some(_) => {
+            let elsewhere = checked.problems.iter().filter(|it| it.file != config);
+            report(&elsewhere.cloned().collect::<Vec<_>>());
+        }
     }
     checked.pdp
 }

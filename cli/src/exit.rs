@@ -1,5 +1,6 @@
 //! Exit codes, which scripts rely on.
 
+use portcullis_host::log::Broken;
 use portcullis_host::{Cause, Decision};
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ pub(crate) enum Exit {
     Deny,
     /// 4: a plugin faulted, which is a deny.
     Faulted,
-    /// 3: a plugin, a configuration or a request is not valid.
+    /// 3: a plugin, a configuration, a request, an intent or a log is not valid.
     Invalid,
     /// 5: something is not as it has to be: a replay differs, a revocation is not confirmed, a
     /// registry has findings.
@@ -26,12 +27,20 @@ Exit codes:
   0  permit, or success
   1  the tool failed, or was called wrongly
   2  deny
-  3  a plugin, a configuration or a request is not valid
+  3  a plugin, a configuration, a request, an intent or a log is not valid
   4  a plugin faulted (a deny)
   5  something is not as it has to be: a replay differs, a revocation is not confirmed, a
      registry has findings";
 
 impl Exit {
+    /// How a log that cannot be read differs from one that is broken.
+    pub(crate) fn of_log(broken: &Broken) -> Self {
+        match broken {
+            Broken::Read { .. } => Self::Failed,
+            Broken::Line { .. } | Broken::Truncated { .. } | Broken::NoHead(_) => Self::Invalid,
+        }
+    }
+
     pub(crate) fn of(decision: &Decision) -> Self {
         match decision.cause() {
             Cause::Permitted => Self::Success,

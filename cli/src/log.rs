@@ -2,13 +2,13 @@
 
 use crate::Format;
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, styled};
+use crate::output::{self, BAD, FAINT, GOOD, WARN, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::log::{self, Broken, Decided, Entry, Event};
-use portcullis_host::printable;
+use portcullis_host::log::{self, Decided, Entry, Event};
 use portcullis_host::revocation::Revocable;
+use portcullis_host::{Digest, printable};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Verify or search a decision log.
 #[derive(Debug, clap::Args)]
@@ -19,10 +19,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Find any edit, removal, reordering, addition or truncation, and say where.
+    /// Find any edit, removal, reordering or truncation, and say where. Lines that were added at the end
+    /// look like those that a crash leaves, and are counted.
     Verify {
         /// The latest file of the log; full ones beside it are found.
         file: PathBuf,
+        /// A head that was kept elsewhere, which has to be that of a line of the log.
+        #[arg(long)]
+        head: Option<String>,
         /// How to write the result.
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
@@ -35,6 +39,9 @@ enum Verb {
 struct Query {
     /// The latest file of the log; full ones beside it are found.
     file: PathBuf,
+    /// Only the line of this number.
+    #[arg(long)]
+    sequence: Option<u64>,
     /// Only events of this kind.
     #[arg(long, value_enum)]
     event: Option<Kind>,
@@ -77,30 +84,56 @@ enum Kind {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.verb {
-        Verb::Verify { file, format } => verify(file, *format),
+        Verb::Verify { file, head, format } => verify(file, head.as_deref(), *format),
         Verb::Query(query) => search(query),
     }
 }
 
-fn verify(file: &std::path::Path, format: Format) -> anyhow::Result<Exit> {
+fn verify(file: &Path, head: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let verified = log::verify(file);
+    let mut exit = match &verified {
+        Ok(_) => Exit::Success,
+        Err(broken) => Exit::of_log(broken),
+    };
+    let has_head = match (head, &verified) {
+        (Some(head), Ok(_)) => Some(has_line(file, head)?),
+        _ => None,
+    };
+    if has_head == Some(false) {
+        exit = Exit::Invalid;
+    }
     match (format, &verified) {
         (Format::Json, Ok(verified)) => output::json(&json!({
-            "whole": true, "entries": verified.entries, "head": verified.head,
-            "behind-head": verified.behind_head,
+            "whole": has_head != Some(false), "entries": verified.entries, "head": verified.head,
+            "behind-head": verified.behind_head, "has-given-head": has_head,
         }))?,
         (Format::Json, Err(broken)) => {
             output::json(&json!({ "whole": false, "broken": broken.to_string() }))?;
         }
-        (Format::Human, Ok(verified)) => output::line(&format!(
-            "{} {} entries {}",
-            styled(GOOD, "whole"),
-            verified.entries,
-            styled(
-                FAINT,
-                &format!("(keep its head elsewhere: {})", verified.head)
-            )
-        ))?,
+        (Format::Human, Ok(_)) if has_head == Some(false) => {
+            output::line(&format!(
+                "{} it has no line with the head that was kept: it was made anew, or cut",
+                styled(BAD, "broken")
+            ))?;
+        }
+        (Format::Human, Ok(verified)) => {
+            output::line(&format!(
+                "{} {} entries {}",
+                styled(GOOD, "whole"),
+                verified.entries,
+                styled(
+                    FAINT,
+                    &format!("(keep its head elsewhere: {})", verified.head)
+                )
+            ))?;
+            if verified.behind_head > 0 {
+                output::line(&format!(
+                    "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or somebody added them",
+                    styled(WARN, "note"),
+                    verified.behind_head
+                ))?;
+            }
+        }
         (Format::Human, Err(broken)) => {
             output::line(&format!(
                 "{} {}",
@@ -109,7 +142,26 @@ fn verify(file: &std::path::Path, format: Format) -> anyhow::Result<Exit> {
             ))?;
         }
     }
-    Ok(exit_of(verified.err()))
+    Ok(exit)
+}
+
+/// Whether the log has the line of that hash.
+fn has_line(file: &Path, head: &str) -> anyhow::Result<bool> {
+    let wanted = format!("sha256:{head}");
+    let mut found = false;
+    log::read(file, |_, _, line, _| {
+        found |= Digest::of(line.as_bytes()).to_string() == wanted;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Whether the log can be relied on; if not, it is said why.
+pub(crate) fn is_whole(file: &Path) -> Result<(), Exit> {
+    log::verify(file).map(|_| ()).map_err(|broken| {
+        output::error(&printable(&broken.to_string()));
+        Exit::of_log(&broken)
+    })
 }
 
 fn search(query: &Query) -> anyhow::Result<Exit> {
@@ -123,18 +175,12 @@ fn search(query: &Query) -> anyhow::Result<Exit> {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    if let Err(broken) = &read {
-        output::error(&printable(&broken.to_string()));
-    }
-    Ok(exit_of(read.err()))
-}
-
-/// How a log that cannot be read differs from one that is broken.
-fn exit_of(broken: Option<Broken>) -> Exit {
-    match broken {
-        None => Exit::Success,
-        Some(Broken::Read { .. }) => Exit::Failed,
-        Some(Broken::Line { .. } | Broken::Truncated { .. } | Broken::NoHead(_)) => Exit::Invalid,
+    match read {
+        Ok(()) => Ok(Exit::Success),
+        Err(broken) => {
+            output::error(&printable(&broken.to_string()));
+            Ok(Exit::of_log(&broken))
+        }
     }
 }
 
@@ -146,7 +192,8 @@ impl Query {
             Event::Revocation { .. } => Kind::Revocation,
             Event::Continuation { .. } => Kind::Continuation,
         };
-        self.event.is_none_or(|wanted| wanted == kind)
+        self.sequence.is_none_or(|wanted| wanted == entry.sequence)
+            && self.event.is_none_or(|wanted| wanted == kind)
             && match &entry.event {
                 Event::Decision(decided) => self.asks_for_decision(decided),
                 Event::Issuance(issued) => {

@@ -1,4 +1,5 @@
-//! `portcullis`: build, inspect and dry-run policy plugins.
+//! `portcullis`: build plugins, dry-run decisions, and look after identities, intents, revocations and
+//! logs.
 //!
 //! What is asked for goes to standard output, everything else to standard error. Exit codes are an
 //! API, see [`exit::Exit`].
@@ -25,8 +26,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use exit::Exit;
 use std::process::ExitCode;
 
-/// Sandboxed, intent-based authorization for machine identities: build, inspect and dry-run policy
-/// plugins.
+/// Sandboxed, intent-based authorization for machine identities: build plugins, dry-run decisions, and
+/// look after identities, intents, revocations and logs.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::HELP)]
 pub(crate) struct Cli {

@@ -33,6 +33,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    if let Err(exit) = crate::log::is_whole(&args.log) {
+        return Ok(exit);
+    }
     let list = if args.revoked_since {
         ListAsOf::Now
     } else {
@@ -65,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     if let Err(broken) = read {
         output::error(&printable(&broken.to_string()));
-        return Ok(Exit::Invalid);
+        return Ok(Exit::of_log(&broken));
     }
     let summary = format!("{same} the same, {different} different, {skipped} not decided again");
     output::note(&styled(if different == 0 { GOOD } else { BAD }, &summary));
@@ -87,16 +90,46 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
                 printable(text.unwrap_or_default())
             };
             let cause = now.pointer("/context/cause").and_then(Value::as_str);
+            let place = difference(&decided.decision, now, String::new());
             output::line(&format!(
-                "{} {}: {} {}: {} -> {}",
+                "{} {}: {} {}: {} -> {}{}",
                 styled(FAINT, &format!("{:>6}", entry.sequence)),
                 text("/context/integration"),
                 text("/action/name"),
                 text("/resource/id"),
                 printable(decided.cause().unwrap_or_default()),
                 printable(cause.unwrap_or_default()),
+                styled(FAINT, &format!(" (at {})", printable(&place))),
             ))?;
             Ok(())
+        }
+    }
+}
+
+/// The place, as a JSON Pointer, of the first value in which they differ.
+fn difference(recorded: &Value, now: &Value, at: String) -> String {
+    let first = match (recorded, now) {
+        (Value::Object(recorded), Value::Object(now)) => {
+            let mut keys: Vec<_> = recorded.keys().chain(now.keys()).collect();
+            keys.sort();
+            let differs = keys
+                .into_iter()
+                .find(|key| recorded.get(*key) != now.get(*key));
+            differs.map(|key| (key.clone(), recorded.get(key), now.get(key)))
+        }
+        (Value::Array(recorded), Value::Array(now)) => (0..recorded.len().max(now.len()))
+            .find(|index| recorded.get(*index) != now.get(*index))
+            .map(|index| (index.to_string(), recorded.get(index), now.get(index))),
+        _ => None,
+    };
+    match first {
+        None => at,
+        Some((key, recorded, now)) => {
+            let at = format!("{at}/{key}");
+            match (recorded, now) {
+                (Some(recorded), Some(now)) => difference(recorded, now, at),
+                _ => at,
+            }
         }
     }
 }

@@ -350,6 +350,31 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     let more = decide(&request(HELPER, "/w/b", Some(&named)));
     assert_eq!(more["context"]["cause"], "outside-intent");
     assert!(more["context"]["evaluation_id"].is_string());
+    let mut extra = json(&request(HELPER, "/w/a", Some(&named)));
+    extra["action"]["properties"]["mode"] = json!("delete-all");
+    let extra = decide(&extra.to_string());
+    assert_eq!(
+        extra["context"]["cause"], "outside-intent",
+        "an argument more is another call"
+    );
+    let mut star = json(&request(HELPER, "/w/a", None));
+    star["action"]["name"] = json!("**");
+    let star = decide(&star.to_string());
+    let star = star["context"]["evaluation_id"].as_str().unwrap();
+    let drafted = folder.run(&[
+        "intent",
+        "draft",
+        "--evaluation",
+        star,
+        "--log",
+        "decisions.jsonl",
+        "--purpose",
+        "p",
+        "--approver",
+        "alice@acme.example",
+    ]);
+    assert_eq!((drafted.code, drafted.out.as_str()), (3, ""));
+    assert!(drafted.err.contains("pattern"), "{}", drafted.err);
 
     // A request can carry it, too, and then needs no folder.
     let token = String::from_utf8(signed).unwrap();

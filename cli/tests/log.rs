@@ -46,7 +46,15 @@ fn verify_says_whether_a_log_is_whole_and_where_it_is_not() {
         "{}",
         edited.out
     );
-    assert_eq!(folder.run(&["log", "verify", "none.jsonl"]).code, 3);
+    assert_eq!(folder.run(&["log", "verify", "none.jsonl"]).code, 1);
+    folder.write("decisions.jsonl", log);
+    let head = json["head"].as_str().unwrap();
+    let kept = |head: &str| {
+        folder
+            .run(&["log", "verify", "decisions.jsonl", "--head", head])
+            .code
+    };
+    assert_eq!((kept(head), kept(&head.replace('a', "b"))), (0, 3));
 }
 
 #[test]

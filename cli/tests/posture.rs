@@ -175,12 +175,30 @@ fn measures_what_was_done_and_proposes_less() {
 
     let text = report(&["--since", later]);
     assert!(text.contains("(before: 50.0 %)"), "{text}");
-    assert!(text.contains("1 of 2 allowances"), "{text}");
+    assert!(text.contains("0 of 2 allowances"), "{text}");
+    assert!(report(&[]).contains("1 of 2 allowances"));
 }
 
 #[test]
 fn the_page_needs_nothing_else_and_says_the_same() {
     let folder = recorded();
+    {
+        let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        let now = Timestamp::now();
+        let hostile = json!({
+            "subject": { "type": "agent", "id": AGENT, "properties": {
+                "credential-issued-at": now,
+                "credential-expires-at": now.plus(Duration::from_secs(600)),
+            } },
+            "action": { "name": "read", "properties": { "path": "/w/a" } },
+            "resource": { "type": "mcp-server", "id": "<script>\u{202e}alert" },
+            "context": { "integration": "files", "intent": { "id": "int-1" } },
+        });
+        assert!(
+            pdp.evaluate_authzen(hostile.to_string().as_bytes())
+                .is_permit()
+        );
+    }
     let ran = folder.run(&[
         "posture",
         "report",
@@ -193,7 +211,7 @@ fn the_page_needs_nothing_else_and_says_the_same() {
     ]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
-    for absent in ["<script", "src=", "href=", "@import", "url("] {
+    for absent in ["\u{202e}", "<script", "src=", "href=", "@import", "url("] {
         assert!(!page.contains(absent), "{absent}");
     }
     for present in [
@@ -207,5 +225,5 @@ fn the_page_needs_nothing_else_and_says_the_same() {
         assert!(page.contains(present), "{present}");
     }
     let missing = folder.run(&["posture", "report", "--log", "none.jsonl"]);
-    assert_eq!(missing.code, 3);
+    assert_eq!(missing.code, 1);
 }

@@ -69,9 +69,35 @@ fn a_revocation_says_what_and_why() {
     }
     assert!(!folder.path().join("revocations.jsonl").exists());
     folder.write("revocations.jsonl", "not a list\n");
-    let refused = folder.run(&["revoke", "--checkpoint"]);
+    let refused = folder.run(&["revoke", "--checkpoint", "--list", "revocations.jsonl"]);
     assert_eq!(refused.code, 3);
-    assert!(refused.err.contains("line 1"), "{}", refused.err);
+    assert!(
+        refused.err.contains("revocations.jsonl: line 1"),
+        "{}",
+        refused.err
+    );
+    // A revocation into a list that no host follows would be lost.
+    let flags = ["--reason", "leaked", "--by", "alice"];
+    let revoke = |more: &[&str]| {
+        let mut arguments = vec!["revoke", "credential", "jti-1"];
+        arguments.extend_from_slice(more);
+        arguments.extend_from_slice(&flags);
+        folder.run(&arguments)
+    };
+    assert!(revoke(&[]).err.contains("portcullis.toml"));
+    let missing = revoke(&["--list", "typo.jsonl"]);
+    assert_eq!(missing.code, 3);
+    assert!(!folder.path().join("typo.jsonl").exists());
+    let nobody = [
+        "revoke",
+        "credential",
+        "jti-1",
+        "--reason",
+        "leaked",
+        "--by",
+        " ",
+    ];
+    assert_eq!(folder.run(&nobody).code, 3);
 }
 
 /// A folder with a registry-less configuration that follows a list, takes events and records.
@@ -173,6 +199,8 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         let denied = pdp.evaluate_authzen(asking("jti-3").as_bytes());
         assert_eq!(denied.cause().as_str(), "revoked");
         assert!(pdp.accept_event("not an event").is_err());
+        let later = pdp.evaluate_authzen(asking("jti-4").as_bytes());
+        assert!(later.is_permit());
     }
     let revoke = |kind: &str, id: &str| {
         let flags = ["revoke", kind, id, "--reason", "leaked", "--by", "alice"];
@@ -200,17 +228,42 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         .iter()
         .map(|one| &one["permits"])
         .collect();
-    assert_eq!(permits, [1, 2, 4, 0], "{all}");
+    assert_eq!(permits, [1, 2, 5, 0], "{all}");
     assert!(verify("human").out.contains("2 permits, all now denied"));
 
-    // Without the intents nobody knows that these permits hang on the one that is revoked.
+    // What is denied for something else by now is denied.
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     std::fs::remove_file(folder.path().join("intents/child.json")).unwrap();
+    let otherwise = verify("human");
+    assert_eq!(otherwise.code, 0, "{}", otherwise.out);
+    assert!(
+        otherwise.out.contains("for something else by now"),
+        "{}",
+        otherwise.out
+    );
+    // Where nobody looks at intents any more, what hangs on a revoked one is permitted again.
+    let without = config.replace("[intents]\npath = \"intents\"\n", "");
+    assert_ne!(config, without);
+    folder.write("portcullis.toml", &without);
     let unconfirmed = verify("human");
     assert_eq!(unconfirmed.code, 5);
     assert!(
-        unconfirmed.out.contains("are not denied for it"),
+        unconfirmed.out.contains("would be given again"),
         "{}",
         unconfirmed.out
+    );
+    // What was permitted when the list had it already was never ended.
+    let list = std::fs::read_to_string(folder.path().join("revocations.jsonl")).unwrap();
+    folder.write("revocations.jsonl", list.replace("jti-3", "jti-4"));
+    folder.write("portcullis.toml", config);
+    let after = verify("human");
+    assert_eq!(after.code, 5);
+    assert!(
+        after
+            .out
+            .contains("1 of 1 permits were given although it was known"),
+        "{}",
+        after.out
     );
 
     let log = folder.run(&["log", "query", "decisions.jsonl", "--event", "revocation"]);

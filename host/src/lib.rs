@@ -68,7 +68,7 @@
 //! ```
 //!
 //! A [`Pdp`] is cheap to clone, `Send` and `Sync`. A decision is microseconds of work on the calling
-//! thread and waits for nothing. Requests in JSON are read by [`Request::from_authzen`] and
+//! thread and waits for nothing but the log and the state, where there are any. Requests in JSON are read by [`Request::from_authzen`] and
 //! [`Request::from_mcp`]; a [`Decision`] serialises as an AuthZEN response.
 //!
 //! Whatever goes wrong is a deny with a typed [`Cause`]: a plugin that traps, loops or returns
@@ -122,7 +122,7 @@ pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
 pub use intent::{
     Allowance, Denial, Exception, INTENT_TYPE, IntentError, Intents, SignError, Signatures,
-    SignaturesError, StoredIntent, Waiver, Widening, sign,
+    SignaturesError, StoredIntent, Waiver, Widening, sign, unverified_intent,
 };
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};

@@ -3,7 +3,6 @@
 use crate::exit::Exit;
 use crate::revoke;
 use portcullis_host::revocation::{Revocable, Revoked};
-use std::path::PathBuf;
 
 /// End an intent because what it was for is done. It is revoked, with all that hang on it, whatever
 /// time or uses it had left.
@@ -17,9 +16,8 @@ pub(crate) struct Args {
     /// Why, for people.
     #[arg(long, default_value = "closed: what it was for is done")]
     reason: String,
-    /// The revocation list. It is made if there is none.
-    #[arg(long, default_value = "revocations.jsonl")]
-    list: PathBuf,
+    #[command(flatten)]
+    list: revoke::List,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {

@@ -1,9 +1,8 @@
 //! Intents as documents: read from files, and written for somebody to approve.
 
 use crate::output;
-use anyhow::{Context as _, bail};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use portcullis_host::{INTENT_TYPE, StoredIntent, Timestamp};
+use anyhow::{Context as _, anyhow};
+use portcullis_host::{StoredIntent, Timestamp, printable};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +15,9 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     let json = if text.trim_start().starts_with('{') {
         text
     } else {
-        unsigned(text.trim()).with_context(|| {
-            format!(
-                "{}: it is neither an intent in JSON nor a signed one",
+        portcullis_host::unverified_intent(text.trim()).map_err(|error| {
+            anyhow!(
+                "{}: it is neither an intent in JSON nor a signed one: {error}",
                 file.display()
             )
         })?
@@ -26,19 +25,6 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     let intent = StoredIntent::from_json(json.as_bytes())
         .with_context(|| format!("{}: it is no intent", file.display()))?;
     Ok((serde_json::from_str(&json)?, intent))
-}
-
-fn unsigned(token: &str) -> anyhow::Result<String> {
-    let claims = token.split('.').nth(1).context("there are no claims")?;
-    let claims: Value = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(claims)?)?;
-    let details = claims.pointer("/authorization_details/0");
-    let Some(Value::Object(mut members)) = details.cloned() else {
-        bail!("it has no `authorization_details`");
-    };
-    if members.remove("type").as_ref().and_then(Value::as_str) != Some(INTENT_TYPE) {
-        bail!("its `authorization_details` are of another type");
-    }
-    Ok(Value::Object(members).to_string())
 }
 
 /// Writes a document to `file`, or to standard output.
@@ -61,12 +47,27 @@ pub(super) fn from_now(lifetime: Duration) -> (Timestamp, Timestamp) {
 }
 
 /// An id that nobody has given to an intent yet.
-pub(super) fn new_id() -> String {
+pub(super) fn new_id() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
-    // Without randomness from the system there is none that is not used.
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes = Timestamp::now().as_millis().to_be_bytes();
-    }
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the system gives no randomness for an id: {error}"))?;
     let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("int-{}", hex.concat())
+    Ok(format!("int-{}", hex.concat()))
+}
+
+/// The intent as JSON that shows on a screen what it says: what could reorder or hide text is written
+/// as an escape, which is the same JSON.
+pub(super) fn to_text(intent: &Value) -> anyhow::Result<String> {
+    let json = serde_json::to_string_pretty(intent)?;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || printable(c.encode_utf8(&mut [0; 4])).starts_with(c) {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    Ok(text)
 }

@@ -6,8 +6,8 @@ use crate::output;
 use crate::period::period;
 use portcullis_host::log::{self, Decided, Event};
 use portcullis_host::{StoredIntent, printable};
-use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Draft an intent for somebody to approve: from what is to be allowed, or from a recorded denial
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "log", conflicts_with_all = ["principal", "allow"])]
     evaluation: Option<String>,
     /// The decision log that has the denial.
-    #[arg(long)]
+    #[arg(long, requires = "evaluation")]
     log: Option<PathBuf>,
     /// From a denial: allow any arguments instead of the very same ones.
     #[arg(long, requires = "evaluation")]
@@ -52,8 +52,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (principal, allows) = match (&args.evaluation, &args.log) {
         (Some(evaluation), Some(log)) => {
-            let Some(denied) = find(log, evaluation)? else {
-                return Ok(Exit::Invalid);
+            let denied = match find(log, evaluation, args.any_arguments) {
+                Ok(denied) => denied,
+                Err(exit) => return Ok(exit),
             };
             from_denial(&denied, args.any_arguments)
         }
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let (now, end) = document::from_now(args.lifetime);
     let mut intent = json!({
-        "id": document::new_id(),
+        "id": document::new_id()?,
         "purpose": args.purpose,
         "principal": principal,
         "approved-by": { "who": args.approver, "at": now },
@@ -87,15 +88,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::error(&printable(&format!("that would be no intent: {error}")));
         return Ok(Exit::Invalid);
     }
-    document::write(
-        &serde_json::to_string_pretty(&intent)?,
-        args.output.as_ref(),
-    )?;
+    document::write(&document::to_text(&intent)?, args.output.as_ref())?;
     Ok(Exit::Success)
 }
 
-/// The denial of that name, if there is one that can be drafted from; if not, it is said why.
-fn find(log: &std::path::Path, evaluation: &str) -> anyhow::Result<Option<Box<Decided>>> {
+/// The denial of that name that can be drafted from; if there is none, it is said why.
+fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided>, Exit> {
     let mut found = None;
     let read = log::read(log, |_, _, _, entry| {
         if let Event::Decision(decided) = entry.event
@@ -105,25 +103,38 @@ fn find(log: &std::path::Path, evaluation: &str) -> anyhow::Result<Option<Box<De
         }
         Ok(())
     });
-    if let Err(broken) = read {
+    read.map_err(|broken| {
         output::error(&printable(&broken.to_string()));
-        return Ok(None);
-    }
-    match &found {
-        None => output::error(&format!(
+        Exit::of_log(&broken)
+    })?;
+    let refuse = |why: &str| {
+        output::error(why);
+        Exit::Invalid
+    };
+    let denied = found.ok_or_else(|| {
+        refuse(&format!(
             "{} has no denial `{}` that an intent would have avoided",
             log.display(),
             printable(evaluation)
-        )),
-        Some(denied) if denied.masked => {
-            output::error(
-                "some of its arguments were masked in the log, so that they cannot be allowed as they were: draft with `--principal` and `--allow`",
-            );
-            found = None;
-        }
-        Some(_) => {}
+        ))
+    })?;
+    let by_hand = "draft with `--principal` and `--allow`";
+    if denied.masked && !any_arguments {
+        return Err(refuse(&format!(
+            "some of its arguments were masked in the log, so that they cannot be allowed as they were: {by_hand}, or with `--any-arguments`"
+        )));
     }
-    Ok(found)
+    // As a pattern it would allow more than was asked for.
+    let has_star = |pointer: &str| {
+        let text = denied.request.pointer(pointer).and_then(Value::as_str);
+        text.is_some_and(|text| text.contains('*'))
+    };
+    if has_star("/action/name") || has_star("/resource/id") {
+        return Err(refuse(&format!(
+            "its action or resource has a `*`, which an intent reads as a pattern, so that that very call cannot be allowed: {by_hand}, if it should be"
+        )));
+    }
+    Ok(denied)
 }
 
 /// Who asked, and an allowance for what was asked.
@@ -132,17 +143,16 @@ fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
-    let empty = Map::new();
-    let arguments = denied.request.pointer("/action/properties");
-    let arguments = arguments.and_then(Value::as_object).unwrap_or(&empty);
-    let constraints: Vec<_> = arguments
-        .iter()
-        .filter(|_| !any_arguments)
-        .map(|(name, value)| {
-            let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            json!({ "path": path, "op": "equals", "value": value })
-        })
-        .collect();
+    // All of them together: an argument more would be another call.
+    let empty = json!({});
+    let arguments = denied
+        .request
+        .pointer("/action/properties")
+        .unwrap_or(&empty);
+    let constraints = match any_arguments {
+        true => json!([]),
+        false => json!([{ "path": "", "op": "equals", "value": arguments }]),
+    };
     let allowance = json!({
         "integration": text("/context/integration"),
         "action": text("/action/name"),

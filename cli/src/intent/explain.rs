@@ -58,7 +58,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         if !is_theirs {
             clause(0, Some(false), &format!("the request is of {asks}"))?;
         }
-        within &= is_theirs;
+        let names = request.intent().map_or("none", |intent| intent.id.as_str());
+        if names != last.id {
+            clause(0, Some(false), &format!("the request names intent {names}"))?;
+        }
+        within &= is_theirs && names == last.id;
         let verdict = if within {
             styled(GOOD, "within")
         } else {
@@ -66,7 +70,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         };
         output::line(&format!("the request is {verdict} it"))?;
     }
-    Ok(if within { Exit::Success } else { Exit::Deny })
+    Ok(match request {
+        Some(_) if !within => Exit::Deny,
+        _ => Exit::Success,
+    })
 }
 
 /// Prints every clause of one intent, and gives whether the request is within it.
@@ -106,7 +113,12 @@ fn explain(
     }
     for denial in &intent.denies {
         let spared = request.map(|request| !denial.includes(request));
-        clause(depth, spared, &format!("denies {denial}"))?;
+        let does = if spared == Some(true) {
+            "does not deny it by"
+        } else {
+            "denies"
+        };
+        clause(depth, spared, &format!("{does} {denial}"))?;
     }
     for allowance in &intent.allows {
         let included = request.map(|request| allowance.includes(request));

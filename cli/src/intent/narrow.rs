@@ -43,7 +43,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (document, intent) = document::read(&args.intent)?;
     let mut narrowed = document;
-    narrowed["id"] = json!(document::new_id());
+    narrowed["id"] = json!(document::new_id()?);
     let (now, end) = document::from_now(args.lifetime.unwrap_or_default());
     let end = match args.lifetime {
         Some(_) => end.min(intent.expires_at),
@@ -78,18 +78,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
-    if args.to.is_some()
-        && let Err(widening) = proposed.is_within(&intent)
-    {
+    let within = match args.to {
+        Some(_) => proposed.is_within(&intent),
+        None => proposed.allows_no_more_than(&intent),
+    };
+    if let Err(widening) = within {
         output::error(&printable(&format!(
             "that would not be narrower: {widening}"
         )));
         return Ok(Exit::Invalid);
     }
-    document::write(
-        &serde_json::to_string_pretty(&narrowed)?,
-        args.output.as_ref(),
-    )?;
+    document::write(&document::to_text(&narrowed)?, args.output.as_ref())?;
     Ok(Exit::Success)
 }
 
@@ -117,7 +116,17 @@ fn to_what_was_used(
         .get("allows")
         .and_then(Value::as_array)
         .unwrap_or(&empty);
-    Ok(used.narrowed(intent, allowances))
+    let narrowed = used.narrowed(intent, allowances);
+    if narrowed.is_coarse {
+        output::note(
+            "there would be more allowances than an intent may have: those that were used stay as they were approved",
+        );
+    }
+    output::note(&printable(&format!(
+        "once it is signed and in use, end the wide one: `portcullis intent close {}`",
+        intent.id
+    )));
+    Ok(narrowed.allowances)
 }
 
 /// What is delegated: everything, or what is named, each with the constraints of the allowance that

@@ -4,7 +4,7 @@ use super::document;
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context as _;
-use portcullis_host::printable;
+use portcullis_host::{SignError, printable};
 use std::path::PathBuf;
 
 /// Approve an intent: sign it, as who it says has approved it, or, if it is delegated, as the one
@@ -41,7 +41,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             Ok(Exit::Success)
         }
         Err(error) => {
-            let text = format!("{}: {error}", args.intent.display());
+            let file = match &error {
+                SignError::Key(_) => &args.key,
+                SignError::Intent(_) | SignError::Fraction(_) => &args.intent,
+            };
+            let signed_already =
+                portcullis_host::unverified_intent(String::from_utf8_lossy(&intent).trim());
+            let text = match signed_already {
+                Ok(_) => format!("{} is signed already", args.intent.display()),
+                Err(_) => format!("{}: {error}", file.display()),
+            };
             output::error(&printable(&text));
             Ok(Exit::Invalid)
         }

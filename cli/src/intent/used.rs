@@ -1,7 +1,7 @@
 //! What of an intent was used, by the decision log.
 
 use portcullis_host::log::{self, Broken, Decided, Event};
-use portcullis_host::{Intents, Pattern, Request, StoredIntent};
+use portcullis_host::{Intents, Pattern, StoredIntent, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,39 +13,63 @@ const MAX_ALLOWANCES: usize = 64;
 /// What was permitted on an intent.
 #[derive(Debug, Default)]
 pub(crate) struct Used {
-    /// How often each integration, action and resource was.
+    /// How often each integration, action and resource was, by its own principal and those that it was
+    /// delegated to.
     pub(crate) calls: BTreeMap<(String, String, String), u64>,
     /// How often each allowance was, by its place.
     pub(crate) allowances: BTreeMap<usize, u64>,
     /// How many permits cannot be told apart, because they are masked.
     pub(crate) masked: u64,
+    /// How many permits were those of delegates.
+    pub(crate) by_delegates: u64,
+}
+
+/// What an intent could be narrowed to.
+pub(crate) struct Narrowed {
+    /// The allowances, in JSON.
+    pub(crate) allowances: Vec<Value>,
+    /// Whether they are those that were used, as they were approved: there would have been too many.
+    pub(crate) is_coarse: bool,
 }
 
 impl Used {
-    /// Takes note of a request that was permitted on `intent`.
-    pub(crate) fn note(&mut self, intent: &StoredIntent, request: &Request) {
+    /// Takes note of a decision, if it was a permit that hangs on `intent`.
+    fn note(&mut self, intent: &StoredIntent, decided: &Decided) {
+        let digest = intent.digest().to_string();
+        let seen = &decided.evidence.intents;
+        let place = seen.iter().position(|seen| seen.digest == digest);
+        let Some(place) = place.filter(|_| decided.is_permit()) else {
+            return;
+        };
+        self.by_delegates += u64::from(place + 1 < seen.len());
+        let Some(request) = decided.request() else {
+            self.masked += 1;
+            return;
+        };
         let call = (
             request.integration().to_owned(),
             request.action().to_owned(),
             request.resource().id.clone(),
         );
         *self.calls.entry(call).or_default() += 1;
-        let place = intent
-            .allows
-            .iter()
-            .position(|allowance| allowance.includes(request));
-        if let Some(place) = place {
+        let mut allowances = intent.allows.iter();
+        if let Some(place) = allowances.position(|allowance| allowance.includes(&request)) {
             *self.allowances.entry(place).or_default() += 1;
         }
     }
-}
 
-impl Used {
-    /// The allowances of `intent`, in JSON, each for the very actions and resources that it was used
-    /// for; those that were not used are left out.
-    pub(crate) fn narrowed(&self, intent: &StoredIntent, allowances: &[Value]) -> Vec<Value> {
+    /// The allowances of `intent` that were used, in JSON, each for the very actions and resources that it
+    /// was used for. One that counts its uses stays whole, since each part would count them anew.
+    pub(crate) fn narrowed(&self, intent: &StoredIntent, allowances: &[Value]) -> Narrowed {
+        let used = intent.allows.iter().zip(allowances).enumerate();
+        let used = used.filter(|(place, _)| self.allowances.contains_key(place));
+        let used: Vec<_> = used.map(|(_, both)| both).collect();
         let mut narrowed = Vec::new();
-        for (allowance, json) in intent.allows.iter().zip(allowances) {
+        for (allowance, json) in &used {
+            if allowance.max_uses.is_some() {
+                narrowed.push((*json).clone());
+                continue;
+            }
             let calls = self.calls.keys().filter(|(integration, action, resource)| {
                 *integration == allowance.integration
                     && allowance.action.matches(action)
@@ -57,36 +81,31 @@ impl Used {
                     true => pattern.as_str().to_owned(),
                     false => text.to_owned(),
                 };
-                let mut used = json.clone();
-                used["action"] = Value::from(literal(action, &allowance.action));
-                used["resource"] = Value::from(literal(resource, &allowance.resource));
-                if !narrowed.contains(&used) {
-                    narrowed.push(used);
+                let mut part = (*json).clone();
+                part["action"] = Value::from(literal(action, &allowance.action));
+                part["resource"] = Value::from(literal(resource, &allowance.resource));
+                if !narrowed.contains(&part) {
+                    narrowed.push(part);
                 }
             }
         }
-        if narrowed.len() > MAX_ALLOWANCES {
-            return allowances.to_vec();
+        let is_coarse = narrowed.len() > MAX_ALLOWANCES;
+        if is_coarse {
+            narrowed = used.into_iter().map(|(_, json)| json.clone()).collect();
         }
-        narrowed
+        Narrowed {
+            allowances: narrowed,
+            is_coarse,
+        }
     }
 }
 
-/// What the log has of the use of `intent`, itself and not those that were delegated from it.
+/// What the log has of the use of `intent`.
 pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Broken> {
     let mut used = Used::default();
     log::read(log, |_, _, _, entry| {
-        let Event::Decision(decided) = &entry.event else {
-            return Ok(());
-        };
-        let acted_on = decided.evidence.intents.last();
-        let digest = intent.digest().to_string();
-        if !decided.is_permit() || acted_on.is_none_or(|acted_on| acted_on.digest != digest) {
-            return Ok(());
-        }
-        match decided.request() {
-            Some(request) => used.note(intent, &request),
-            None => used.masked += 1,
+        if let Event::Decision(decided) = &entry.event {
+            used.note(intent, decided);
         }
         Ok(())
     })?;
@@ -110,6 +129,8 @@ pub(crate) struct Proposal {
     /// How often it was used, and may be.
     pub(crate) uses: u64,
     pub(crate) max_uses: Option<u64>,
+    /// How many of the uses were those of delegates.
+    pub(crate) by_delegates: u64,
     /// The calls that were made on it; nothing if that cannot be told.
     pub(crate) narrowed_to: Option<Vec<String>>,
 }
@@ -117,32 +138,22 @@ pub(crate) struct Proposal {
 impl UsedByIntent {
     /// Takes note of a decision.
     pub(crate) fn note(&mut self, intents: Option<&Intents>, decided: &Decided) {
-        let Some(acted_on) = decided
-            .evidence
-            .intents
-            .last()
-            .filter(|_| decided.is_permit())
-        else {
-            return;
-        };
-        let known = intents.and_then(|intents| intents.chain(&acted_on.id));
-        let known = known.as_ref().and_then(|chain| chain.last());
-        let Some(intent) = known.filter(|it| it.digest().to_string() == acted_on.digest) else {
-            return;
-        };
-        let used = self.0.entry(intent.id.clone()).or_default();
-        match decided.request() {
-            Some(request) => used.note(intent, &request),
-            None => used.masked += 1,
+        for seen in &decided.evidence.intents {
+            let known = intents.and_then(|intents| intents.chain(&seen.id));
+            if let Some(intent) = known.as_ref().and_then(|chain| chain.last()) {
+                let used = self.0.entry(intent.id.clone()).or_default();
+                used.note(intent, decided);
+            }
         }
     }
 
-    /// What each of `intents` could be narrowed to, sorted by id.
-    pub(crate) fn proposals(&self, intents: Option<&Intents>) -> Vec<Proposal> {
+    /// What each of `intents` that has not ended could be narrowed to, sorted by id.
+    pub(crate) fn proposals(&self, intents: Option<&Intents>, now: Timestamp) -> Vec<Proposal> {
         let chains = intents.map(Intents::chains).unwrap_or_default();
         let mut proposals: Vec<_> = chains
             .iter()
             .filter_map(|chain| chain.last())
+            .filter(|intent| intent.expires_at > now)
             .map(|intent| self.proposal(intent))
             .collect();
         proposals.sort_by(|a, b| a.id.cmp(&b.id));
@@ -165,6 +176,7 @@ impl UsedByIntent {
             used_allowances: used.allowances.len() as u64,
             uses: used.calls.values().sum::<u64>() + used.masked,
             max_uses: intent.max_uses,
+            by_delegates: used.by_delegates,
             narrowed_to: (used.masked == 0).then(|| calls.collect()),
         }
     }
@@ -176,13 +188,17 @@ impl Proposal {
         let most = self
             .max_uses
             .map_or_else(String::new, |most| format!(" of {most}"));
+        let by = match self.by_delegates {
+            0 => String::new(),
+            count => format!(", {count} by delegates"),
+        };
         let then = match &self.narrowed_to {
             None => ", masked in the log",
             Some(calls) if calls.is_empty() => ": close it",
             Some(_) => ", could be narrowed to:",
         };
         format!(
-            "{} of {}: {} of {} allowances, {} uses{most}{then}",
+            "{} of {}: {} of {} allowances, {} uses{most}{by}{then}",
             self.id, self.principal, self.used_allowances, self.allowances, self.uses
         )
     }

@@ -26,7 +26,7 @@ pub(super) struct Inventory {
     /// How many revocations it has.
     pub(super) revocations: Option<u64>,
     /// For how long a credential that leaked could be used at worst, in seconds: until its revocation
-    /// is known everywhere, or without a list, until it expires.
+    /// is known everywhere, or without a list, until it expires. Nothing if there is no end to it.
     pub(super) worst_reuse_seconds: Option<u64>,
 }
 
@@ -94,7 +94,7 @@ impl Inventory {
                 .collect(),
             integrations: integrations.len() as u64,
             exceptions,
-            intents: used.proposals(pdp.intents()),
+            intents: used.proposals(pdp.intents(), now),
             revocation_age_seconds: as_of.map(|as_of| now.since(as_of).as_secs()),
             revocations: seen.map(|seen| seen.epoch),
             worst_reuse_seconds: worst_reuse(pdp, measures),
@@ -103,7 +103,8 @@ impl Inventory {
 }
 
 /// The shorter of how long a credential lives and how long a revocation takes to be known: a host
-/// that does not learn of it in time denies everything.
+/// that does not learn of it in time denies everything. Where a credential that does not expire is in use,
+/// only the latter counts.
 fn worst_reuse(pdp: &Pdp, measures: &Measures) -> Option<u64> {
     let registered = pdp
         .registry()
@@ -116,7 +117,8 @@ fn worst_reuse(pdp: &Pdp, measures: &Measures) -> Option<u64> {
         .last()
         .copied()
         .map(Duration::from_secs);
-    let lifetime = registered.or(seen);
+    let is_bounded = measures.static_credentials() == 0 && measures.waived.is_empty();
+    let lifetime = registered.max(seen).filter(|_| is_bounded);
     let staleness = pdp
         .revocations()
         .map(|revocations| revocations.max_staleness());

@@ -33,7 +33,7 @@ pub(super) struct Measures {
     /// How often a check was waived, by way of exception, by check.
     pub(super) waived: BTreeMap<String, u64>,
     #[serde(skip)]
-    pub(super) seen: BTreeMap<String, Credential>,
+    pub(super) seen: BTreeMap<(String, String), Credential>,
 }
 
 /// A credential that was presented.
@@ -79,13 +79,24 @@ impl Measures {
         let time = |name| text(name).and_then(|at| at.parse::<Timestamp>().ok());
         let issued = time("credential-issued-at");
         let expires = time("credential-expires-at");
-        let credential = self.seen.entry(id.to_owned()).or_default();
+        // Two principals may call theirs alike.
+        let principal = decided
+            .request
+            .pointer("/subject/id")
+            .and_then(Value::as_str);
+        let key = (principal.unwrap_or_default().to_owned(), id.to_owned());
+        let credential = self.seen.entry(key).or_default();
         credential.is_static |= text("attestation") == Some("static-secret") || expires.is_none();
         if let (Some(issued), Some(expires)) = (issued, expires) {
             credential.lifetime_seconds = Some(expires.since(issued).as_secs());
         }
         let instance = text("instance").map(str::to_owned);
         credential.instances.extend(instance);
+    }
+
+    /// How many credentials do not expire by themselves.
+    pub(super) fn static_credentials(&self) -> u64 {
+        self.seen.values().filter(|one| one.is_static).count() as u64
     }
 
     /// The lifetimes of all credentials that say theirs, in seconds, sorted.
@@ -110,7 +121,7 @@ impl Measures {
             self.reused_credentials,
         ) = (
             self.seen.len() as u64,
-            count(|credential| credential.is_static),
+            self.static_credentials(),
             count(|credential| credential.instances.len() > 1),
         );
         let lifetimes = self.lifetimes();

@@ -100,13 +100,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         };
         if let Event::Decision(decided) = &entry.event {
             period.note(entry.at, decided);
-            used.note(pdp.intents(), decided);
+            if args.since.is_none_or(|since| entry.at >= since) {
+                used.note(pdp.intents(), decided);
+            }
         }
         Ok(())
     });
     if let Err(broken) = read {
         output::error(&printable(&broken.to_string()));
-        return Ok(Exit::Invalid);
+        return Ok(Exit::of_log(&broken));
     }
     let report = Report {
         at: now,
@@ -123,7 +125,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.output {
         None => output::line(&written)?,
         Some(file) => {
-            std::fs::write(file, written)
+            // Colours are for terminals.
+            let plain = anstream::adapter::strip_str(&written).to_string();
+            std::fs::write(file, format!("{plain}\n"))
                 .with_context(|| format!("cannot write {}", file.display()))?;
             output::note(&format!("wrote {}", file.display()));
         }

@@ -2,6 +2,7 @@
 
 use super::{Report, charts, text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use portcullis_host::printable;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --faint: #888; --warn: #b8860b; }
@@ -86,9 +87,9 @@ fn exceptions(report: &Report) -> Markup {
                 tbody {
                     @for one in &report.inventory.exceptions {
                         tr {
-                            td { code { (one.of) } }
+                            td { code { (printable(&one.of)) } }
                             td { (one.waives.join(", ")) }
-                            td { (one.owner) }
+                            td { (printable(&one.owner)) }
                             td { (one.until) @if one.has_ended { " " span.warn { "ended" } } }
                         }
                     }
@@ -107,13 +108,13 @@ fn intents(report: &Report) -> Markup {
                 tbody {
                     @for intent in &report.inventory.intents {
                         tr {
-                            td { code { (intent.id) } br; span.faint { (intent.principal) } }
+                            td { code { (printable(&intent.id)) } br; span.faint { (printable(&intent.principal)) } }
                             td.number { (intent.used_allowances) " of " (intent.allowances) }
                             td {
                                 @match &intent.narrowed_to {
                                     None => span.faint { "it cannot be told: what was used is masked" },
                                     Some(calls) if calls.is_empty() => span.warn { "nothing: close it" },
-                                    Some(calls) => @for call in calls { code { (call) } br; },
+                                    Some(calls) => @for call in calls { code { (printable(call)) } br; },
                                 }
                             }
                         }

@@ -79,7 +79,10 @@ pub(super) fn inventory_rows(report: &Report) -> Vec<(&'static str, String)> {
         ),
         (
             "a leaked credential's worst reuse",
-            seconds(inventory.worst_reuse_seconds),
+            match inventory.worst_reuse_seconds {
+                None => "without end: one that does not expire cannot be revoked".to_owned(),
+                some => seconds(some),
+            },
         ),
     ]
 }

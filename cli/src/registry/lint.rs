@@ -1,24 +1,23 @@
 //! `portcullis registry lint`.
 
-use super::{Usage, owners};
+use super::{LogUsage, Usage, owners};
 use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, WARN, styled};
 use crate::period::period;
 use crate::{Format, check};
-use anyhow::Context as _;
 use portcullis_host::config::looks_like_a_token;
-use portcullis_host::{ConfigError, Identity, PrincipalKind, Registry, Timestamp, printable};
+use portcullis_host::{ConfigError, Identity, Pdp, PrincipalKind, Registry, Timestamp, printable};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Find identities that should not be as they are, each with the frameworks' names for it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The registry: a file, or a folder of `.toml` files.
-    #[arg(default_value = "registry.toml")]
-    registry: PathBuf,
+    /// The registry: a file, or a folder of `.toml` files. By default that of `--config`, or else
+    /// `registry.toml`.
+    registry: Option<PathBuf>,
     /// A file of everybody who can be an owner, one a line. Without it, owners are not looked at.
     #[arg(long)]
     owners: Option<PathBuf>,
@@ -58,7 +57,7 @@ struct Finding {
 struct Judge<'a> {
     args: &'a Args,
     owners: Option<BTreeSet<String>>,
-    usage: Option<HashMap<String, Usage>>,
+    usage: Option<LogUsage>,
     /// The integrations through which other environments are reached.
     crossing: Vec<String>,
     now: Timestamp,
@@ -70,33 +69,48 @@ const ENFORCED: &str = "SP 800-207 tenet 6";
 const IMPROVED: &str = "SP 800-207 tenet 7";
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let registry = match Registry::from_path(&args.registry) {
-        Ok(registry) => registry,
+    let pdp = match &args.config {
+        None => None,
+        Some(config) => match check::load(config) {
+            None => return Ok(Exit::Invalid),
+            some => some,
+        },
+    };
+    let default = PathBuf::from("registry.toml");
+    let read = match (&args.registry, pdp.as_ref().and_then(Pdp::registry)) {
+        (None, Some(_)) => Ok(None),
+        (file, _) => Registry::from_path(file.as_ref().unwrap_or(&default)).map(Some),
+    };
+    let read = match read {
+        Ok(read) => read,
         Err(ConfigError(problems)) => {
             for problem in problems {
-                output::note(&problem.to_string());
+                output::note(&printable(&problem.to_string()));
             }
             return Ok(Exit::Invalid);
         }
     };
-    let crossing = match &args.config {
-        None => Vec::new(),
-        Some(config) => {
-            let Some(pdp) = check::load(config) else {
-                return Ok(Exit::Invalid);
-            };
-            let crossing = pdp.integrations().into_iter();
-            crossing
-                .filter(|integration| integration.allows_cross_environment())
-                .map(|integration| integration.name().to_owned())
-                .collect()
+    let configured = pdp.as_ref().and_then(Pdp::registry);
+    let Some(registry) = read.as_ref().or(configured) else {
+        return Ok(Exit::Invalid);
+    };
+    let integrations = pdp.iter().flat_map(Pdp::integrations);
+    let crossing = integrations
+        .filter(|integration| integration.allows_cross_environment())
+        .map(|integration| integration.name().to_owned())
+        .collect();
+    let usage = args.log.as_deref().map(LogUsage::read).transpose();
+    let usage = match usage {
+        Ok(usage) => usage,
+        Err(broken) => {
+            output::error(&printable(&broken.to_string()));
+            return Ok(Exit::of_log(&broken));
         }
     };
-    let usage = args.log.as_deref().map(Usage::by_principal).transpose();
     let mut judge = Judge {
         args,
         owners: args.owners.as_deref().map(owners).transpose()?,
-        usage: usage.context("cannot read the log")?,
+        usage,
         crossing,
         now: args.now.unwrap_or_else(Timestamp::now),
         findings: Vec::new(),
@@ -109,7 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         judge.reach(identity);
         judge.use_of(identity);
     }
-    judge.unregistered(&registry);
+    judge.unregistered(registry);
     report(args.format, &judge.findings, identities.len())?;
     Ok(if judge.findings.is_empty() {
         Exit::Success
@@ -149,7 +163,7 @@ impl Judge<'_> {
         if departed(&identity.owner) {
             let message = format!(
                 "its owner, {}, is not among the owners: find it another one",
-                identity.owner
+                shown(&identity.owner)
             );
             self.find(
                 id,
@@ -168,7 +182,8 @@ impl Judge<'_> {
             }
             if self.owners.as_ref().is_some_and(|all| !all.contains(owner)) {
                 let message = format!(
-                    "{owner}, who answers for its being shared, is not among the owners: end that"
+                    "{}, who answers for its being shared, is not among the owners: end that",
+                    shown(owner)
                 );
                 self.find(
                     id,
@@ -178,10 +193,13 @@ impl Judge<'_> {
                 );
             }
         }
+        let nobody = String::new();
+        let shared_by = identity.shared.as_ref().map_or(&nobody, |it| &it.owner);
         for (field, text) in [
             ("purpose", &identity.purpose),
             ("owner", &identity.owner),
             ("environment", &identity.environment),
+            ("exception's owner", shared_by),
         ] {
             if looks_like_a_token(text) {
                 // Never echoed: it may be one.
@@ -261,11 +279,16 @@ impl Judge<'_> {
         };
         let id = &identity.id;
         let nothing = Usage::default();
-        let usage = all.get(id).unwrap_or(&nothing);
+        let usage = all.by_principal.get(id).unwrap_or(&nothing);
+        // Of who was never used, the log says so only as far as it goes back.
+        let goes_back = all
+            .begins
+            .is_some_and(|begins| self.now.since(begins) > self.args.dormant_after);
         let mut found = Vec::new();
-        let dormant = usage
-            .last_permit
-            .is_none_or(|last| self.now.since(last) > self.args.dormant_after);
+        let dormant = match usage.last_permit {
+            Some(last) => self.now.since(last) > self.args.dormant_after,
+            None => goes_back,
+        };
         if dormant {
             let message = match usage.last_permit {
                 Some(last) => format!("it was last used at {last}: remove it"),
@@ -300,7 +323,7 @@ impl Judge<'_> {
         if !elsewhere.is_empty() {
             let message = format!(
                 "it is of {}, and acted on {}: use an identity of that environment",
-                identity.environment,
+                shown(&identity.environment),
                 elsewhere.join(", ")
             );
             found.push((
@@ -327,6 +350,7 @@ impl Judge<'_> {
             return;
         };
         let mut unknown: Vec<_> = usage
+            .by_principal
             .iter()
             .filter(|(id, _)| registry.get(id).is_none())
             .map(|(id, usage)| (id.clone(), usage.last_request))
@@ -339,6 +363,15 @@ impl Judge<'_> {
             );
             self.find(&id, "unregistered", message, ["NHI1", "PR.AA-01", IMPROVED]);
         }
+    }
+}
+
+/// A text of the registry, unless it may be a secret.
+fn shown(text: &str) -> &str {
+    if looks_like_a_token(text) {
+        "(withheld: it looks like a token)"
+    } else {
+        text
     }
 }
 

@@ -3,7 +3,7 @@
 mod lint;
 mod usage;
 
-pub(crate) use usage::Usage;
+use usage::{LogUsage, Usage};
 
 use crate::exit::Exit;
 use anyhow::Context as _;

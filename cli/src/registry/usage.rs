@@ -23,22 +23,33 @@ pub(crate) struct Usage {
     pub(crate) instances: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Usage {
+/// How identities were used.
+#[derive(Debug, Default)]
+pub(crate) struct LogUsage {
+    pub(crate) by_principal: HashMap<String, Usage>,
+    /// When the first line was written.
+    pub(crate) begins: Option<Timestamp>,
+}
+
+impl LogUsage {
     /// What the log has of every principal.
-    pub(crate) fn by_principal(log: &Path) -> Result<HashMap<String, Self>, Broken> {
-        let mut all: HashMap<String, Self> = HashMap::new();
+    pub(crate) fn read(log: &Path) -> Result<Self, Broken> {
+        let mut all = Self::default();
         log::read(log, |_, _, _, entry| {
+            all.begins.get_or_insert(entry.at);
             if let Event::Decision(decided) = &entry.event
                 && let Some(principal) = text(decided, "/subject/id")
             {
-                let usage = all.entry(principal.to_owned()).or_default();
+                let usage = all.by_principal.entry(principal.to_owned()).or_default();
                 usage.note(entry.at, decided);
             }
             Ok(())
         })?;
         Ok(all)
     }
+}
 
+impl Usage {
     fn note(&mut self, at: Timestamp, decided: &Decided) {
         self.last_request = Some(at);
         if decided.is_permit() {

@@ -20,9 +20,8 @@ pub(crate) struct Args {
     /// Whose events count, and the file of their public keys (JWKS).
     #[arg(long, value_name = "ISSUER=FILE", value_parser = named, required = true)]
     issuer: Vec<(String, PathBuf)>,
-    /// The list. It is made if there is none.
-    #[arg(long, default_value = "revocations.jsonl")]
-    list: PathBuf,
+    #[command(flatten)]
+    list: super::List,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -36,6 +35,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
         };
     }
+    let Some(list) = args.list.path(true) else {
+        return Ok(Exit::Invalid);
+    };
     let mut exit = Exit::Success;
     for file in &args.events {
         // One that cannot be read does not keep the others from being taken.
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             .verify(token.trim(), now)
             .map_err(|error| error.to_string())
             .and_then(|event| {
-                let records = revocation::append_event(&args.list, &event, now);
+                let records = revocation::append_event(&list, &event, now);
                 let records = records.map_err(|error| error.to_string())?;
                 Ok((event, records))
             });

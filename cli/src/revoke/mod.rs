@@ -6,9 +6,9 @@ mod verify;
 use crate::exit::Exit;
 use crate::output::{self, GOOD, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::Timestamp;
 use portcullis_host::revocation::{self, Revocable, Revoked};
-use std::path::{Path, PathBuf};
+use portcullis_host::{Timestamp, config, printable};
+use std::path::PathBuf;
 
 /// Add to a revocation list: a revocation, or a checkpoint, which says that the list is whole as of
 /// now.
@@ -35,9 +35,8 @@ pub(crate) struct Args {
     /// Only say that the list is whole as of now.
     #[arg(long, conflicts_with_all = ["kind", "id", "reason", "by"])]
     checkpoint: bool,
-    /// The list. It is made if there is none.
-    #[arg(long, default_value = "revocations.jsonl")]
-    list: PathBuf,
+    #[command(flatten)]
+    list: List,
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,9 +78,53 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     append(&args.list, revoked)
 }
 
+/// Which list is added to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// The list. By default the one of the configuration.
+    #[arg(long)]
+    list: Option<PathBuf>,
+    /// The configuration.
+    #[arg(long, default_value = "portcullis.toml")]
+    config: PathBuf,
+}
+
+impl List {
+    /// Where the list is; nothing if it is not known, or is not there and has to be.
+    pub(crate) fn path(&self, has_to_be_there: bool) -> Option<PathBuf> {
+        let path = match &self.list {
+            Some(list) => list.clone(),
+            None => match config::revocation_list(&self.config) {
+                Ok(list) => list,
+                Err(error) => {
+                    output::error(&printable(&format!("{error}")));
+                    return None;
+                }
+            },
+        };
+        if has_to_be_there && !path.exists() {
+            output::error(&format!(
+                "there is no list {}: name the one that hosts follow, or begin it with `portcullis revoke --checkpoint`",
+                path.display()
+            ));
+            return None;
+        }
+        Some(path)
+    }
+}
+
 /// Appends to the list, and says so.
-pub(crate) fn append(list: &Path, revoked: Option<Revoked>) -> anyhow::Result<Exit> {
-    match revocation::append(list, revoked, Timestamp::now()) {
+pub(crate) fn append(list: &List, revoked: Option<Revoked>) -> anyhow::Result<Exit> {
+    let Some(list) = list.path(revoked.is_some()) else {
+        return Ok(Exit::Invalid);
+    };
+    if let Some(revoked) = &revoked
+        && (revoked.reason.trim().is_empty() || revoked.by.trim().is_empty())
+    {
+        output::error("a revocation says why, and by whom: give `--reason` and `--by` a text");
+        return Ok(Exit::Invalid);
+    }
+    match revocation::append(&list, revoked, Timestamp::now()) {
         Ok(record) => {
             let what = if record.revoked.is_some() {
                 "revoked"
@@ -98,7 +141,7 @@ pub(crate) fn append(list: &Path, revoked: Option<Revoked>) -> anyhow::Result<Ex
             Ok(Exit::Success)
         }
         Err(error) => {
-            output::error(&error.to_string());
+            output::error(&printable(&format!("{}: {error}", list.display())));
             Ok(Exit::Invalid)
         }
     }

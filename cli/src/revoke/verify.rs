@@ -3,9 +3,9 @@
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, styled};
 use crate::{Format, check};
-use portcullis_host::log::{self, Decided, Event};
+use portcullis_host::log::{self, Decided, Entry, Event};
 use portcullis_host::revocation::{Revocable, Revoked};
-use portcullis_host::{Cause, ListAsOf, printable};
+use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp, printable};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -31,15 +31,32 @@ pub(crate) struct Args {
 struct Confirmed {
     epoch: u64,
     revoked: Revoked,
+    /// How many permits hang on what is revoked.
     permits: u64,
-    /// The numbers of those that are not denied for it.
-    not_denied: Vec<u64>,
+    /// How many of them are now denied because of it, or because what is revoked is gone.
+    denied: u64,
+    /// How many are now denied for something else.
+    denied_otherwise: u64,
+    /// The numbers of those that would be permitted again.
+    still_permitted: Vec<u64>,
+    /// The numbers of those that were given although the list had the revocation by then.
+    given_after: Vec<u64>,
+}
+
+impl Confirmed {
+    fn is_confirmed(&self) -> bool {
+        self.still_permitted.is_empty() && self.given_after.is_empty()
+    }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    // Permits that were taken out of the log could not be decided again.
+    if let Err(exit) = crate::log::is_whole(&args.log) {
+        return Ok(exit);
+    }
     let Some(revocations) = pdp.revocations() else {
         output::error(&format!(
             "{} has no `[revocation]`, so that nothing is revoked",
@@ -54,48 +71,64 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             epoch,
             revoked,
             permits: 0,
-            not_denied: Vec::new(),
+            denied: 0,
+            denied_otherwise: 0,
+            still_permitted: Vec::new(),
+            given_after: Vec::new(),
         })
         .collect();
     all.sort_by_key(|confirmed| confirmed.epoch);
     let read = log::read(&args.log, |_, _, _, entry| {
-        let Event::Decision(decided) = &entry.event else {
-            return Ok(());
-        };
-        if !decided.is_permit() {
-            return Ok(());
-        }
-        let named = named(decided);
-        let mut ended = all
-            .iter_mut()
-            .filter(|one| named.contains(&(one.revoked.kind, one.revoked.id.as_str())))
-            .peekable();
-        if ended.peek().is_none() {
-            return Ok(());
-        }
-        // What is masked is looked at after the revocation list, and never before.
-        let is_denied = decided.request_as_written().is_some_and(|request| {
-            let now = pdp.evaluate_again(&request, entry.at, &decided.evidence, ListAsOf::Now);
-            now.cause() == Cause::Revoked
-        });
-        for one in ended {
-            one.permits += 1;
-            if !is_denied {
-                one.not_denied.push(entry.sequence);
-            }
+        if let Event::Decision(decided) = &entry.event
+            && decided.is_permit()
+        {
+            confirm(&pdp, &mut all, &entry, decided);
         }
         Ok(())
     });
     if let Err(broken) = read {
         output::error(&printable(&broken.to_string()));
-        return Ok(Exit::Invalid);
+        return Ok(Exit::of_log(&broken));
     }
     report(args.format, &all)?;
-    Ok(if all.iter().all(|one| one.not_denied.is_empty()) {
+    Ok(if all.iter().all(Confirmed::is_confirmed) {
         Exit::Success
     } else {
         Exit::GateFailed
     })
+}
+
+/// Holds a permit against every revocation that should end it.
+fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided) {
+    let named = named(decided);
+    let mut ended = all
+        .iter_mut()
+        .filter(|one| named.contains(&(one.revoked.kind, one.revoked.id.as_str())))
+        .peekable();
+    if ended.peek().is_none() {
+        return;
+    }
+    // What is masked is looked at after the revocation list, and never before.
+    let now = decided
+        .request_as_written()
+        .map(|request| pdp.evaluate_again(&request, entry.at, &decided.evidence, ListAsOf::Now));
+    let known = decided.evidence.revocation.as_ref();
+    let known = known.map_or(0, |seen| seen.epoch);
+    for one in ended {
+        one.permits += 1;
+        if known >= one.epoch {
+            one.given_after.push(entry.sequence);
+        }
+        let is_gone = |now: &Decision| {
+            let digest = |plugin: &Consulted| plugin.digest.to_string() == one.revoked.id;
+            one.revoked.kind == Revocable::Plugin && !now.plugins().iter().any(digest)
+        };
+        match &now {
+            Some(now) if now.cause() == Cause::Revoked || is_gone(now) => one.denied += 1,
+            Some(now) if !now.is_permit() => one.denied_otherwise += 1,
+            _ => one.still_permitted.push(entry.sequence),
+        }
+    }
 }
 
 /// Everything that the permit was made from and that can be revoked.
@@ -127,54 +160,68 @@ fn named(decided: &Decided) -> Vec<(Revocable, &str)> {
 }
 
 fn report(format: Format, all: &[Confirmed]) -> anyhow::Result<()> {
-    match format {
-        Format::Json => {
-            let all: Vec<_> = all
-                .iter()
-                .map(|one| {
-                    json!({
-                        "epoch": one.epoch, "revoked": one.revoked, "permits": one.permits,
-                        "not-denied": one.not_denied,
-                    })
-                })
-                .collect();
-            output::json(&all)
-        }
-        Format::Human => {
-            for one in all {
-                let Revoked {
-                    kind,
-                    id,
-                    reason,
-                    by,
-                } = &one.revoked;
-                let kind = json!(kind);
-                let head = format!(
-                    "{} {}, revoked by {}: {}",
-                    kind.as_str().unwrap_or_default(),
-                    printable(id),
-                    printable(by),
-                    printable(reason)
-                );
-                let epoch = styled(FAINT, &format!("{:>6}", one.epoch));
-                let outcome = match (one.permits, one.not_denied.as_slice()) {
-                    (0, _) => styled(FAINT, "the log has no permit that it ends"),
-                    (permits, []) => styled(GOOD, &format!("{permits} permits, all now denied")),
-                    (permits, still) => {
-                        let first: Vec<_> = still.iter().take(5).map(u64::to_string).collect();
-                        styled(
-                            BAD,
-                            &format!(
-                                "of {permits} permits, {} are not denied for it: see {}",
-                                still.len(),
-                                first.join(", ")
-                            ),
-                        )
-                    }
-                };
-                output::line(&format!("{epoch} {head}: {outcome}"))?;
-            }
-            Ok(())
-        }
+    if format == Format::Json {
+        let all = all.iter().map(|one| {
+            json!({
+                "epoch": one.epoch, "revoked": one.revoked, "permits": one.permits,
+                "denied": one.denied, "denied-otherwise": one.denied_otherwise,
+                "still-permitted": one.still_permitted, "given-after": one.given_after,
+            })
+        });
+        return output::json(&all.collect::<Vec<_>>());
     }
+    for one in all {
+        let Revoked {
+            kind,
+            id,
+            reason,
+            by,
+        } = &one.revoked;
+        let kind = json!(kind);
+        let head = format!(
+            "{} {}, revoked by {}: {}",
+            kind.as_str().unwrap_or_default(),
+            printable(id),
+            printable(by),
+            printable(reason)
+        );
+        let epoch = styled(FAINT, &format!("{:>6}", one.epoch));
+        output::line(&format!("{epoch} {head}: {}", outcome(one)))?;
+    }
+    Ok(())
+}
+
+fn outcome(one: &Confirmed) -> String {
+    let numbers = |numbers: &[u64]| {
+        let first: Vec<_> = numbers.iter().take(5).map(u64::to_string).collect();
+        first.join(", ")
+    };
+    let permits = one.permits;
+    if permits == 0 {
+        return styled(FAINT, "the log has no permit that it ends");
+    }
+    if !one.given_after.is_empty() {
+        let text = format!(
+            "{} of {permits} permits were given although it was known: see {}",
+            one.given_after.len(),
+            numbers(&one.given_after)
+        );
+        return styled(BAD, &text);
+    }
+    if !one.still_permitted.is_empty() {
+        let text = format!(
+            "of {permits} permits, {} would be given again: see {}",
+            one.still_permitted.len(),
+            numbers(&one.still_permitted)
+        );
+        return styled(BAD, &text);
+    }
+    let otherwise = match one.denied_otherwise {
+        0 => String::new(),
+        count => format!(", {count} of them for something else by now"),
+    };
+    styled(
+        GOOD,
+        &format!("{permits} permits, all now denied{otherwise}"),
+    )
 }

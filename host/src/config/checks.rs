@@ -12,7 +12,7 @@ use crate::intent::{Intents, Signatures};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
-use crate::revocation::{EventIssuers, Revocations};
+use crate::revocation::{EventIssuers, ListError, Revocations};
 use portcullis_contract::{ActionClass, PrincipalKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,15 @@ pub(super) fn revocations(
     match Revocations::follow(&folder.join(path), max_staleness?) {
         Ok(revocations) => Some((revocations, issuers)),
         Err(error) => {
-            let remedy = "make one with `portcullis revoke --checkpoint`";
-            source.error(span, format!("{error}: {remedy}"));
+            let file = folder.join(path);
+            let remedy = match error {
+                ListError::Empty => ": make one with `portcullis revoke --checkpoint`",
+                ListError::Read(_) if !file.exists() => {
+                    ": make one with `portcullis revoke --checkpoint`"
+                }
+                _ => "",
+            };
+            source.error(span, format!("{}: {error}{remedy}", file.display()));
             None
         }
     }

@@ -95,7 +95,7 @@ use reader::{FILE, Section, Source};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +183,27 @@ pub fn check(file: &Path) -> Checked {
             .ok()
     });
     Checked { pdp, problems }
+}
+
+/// The revocation list that the configuration in `file` names, whether it is there or not. Nothing else
+/// of the configuration has to be right.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is no TOML, or names no list.
+pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
+    let fail = |message: String| ConfigError(vec![Problem::of_file(file, message)]);
+    let text =
+        std::fs::read_to_string(file).map_err(|error| fail(format!("cannot be read: {error}")))?;
+    let source = Source::new(file, &text);
+    let path = reader::parse(&source, &text).and_then(|table| {
+        let mut section = Section::new(&source, table.get_ref(), FILE).section("revocation")?;
+        Some(section.text("path")?.0.to_owned())
+    });
+    let folder = file.parent().unwrap_or(Path::new(""));
+    path.map(|path| folder.join(path)).ok_or_else(|| {
+        fail("it has no `[revocation]` with a `path`: name a list with `--list`".to_owned())
+    })
 }
 
 /// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.

@@ -5,6 +5,7 @@ use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
 use crate::plugin::Digest;
+use crate::registry::is_spiffe_id;
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
 use portcullis_contract::{Constraint, Pattern};
@@ -80,6 +81,11 @@ impl StoredIntent {
                 let expected = "a text that says something";
                 return Err(unexpected(at.to_owned(), expected, &Value::from("")));
             }
+        }
+        if !is_spiffe_id(&self.principal) {
+            let at = "/principal".to_owned();
+            let found = Value::from(self.principal.as_str());
+            return Err(unexpected(at, "the SPIFFE ID of a workload", &found));
         }
         if self.approved_at > self.expires_at {
             let found = Value::from(self.approved_at.to_string());

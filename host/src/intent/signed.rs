@@ -165,6 +165,22 @@ impl Signatures {
     }
 }
 
+/// The JSON of the intent that a signed one holds, without verifying anything: for somebody to read, or
+/// to make another one of.
+///
+/// # Errors
+///
+/// What keeps it from being a signed intent.
+pub fn unverified_intent(token: &str) -> Result<String, String> {
+    let claims = unverified(token, &CLAIMS).map_err(|error| error.to_string())?;
+    let details = details(&claims).ok_or_else(|| SignatureError::Details.to_string())?;
+    let mut intent = details.clone();
+    if let Some(members) = intent.as_object_mut() {
+        members.remove("type");
+    }
+    Ok(intent.to_string())
+}
+
 /// Signs the intent in `json` with a private key in PEM, which the key set of its approver names
 /// `key_id`, for the hosts that are called `audience`.
 ///

@@ -52,14 +52,24 @@ impl StoredIntent {
     ///
     /// [`Widening`], the first there is.
     pub fn is_within(&self, parent: &Self) -> Result<(), Widening> {
-        // One budget for all that is compared: who delegates controls both sides of it.
-        let mut steps = Steps::default();
         if self.approved_by != parent.principal {
             return Err(Widening::Delegator {
                 approved_by: self.approved_by.clone(),
                 principal: parent.principal.clone(),
             });
         }
+        self.allows_no_more_than(parent)
+    }
+
+    /// As [`StoredIntent::is_within`], whoever approved them: nothing is allowed here that `parent` does
+    /// not allow.
+    ///
+    /// # Errors
+    ///
+    /// [`Widening`], the first there is.
+    pub fn allows_no_more_than(&self, parent: &Self) -> Result<(), Widening> {
+        // One budget for all that is compared: who delegates controls both sides of it.
+        let mut steps = Steps::default();
         if self.issued_at < parent.issued_at || self.expires_at > parent.expires_at {
             return Err(Widening::Time {
                 from: self.issued_at,

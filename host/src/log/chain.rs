@@ -25,12 +25,12 @@ pub struct Verified {
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {error}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A line was changed, removed, added or moved.
     #[error("{}:{line}: {message}", file.display())]
@@ -69,6 +69,11 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
         head: BEGINNING.to_owned(),
         behind_head: 0,
     };
+    let there = std::fs::metadata(path);
+    there.map_err(|error| Broken::Read {
+        file: path.to_owned(),
+        error,
+    })?;
     // Read first: decisions may be recorded while the lines are read.
     let Some(recorded) = Head::read(path) else {
         return Err(Broken::NoHead(Head::file(path)));
@@ -119,9 +124,9 @@ pub fn read(
     path: &Path,
     mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
-    let unreadable = |file: &Path, source| Broken::Read {
+    let unreadable = |file: &Path, error| Broken::Read {
         file: file.to_owned(),
-        source,
+        error,
     };
     for file in files(path).map_err(|error| unreadable(path, error))? {
         let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
