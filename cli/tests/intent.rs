@@ -27,7 +27,6 @@ fn folder() -> Folder {
         ]);
         assert_eq!(made.code, 0, "{}", made.err);
     }
-    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let sections = r#"
 [revocation]
 path = "revocations.jsonl"
@@ -46,11 +45,7 @@ path = "state.redb"
 [log]
 path = "decisions.jsonl"
 "#;
-    let (limits, integrations) = config.split_once("\n\n").unwrap();
-    folder.write(
-        "portcullis.toml",
-        format!("{limits}\n{sections}\n{integrations}"),
-    );
+    folder.configure(sections);
     fs::create_dir(folder.path().join("intents")).unwrap();
     assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
     folder

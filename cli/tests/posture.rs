@@ -14,7 +14,6 @@ const AGENT: &str = "spiffe://a.example/agent/x";
 /// of which never expires, and one deny.
 fn recorded() -> Folder {
     let folder = Folder::with_plugins();
-    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let sections = r#"
 [registry]
 path = "registry.toml"
@@ -29,15 +28,13 @@ path = "intents"
 [log]
 path = "decisions.jsonl"
 "#;
-    let (limits, integrations) = config.split_once("\n\n").unwrap();
-    let observed = integrations.replace(
+    folder.configure(sections);
+    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let observed = config.replace(
         "name = \"looping\"",
         "name = \"looping\"\nmode = \"observe\"",
     );
-    folder.write(
-        "portcullis.toml",
-        format!("{limits}\n{sections}\n{observed}"),
-    );
+    folder.write("portcullis.toml", observed);
     folder.write(
         "registry.toml",
         format!(

@@ -7,14 +7,8 @@ use common::{Folder, request};
 #[test]
 fn what_is_revoked_is_denied_and_the_rest_is_not() {
     let folder = Folder::with_plugins();
-    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let list = "[revocation]\npath = \"revocations.jsonl\"\nmax-staleness = \"1h\"\n";
-    // A key of the top level comes before the first table.
-    let (limits, integrations) = config.split_once("\n\n").unwrap();
-    folder.write(
-        "portcullis.toml",
-        format!("{limits}\n\n{list}\n{integrations}"),
-    );
+    folder.configure(list);
 
     let missing = folder.run(&["check"]);
     assert_eq!(missing.code, 3);
@@ -103,7 +97,6 @@ fn a_revocation_says_what_and_why() {
 /// A folder with a registry-less configuration that follows a list, takes events and records.
 fn recording() -> Folder {
     let folder = Folder::with_plugins();
-    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let sections = r#"
 [revocation]
 path = "revocations.jsonl"
@@ -116,11 +109,7 @@ path = "intents"
 [log]
 path = "decisions.jsonl"
 "#;
-    let (limits, integrations) = config.split_once("\n\n").unwrap();
-    folder.write(
-        "portcullis.toml",
-        format!("{limits}\n{sections}\n{integrations}"),
-    );
+    folder.configure(sections);
     let intent = |id: &str, principal: &str, by: &str| {
         serde_json::json!({
             "id": id, "purpose": "p", "principal": principal,

@@ -39,6 +39,9 @@ impl Steps {
 /// Whether every name that `inner` matches is one that `outer` matches, as far as `steps` allow to
 /// tell.
 pub(crate) fn is_within(inner: &Pattern, outer: &Pattern, steps: &mut Steps) -> bool {
+    if inner.as_str() == outer.as_str() {
+        return true;
+    }
     if !inner.has_wildcard() {
         return outer.matches(inner.as_str());
     }

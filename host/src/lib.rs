@@ -122,7 +122,7 @@ pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
 pub use intent::{
     Allowance, Denial, Exception, INTENT_TYPE, IntentError, Intents, SignError, Signatures,
-    SignaturesError, StoredIntent, Waiver, Widening, sign, unverified_intent,
+    StoredIntent, Waiver, Widening, sign, unverified_intent,
 };
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};

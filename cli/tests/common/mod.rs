@@ -61,6 +61,17 @@ settings = { behaviour = "panic" }
         folder
     }
 
+    /// Adds tables to the configuration of [`Folder::with_plugins`].
+    pub(crate) fn configure(&self, sections: &str) {
+        let config = fs::read_to_string(self.path().join("portcullis.toml")).unwrap();
+        // A key of the top level comes before the first table.
+        let (limits, integrations) = config.split_once("\n\n").unwrap();
+        self.write(
+            "portcullis.toml",
+            format!("{limits}\n{sections}\n{integrations}"),
+        );
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

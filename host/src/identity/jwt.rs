@@ -1,11 +1,14 @@
 //! Signed JSON: a JWT whose signature is verified before any of it is believed.
 
+use crate::followed::Followed;
 use crate::json;
 use crate::limits::RequestLimits;
+use crate::timestamp::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// How large a key set may be: 1 MiB, nested 8 deep.
 const KEYS: RequestLimits = RequestLimits {
@@ -43,7 +46,37 @@ pub(crate) enum JwtError {
     Claims(String),
 }
 
+/// Public keys from a file, read again when it changes.
+pub(crate) type FollowedKeys = Followed<Keys, KeysError>;
+
+/// A file of public keys that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", file.display())]
+pub struct KeysError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub message: String,
+}
+
 impl Keys {
+    /// Reads the keys in `file`, a JWKS, and follows it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`] if there is no usable key.
+    pub(crate) fn follow(file: &Path) -> Result<FollowedKeys, KeysError> {
+        Followed::new(file, |file: &Path, _: Option<&Self>| {
+            let wrong = |message: String| KeysError {
+                file: file.to_owned(),
+                message,
+            };
+            let jwks = std::fs::read(file)
+                .map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
+            Self::from_jwks(&jwks).map_err(wrong)
+        })
+    }
+
     /// Reads the keys of a JWKS. Keys that cannot verify a signature are not taken.
     ///
     /// # Errors
@@ -173,6 +206,21 @@ pub(super) fn is_signed_by(token: &str, algorithm: Algorithm, key: &DecodingKey)
 pub(super) fn claims(token: &str, limits: &RequestLimits) -> Result<Value, JwtError> {
     let claims = part(token, 1).map_err(JwtError::Claims)?;
     json::parse(&claims, limits).map_err(|error| JwtError::Claims(error.to_string()))
+}
+
+/// Whether the claims are meant for `audience` (`aud`, RFC 7519, section 4.1.3).
+pub(crate) fn is_meant_for(claims: &Value, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(|one| one == audience),
+        Some(one) => one == audience,
+        None => false,
+    }
+}
+
+/// A claim in whole seconds since the Unix epoch (RFC 7519, NumericDate), if it is there and is one.
+pub(crate) fn seconds(claims: &Value, name: &str) -> Option<Timestamp> {
+    let millis = claims.get(name)?.as_u64()?.checked_mul(1000)?;
+    Some(Timestamp::from_millis(millis))
 }
 
 /// What a token says, which is not to be believed: at most, which key to try.

@@ -27,7 +27,8 @@ mod verifier;
 mod x509;
 
 pub use bundles::{BundleError, Bundles};
-pub(crate) use jwt::{JwtError, Keys, unverified};
+pub use jwt::KeysError;
+pub(crate) use jwt::{FollowedKeys, JwtError, Keys, is_meant_for, seconds, unverified};
 pub use proof::Proof;
 pub use verifier::{SvidError, Verifier};
 

@@ -83,12 +83,7 @@ pub(super) fn verify(
     if text("jti").is_empty() {
         return Err(wrong("it has no `jti`"));
     }
-    let made_at = claims
-        .get("iat")
-        .and_then(Value::as_u64)
-        .and_then(|seconds| seconds.checked_mul(1000))
-        .map(Timestamp::from_millis)
-        .ok_or_else(|| wrong("it has no `iat`"))?;
+    let made_at = jwt::seconds(&claims, "iat").ok_or_else(|| wrong("it has no `iat`"))?;
     if made_at > now.plus(CLOCK_LEEWAY) || now.since(made_at) > MAX_AGE {
         return Err(wrong("it was not made just now (`iat`)"));
     }

@@ -265,15 +265,12 @@ fn bound_to(claims: &Value) -> Result<Option<Arc<str>>, SvidError> {
     }
 }
 
-/// A claim in whole seconds since the Unix epoch (RFC 7519, NumericDate).
+/// A claim in whole seconds, if it is there.
 fn seconds(claims: &Value, name: &str) -> Result<Option<Timestamp>, SvidError> {
-    let wrong = || SvidError::Claims(format!("`/{name}`: expected whole seconds since 1970"));
-    match claims.get(name) {
-        None => Ok(None),
-        Some(value) => {
-            let seconds = value.as_u64().ok_or_else(wrong)?;
-            let millis = seconds.checked_mul(1000).ok_or_else(wrong)?;
-            Ok(Some(Timestamp::from_millis(millis)))
-        }
+    let found = jwt::seconds(claims, name);
+    if found.is_none() && claims.get(name).is_some() {
+        let message = format!("`/{name}`: expected whole seconds since 1970");
+        return Err(SvidError::Claims(message));
     }
+    Ok(found)
 }

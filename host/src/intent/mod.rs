@@ -29,7 +29,7 @@ mod signed;
 mod store;
 mod subset;
 
-pub use signed::{INTENT_TYPE, SignError, Signatures, SignaturesError, sign, unverified_intent};
+pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub(crate) use store::{Chain, revoked_in};
 pub use store::{IntentError, Intents};
 pub use subset::Widening;

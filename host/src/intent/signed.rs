@@ -3,14 +3,14 @@
 use super::StoredIntent;
 use super::read::LIMITS;
 use crate::followed::Followed;
-use crate::identity::{JwtError, Keys, unverified};
+use crate::identity::{FollowedKeys, JwtError, Keys, KeysError, is_meant_for, unverified};
 use crate::limits::RequestLimits;
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The `type` of the authorization details that hold an intent (RFC 9396, section 2).
 pub const INTENT_TYPE: &str = "portcullis_intent";
@@ -27,19 +27,9 @@ const CLAIMS: RequestLimits = RequestLimits {
 /// Who may sign intents, each with their public keys. A file that changes is read again.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    approvers: BTreeMap<String, Followed<Keys, SignaturesError>>,
-    delegators: BTreeMap<String, Followed<Keys, SignaturesError>>,
+    approvers: BTreeMap<String, FollowedKeys>,
+    delegators: BTreeMap<String, FollowedKeys>,
     audience: Option<String>,
-}
-
-/// Keys that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {message}", file.display())]
-pub struct SignaturesError {
-    /// The file.
-    pub file: PathBuf,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 /// Why a signature on an intent proves nothing.
@@ -50,7 +40,7 @@ pub(super) enum SignatureError {
     #[error("it is signed by `{0}`, who is not among the delegators")]
     NotADelegator(String),
     #[error("{0}")]
-    Keys(#[from] SignaturesError),
+    Keys(#[from] KeysError),
     #[error("{0}")]
     Jwt(#[from] JwtError),
     #[error("`/{claim}` is not what the intent says")]
@@ -82,9 +72,9 @@ impl Signatures {
     ///
     /// # Errors
     ///
-    /// [`SignaturesError`] if there is no usable key.
-    pub fn approver(mut self, who: &str, jwks: &Path) -> Result<Self, SignaturesError> {
-        self.approvers.insert(who.to_owned(), keys(jwks)?);
+    /// [`KeysError`] if there is no usable key.
+    pub fn approver(mut self, who: &str, jwks: &Path) -> Result<Self, KeysError> {
+        self.approvers.insert(who.to_owned(), Keys::follow(jwks)?);
         Ok(self)
     }
 
@@ -93,9 +83,9 @@ impl Signatures {
     ///
     /// # Errors
     ///
-    /// [`SignaturesError`] if there is no usable key.
-    pub fn delegator(mut self, who: &str, jwks: &Path) -> Result<Self, SignaturesError> {
-        self.delegators.insert(who.to_owned(), keys(jwks)?);
+    /// [`KeysError`] if there is no usable key.
+    pub fn delegator(mut self, who: &str, jwks: &Path) -> Result<Self, KeysError> {
+        self.delegators.insert(who.to_owned(), Keys::follow(jwks)?);
         Ok(self)
     }
 
@@ -138,15 +128,10 @@ impl Signatures {
         }?
         .get()?;
         let claims = keys.verify(token, JWT_TYPE, &CLAIMS)?;
-        if let Some(audience) = &self.audience {
-            let is_meant = match claims.get("aud") {
-                Some(Value::Array(list)) => list.iter().any(|one| one == audience.as_str()),
-                Some(one) => one == audience.as_str(),
-                None => false,
-            };
-            if !is_meant {
-                return Err(SignatureError::Audience(audience.clone()));
-            }
+        if let Some(audience) = &self.audience
+            && !is_meant_for(&claims, audience)
+        {
+            return Err(SignatureError::Audience(audience.clone()));
         }
         let mut intent = details(&claims).cloned().ok_or(SignatureError::Details)?;
         if let Some(members) = intent.as_object_mut() {
@@ -255,16 +240,4 @@ fn details(claims: &Value) -> Option<&Value> {
         [only] if only.get("type").and_then(Value::as_str) == Some(INTENT_TYPE) => Some(only),
         _ => None,
     }
-}
-
-fn keys(file: &Path) -> Result<Followed<Keys, SignaturesError>, SignaturesError> {
-    Followed::new(file, |file: &Path, _: Option<&Keys>| {
-        let wrong = |message: String| SignaturesError {
-            file: file.to_owned(),
-            message,
-        };
-        let jwks = std::fs::read(file)
-            .map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
-        Keys::from_jwks(&jwks).map_err(wrong)
-    })
 }

@@ -1,7 +1,7 @@
 //! A decision point in the making.
 
-use super::{Inner, Pdp};
-use crate::admission::{IntentRule, Requirement, Requirements};
+use super::{Inner, Parts, Pdp};
+use crate::admission::{IntentRule, Requirement};
 use crate::identity::Verifier;
 use crate::integration::Integration;
 use crate::intent::Intents;
@@ -22,17 +22,7 @@ use std::time::Duration;
 #[must_use]
 pub struct PdpBuilder {
     integrations: Vec<Integration>,
-    request_limits: RequestLimits,
-    registry: Option<Registry>,
-    revocations: Option<Revocations>,
-    event_issuers: Option<EventIssuers>,
-    intents: Option<IntentRule>,
-    access_requests: Option<AccessRequests>,
-    state: Option<Arc<dyn State>>,
-    postures: Option<Postures>,
-    requirements: Requirements,
-    verifier: Option<Verifier>,
-    log: Option<DecisionLog>,
+    parts: Parts,
 }
 
 /// How somebody is asked for what an intent would allow; see
@@ -91,26 +81,26 @@ impl PdpBuilder {
 
     /// How large a request may be.
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
-        self.request_limits = limits;
+        self.parts.request_limits = limits;
         self
     }
 
     /// Holds every request to a registry: who is not in it is denied, and what it says of a
     /// principal is what plugins are told.
     pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
+        self.parts.registry = Some(registry);
         self
     }
 
     /// Holds every request to a revocation list, before plugins are asked and after.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
-        self.revocations = Some(revocations);
+        self.parts.revocations = Some(revocations);
         self
     }
 
     /// Whose security events revoke, see [`Pdp::accept_event`].
     pub fn event_issuers(mut self, issuers: EventIssuers) -> Self {
-        self.event_issuers = Some(issuers);
+        self.parts.event_issuers = Some(issuers);
         self
     }
 
@@ -121,7 +111,7 @@ impl PdpBuilder {
         intents: Intents,
         required_for: impl IntoIterator<Item = PrincipalKind>,
     ) -> Self {
-        self.intents = Some(IntentRule {
+        self.parts.intents = Some(IntentRule {
             intents,
             required_for: required_for.into_iter().collect(),
         });
@@ -131,20 +121,20 @@ impl PdpBuilder {
     /// Says with each denial that an intent would have avoided how to ask for one. It takes a log,
     /// where the denial is found again.
     pub fn access_requests(mut self, access_requests: AccessRequests) -> Self {
-        self.access_requests = Some(access_requests);
+        self.parts.access_requests = Some(access_requests);
         self
     }
 
     /// Where uses are counted, credentials seen in two places noticed, and intents kept that were
     /// taken up.
     pub fn state(mut self, state: Arc<dyn State>) -> Self {
-        self.state = Some(state);
+        self.parts.state = Some(state);
         self
     }
 
     /// What the host itself knows of destinations.
     pub fn postures(mut self, postures: Postures) -> Self {
-        self.postures = Some(postures);
+        self.parts.postures = Some(postures);
         self
     }
 
@@ -154,20 +144,21 @@ impl PdpBuilder {
         class: ActionClass,
         required: impl IntoIterator<Item = Requirement>,
     ) -> Self {
-        self.requirements
+        self.parts
+            .requirements
             .insert(class, required.into_iter().collect());
         self
     }
 
     /// Verifies credentials, see [`Pdp::verifier`].
     pub fn verifier(mut self, verifier: Verifier) -> Self {
-        self.verifier = Some(verifier);
+        self.parts.verifier = Some(verifier);
         self
     }
 
     /// Records every decision before it is given; one that cannot be recorded is a deny.
     pub fn log(mut self, log: DecisionLog) -> Self {
-        self.log = Some(log);
+        self.parts.log = Some(log);
         self
     }
 
@@ -179,7 +170,7 @@ impl PdpBuilder {
     /// [`PdpError`] if an integration could never be decided for, or not unambiguously, or if state
     /// or log cannot be used.
     pub fn build(self) -> Result<Pdp, PdpError> {
-        if self.access_requests.is_some() && self.log.is_none() {
+        if self.parts.access_requests.is_some() && self.parts.log.is_none() {
             return Err(PdpError::NoLog);
         }
         self.begin()
@@ -190,7 +181,7 @@ impl PdpBuilder {
         let mut by_name = HashMap::new();
         for integration in self.integrations {
             check(&integration)?;
-            if integration.single_use_credentials && self.state.is_none() {
+            if integration.single_use_credentials && self.parts.state.is_none() {
                 return Err(PdpError::NoState(integration.name));
             }
             let name = integration.name.clone();
@@ -201,17 +192,7 @@ impl PdpBuilder {
         let pdp = Pdp {
             inner: Arc::new(Inner {
                 integrations: by_name,
-                request_limits: self.request_limits,
-                registry: self.registry,
-                revocations: self.revocations,
-                event_issuers: self.event_issuers,
-                intents: self.intents,
-                access_requests: self.access_requests,
-                state: self.state,
-                postures: self.postures,
-                requirements: self.requirements,
-                verifier: self.verifier,
-                log: self.log,
+                parts: self.parts,
             }),
         };
         pdp.take_up_what_was_kept()?;

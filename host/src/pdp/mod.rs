@@ -44,6 +44,12 @@ pub struct Pdp {
 #[derive(Debug)]
 struct Inner {
     integrations: HashMap<String, Integration>,
+    parts: Parts,
+}
+
+/// What a decision point holds requests to, besides its integrations.
+#[derive(Debug, Default)]
+struct Parts {
     request_limits: RequestLimits,
     registry: Option<Registry>,
     revocations: Option<Revocations>,
@@ -104,6 +110,7 @@ impl Pdp {
             let decision = self.decide(request, now, Sources::Live, &mut ());
             let Some(state) = self
                 .inner
+                .parts
                 .state
                 .as_ref()
                 .filter(|_| !decision.uses().is_empty())
@@ -152,27 +159,27 @@ impl Pdp {
 
     /// Verifies the credentials of principals, if the configuration says how (`[trust]`).
     pub fn verifier(&self) -> Option<&Verifier> {
-        self.inner.verifier.as_ref()
+        self.inner.parts.verifier.as_ref()
     }
 
     /// The registry, if there is one.
     pub fn registry(&self) -> Option<&Registry> {
-        self.inner.registry.as_ref()
+        self.inner.parts.registry.as_ref()
     }
 
     /// The intents that are known, if there are any.
     pub fn intents(&self) -> Option<&Intents> {
-        self.inner.intents.as_ref().map(|rule| &rule.intents)
+        self.inner.parts.intents.as_ref().map(|rule| &rule.intents)
     }
 
     /// The revocation list, if there is one.
     pub fn revocations(&self) -> Option<&Revocations> {
-        self.inner.revocations.as_ref()
+        self.inner.parts.revocations.as_ref()
     }
 
     /// How large a request may be.
     pub fn request_limits(&self) -> &RequestLimits {
-        &self.inner.request_limits
+        &self.inner.parts.request_limits
     }
 
     /// The integration called `name`.
@@ -210,7 +217,7 @@ impl Pdp {
         };
         let mut evidence = Evidence::default();
         let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
-        let decision = match &self.inner.access_requests {
+        let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
                 decision.requestable(AccessRequest {
                     endpoint: how.endpoint.clone(),
@@ -244,12 +251,12 @@ impl Pdp {
         );
         let chain = self.chain(request, now, sources);
         let admission = Admission {
-            registry: self.inner.registry.as_ref(),
-            revocations: self.inner.revocations.as_ref(),
-            intents: self.inner.intents.as_ref(),
-            state: self.inner.state.as_deref(),
-            postures: self.inner.postures.as_ref(),
-            requirements: &self.inner.requirements,
+            registry: self.inner.parts.registry.as_ref(),
+            revocations: self.inner.parts.revocations.as_ref(),
+            intents: self.inner.parts.intents.as_ref(),
+            state: self.inner.parts.state.as_deref(),
+            postures: self.inner.parts.postures.as_ref(),
+            requirements: &self.inner.parts.requirements,
             chain: chain.as_ref().map(Option::as_ref),
             request,
             integration,
@@ -306,7 +313,7 @@ impl Pdp {
         now: Timestamp,
         sources: Sources<'_>,
     ) -> Result<Option<Chain>, IntentError> {
-        let (Some(rule), Some(intent)) = (&self.inner.intents, request.intent()) else {
+        let (Some(rule), Some(intent)) = (&self.inner.parts.intents, request.intent()) else {
             return Ok(None);
         };
         if intent.documents.is_empty() {
@@ -331,10 +338,11 @@ impl Pdp {
         let principal = request.principal();
         let registered = self
             .inner
+            .parts
             .registry
             .as_ref()
             .is_none_or(|registry| registry.get(&principal.id).is_some());
-        let revoked = match (&self.inner.revocations, sources) {
+        let revoked = match (&self.inner.parts.revocations, sources) {
             (Some(revocations), Sources::Live | Sources::DryRun) => {
                 let known = revocations.now_known();
                 known.unreliable(now).is_some()

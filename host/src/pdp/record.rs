@@ -34,19 +34,19 @@ impl Pdp {
     /// [`IntentError`] if it is none, is not within its parent, or cannot be kept or recorded. If the
     /// latter, it does count from now on; take it up again, so that it counts after a restart too.
     pub fn take_up_intent(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
-        let Some(rule) = &self.inner.intents else {
+        let Some(rule) = &self.inner.parts.intents else {
             return Err(IntentError::NotKept(
                 "no intents are configured: add `[intents]`".to_owned(),
             ));
         };
         let intent = rule.intents.insert(document)?;
         let not_kept = |error: String| IntentError::NotKept(error);
-        if let Some(state) = &self.inner.state {
+        if let Some(state) = &self.inner.parts.state {
             state
                 .keep_intent(&intent.id, document)
                 .map_err(|error| not_kept(error.to_string()))?;
         }
-        if let Some(log) = &self.inner.log {
+        if let Some(log) = &self.inner.parts.log {
             log.record_issued(&[Issued::of(&intent)], Timestamp::now())
                 .map_err(|error| not_kept(error.to_string()))?;
         }
@@ -60,9 +60,10 @@ impl Pdp {
     ///
     /// [`AcceptError`] if the event does not count, or the list cannot be written.
     pub fn accept_event(&self, token: &str) -> Result<Vec<Record>, AcceptError> {
-        let (Some(issuers), Some(revocations)) =
-            (&self.inner.event_issuers, &self.inner.revocations)
-        else {
+        let (Some(issuers), Some(revocations)) = (
+            &self.inner.parts.event_issuers,
+            &self.inner.parts.revocations,
+        ) else {
             return Err(AcceptError::NotConfigured);
         };
         let event = issuers.verify(token, Timestamp::now())?;
@@ -72,7 +73,7 @@ impl Pdp {
     /// Takes up the intents that were taken up before the host was last stopped. One that is none any
     /// more, as when its approver's key was withdrawn, is left.
     pub(super) fn take_up_what_was_kept(&self) -> Result<(), StateError> {
-        if let (Some(rule), Some(state)) = (&self.inner.intents, &self.inner.state) {
+        if let (Some(rule), Some(state)) = (&self.inner.parts.intents, &self.inner.parts.state) {
             let kept = state.kept_intents()?;
             rule.intents
                 .insert_all(kept.into_iter().map(|document| ((), document)).collect());
@@ -83,10 +84,10 @@ impl Pdp {
     /// Records with which intents and how many revocations the host begins, and from now on each
     /// revocation that it learns of.
     pub(super) fn record_what_it_begins_with(&self, now: Timestamp) -> Result<(), LogError> {
-        let Some(log) = &self.inner.log else {
+        let Some(log) = &self.inner.parts.log else {
             return Ok(());
         };
-        if let Some(rule) = &self.inner.intents {
+        if let Some(rule) = &self.inner.parts.intents {
             let mut chains = rule.intents.chains();
             chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
             let intents = chains.iter().filter_map(|chain| chain.last());
@@ -94,7 +95,7 @@ impl Pdp {
             let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
             log.record_issued(&issued, now)?;
         }
-        if let Some(revocations) = &self.inner.revocations {
+        if let Some(revocations) = &self.inner.parts.revocations {
             log.record_revoked(revocations.seen().epoch, None, now)?;
             let log = log.clone();
             revocations.whenever_revoked(move |epoch, revoked| {
@@ -108,7 +109,7 @@ impl Pdp {
 
     /// Records that an intent was carried here for the first time.
     pub(super) fn record_issued(&self, chain: &Chain) {
-        if let (Some(log), Some(intent)) = (&self.inner.log, chain.last()) {
+        if let (Some(log), Some(intent)) = (&self.inner.parts.log, chain.last()) {
             // The decision that relies on it is recorded with its digest, or denied.
             let _ = log.record_issued(&[Issued::of(intent)], Timestamp::now());
         }
@@ -121,7 +122,7 @@ impl Pdp {
         mut decision: Decision,
         now: Timestamp,
     ) -> Decision {
-        let recorded = match &self.inner.log {
+        let recorded = match &self.inner.parts.log {
             None => Ok(()),
             Some(log) => log.record(request, &mut decision, now),
         };
@@ -133,7 +134,7 @@ impl Pdp {
 
     /// As [`Pdp::recorded`], of a request that could not be read.
     pub(super) fn recorded_unreadable(&self, json: &[u8], decision: Decision) -> Decision {
-        let recorded = match &self.inner.log {
+        let recorded = match &self.inner.parts.log {
             None => Ok(()),
             Some(log) => log.record_unreadable(json, &decision, Timestamp::now()),
         };

@@ -4,15 +4,14 @@
 //! revoke; the others say nothing about what is over.
 
 use super::{Revocable, Revoked};
-use crate::followed::Followed;
-use crate::identity::{JwtError, Keys};
+use crate::identity::{FollowedKeys, JwtError, Keys, KeysError, is_meant_for, seconds};
 use crate::limits::RequestLimits;
 use crate::registry::is_spiffe_id;
 use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_contract::excerpt;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The `typ` of a security event token (RFC 8417, section 2.3).
 const JWT_TYPE: &str = "secevent+jwt";
@@ -30,7 +29,7 @@ const LIMITS: RequestLimits = RequestLimits {
 #[derive(Debug)]
 pub struct EventIssuers {
     audience: String,
-    issuers: BTreeMap<String, Followed<Keys, EventError>>,
+    issuers: BTreeMap<String, FollowedKeys>,
 }
 
 /// What an event revokes, once for each event.
@@ -47,13 +46,8 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// An issuer's keys cannot be used.
-    #[error("{}: {message}", file.display())]
-    Keys {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        message: String,
-    },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Nobody whose events count has issued it.
     #[error(
         "the event is issued by `{0}`, whose events do not count here: configure its keys, if they should"
@@ -85,15 +79,7 @@ impl EventIssuers {
     ///
     /// [`EventError::Keys`] if there is no usable key.
     pub fn issuer(mut self, issuer: &str, jwks: &Path) -> Result<Self, EventError> {
-        let keys = Followed::new(jwks, |file: &Path, _: Option<&Keys>| {
-            let wrong = |message: String| EventError::Keys {
-                file: file.to_owned(),
-                message,
-            };
-            let jwks = std::fs::read(file)
-                .map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
-            Keys::from_jwks(&jwks).map_err(wrong)
-        })?;
+        let keys = Keys::follow(jwks)?;
         self.issuers.insert(issuer.to_owned(), keys);
         Ok(self)
     }
@@ -116,21 +102,11 @@ impl EventIssuers {
             .get()?
             .verify(token, JWT_TYPE, &LIMITS)
             .map_err(not_an_event)?;
-        let is_meant = match claims.get("aud") {
-            Some(Value::Array(list)) => list.iter().any(|one| one == self.audience.as_str()),
-            Some(one) => one == self.audience.as_str(),
-            None => false,
-        };
-        if !is_meant {
+        if !is_meant_for(&claims, &self.audience) {
             return Err(EventError::Audience(self.audience.clone()));
         }
         let id = text(&claims, "jti").ok_or_else(|| invalid("it has no `jti`"))?;
-        let issued_at = claims
-            .get("iat")
-            .and_then(Value::as_u64)
-            .and_then(|seconds| seconds.checked_mul(1000))
-            .map(Timestamp::from_millis)
-            .ok_or_else(|| invalid("it has no `iat`"))?;
+        let issued_at = seconds(&claims, "iat").ok_or_else(|| invalid("it has no `iat`"))?;
         if issued_at > now.plus(CLOCK_LEEWAY) {
             return Err(invalid("it is issued in the future (`iat`)"));
         }
@@ -270,6 +246,7 @@ mod tests {
     use p256::ecdsa::signature::Signer as _;
     use p256::ecdsa::{Signature, SigningKey};
     use serde_json::json;
+    use std::path::PathBuf;
 
     const ISSUER: &str = "https://idp.acme.example";
     const AUDIENCE: &str = "https://gateway.acme.example";
