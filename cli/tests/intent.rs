@@ -195,6 +195,27 @@ fn an_approval_goes_from_draft_to_signature_to_delegation_to_its_end() {
         outside.out
     );
 
+    // Of what was delegated, less; never what was not.
+    let narrow = |resource: &str| {
+        folder.run(&[
+            "intent",
+            "narrow",
+            "intents/root.jwt",
+            "--to",
+            HELPER,
+            "--allow",
+            "files",
+            "read",
+            resource,
+        ])
+    };
+    assert_eq!(narrow("files").code, 0);
+    let wider = narrow("**");
+    assert_eq!((wider.code, wider.out.as_str()), (3, ""));
+    assert!(wider.err.contains("not be narrower"), "{}", wider.err);
+    let nobody = folder.run(&["intent", "narrow", "intents/root.jwt", "--to", "helper"]);
+    assert_eq!(nobody.code, 3, "who acts has a SPIFFE ID");
+
     let closed = folder.run(&[
         "intent",
         "close",
@@ -334,6 +355,8 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         "--approver",
         "alice@acme.example",
     ];
+    let any = folder.run(&[&["intent"], &flags[..], &["--any-arguments"]].concat());
+    assert_eq!(json(&any.out)["allows"][0]["constraints"], json!([]));
     let intent = approved(&folder, &flags, "alice", "asked.json");
     let signed = fs::read(folder.path().join("intents/asked.jwt")).unwrap();
     pdp.take_up_intent(&signed).unwrap();
@@ -443,14 +466,22 @@ fn an_intent_is_narrowed_to_what_was_used_of_it() {
             assert!(pdp.evaluate_authzen(request.as_bytes()).is_permit());
         }
     }
-    let narrowed = narrow();
-    assert_eq!(narrowed.code, 0, "{}", narrowed.err);
-    let narrowed = json(&narrowed.out);
+    let whole = narrow();
+    assert_eq!(whole.code, 0, "{}", whole.err);
+    let narrowed = json(&whole.out);
     assert_eq!(
         narrowed["allows"],
         json!([{ "integration": "files", "action": "read", "resource": "files" }])
     );
     assert_ne!(narrowed["id"], wide["id"]);
+    assert!(whole.err.contains("intent close"), "{}", whole.err);
+
+    // An allowance that counts its uses is not cut into parts that each count anew.
+    let mut counted = json(&fs::read_to_string(folder.path().join("wide.json")).unwrap());
+    counted["allows"][0]["max-uses"] = json!(9);
+    folder.write("wide.json", counted.to_string());
+    let unused = folder.run(&["intent", "narrow", "wide.json", "--log", "decisions.jsonl"]);
+    assert_eq!(unused.code, 3, "it is another intent, which nobody used");
 }
 
 #[test]

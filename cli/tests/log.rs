@@ -82,7 +82,34 @@ fn query_prints_the_lines_that_are_asked_for() {
         ]),
         4
     );
-    assert_eq!(count(&["--principal", "spiffe://a.example/y"]), 0);
+    for nothing in [
+        ["--principal", "spiffe://a.example/y"],
+        ["--integration", "mails"],
+        ["--credential", "jti-1"],
+        ["--intent", "int-1"],
+        ["--evaluation", "eval-1"],
+        ["--event", "issuance"],
+        ["--event", "continuation"],
+        ["--sequence", "5"],
+    ] {
+        assert_eq!(count(&nothing), 0, "{nothing:?}");
+    }
+    assert_eq!(count(&["--event", "decision", "--sequence", "4"]), 1);
+}
+
+#[test]
+fn a_log_that_was_cut_is_not_replayed() {
+    let folder = recorded();
+    let log = std::fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap();
+    let cut: Vec<_> = log.lines().take(2).collect();
+    folder.write("decisions.jsonl", cut.join("\n") + "\n");
+    let refused = folder.run(&["replay", "decisions.jsonl"]);
+    assert_eq!((refused.code, refused.out.as_str()), (3, ""));
+    assert!(
+        refused.err.contains("lines at its end are gone"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
@@ -114,5 +141,19 @@ fn replay_lists_what_would_now_be_decided_differently() {
         other.out.contains("plugin-denied -> permitted"),
         "{}",
         other.out
+    );
+    // Where the cause is the same, it says what is not.
+    folder.write(
+        "shorter.toml",
+        config.replace(
+            "name = \"files\"",
+            "name = \"files\"\nmax-grant-ttl = \"1m\"",
+        ),
+    );
+    let shorter = folder.run(&["replay", "decisions.jsonl", "--config", "shorter.toml"]);
+    assert!(
+        shorter.out.contains("(at /context/grant/expires-at)"),
+        "{}",
+        shorter.out
     );
 }

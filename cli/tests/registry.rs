@@ -43,6 +43,9 @@ fn finds_what_should_not_be_as_it_is_and_nothing_else() {
         ),
         identity("long", good, "reconcile", later, "2160h", "\"bank\""),
         identity("idle", good, "reconcile", later, "15m", ""),
+        identity("person", good, "reconcile", later, "15m", "\"bank\"")
+            .replace("kind = \"agent\"", "kind = \"human\""),
+        identity("secret", secret, "reconcile", later, "15m", "\"bank\""),
         identity(
             "leaky",
             good,
@@ -86,6 +89,9 @@ fn finds_what_should_not_be_as_it_is_and_nothing_else() {
         ("idle", "without-integration", "NHI1"),
         ("leaky", "token-in-text", "NHI2"),
         ("long", "long-lived-credential", "NHI7"),
+        ("person", "human-as-machine", "NHI10"),
+        ("secret", "owner-departed", "NHI1"),
+        ("secret", "token-in-text", "NHI2"),
     ];
     let expected: Vec<_> = expected
         .map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()))
@@ -93,7 +99,7 @@ fn finds_what_should_not_be_as_it_is_and_nothing_else() {
     assert_eq!(found, expected);
     let human = lint(&[]);
     assert!(
-        human.err.contains("6 identities, 5 findings"),
+        human.err.contains("8 identities, 8 findings"),
         "{}",
         human.err
     );

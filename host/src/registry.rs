@@ -23,30 +23,31 @@ use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::PrincipalKind;
 use spiffe::SpiffeId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One registered identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The SPIFFE ID.
-    pub id: String,
+    pub id: Arc<str>,
     /// What kind of identity it is.
     pub kind: PrincipalKind,
     /// Who answers for it.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// What it is for, in words.
-    pub purpose: String,
+    pub purpose: Arc<str>,
     /// The environment it runs in.
-    pub environment: String,
+    pub environment: Arc<str>,
     /// When the registration ends.
     pub expires: Timestamp,
     /// For how long a credential of it may be valid, at most.
     pub max_credential_lifetime: Duration,
     /// The integrations that it may use.
-    pub integrations: Vec<String>,
+    pub integrations: Arc<[Arc<str>]>,
     /// The digest of what the workload has to run, such as that of its image.
     pub workload_digest: Option<String>,
     /// That more than one workload has the identity, which is an exception from one for each.
@@ -63,9 +64,14 @@ pub struct Shared {
 }
 
 /// The registered identities. Finding one takes the same time however many there are.
+///
+/// Texts that many of them share, such as owners and environments, are kept once: what a decision reads of
+/// one identity is then near what it read of the last.
 #[derive(Debug, Default)]
 pub struct Registry {
-    identities: HashMap<String, Identity>,
+    identities: HashMap<Arc<str>, Identity>,
+    texts: HashSet<Arc<str>>,
+    lists: HashSet<Arc<[Arc<str>]>>,
 }
 
 impl Registry {
@@ -129,7 +135,24 @@ impl Registry {
 
     /// Registers an identity in place of any of the same ID.
     pub fn insert(&mut self, identity: Identity) {
-        self.identities.insert(identity.id.clone(), identity);
+        let mut shared = |text: &Arc<str>| {
+            self.texts.get(text).cloned().unwrap_or_else(|| {
+                self.texts.insert(Arc::clone(text));
+                Arc::clone(text)
+            })
+        };
+        let integrations: Arc<[_]> = identity.integrations.iter().map(&mut shared).collect();
+        let identity = Identity {
+            owner: shared(&identity.owner),
+            purpose: shared(&identity.purpose),
+            environment: shared(&identity.environment),
+            integrations: self.lists.get(&integrations).cloned().unwrap_or_else(|| {
+                self.lists.insert(Arc::clone(&integrations));
+                integrations
+            }),
+            ..identity
+        };
+        self.identities.insert(Arc::clone(&identity.id), identity);
     }
 }
 
@@ -190,7 +213,7 @@ impl Identity {
         if !self
             .integrations
             .iter()
-            .any(|allowed| allowed == integration)
+            .any(|allowed| **allowed == *integration)
         {
             return Some((
                 Cause::IntegrationNotRegistered,
@@ -309,7 +332,7 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
     let id = section.required_text("id");
     let id = id.and_then(|(id, span)| {
         if is_spiffe_id(id) {
-            return Some(id.to_owned());
+            return Some(Arc::from(id));
         }
         source.error(
             span,
@@ -331,13 +354,14 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
         if text.trim().is_empty() {
             source.error(span, format!("`{key}` is empty: every identity has one"));
         }
-        Some(text.to_owned())
+        Some(Arc::from(text))
     };
     let (owner, purpose, environment) = (stated("owner"), stated("purpose"), stated("environment"));
     let expires = section.required_time("expires");
     let lifetime = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
     let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
     let integrations = section.texts("integrations").unwrap_or_default();
+    let integrations = integrations.into_iter().map(Arc::from).collect();
     let workload_digest = section.text("workload-digest").map(|(text, span)| {
         if text.parse::<Digest>().is_err() {
             source.error(

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: real requests of three integrations, decided by the plugins in sandboxes.
 
 use crate::steps::{plugins, portcullis, root};
+use crate::trust;
 use anyhow::{Context as _, bail, ensure};
 use std::process::Stdio;
 
@@ -45,7 +46,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "\n{} requests were decided, each plugin call in a fresh sandbox, and all as examples/demo/causes.txt says.\nFor one of them at length: target/release/portcullis evaluate --config examples/demo/portcullis.toml --request FILE --explain",
         causes.len()
     );
-    Ok(())
+    trust::run()
 }
 
 /// The cause in a line of JSON that the CLI printed. It is the first member of `context`.

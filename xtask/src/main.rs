@@ -4,13 +4,15 @@
 
 mod demo;
 mod steps;
+mod trust;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  demo      build everything and decide real requests of three integrations
+  demo      build everything, decide real requests of three integrations, and take an approval from
+            its draft to its end
   test      build everything and run every test
   lint      what CI checks besides: formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins

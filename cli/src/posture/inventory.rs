@@ -56,7 +56,7 @@ impl Inventory {
             .filter_map(|identity| {
                 let shared = identity.shared.as_ref()?;
                 Some(ExceptionNow {
-                    of: identity.id.clone(),
+                    of: identity.id.to_string(),
                     waives: vec!["an identity for each workload".to_owned()],
                     owner: shared.owner.clone(),
                     until: shared.until,
@@ -84,7 +84,7 @@ impl Inventory {
             identities: identities().count() as u64,
             with_owner: owners.map(|owners| {
                 identities()
-                    .filter(|identity| owners.contains(&identity.owner))
+                    .filter(|identity| owners.contains(&*identity.owner))
                     .count() as u64
             }),
             observed_integrations: integrations

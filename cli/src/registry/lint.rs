@@ -193,12 +193,11 @@ impl Judge<'_> {
                 );
             }
         }
-        let nobody = String::new();
-        let shared_by = identity.shared.as_ref().map_or(&nobody, |it| &it.owner);
+        let shared_by = identity.shared.as_ref().map_or("", |it| it.owner.as_str());
         for (field, text) in [
-            ("purpose", &identity.purpose),
-            ("owner", &identity.owner),
-            ("environment", &identity.environment),
+            ("purpose", &*identity.purpose),
+            ("owner", &*identity.owner),
+            ("environment", &*identity.environment),
             ("exception's owner", shared_by),
         ] {
             if looks_like_a_token(text) {
@@ -256,8 +255,8 @@ impl Judge<'_> {
         let crossing: Vec<_> = identity
             .integrations
             .iter()
-            .filter(|name| self.crossing.contains(name))
-            .cloned()
+            .filter(|name| self.crossing.iter().any(|crossing| **crossing == ***name))
+            .map(ToString::to_string)
             .collect();
         if !crossing.is_empty() {
             let message = format!(
@@ -279,7 +278,7 @@ impl Judge<'_> {
         };
         let id = &identity.id;
         let nothing = Usage::default();
-        let usage = all.by_principal.get(id).unwrap_or(&nothing);
+        let usage = all.by_principal.get(&**id).unwrap_or(&nothing);
         // Of who was never used, the log says so only as far as it goes back.
         let goes_back = all
             .begins
@@ -317,7 +316,7 @@ impl Judge<'_> {
         let elsewhere: Vec<_> = usage
             .environments
             .iter()
-            .filter(|environment| **environment != identity.environment)
+            .filter(|environment| ***environment != *identity.environment)
             .cloned()
             .collect();
         if !elsewhere.is_empty() {

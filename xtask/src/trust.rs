@@ -1,0 +1,168 @@
+//! The second part of the demo: an approval, from its draft to its end, as an operator takes it.
+
+use crate::steps::{portcullis, root};
+use anyhow::{Context as _, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is run, how it has to end, and why it is run.
+struct Step<'a> {
+    why: &'a str,
+    run: &'a [&'a str],
+    exit: i32,
+}
+
+/// Takes the approval through its life in `target/demo`.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let folder = copy()?;
+    let agent = "spiffe://acme.example/ns/dev/agent/fixer";
+    eprintln!("\n==> an approval, from its draft to its end, in target/demo\n");
+    let ask = ["evaluate", "--request", "request.json"];
+    let before = [
+        Step {
+            why: "the revocation list begins: it is whole as of now",
+            run: &["revoke", "--checkpoint"],
+            exit: 0,
+        },
+        Step {
+            why: "alice gets a key to approve with",
+            run: &[
+                "intent",
+                "key",
+                "--private",
+                "alice.pem",
+                "--public",
+                "keys/alice.json",
+            ],
+            exit: 0,
+        },
+        Step {
+            why: "without an approval the agent gets nothing",
+            run: &ask,
+            exit: 2,
+        },
+        Step {
+            why: "somebody drafts what it needs, for an hour and two calls",
+            run: &[
+                "intent",
+                "draft",
+                "--principal",
+                agent,
+                "--allow",
+                "files",
+                "write_file",
+                "files",
+                "--purpose",
+                "write the report",
+                "--approver",
+                "alice@acme.example",
+                "--for",
+                "1h",
+                "--max-uses",
+                "2",
+                "--output",
+                "int.json",
+            ],
+            exit: 0,
+        },
+        Step {
+            why: "alice approves it",
+            run: &[
+                "intent",
+                "sign",
+                "int.json",
+                "--key",
+                "alice.pem",
+                "--output",
+                "intents/int.jwt",
+            ],
+            exit: 0,
+        },
+    ];
+    before.iter().try_for_each(|step| step.take(&folder))?;
+    let id = id_in(&folder.join("int.json"))?;
+    let request = fs::read_to_string(folder.join("request.json"))?;
+    let named = request.replace("INTENT", &id);
+    fs::write(folder.join("request.json"), &named)?;
+    fs::write(
+        folder.join("other.json"),
+        named.replace("write_file", "read_file"),
+    )?;
+    let after = [
+        Step {
+            why: "now the call is permitted: the grant is worth that one use",
+            run: &["evaluate", "--request", "request.json", "--explain"],
+            exit: 0,
+        },
+        Step {
+            why: "another call is not what was approved, whatever its plugin says",
+            run: &["evaluate", "--request", "other.json"],
+            exit: 2,
+        },
+        Step {
+            why: "the task is done, so the approval is over",
+            run: &["intent", "close", &id, "--by", "alice@acme.example"],
+            exit: 0,
+        },
+        Step {
+            why: "and the same call is denied",
+            run: &ask,
+            exit: 2,
+        },
+    ];
+    after.iter().try_for_each(|step| step.take(&folder))
+}
+
+impl Step<'_> {
+    fn take(&self, folder: &Path) -> anyhow::Result<()> {
+        eprintln!("# {}\n$ portcullis {}", self.why, self.run.join(" "));
+        let status = portcullis()
+            .args(self.run)
+            .current_dir(folder)
+            .status()
+            .context("cannot run `portcullis`")?;
+        ensure!(
+            status.code() == Some(self.exit),
+            "it ended with {status}, and {} was expected",
+            self.exit
+        );
+        eprintln!();
+        Ok(())
+    }
+}
+
+/// A fresh copy of `examples/trust`, with a credential that is valid now.
+fn copy() -> anyhow::Result<PathBuf> {
+    let (from, to) = (root().join("examples/trust"), root().join("target/demo"));
+    if to.exists() {
+        fs::remove_dir_all(&to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
+    for folder in ["keys", "intents"] {
+        fs::create_dir_all(to.join(folder))
+            .with_context(|| format!("cannot make {}", to.join(folder).display()))?;
+    }
+    for file in ["portcullis.toml", "registry.toml"] {
+        fs::copy(from.join(file), to.join(file)).with_context(|| format!("cannot copy {file}"))?;
+    }
+    let now = jiff::Timestamp::now();
+    let moment = |minutes: i64| -> anyhow::Result<String> {
+        let moment = now.checked_add(jiff::SignedDuration::from_mins(minutes))?;
+        Ok(moment.to_string())
+    };
+    let request = fs::read_to_string(from.join("request.json"))
+        .context("cannot read examples/trust/request.json")?
+        .replace("ISSUED", &moment(-1)?)
+        .replace("EXPIRES", &moment(30)?);
+    fs::write(to.join("request.json"), request).context("cannot write the request")?;
+    Ok(to)
+}
+
+/// The id of a drafted intent, which is its first member of that name.
+fn id_in(file: &Path) -> anyhow::Result<String> {
+    let intent = fs::read_to_string(file)?;
+    let after = intent
+        .split("\"id\": \"")
+        .nth(1)
+        .context("there is no id")?;
+    Ok(after.split('"').next().unwrap_or_default().to_owned())
+}
