@@ -1,1 +1,7 @@
-//! What a decision costs. The benches are in `benches/`.
+//! What the benches measure, and beside what: the same five rules as a plugin in a sandbox, in Cedar
+//! and in Rego (`peers`), on the same requests.
+
+pub mod floor;
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod workload;

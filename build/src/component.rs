@@ -59,11 +59,37 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     if !describes_a_component {
         return Err(ComponentError::NoComponentType);
     }
+    let module = without_post_returns(module)?;
     ComponentEncoder::default()
         .validate(true)
-        .module(module)
+        .module(&module)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| ComponentError::Encode(format!("{error:#}")))
+}
+
+/// The module without the functions that give back what a verdict took: the instance goes after it, and
+/// each of them is a call into the sandbox.
+fn without_post_returns(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    let not_wasm =
+        |error: wasmparser::BinaryReaderError| ComponentError::NotWasm(error.to_string());
+    let mut kept = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(not_wasm)?;
+        if let Payload::ExportSection(section) = payload {
+            let mut exports = wasm_encoder::ExportSection::new();
+            for export in section {
+                let export = export.map_err(not_wasm)?;
+                if !export.name.starts_with("cabi_post_") {
+                    exports.export(export.name, export.kind.into(), export.index);
+                }
+            }
+            kept.section(&exports);
+        } else if let Some((id, range)) = payload.as_section() {
+            let data = module.get(range).unwrap_or_default();
+            kept.section(&wasm_encoder::RawSection { id, data });
+        }
+    }
+    Ok(kept.finish())
 }
 
 /// The component without the manifest sections that it has at its top level.

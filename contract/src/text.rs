@@ -3,6 +3,9 @@
 /// `text` with what could command a terminal or reorder a line replaced: control characters, and
 /// the invisible ones that change direction or hide.
 pub fn printable(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars()
         .map(|c| if is_printable(c) { c } else { '\u{fffd}' })
         .collect()

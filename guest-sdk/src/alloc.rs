@@ -99,6 +99,20 @@ unsafe impl GlobalAlloc for Bump {
     }
 }
 
+/// Makes `text`, a part of a block of this allocator, a block of its own.
+///
+/// This allocator knows no blocks but by the layouts that it is told: it gives back only what ends
+/// where it stands, and moves what grows elsewhere.
+///
+/// # Safety
+///
+/// It is UTF-8, the block is never given back as a whole, and this part of it has no other owner.
+pub(crate) unsafe fn adopt(text: &[u8]) -> String {
+    let begin = core::ptr::with_exposed_provenance_mut(text.as_ptr().expose_provenance());
+    // SAFETY: it is UTF-8, and a block as this allocator has them.
+    unsafe { String::from_raw_parts(begin, text.len(), text.len()) }
+}
+
 /// Makes sure that `bytes` more are at hand.
 ///
 /// Growing memory is a call to the host; called when a plugin is configured, the growth is part of

@@ -7,6 +7,17 @@
     reason = "generated code"
 )]
 
+#[cfg(not(feature = "typed"))]
+wit_bindgen::generate!({
+    path: "wit",
+    world: "packed-policy-plugin",
+    pub_export_macro: true,
+    export_macro_name: "export_plugin",
+    default_bindings_module: "portcullis_sdk::bindings",
+    additional_derives: [serde::Serialize],
+});
+
+#[cfg(feature = "typed")]
 wit_bindgen::generate!({
     path: "wit",
     world: "policy-plugin",

@@ -1,18 +1,30 @@
 //! Between the generated bindings and the SDK's own types.
 
-use crate::bindings::exports::portcullis::policy::{policy as wire_policy, types as wire};
+use crate::bindings::exports::portcullis::policy::types as wire;
 use crate::{
-    Action, ActionClass, Attestation, Attribute, Effect, Exposure, Health, Intent, Narrowing,
-    Obligation, Operator, Policy, Posture, Principal, PrincipalKind, Reason, Request, Resource,
-    Timestamp, Value, Verdict, alloc, settings,
+    Effect, Narrowing, Obligation, Operator, Policy, Reason, Request, Verdict, alloc, settings,
 };
+#[cfg(not(feature = "typed"))]
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
+#[cfg(not(feature = "typed"))]
+pub use crate::bindings::exports::portcullis::policy::packed_policy::Guest;
+#[cfg(feature = "typed")]
+pub use crate::bindings::exports::portcullis::policy::policy::Guest;
+pub use wire::SettingsError as WireSettingsError;
+
+/// A request as the host passes it.
+#[cfg(not(feature = "typed"))]
+pub type WireRequest = Vec<u8>;
+/// A verdict as the host is given it.
+#[cfg(not(feature = "typed"))]
+pub type WireVerdict = Vec<u8>;
+#[cfg(feature = "typed")]
 pub use wire::{Request as WireRequest, Verdict as WireVerdict};
-pub use wire_policy::SettingsError as WireSettingsError;
 
 /// Room for a usual request and its verdict, in bytes.
-const HEADROOM_BYTES: usize = 64 * 1024;
+const HEADROOM_BYTES: usize = 32 * 1024;
 
 /// Reads the settings into `policy`.
 pub fn configure<P: Policy>(
@@ -40,142 +52,35 @@ pub fn configure<P: Policy>(
 }
 
 /// Has `policy` decide `request`.
+#[cfg(feature = "typed")]
 pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: WireRequest) -> WireVerdict {
+    decide(policy, &request.into()).into()
+}
+
+/// Has `policy` decide the packed `request`, and packs its verdict.
+///
+/// # Panics
+///
+/// If `request` is none, which is a trap: there is no verdict on it.
+#[cfg(not(feature = "typed"))]
+pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: WireRequest) -> WireVerdict {
+    // What is given back now is given back one by one; the instance goes as a whole.
+    let request = ManuallyDrop::new(crate::packed::request(request).expect("a packed request"));
+    let verdict = ManuallyDrop::new(wire::Verdict::from(decide(policy, &request)));
+    let packed = Vec::with_capacity(USUAL_VERDICT_BYTES);
+    postcard::to_extend(&*verdict, packed).expect("a verdict can be packed")
+}
+
+/// What a verdict usually takes, packed, in bytes.
+#[cfg(not(feature = "typed"))]
+const USUAL_VERDICT_BYTES: usize = 256;
+
+fn decide<P: Policy>(policy: &OnceLock<P>, request: &Request) -> Verdict {
     match policy.get() {
-        Some(policy) => policy.evaluate(&request.into()).into(),
+        Some(policy) => policy.evaluate(request),
         None => Verdict::indeterminate()
-            .because("not-configured", "the host did not configure the plugin")
-            .into(),
+            .because("not-configured", "the host did not configure the plugin"),
     }
-}
-
-impl From<wire::Request> for Request {
-    fn from(wire: wire::Request) -> Self {
-        Self {
-            integration: wire.integration,
-            principal: wire.principal.into(),
-            intent: wire.intent.map(Into::into),
-            action: wire.action.into(),
-            resource: wire.resource.into(),
-            now: wire.now.map(Timestamp),
-            context: attributes(wire.context),
-        }
-    }
-}
-
-impl From<wire::Principal> for Principal {
-    fn from(wire: wire::Principal) -> Self {
-        Self {
-            id: wire.id,
-            kind: match wire.kind {
-                wire::PrincipalKind::Unspecified => PrincipalKind::Unspecified,
-                wire::PrincipalKind::Agent => PrincipalKind::Agent,
-                wire::PrincipalKind::Service => PrincipalKind::Service,
-                wire::PrincipalKind::Connector => PrincipalKind::Connector,
-                wire::PrincipalKind::Pipeline => PrincipalKind::Pipeline,
-                wire::PrincipalKind::Human => PrincipalKind::Human,
-                wire::PrincipalKind::BreakGlass => PrincipalKind::BreakGlass,
-            },
-            owner: wire.owner,
-            purpose: wire.purpose,
-            environment: wire.environment,
-            attestation: match wire.attestation {
-                wire::Attestation::None => Attestation::None,
-                wire::Attestation::StaticSecret => Attestation::StaticSecret,
-                wire::Attestation::BearerToken => Attestation::BearerToken,
-                wire::Attestation::JwtSvid => Attestation::JwtSvid,
-                wire::Attestation::X509Svid => Attestation::X509Svid,
-                wire::Attestation::ProofOfPossession => Attestation::ProofOfPossession,
-            },
-            credential_expires_at: wire.credential_expires_at.map(Timestamp),
-            delegated_by: wire.delegated_by,
-            attributes: attributes(wire.attributes),
-        }
-    }
-}
-
-impl From<wire::Intent> for Intent {
-    fn from(wire: wire::Intent) -> Self {
-        Self {
-            id: wire.id,
-            purpose: wire.purpose,
-            approved_by: wire.approved_by,
-            expires_at: wire.expires_at.map(Timestamp),
-            remaining_uses: wire.remaining_uses,
-        }
-    }
-}
-
-impl From<wire::Action> for Action {
-    fn from(wire: wire::Action) -> Self {
-        Self {
-            name: wire.name,
-            class: match wire.class {
-                wire::ActionClass::Unclassified => ActionClass::Unclassified,
-                wire::ActionClass::Read => ActionClass::Read,
-                wire::ActionClass::Write => ActionClass::Write,
-                wire::ActionClass::Destructive => ActionClass::Destructive,
-                wire::ActionClass::Exfiltration => ActionClass::Exfiltration,
-                wire::ActionClass::Admin => ActionClass::Admin,
-            },
-            arguments: wire.arguments,
-            origins: wire
-                .origins
-                .into_iter()
-                .map(|o| (o.path, o.origin))
-                .collect(),
-        }
-    }
-}
-
-impl From<wire::Resource> for Resource {
-    fn from(wire: wire::Resource) -> Self {
-        Self {
-            kind: wire.kind,
-            id: wire.id,
-            environment: wire.environment,
-            posture: wire.posture.map(Into::into),
-            attributes: attributes(wire.attributes),
-        }
-    }
-}
-
-impl From<wire::Posture> for Posture {
-    fn from(wire: wire::Posture) -> Self {
-        Self {
-            exposure: match wire.exposure {
-                wire::Exposure::Unknown => Exposure::Unknown,
-                wire::Exposure::Internet => Exposure::Internet,
-                wire::Exposure::Partner => Exposure::Partner,
-                wire::Exposure::Internal => Exposure::Internal,
-            },
-            health: match wire.health {
-                wire::Health::Unknown => Health::Unknown,
-                wire::Health::Compromised => Health::Compromised,
-                wire::Health::Degraded => Health::Degraded,
-                wire::Health::Healthy => Health::Healthy,
-            },
-            privileged: wire.privileged,
-            legacy: wire.legacy,
-            drifted: wire.drifted,
-            observed_at: wire.observed_at.map(Timestamp),
-        }
-    }
-}
-
-fn attributes(wire: Vec<wire::Attribute>) -> Vec<Attribute> {
-    wire.into_iter()
-        .map(|attribute| Attribute {
-            name: attribute.name,
-            value: match attribute.value {
-                wire::Value::Text(text) => Value::Text(text),
-                wire::Value::Integer(integer) => Value::Integer(integer),
-                wire::Value::Boolean(boolean) => Value::Boolean(boolean),
-                wire::Value::Texts(texts) => Value::Texts(texts),
-                wire::Value::Json(json) => Value::Json(json),
-            },
-        })
-        .collect()
 }
 
 impl From<Verdict> for wire::Verdict {

@@ -47,6 +47,10 @@ pub mod bindings;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
+#[cfg(all(target_family = "wasm", not(feature = "typed")))]
+mod packed;
+#[cfg(all(target_family = "wasm", feature = "typed"))]
+mod typed;
 
 pub use policy::Policy;
 pub use portcullis_contract::{

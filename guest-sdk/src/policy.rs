@@ -34,7 +34,7 @@ macro_rules! export {
 
             struct Plugin;
 
-            impl $crate::bindings::exports::portcullis::policy::policy::Guest for Plugin {
+            impl $crate::guest::Guest for Plugin {
                 fn configure(
                     settings: ::std::string::String,
                 ) -> ::std::result::Result<(), ::std::vec::Vec<$crate::guest::WireSettingsError>>

@@ -9,10 +9,23 @@ use crate::{
 };
 use serde::de::DeserializeOwned;
 
+#[cfg(all(target_family = "wasm", not(feature = "typed")))]
+use crate::packed::{pairs, text, texts};
+#[cfg(all(target_family = "wasm", not(feature = "typed")))]
+use serde::Deserialize;
+
 /// One thing that one principal wants to do, once.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Request {
     /// The integration that is decided for, as the operator named it.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub integration: String,
     /// Who asks.
     pub principal: Principal,
@@ -30,22 +43,46 @@ pub struct Request {
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Principal {
     /// The SPIFFE ID.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub id: String,
     /// What kind of identity it is.
     pub kind: PrincipalKind,
     /// Who answers for it.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub owner: String,
     /// What it was registered for, in words. Never permit on it.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub purpose: String,
     /// The environment it runs in.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub environment: String,
     /// How it proved what it is.
     pub attestation: Attestation,
     /// When its credential expires.
     pub credential_expires_at: Option<Timestamp>,
     /// The SPIFFE IDs that delegated to it, root first.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "texts")
+    )]
     pub delegated_by: Vec<String>,
     /// Anything else that the host vouches for.
     pub attributes: Vec<Attribute>,
@@ -53,12 +90,28 @@ pub struct Principal {
 
 /// What was approved before acting.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Intent {
     /// Its identifier.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub id: String,
     /// The purpose, in words. Never permit on it.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub purpose: String,
     /// Who approved it.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub approved_by: String,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
@@ -68,25 +121,57 @@ pub struct Intent {
 
 /// What is done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Action {
     /// The action's name, such as `issues.create`.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub name: String,
     /// What the operator says it does.
     pub class: ActionClass,
     /// The arguments: a JSON object in canonical form. See [`Request::arguments`].
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub arguments: String,
     /// Pairs of a JSON Pointer into the arguments and an origin. See [`Request::meets`].
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "pairs")
+    )]
     pub origins: Vec<(String, String)>,
 }
 
 /// What it is done to.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Resource {
     /// What kind of thing it is.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub kind: String,
     /// Which one it is.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub id: String,
     /// The environment it is in.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub environment: String,
     /// What was last seen of it.
     pub posture: Option<Posture>,
@@ -96,6 +181,10 @@ pub struct Resource {
 
 /// What was last seen of the place where the action lands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Posture {
     /// Who can reach it.
     pub exposure: Exposure,
@@ -113,8 +202,16 @@ pub struct Posture {
 
 /// A named value that has no field of its own.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub struct Attribute {
     /// The name.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     pub name: String,
     /// The value.
     pub value: Value,
@@ -122,16 +219,32 @@ pub struct Attribute {
 
 /// The value of an [`Attribute`].
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(Deserialize)
+)]
 pub enum Value {
     /// Text.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     Text(String),
     /// An integer.
     Integer(i64),
     /// True or false.
     Boolean(bool),
     /// A list of texts.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "texts")
+    )]
     Texts(Vec<String>),
     /// Any other JSON value, as canonical JSON.
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "typed")),
+        serde(deserialize_with = "text")
+    )]
     Json(String),
 }
 

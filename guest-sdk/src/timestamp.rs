@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// A moment: milliseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[cfg_attr(
+    all(target_family = "wasm", not(feature = "typed")),
+    derive(serde::Deserialize)
+)]
 pub struct Timestamp(pub u64);
 
 /// A day of the week.

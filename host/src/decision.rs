@@ -108,6 +108,8 @@ pub struct Consulted {
     pub time: Duration,
     /// The most linear memory that it had, in bytes.
     pub peak_memory_bytes: usize,
+    /// How many instructions it ran, where they are counted.
+    pub instructions: Option<u64>,
 }
 
 impl Consulted {
@@ -123,6 +125,7 @@ impl Consulted {
             },
             time: evaluation.time,
             peak_memory_bytes: evaluation.peak_memory_bytes,
+            instructions: evaluation.instructions,
         }
     }
 }

@@ -31,17 +31,52 @@ pub struct EngineError(String);
 
 /// The engine, which is made when it is first asked for.
 ///
-/// There is one in a process, and it is never dropped: type indices of two engines must not mix
-/// (RUSTSEC-2026-0222), and the pool of sandboxes is worth sharing.
+/// One decides in a process, and it is never dropped: the pool of sandboxes is worth sharing.
 pub(crate) fn engine() -> Result<&'static Engine, EngineError> {
-    static ENGINE: OnceLock<Result<Engine, EngineError>> = OnceLock::new();
-    ENGINE
-        .get_or_init(|| Engine::new(&config()).map_err(|e| EngineError(format!("{e:#}"))))
+    made(&ENGINE, engine_settings)
+}
+
+/// The engine that counts instructions, for reports: each costs a decision more. A plugin is of one
+/// engine or the other, and nothing of the two mixes (RUSTSEC-2026-0222).
+pub(crate) fn metered_engine() -> Result<&'static Engine, EngineError> {
+    made(&METERED, || {
+        let mut config = engine_settings();
+        config
+            .consume_fuel(true)
+            .allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        config
+    })
+}
+
+/// Whether `engine` counts instructions.
+pub(crate) fn is_metered(engine: &Engine) -> bool {
+    matches!(METERED.get(), Some(Ok(metered)) if Engine::same(metered, engine))
+}
+
+/// The engines that were made.
+fn engines() -> impl Iterator<Item = &'static Engine> {
+    [ENGINE.get(), METERED.get()]
+        .into_iter()
+        .filter_map(|made| made?.as_ref().ok())
+}
+
+static ENGINE: OnceLock<Result<Engine, EngineError>> = OnceLock::new();
+static METERED: OnceLock<Result<Engine, EngineError>> = OnceLock::new();
+
+fn made(
+    engine: &'static OnceLock<Result<Engine, EngineError>>,
+    settings: fn() -> Config,
+) -> Result<&'static Engine, EngineError> {
+    engine
+        .get_or_init(|| Engine::new(&settings()).map_err(|e| EngineError(format!("{e:#}"))))
         .as_ref()
         .map_err(Clone::clone)
 }
 
-fn config() -> Config {
+/// The settings of the engine that decides, for who measures what the runtime alone costs with them.
+#[doc(hidden)]
+#[must_use]
+pub fn engine_settings() -> Config {
     let slots = MAX_CONCURRENT_DECISIONS;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
@@ -106,8 +141,8 @@ static TICKER: Ticker = Ticker {
 };
 
 impl Ticking {
-    /// Starts the clock of `engine`, which is the one of the process.
-    pub(crate) fn start(engine: &'static Engine) -> Result<Self, EngineError> {
+    /// Starts the clock, which is that of both engines.
+    pub(crate) fn start() -> Result<Self, EngineError> {
         // The ticker parks only after it has said so and then seen that nothing runs; whoever
         // starts running says so first and then looks whether the ticker is parked.
         let ticking = Self(&TICKER);
@@ -115,7 +150,7 @@ impl Ticking {
         match TICKER.thread.get() {
             Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
             Some(_) => {}
-            None => spawn(engine)?,
+            None => spawn()?,
         }
         Ok(ticking)
     }
@@ -127,7 +162,7 @@ impl Drop for Ticking {
     }
 }
 
-fn spawn(engine: &'static Engine) -> Result<(), EngineError> {
+fn spawn() -> Result<(), EngineError> {
     static SPAWNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one_at_a_time = SPAWNING.lock().map_err(|e| EngineError(e.to_string()))?;
     if TICKER.thread.get().is_some() {
@@ -135,13 +170,13 @@ fn spawn(engine: &'static Engine) -> Result<(), EngineError> {
     }
     let ticker = thread::Builder::new()
         .name("portcullis-ticker".to_owned())
-        .spawn(move || tick(engine))
+        .spawn(tick)
         .map_err(|error| EngineError(format!("cannot start its clock: {error}")))?;
     TICKER.thread.get_or_init(|| ticker.thread().clone());
     Ok(())
 }
 
-fn tick(engine: &Engine) {
+fn tick() {
     let mut idle = 0;
     loop {
         if TICKER.running.load(Ordering::SeqCst) > 0 {
@@ -157,7 +192,9 @@ fn tick(engine: &Engine) {
             idle = 0;
         }
         thread::sleep(TICK);
-        engine.increment_epoch();
+        for engine in engines() {
+            engine.increment_epoch();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
-use crate::plugin::Plugin;
+use crate::plugin::{Lane, Plugin};
 use crate::posture::PostureRule;
 use crate::request::Request;
 use portcullis_contract::{ActionClass, Attestation};
@@ -68,6 +68,7 @@ pub struct Integration {
     pub(crate) trust: Trust,
     pub(crate) ceiling: Option<TrustCeiling>,
     pub(crate) mode: Mode,
+    pub(crate) lane: Lane,
     pub(crate) plugins: Vec<Plugin>,
 }
 
@@ -86,6 +87,7 @@ impl Integration {
             trust: Trust::FirstParty,
             ceiling: None,
             mode: Mode::Enforce,
+            lane: Lane::Fresh,
             plugins: Vec::new(),
         }
     }
@@ -155,6 +157,13 @@ impl Integration {
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Which instances of its plugins decide. [`Lane::Fresh`] by default.
+    #[must_use]
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
         self
     }
 

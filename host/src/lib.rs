@@ -74,7 +74,7 @@
 //! Whatever goes wrong is a deny with a typed [`Cause`]: a plugin that traps, loops or returns
 //! nonsense, a request that cannot be read, a panic of the host. Every bound on a plugin
 //! ([`PluginLimits`]) and a request ([`RequestLimits`]) has a default.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(
@@ -117,6 +117,8 @@ pub use admission::Requirement;
 pub use cause::Cause;
 pub use config::ConfigError;
 pub use decision::{AccessRequest, Consulted, Decision, Grant, Outcome};
+#[doc(hidden)]
+pub use engine::engine_settings;
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
 pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
@@ -127,8 +129,9 @@ pub use intent::{
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};
 pub use plugin::{
-    Digest, DigestError, Effect, Evaluation, Fault, FaultKind, Inspection, LoadError, Narrowing,
-    Obligation, Plugin, PluginSource, Reason, SettingsError, Verdict, inspect, read_component,
+    CacheError, CompiledCache, Digest, DigestError, Effect, Evaluation, Fault, FaultKind,
+    Inspection, Lane, LoadError, Narrowing, Obligation, Origin, Plugin, PluginSource, Reason,
+    SettingsError, Verdict, inspect, read_component,
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,

@@ -5,20 +5,35 @@ use super::{action_class, from_text, set};
 use crate::engine::MAX_CORE_INSTANCES;
 use crate::integration::{Integration, Mode, Trust, TrustCeiling};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
-use crate::plugin::{Digest, LoadError, Plugin, PluginSource, read_component};
+use crate::plugin::{
+    CompiledCache, Digest, Lane, LoadError, Origin, Plugin, PluginSource, read_component,
+};
 use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+/// How many requests an instance of the reused lane decides, at most, if nothing else is configured.
+const DEFAULT_LANE_USES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
+const MAX_LANE_USES: usize = 1_000_000;
+
+/// What integrations are read with.
+pub(super) struct Around<'a> {
+    /// Those of plugins that have none of their own.
+    pub(super) limits: &'a PluginLimits,
+    pub(super) ceilings: &'a HashMap<Trust, TrustCeiling>,
+    /// Where paths begin.
+    pub(super) folder: &'a Path,
+    /// Where compiled plugins are kept.
+    pub(super) cache: Option<&'a CompiledCache>,
+    /// Whether instructions are counted.
+    pub(super) metered: bool,
+}
+
 /// Reads one `[[integration]]`.
-pub(super) fn read(
-    mut section: Section<'_, '_>,
-    limits: &PluginLimits,
-    ceilings: &HashMap<Trust, TrustCeiling>,
-    folder: &Path,
-) -> Option<Integration> {
+pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Integration> {
     let source = section.source();
     let name = section.required_text("name");
     if let Some(("", span)) = &name {
@@ -60,7 +75,7 @@ pub(super) fn read(
             Trust::Community
         }),
     };
-    integration = integration.trust(trust, ceilings.get(&trust).cloned());
+    integration = integration.trust(trust, around.ceilings.get(&trust).cloned());
     if let Some((text, span)) = section.text("min-attestation") {
         match from_text::<Attestation>(text).filter(|least| *least != Attestation::None) {
             Some(least) => integration = integration.min_attestation(least),
@@ -72,6 +87,24 @@ pub(super) fn read(
     }
     if section.boolean("single-use-credentials") == Some(true) {
         integration = integration.single_use_credentials();
+    }
+    let lane_uses = section.integer("lane-uses", 1..=MAX_LANE_USES);
+    match section.text("lane") {
+        None | Some(("fresh", _)) => {}
+        Some(("warm", _)) => integration = integration.lane(Lane::Warm),
+        Some(("reused", _)) => {
+            let max_uses = lane_uses
+                .and_then(|uses| NonZeroU32::new(u32::try_from(uses).ok()?))
+                .unwrap_or(DEFAULT_LANE_USES);
+            integration = integration.lane(Lane::Reused { max_uses });
+        }
+        Some((_, span)) => source.error(span, "`lane` is `fresh`, `warm` or `reused`"),
+    }
+    if lane_uses.is_some() && !matches!(integration.lane, Lane::Reused { .. }) {
+        source.error(
+            section.span(),
+            "`lane-uses` is for `lane = \"reused\"`: the other lanes use an instance once",
+        );
     }
     if let Some(rule) = section.section("posture").and_then(posture_rule) {
         integration = integration.posture(rule);
@@ -89,7 +122,7 @@ pub(super) fn read(
     let mut complete = true;
     for section in plugins {
         let span = section.span();
-        let Some(plugin) = plugin(section, limits, folder) else {
+        let Some(plugin) = plugin(section, around) else {
             complete = false;
             continue;
         };
@@ -183,11 +216,12 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
     section.end();
 }
 
-fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) -> Option<Plugin> {
+fn plugin(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Plugin> {
+    let folder = around.folder;
     let source = section.source();
     let component = section.required_text("component");
     let digest = section.text("digest");
-    let mut limits = *limits;
+    let mut limits = *around.limits;
     if let Some(section) = section.section("limits") {
         plugin_limits(section, &mut limits);
     }
@@ -226,6 +260,12 @@ fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) ->
         );
     }
     let mut plugin_source = PluginSource::new(bytes).limits(limits);
+    if let Some(cache) = around.cache {
+        plugin_source = plugin_source.cache(cache.clone());
+    }
+    if around.metered {
+        plugin_source = plugin_source.metered();
+    }
     if let Some((digest, _)) = pinned {
         plugin_source = plugin_source.digest(digest);
     }
@@ -235,7 +275,15 @@ fn plugin(mut section: Section<'_, '_>, limits: &PluginLimits, folder: &Path) ->
         places = spans;
     }
     match Plugin::load(&plugin_source) {
-        Ok(plugin) => Some(plugin),
+        Ok(plugin) => {
+            if let Origin::NotCached(why) = plugin.origin() {
+                source.warn(
+                    component_span,
+                    format!("plugin `{path}` was compiled, and not taken from the cache: {why}"),
+                );
+            }
+            Some(plugin)
+        }
         Err(LoadError::Settings(errors)) => {
             for error in errors {
                 let span = place_of(&error.path, &places).unwrap_or(component_span.clone());

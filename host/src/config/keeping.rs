@@ -1,9 +1,10 @@
-//! What is kept: `[log]` and `[state]`.
+//! What is kept: `[cache]`, `[log]` and `[state]`.
 
 use super::problem::Problem;
 use super::reader::Section;
 use super::set;
 use crate::log::{Durability, LogOptions, Mask};
+use crate::plugin::CompiledCache;
 use crate::state::EmbeddedState;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +43,22 @@ pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<State
     Some(StateOptions {
         path: folder.join(path?.0),
         clone_window,
+    })
+}
+
+/// Reads `[cache]`, and opens what it names.
+pub(super) fn cache(mut section: Section<'_, '_>, folder: &Path) -> Option<CompiledCache> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let max_bytes = section.integer("max-bytes", 1024 * 1024..=1 << 40);
+    section.end();
+    let (path, span) = path?;
+    let cache = CompiledCache::open(folder.join(path))
+        .map_err(|error| source.error(span, error.to_string()))
+        .ok()?;
+    Some(match max_bytes {
+        Some(bytes) => cache.max_bytes(bytes as u64),
+        None => cache,
     })
 }
 

@@ -47,6 +47,10 @@
 //! path = "state.redb"                       # see EmbeddedState
 //! clone-window = "10m"                      # the default
 //!
+//! [cache]
+//! path = "compiled"                         # see CompiledCache; mode 0700
+//! max-bytes = 1073741824                    # the default
+//!
 //! [log]
 //! path = "decisions.jsonl"
 //! durability = "fsync"                      # or "buffered"
@@ -61,6 +65,7 @@
 //! cross-environment = false
 //! min-attestation = "jwt-svid"
 //! single-use-credentials = false
+//! lane = "fresh"                            # or "warm", or "reused"; see Lane
 //! posture = { max-age = "5m", amiss = ["legacy"], otherwise = "deny" }    # or "step-up"
 //! obligations = ["notification"]            # what the enforcement point can carry out
 //!
@@ -126,21 +131,24 @@ impl Pdp {
     /// [`ConfigError`] with everything that is wrong with the file and what it names.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let file = file.as_ref();
-        let (described, mut problems) = describe(file);
+        let (described, mut problems) = describe(file, false);
         let usable = problems.iter().all(|p| p.severity < Severity::Error);
         let Some(described) = described.filter(|_| usable) else {
             return Err(ConfigError(problems));
         };
-        described.open().map_err(|message| {
-            problems.push(Problem::of_file(file, message));
-            ConfigError(problems)
-        })
+        match described.open(problems.clone()) {
+            Ok(pdp) => Ok(pdp),
+            Err(message) => {
+                problems.push(Problem::of_file(file, message));
+                Err(ConfigError(problems))
+            }
+        }
     }
 }
 
 impl Described {
-    fn open(self) -> Result<Pdp, String> {
-        let mut builder = self.builder;
+    fn open(self, notices: Vec<Problem>) -> Result<Pdp, String> {
+        let mut builder = self.builder.notices(notices);
         let mut state: Option<Arc<dyn State>> = None;
         if let Some(options) = self.state {
             let opened = EmbeddedState::open(options.path, options.clone_window)
@@ -168,7 +176,16 @@ impl Described {
 /// for dry runs: its log is not opened, and nothing is recorded or spent. A state that a host has
 /// open cannot be looked into; then uses count as not spent, which a warning says.
 pub fn check(file: &Path) -> Checked {
-    let (described, mut problems) = describe(file);
+    check_with(file, false)
+}
+
+/// As [`check`], with plugins whose instructions are counted.
+pub fn check_metered(file: &Path) -> Checked {
+    check_with(file, true)
+}
+
+fn check_with(file: &Path, metered: bool) -> Checked {
+    let (described, mut problems) = describe(file, metered);
     let usable = problems.iter().all(|p| p.severity < Severity::Error);
     let pdp = described.filter(|_| usable).and_then(|described| {
         let mut builder = described.builder;
@@ -207,12 +224,12 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
 }
 
 /// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.
-fn describe(file: &Path) -> (Option<Described>, Vec<Problem>) {
+fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
     match std::fs::read_to_string(file) {
         Ok(text) => {
             let source = Source::new(file, &text);
             let folder = file.parent().unwrap_or(Path::new(""));
-            let described = read(&source, &text, folder);
+            let described = read(&source, &text, folder, metered);
             (described, source.into_problems())
         }
         Err(error) => {
@@ -222,7 +239,7 @@ fn describe(file: &Path) -> (Option<Described>, Vec<Problem>) {
     }
 }
 
-fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
+fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = reader::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
     let mut limits = PluginLimits::default();
@@ -253,6 +270,10 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
     let verifier = checks::verifier(&mut root, folder);
     let requirements = checks::requirements(&mut root);
     let ceilings = checks::ceilings(&mut root);
+    // One that cannot be used was noted as an error, and costs time only.
+    let cache = root
+        .section("cache")
+        .and_then(|section| keeping::cache(section, folder));
     let state = root
         .section("state")
         .map(|section| keeping::state(section, folder));
@@ -267,11 +288,18 @@ fn read(source: &Source<'_>, text: &str, folder: &Path) -> Option<Described> {
             "there is no `[[integration]]`, so every request would be denied",
         );
     }
+    let around = integration::Around {
+        limits: &limits,
+        ceilings: &ceilings,
+        folder,
+        cache: cache.as_ref(),
+        metered,
+    };
     let mut names: Vec<String> = Vec::new();
     let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
         let span = section.span();
-        let Some(integration) = integration::read(section, &limits, &ceilings, folder) else {
+        let Some(integration) = integration::read(section, &around) else {
             continue;
         };
         if integration.single_use_credentials && state.is_none() {

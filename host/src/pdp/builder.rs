@@ -2,6 +2,7 @@
 
 use super::{Inner, Parts, Pdp};
 use crate::admission::{IntentRule, Requirement};
+use crate::config::Problem;
 use crate::identity::Verifier;
 use crate::integration::Integration;
 use crate::intent::Intents;
@@ -159,6 +160,12 @@ impl PdpBuilder {
     /// Records every decision before it is given; one that cannot be recorded is a deny.
     pub fn log(mut self, log: DecisionLog) -> Self {
         self.parts.log = Some(log);
+        self
+    }
+
+    /// What was noticed while it was configured, see [`Pdp::notices`].
+    pub(crate) fn notices(mut self, notices: Vec<Problem>) -> Self {
+        self.parts.notices = notices;
         self
     }
 

@@ -10,6 +10,7 @@ use crate::Timestamp;
 use crate::admission::{Admission, IntentRule, Requirements};
 use crate::cause::Cause;
 use crate::combine::{self, CombinedEffect};
+use crate::config::Problem;
 use crate::decision::{self, AccessRequest, Consulted, Decision};
 use crate::evidence::{Evidence, ListAsOf, Sources};
 use crate::identity::Verifier;
@@ -17,7 +18,7 @@ use crate::integration::Integration;
 use crate::intent::{Chain, IntentError, Intents};
 use crate::limits::RequestLimits;
 use crate::log::DecisionLog;
-use crate::plugin::{Effect, Evaluation, Plugin};
+use crate::plugin::{Batch, Effect, Evaluation, Plugin, Question};
 use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
@@ -61,6 +62,7 @@ struct Parts {
     requirements: Requirements,
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
+    notices: Vec<Problem>,
 }
 
 impl Pdp {
@@ -73,20 +75,35 @@ impl Pdp {
     /// is given.
     pub fn evaluate(&self, request: &Request) -> Decision {
         let now = Timestamp::now();
-        let decision = caught(|| self.decide_and_spend(request, now));
+        let decision = caught(|| self.decide_and_spend(request, now, None));
         self.recorded(request, decision, now)
+    }
+
+    /// Decides `requests` in their order, each as [`Pdp::evaluate`] does, but for one thing: those of one
+    /// principal to one integration share the instances of its plugins, as in [`Lane::Reused`](crate::Lane::Reused), which
+    /// says what isolation that gives up. The instances go when the last request is decided.
+    pub fn evaluate_batch(&self, requests: &[Request]) -> Vec<Decision> {
+        let batch = Batch::default();
+        requests
+            .iter()
+            .map(|request| {
+                let now = Timestamp::now();
+                let decision = caught(|| self.decide_and_spend(request, now, Some(&batch)));
+                self.recorded(request, decision, now)
+            })
+            .collect()
     }
 
     /// Decides `request` as at `now`, as a dry run does: nothing is spent, and nothing recorded.
     pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
-        caught(|| self.decide(request, now, Sources::DryRun, &mut ()))
+        caught(|| self.decide(request, now, Sources::DryRun, None, &mut ()))
     }
 
     /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
     /// order, with what was found.
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
-        let decision = caught(|| self.decide(request, now, Sources::DryRun, &mut checks));
+        let decision = caught(|| self.decide(request, now, Sources::DryRun, None, &mut checks));
         (decision, checks)
     }
 
@@ -100,14 +117,19 @@ impl Pdp {
         list: ListAsOf,
     ) -> Decision {
         let sources = Sources::Recorded(evidence, list);
-        caught(|| self.decide(request, now, sources, &mut ()))
+        caught(|| self.decide(request, now, sources, None, &mut ()))
     }
 
     /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
     /// is decided again.
-    fn decide_and_spend(&self, request: &Request, now: Timestamp) -> Decision {
+    fn decide_and_spend(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        batch: Option<&Batch>,
+    ) -> Decision {
         for _ in 0..MAX_RACES {
-            let decision = self.decide(request, now, Sources::Live, &mut ());
+            let decision = self.decide(request, now, Sources::Live, batch, &mut ());
             let Some(state) = self
                 .inner
                 .parts
@@ -177,6 +199,12 @@ impl Pdp {
         self.inner.parts.revocations.as_ref()
     }
 
+    /// What was noticed in the configuration that does not keep it from being used, such as a plugin
+    /// that is not pinned or a cached one that did not count. Show it to somebody.
+    pub fn notices(&self) -> &[Problem] {
+        &self.inner.parts.notices
+    }
+
     /// How large a request may be.
     pub fn request_limits(&self) -> &RequestLimits {
         &self.inner.parts.request_limits
@@ -199,6 +227,7 @@ impl Pdp {
         request: &Request,
         now: Timestamp,
         sources: Sources<'_>,
+        batch: Option<&Batch>,
         trace: &mut impl Trace,
     ) -> Decision {
         let name = request.integration();
@@ -216,7 +245,15 @@ impl Pdp {
             );
         };
         let mut evidence = Evidence::default();
-        let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
+        let decision = self.decide_for(
+            integration,
+            request,
+            now,
+            sources,
+            batch,
+            &mut evidence,
+            trace,
+        );
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
                 decision.requestable(AccessRequest {
@@ -236,6 +273,7 @@ impl Pdp {
         request: &Request,
         now: Timestamp,
         sources: Sources<'_>,
+        batch: Option<&Batch>,
         evidence: &mut Evidence,
         trace: &mut impl Trace,
     ) -> Decision {
@@ -268,10 +306,19 @@ impl Pdp {
             Ok(admitted) => admitted,
             Err((cause, detail)) => return Decision::deny(cause, detail),
         };
+        let question = Question {
+            request,
+            facts: &admitted.facts,
+            class,
+            now,
+        };
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
         for plugin in &integration.plugins {
-            let evaluation = plugin.evaluate_as(request, &admitted.facts, class, now);
+            let evaluation = match batch {
+                Some(batch) => plugin.answer_in(batch, question),
+                None => plugin.answer(question, integration.lane),
+            };
             let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
             let conclusion = match effect {
                 Ok(Effect::Permit) => Conclusion::Pass,

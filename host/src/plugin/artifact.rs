@@ -13,7 +13,9 @@ use std::str::FromStr;
 use wasmparser::{Encoding, Parser, Payload};
 
 /// The interface that a plugin exports, without its version.
-const POLICY_INTERFACE: &str = "portcullis:policy/policy";
+pub(super) const POLICY_INTERFACE: &str = "portcullis:policy/policy";
+/// The one that a plugin exports instead if it takes its requests packed.
+pub(super) const PACKED_INTERFACE: &str = "portcullis:policy/packed-policy";
 /// The interface whose types it uses, which it exports too.
 const TYPES_INTERFACE: &str = "portcullis:policy/types";
 
@@ -66,6 +68,25 @@ pub fn read_component(file: &Path, limits: &PluginLimits) -> io::Result<Vec<u8>>
 
 /// Looks at a plugin file without running any of it.
 pub fn inspect(bytes: &[u8], limits: &PluginLimits) -> Inspection {
+    let mut inspection = look(bytes, limits);
+    let unreadable = matches!(
+        inspection.refusals.first(),
+        Some(
+            LoadError::TooLarge { .. }
+                | LoadError::NotWasm(_)
+                | LoadError::CoreModule
+                | LoadError::Malformed { .. }
+        )
+    );
+    if !unreadable && let Err(error) = wasmparser::Validator::new().validate_all(bytes) {
+        inspection.manifest = None;
+        inspection.refusals = vec![malformed(&error)];
+    }
+    inspection
+}
+
+/// As [`inspect`], of a file that is known to be valid.
+pub(super) fn look(bytes: &[u8], limits: &PluginLimits) -> Inspection {
     let mut inspection = Inspection {
         digest: Digest::of(bytes),
         bytes: bytes.len(),
@@ -102,10 +123,7 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
     if !bytes.starts_with(b"\0asm") {
         return Err(LoadError::NotWasm(describe(bytes)));
     }
-    let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed {
-        offset: error.offset() as u64,
-        message: printable(error.message()),
-    };
+    let malformed = |error: wasmparser::BinaryReaderError| malformed(&error);
     let mut manifest: FoundManifest = None;
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -139,10 +157,14 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
             _ => {}
         }
     }
-    wasmparser::Validator::new()
-        .validate_all(bytes)
-        .map_err(malformed)?;
     Ok(manifest)
+}
+
+fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Malformed {
+        offset: error.offset() as u64,
+        message: printable(error.message()),
+    }
 }
 
 fn judge_interfaces(inspection: &mut Inspection) {
@@ -150,7 +172,17 @@ fn judge_interfaces(inspection: &mut Inspection) {
         let imports = inspection.imports.clone();
         inspection.refusals.push(LoadError::Imports(imports));
     }
-    for interface in [POLICY_INTERFACE, TYPES_INTERFACE] {
+    let exported = |export: &String| {
+        export
+            .split_once('@')
+            .map_or(export.as_str(), |(name, _)| name)
+            == PACKED_INTERFACE
+    };
+    let policy = match inspection.exports.iter().any(exported) {
+        true => PACKED_INTERFACE,
+        false => POLICY_INTERFACE,
+    };
+    for interface in [policy, TYPES_INTERFACE] {
         let wanted = format!("{interface}@{CONTRACT_VERSION}");
         if inspection.exports.contains(&wanted) {
             continue;

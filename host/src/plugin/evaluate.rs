@@ -1,13 +1,20 @@
-//! One decision, one instance.
+//! One decision of one plugin.
 
-use super::bindings::exports::portcullis::policy::types as wire_types;
+use super::bindings::given::exports::portcullis::policy::types as given;
+use super::entry::Entry;
+use super::instance::Instance;
+use super::reused::{Kept, Used};
 use super::wire::{self, Lists};
-use super::{Fault, Plugin, Verdict, sandbox};
+use super::{Fault, Lane, LoadError, Plugin, Verdict, lane, load};
 use crate::Timestamp;
 use crate::admission::Facts;
 use crate::engine::Ticking;
 use crate::request::Request;
 use portcullis_contract::ActionClass;
+use std::cell::RefCell;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What came of asking one plugin.
@@ -19,6 +26,26 @@ pub struct Evaluation {
     pub time: Duration,
     /// The most linear memory that it had, in bytes.
     pub peak_memory_bytes: usize,
+    /// How many WebAssembly instructions it ran, where they are counted
+    /// ([`PluginSource::metered`](crate::PluginSource::metered)); the same for the same request.
+    pub instructions: Option<u64>,
+}
+
+/// What one call took.
+#[derive(Default)]
+struct Taken {
+    peak_memory_bytes: usize,
+    instructions: Option<u64>,
+}
+
+/// What a plugin is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) request: &'a Request,
+    /// What is known of the principal, its intent and the destination.
+    pub(crate) facts: &'a Facts<'a>,
+    pub(crate) class: ActionClass,
+    pub(crate) now: Timestamp,
 }
 
 impl Plugin {
@@ -28,81 +55,151 @@ impl Plugin {
     /// clock, counted from instantiation, and the memory, tables and output that its limits allow.
     /// It is passed the fields that its manifest asks for, and no others.
     pub fn evaluate(&self, request: &Request, class: ActionClass, now: Timestamp) -> Evaluation {
-        self.evaluate_as(request, &Facts::stated(request), class, now)
+        self.evaluate_in(Lane::Fresh, request, class, now)
     }
 
-    /// As [`Plugin::evaluate`], where more is known of the principal than the request states.
-    pub(crate) fn evaluate_as(
+    /// As [`Plugin::evaluate`], in an instance of `lane`.
+    pub fn evaluate_in(
         &self,
+        lane: Lane,
         request: &Request,
-        facts: &Facts<'_>,
         class: ActionClass,
         now: Timestamp,
     ) -> Evaluation {
+        let facts = Facts::stated(request);
+        let question = Question {
+            request,
+            facts: &facts,
+            class,
+            now,
+        };
+        self.answer(question, lane)
+    }
+
+    /// Has the plugin answer `question` in an instance of `lane`.
+    pub(crate) fn answer(&self, question: Question<'_>, lane: Lane) -> Evaluation {
+        let entry = &self.entry;
+        self.judge(question, |call| match lane {
+            // Whatever comes of it, the instance goes when this returns.
+            Lane::Fresh => call(&mut Instance::new(entry)?),
+            Lane::Warm => {
+                let mut ahead = lane::take(entry)?;
+                ahead.instance.start_clock(entry);
+                let verdict = call(&mut ahead.instance);
+                ahead.give_back();
+                verdict
+            }
+            Lane::Reused { max_uses } => reused(
+                &entry.kept,
+                entry,
+                &question.request.principal.id,
+                max_uses,
+                call,
+            ),
+        })
+    }
+
+    /// Has the plugin answer `question` in an instance that answered others of `batch` for the same
+    /// principal, if there is one.
+    pub(crate) fn answer_in(&self, batch: &Batch, question: Question<'_>) -> Evaluation {
+        let entry = &self.entry;
+        let kept = batch.of(entry);
+        self.judge(question, |call| {
+            reused(
+                &kept,
+                entry,
+                &question.request.principal.id,
+                NonZeroU32::MAX,
+                call,
+            )
+        })
+    }
+
+    /// Packs the question, has `run` call an instance with it, and holds the answer to the contract.
+    fn judge(
+        &self,
+        question: Question<'_>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<given::Verdict, Fault>,
+    ) -> Evaluation {
         let started = Instant::now();
-        let mut peak_memory_bytes = 0;
-        let outcome = self.run(request, facts, class, now, &mut peak_memory_bytes);
+        let mut taken = Taken::default();
+        let outcome = self.pass(question, run, &mut taken);
         Evaluation {
             outcome: outcome.and_then(|verdict| Verdict::accept(verdict, &self.manifest)),
             time: started.elapsed(),
-            peak_memory_bytes,
+            peak_memory_bytes: taken.peak_memory_bytes,
+            instructions: taken.instructions,
         }
     }
 
-    fn run(
+    fn pass(
         &self,
-        request: &Request,
-        facts: &Facts<'_>,
-        class: ActionClass,
-        now: Timestamp,
-        peak_memory_bytes: &mut usize,
-    ) -> Result<wire_types::Verdict, Fault> {
+        question: Question<'_>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<given::Verdict, Fault>,
+        taken: &mut Taken,
+    ) -> Result<given::Verdict, Fault> {
         let needs = self.manifest.fields();
-        let lists = Lists::of(request, needs);
+        let lists = Lists::of(question.request, needs);
         let attributes = lists.attributes();
-        let request = wire::request(request, facts, class, now, needs, &lists, &attributes);
+        let passed = wire::request(&question, needs, &lists, &attributes);
+        let _ticking = Ticking::start().map_err(|error| Fault::Sandbox(error.to_string()))?;
+        run(&mut |instance| {
+            let before = instance.instructions();
+            let verdict = instance.call(&passed);
+            taken.peak_memory_bytes = instance.peak_memory_bytes();
+            let after = instance.instructions();
+            taken.instructions = after.zip(before).map(|(after, before)| after - before);
+            verdict
+        })
+    }
+}
 
-        let _ticking =
-            Ticking::start(self.engine).map_err(|error| Fault::Sandbox(error.to_string()))?;
-        let mut store = sandbox::store(self.engine, &self.limits);
-        sandbox::start_clock(&mut store, self.limits.deadline);
-        let evaluate = self
-            .entry
-            .instance
-            .instantiate(&mut store)
-            .and_then(|instance| {
-                instance.get_typed_func::<(&wire_types::Request<'_>,), (wire_types::Verdict,)>(
-                    &mut store,
-                    self.entry.evaluate,
-                )
-            })
-            .map_err(|error| Fault::at_instantiation(&error))?;
-        let verdict = evaluate.call(&mut store, (&request,));
-        *peak_memory_bytes = store.data().peak_memory_bytes;
-        // Whatever went wrong, the instance goes with the store.
-        match verdict {
-            Ok((verdict,)) => Ok(verdict),
-            Err(error) => Err(Fault::from_error(&error)),
+/// Calls an instance with the question.
+type Call<'a> = dyn FnMut(&mut Instance) -> Result<given::Verdict, Fault> + 'a;
+
+/// Calls the instance that `kept` has for `principal`, or a fresh one, and keeps it if it is fit.
+fn reused(
+    kept: &Kept,
+    entry: &Entry,
+    principal: &str,
+    max_uses: NonZeroU32,
+    call: &mut Call<'_>,
+) -> Result<given::Verdict, Fault> {
+    let mut used = match kept.take(principal) {
+        Some(used) => used,
+        None => Used::new(entry)?,
+    };
+    used.begin(entry);
+    let verdict = call(&mut used.instance)?;
+    // Who has no name is not one principal.
+    if !principal.is_empty() && used.is_fit(max_uses) {
+        kept.keep(principal, used);
+    }
+    Ok(verdict)
+}
+
+/// The instances that the requests of one batch share.
+#[derive(Default)]
+pub(crate) struct Batch(RefCell<Vec<(Arc<Entry>, Rc<Kept>)>>);
+
+impl Batch {
+    fn of(&self, entry: &Arc<Entry>) -> Rc<Kept> {
+        let mut all = self.0.borrow_mut();
+        if let Some((_, kept)) = all.iter().find(|(of, _)| Arc::ptr_eq(of, entry)) {
+            return Rc::clone(kept);
         }
+        let kept = Rc::new(Kept::default());
+        all.push((Arc::clone(entry), Rc::clone(&kept)));
+        kept
     }
 }
 
 /// Makes an instance and looks at the type of `evaluate`, so that neither can fail for the first
 /// time when a decision is due.
-pub(super) fn rehearse(plugin: &Plugin) -> Result<(), super::LoadError> {
-    let _ticking = Ticking::start(plugin.engine)?;
-    let mut store = sandbox::store(plugin.engine, &plugin.limits);
-    sandbox::start_clock(&mut store, plugin.limits.deadline);
-    let instance = plugin
-        .entry
-        .instance
-        .instantiate(&mut store)
-        .map_err(|error| super::LoadError::Instantiate(Fault::at_instantiation(&error)))?;
+pub(super) fn rehearse(plugin: &Plugin) -> Result<(), LoadError> {
+    let _ticking = Ticking::start()?;
+    let instance = Instance::new(&plugin.entry).map_err(LoadError::Instantiate)?;
     instance
-        .get_typed_func::<(&wire_types::Request<'_>,), (wire_types::Verdict,)>(
-            &mut store,
-            plugin.entry.evaluate,
-        )
-        .map_err(|error| super::LoadError::Signature(super::load::text_of(&error)))?;
-    Ok(())
+        .typecheck()
+        .map_err(|error| LoadError::Signature(load::text_of(&error)))
 }

@@ -1,14 +1,19 @@
 //! From a plugin file to a plugin that is ready to decide.
 
 use super::artifact::{self, Digest};
-use super::bindings::exports::portcullis::policy::policy as wire;
+use super::bindings::given::exports::portcullis::policy::types as wire;
+use super::cache::{CompiledCache, EntryId, Found, Origin};
+use super::entry::Entry;
+use super::lane::Shelves;
+use super::reused::Kept;
 use super::sandbox::{self, Sandbox};
-use super::{Entry, Fault, LoadError, Plugin, SettingsError, evaluate, specialise};
-use crate::engine::{Ticking, engine};
+use super::{Fault, LoadError, Plugin, SettingsError, evaluate, specialise};
+use crate::engine::{Ticking, engine, is_metered, metered_engine};
 use crate::limits::PluginLimits;
 use portcullis_contract::CONTRACT_VERSION;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -19,6 +24,8 @@ pub struct PluginSource {
     settings: Value,
     digest: Option<Digest>,
     limits: PluginLimits,
+    cache: Option<CompiledCache>,
+    metered: bool,
 }
 
 impl PluginSource {
@@ -29,6 +36,8 @@ impl PluginSource {
             settings: Value::Object(serde_json::Map::new()),
             digest: None,
             limits: PluginLimits::default(),
+            cache: None,
+            metered: false,
         }
     }
 
@@ -46,6 +55,21 @@ impl PluginSource {
         self
     }
 
+    /// Where compiled plugins are kept. Nowhere by default.
+    #[must_use]
+    pub fn cache(mut self, cache: CompiledCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Has the instructions counted that the plugin runs, which costs each decision more: for reports,
+    /// see [`Evaluation::instructions`](crate::Evaluation::instructions).
+    #[must_use]
+    pub fn metered(mut self) -> Self {
+        self.metered = true;
+        self
+    }
+
     /// How much the plugin may take.
     #[must_use]
     pub fn limits(mut self, limits: PluginLimits) -> Self {
@@ -56,38 +80,57 @@ impl PluginSource {
 
 impl Plugin {
     /// Loads a plugin: reads it, refuses what is not a component of the contract, has it validate
-    /// its settings, snapshots it as it is then, and compiles the snapshot.
+    /// its settings, snapshots it as it is then, and compiles the snapshot; or takes the code from the
+    /// cache, where the same file was loaded with the same settings and limits before.
     ///
     /// # Errors
     ///
     /// [`LoadError`], whose text says what was found and what to do.
     pub fn load(source: &PluginSource) -> Result<Self, LoadError> {
+        // A file that is not the pinned one is not even read: it is not what was approved.
+        let found = Digest::of(&source.bytes);
+        if let Some(pinned) = source.digest
+            && found != pinned
+        {
+            return Err(LoadError::Digest { pinned, found });
+        }
+        // The file controls what is parsed, rewritten and compiled, by libraries that may panic.
+        catch_unwind(AssertUnwindSafe(|| Self::load_unpinned(source, found)))
+            .unwrap_or_else(|_| Err(LoadError::Compile("the compiler gave up on it".to_owned())))
+    }
+
+    fn load_unpinned(source: &PluginSource, digest: Digest) -> Result<Self, LoadError> {
         let PluginSource {
             bytes,
             settings,
-            digest,
             limits,
+            cache,
+            ..
         } = source;
-        // A file that is not the pinned one is not even read: it is not what was approved.
-        if let Some(pinned) = *digest {
-            let found = Digest::of(bytes);
-            if found != pinned {
-                return Err(LoadError::Digest { pinned, found });
-            }
-        }
-        // The file controls what is parsed, rewritten and compiled, by libraries that may panic.
-        catch_unwind(AssertUnwindSafe(|| {
-            Self::load_unpinned(bytes, settings, limits)
-        }))
-        .unwrap_or_else(|_| Err(LoadError::Compile("the compiler gave up on it".to_owned())))
-    }
-
-    fn load_unpinned(
-        bytes: &[u8],
-        settings: &Value,
-        limits: &PluginLimits,
-    ) -> Result<Self, LoadError> {
-        let inspection = artifact::inspect(bytes, limits);
+        let engine = match source.metered {
+            true => metered_engine()?,
+            false => engine()?,
+        };
+        let settings_digest =
+            Digest::of(&serde_json_canonicalizer::to_vec(settings).unwrap_or_default());
+        let id = EntryId::of(engine, digest, settings_digest, limits);
+        let found = match cache {
+            Some(cache) => cache.get(&id),
+            None => Found::Nothing,
+        };
+        let (cached, mut origin) = match found {
+            // What was compiled before was inspected then; it is the same file.
+            Found::Authentic(code) => match code.component(engine) {
+                Ok(component) => (Some(component), Origin::Cached),
+                Err(error) => (None, Origin::NotCached(text_of(&error))),
+            },
+            Found::Nothing => (None, Origin::Compiled),
+            Found::Rejected(why) => (None, Origin::NotCached(why)),
+        };
+        let inspection = match &cached {
+            Some(_) => artifact::look(bytes, limits),
+            None => artifact::inspect(bytes, limits),
+        };
         if let Some(refusal) = inspection.refusals.into_iter().next() {
             return Err(refusal);
         }
@@ -98,34 +141,55 @@ impl Plugin {
                 message: "settings are an object".to_owned(),
             }]));
         }
-        let engine = engine()?;
-        let configured = specialise::specialise(engine, bytes, limits, |store, instance| {
-            configure(engine, store, instance, settings, limits)
-        })?;
-        let entry = prepare(engine, &configured)?;
+        let component = match cached {
+            Some(component) => component,
+            None => {
+                let configured =
+                    specialise::specialise(engine, bytes, limits, |store, instance| {
+                        configure(store, instance, settings, limits)
+                    })?;
+                let component = compile(engine, &configured)?;
+                if let Some(cache) = cache {
+                    let kept = component
+                        .serialize()
+                        .map_err(|error| text_of(&error))
+                        .and_then(|code| cache.put(&id, &code).map_err(|error| error.to_string()));
+                    if let Err(why) = kept {
+                        origin = Origin::NotCached(why);
+                    }
+                }
+                component
+            }
+        };
         let plugin = Self {
             manifest,
-            digest: inspection.digest,
-            digest_text: inspection.digest.to_string(),
-            settings_digest: Digest::of(
-                &serde_json_canonicalizer::to_vec(settings).unwrap_or_default(),
-            ),
-            limits: *limits,
-            engine,
-            entry,
+            digest,
+            digest_text: digest.to_string(),
+            settings_digest,
+            origin,
+            entry: Arc::new(prepare(engine, &component, limits)?),
         };
         evaluate::rehearse(&plugin)?;
         Ok(plugin)
     }
 }
 
-/// Compiles a component and finds its `evaluate`.
-fn prepare(engine: &'static Engine, bytes: &[u8]) -> Result<Entry, LoadError> {
-    let component = compile(engine, bytes)?;
-    let evaluate = export(&component, "evaluate")?;
+/// Finds the `evaluate` of a configured component.
+fn prepare(
+    engine: &'static Engine,
+    component: &Component,
+    limits: &PluginLimits,
+) -> Result<Entry, LoadError> {
+    let (packed, evaluate) = export(component, "evaluate")?;
     Ok(Entry {
-        instance: instantiable(engine, &component)?,
+        engine,
+        limits: *limits,
+        instance: instantiable(engine, component)?,
         evaluate,
+        packed,
+        metered: is_metered(engine),
+        shelves: Shelves::default(),
+        kept: Kept::default(),
     })
 }
 
@@ -148,20 +212,24 @@ pub(super) fn text_of(error: &wasmtime::Error) -> String {
     portcullis_contract::printable(&format!("{error:#}"))
 }
 
+/// The export `function` of a plugin, and whether it is one of those that take requests packed.
 pub(super) fn export(
     component: &Component,
     function: &str,
-) -> Result<ComponentExportIndex, LoadError> {
-    let interface = format!("portcullis:policy/policy@{CONTRACT_VERSION}");
-    component
-        .get_export_index(None, &interface)
-        .and_then(|interface| component.get_export_index(Some(&interface), function))
+) -> Result<(bool, ComponentExportIndex), LoadError> {
+    let of = |interface: &str| {
+        let interface = format!("{interface}@{CONTRACT_VERSION}");
+        let interface = component.get_export_index(None, &interface)?;
+        component.get_export_index(Some(&interface), function)
+    };
+    of(artifact::PACKED_INTERFACE)
+        .map(|packed| (true, packed))
+        .or_else(|| of(artifact::POLICY_INTERFACE).map(|typed| (false, typed)))
         .ok_or_else(|| LoadError::Signature(format!("it exports no function `{function}`")))
 }
 
 /// Has the instance validate and keep its settings.
 fn configure(
-    engine: &'static Engine,
     store: &mut Store<Sandbox>,
     (instance, function): (Instance, ComponentExportIndex),
     settings: &Value,
@@ -170,7 +238,7 @@ fn configure(
     let configure = instance
         .get_typed_func::<(&str,), (Result<(), Vec<wire::SettingsError>>,)>(&mut *store, function)
         .map_err(|error| LoadError::Signature(text_of(&error)))?;
-    let _ticking = Ticking::start(engine)?;
+    let _ticking = Ticking::start()?;
     sandbox::start_clock(store, limits.configure_deadline);
     let settings = settings.to_string();
     let (answer,) = configure

@@ -2,27 +2,34 @@
 
 mod artifact;
 mod bindings;
+mod cache;
+mod entry;
 mod evaluate;
 mod fault;
+mod instance;
+mod lane;
 mod load;
+mod reused;
 mod sandbox;
 mod specialise;
 mod verdict;
 mod wire;
 
 pub use artifact::{Digest, DigestError, Inspection, inspect, read_component};
+pub use cache::{CacheError, CompiledCache, Origin};
 pub use evaluate::Evaluation;
+pub(crate) use evaluate::{Batch, Question};
 pub use fault::{Fault, FaultKind};
+pub use lane::Lane;
 pub use load::PluginSource;
 pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
 
 use crate::engine::EngineError;
 use crate::limits::PluginLimits;
+use entry::Entry;
 use portcullis_contract::{CONTRACT_VERSION, Manifest, ManifestError, excerpt};
-use sandbox::Sandbox;
 use std::fmt;
-use wasmtime::Engine;
-use wasmtime::component::{ComponentExportIndex, InstancePre};
+use std::sync::Arc;
 
 /// A plugin that is configured and ready to decide. Each decision is made in an instance of its
 /// own.
@@ -31,15 +38,8 @@ pub struct Plugin {
     digest: Digest,
     digest_text: String,
     settings_digest: Digest,
-    limits: PluginLimits,
-    engine: &'static Engine,
-    entry: Entry,
-}
-
-/// What is instantiated and called.
-struct Entry {
-    instance: InstancePre<Sandbox>,
-    evaluate: ComponentExportIndex,
+    origin: Origin,
+    entry: Arc<Entry>,
 }
 
 impl Plugin {
@@ -62,9 +62,14 @@ impl Plugin {
         self.settings_digest
     }
 
+    /// Where its code came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// How much it may take.
     pub fn limits(&self) -> &PluginLimits {
-        &self.limits
+        &self.entry.limits
     }
 }
 

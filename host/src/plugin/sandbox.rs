@@ -1,6 +1,6 @@
 //! The bounds of one instance.
 
-use crate::engine::{SNAPSHOT_BYTES, ticks};
+use crate::engine::{SNAPSHOT_BYTES, is_metered, ticks};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use std::time::Duration;
 use wasmtime::{Engine, ResourceLimiter, Store};
@@ -11,6 +11,7 @@ pub(crate) struct Sandbox {
     memory_bytes: usize,
     table_elements: usize,
     instances: usize,
+    pub(super) output_bytes: usize,
     /// The most linear memory that the instance had, in bytes.
     pub(crate) peak_memory_bytes: usize,
 }
@@ -22,6 +23,17 @@ pub(crate) enum Exceeded {
     Memory(usize),
     #[error("it asked for a table of {0} elements")]
     Table(usize),
+    #[error("its verdict is larger than it may be")]
+    Output,
+}
+
+/// How many instructions a metered instance runs, at most.
+const MAX_INSTRUCTIONS: u64 = 100_000_000_000;
+
+/// How many instructions were run in `store`, if they are counted.
+pub(super) fn instructions(store: &Store<Sandbox>) -> Option<u64> {
+    let left = store.get_fuel().ok()?;
+    Some(MAX_INSTRUCTIONS - left)
 }
 
 /// A store for one instance within `limits`. Its clock stands: until it is started, code traps.
@@ -30,11 +42,16 @@ pub(super) fn store(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
         memory_bytes: limits.memory_bytes.min(MAX_MEMORY_BYTES),
         table_elements: limits.table_elements.min(MAX_TABLE_ELEMENTS),
         instances: limits.instances,
+        output_bytes: limits.output_bytes,
         peak_memory_bytes: 0,
     };
     let mut store = Store::new(engine, sandbox);
     store.limiter(|sandbox| sandbox);
     store.set_hostcall_fuel(limits.output_bytes);
+    if is_metered(engine) {
+        // The engine takes fuel, so this cannot fail; without any, code traps.
+        let _ = store.set_fuel(MAX_INSTRUCTIONS);
+    }
     store
 }
 

@@ -27,10 +27,10 @@ pub(super) fn specialise(
     let wizer = Wizer::new();
     let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
     let compiled = compile(engine, &instrumented)?;
-    let function = export(&compiled, "configure")?;
+    let (_, function) = export(&compiled, "configure")?;
     let instantiable = instantiable(engine, &compiled)?;
 
-    let ticking = Ticking::start(engine)?;
+    let ticking = Ticking::start()?;
     // The instrumentation adds a core instance of its own.
     let mut store = sandbox::store(
         engine,

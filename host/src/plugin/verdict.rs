@@ -1,7 +1,7 @@
 //! A plugin's verdict, held to the contract.
 
 use super::Fault;
-use super::bindings::exports::portcullis::policy::types as wire;
+use super::bindings::given::exports::portcullis::policy::types as wire;
 use crate::json::parse_guest_object;
 use portcullis_contract::{Constraint, Manifest, Operator, excerpt, is_token, printable};
 use serde::Serialize;

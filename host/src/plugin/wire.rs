@@ -1,8 +1,8 @@
 //! A request as a plugin is passed it: only the fields that its manifest asks for.
 
-use super::bindings::exports::portcullis::policy::types as wire;
+use super::bindings::passed::exports::portcullis::policy::types as wire;
+use super::evaluate::Question;
 use crate::Timestamp;
-use crate::admission::Facts;
 use crate::request::{Posture, Request};
 use portcullis_contract::{
     ActionClass, Attestation, Exposure, Field, Health, Needs, PrincipalKind,
@@ -106,14 +106,17 @@ impl<'a> Owned<'a> {
 
 /// The request as the plugin is passed it.
 pub(super) fn request<'a>(
-    request: &'a Request,
-    facts: &Facts<'a>,
-    class: ActionClass,
-    now: Timestamp,
+    question: &Question<'a>,
     needs: &Needs,
     lists: &'a Lists<'a>,
     [principal_attributes, resource_attributes, context]: &'a [Vec<wire::Attribute<'a>>; 3],
 ) -> wire::Request<'a> {
+    let Question {
+        request,
+        facts,
+        class,
+        now,
+    } = *question;
     let text = |field: Field, text: &'a str| if needs.has(field) { text } else { "" };
     let time = |field: Field, at: Option<Timestamp>| {
         at.filter(|_| needs.has(field)).map(Timestamp::as_millis)

@@ -1,0 +1,72 @@
+//! Five rules on issues and repositories. `benches/rules` has the same in Cedar and in Rego, and the
+//! benches refuse to measure unless all three agree.
+
+use portcullis_sdk::{
+    ActionClass, Attestation, Attribute, Pattern, Policy, PrincipalKind, Request, Value, Verdict,
+};
+use serde::Deserialize;
+
+/// What the rules are about.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FiveRules {
+    /// The actions that agents may take.
+    agent_actions: Vec<String>,
+    /// Where they may take them.
+    repositories: Pattern,
+}
+
+impl Policy for FiveRules {
+    fn evaluate(&self, request: &Request) -> Verdict {
+        let (principal, action, resource) =
+            (&request.principal, &request.action, &request.resource);
+        let agent = principal.kind == PrincipalKind::Agent;
+
+        if matches!(action.class, ActionClass::Destructive | ActionClass::Admin)
+            && principal.attestation != Attestation::ProofOfPossession
+        {
+            return Verdict::deny()
+                .because("key-needed", "what destroys takes a proof of possession");
+        }
+        if text(&request.context, "risk") == Some("high") {
+            return Verdict::deny().because("risk-high", "the session is at risk");
+        }
+        if agent
+            && request
+                .intent
+                .as_ref()
+                .is_none_or(|intent| intent.approved_by.is_empty())
+        {
+            return Verdict::deny()
+                .because("intent-missing", "nobody approved what the agent does");
+        }
+
+        if agent
+            && self.agent_actions.contains(&action.name)
+            && self.repositories.matches(&resource.id)
+            && principal.environment == resource.environment
+        {
+            return Verdict::permit().because("agent-may", "agents may do this to this repository");
+        }
+        let team = text(&principal.attributes, "team");
+        if action.class == ActionClass::Read
+            && team.is_some()
+            && team == text(&resource.attributes, "team")
+        {
+            return Verdict::permit().because("team-reads", "the team reads what is its own");
+        }
+        Verdict::deny().because("no-rule", "no rule permits it")
+    }
+}
+
+fn text<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+    attributes
+        .iter()
+        .find(|attribute| attribute.name == name)
+        .and_then(|attribute| match &attribute.value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+}
+
+portcullis_sdk::export!(FiveRules);

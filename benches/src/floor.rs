@@ -1,0 +1,59 @@
+//! The floor: wasmtime alone, set up as the host sets it up, with a fresh instance of a component that
+//! does nothing and an empty call.
+
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+/// A component that does nothing, ready to be instantiated.
+pub struct Floor {
+    engine: Engine,
+    instance: InstancePre<()>,
+    function: ComponentExportIndex,
+}
+
+impl Floor {
+    /// Compiles it, on an engine of its own with the host's settings.
+    ///
+    /// # Panics
+    ///
+    /// If the engine does not start.
+    pub fn new() -> Self {
+        let engine = Engine::new(&portcullis_host::engine_settings()).expect("an engine");
+        let text = r#"(component
+          (core module $m (memory (export "m") 2) (func (export "f")))
+          (core instance $i (instantiate $m))
+          (func (export "f") (canon lift (core func $i "f"))))"#;
+        let bytes = wat::parse_str(text).expect("a component");
+        let component = Component::new(&engine, bytes).expect("a component");
+        let instance = Linker::new(&engine)
+            .instantiate_pre(&component)
+            .expect("it imports nothing");
+        let function = component.get_export_index(None, "f").expect("it has `f`");
+        Self {
+            engine,
+            instance,
+            function,
+        }
+    }
+
+    /// A fresh instance and an empty call.
+    ///
+    /// # Panics
+    ///
+    /// Never, where [`Floor::new`] did not.
+    pub fn run(&self) {
+        let mut store = Store::new(&self.engine, ());
+        store.set_epoch_deadline(11);
+        let instance = self.instance.instantiate(&mut store).expect("an instance");
+        let function = instance
+            .get_typed_func::<(), ()>(&mut store, self.function)
+            .expect("`f` takes and gives nothing");
+        function.call(&mut store, ()).expect("`f` returns");
+    }
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,386 @@
+//! Compiled plugins, kept on disk: a plugin that was compiled and configured before is not again.
+//!
+//! What is kept is machine code, which the process runs as its own. So the folder is its user's alone,
+//! and an entry counts only if it carries the code of this cache's key over all of it and over what it
+//! is of. One that does not is compiled anew, and the plugin says so ([`Origin`]).
+
+use super::Digest;
+use crate::limits::PluginLimits;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// What every entry begins with: what it is, and the version of its form.
+const MAGIC: &[u8; 16] = b"portcullis code1";
+const MAC_BYTES: usize = 32;
+const HEADER_BYTES: usize = MAGIC.len() + MAC_BYTES;
+/// What HMAC-SHA256 takes as it is.
+const KEY_BYTES: usize = 64;
+
+/// How much is kept by default, in bytes.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A folder of compiled plugins, which many processes may share. It takes a system with Unix
+/// permissions.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use portcullis_host::{CompiledCache, Plugin, PluginSource};
+///
+/// let cache = CompiledCache::open("/var/cache/gateway/plugins")?;
+/// let plugin = Plugin::load(&PluginSource::new(std::fs::read("github.wasm")?).cache(cache))?;
+/// println!("{:?}", plugin.origin());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct CompiledCache {
+    folder: PathBuf,
+    key: [u8; KEY_BYTES],
+    max_bytes: u64,
+}
+
+/// Where a plugin's code came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It was compiled.
+    Compiled,
+    /// It was compiled before, by this user with this cache.
+    Cached,
+    /// It was compiled, since what the cache had of it did not count; or it could not be kept. The text
+    /// says which, and names the file.
+    NotCached(String),
+}
+
+/// Why a folder cannot be a cache.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It cannot be made or read.
+    #[error("the cache of compiled plugins, {}: {source}", path.display())]
+    Io {
+        /// The folder or a file in it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not the user's alone.
+    #[error(
+        "the cache of compiled plugins, {}, {what}: what is in it is run as the host's own code; give it to the host's user, with mode 0700",
+        path.display()
+    )]
+    Exposed {
+        /// The folder or its key.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Its key is none.
+    #[error("{} is no key of {KEY_BYTES} bytes: remove it, and another one is made", .0.display())]
+    Key(PathBuf),
+}
+
+/// What an entry is of: everything that the code in it depends on.
+#[derive(Clone, Copy)]
+pub(super) struct EntryId([u8; 32]);
+
+/// Code that this cache's key vouches for.
+///
+/// INVARIANT (our own code): only [`CompiledCache::get`] makes one, from bytes whose code it verified.
+pub(super) struct Authentic(Vec<u8>);
+
+/// What the cache has of an entry.
+pub(super) enum Found {
+    Authentic(Authentic),
+    Nothing,
+    /// Something that does not count, and why.
+    Rejected(String),
+}
+
+impl CompiledCache {
+    /// Opens the cache in `folder`, and makes folder (mode 0700) and key (mode 0600) if they are not
+    /// there. At most 1 GiB is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError`] if it cannot be read and written, or is not this user's alone.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, CacheError> {
+        let folder = folder.into();
+        let key = unix::open(&folder)?;
+        Ok(Self {
+            folder,
+            key,
+            max_bytes: MAX_BYTES,
+        })
+    }
+
+    /// How much is kept at most, in bytes; then the entries that were made first go.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn get(&self, id: &EntryId) -> Found {
+        let file = self.file(id);
+        let read = File::open(&file).and_then(|mut file| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let mut bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error) => return Found::Rejected(format!("{}: {error}", file.display())),
+        };
+        let authentic = match bytes.split_at_checked(HEADER_BYTES) {
+            Some((header, code)) => match header.split_at_checked(MAGIC.len()) {
+                Some((magic, mac)) => {
+                    magic == MAGIC && self.mac(id, code).verify_slice(mac).is_ok()
+                }
+                None => false,
+            },
+            None => false,
+        };
+        if authentic {
+            bytes.drain(..HEADER_BYTES);
+            Found::Authentic(Authentic(bytes))
+        } else {
+            Found::Rejected(format!(
+                "{} is damaged, or was not written with the key of this cache",
+                file.display()
+            ))
+        }
+    }
+
+    /// Keeps `code` as the entry `id`. Other processes see it whole or not at all.
+    pub(super) fn put(&self, id: &EntryId, code: &[u8]) -> Result<(), CacheError> {
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let file = self.file(id);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let unfinished = file.with_extension(format!("{}-{number}.new", std::process::id()));
+        let mac = self.mac(id, code).finalize().into_bytes();
+        let written = unix::create(&unfinished)
+            .and_then(|mut file| {
+                file.write_all(MAGIC)?;
+                file.write_all(&mac)?;
+                file.write_all(code)
+            })
+            .and_then(|()| fs::rename(&unfinished, &file));
+        if let Err(source) = written {
+            let _ = fs::remove_file(&unfinished);
+            return Err(CacheError::Io { path: file, source });
+        }
+        self.make_room(&file);
+        Ok(())
+    }
+
+    /// Removes what was made first until there is no more than there may be. `newest` stays.
+    fn make_room(&self, newest: &Path) {
+        let Ok(folder) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut entries: Vec<_> = folder
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let path = entry.path();
+                let is_entry = path.extension().is_some_and(|it| it == EXTENSION);
+                let metadata = entry.metadata().ok().filter(|_| is_entry)?;
+                Some((metadata.modified().ok()?, metadata.len(), path))
+            })
+            .collect();
+        entries.sort_unstable();
+        let mut bytes: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in entries {
+            if bytes <= self.max_bytes {
+                break;
+            }
+            if path != newest && fs::remove_file(&path).is_ok() {
+                bytes = bytes.saturating_sub(size);
+            }
+        }
+    }
+
+    fn file(&self, id: &EntryId) -> PathBuf {
+        let mut name = String::with_capacity(64 + EXTENSION.len() + 1);
+        for byte in id.0 {
+            use std::fmt::Write as _;
+            let _ = write!(name, "{byte:02x}");
+        }
+        self.folder.join(name).with_extension(EXTENSION)
+    }
+
+    fn mac(&self, id: &EntryId, code: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new(&self.key.into());
+        mac.update(MAGIC);
+        mac.update(&id.0);
+        mac.update(code);
+        mac
+    }
+}
+
+const EXTENSION: &str = "code";
+
+impl std::fmt::Debug for CompiledCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The key is nobody's to read.
+        f.debug_struct("CompiledCache")
+            .field("folder", &self.folder)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EntryId {
+    /// The entry of the component with that digest, configured with settings of that digest, within
+    /// `limits`, compiled by `engine` for this machine.
+    pub(super) fn of(
+        engine: &Engine,
+        component: Digest,
+        settings: Digest,
+        limits: &PluginLimits,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        let PluginLimits {
+            deadline,
+            configure_deadline,
+            memory_bytes,
+            table_elements,
+            instances,
+            output_bytes,
+            component_bytes,
+        } = limits;
+        hash.update(format!(
+            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {} ",
+            env!("CARGO_PKG_VERSION"),
+        ));
+        let mut hasher = ToSha256(hash);
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Self(hasher.0.finalize().into())
+    }
+}
+
+/// Takes what is hashed into a hash that nobody can find another preimage of.
+struct ToSha256(Sha256);
+
+impl Hasher for ToSha256 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+impl Authentic {
+    /// The component that the code is of. The engine refuses code of another version or machine.
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe way to run code that was compiled before"
+    )]
+    pub(super) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: this host wrote these bytes, which the engine gave it (our own code).
+        unsafe { Component::deserialize(engine, &self.0) }
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::{CacheError, File, KEY_BYTES, OpenOptions, Path, fs, io};
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+
+    /// Makes the folder and its key if need be, sees to it that both are the user's alone, and gives the
+    /// key.
+    pub(super) fn open(folder: &Path) -> Result<[u8; KEY_BYTES], CacheError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| CacheError::Io { path, source }
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed(folder))?;
+        let name = folder.join("key");
+        let fresh = folder.join(format!(
+            "key.{}-{:?}.new",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        let mine = write_key(&fresh).map_err(failed(folder));
+        // Whose the user's files are is whose the folder has to be.
+        let user = mine.and_then(|()| {
+            let user = fs::symlink_metadata(&fresh).map_err(failed(&fresh))?.uid();
+            // Of several processes that make one, the first one's counts.
+            match fs::hard_link(&fresh, &name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    Err(failed(&name)(error))
+                }
+                _ => Ok(user),
+            }
+        });
+        let _ = fs::remove_file(&fresh);
+        let user = user?;
+        for path in [folder, &name] {
+            let metadata = fs::symlink_metadata(path).map_err(failed(path))?;
+            let what = if metadata.is_symlink() {
+                "is a link".to_owned()
+            } else if metadata.uid() != user {
+                format!("belongs to user {}", metadata.uid())
+            } else if metadata.mode() & 0o077 != 0 {
+                format!("has mode {:04o}", metadata.mode() & 0o7777)
+            } else {
+                continue;
+            };
+            let path = path.to_owned();
+            return Err(CacheError::Exposed { path, what });
+        }
+        let mut key = Vec::new();
+        let mut file = File::open(&name).map_err(failed(&name))?;
+        file.read_to_end(&mut key).map_err(failed(&name))?;
+        key.try_into().map_err(|_| CacheError::Key(name))
+    }
+
+    fn write_key(file: &Path) -> io::Result<()> {
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        create(file)?.write_all(&key)
+    }
+
+    /// Makes a file that is the user's alone.
+    pub(super) fn create(file: &Path) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+    }
+}
+
+#[cfg(not(unix))]
+mod unix {
+    use super::{CacheError, File, KEY_BYTES, Path, io};
+
+    pub(super) fn open(folder: &Path) -> Result<[u8; KEY_BYTES], CacheError> {
+        Err(CacheError::Io {
+            path: folder.to_owned(),
+            source: io::ErrorKind::Unsupported.into(),
+        })
+    }
+
+    pub(super) fn create(_: &Path) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
