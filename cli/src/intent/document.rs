@@ -2,6 +2,7 @@
 
 use crate::output;
 use anyhow::{Context as _, anyhow};
+use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{StoredIntent, Timestamp, printable};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     };
     let intent = StoredIntent::from_json(json.as_bytes())
         .with_context(|| format!("{}: it is no intent", file.display()))?;
+    if looks_like_a_token(&json) {
+        output::warn_of_token(&file.display().to_string());
+    }
     Ok((serde_json::from_str(&json)?, intent))
 }
 

@@ -2,7 +2,7 @@
 
 use super::measures::Measures;
 use crate::intent::{Proposal, UsedByIntent};
-use portcullis_host::{Pdp, Timestamp};
+use portcullis_host::{Pdp, Timestamp, withheld};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Inventory {
                 Some(ExceptionNow {
                     of: identity.id.to_string(),
                     waives: vec!["an identity for each workload".to_owned()],
-                    owner: shared.owner.clone(),
+                    owner: withheld(&shared.owner),
                     until: shared.until,
                     has_ended: shared.until <= now,
                 })
@@ -71,7 +71,7 @@ impl Inventory {
                 exceptions.push(ExceptionNow {
                     of: intent.id.clone(),
                     waives: waives.collect(),
-                    owner: exception.owner.clone(),
+                    owner: withheld(&exception.owner),
                     until: intent.expires_at,
                     has_ended: intent.expires_at <= now,
                 });

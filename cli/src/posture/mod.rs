@@ -7,7 +7,7 @@ mod page;
 mod text;
 
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, shown_of_request};
 use crate::registry::owners;
 use crate::{check, intent};
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use clap::{Subcommand, ValueEnum};
 use inventory::Inventory;
 use measures::Measures;
 use portcullis_host::log::{self, Event};
-use portcullis_host::{Timestamp, printable};
+use portcullis_host::{Timestamp, well_known_withheld};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -90,6 +90,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let now = args.now.unwrap_or_else(Timestamp::now);
     let owners = args.owners.as_deref().map(owners).transpose()?;
+    for line in owners.iter().flat_map(|it| &it.lines_with_tokens) {
+        if let Some(file) = &args.owners {
+            output::warn_of_token(&format!("{}:{line}", file.display()));
+        }
+    }
+    let owners = owners.map(|owners| owners.names);
     let mut measures = Measures::default();
     let mut before = Measures::default();
     let mut used = intent::UsedByIntent::default();
@@ -107,7 +113,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(())
     });
     if let Err(broken) = read {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
     let report = Report {
@@ -119,7 +125,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let written = match args.format {
         Format::Human => text::write(&report),
-        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Json => well_known_withheld(&serde_json::to_string_pretty(&report)?),
         Format::Html => page::write(&report)?,
     };
     match &args.output {

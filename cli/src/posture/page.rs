@@ -1,8 +1,8 @@
 //! The report as one page that needs nothing else: no script, no font, no image from elsewhere.
 
 use super::{Report, charts, text};
+use crate::output::shown_of_request;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use portcullis_host::printable;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --faint: #888; --warn: #b8860b; }
@@ -87,9 +87,9 @@ fn exceptions(report: &Report) -> Markup {
                 tbody {
                     @for one in &report.inventory.exceptions {
                         tr {
-                            td { code { (printable(&one.of)) } }
+                            td { code { (shown_of_request(&one.of)) } }
                             td { (one.waives.join(", ")) }
-                            td { (printable(&one.owner)) }
+                            td { (shown_of_request(&one.owner)) }
                             td { (one.until) @if one.has_ended { " " span.warn { "ended" } } }
                         }
                     }
@@ -108,13 +108,13 @@ fn intents(report: &Report) -> Markup {
                 tbody {
                     @for intent in &report.inventory.intents {
                         tr {
-                            td { code { (printable(&intent.id)) } br; span.faint { (printable(&intent.principal)) } }
+                            td { code { (shown_of_request(&intent.id)) } br; span.faint { (shown_of_request(&intent.principal)) } }
                             td.number { (intent.used_allowances) " of " (intent.allowances) }
                             td {
                                 @match &intent.narrowed_to {
                                     None => span.faint { "it cannot be told: what was used is masked" },
                                     Some(calls) if calls.is_empty() => span.warn { "nothing: close it" },
-                                    Some(calls) => @for call in calls { code { (printable(call)) } br; },
+                                    Some(calls) => @for call in calls { code { (shown_of_request(call)) } br; },
                                 }
                             }
                         }

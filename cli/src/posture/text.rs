@@ -2,8 +2,7 @@
 
 use super::Report;
 use super::measures::Measures;
-use crate::output::{FAINT, STRONG, WARN, styled};
-use portcullis_host::printable;
+use crate::output::{FAINT, STRONG, WARN, shown_of_request, styled};
 use std::time::Duration;
 
 /// One line of the report: what is measured, its value, and what it was before.
@@ -107,7 +106,7 @@ pub(super) fn write(report: &Report) -> String {
         let mut denies: Vec<_> = report.measures.denies.iter().collect();
         denies.sort_by_key(|(cause, count)| (std::cmp::Reverse(**count), *cause));
         for (cause, count) in denies {
-            lines.push(format!("{count:>8}  {}", printable(cause)));
+            lines.push(format!("{count:>8}  {}", shown_of_request(cause)));
         }
     }
     if !report.inventory.exceptions.is_empty() {
@@ -120,9 +119,9 @@ pub(super) fn write(report: &Report) -> String {
             };
             lines.push(format!(
                 "  {} from {}: {} answers for it until {}{ended}",
-                printable(&one.of),
-                printable(&one.waives.join(", ")),
-                printable(&one.owner),
+                shown_of_request(&one.of),
+                shown_of_request(&one.waives.join(", ")),
+                shown_of_request(&one.owner),
                 one.until
             ));
         }
@@ -130,9 +129,9 @@ pub(super) fn write(report: &Report) -> String {
     if !report.inventory.intents.is_empty() {
         lines.push(format!("\n{}", styled(STRONG, "granted and used")));
         for intent in &report.inventory.intents {
-            lines.push(format!("  {}", printable(&intent.summary())));
+            lines.push(format!("  {}", shown_of_request(&intent.summary())));
             for call in intent.narrowed_to.iter().flatten() {
-                lines.push(format!("    {}", printable(call)));
+                lines.push(format!("    {}", shown_of_request(call)));
             }
         }
     }
