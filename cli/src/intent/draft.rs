@@ -96,6 +96,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// The denial of that name that can be drafted from; if there is none, it is said why.
 fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided>, Exit> {
+    // What somebody wrote into it was never denied.
+    crate::log::is_whole(log)?;
     let mut found = None;
     let read = log::read(log, |_, _, _, entry| {
         if let Event::Decision(decided) = entry.event

@@ -41,6 +41,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Some(log) = &args.log
+        && let Err(exit) = crate::log::is_whole(log)
+    {
+        return Ok(exit);
+    }
     let (document, intent) = document::read(&args.intent)?;
     let mut narrowed = document;
     narrowed["id"] = json!(document::new_id()?);

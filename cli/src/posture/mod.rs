@@ -88,6 +88,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    if let Err(exit) = crate::log::is_whole(&args.log) {
+        return Ok(exit);
+    }
     let now = args.now.unwrap_or_else(Timestamp::now);
     let owners = args.owners.as_deref().map(owners).transpose()?;
     for line in owners.iter().flat_map(|it| &it.lines_with_tokens) {

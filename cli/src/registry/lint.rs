@@ -107,6 +107,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .filter(|integration| integration.allows_cross_environment())
         .map(|integration| integration.name().to_owned())
         .collect();
+    if let Some(log) = &args.log
+        && let Err(exit) = crate::log::is_whole(log)
+    {
+        return Ok(exit);
+    }
     let usage = args.log.as_deref().map(LogUsage::read).transpose();
     let usage = match usage {
         Ok(usage) => usage,
