@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         )));
         return Ok(Exit::Invalid);
     }
-    document::write(&document::to_text(&intent)?, args.output.as_ref())?;
+    document::write(&document::to_text(&intent), args.output.as_ref())?;
     Ok(Exit::Success)
 }
 
