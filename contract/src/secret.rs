@@ -200,7 +200,14 @@ impl Words<'_> {
 
 /// Whether a character separates words.
 fn is_between(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || "\"'`,;:=@/\\()[]{}<>?&#|!*$~\u{fffd}".contains(c)
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => false,
+        '"' | '\'' | '`' | ',' | ';' | ':' | '=' | '@' | '/' | '\\' | '(' | ')' | '[' | ']'
+        | '{' | '}' | '<' | '>' | '?' | '&' | '#' | '|' | '!' | '*' | '$' | '~' | '\u{fffd}' => {
+            true
+        }
+        other => other.is_whitespace() || other.is_control(),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::config::{ConfigError, Problem, Severity};
 use crate::plugin::Digest;
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::PrincipalKind;
+use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
 use spiffe::SpiffeId;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -158,9 +158,10 @@ impl Registry {
                 for (_, span, message) in found.lacks {
                     source.error(span, message);
                 }
-                let Some(identity) = found.identity.filter(|_| is_whole) else {
+                let Some(mut identity) = found.identity.filter(|_| is_whole) else {
                     return;
                 };
+                identity.withhold_tokens();
                 if self.get(&identity.id).is_some() {
                     source.error(found.span, registered_twice(&identity.id));
                 }
@@ -239,6 +240,20 @@ impl Registry {
 }
 
 impl Identity {
+    /// Takes out of what is for people what looks like a secret: denials tell it, and plugins are told it.
+    fn withhold_tokens(&mut self) {
+        for text in [&mut self.owner, &mut self.purpose] {
+            if looks_like_a_token(text) {
+                *text = Arc::from(withheld(text));
+            }
+        }
+        if let Some(shared) = &mut self.shared
+            && looks_like_a_token(&shared.owner)
+        {
+            shared.owner = withheld(&shared.owner);
+        }
+    }
+
     /// When it may not be used any more: its registration ends, or the exception by which it is shared.
     pub(crate) fn ends(&self) -> Timestamp {
         let shared = self.shared.as_ref().map_or(self.expires, |it| it.until);
@@ -565,6 +580,70 @@ fn ends(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WHOLE: &str = r#"
+[[identity]]
+id = "spiffe://acme.example/agent/clerk"
+kind = "agent"
+owner = "team@acme.example"
+purpose = "reconcile"
+environment = "prod"
+expires = 2098-01-01T00:00:00Z
+max-credential-lifetime = "15m"
+integrations = ["bank"]
+shared = { owner = "alice", until = 2097-01-01T00:00:00Z }
+"#;
+
+    /// What a host and a survey make of a registry.
+    fn both(name: &str, text: &str) -> (Result<Registry, ConfigError>, Survey) {
+        let file =
+            std::env::temp_dir().join(format!("portcullis-{name}-{}.toml", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let read = (Registry::from_path(&file), Registry::survey(&file));
+        std::fs::remove_file(file).unwrap();
+        read
+    }
+
+    #[test]
+    fn a_survey_has_what_a_host_refuses() {
+        let (registry, survey) = both("whole", WHOLE);
+        assert_eq!(registry.unwrap().len(), 1);
+        assert!(survey.problems.is_empty());
+        assert!(survey.identities[0].gaps.is_empty());
+        assert_eq!(survey.identities[0].line, 2);
+        for (from, to, gap) in [
+            ("owner = \"team@acme.example\"\n", "", Gap::Owner),
+            ("\"team@acme.example\"", "\" \"", Gap::Owner),
+            ("purpose = \"reconcile\"\n", "", Gap::Purpose),
+            ("expires = 2098-01-01T00:00:00Z\n", "", Gap::Expiry),
+            ("agent/clerk", "*", Gap::WildcardId),
+            ("[\"bank\"]", "[\"*\"]", Gap::WildcardIntegrations),
+            ("owner = \"alice\", ", "", Gap::SharedOwner),
+            (", until = 2097-01-01T00:00:00Z", "", Gap::SharedUntil),
+        ] {
+            let text = WHOLE.replacen(from, to, 1);
+            assert_ne!(text, WHOLE);
+            let (registry, survey) = both("gap", &text);
+            assert!(registry.is_err(), "{gap:?}");
+            assert!(survey.problems.is_empty(), "{gap:?}");
+            assert_eq!(survey.identities[0].gaps, [gap]);
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_registry_goes_no_further() {
+        let token = "ghp_abcdefghijklmnop1234";
+        let text = WHOLE
+            .replace("team@acme.example", token)
+            .replace("reconcile", &format!("push with {token}"))
+            .replace("alice", token);
+        let (registry, survey) = both("token", &text);
+        assert_eq!(survey.problems.len(), 3, "each line is warned of");
+        let registry = registry.unwrap();
+        let identity = registry.get("spiffe://acme.example/agent/clerk").unwrap();
+        assert!(!format!("{identity:?}").contains(token), "{identity:?}");
+        assert!(identity.purpose.starts_with("push with "));
+    }
 
     #[test]
     fn an_id_has_one_spelling() {
