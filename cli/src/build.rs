@@ -1,11 +1,11 @@
 //! `portcullis build`.
 
 use crate::exit::Exit;
-use crate::output::{self, FAINT, GOOD, WARN, styled};
+use crate::output::{self, FAINT, GOOD, shown, styled};
 use anyhow::Context as _;
 use portcullis_build::{CompileError, Crate, componentize};
 use portcullis_host::config::looks_like_a_token;
-use portcullis_host::{Manifest, PluginLimits, inspect, printable};
+use portcullis_host::{Manifest, PluginLimits, inspect};
 use std::path::{Path, PathBuf};
 
 /// Build a policy component: from a plugin crate, or from a core module or component that another
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let inspection = inspect(&component, &PluginLimits::default());
     if !inspection.refusals.is_empty() {
         for refusal in &inspection.refusals {
-            let refusal = printable(&refusal.to_string());
+            let refusal = shown(&refusal.to_string());
             output::error(&format!("a host would refuse what was built: {refusal}"));
         }
         return Ok(Exit::Invalid);
@@ -91,10 +91,7 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
 /// The manifest is in the component, for everybody to read.
 fn warn_of_tokens(manifest: &str) {
     if looks_like_a_token(manifest) {
-        output::note(&format!(
-            "{}: the manifest has text that looks like a secret: if it is one, revoke it, and take it out",
-            styled(WARN, "warning")
-        ));
+        output::warn_of_token("the manifest");
     }
 }
 

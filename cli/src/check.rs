@@ -2,7 +2,7 @@
 
 use crate::Format;
 use crate::exit::Exit;
-use crate::output::{self, BAD, GOOD, WARN, styled};
+use crate::output::{self, BAD, GOOD, WARN, shown, styled};
 use portcullis_host::Pdp;
 use portcullis_host::config::{self, Problem, Severity};
 use serde_json::json;
@@ -65,9 +65,10 @@ pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
 
 fn report(problems: &[Problem]) {
     for problem in problems {
+        let file = shown(&problem.file.display().to_string());
         let place = match problem.line {
-            0 => problem.file.display().to_string(),
-            line => format!("{}:{line}:{}", problem.file.display(), problem.column),
+            0 => file,
+            line => format!("{file}:{line}:{}", problem.column),
         };
         let kind = match problem.severity {
             Severity::Error => styled(BAD, "error"),
@@ -83,7 +84,7 @@ fn to_json(problem: &Problem) -> serde_json::Value {
             Severity::Error => "error",
             Severity::Warning => "warning",
         },
-        "file": problem.file.display().to_string(),
+        "file": shown(&problem.file.display().to_string()),
         "line": problem.line,
         "column": problem.column,
         "message": problem.message,

@@ -2,9 +2,9 @@
 
 use crate::Format;
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, STRONG, styled};
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use anyhow::Context as _;
-use portcullis_host::{Inspection, PluginLimits, inspect, printable, read_component};
+use portcullis_host::{Inspection, PluginLimits, inspect, read_component};
 use std::path::PathBuf;
 
 /// Show what a plugin file is, and why a host would refuse it, without running it.
@@ -41,13 +41,13 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
         ))
     };
     if let Some(manifest) = &inspection.manifest {
-        let title = format!("{} {}", manifest.name, printable(&manifest.version));
+        let title = format!("{} {}", manifest.name, shown(&manifest.version));
         output::line(&styled(STRONG, &title))?;
-        row("description", &printable(&manifest.description))?;
+        row("description", &shown(&manifest.description))?;
         row("contract", &manifest.contract)?;
         row("needs", &list(&manifest.needs))?;
         row("obligations", &list(&manifest.obligations))?;
-        row("settings", &printable(&manifest.settings.to_string()))?;
+        row("settings", &shown(&manifest.settings.to_string()))?;
     }
     row("digest", &inspection.digest.to_string())?;
     row("size", &format!("{} bytes", inspection.bytes))?;
@@ -59,7 +59,7 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
             styled(GOOD, "nothing found against it")
         )),
         refusals => refusals.iter().try_for_each(|refusal| {
-            let refusal = printable(&refusal.to_string());
+            let refusal = shown(&refusal.to_string());
             output::line(&format!(
                 "{} {refusal}",
                 styled(BAD, "a host would refuse it:")
@@ -71,6 +71,6 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
-        names => printable(&names.join(", ")),
+        names => shown(&names.join(", ")),
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::Format;
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, WARN, styled};
+use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
+use portcullis_host::Digest;
 use portcullis_host::log::{self, Decided, Entry, Event};
 use portcullis_host::revocation::Revocable;
-use portcullis_host::{Digest, printable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -138,7 +138,7 @@ fn verify(file: &Path, head: Option<&str>, format: Format) -> anyhow::Result<Exi
             output::line(&format!(
                 "{} {}",
                 styled(BAD, "broken"),
-                printable(&broken.to_string())
+                shown_of_request(&broken.to_string())
             ))?;
         }
     }
@@ -159,7 +159,7 @@ fn has_line(file: &Path, head: &str) -> anyhow::Result<bool> {
 /// Whether the log can be relied on; if not, it is said why.
 pub(crate) fn is_whole(file: &Path) -> Result<(), Exit> {
     log::verify(file).map(|_| ()).map_err(|broken| {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         Exit::of_log(&broken)
     })
 }
@@ -178,7 +178,7 @@ fn search(query: &Query) -> anyhow::Result<Exit> {
     match read {
         Ok(()) => Ok(Exit::Success),
         Err(broken) => {
-            output::error(&printable(&broken.to_string()));
+            output::error(&shown_of_request(&broken.to_string()));
             Ok(Exit::of_log(&broken))
         }
     }

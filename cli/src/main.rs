@@ -21,6 +21,7 @@ mod posture;
 mod registry;
 mod replay;
 mod revoke;
+mod secrets;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use exit::Exit;
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
         // Nobody is left to tell, and what was not said must not pass for a permit.
         Err(error) if is_closed_pipe(&error) => Exit::Failed.into(),
         Err(error) => {
-            output::error(&format!("{error:#}"));
+            output::error(&portcullis_host::withheld(&format!("{error:#}")));
             Exit::Failed.into()
         }
     }

@@ -1,10 +1,10 @@
 //! `portcullis replay`.
 
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, styled};
+use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
 use crate::{Format, check};
+use portcullis_host::ListAsOf;
 use portcullis_host::log::{self, Decided, Entry, Event};
-use portcullis_host::{ListAsOf, printable};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Err(error);
     }
     if let Err(broken) = read {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
     let summary = format!("{same} the same, {different} different, {skipped} not decided again");
@@ -87,7 +87,7 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
         Format::Human => {
             let text = |pointer: &str| {
                 let text = decided.request.pointer(pointer).and_then(Value::as_str);
-                printable(text.unwrap_or_default())
+                shown_of_request(text.unwrap_or_default())
             };
             let cause = now.pointer("/context/cause").and_then(Value::as_str);
             let place = difference(&decided.decision, now, String::new());
@@ -97,9 +97,9 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
                 text("/context/integration"),
                 text("/action/name"),
                 text("/resource/id"),
-                printable(decided.cause().unwrap_or_default()),
-                printable(cause.unwrap_or_default()),
-                styled(FAINT, &format!(" (at {})", printable(&place))),
+                shown_of_request(decided.cause().unwrap_or_default()),
+                shown_of_request(cause.unwrap_or_default()),
+                styled(FAINT, &format!(" (at {})", shown_of_request(&place))),
             ))?;
             Ok(())
         }

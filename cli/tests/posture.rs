@@ -156,6 +156,23 @@ fn measures_what_was_done_and_proposes_less() {
         json!(["files: read files (4 times)"])
     );
 
+    let proposed = &intent["proposed"];
+    let read = portcullis_host::StoredIntent::from_json(proposed.to_string().as_bytes());
+    assert_eq!(read.unwrap().allows.len(), 1);
+    let narrowed = folder.run(&[
+        "intent",
+        "narrow",
+        "intents/int-1.json",
+        "--log",
+        "decisions.jsonl",
+    ]);
+    let mut narrowed: Value = serde_json::from_str(&narrowed.out).unwrap();
+    for made_when_it_is_proposed in ["id", "issued-at", "approved-by"] {
+        narrowed[made_when_it_is_proposed] = proposed[made_when_it_is_proposed].clone();
+    }
+    assert_eq!(*proposed, narrowed, "they propose the same");
+    assert_ne!(proposed["id"], "int-1");
+
     let later = "2098-06-01T00:00:00Z";
     let since: Value = serde_json::from_str(&report(&[
         "--format", "json", "--since", later, "--now", later,
@@ -169,11 +186,38 @@ fn measures_what_was_done_and_proposes_less() {
         (&json!(0), &json!(5))
     );
     assert_eq!(since["inventory"]["exceptions"][0]["has-ended"], true);
+    assert_eq!(
+        since["inventory"]["intents"][0]["proposed"],
+        Value::Null,
+        "nothing was used since"
+    );
+    let changes = &since["changes"];
+    assert_eq!(changes["decisions"], -5.0);
+    assert_eq!(changes["static-credentials"], Value::Null);
+    assert_eq!(changes["exceptions-in-force"], 0.0);
+    assert_eq!(changes["revocation-list-age"], 0.0);
+
+    // From before the list began, and while both exceptions were in force.
+    let earlier = ["--since", "2026-06-01T00:00:00Z", "--now", later];
+    let since: Value =
+        serde_json::from_str(&report(&[&["--format", "json"], &earlier[..]].concat())).unwrap();
+    let before = &since["inventory-before"];
+    assert_eq!(before["exceptions-in-force"], 2);
+    assert_eq!(before["revocations"], 0);
+    assert_eq!(before["revocation-age-seconds"], Value::Null);
+    assert_eq!(since["changes"]["exceptions-in-force"], -1.0);
+    assert_eq!(since["changes"]["decisions"], 5.0);
+    assert!(report(&earlier).contains("(before: 2, -1)"));
 
     let text = report(&["--since", later]);
     assert!(text.contains("(before: 50.0 %)"), "{text}");
     assert!(text.contains("0 of 2 allowances"), "{text}");
-    assert!(report(&[]).contains("1 of 2 allowances"));
+    let text = report(&[]);
+    assert!(text.contains("1 of 2 allowances"), "{text}");
+    assert!(
+        text.contains("to sign: {") && text.contains(r#""action":"read""#),
+        "{text}"
+    );
 }
 
 #[test]
@@ -218,6 +262,7 @@ fn the_page_needs_nothing_else_and_says_the_same() {
         "plugin-denied",
         "1 of 2",
         "bob",
+        "the intent to sign",
     ] {
         assert!(page.contains(present), "{present}");
     }

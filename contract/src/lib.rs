@@ -4,6 +4,7 @@
 //! - [`Constraint`]: what an argument must meet.
 //! - [`ActionClass`], [`Attestation`] and the other closed sets.
 //! - [`Manifest`]: what a plugin says of itself, readable without running it.
+//! - [`withheld`]: a text without what looks like a secret.
 //!
 //! Host, SDK and build tool share this crate, so that each of the three has one meaning.
 
@@ -23,6 +24,7 @@ mod inclusion;
 mod needs;
 mod path;
 mod pattern;
+mod secret;
 mod terms;
 mod text;
 
@@ -36,6 +38,7 @@ pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError
 pub use needs::{Field, Needs, UnknownField};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError};
+pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
 pub use text::{excerpt, printable};
 

@@ -1,6 +1,6 @@
 //! What a plugin says of itself.
 
-use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token};
+use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, withheld};
 use serde::{Deserialize, Serialize};
 
 /// The name of the component's custom section that holds the manifest.
@@ -114,13 +114,13 @@ impl Manifest {
         }
         let wire = read_on_a_large_stack(text)?;
         if !is_plugin_name(&wire.name) {
-            return Err(ManifestError::Name(excerpt(&wire.name)));
+            return Err(ManifestError::Name(shown(&wire.name)));
         }
         if wire.contract != CONTRACT_VERSION {
-            return Err(ManifestError::Contract(excerpt(&wire.contract)));
+            return Err(ManifestError::Contract(shown(&wire.contract)));
         }
         if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
-            return Err(ManifestError::Obligation(excerpt(kind)));
+            return Err(ManifestError::Obligation(shown(kind)));
         }
         let fields =
             Needs::parse(wire.needs.iter().map(String::as_str)).map_err(ManifestError::Needs)?;
@@ -167,7 +167,7 @@ fn read(text: &str) -> Result<Wire, ManifestError> {
         ManifestError::Shape {
             line: before.matches('\n').count() + 1,
             column: in_line.chars().count() + 1,
-            message: excerpt(error.message()),
+            message: shown(error.message()),
         }
     })?;
     if wire
@@ -178,6 +178,11 @@ fn read(text: &str) -> Result<Wire, ManifestError> {
         return Err(ManifestError::TooDeep);
     }
     Ok(wire)
+}
+
+/// The beginning of a text of the manifest, without what looks like a secret.
+fn shown(text: &str) -> String {
+    excerpt(&withheld(text))
 }
 
 fn depth(value: &serde_json::Value) -> usize {

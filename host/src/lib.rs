@@ -135,10 +135,11 @@ pub use plugin::{
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind, excerpt, printable,
+    Origins, Pattern, PrincipalKind, excerpt, has_well_known_token, printable, well_known_withheld,
+    withheld,
 };
 pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};
-pub use registry::{Identity, Registry, Shared};
+pub use registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
 pub use request::{
     Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource, SessionPath,
 };

@@ -7,7 +7,7 @@ use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
 use crate::request::{Posture, RequestError, Resource};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::{ActionClass, Exposure, Health};
+use portcullis_contract::{ActionClass, Exposure, Health, withheld};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -171,7 +171,7 @@ pub enum PosturesError {
         message: String,
     },
     /// It is something else.
-    #[error("{}: {error}", file.display())]
+    #[error("{}: {}", file.display(), withheld(&error.to_string()))]
     Shape {
         /// The file.
         file: PathBuf,

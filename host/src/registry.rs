@@ -16,12 +16,12 @@
 
 use crate::Timestamp;
 use crate::cause::{Cause, Refusal};
-use crate::config::reader::{self, FILE, Section, Source};
+use crate::config::reader::{self, A_MOMENT, FILE, Section, Source, Span};
 use crate::config::{ConfigError, Problem, Severity};
 use crate::plugin::Digest;
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::PrincipalKind;
+use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
 use spiffe::SpiffeId;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -74,6 +74,61 @@ pub struct Registry {
     lists: HashSet<Arc<[Arc<str>]>>,
 }
 
+/// A registry as it is written, with what a host refuses.
+#[derive(Debug)]
+#[must_use]
+pub struct Survey {
+    /// The identities, in the order of their files.
+    pub identities: Vec<Surveyed>,
+    /// What else is wrong with the files.
+    pub problems: Vec<Problem>,
+}
+
+/// An identity as it is written.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The identity. What it lacks is empty, or ends never.
+    pub identity: Identity,
+    /// What a host refuses of it.
+    pub gaps: Vec<Gap>,
+    /// The file that has it.
+    pub file: PathBuf,
+    /// The line that it begins with, from 1.
+    pub line: usize,
+}
+
+/// What an identity lacks, or has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Nobody answers for it.
+    Owner,
+    /// Nobody says what it is for.
+    Purpose,
+    /// Nobody says when it ends.
+    Expiry,
+    /// Its id stands for many.
+    WildcardId,
+    /// It may use whatever there is.
+    WildcardIntegrations,
+    /// It is shared, and nobody answers for that.
+    SharedOwner,
+    /// It is shared, and nobody says until when.
+    SharedUntil,
+}
+
+/// A gap, where it is, and what is said of it where it is refused.
+type Lack = (Gap, Span, String);
+
+/// An identity as it was read; none, if too little of it can be read.
+struct Found {
+    identity: Option<Identity>,
+    lacks: Vec<Lack>,
+    span: Span,
+}
+
+/// When something ends that has no end.
+const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
+
 impl Registry {
     /// The identity of that SPIFFE ID.
     pub fn get(&self, id: &str) -> Option<&Identity> {
@@ -97,25 +152,53 @@ impl Registry {
 
     /// Adds the identities of a file or a folder, and gives what is wrong with them.
     pub(crate) fn read_path(&mut self, path: &Path) -> Vec<Problem> {
-        let unreadable = |file: &Path, error: io::Error| {
-            Problem::of_file(file, format!("cannot be read: {error}"))
-        };
-        let files = match files(path) {
-            Ok(files) => files,
-            Err(error) => return vec![unreadable(path, error)],
-        };
-        let mut problems = Vec::new();
-        for file in files {
-            match std::fs::read_to_string(&file) {
-                Err(error) => problems.push(unreadable(&file, error)),
-                Ok(text) => {
-                    let source = Source::new(&file, &text);
-                    read(&source, &text, self);
-                    problems.extend(source.into_problems());
+        each_file(path, |_, source, text| {
+            read(source, text, |found| {
+                let is_whole = found.lacks.is_empty();
+                for (_, span, message) in found.lacks {
+                    source.error(span, message);
                 }
-            }
+                let Some(mut identity) = found.identity.filter(|_| is_whole) else {
+                    return;
+                };
+                identity.withhold_tokens();
+                if self.get(&identity.id).is_some() {
+                    source.error(found.span, registered_twice(&identity.id));
+                }
+                self.insert(identity);
+            });
+        })
+    }
+
+    /// Reads a registry to find what should not be as it is. What a host refuses in an identity is a
+    /// [`Gap`] of it here.
+    pub fn survey(path: &Path) -> Survey {
+        let mut identities: Vec<Surveyed> = Vec::new();
+        let mut ids: HashSet<Arc<str>> = HashSet::new();
+        let problems = each_file(path, |file, source, text| {
+            let (mut at, mut line) = (0, 1);
+            read(source, text, |found| {
+                let since = text.get(at..found.span.start).unwrap_or_default();
+                line += since.matches('\n').count();
+                at = found.span.start;
+                let Some(identity) = found.identity else {
+                    return;
+                };
+                if !ids.insert(Arc::clone(&identity.id)) {
+                    source.error(found.span, registered_twice(&identity.id));
+                }
+                identities.push(Surveyed {
+                    identity,
+                    gaps: found.lacks.into_iter().map(|(gap, ..)| gap).collect(),
+                    file: file.to_owned(),
+                    line,
+                });
+            });
+        });
+        Survey {
+            identities,
+            problems,
         }
-        problems
     }
 
     /// All identities, in no order.
@@ -157,10 +240,34 @@ impl Registry {
 }
 
 impl Identity {
+    /// Takes out of what is for people what looks like a secret: denials tell it, and plugins are told it.
+    fn withhold_tokens(&mut self) {
+        for text in [&mut self.owner, &mut self.purpose] {
+            if looks_like_a_token(text) {
+                *text = Arc::from(withheld(text));
+            }
+        }
+        if let Some(shared) = &mut self.shared
+            && looks_like_a_token(&shared.owner)
+        {
+            shared.owner = withheld(&shared.owner);
+        }
+    }
+
     /// When it may not be used any more: its registration ends, or the exception by which it is shared.
     pub(crate) fn ends(&self) -> Timestamp {
         let shared = self.shared.as_ref().map_or(self.expires, |it| it.until);
         self.expires.min(shared)
+    }
+
+    /// Whether that is the path of its kind: people and machines have their own.
+    pub fn takes(&self, path: SessionPath) -> bool {
+        match path {
+            SessionPath::Machine => self.kind != PrincipalKind::Human,
+            SessionPath::Interactive => {
+                matches!(self.kind, PrincipalKind::Human | PrincipalKind::BreakGlass)
+            }
+        }
     }
 
     /// Holds a request of this identity to its registration.
@@ -222,16 +329,8 @@ impl Identity {
                 ),
             ));
         }
-        let is_human = self.kind == PrincipalKind::Human;
-        let wrong = match path {
-            Some(SessionPath::Machine) => is_human,
-            Some(SessionPath::Interactive) => {
-                !matches!(self.kind, PrincipalKind::Human | PrincipalKind::BreakGlass)
-            }
-            None => false,
-        };
-        if wrong {
-            let who = if is_human {
+        if path.is_some_and(|path| !self.takes(path)) {
+            let who = if self.kind == PrincipalKind::Human {
                 "a person"
             } else {
                 "a machine's credential"
@@ -300,26 +399,42 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads the identities of one file into `registry`, and notes what is wrong with it.
-fn read(source: &Source<'_>, text: &str, registry: &mut Registry) {
+/// Reads every file of a registry, and gives what is wrong with them.
+fn each_file(path: &Path, mut read: impl FnMut(&Path, &Source<'_>, &str)) -> Vec<Problem> {
+    let unreadable =
+        |file: &Path, error: io::Error| Problem::of_file(file, format!("cannot be read: {error}"));
+    let files = match files(path) {
+        Ok(files) => files,
+        Err(error) => return vec![unreadable(path, error)],
+    };
+    let mut problems = Vec::new();
+    for file in files {
+        match std::fs::read_to_string(&file) {
+            Err(error) => problems.push(unreadable(&file, error)),
+            Ok(text) => {
+                let source = Source::new(&file, &text);
+                read(&file, &source, &text);
+                problems.extend(source.into_problems());
+            }
+        }
+    }
+    problems
+}
+
+/// Reads the identities of one file, and notes what is wrong with it.
+fn read(source: &Source<'_>, text: &str, mut take: impl FnMut(Found)) {
     let Some(table) = reader::parse(source, text) else {
         return;
     };
     let mut root = Section::new(source, table.get_ref(), FILE);
     for section in root.sections("identity") {
-        let span = section.span();
-        if let Some(identity) = read_identity(section) {
-            if registry.get(&identity.id).is_some() {
-                let message = format!(
-                    "`{}` is registered twice: each identity has one entry",
-                    identity.id
-                );
-                source.error(span, message);
-            }
-            registry.insert(identity);
-        }
+        take(read_identity(section));
     }
     root.end();
+}
+
+fn registered_twice(id: &str) -> String {
+    format!("`{id}` is registered twice: each identity has one entry")
 }
 
 /// Whether the text is the SPIFFE ID of a workload, spelled as it is compared.
@@ -327,19 +442,22 @@ pub(crate) fn is_spiffe_id(text: &str) -> bool {
     SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
 }
 
-fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
+fn read_identity(mut section: Section<'_, '_>) -> Found {
     let source = section.source();
-    let id = section.required_text("id");
-    let id = id.and_then(|(id, span)| {
+    let whole = section.span();
+    let mut lacks = Vec::new();
+    let id = section.required_text("id").and_then(|(id, span)| {
         if is_spiffe_id(id) {
             return Some(Arc::from(id));
         }
-        source.error(
-            span,
-            format!(
-                "`{id}` is no SPIFFE ID of a workload, such as `spiffe://acme.example/agent/clerk`"
-            ),
+        let message = format!(
+            "`{id}` is no SPIFFE ID of a workload, such as `spiffe://acme.example/agent/clerk`"
         );
+        if id.starts_with("spiffe://") && id.contains('*') {
+            lacks.push((Gap::WildcardId, span, message));
+            return Some(Arc::from(id));
+        }
+        source.error(span, message);
         None
     });
     let kind = section.required_text("kind").and_then(|(text, span)| {
@@ -349,18 +467,29 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
         }
         kind
     });
-    let mut stated = |key: &'static str| {
-        let (text, span) = section.required_text(key)?;
+    let owner = stated(&mut section, "owner", "identity", Gap::Owner, &mut lacks);
+    let purpose = stated(
+        &mut section,
+        "purpose",
+        "identity",
+        Gap::Purpose,
+        &mut lacks,
+    );
+    let environment = section.required_text("environment").map(|(text, span)| {
         if text.trim().is_empty() {
-            source.error(span, format!("`{key}` is empty: every identity has one"));
+            source.error(span, "`environment` is empty: every identity has one");
         }
-        Some(Arc::from(text))
-    };
-    let (owner, purpose, environment) = (stated("owner"), stated("purpose"), stated("environment"));
-    let expires = section.required_time("expires");
+        Arc::from(text)
+    });
+    let expires = ends(&mut section, "expires", Gap::Expiry, &mut lacks);
     let lifetime = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
     let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
     let integrations = section.texts("integrations").unwrap_or_default();
+    if integrations.iter().any(|name| name.contains('*')) {
+        let message =
+            "`integrations` has a `*`, which is none: list those that it may use, each by its name";
+        lacks.push((Gap::WildcardIntegrations, whole.clone(), message.to_owned()));
+    }
     let integrations = integrations.into_iter().map(Arc::from).collect();
     let workload_digest = section.text("workload-digest").map(|(text, span)| {
         if text.parse::<Digest>().is_err() {
@@ -371,44 +500,150 @@ fn read_identity(mut section: Section<'_, '_>) -> Option<Identity> {
         }
         text.to_owned()
     });
-    let shared = section.section("shared").map(read_shared);
+    let shared = section
+        .section("shared")
+        .map(|section| read_shared(section, &mut lacks));
     section.end();
-    Some(Identity {
-        id: id?,
-        kind: kind?,
-        owner: owner?,
-        purpose: purpose?,
-        environment: environment?,
-        expires: expires?,
-        max_credential_lifetime: max_credential_lifetime?,
-        integrations,
-        workload_digest,
-        shared: match shared {
-            None => None,
-            Some(shared) => Some(shared?),
-        },
+    let identity = || {
+        Some(Identity {
+            id: id?,
+            kind: kind?,
+            owner: owner?,
+            purpose: purpose?,
+            environment: environment?,
+            expires: expires?,
+            max_credential_lifetime: max_credential_lifetime?,
+            integrations,
+            workload_digest,
+            shared: match shared {
+                None => None,
+                Some(shared) => Some(shared?),
+            },
+        })
+    };
+    Found {
+        identity: identity(),
+        lacks,
+        span: whole,
+    }
+}
+
+fn read_shared(mut section: Section<'_, '_>, lacks: &mut Vec<Lack>) -> Option<Shared> {
+    let owner = stated(&mut section, "owner", "exception", Gap::SharedOwner, lacks);
+    let until = ends(&mut section, "until", Gap::SharedUntil, lacks);
+    section.end();
+    Some(Shared {
+        owner: owner?.to_string(),
+        until: until?,
     })
 }
 
-fn read_shared(mut section: Section<'_, '_>) -> Option<Shared> {
-    let source = section.source();
-    let owner = section.required_text("owner").map(|(owner, span)| {
-        if owner.trim().is_empty() {
-            source.error(span, "`owner` is empty: every exception has one");
-        }
-        owner.to_owned()
-    });
-    let until = section.required_time("until");
-    section.end();
-    Some(Shared {
-        owner: owner?,
-        until: until?,
-    })
+/// A text that every identity or exception has. One that lacks it has an empty one.
+fn stated(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    of: &str,
+    gap: Gap,
+    lacks: &mut Vec<Lack>,
+) -> Option<Arc<str>> {
+    let is_missing = !section.has(key);
+    let text = section.text(key);
+    if is_missing {
+        let message = format!("`{key}` is missing here: it is text");
+        lacks.push((gap, section.span(), message));
+        return Some(Arc::from(""));
+    }
+    let (text, span) = text?;
+    if text.trim().is_empty() {
+        lacks.push((gap, span, format!("`{key}` is empty: every {of} has one")));
+    }
+    Some(Arc::from(text))
+}
+
+/// When it ends; never, where nobody says so.
+fn ends(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    gap: Gap,
+    lacks: &mut Vec<Lack>,
+) -> Option<Timestamp> {
+    let is_missing = !section.has(key);
+    let time = section.time(key);
+    if is_missing {
+        let message = format!("`{key}` is missing here: it is {A_MOMENT}");
+        lacks.push((gap, section.span(), message));
+        return Some(NEVER);
+    }
+    time
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WHOLE: &str = r#"
+[[identity]]
+id = "spiffe://acme.example/agent/clerk"
+kind = "agent"
+owner = "team@acme.example"
+purpose = "reconcile"
+environment = "prod"
+expires = 2098-01-01T00:00:00Z
+max-credential-lifetime = "15m"
+integrations = ["bank"]
+shared = { owner = "alice", until = 2097-01-01T00:00:00Z }
+"#;
+
+    /// What a host and a survey make of a registry.
+    fn both(name: &str, text: &str) -> (Result<Registry, ConfigError>, Survey) {
+        let file =
+            std::env::temp_dir().join(format!("portcullis-{name}-{}.toml", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let read = (Registry::from_path(&file), Registry::survey(&file));
+        std::fs::remove_file(file).unwrap();
+        read
+    }
+
+    #[test]
+    fn a_survey_has_what_a_host_refuses() {
+        let (registry, survey) = both("whole", WHOLE);
+        assert_eq!(registry.unwrap().len(), 1);
+        assert!(survey.problems.is_empty());
+        assert!(survey.identities[0].gaps.is_empty());
+        assert_eq!(survey.identities[0].line, 2);
+        for (from, to, gap) in [
+            ("owner = \"team@acme.example\"\n", "", Gap::Owner),
+            ("\"team@acme.example\"", "\" \"", Gap::Owner),
+            ("purpose = \"reconcile\"\n", "", Gap::Purpose),
+            ("expires = 2098-01-01T00:00:00Z\n", "", Gap::Expiry),
+            ("agent/clerk", "*", Gap::WildcardId),
+            ("[\"bank\"]", "[\"*\"]", Gap::WildcardIntegrations),
+            ("owner = \"alice\", ", "", Gap::SharedOwner),
+            (", until = 2097-01-01T00:00:00Z", "", Gap::SharedUntil),
+        ] {
+            let text = WHOLE.replacen(from, to, 1);
+            assert_ne!(text, WHOLE);
+            let (registry, survey) = both("gap", &text);
+            assert!(registry.is_err(), "{gap:?}");
+            assert!(survey.problems.is_empty(), "{gap:?}");
+            assert_eq!(survey.identities[0].gaps, [gap]);
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_registry_goes_no_further() {
+        let token = "ghp_abcdefghijklmnop1234";
+        let text = WHOLE
+            .replace("team@acme.example", token)
+            .replace("reconcile", &format!("push with {token}"))
+            .replace("alice", token);
+        let (registry, survey) = both("token", &text);
+        assert_eq!(survey.problems.len(), 3, "each line is warned of");
+        let registry = registry.unwrap();
+        let identity = registry.get("spiffe://acme.example/agent/clerk").unwrap();
+        assert!(!format!("{identity:?}").contains(token), "{identity:?}");
+        assert!(identity.purpose.starts_with("push with "));
+    }
 
     #[test]
     fn an_id_has_one_spelling() {

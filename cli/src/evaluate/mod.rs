@@ -4,11 +4,13 @@ mod input;
 mod render;
 
 use crate::exit::Exit;
-use crate::{Format, check, output};
+use crate::output::{self, shown_of_request};
+use crate::secrets::request_has_token;
+use crate::{Format, check};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use input::Input;
-use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp, printable};
+use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -70,6 +72,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         if args.format == Format::Human {
             input.look_ahead(most)?;
         }
+        if request_has_token(&document) {
+            output::warn_of_token(&input.place());
+        }
         let case = decide(args, &pdp, &document);
         exit = exit.max(Exit::of(&case.decision));
         if let Err(error) = &case.request {
@@ -77,7 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             output::error(&format!(
                 "{}: {}",
                 input.place(),
-                printable(&error.to_string())
+                shown_of_request(&error.to_string())
             ));
         }
         match args.format {

@@ -1,10 +1,10 @@
-//! Decisions for people. What a request or a plugin controls is made printable first.
+//! Decisions for people. What a request or a plugin controls is made fit to be shown first.
 
 use super::Case;
-use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, styled};
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
-use portcullis_host::{Conclusion, Decision, Obligation, Request, printable};
+use portcullis_host::{Conclusion, Decision, Obligation, Request, well_known_withheld};
 use std::io;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
     let time = styled(FAINT, &micros(case.time));
     output::line(&format!(
         "{verdict}  {}  {time}",
-        styled(STRONG, &printable(&request))
+        styled(STRONG, &shown_of_request(&request))
     ))?;
     row("cause", decision.cause().as_str())?;
     for check in case.checks.iter().flatten() {
@@ -50,7 +50,11 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         };
         row(
             "check",
-            &format!("{mark} {}: {}", check.name, printable(&check.evidence)),
+            &format!(
+                "{mark} {}: {}",
+                check.name,
+                shown_of_request(&check.evidence)
+            ),
         )?;
     }
     for reason in decision.reasons() {
@@ -82,24 +86,24 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         for constraint in grant.constraints() {
             row(
                 "",
-                &format!("only with {}", printable(&constraint.to_string())),
+                &format!("only with {}", shown_of_request(&constraint.to_string())),
             )?;
         }
     }
     if !decision.detail().is_empty() {
-        row("to change", &printable(decision.detail()))?;
+        row("to change", &shown_of_request(decision.detail()))?;
     }
     for plugin in decision.plugins() {
         let answer = match &plugin.outcome {
             Ok(effect) => effect.as_str().to_owned(),
-            Err(fault) => styled(WARN, &printable(&fault.to_string())),
+            Err(fault) => styled(WARN, &shown_of_request(&fault.to_string())),
         };
         row(
             "plugin",
             &format!(
                 "{} {}: {answer}  {}",
                 plugin.name,
-                printable(&plugin.version),
+                shown_of_request(&plugin.version),
                 styled(
                     FAINT,
                     &format!(
@@ -117,8 +121,10 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
 
 fn row(name: &str, text: &str) -> io::Result<()> {
     output::line(&format!(
-        "  {} {text}",
-        styled(FAINT, &format!("{name:<9}"))
+        "  {} {}",
+        styled(FAINT, &format!("{name:<9}")),
+        // A plugin may quote what it was asked.
+        well_known_withheld(text)
     ))
 }
 
@@ -126,7 +132,7 @@ fn obligation_text(obligation: &Obligation) -> String {
     format!(
         "{} {}",
         obligation.kind,
-        printable(&obligation.properties.to_string())
+        shown_of_request(&obligation.properties.to_string())
     )
 }
 
@@ -150,10 +156,10 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
         };
         table.add_row([
             Cell::new(index + 1),
-            Cell::new(printable(&request)),
+            Cell::new(shown_of_request(&request)),
             Cell::new(verdict).fg(color),
             Cell::new(decision.cause()),
-            Cell::new(printable(&main_reason(decision))),
+            Cell::new(shown_of_request(&main_reason(decision))),
             Cell::new(format!("{:.1}", case.time.as_secs_f64() * 1e6))
                 .set_alignment(CellAlignment::Right),
         ]);
@@ -174,7 +180,8 @@ fn summary(request: &Request) -> String {
     } else {
         resource
     };
-    let arguments = match request.arguments().to_string() {
+    // Before it is cut: the beginning of a token would not look like one.
+    let arguments = match well_known_withheld(&request.arguments().to_string()) {
         none if none == "{}" => String::new(),
         arguments => match arguments.char_indices().nth(ARGUMENTS_SHOWN) {
             Some((end, _)) => format!("{}…", arguments.get(..end).unwrap_or_default()),

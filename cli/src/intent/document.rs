@@ -2,8 +2,9 @@
 
 use crate::output;
 use anyhow::{Context as _, anyhow};
+use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{StoredIntent, Timestamp, printable};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +25,58 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     };
     let intent = StoredIntent::from_json(json.as_bytes())
         .with_context(|| format!("{}: it is no intent", file.display()))?;
+    if looks_like_a_token(&json) {
+        output::warn_of_token(&file.display().to_string());
+    }
     Ok((serde_json::from_str(&json)?, intent))
+}
+
+/// The document of an intent that was read: the same intent, if not letter by letter the same JSON.
+pub(super) fn of(intent: &StoredIntent) -> Value {
+    let allows = intent.allows.iter().map(|allowance| {
+        let mut json = json!({
+            "integration": allowance.integration,
+            "action": allowance.action,
+            "resource": allowance.resource,
+        });
+        if !allowance.constraints.is_empty() {
+            json["constraints"] = json!(allowance.constraints);
+        }
+        if let Some(uses) = allowance.max_uses {
+            json["max-uses"] = json!(uses);
+        }
+        json
+    });
+    let denies = intent.denies.iter().map(|denial| {
+        json!({
+            "integration": denial.integration,
+            "action": denial.action,
+            "resource": denial.resource,
+        })
+    });
+    let (allows, denies): (Vec<_>, Vec<_>) = (allows.collect(), denies.collect());
+    let mut document = json!({
+        "id": intent.id,
+        "purpose": intent.purpose,
+        "principal": intent.principal,
+        "approved-by": { "who": intent.approved_by, "at": intent.approved_at },
+        "issued-at": intent.issued_at,
+        "expires-at": intent.expires_at,
+        "allows": allows,
+    });
+    if !denies.is_empty() {
+        document["denies"] = Value::Array(denies);
+    }
+    if let Some((id, digest)) = &intent.parent {
+        document["parent"] = json!({ "id": id, "digest": digest.to_string() });
+    }
+    if let Some(uses) = intent.max_uses {
+        document["max-uses"] = json!(uses);
+    }
+    if let Some(exception) = &intent.exception {
+        document["exception"] = json!({ "owner": exception.owner, "waives": exception.waives });
+    }
+    document
 }
 
 /// Writes a document to `file`, or to standard output.
@@ -57,8 +109,16 @@ pub(super) fn new_id() -> anyhow::Result<String> {
 
 /// The intent as JSON that shows on a screen what it says: what could reorder or hide text is written
 /// as an escape, which is the same JSON.
-pub(super) fn to_text(intent: &Value) -> anyhow::Result<String> {
-    let json = serde_json::to_string_pretty(intent)?;
+pub(crate) fn to_text(intent: &Value) -> String {
+    escaped(&format!("{intent:#}"))
+}
+
+/// The same in one line.
+pub(crate) fn to_line(intent: &Value) -> String {
+    escaped(&intent.to_string())
+}
+
+fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || printable(c.encode_utf8(&mut [0; 4])).starts_with(c) {
@@ -69,5 +129,35 @@ pub(super) fn to_text(intent: &Value) -> anyhow::Result<String> {
             }
         }
     }
-    Ok(text)
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_of_an_intent_is_that_intent() {
+        let document = json!({
+            "id": "int-1",
+            "purpose": "p",
+            "principal": "spiffe://acme.example/agent/x",
+            "approved-by": { "who": "spiffe://acme.example/agent/lead", "at": "2026-01-01T00:00:00Z" },
+            "issued-at": "2026-01-01T00:00:00Z",
+            "expires-at": "2099-01-01T00:00:00Z",
+            "parent": { "id": "int-0", "digest": format!("sha256:{}", "0".repeat(64)) },
+            "max-uses": 9,
+            "allows": [
+                { "integration": "bank", "action": "*", "resource": "acme/**", "max-uses": 3,
+                  "constraints": [{ "path": "/to", "op": "one-of", "value": ["a", "b"] }] },
+                { "integration": "mail", "action": "send", "resource": "*" },
+            ],
+            "denies": [{ "integration": "bank", "action": "close", "resource": "**" }],
+            "exception": { "owner": "alice", "waives": ["credential-lifetime", "posture"] },
+        });
+        let intent = StoredIntent::from_json(document.to_string().as_bytes()).unwrap();
+        assert_eq!(of(&intent), document);
+        let again = StoredIntent::from_json(of(&intent).to_string().as_bytes()).unwrap();
+        assert_eq!(again.digest(), intent.digest());
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::document;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, shown_of_request};
 use crate::period::period;
 use portcullis_host::log::{self, Decided, Event};
-use portcullis_host::{StoredIntent, printable};
+use portcullis_host::{StoredIntent, has_well_known_token};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,15 +85,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         intent["max-uses"] = json!(uses);
     }
     if let Err(error) = StoredIntent::from_json(intent.to_string().as_bytes()) {
-        output::error(&printable(&format!("that would be no intent: {error}")));
+        output::error(&shown_of_request(&format!(
+            "that would be no intent: {error}"
+        )));
         return Ok(Exit::Invalid);
     }
-    document::write(&document::to_text(&intent)?, args.output.as_ref())?;
+    document::write(&document::to_text(&intent), args.output.as_ref())?;
     Ok(Exit::Success)
 }
 
 /// The denial of that name that can be drafted from; if there is none, it is said why.
 fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided>, Exit> {
+    // What somebody wrote into it was never denied.
+    crate::log::is_whole(log)?;
     let mut found = None;
     let read = log::read(log, |_, _, _, entry| {
         if let Event::Decision(decided) = entry.event
@@ -104,7 +108,7 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
         Ok(())
     });
     read.map_err(|broken| {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         Exit::of_log(&broken)
     })?;
     let refuse = |why: &str| {
@@ -115,13 +119,19 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
         refuse(&format!(
             "{} has no denial `{}` that an intent would have avoided",
             log.display(),
-            printable(evaluation)
+            shown_of_request(evaluation)
         ))
     })?;
     let by_hand = "draft with `--principal` and `--allow`";
     if denied.masked && !any_arguments {
         return Err(refuse(&format!(
             "some of its arguments were masked in the log, so that they cannot be allowed as they were: {by_hand}, or with `--any-arguments`"
+        )));
+    }
+    let arguments = denied.request.pointer("/action/properties");
+    if !any_arguments && arguments.is_some_and(|it| has_well_known_token(&it.to_string())) {
+        return Err(refuse(&format!(
+            "some of its arguments have text that looks like a secret, which an intent would keep: {by_hand}, or with `--any-arguments`"
         )));
     }
     // As a pattern it would allow more than was asked for.

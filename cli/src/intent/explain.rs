@@ -1,9 +1,10 @@
 //! `portcullis intent explain`.
 
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, STRONG, styled};
+use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
+use crate::secrets::request_has_token;
 use anyhow::Context as _;
-use portcullis_host::{Request, RequestLimits, StoredIntent, Timestamp, printable};
+use portcullis_host::{Request, RequestLimits, StoredIntent, Timestamp};
 use std::path::PathBuf;
 
 /// Say what an intent allows; and of a request, clause by clause, whether it is within it.
@@ -27,10 +28,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     for (file, error) in &refused {
         let text = format!("{}: {error}", file.display());
-        output::note(&printable(&text));
+        output::note(&shown(&text));
     }
     let Some(chain) = intents.chain(&args.id) else {
-        output::error(&format!("there is no intent `{}`", printable(&args.id)));
+        output::error(&format!("there is no intent `{}`", shown(&args.id)));
         return Ok(Exit::Invalid);
     };
     let request = match &args.request {
@@ -38,10 +39,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Some(file) => {
             let json =
                 std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            if request_has_token(&json) {
+                output::warn_of_token(&file.display().to_string());
+            }
             match Request::from_authzen(&json, &RequestLimits::default()) {
                 Ok(request) => Some(request),
                 Err(error) => {
-                    output::error(&printable(&format!("{}: {error}", file.display())));
+                    output::error(&shown(&format!("{}: {error}", file.display())));
                     return Ok(Exit::Invalid);
                 }
             }
@@ -87,10 +91,10 @@ fn explain(
     output::line(&format!(
         "{}{head} {} of {}, approved by {}: {}",
         "  ".repeat(depth),
-        styled(STRONG, &printable(&intent.id)),
-        printable(&intent.principal),
-        printable(&intent.approved_by),
-        printable(&intent.purpose),
+        styled(STRONG, &shown(&intent.id)),
+        shown(&intent.principal),
+        shown(&intent.approved_by),
+        shown(&intent.purpose),
     ))?;
     let in_time = intent.issued_at <= now && now < intent.expires_at;
     let time = format!("holds from {} to {}", intent.issued_at, intent.expires_at);
@@ -162,9 +166,5 @@ fn clause(depth: usize, holds: Option<bool>, text: &str) -> std::io::Result<()> 
         Some(false) => styled(BAD, " no"),
         None => styled(FAINT, "  -"),
     };
-    output::line(&format!(
-        "{}  {mark} {}",
-        "  ".repeat(depth),
-        printable(text)
-    ))
+    output::line(&format!("{}  {mark} {}", "  ".repeat(depth), shown(text)))
 }

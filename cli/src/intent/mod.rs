@@ -10,6 +10,7 @@ mod sign;
 mod used;
 mod verify;
 
+pub(crate) use document::{to_line, to_text};
 pub(crate) use used::{Proposal, UsedByIntent};
 
 use crate::exit::Exit;

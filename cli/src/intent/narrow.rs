@@ -2,9 +2,9 @@
 
 use super::{document, used};
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, shown};
 use crate::period::period;
-use portcullis_host::{StoredIntent, printable};
+use portcullis_host::{StoredIntent, withheld};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,9 +41,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Some(log) = &args.log
+        && let Err(exit) = crate::log::is_whole(log)
+    {
+        return Ok(exit);
+    }
     let (document, intent) = document::read(&args.intent)?;
     let mut narrowed = document;
     narrowed["id"] = json!(document::new_id()?);
+    // Words allow nothing: what looks like a secret in them is not passed on.
+    narrowed["purpose"] = json!(withheld(&intent.purpose));
     let (now, end) = document::from_now(args.lifetime.unwrap_or_default());
     let end = match args.lifetime {
         Some(_) => end.min(intent.expires_at),
@@ -59,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         (Some(log), _) => match to_what_was_used(&intent, &narrowed, log) {
             Ok(allows) => allows,
             Err(why) => {
-                output::error(&printable(&why));
+                output::error(&shown(&why));
                 return Ok(Exit::Invalid);
             }
         },
@@ -74,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let proposed = match StoredIntent::from_json(narrowed.to_string().as_bytes()) {
         Ok(proposed) => proposed,
         Err(error) => {
-            output::error(&printable(&format!("that would be no intent: {error}")));
+            output::error(&shown(&format!("that would be no intent: {error}")));
             return Ok(Exit::Invalid);
         }
     };
@@ -83,12 +90,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         None => proposed.allows_no_more_than(&intent),
     };
     if let Err(widening) = within {
-        output::error(&printable(&format!(
-            "that would not be narrower: {widening}"
-        )));
+        output::error(&shown(&format!("that would not be narrower: {widening}")));
         return Ok(Exit::Invalid);
     }
-    document::write(&document::to_text(&narrowed)?, args.output.as_ref())?;
+    document::write(&document::to_text(&narrowed), args.output.as_ref())?;
     Ok(Exit::Success)
 }
 
@@ -122,7 +127,7 @@ fn to_what_was_used(
             "there would be more allowances than an intent may have: those that were used stay as they were approved",
         );
     }
-    output::note(&printable(&format!(
+    output::note(&shown(&format!(
         "once it is signed and in use, end the wide one: `portcullis intent close {}`",
         intent.id
     )));

@@ -2,9 +2,9 @@
 
 use super::document;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, shown};
 use anyhow::Context as _;
-use portcullis_host::{SignError, printable};
+use portcullis_host::SignError;
 use std::path::PathBuf;
 
 /// Approve an intent: sign it, as who it says has approved it, or, if it is delegated, as the one
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 Ok(_) => format!("{} is signed already", args.intent.display()),
                 Err(_) => format!("{}: {error}", file.display()),
             };
-            output::error(&printable(&text));
+            output::error(&shown(&text));
             Ok(Exit::Invalid)
         }
     }

@@ -1,9 +1,10 @@
 //! What of an intent was used, by the decision log.
 
+use super::document;
 use portcullis_host::log::{self, Broken, Decided, Event};
-use portcullis_host::{Intents, Pattern, StoredIntent, Timestamp};
+use portcullis_host::{Digest, Intents, Pattern, StoredIntent, Timestamp, withheld};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -100,6 +101,30 @@ impl Used {
     }
 }
 
+impl Used {
+    /// The intent that it could be narrowed to, if that can be told. Its id is made of what it says, so that
+    /// the same log gives the same report.
+    fn proposed(&self, intent: &StoredIntent, now: Timestamp) -> Option<Value> {
+        if self.masked > 0 || self.calls.is_empty() {
+            return None;
+        }
+        let mut document = document::of(intent);
+        let allowances = document["allows"].as_array().cloned().unwrap_or_default();
+        document["allows"] = Value::Array(self.narrowed(intent, &allowances).allowances);
+        document["purpose"] = json!(withheld(&intent.purpose));
+        // A signed intent says whole seconds.
+        let now = Timestamp::from_millis(now.as_millis() / 1000 * 1000);
+        document["approved-by"]["at"] = json!(now);
+        document["issued-at"] = json!(now.max(intent.issued_at));
+        let digest = Digest::of(document.to_string().as_bytes()).to_string();
+        let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
+        document["id"] = json!(format!("int-{}", hex.get(..16).unwrap_or(hex)));
+        let proposed = StoredIntent::from_json(document.to_string().as_bytes()).ok()?;
+        proposed.allows_no_more_than(intent).ok()?;
+        Some(document)
+    }
+}
+
 /// What the log has of the use of `intent`.
 pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Broken> {
     let mut used = Used::default();
@@ -133,6 +158,9 @@ pub(crate) struct Proposal {
     pub(crate) by_delegates: u64,
     /// The calls that were made on it; nothing if that cannot be told.
     pub(crate) narrowed_to: Option<Vec<String>>,
+    /// The intent that it could be narrowed to, for somebody to sign: what `portcullis intent narrow --log`
+    /// makes of it. Nothing if it was not used, or that cannot be told.
+    pub(crate) proposed: Option<Value>,
 }
 
 impl UsedByIntent {
@@ -154,13 +182,13 @@ impl UsedByIntent {
             .iter()
             .filter_map(|chain| chain.last())
             .filter(|intent| intent.expires_at > now)
-            .map(|intent| self.proposal(intent))
+            .map(|intent| self.proposal(intent, now))
             .collect();
         proposals.sort_by(|a, b| a.id.cmp(&b.id));
         proposals
     }
 
-    fn proposal(&self, intent: &StoredIntent) -> Proposal {
+    fn proposal(&self, intent: &StoredIntent, now: Timestamp) -> Proposal {
         let nothing = Used::default();
         let used = self.0.get(&intent.id).unwrap_or(&nothing);
         let calls = used
@@ -178,6 +206,7 @@ impl UsedByIntent {
             max_uses: intent.max_uses,
             by_delegates: used.by_delegates,
             narrowed_to: (used.masked == 0).then(|| calls.collect()),
+            proposed: used.proposed(intent, now),
         }
     }
 }

@@ -3,9 +3,10 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::named::named;
-use crate::output::{self, FAINT, STRONG, styled};
+use crate::output::{self, FAINT, STRONG, shown, styled};
 use anyhow::Context as _;
-use portcullis_host::{IntentError, Intents, Signatures, printable};
+use portcullis_host::config::looks_like_a_token;
+use portcullis_host::{IntentError, Intents, Signatures};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +59,7 @@ impl From {
             match add(signatures, who, file, delegates) {
                 Ok(more) => signatures = more,
                 Err(error) => {
-                    output::error(&printable(&error.to_string()));
+                    output::error(&shown(&error.to_string()));
                     return Ok(None);
                 }
             }
@@ -70,6 +71,17 @@ impl From {
         let refused = intents
             .insert_folder(&self.folder)
             .with_context(|| format!("cannot read {}", self.folder.display()))?;
+        for chain in intents.chains() {
+            let Some(intent) = chain.last() else { continue };
+            let allowances = intent.allows.iter().map(ToString::to_string);
+            let mut texts = [&intent.purpose, &intent.id, &intent.approved_by]
+                .map(String::clone)
+                .into_iter()
+                .chain(allowances);
+            if texts.any(|text| looks_like_a_token(&text)) {
+                output::warn_of_token(&format!("intent {}", intent.id));
+            }
+        }
         Ok(Some((intents, refused)))
     }
 }
@@ -96,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             let refused: Vec<_> = refused
                 .iter()
                 .map(|(file, error)| {
-                    json!({ "file": file.display().to_string(), "error": error.to_string() })
+                    json!({ "file": shown(&file.display().to_string()), "error": shown(&error.to_string()) })
                 })
                 .collect();
             output::json(&json!({ "intents": good, "refused": refused }))?;
@@ -107,9 +119,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 let indent = "  ".repeat(chain.len() - 1);
                 output::line(&format!(
                     "{indent}{} for {}, approved by {} until {}",
-                    styled(STRONG, &printable(&intent.id)),
-                    printable(&intent.principal),
-                    printable(&intent.approved_by),
+                    styled(STRONG, &shown(&intent.id)),
+                    shown(&intent.principal),
+                    shown(&intent.approved_by),
                     intent.expires_at
                 ))?;
                 output::line(&format!(
@@ -119,21 +131,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 for allowance in &intent.allows {
                     output::line(&format!(
                         "{indent}  allows {}",
-                        printable(&allowance.to_string())
+                        shown(&allowance.to_string())
                     ))?;
                 }
                 for denial in &intent.denies {
-                    output::line(&format!(
-                        "{indent}  denies {}",
-                        printable(&denial.to_string())
-                    ))?;
+                    output::line(&format!("{indent}  denies {}", shown(&denial.to_string())))?;
                 }
             }
             for (file, error) in &refused {
                 output::error(&format!(
                     "{}: {}",
                     file.display(),
-                    printable(&error.to_string())
+                    shown(&error.to_string())
                 ));
             }
         }

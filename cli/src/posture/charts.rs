@@ -1,9 +1,9 @@
 //! The charts of the page, as SVG.
 
 use super::Report;
+use crate::output::shown_of_request;
 use anyhow::anyhow;
 use plotters::prelude::*;
-use portcullis_host::printable;
 
 const SIZE: (u32, u32) = (900, 260);
 const PERMIT: RGBColor = RGBColor(46, 125, 50);
@@ -27,7 +27,7 @@ pub(super) fn all(report: &Report) -> anyhow::Result<Vec<(&'static str, String)>
         let mut causes: Vec<_> = measures
             .denies
             .iter()
-            .map(|(c, n)| (printable(c), *n))
+            .map(|(c, n)| (shown_of_request(c), *n))
             .collect();
         causes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         causes.truncate(CAUSES);

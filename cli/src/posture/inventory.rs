@@ -2,9 +2,13 @@
 
 use super::measures::Measures;
 use crate::intent::{Proposal, UsedByIntent};
-use portcullis_host::{Pdp, Timestamp};
+use anyhow::Context as _;
+use portcullis_host::log::Issued;
+use portcullis_host::revocation::Record;
+use portcullis_host::{Pdp, Timestamp, withheld};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 /// What there is.
@@ -58,7 +62,7 @@ impl Inventory {
                 Some(ExceptionNow {
                     of: identity.id.to_string(),
                     waives: vec!["an identity for each workload".to_owned()],
-                    owner: shared.owner.clone(),
+                    owner: withheld(&shared.owner),
                     until: shared.until,
                     has_ended: shared.until <= now,
                 })
@@ -71,7 +75,7 @@ impl Inventory {
                 exceptions.push(ExceptionNow {
                     of: intent.id.clone(),
                     waives: waives.collect(),
-                    owner: exception.owner.clone(),
+                    owner: withheld(&exception.owner),
                     until: intent.expires_at,
                     has_ended: intent.expires_at <= now,
                 });
@@ -99,6 +103,61 @@ impl Inventory {
             revocations: seen.map(|seen| seen.epoch),
             worst_reuse_seconds: worst_reuse(pdp, measures),
         }
+    }
+}
+
+/// What can be told of an earlier moment. Of owners, nothing can: a registry says what is, and not what was.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Before {
+    /// How many exceptions were in force, of those that the log and the configuration know.
+    pub(super) exceptions_in_force: u64,
+    /// How many revocations there were.
+    pub(super) revocations: Option<u64>,
+    /// How old the revocation list was, in seconds.
+    pub(super) revocation_age_seconds: Option<u64>,
+}
+
+impl Before {
+    /// What was at `then`, by the configuration, the revocation list's lines and the intents that came to
+    /// count by the log.
+    pub(super) fn of(
+        pdp: &Pdp,
+        list: Option<&Path>,
+        issued: &[Issued],
+        then: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let holds = |from: Timestamp, until: Timestamp| from <= then && then < until;
+        let chains = pdp.intents().map(|intents| intents.chains());
+        let intents = chains.iter().flatten().filter_map(|chain| chain.last());
+        let known = intents
+            .filter(|it| it.exception.is_some() && holds(it.issued_at, it.expires_at))
+            .map(|it| it.id.clone());
+        let recorded = issued
+            .iter()
+            .filter(|it| it.exception_owner.is_some() && holds(it.issued_at, it.expires_at))
+            .map(|it| it.intent.clone());
+        let by_intent: BTreeSet<String> = known.chain(recorded).collect();
+        // A registry says until when an identity is shared, and not since when.
+        let identities = pdp.registry().into_iter().flat_map(|it| it.iter());
+        let shared = identities.filter(|identity| {
+            let shared = identity.shared.as_ref();
+            shared.is_some_and(|shared| then < shared.until)
+        });
+        let mut last: Option<Record> = None;
+        if let Some(list) = list {
+            let text = std::fs::read_to_string(list)
+                .with_context(|| format!("cannot read {}", list.display()))?;
+            let records = text
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Record>(line).ok());
+            last = records.take_while(|record| record.at <= then).last();
+        }
+        Ok(Self {
+            exceptions_in_force: (by_intent.len() + shared.count()) as u64,
+            revocations: list.map(|_| last.as_ref().map_or(0, |record| record.epoch)),
+            revocation_age_seconds: last.map(|record| then.since(record.at).as_secs()),
+        })
     }
 }
 

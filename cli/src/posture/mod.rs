@@ -1,5 +1,6 @@
 //! `portcullis posture`.
 
+mod amount;
 mod charts;
 mod inventory;
 mod measures;
@@ -7,16 +8,17 @@ mod page;
 mod text;
 
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, shown_of_request};
 use crate::registry::owners;
 use crate::{check, intent};
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
-use inventory::Inventory;
+use inventory::{Before, Inventory};
 use measures::Measures;
 use portcullis_host::log::{self, Event};
-use portcullis_host::{Timestamp, printable};
+use portcullis_host::{Timestamp, config, well_known_withheld};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// See how well an organisation's machine identities are kept, from what was decided.
@@ -35,7 +37,9 @@ enum Verb {
 /// approval, reuse, what was granted and what was used of it; and from the configuration: owners,
 /// exceptions, what is only observed, and for how long a leaked credential could be used.
 ///
-/// With `--since`, what the log has from then on is set beside what it has from before.
+/// With `--since`, what the log has from then on is set beside what it has from before, with the change; and
+/// so are exceptions and revocations as of then. Whose owners were who is written down nowhere: compare with
+/// a report that was kept.
 #[derive(Debug, clap::Args)]
 struct ReportArgs {
     /// The decision log; full files beside it are found.
@@ -81,6 +85,10 @@ struct Report {
     /// The same from before `since`.
     before: Option<Measures>,
     inventory: Inventory,
+    /// What can be told of the configuration as of `since`.
+    inventory_before: Option<Before>,
+    /// By how much each number changed since then: a count, percentage points, or seconds.
+    changes: Option<BTreeMap<String, Option<f64>>>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -88,11 +96,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    if let Err(exit) = crate::log::is_whole(&args.log) {
+        return Ok(exit);
+    }
     let now = args.now.unwrap_or_else(Timestamp::now);
     let owners = args.owners.as_deref().map(owners).transpose()?;
+    for line in owners.iter().flat_map(|it| &it.lines_with_tokens) {
+        if let Some(file) = &args.owners {
+            output::warn_of_token(&format!("{}:{line}", file.display()));
+        }
+    }
+    let owners = owners.map(|owners| owners.names);
     let mut measures = Measures::default();
     let mut before = Measures::default();
     let mut used = intent::UsedByIntent::default();
+    let mut issued = Vec::new();
     let read = log::read(&args.log, |_, _, _, entry| {
         let period = match args.since {
             Some(since) if entry.at < since => &mut before,
@@ -104,22 +122,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 used.note(pdp.intents(), decided);
             }
         }
+        if let Event::Issuance(one) = entry.event {
+            issued.push(one);
+        }
         Ok(())
     });
     if let Err(broken) = read {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
-    let report = Report {
+    let list = pdp.revocations().map(|_| args.config.as_path());
+    let list = list.map(config::revocation_list).transpose()?;
+    let inventory_before = args
+        .since
+        .map(|since| Before::of(&pdp, list.as_deref(), &issued, since))
+        .transpose()?;
+    let mut report = Report {
         at: now,
         since: args.since,
         inventory: Inventory::of(&pdp, owners.as_ref(), &used, &measures, now),
         measures: measures.done(),
         before: args.since.map(|_| before.done()),
+        inventory_before,
+        changes: None,
     };
+    report.changes = text::changes(&report);
     let written = match args.format {
         Format::Human => text::write(&report),
-        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Json => well_known_withheld(&serde_json::to_string_pretty(&report)?),
         Format::Html => page::write(&report)?,
     };
     match &args.output {

@@ -1,8 +1,10 @@
 //! The report as one page that needs nothing else: no script, no font, no image from elsewhere.
 
 use super::{Report, charts, text};
+use crate::intent::to_text;
+use crate::output::shown_of_request;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use portcullis_host::printable;
+use portcullis_host::well_known_withheld;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --faint: #888; --warn: #b8860b; }
@@ -53,15 +55,9 @@ fn measured(report: &Report) -> Markup {
     html! {
         h2 { "From the decision log" }
         table {
-            thead { tr { th { "what" } th.number { "now" } @if report.since.is_some() { th.number { "before" } } } }
+            thead { tr { th { "what" } th.number { "now" } @if report.since.is_some() { th.number { "before" } th.number { "change" } } } }
             tbody {
-                @for row in text::rows(report) {
-                    tr {
-                        td { (row.name) }
-                        td.number { (row.value) }
-                        @if let Some(before) = &row.before { td.number.faint { (before) } }
-                    }
-                }
+                @for row in text::rows(report) { (line(&row)) }
             }
         }
     }
@@ -71,10 +67,21 @@ fn inventory(report: &Report) -> Markup {
     html! {
         h2 { "From the configuration" }
         table { tbody {
-            @for (name, value) in text::inventory_rows(report) {
-                tr { td { (name) } td.number { (value) } }
-            }
+            @for row in text::inventory_rows(report) { (line(&row)) }
         } }
+    }
+}
+
+fn line(row: &text::Row) -> Markup {
+    html! {
+        tr {
+            td { (row.name) }
+            td.number { (row.value) }
+            @if let Some(before) = &row.before {
+                td.number.faint { (before) }
+                td.number { @if let Some(change) = &row.change { (change) } }
+            }
+        }
     }
 }
 
@@ -87,9 +94,9 @@ fn exceptions(report: &Report) -> Markup {
                 tbody {
                     @for one in &report.inventory.exceptions {
                         tr {
-                            td { code { (printable(&one.of)) } }
+                            td { code { (shown_of_request(&one.of)) } }
                             td { (one.waives.join(", ")) }
-                            td { (printable(&one.owner)) }
+                            td { (shown_of_request(&one.owner)) }
                             td { (one.until) @if one.has_ended { " " span.warn { "ended" } } }
                         }
                     }
@@ -108,13 +115,19 @@ fn intents(report: &Report) -> Markup {
                 tbody {
                     @for intent in &report.inventory.intents {
                         tr {
-                            td { code { (printable(&intent.id)) } br; span.faint { (printable(&intent.principal)) } }
+                            td { code { (shown_of_request(&intent.id)) } br; span.faint { (shown_of_request(&intent.principal)) } }
                             td.number { (intent.used_allowances) " of " (intent.allowances) }
                             td {
                                 @match &intent.narrowed_to {
                                     None => span.faint { "it cannot be told: what was used is masked" },
                                     Some(calls) if calls.is_empty() => span.warn { "nothing: close it" },
-                                    Some(calls) => @for call in calls { code { (printable(call)) } br; },
+                                    Some(calls) => @for call in calls { code { (shown_of_request(call)) } br; },
+                                }
+                                @if let Some(proposed) = &intent.proposed {
+                                    details {
+                                        summary { "the intent to sign" }
+                                        pre { code { (well_known_withheld(&to_text(proposed))) } }
+                                    }
                                 }
                             }
                         }

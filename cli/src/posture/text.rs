@@ -1,90 +1,145 @@
 //! The report as text.
 
 use super::Report;
+use super::amount::Amount;
 use super::measures::Measures;
-use crate::output::{FAINT, STRONG, WARN, styled};
-use portcullis_host::printable;
-use std::time::Duration;
+use crate::intent::to_line;
+use crate::output::{FAINT, STRONG, WARN, shown_of_request, styled};
+use portcullis_host::well_known_withheld;
+use std::collections::BTreeMap;
 
-/// One line of the report: what is measured, its value, and what it was before.
+/// One line of the report: what is measured, its value, what it was before, and by how much it changed.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) value: String,
     pub(super) before: Option<String>,
+    pub(super) change: Option<String>,
 }
+
+impl Row {
+    fn of(name: &'static str, now: Amount, before: Option<Amount>) -> Self {
+        Self {
+            name,
+            value: now.text(),
+            before: before.map(Amount::text),
+            change: before.and_then(|before| now.change(before)),
+        }
+    }
+
+    /// A line of what has no amount, or whose past nobody knows.
+    fn now(name: &'static str, value: String) -> Self {
+        Self {
+            name,
+            value,
+            before: None,
+            change: None,
+        }
+    }
+}
+
+/// A number of the log's.
+type Measure = fn(&Measures) -> Amount;
+
+/// What is measured over the log.
+static MEASURES: [(&str, Measure); 9] = [
+    ("decisions", |m| Amount::Count(Some(m.decisions))),
+    ("denied", |m| Amount::Percent(m.deny_share())),
+    ("static credentials", |m| Amount::Percent(m.static_share())),
+    ("median credential lifetime", |m| {
+        Amount::Seconds(m.median_credential_lifetime_seconds)
+    }),
+    ("longest credential lifetime", |m| {
+        Amount::Seconds(m.longest_credential_lifetime_seconds)
+    }),
+    ("credentials of more than one instance", |m| {
+        Amount::Percent(m.reuse_share())
+    }),
+    ("permits without an intent", |m| {
+        Amount::Percent(m.standing_share())
+    }),
+    ("denies that did not block", |m| {
+        Amount::Count(Some(m.not_blocked.values().sum()))
+    }),
+    ("checks waived", |m| {
+        Amount::Count(Some(m.waived.values().sum()))
+    }),
+];
 
 /// What was measured over the log, each with what it was before.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
-    let row = |name, value: fn(&Measures) -> String| Row {
-        name,
-        value: value(&report.measures),
-        before: report.before.as_ref().map(value),
-    };
-    vec![
-        row("decisions", |m| m.decisions.to_string()),
-        row("denied", |m| percent(m.deny_share())),
-        row("static credentials", |m| percent(m.static_share())),
-        row("median credential lifetime", |m| {
-            seconds(m.median_credential_lifetime_seconds)
-        }),
-        row("longest credential lifetime", |m| {
-            seconds(m.longest_credential_lifetime_seconds)
-        }),
-        row("credentials of more than one instance", |m| {
-            percent(m.reuse_share())
-        }),
-        row("permits without an intent", |m| percent(m.standing_share())),
-        row("denies that did not block", |m| {
-            m.not_blocked.values().sum::<u64>().to_string()
-        }),
-        row("checks waived", |m| {
-            m.waived.values().sum::<u64>().to_string()
-        }),
+    let before = report.before.as_ref();
+    MEASURES
+        .iter()
+        .map(|&(name, measure)| Row::of(name, measure(&report.measures), before.map(measure)))
+        .collect()
+}
+
+/// What of the configuration has a number, now and before.
+fn numbers(report: &Report) -> [(&'static str, Amount, Option<Amount>); 3] {
+    let inventory = &report.inventory;
+    let in_force = inventory.exceptions.iter().filter(|it| !it.has_ended);
+    let before = report.inventory_before.as_ref();
+    [
+        (
+            "exceptions in force",
+            Amount::Count(Some(in_force.count() as u64)),
+            before.map(|it| Amount::Count(Some(it.exceptions_in_force))),
+        ),
+        (
+            "revocations",
+            Amount::Count(inventory.revocations),
+            before.map(|it| Amount::Count(it.revocations)),
+        ),
+        (
+            "revocation list's age",
+            Amount::Seconds(inventory.revocation_age_seconds),
+            before.map(|it| Amount::Seconds(it.revocation_age_seconds)),
+        ),
     ]
 }
 
-/// What the configuration says, each line with its value.
-pub(super) fn inventory_rows(report: &Report) -> Vec<(&'static str, String)> {
+/// By how much each number changed, in its unit.
+pub(super) fn changes(report: &Report) -> Option<BTreeMap<String, Option<f64>>> {
+    let before = report.before.as_ref()?;
+    let measured = MEASURES.iter().map(|&(name, measure)| {
+        let change = measure(&report.measures).difference(measure(before));
+        (name, change)
+    });
+    let counted = numbers(report)
+        .into_iter()
+        .map(|(name, now, before)| (name, before.and_then(|before| now.difference(before))));
+    let named = |(name, change): (&str, _)| {
+        // As JSON names things.
+        (name.replace("'s", "").replace(' ', "-"), change)
+    };
+    Some(measured.chain(counted).map(named).collect())
+}
+
+/// What the configuration says, each line with what it was before, where anything says so.
+pub(super) fn inventory_rows(report: &Report) -> Vec<Row> {
     let inventory = &report.inventory;
     let owners = match inventory.with_owner {
         None => "not looked at: name who can be one with `--owners`".to_owned(),
-        Some(owned) => percent(super::measures::share(owned, inventory.identities)),
+        Some(owned) => Amount::Percent(super::measures::share(owned, inventory.identities)).text(),
     };
     let observed = match inventory.observed_integrations.as_slice() {
         [] => format!("none of {}", inventory.integrations),
         names => format!("{} of {}", names.join(", "), inventory.integrations),
     };
-    vec![
-        ("identities", inventory.identities.to_string()),
-        ("with an owner", owners),
-        ("only observed", observed),
-        (
-            "exceptions in force",
-            inventory
-                .exceptions
-                .iter()
-                .filter(|exception| !exception.has_ended)
-                .count()
-                .to_string(),
-        ),
-        (
-            "revocations",
-            inventory
-                .revocations
-                .map_or("no list".to_owned(), |n| n.to_string()),
-        ),
-        (
-            "revocation list's age",
-            seconds(inventory.revocation_age_seconds),
-        ),
-        (
-            "a leaked credential's worst reuse",
-            match inventory.worst_reuse_seconds {
-                None => "without end: one that does not expire cannot be revoked".to_owned(),
-                some => seconds(some),
-            },
-        ),
-    ]
+    let mut rows = vec![
+        Row::now("identities", inventory.identities.to_string()),
+        Row::now("with an owner", owners),
+        Row::now("only observed", observed),
+    ];
+    rows.extend(numbers(report).map(|(name, now, before)| Row::of(name, now, before)));
+    rows.push(Row::now(
+        "a leaked credential's worst reuse",
+        match inventory.worst_reuse_seconds {
+            None => "without end: one that does not expire cannot be revoked".to_owned(),
+            some => Amount::Seconds(some).text(),
+        },
+    ));
+    rows
 }
 
 pub(super) fn write(report: &Report) -> String {
@@ -93,21 +148,20 @@ pub(super) fn write(report: &Report) -> String {
         Some(since) => format!("posture at {}, since {since} and before", report.at),
     }];
     lines.push(String::new());
-    for row in rows(report) {
+    for row in rows(report).into_iter().chain(inventory_rows(report)) {
+        let change = row.change.map(|change| format!(", {change}"));
         let before = row.before.map_or_else(String::new, |before| {
-            styled(FAINT, &format!("  (before: {before})"))
+            let change = change.unwrap_or_default();
+            styled(FAINT, &format!("  (before: {before}{change})"))
         });
         lines.push(format!("{:<38} {}{before}", row.name, row.value));
-    }
-    for (name, value) in inventory_rows(report) {
-        lines.push(format!("{name:<38} {value}"));
     }
     if !report.measures.denies.is_empty() {
         lines.push(format!("\n{}", styled(STRONG, "denies")));
         let mut denies: Vec<_> = report.measures.denies.iter().collect();
         denies.sort_by_key(|(cause, count)| (std::cmp::Reverse(**count), *cause));
         for (cause, count) in denies {
-            lines.push(format!("{count:>8}  {}", printable(cause)));
+            lines.push(format!("{count:>8}  {}", shown_of_request(cause)));
         }
     }
     if !report.inventory.exceptions.is_empty() {
@@ -120,9 +174,9 @@ pub(super) fn write(report: &Report) -> String {
             };
             lines.push(format!(
                 "  {} from {}: {} answers for it until {}{ended}",
-                printable(&one.of),
-                printable(&one.waives.join(", ")),
-                printable(&one.owner),
+                shown_of_request(&one.of),
+                shown_of_request(&one.waives.join(", ")),
+                shown_of_request(&one.owner),
                 one.until
             ));
         }
@@ -130,27 +184,15 @@ pub(super) fn write(report: &Report) -> String {
     if !report.inventory.intents.is_empty() {
         lines.push(format!("\n{}", styled(STRONG, "granted and used")));
         for intent in &report.inventory.intents {
-            lines.push(format!("  {}", printable(&intent.summary())));
+            lines.push(format!("  {}", shown_of_request(&intent.summary())));
             for call in intent.narrowed_to.iter().flatten() {
-                lines.push(format!("    {}", printable(call)));
+                lines.push(format!("    {}", shown_of_request(call)));
+            }
+            if let Some(proposed) = &intent.proposed {
+                let proposed = well_known_withheld(&to_line(proposed));
+                lines.push(format!("    {} {proposed}", styled(FAINT, "to sign:")));
             }
         }
     }
     lines.join("\n")
-}
-
-pub(super) fn percent(share: Option<f64>) -> String {
-    share.map_or("-".to_owned(), |share| format!("{share:.1} %"))
-}
-
-pub(super) fn seconds(seconds: Option<u64>) -> String {
-    let Some(seconds) = seconds else {
-        return "-".to_owned();
-    };
-    match seconds {
-        0..=119 => format!("{:?}", Duration::from_secs(seconds)),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }

@@ -2,11 +2,13 @@
 
 use super::{LogUsage, Usage, owners};
 use crate::exit::Exit;
-use crate::output::{self, FAINT, GOOD, WARN, styled};
+use crate::output::{self, FAINT, GOOD, WARN, shown, styled};
 use crate::period::period;
 use crate::{Format, check};
-use portcullis_host::config::looks_like_a_token;
-use portcullis_host::{ConfigError, Identity, Pdp, PrincipalKind, Registry, Timestamp, printable};
+use portcullis_host::config::{self, Problem, Severity, looks_like_a_token};
+use portcullis_host::{
+    ConfigError, Gap, Identity, Pdp, PrincipalKind, Registry, Survey, Surveyed, Timestamp,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -69,67 +71,96 @@ const ENFORCED: &str = "SP 800-207 tenet 6";
 const IMPROVED: &str = "SP 800-207 tenet 7";
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let pdp = match &args.config {
-        None => None,
-        Some(config) => match check::load(config) {
-            None => return Ok(Exit::Invalid),
-            some => some,
-        },
-    };
-    let default = PathBuf::from("registry.toml");
-    let read = match (&args.registry, pdp.as_ref().and_then(Pdp::registry)) {
-        (None, Some(_)) => Ok(None),
-        (file, _) => Registry::from_path(file.as_ref().unwrap_or(&default)).map(Some),
-    };
-    let read = match read {
-        Ok(read) => read,
+    let configured = args.config.as_deref().map(config::registry_path);
+    let configured = match configured.transpose() {
+        Ok(path) => path.flatten(),
         Err(ConfigError(problems)) => {
-            for problem in problems {
-                output::note(&printable(&problem.to_string()));
-            }
+            tell(&problems);
             return Ok(Exit::Invalid);
         }
     };
-    let configured = pdp.as_ref().and_then(Pdp::registry);
-    let Some(registry) = read.as_ref().or(configured) else {
+    let named = args.registry.clone().or(configured);
+    let survey = Registry::survey(&named.unwrap_or_else(|| PathBuf::from("registry.toml")));
+    if survey
+        .problems
+        .iter()
+        .any(|it| it.severity == Severity::Error)
+    {
+        tell(&survey.problems);
         return Ok(Exit::Invalid);
+    }
+    let has_gaps = survey.identities.iter().any(|it| !it.gaps.is_empty());
+    let pdp = match &args.config {
+        None => None,
+        Some(config) => match check::load(config) {
+            // What a host refuses of the registry is what is looked for.
+            None if has_gaps && args.registry.is_none() => {
+                output::note("who reaches every environment is not looked at: no host would start");
+                None
+            }
+            None => return Ok(Exit::Invalid),
+            some => some,
+        },
     };
     let integrations = pdp.iter().flat_map(Pdp::integrations);
     let crossing = integrations
         .filter(|integration| integration.allows_cross_environment())
         .map(|integration| integration.name().to_owned())
         .collect();
+    if let Some(log) = &args.log
+        && let Err(exit) = crate::log::is_whole(log)
+    {
+        return Ok(exit);
+    }
     let usage = args.log.as_deref().map(LogUsage::read).transpose();
     let usage = match usage {
         Ok(usage) => usage,
         Err(broken) => {
-            output::error(&printable(&broken.to_string()));
+            output::error(&shown(&broken.to_string()));
             return Ok(Exit::of_log(&broken));
         }
     };
     let mut judge = Judge {
         args,
-        owners: args.owners.as_deref().map(owners).transpose()?,
+        owners: None,
         usage,
         crossing,
         now: args.now.unwrap_or_else(Timestamp::now),
         findings: Vec::new(),
     };
-    let mut identities: Vec<_> = registry.iter().collect();
-    identities.sort_by(|a, b| a.id.cmp(&b.id));
-    for identity in &identities {
+    if let Some(file) = &args.owners {
+        let owners = owners(file)?;
+        for line in owners.lines_with_tokens {
+            judge.token_in(&format!("{}:{line}", file.display()));
+        }
+        judge.owners = Some(owners.names);
+    }
+    let by_identity = judge.lines_with_tokens(&survey);
+    let mut identities: Vec<_> = survey.identities.iter().zip(by_identity).collect();
+    identities.sort_by(|(a, _), (b, _)| a.identity.id.cmp(&b.identity.id));
+    for (surveyed, lines) in &identities {
+        let identity = &surveyed.identity;
+        judge.gaps(surveyed);
         judge.registration(identity);
+        judge.tokens(surveyed, lines);
         judge.credentials(identity);
         judge.reach(identity);
         judge.use_of(identity);
     }
-    judge.unregistered(registry);
+    let registered = identities.iter().map(|(it, _)| &*it.identity.id).collect();
+    judge.unregistered(&registered);
     report(args.format, &judge.findings, identities.len())?;
     Ok(if judge.findings.is_empty() {
         Exit::Success
     } else {
         Exit::GateFailed
     })
+}
+
+fn tell(problems: &[Problem]) {
+    for problem in problems {
+        output::note(&shown(&problem.to_string()));
+    }
 }
 
 impl Judge<'_> {
@@ -141,11 +172,108 @@ impl Judge<'_> {
         frameworks: [&'static str; 3],
     ) {
         self.findings.push(Finding {
-            identity: identity.to_owned(),
+            // A registry, or a log, has it.
+            identity: shown(identity),
             code,
-            message,
+            message: shown(&message),
             frameworks,
         });
+    }
+
+    /// What a host refuses.
+    fn gaps(&mut self, surveyed: &Surveyed) {
+        let id = &surveyed.identity.id;
+        for gap in &surveyed.gaps {
+            let (code, message, frameworks) = match gap {
+                Gap::Owner => (
+                    "owner-missing",
+                    "nobody answers for it: name an `owner`",
+                    ["NHI1", "PR.AA-01", IMPROVED],
+                ),
+                Gap::Purpose => (
+                    "purpose-missing",
+                    "nobody says what it is for, and so what it needs: write its `purpose`",
+                    ["NHI5", "PR.AA-05", IMPROVED],
+                ),
+                Gap::Expiry => (
+                    "expiry-missing",
+                    "its registration has no end: say when it `expires`",
+                    ["NHI1", "PR.AA-01", IMPROVED],
+                ),
+                Gap::WildcardId => (
+                    "wildcard-identity",
+                    "it stands for many identities: register each workload with an id of its own",
+                    ["NHI9", "PR.AA-01", PER_SESSION],
+                ),
+                Gap::WildcardIntegrations => (
+                    "wildcard-integrations",
+                    "it may use whatever integration there is: list those that it needs",
+                    ["NHI5", "PR.AA-05", PER_SESSION],
+                ),
+                Gap::SharedOwner => (
+                    "shared",
+                    "nobody answers for its being shared: name the exception's `owner`, or give each workload an identity of its own",
+                    ["NHI9", "PR.AA-01", PER_SESSION],
+                ),
+                Gap::SharedUntil => (
+                    "shared",
+                    "its being shared has no end: say `until` when, or give each workload an identity of its own",
+                    ["NHI9", "PR.AA-01", PER_SESSION],
+                ),
+            };
+            let message = format!("{message}; a host refuses it as it is");
+            self.find(id, code, message, frameworks);
+        }
+    }
+
+    /// Finds the lines with text that looks like a secret, and gives for each identity those that are its.
+    fn lines_with_tokens(&mut self, survey: &Survey) -> Vec<Vec<usize>> {
+        let mut by_identity = vec![Vec::new(); survey.identities.len()];
+        for problem in &survey.problems {
+            // One line is of the last identity that begins before it.
+            let of = survey.identities.iter().zip(&mut by_identity);
+            let of = of.filter(|(it, _)| it.file == problem.file && it.line <= problem.line);
+            match of.max_by_key(|(it, _)| it.line) {
+                Some((_, lines)) => lines.push(problem.line),
+                None => {
+                    self.token_in(&format!("{}:{}", problem.file.display(), problem.line));
+                }
+            }
+        }
+        by_identity
+    }
+
+    fn token_in(&mut self, place: &str) {
+        let message = "it has text that looks like a token: revoke it, and take it out";
+        self.find(
+            place,
+            "token-in-text",
+            message.to_owned(),
+            ["NHI2", "PR.AA-04", ENFORCED],
+        );
+    }
+
+    /// Text that looks like a token, in the lines of an identity or behind their escapes. Never echoed.
+    fn tokens(&mut self, surveyed: &Surveyed, lines: &[usize]) {
+        let Surveyed { identity, file, .. } = surveyed;
+        for line in lines {
+            let message = format!(
+                "line {line} of {} has text that looks like a token: revoke it, and take it out",
+                file.display()
+            );
+            let frameworks = ["NHI2", "PR.AA-04", ENFORCED];
+            self.find(&identity.id, "token-in-text", message, frameworks);
+        }
+        let shared_by = identity.shared.as_ref().map_or("", |it| it.owner.as_str());
+        let texts = [
+            &*identity.purpose,
+            &*identity.owner,
+            &*identity.environment,
+            shared_by,
+        ];
+        if lines.is_empty() && texts.into_iter().any(looks_like_a_token) {
+            self.token_in(&identity.id);
+        }
     }
 
     /// Owner, purpose, end, and whether it is one workload's.
@@ -158,8 +286,10 @@ impl Judge<'_> {
         }
         let departed = |owner: &str| {
             let owners = self.owners.as_ref();
-            owners.is_some_and(|owners| !owners.contains(owner))
+            owners.is_some_and(|owners| !owner.trim().is_empty() && !owners.contains(owner))
         };
+        let shared_by = identity.shared.as_ref();
+        let shared_by_departed = shared_by.is_some_and(|shared| departed(&shared.owner));
         if departed(&identity.owner) {
             let message = format!(
                 "its owner, {}, is not among the owners: find it another one",
@@ -180,7 +310,7 @@ impl Judge<'_> {
                 );
                 self.find(id, "shared", message, ["NHI9", "PR.AA-01", PER_SESSION]);
             }
-            if self.owners.as_ref().is_some_and(|all| !all.contains(owner)) {
+            if shared_by_departed {
                 let message = format!(
                     "{}, who answers for its being shared, is not among the owners: end that",
                     shown(owner)
@@ -191,21 +321,6 @@ impl Judge<'_> {
                     message,
                     ["NHI1", "PR.AA-01", IMPROVED],
                 );
-            }
-        }
-        let shared_by = identity.shared.as_ref().map_or("", |it| it.owner.as_str());
-        for (field, text) in [
-            ("purpose", &*identity.purpose),
-            ("owner", &*identity.owner),
-            ("environment", &*identity.environment),
-            ("exception's owner", shared_by),
-        ] {
-            if looks_like_a_token(text) {
-                // Never echoed: it may be one.
-                let message = format!(
-                    "its {field} has text that looks like a token: revoke it, and take it out"
-                );
-                self.find(id, "token-in-text", message, ["NHI2", "PR.AA-04", ENFORCED]);
             }
         }
     }
@@ -302,10 +417,12 @@ impl Judge<'_> {
             );
             found.push(("static-secret", message, ["NHI7", "PR.AA-03", ENFORCED]));
         }
-        if usage.wrong_path > 0 {
+        let by_path = usage.by_path.iter();
+        let wrong = by_path.filter(|(path, _)| !identity.takes(**path));
+        let wrong: u64 = wrong.map(|(_, times)| times).sum();
+        if wrong > 0 {
             let message = format!(
-                "it came in {} times on the path of the other kind, people's or machines': find out who uses it",
-                usage.wrong_path
+                "it came in {wrong} times on the path of the other kind, people's or machines': find out who uses it"
             );
             found.push((
                 "wrong-session-path",
@@ -344,14 +461,14 @@ impl Judge<'_> {
     }
 
     /// Who asked and is not in the inventory.
-    fn unregistered(&mut self, registry: &Registry) {
+    fn unregistered(&mut self, registered: &BTreeSet<&str>) {
         let Some(usage) = &self.usage else {
             return;
         };
         let mut unknown: Vec<_> = usage
             .by_principal
             .iter()
-            .filter(|(id, _)| registry.get(id).is_none())
+            .filter(|(id, _)| !registered.contains(id.as_str()))
             .map(|(id, usage)| (id.clone(), usage.last_request))
             .collect();
         unknown.sort();
@@ -365,15 +482,6 @@ impl Judge<'_> {
     }
 }
 
-/// A text of the registry, unless it may be a secret.
-fn shown(text: &str) -> &str {
-    if looks_like_a_token(text) {
-        "(withheld: it looks like a token)"
-    } else {
-        text
-    }
-}
-
 fn report(format: Format, findings: &[Finding], identities: usize) -> anyhow::Result<()> {
     if format == Format::Json {
         return output::json(&findings);
@@ -382,8 +490,8 @@ fn report(format: Format, findings: &[Finding], identities: usize) -> anyhow::Re
         output::line(&format!(
             "{} {}: {} {}",
             styled(WARN, finding.code),
-            printable(&finding.identity),
-            printable(&finding.message),
+            finding.identity,
+            finding.message,
             styled(FAINT, &format!("[{}]", finding.frameworks.join(", ")))
         ))?;
     }

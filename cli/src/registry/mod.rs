@@ -8,6 +8,7 @@ use usage::{LogUsage, Usage};
 use crate::exit::Exit;
 use anyhow::Context as _;
 use clap::Subcommand;
+use portcullis_host::config::lines_with_tokens;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -29,10 +30,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// Everybody who can be an owner, one a line.
-pub(crate) fn owners(file: &Path) -> anyhow::Result<BTreeSet<String>> {
+/// Everybody who can be an owner.
+pub(crate) struct Owners {
+    pub(crate) names: BTreeSet<String>,
+    /// The lines that have text which looks like a secret.
+    pub(crate) lines_with_tokens: Vec<usize>,
+}
+
+/// Reads everybody who can be an owner, one a line.
+pub(crate) fn owners(file: &Path) -> anyhow::Result<Owners> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(names.map(str::to_owned).collect())
+    Ok(Owners {
+        names: names.map(str::to_owned).collect(),
+        lines_with_tokens: lines_with_tokens(&text).collect(),
+    })
 }

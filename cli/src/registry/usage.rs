@@ -1,7 +1,7 @@
 //! How identities are used, by the decision log.
 
-use portcullis_host::Timestamp;
 use portcullis_host::log::{self, Broken, Decided, Event};
+use portcullis_host::{SessionPath, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -17,8 +17,8 @@ pub(crate) struct Usage {
     pub(crate) static_secrets: u64,
     /// The environments of resources that it was permitted to act on.
     pub(crate) environments: BTreeSet<String>,
-    /// How often it came in on the path of the other kind.
-    pub(crate) wrong_path: u64,
+    /// How often it came in on each path that was recorded.
+    pub(crate) by_path: HashMap<SessionPath, u64>,
     /// The instances that presented each of its credentials.
     pub(crate) instances: BTreeMap<String, BTreeSet<String>>,
 }
@@ -60,8 +60,14 @@ impl Usage {
         if text(decided, "/subject/properties/attestation") == Some("static-secret") {
             self.static_secrets += 1;
         }
-        if decided.cause() == Some("wrong-session-path") {
-            self.wrong_path += 1;
+        // Whatever a host made of it: one without a registry has nothing to hold it against.
+        let path = match text(decided, "/context/session-path") {
+            Some("machine") => Some(SessionPath::Machine),
+            Some("interactive") => Some(SessionPath::Interactive),
+            _ => None,
+        };
+        if let Some(path) = path {
+            *self.by_path.entry(path).or_default() += 1;
         }
         if let (Some(credential), Some(instance)) = (
             text(decided, "/subject/properties/credential-id"),

@@ -2,9 +2,9 @@
 
 use crate::exit::Exit;
 use crate::named::named;
-use crate::output::{self, GOOD, styled};
+use crate::output::{self, GOOD, shown_of_request, styled};
+use portcullis_host::Timestamp;
 use portcullis_host::revocation::{self, EventIssuers};
-use portcullis_host::{Timestamp, printable};
 use std::path::PathBuf;
 
 /// Take security events (RFC 8417): what `session-revoked` and `credential-change` of the Continuous
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         issuers = match issuers.issuer(issuer, file) {
             Ok(more) => more,
             Err(error) => {
-                output::error(&printable(&error.to_string()));
+                output::error(&shown_of_request(&error.to_string()));
                 return Ok(Exit::Invalid);
             }
         };
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 }
             }
             Err(error) => {
-                output::error(&printable(&format!("{}: {error}", file.display())));
+                output::error(&shown_of_request(&format!("{}: {error}", file.display())));
                 exit = exit.max(Exit::Invalid);
             }
         }

@@ -4,10 +4,10 @@ mod event;
 mod verify;
 
 use crate::exit::Exit;
-use crate::output::{self, GOOD, styled};
+use crate::output::{self, GOOD, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
 use portcullis_host::revocation::{self, Revocable, Revoked};
-use portcullis_host::{Timestamp, config, printable};
+use portcullis_host::{Timestamp, config};
 use std::path::PathBuf;
 
 /// Add to a revocation list: a revocation, or a checkpoint, which says that the list is whole as of
@@ -97,7 +97,9 @@ impl List {
             None => match config::revocation_list(&self.config) {
                 Ok(list) => list,
                 Err(error) => {
-                    output::error(&printable(&format!("{error}")));
+                    for problem in &error.0 {
+                        output::error(&shown_of_request(&problem.to_string()));
+                    }
                     return None;
                 }
             },
@@ -141,7 +143,7 @@ pub(crate) fn append(list: &List, revoked: Option<Revoked>) -> anyhow::Result<Ex
             Ok(Exit::Success)
         }
         Err(error) => {
-            output::error(&printable(&format!("{}: {error}", list.display())));
+            output::error(&shown_of_request(&format!("{}: {error}", list.display())));
             Ok(Exit::Invalid)
         }
     }

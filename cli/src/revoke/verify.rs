@@ -1,11 +1,11 @@
 //! `portcullis revoke verify`.
 
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, styled};
+use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
 use crate::{Format, check};
 use portcullis_host::log::{self, Decided, Entry, Event};
 use portcullis_host::revocation::{Revocable, Revoked};
-use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp, printable};
+use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(())
     });
     if let Err(broken) = read {
-        output::error(&printable(&broken.to_string()));
+        output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
     report(args.format, &all)?;
@@ -181,9 +181,9 @@ fn report(format: Format, all: &[Confirmed]) -> anyhow::Result<()> {
         let head = format!(
             "{} {}, revoked by {}: {}",
             kind.as_str().unwrap_or_default(),
-            printable(id),
-            printable(by),
-            printable(reason)
+            shown_of_request(id),
+            shown_of_request(by),
+            shown_of_request(reason)
         );
         let epoch = styled(FAINT, &format!("{:>6}", one.epoch));
         output::line(&format!("{epoch} {head}: {}", outcome(one)))?;

@@ -1,19 +1,19 @@
 //! What the host itself holds requests to: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
 //! `[trust]`, `[evidence]` and `[ceiling]`.
 
-use super::problem::Problem;
+use super::problem::{LOOKS_LIKE_A_SECRET, Problem};
 use super::reader::{Section, Span};
 use super::secrets::lines_with_tokens;
 use super::{action_class, from_text, principal_kind};
 use crate::admission::{Requirement, Requirements};
 use crate::identity::Bundles;
 use crate::integration::{Trust, TrustCeiling};
-use crate::intent::{Intents, Signatures};
+use crate::intent::{Intents, Signatures, unverified_intent};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
 use crate::revocation::{EventIssuers, ListError, Revocations};
-use portcullis_contract::{ActionClass, PrincipalKind};
+use portcullis_contract::{ActionClass, PrincipalKind, has_well_known_token, looks_like_a_token};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,10 +47,19 @@ pub(super) fn revocations(
         Some(issuers) => Some(issuers?),
     };
     let (path, span) = path?;
-    match Revocations::follow(&folder.join(path), max_staleness?) {
-        Ok(revocations) => Some((revocations, issuers)),
+    let file = folder.join(path);
+    match Revocations::follow(&file, max_staleness?) {
+        Ok(revocations) => {
+            let lines = revocations.lines_with_tokens();
+            source.add(
+                lines
+                    .into_iter()
+                    .map(|line| token_in(&file, line))
+                    .collect(),
+            );
+            Some((revocations, issuers))
+        }
         Err(error) => {
-            let file = folder.join(path);
             let remedy = match error {
                 ListError::Empty => ": make one with `portcullis revoke --checkpoint`",
                 ListError::Read(_) if !file.exists() => {
@@ -132,11 +141,13 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             }
         }
     }
-    // Signed ones are tokens by nature.
     let files = std::fs::read_dir(folder.join(path));
     let files = files.into_iter().flatten().flatten();
     let mut files: Vec<_> = files.map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|it| it == "json"));
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|it| it == "json" || it == "jwt")
+    });
     files.sort();
     source.add(tokens_in(&files));
     Some(ConfiguredIntents {
@@ -146,21 +157,33 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     })
 }
 
-/// Warns of files that have text which looks like a secret.
+/// Warns of text that looks like a secret. A signed intent is a token by nature: what it holds is looked at.
 fn tokens_in(files: &[PathBuf]) -> Vec<Problem> {
-    files
-        .iter()
-        .filter(|file| std::fs::read_to_string(file).is_ok_and(|text| has_tokens(&text)))
-        .map(|file| {
-            let message =
-                "it has text that looks like a secret: if it is one, revoke it, and take it out";
-            Problem::warning(file, message.to_owned())
-        })
-        .collect()
+    let mut problems = Vec::new();
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(file) else {
+            continue;
+        };
+        match unverified_intent(text.trim()) {
+            Ok(intent) if looks_like_a_token(&intent) => problems.push(token_in(file, 0)),
+            Ok(_) => {}
+            Err(_) => problems.extend(lines_with_tokens(&text).map(|line| token_in(file, line))),
+        }
+    }
+    problems
 }
 
-fn has_tokens(text: &str) -> bool {
-    lines_with_tokens(text).next().is_some()
+/// Warns of a line that has text which looks like a secret; of the file as a whole, if it is 0.
+fn token_in(file: &Path, line: usize) -> Problem {
+    let message = match line {
+        0 => LOOKS_LIKE_A_SECRET.replacen("this line", "it", 1),
+        _ => LOOKS_LIKE_A_SECRET.to_owned(),
+    };
+    Problem {
+        line,
+        column: line.min(1),
+        ..Problem::warning(file, message)
+    }
 }
 
 fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
@@ -252,7 +275,14 @@ fn files(
     entries
         .into_iter()
         .filter_map(|(name, value)| match value.get_ref().as_str() {
-            Some(file) => Some((name.to_owned(), folder.join(file), value.span())),
+            Some(file) => {
+                let file = folder.join(file);
+                // Keys are called by hexadecimal digits.
+                if std::fs::read_to_string(&file).is_ok_and(|text| has_well_known_token(&text)) {
+                    source.add(vec![token_in(&file, 0)]);
+                }
+                Some((name.to_owned(), file, value.span()))
+            }
             None => {
                 source.error(value.span(), format!("under `{key}`, `{name}` is a file"));
                 None

@@ -86,8 +86,9 @@ mod problem;
 pub(crate) mod reader;
 mod secrets;
 
+pub use portcullis_contract::looks_like_a_token;
 pub use problem::{ConfigError, Problem, Severity};
-pub use secrets::looks_like_a_token;
+pub use secrets::lines_with_tokens;
 
 use crate::identity::{Bundles, Verifier};
 use crate::limits::{PluginLimits, RequestLimits};
@@ -209,18 +210,36 @@ fn check_with(file: &Path, metered: bool) -> Checked {
 ///
 /// [`ConfigError`] if the file is no TOML, or names no list.
 pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
-    let fail = |message: String| ConfigError(vec![Problem::of_file(file, message)]);
-    let text =
-        std::fs::read_to_string(file).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    let source = Source::new(file, &text);
-    let path = reader::parse(&source, &text).and_then(|table| {
-        let mut section = Section::new(&source, table.get_ref(), FILE).section("revocation")?;
-        Some(section.text("path")?.0.to_owned())
-    });
-    let folder = file.parent().unwrap_or(Path::new(""));
-    path.map(|path| folder.join(path)).ok_or_else(|| {
-        fail("it has no `[revocation]` with a `path`: name a list with `--list`".to_owned())
+    named_path(file, "revocation")?.ok_or_else(|| {
+        let message = "it has no `[revocation]` with a `path`: name a list with `--list`";
+        ConfigError(vec![Problem::of_file(file, message.to_owned())])
     })
+}
+
+/// The registry that the configuration in `file` names, if it names one, whether it is there or not.
+/// Nothing else of the configuration has to be right.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is no TOML.
+pub fn registry_path(file: &Path) -> Result<Option<PathBuf>, ConfigError> {
+    named_path(file, "registry")
+}
+
+/// The `path` of a section, from the folder of the file.
+fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        ConfigError(vec![Problem::of_file(file, message)])
+    })?;
+    let source = Source::new(file, &text);
+    let Some(table) = reader::parse(&source, &text) else {
+        return Err(ConfigError(source.into_problems()));
+    };
+    let section = Section::new(&source, table.get_ref(), FILE).section(section);
+    let path = section.and_then(|mut section| section.text("path"));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Ok(path.map(|(path, _)| folder.join(path)))
 }
 
 /// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.

@@ -1,7 +1,12 @@
 //! What is wrong with a configuration, and where.
 
+use portcullis_contract::{printable, withheld};
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// What is said of a line with such text. The text itself is never echoed.
+pub(crate) const LOOKS_LIKE_A_SECRET: &str =
+    "this line has text that looks like a secret: if it is one, revoke it, and take it out";
 
 /// One thing that is wrong with a configuration. As text: file, line, column and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +31,7 @@ impl Problem {
             file: file.to_owned(),
             line: 0,
             column: 0,
-            message,
+            message: printable(&withheld(&message)),
         }
     }
 
@@ -50,7 +55,9 @@ pub enum Severity {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
+        // Another file may have named it.
+        let file = self.file.display().to_string();
+        write!(f, "{}:", printable(&withheld(&file)))?;
         if self.line > 0 {
             write!(f, "{}:{}:", self.line, self.column)?;
         }

@@ -1,8 +1,9 @@
 //! Reads TOML table by table, and notes everything that is wrong instead of stopping at the first.
 
-use super::problem::{Problem, Severity};
+use super::problem::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use super::secrets::lines_with_tokens;
 use crate::Timestamp;
+use portcullis_contract::{printable, withheld};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ pub(crate) type Span = Range<usize>;
 
 /// The file as a whole.
 pub(crate) const FILE: Span = 0..0;
+
+/// What a time is to be.
+pub(crate) const A_MOMENT: &str = "a moment with a time zone, such as `2027-03-31T00:00:00Z`";
 
 /// A file, and what was found wrong with it.
 pub(crate) struct Source<'a> {
@@ -50,7 +54,7 @@ impl<'a> Source<'a> {
                 file: self.file.to_owned(),
                 line,
                 column: 1,
-                message: "this line has text that looks like a secret: if it is one, revoke it, and take it out".to_owned(),
+                message: LOOKS_LIKE_A_SECRET.to_owned(),
             });
         }
     }
@@ -74,7 +78,7 @@ impl<'a> Source<'a> {
                 in_line.chars().count() + 1
             },
             // A plugin or a file controls some of it.
-            message: portcullis_contract::printable(&message),
+            message: printable(&withheld(&message)),
         });
     }
 
@@ -167,10 +171,8 @@ impl<'a, 'i> Section<'a, 'i> {
         self.text(key)
     }
 
-    pub(crate) fn required_time(&mut self, key: &'static str) -> Option<Timestamp> {
-        let expected = "a moment with a time zone, such as `2027-03-31T00:00:00Z`";
-        self.require(key, &format!("it is {expected}"));
-        let (time, _) = self.read(key, expected, |value| match value {
+    pub(crate) fn time(&mut self, key: &'static str) -> Option<Timestamp> {
+        let (time, _) = self.read(key, A_MOMENT, |value| match value {
             DeValue::String(text) => text.parse().ok(),
             DeValue::Datetime(moment) => moment.to_string().parse().ok(),
             _ => None,

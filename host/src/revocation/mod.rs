@@ -21,6 +21,7 @@ pub use record::{Record, Revocable, Revoked};
 use crate::Timestamp;
 use crate::followed::{FileIdentity, identity_of};
 use crate::timestamp::CLOCK_LEEWAY;
+use portcullis_contract::{has_well_known_token, withheld};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -88,6 +89,8 @@ struct List {
     events: HashSet<String>,
     bytes_read: u64,
     lines_read: usize,
+    /// The lines that have text which looks like a secret.
+    lines_with_tokens: Vec<usize>,
     /// The hash of what was read, to tell another file in the place of this one.
     hash: Sha256,
     file: Option<FileIdentity>,
@@ -172,6 +175,12 @@ impl Revocations {
         let list = self.shared.read();
         let by_kind = list.revoked.values();
         by_kind.flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// The 1-based numbers of the lines that have text which looks like a secret. It is withheld wherever a
+    /// revocation is shown.
+    pub(crate) fn lines_with_tokens(&self) -> Vec<usize> {
+        self.shared.read().lines_with_tokens.clone()
     }
 
     /// Has `listener` told of each revocation from now on, once it counts.
@@ -413,9 +422,9 @@ impl List {
     fn add(&mut self, line: &str) -> Result<Option<(u64, Revoked)>, ListError> {
         let wrong = |message: String| ListError::Line {
             line: self.lines_read + 1,
-            message,
+            message: withheld(&message),
         };
-        let record: Record =
+        let mut record: Record =
             serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         let expected = self.epoch + u64::from(record.revoked.is_some());
         if record.epoch != expected {
@@ -435,6 +444,14 @@ impl List {
         self.epoch = record.epoch;
         self.as_of = Some(record.at);
         self.events.extend(record.event);
+        // What revokes a credential names it, often with hexadecimal digits.
+        let mut has_token = has_well_known_token(line);
+        if let Some(revoked) = &mut record.revoked {
+            has_token |= revoked.withhold_tokens();
+        }
+        if has_token {
+            self.lines_with_tokens.push(self.lines_read + 1);
+        }
         let new = record.revoked.clone();
         if let Some(revoked) = record.revoked {
             let of_kind = self.revoked.entry(revoked.kind).or_default();
@@ -522,10 +539,13 @@ impl<'a> ListWriter<'a> {
     /// Adds a line, which [`ListWriter::write`] writes.
     fn add(
         &mut self,
-        revoked: Option<Revoked>,
+        mut revoked: Option<Revoked>,
         event: Option<&str>,
         at: Timestamp,
     ) -> Result<Record, ListError> {
+        if let Some(revoked) = &mut revoked {
+            revoked.withhold_tokens();
+        }
         let list = &mut self.list;
         list.epoch += u64::from(revoked.is_some());
         let record = Record {
@@ -600,6 +620,40 @@ mod tests {
         drop(as_seen);
         assert!(known.find(Revocable::Credential, "a").is_some());
         assert!(known.find(Revocable::Principal, "a").is_none());
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_token_in_the_list_is_found_and_goes_no_further() {
+        let file = file("tokens");
+        let token = "ghp_abcdefghijklmnop1234";
+        let leaked = Revoked {
+            reason: format!("leaked: {token}"),
+            ..revoked("0123456789abcdef0123456789abcdef")
+        };
+        append(&file, Some(leaked), NOW).unwrap();
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert!(!written.contains(token), "{written}");
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            followed.lines_with_tokens(),
+            [0_usize; 0],
+            "an id in hexadecimal digits is no token"
+        );
+        // Somebody wrote it there by hand.
+        let by_hand = format!(
+            "{{\"epoch\":2,\"at\":\"{NOW}\",\"kind\":\"credential\",\"id\":\"a\",\"reason\":\"see {token}\",\"by\":\"alice\"}}\n"
+        );
+        std::fs::write(&file, written + &by_hand).unwrap();
+        followed.refresh();
+        assert_eq!(followed.lines_with_tokens(), [2]);
+        let known = followed.now_known();
+        let found = known.find(Revocable::Credential, "a").unwrap();
+        assert!(
+            found.reason.starts_with("see ") && !found.reason.contains(token),
+            "{}",
+            found.reason
+        );
         std::fs::remove_file(file).unwrap();
     }
 

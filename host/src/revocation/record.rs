@@ -4,7 +4,7 @@ use super::ListError;
 use crate::Timestamp;
 use crate::plugin::Digest;
 use crate::registry::is_spiffe_id;
-use portcullis_contract::excerpt;
+use portcullis_contract::{excerpt, looks_like_a_token, withheld};
 use serde::{Deserialize, Serialize};
 
 /// What can be revoked.
@@ -119,6 +119,18 @@ pub struct Revoked {
 }
 
 impl Revoked {
+    /// Takes out of what is for people what looks like a secret, and gives whether there was any.
+    pub(super) fn withhold_tokens(&mut self) -> bool {
+        let mut has_token = false;
+        for text in [&mut self.reason, &mut self.by] {
+            if looks_like_a_token(text) {
+                *text = withheld(text);
+                has_token = true;
+            }
+        }
+        has_token
+    }
+
     /// Refuses what no request could ever name.
     pub(super) fn could_be_found(&self) -> Result<(), ListError> {
         let expected = match self.kind {
@@ -132,7 +144,7 @@ impl Revoked {
             _ => return Ok(()),
         };
         Err(ListError::Id {
-            id: excerpt(&self.id),
+            id: excerpt(&withheld(&self.id)),
             expected,
         })
     }
