@@ -1,3 +1,5 @@
+mod chains;
+
 use super::*;
 use crate::RequestLimits;
 use crate::request::{Principal, Resource};
