@@ -3,14 +3,20 @@
 //!
 //! A folder holds a configuration with what it names, a request that passes, one that is stopped by
 //! exactly the check that the demand is about, and what is expected; or a configuration that is
-//! refused; or commands, with how each ends and what it prints.
+//! refused; or commands, with how each ends and what it prints; or what tokens claim, which are signed
+//! with the key of `bundle.json`, with the request that is made with the one that proves something.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use libtest_mimic::{Arguments, Trial};
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use portcullis_host::{Conclusion, Pdp, Request, Timestamp, config};
 use portcullis_tests::case::{NOW, folders};
 use portcullis_tests::{guests, root};
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -35,6 +41,8 @@ struct Expected {
     /// What is run in a copy of the folder.
     #[serde(default)]
     command: Vec<Run>,
+    /// What is presented to a host that was started in a copy of the folder.
+    tokens: Option<Tokens>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +62,24 @@ struct Run {
     prints: Vec<String>,
     #[serde(default)]
     withholds: Vec<String>,
+}
+
+/// JWT-SVIDs, by their claims. Their `iat`, `nbf` and `exp` are in seconds from now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tokens {
+    /// What the one claims that proves who asks.
+    passes: Map<String, Value>,
+    /// Those that prove nothing.
+    stopped: Vec<Worthless>,
+}
+
+/// A token that proves nothing, and what is said of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Worthless {
+    claims: Map<String, Value>,
+    says: String,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -86,6 +112,9 @@ fn run(folder: &Path) -> anyhow::Result<()> {
     let demand = &expected.demand;
     if !expected.command.is_empty() {
         return commands(folder, &expected).context(demand.clone());
+    }
+    if let Some(tokens) = &expected.tokens {
+        return presented(folder, tokens).context(demand.clone());
     }
     let checked = config::check(&folder.join("portcullis.toml"));
     let problems: Vec<_> = checked.problems.iter().map(ToString::to_string).collect();
@@ -148,13 +177,7 @@ fn requests(folder: &Path, expected: &Expected, pdp: &Pdp) -> anyhow::Result<()>
 }
 
 fn commands(folder: &Path, expected: &Expected) -> anyhow::Result<()> {
-    let copy = TempDir::new()?;
-    copy_all(folder, copy.path())?;
-    // Beside the configurations, where those of a copy look for it.
-    fs::copy(
-        root().join("target/cases/hostile.wasm"),
-        copy.path().join("hostile.wasm"),
-    )?;
+    let copy = copied(folder)?;
     for Run {
         run,
         exit,
@@ -185,6 +208,80 @@ fn commands(folder: &Path, expected: &Expected) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Presents tokens to a host, and asks it as whom the first of them proves.
+fn presented(folder: &Path, tokens: &Tokens) -> anyhow::Result<()> {
+    let copy = copied(folder)?;
+    let key = SigningKey::from_slice(&[7; 32])?;
+    let point = key.verifying_key().to_encoded_point(false);
+    let coordinate = |bytes: Option<&p256::FieldBytes>| {
+        Base64UrlUnpadded::encode_string(bytes.map_or(&[][..], |bytes| bytes.as_slice()))
+    };
+    let jwk = json!({
+        "kty": "EC", "crv": "P-256", "use": "jwt-svid", "alg": "ES256", "kid": "key-1",
+        "x": coordinate(point.x()), "y": coordinate(point.y()),
+    });
+    let bundle = json!({ "keys": [jwk] }).to_string();
+    fs::write(copy.path().join("bundle.json"), bundle)?;
+    let pdp = Pdp::from_file(copy.path().join("portcullis.toml"))?;
+    let verifier = pdp.verifier().context("nothing is verified")?;
+
+    let token = signed(&key, &tokens.passes)?;
+    let principal = verifier
+        .verify(&token)
+        .map_err(|error| anyhow!("{error}"))?;
+    let request = fs::read(folder.join("request.json"))?;
+    let unproved = pdp.evaluate_authzen(&request);
+    ensure!(!unproved.is_permit(), "who proves nothing is permitted it");
+    let mut request: Value = serde_json::from_slice(&request)?;
+    request["subject"]["id"] = json!(principal.id);
+    request["subject"]["properties"] = json!({
+        "attestation": principal.attestation.as_str(),
+        "credential-id": principal.credential_id,
+        "credential-issued-at": principal.credential_issued_at,
+        "credential-expires-at": principal.credential_expires_at,
+    });
+    let decision = pdp.evaluate_authzen(request.to_string().as_bytes());
+    ensure!(decision.is_permit(), "{}: {request}", decision.cause());
+
+    for Worthless { claims, says } in &tokens.stopped {
+        let token = signed(&key, claims)?;
+        let Err(error) = verifier.verify(&token) else {
+            bail!("it is taken, and not refused because {says}");
+        };
+        let error = error.to_string();
+        ensure!(error.contains(says), "`{says}` is not in: {error}");
+        ensure!(!error.contains(&token), "it is echoed: {error}");
+    }
+    Ok(())
+}
+
+/// A token that claims that.
+fn signed(key: &SigningKey, claims: &Map<String, Value>) -> anyhow::Result<String> {
+    let now = i64::try_from(Timestamp::now().as_millis() / 1000)?;
+    let mut claims = claims.clone();
+    for time in ["iat", "nbf", "exp"] {
+        if let Some(from_now) = claims.get(time).and_then(Value::as_i64) {
+            claims.insert(time.to_owned(), json!(now + from_now));
+        }
+    }
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some("key-1".to_owned());
+    let pem = key.to_pkcs8_pem(LineEnding::LF)?;
+    let key = EncodingKey::from_ec_pem(pem.as_bytes())?;
+    Ok(jsonwebtoken::encode(&header, &claims, &key)?)
+}
+
+/// A copy of the folder, with the plugin in it, where the configurations of copies look for it.
+fn copied(folder: &Path) -> anyhow::Result<TempDir> {
+    let copy = TempDir::new()?;
+    copy_all(folder, copy.path())?;
+    fs::copy(
+        root().join("target/cases/hostile.wasm"),
+        copy.path().join("hostile.wasm"),
+    )?;
+    Ok(copy)
 }
 
 fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Whether the destination was looked at recently enough for what is to be done to it, and is well.
 
 use crate::Timestamp;
-use crate::followed::Followed;
+use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
@@ -187,16 +187,19 @@ impl Postures {
     ///
     /// [`PosturesError`] if it cannot be used as it is now.
     pub fn from_file(file: impl Into<PathBuf>) -> Result<Self, PosturesError> {
-        let followed = Followed::new(file, |file: &Path, _: Option<&Sightings>| {
-            let json = std::fs::read(file).map_err(|error| PosturesError::Read {
-                file: file.to_owned(),
-                message: error.to_string(),
-            })?;
-            read(&json).map_err(|error| PosturesError::Shape {
-                file: file.to_owned(),
-                error,
-            })
-        })?;
+        let followed = Followed::new(
+            file,
+            |file: &Path, bytes: Bytes<'_>, _: Option<&Sightings>| {
+                let json = bytes.map_err(|error| PosturesError::Read {
+                    file: file.to_owned(),
+                    message: error.to_string(),
+                })?;
+                read(json).map_err(|error| PosturesError::Shape {
+                    file: file.to_owned(),
+                    error,
+                })
+            },
+        )?;
         Ok(Self { followed })
     }
 
@@ -400,7 +403,7 @@ mod tests {
         for kind in ["host", "repo", "other"] {
             assert_eq!(seen_as(kind).unwrap().unwrap().health, Health::Compromised);
         }
-        std::fs::write(&file, "{").unwrap();
+        std::fs::write(&file, "{}").unwrap();
         postures.followed.refresh();
         assert!(seen_as("host").is_err());
         std::fs::remove_file(file).unwrap();

@@ -1,8 +1,8 @@
 //! What a plugin does wrong while it decides, and that each bound stops it.
 
 use portcullis_host::{
-    ActionClass, Cause, Effect, Fault, Integration, Mode, Pdp, Plugin, PluginLimits, PluginSource,
-    Principal, Request, RequestLimits, Resource, Timestamp,
+    ActionClass, Cause, Effect, Fault, Integration, Intent, Mode, Pdp, Plugin, PluginLimits,
+    PluginSource, Principal, Request, RequestLimits, Resource, Timestamp,
 };
 use portcullis_tests::{guests, raw};
 use serde_json::json;
@@ -13,6 +13,8 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 fn request() -> Request {
     let principal = Principal {
         owner: "the owner".into(),
+        credential_id: "the credential".into(),
+        instance: "the instance".into(),
         attributes: vec![
             ("visible".into(), json!("yes")),
             ("hidden".into(), json!("no")),
@@ -25,6 +27,11 @@ fn request() -> Request {
     };
     Request::builder("x", principal, "the action", resource)
         .arguments(json!({ "secret": "the argument" }))
+        .intent(Intent {
+            id: "the intent".into(),
+            documents: vec!["the token".into()],
+            ..Intent::default()
+        })
         .context("visible", json!([1, { "a": null }]))
         .context("hidden", json!("no"))
         .build(&RequestLimits::default())
@@ -231,6 +238,10 @@ fn a_plugin_is_told_only_what_its_manifest_asks_for() {
         "the owner",
         "the resource",
         "the argument",
+        "the credential",
+        "the instance",
+        "the intent",
+        "the token",
         "hidden",
         "Read",
     ] {

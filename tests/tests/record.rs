@@ -4,12 +4,13 @@
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::state::{EmbeddedState, State as _};
 use portcullis_host::{
-    Cause, Integration, Intent, Intents, ListAsOf, Pdp, Principal, Request, RequestLimits,
-    Resource, Revocations, Timestamp, revocation,
+    Cause, Identity, Integration, Intent, Intents, ListAsOf, Otherwise, Pdp, PostureRule, Postures,
+    Principal, PrincipalKind, Registry, Request, RequestLimits, Resource, Revocations, Timestamp,
+    revocation,
 };
 use portcullis_tests::guests;
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -133,23 +134,108 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
     assert!(refused.count() > 0, "the budget was never used up");
 }
 
+/// How many agents are registered. Each has an intent.
+const AGENTS: u32 = 8;
+
+fn agent(number: u32) -> String {
+    format!("spiffe://acme.example/agent/{number}")
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    for number in 0..AGENTS {
+        registry.insert(Identity {
+            id: agent(number).into(),
+            kind: PrincipalKind::Agent,
+            owner: "team@acme.example".into(),
+            purpose: "p".into(),
+            environment: "prod".into(),
+            expires: Timestamp::now().plus(Duration::from_secs(24 * 3600)),
+            max_credential_lifetime: Duration::from_secs(3600),
+            integrations: ["permits", "tells", "faults"].map(Arc::<str>::from).into(),
+            workload_digest: None,
+            shared: None,
+        });
+    }
+    registry
+}
+
+/// An intent for each agent, whose uses are fewer than what is asked for.
+fn intents() -> Intents {
+    let intents = Intents::default();
+    // The same at each call, so that they have the same digests.
+    let (from, to) = ("2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
+    for number in 0..AGENTS {
+        let allows = ["permits", "tells", "faults"].map(|integration| {
+            json!({
+                "integration": integration, "action": "a", "resource": "**",
+                "constraints": [{ "path": "/number", "op": "at-most", "value": 9900 }],
+            })
+        });
+        let intent = json!({
+            "id": format!("int-{number}"), "purpose": "p", "principal": agent(number),
+            "approved-by": { "who": "alice@acme.example", "at": from },
+            "issued-at": from, "expires-at": to, "max-uses": 300, "allows": allows,
+        });
+        intents.insert(intent.to_string().as_bytes()).unwrap();
+    }
+    intents
+}
+
+/// Writes what is seen of destinations: the first six are well, or what is said instead.
+fn see(file: &Path, health: &str) {
+    let destinations: Vec<_> = (0..6)
+        .map(|number| {
+            let id = format!("r{number}");
+            json!({ "id": id, "health": health, "observed-at": Timestamp::now() })
+        })
+        .collect();
+    let postures = json!({ "destinations": destinations });
+    fs::write(file, postures.to_string()).unwrap();
+}
+
 #[test]
 fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     let folder = TempDir::new().unwrap();
-    let path = folder.path().join("decisions.jsonl");
+    let [path, list, seen] = ["decisions.jsonl", "revocations.jsonl", "posture.json"]
+        .map(|name| folder.path().join(name));
+    revocation::append(&list, None, Timestamp::now()).unwrap();
+    see(&seen, "healthy");
     let pdp = |log| {
         let plugin =
             |behaviour: &str| guests::hostile(json!({ "behaviour": behaviour }), guests::patient());
+        let rule = PostureRule {
+            max_age: Duration::from_secs(3600),
+            amiss: Vec::new(),
+            otherwise: Otherwise::Deny,
+        };
+        let tells = Integration::new("tells").posture(rule);
         let builder = Pdp::builder()
             .integration(Integration::new("permits").plugin(plugin("permit")))
-            .integration(Integration::new("tells").plugin(plugin("tell")))
-            .integration(Integration::new("faults").plugin(plugin("no-reason")));
+            .integration(tells.plugin(plugin("tell")))
+            .integration(Integration::new("faults").plugin(plugin("no-reason")))
+            .registry(registry())
+            .revocations(Revocations::follow(&list, Duration::from_secs(3600)).unwrap())
+            .intents(intents(), [PrincipalKind::Agent])
+            .postures(Postures::from_file(&seen).unwrap())
+            .state(Arc::new(EmbeddedState::in_memory(Duration::from_secs(
+                3600,
+            ))));
         match log {
             Some(log) => builder.log(log),
             None => builder,
         }
         .build()
         .unwrap()
+    };
+    let revoke = |kind: revocation::Revocable, id: String| {
+        let revoked = revocation::Revoked {
+            kind,
+            id,
+            reason: "it leaked".into(),
+            by: "alice@acme.example".into(),
+        };
+        revocation::append(&list, Some(revoked), Timestamp::now()).unwrap();
     };
     let log = LogOptions {
         durability: log::Durability::Buffered,
@@ -158,25 +244,59 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     };
     let recording = pdp(Some(DecisionLog::open(log).unwrap()));
     for number in 0..10_000_u32 {
+        if number == 3000 {
+            revoke(revocation::Revocable::Principal, agent(2));
+            recording.revocations().unwrap().refresh();
+        }
         let integration = ["permits", "tells", "faults", "none"][number as usize % 4];
+        // One more than there are.
+        let asks = number % (AGENTS + 1);
+        // Now and then a credential that another instance presented before.
+        let (credential, instance) = match number % 20 {
+            0 => (
+                format!("jti-shared-{asks}"),
+                format!("pod-{}", number / 20 % 2),
+            ),
+            _ => (format!("jti-{number}"), "pod-0".to_owned()),
+        };
+        let now = Timestamp::now();
+        let principal = Principal {
+            id: agent(asks),
+            credential_id: credential,
+            instance,
+            credential_issued_at: Some(now),
+            credential_expires_at: Some(now.plus(Duration::from_secs(600))),
+            ..Principal::default()
+        };
         let resource = Resource {
-            id: format!("r{number}"),
+            id: format!("r{}", number % 7),
             ..Resource::default()
         };
-        let request = Request::builder(integration, Principal::default(), "a", resource)
+        let request = Request::builder(integration, principal, "a", resource)
             .arguments(json!({ "number": number, "text": "é\u{1f600}\n", "half": 0.5 }))
             .context("visible", json!({ "deep": [number] }))
+            .intent(Intent {
+                id: format!("int-{asks}"),
+                ..Intent::default()
+            })
             .build(&RequestLimits::default())
             .unwrap();
         let _recorded = recording.evaluate(&request);
     }
     drop(recording);
 
+    // What the decisions were made from is not so any more: it is on record only.
+    see(&seen, "compromised");
+    for number in 0..AGENTS {
+        revoke(revocation::Revocable::Principal, agent(number));
+    }
     let again = pdp(None);
-    let mut decided = 0;
+    let (mut decided, mut others) = (0, 0);
+    let mut causes: BTreeMap<String, u32> = BTreeMap::new();
     log::read(&path, |_, _, _, entry| {
         let Event::Decision(recorded) = &entry.event else {
-            panic!("there are only decisions");
+            others += 1;
+            return Ok(());
         };
         let request = recorded.request().unwrap();
         let now = again.evaluate_again(&request, entry.at, &recorded.evidence, ListAsOf::Then);
@@ -188,11 +308,27 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
             entry.sequence
         );
         decided += 1;
+        let cause = recorded.cause().unwrap().to_owned();
+        *causes.entry(cause).or_default() += 1;
         Ok(())
     })
     .unwrap();
     assert_eq!(decided, 10_000);
-    assert_eq!(log::verify(&path).unwrap().entries, 10_000);
+    assert_eq!(log::verify(&path).unwrap().entries, 10_000 + others);
+    for cause in [
+        "permitted",
+        "unknown-integration",
+        "principal-unregistered",
+        "credential-cloned",
+        "revoked",
+        "intent-used-up",
+        "outside-intent",
+        "posture-amiss",
+        "plugin-output-invalid",
+    ] {
+        let times = causes.get(cause).copied().unwrap_or(0);
+        assert!(times >= 20, "{cause}: {causes:?}");
+    }
 }
 
 #[test]
@@ -369,23 +505,37 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
     assert_eq!(epochs, [1, 1, 1]);
 }
 
-/// A small file system of its own, which takes a mount; nothing where that is not allowed.
+/// Says that nothing can be mounted here, so that tests which need a full disk are left out. Without it
+/// they fail where they cannot be run: one that was left out is not one that passed.
+#[cfg(target_os = "linux")]
+const WITHOUT_MOUNTS: &str = "PORTCULLIS_WITHOUT_MOUNTS";
+
+/// A small file system of its own, which takes a mount.
 #[cfg(target_os = "linux")]
 struct SmallDisk(TempDir);
 
 #[cfg(target_os = "linux")]
 impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
+    /// Nothing if the environment says that there are no mounts here.
+    fn mount(size: &str, test: &str) -> Option<Self> {
+        use std::io::Write as _;
+        if std::env::var_os(WITHOUT_MOUNTS).is_some() {
+            // Not by a macro: what those print of a test that passes is not shown.
+            let said = format!("\nNOT RUN, because {WITHOUT_MOUNTS} is set: {test}\n");
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
+            return None;
+        }
         let folder = TempDir::new().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
             .arg(folder.path())
             .status()
             .is_ok_and(|status| status.success());
-        if !mounted {
-            eprintln!("no file system can be mounted here, so that a full disk was not tried");
-        }
-        mounted.then_some(Self(folder))
+        assert!(
+            mounted,
+            "no file system can be mounted here, so that a full disk cannot be tried: run the tests as root, or leave it out by setting {WITHOUT_MOUNTS}"
+        );
+        Some(Self(folder))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -412,7 +562,8 @@ impl Drop for SmallDisk {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_denies_and_recovers_by_itself() {
-    let Some(disk) = SmallDisk::mount("256k") else {
+    let test = "a_full_disk_denies_and_recovers_by_itself";
+    let Some(disk) = SmallDisk::mount("256k", test) else {
         return;
     };
     let path = disk.path("decisions.jsonl");
@@ -450,7 +601,8 @@ fn a_full_disk_denies_and_recovers_by_itself() {
 #[test]
 #[cfg(target_os = "linux")]
 fn on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on() {
-    let Some(disk) = SmallDisk::mount("16m") else {
+    let test = "on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on";
+    let Some(disk) = SmallDisk::mount("16m", test) else {
         return;
     };
     let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());

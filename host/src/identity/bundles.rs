@@ -1,6 +1,6 @@
 //! Trust bundles: the keys and certificates that a trust domain signs with.
 
-use crate::followed::Followed;
+use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
 use base64ct::{Base64, Encoding as _};
@@ -10,7 +10,6 @@ use spiffe::bundle::BundleSource;
 use spiffe::bundle::jwt::JwtAuthority;
 use spiffe::{JwtBundle, TrustDomain};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +20,9 @@ const LIMITS: RequestLimits = RequestLimits {
 };
 
 /// The bundles of trust domains, from files (JWKS, SPIFFE Trust Domain and Bundle, section 4). A file
-/// that changes is read again; while it is not valid, its trust domain is not either.
+/// that changes is read again; while it is not valid, its trust domain is not either. Replace it by
+/// renaming another one: of one that is found half written, what it said before counts for at most three
+/// seconds more.
 #[derive(Debug)]
 pub struct Bundles {
     domains: BTreeMap<TrustDomain, Followed<Bundle, BundleError>>,
@@ -89,9 +90,12 @@ impl Bundles {
             let name = name.as_ref();
             let domain = TrustDomain::new(name).map_err(|_| BundleError::Name(name.to_owned()))?;
             let of = domain.clone();
-            let followed = Followed::new(file, move |file: &Path, before: Option<&Bundle>| {
-                Bundle::read(&of, file, before)
-            })?;
+            let followed = Followed::new(
+                file,
+                move |file: &Path, bytes: Bytes<'_>, before: Option<&Bundle>| {
+                    Bundle::read(&of, file, bytes, before)
+                },
+            )?;
             if domains.insert(domain, followed).is_some() {
                 return Err(BundleError::Duplicate(name.to_owned()));
             }
@@ -129,17 +133,22 @@ impl BundleSource for Bundles {
 
 impl Bundle {
     /// Reads a bundle. As the standard asks, keys of other uses and types are ignored.
-    fn read(domain: &TrustDomain, file: &Path, before: Option<&Self>) -> Result<Self, BundleError> {
+    fn read(
+        domain: &TrustDomain,
+        file: &Path,
+        bytes: Bytes<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, BundleError> {
         let shape = |message: String| BundleError::Shape {
             file: file.to_owned(),
             message,
         };
-        let bytes = fs::read(file).map_err(|error| BundleError::Read {
+        let bytes = bytes.map_err(|error| BundleError::Read {
             file: file.to_owned(),
             message: error.to_string(),
         })?;
         // The strict reader: a key that is there twice is not read in two ways.
-        let jwks = json::parse(&bytes, &LIMITS).map_err(|error| shape(error.to_string()))?;
+        let jwks = json::parse(bytes, &LIMITS).map_err(|error| shape(error.to_string()))?;
         let sequence =
             match jwks.get("spiffe_sequence") {
                 None => None,

@@ -1,6 +1,6 @@
 //! Signed JSON: a JWT whose signature is verified before any of it is believed.
 
-use crate::followed::Followed;
+use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::timestamp::Timestamp;
@@ -66,14 +66,14 @@ impl Keys {
     ///
     /// [`KeysError`] if there is no usable key.
     pub(crate) fn follow(file: &Path) -> Result<FollowedKeys, KeysError> {
-        Followed::new(file, |file: &Path, _: Option<&Self>| {
+        Followed::new(file, |file: &Path, bytes: Bytes<'_>, _: Option<&Self>| {
             let wrong = |message: String| KeysError {
                 file: file.to_owned(),
                 message,
             };
-            let jwks = std::fs::read(file)
-                .map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
-            Self::from_jwks(&jwks).map_err(wrong)
+            let jwks =
+                bytes.map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
+            Self::from_jwks(jwks).map_err(wrong)
         })
     }
 

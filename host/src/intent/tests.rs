@@ -1,7 +1,8 @@
+mod chains;
+
 use super::*;
 use crate::RequestLimits;
 use crate::request::{Principal, Resource};
-use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
@@ -203,63 +204,5 @@ fn uses_and_exceptions_are_within_the_parents() {
         ),
     ] {
         assert!(child(wider.clone()).is_within(&parent).is_err(), "{wider}");
-    }
-}
-
-fn allowance() -> impl Strategy<Value = Value> {
-    let action = prop::sample::select(vec!["a.x", "a.y", "a.*", "*", "b.x"]);
-    let resource = prop::sample::select(vec!["o/r", "o/s", "o/*", "**", "p/r"]);
-    let constraint = prop::sample::select(vec![
-        json!([]),
-        json!([{ "path": "/n", "op": "at-most", "value": 1 }]),
-        json!([{ "path": "/n", "op": "at-most", "value": 5 }]),
-        json!([{ "path": "/n", "op": "one-of", "value": [1, 9] }]),
-        json!([{ "path": "/n", "op": "at-most", "value": 5 }, { "path": "/n", "op": "at-least", "value": 2 }]),
-    ]);
-    (action, resource, constraint).prop_map(|(action, resource, constraints)| {
-        json!({ "integration": "github", "action": action, "resource": resource, "constraints": constraints })
-    })
-}
-
-fn some_intent() -> impl Strategy<Value = StoredIntent> {
-    let allows = prop::collection::vec(allowance(), 1..3);
-    let denies = prop::collection::vec(allowance(), 0..2);
-    (allows, denies).prop_map(|(allows, mut denies)| {
-        for denial in &mut denies {
-            denial.as_object_mut().unwrap().remove("constraints");
-        }
-        let mut value = whole();
-        // Principal and approver are the same throughout, so that only what is allowed differs.
-        value["approved-by"]["who"] = json!("x");
-        value["allows"] = json!(allows);
-        value["denies"] = json!(denies);
-        let mut intent = intent(&value);
-        intent.principal = "x".to_owned();
-        intent
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-    #[test]
-    fn no_sequence_of_narrowings_ever_permits_more(
-        chain in prop::collection::vec(some_intent(), 2..4),
-        action in prop::sample::select(vec!["a.x", "a.y", "b.x", "b.y"]),
-        resource in prop::sample::select(vec!["o/r", "o/s", "p/r", "p/q/r", "o"]),
-        n in 0_i32..10,
-    ) {
-        let narrowing = chain.windows(2).all(|pair| pair[1].is_within(&pair[0]).is_ok());
-        if narrowing {
-            let request = request(action, resource, json!({ "n": n }));
-            let last = chain.last().unwrap();
-            if last.allowance_for(&request).is_some() {
-                for intent in &chain {
-                    prop_assert!(intent.allowance_for(&request).is_some());
-                }
-            }
-        }
-        for intent in &chain {
-            prop_assert_eq!(intent.is_within(intent), Ok(()));
-        }
     }
 }

@@ -10,6 +10,7 @@ use portcullis_contract::{Attestation, PrincipalKind};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const AUDIENCE: &str = "https://gateway.acme.example";
@@ -230,6 +231,67 @@ fn a_bundle_that_changes_is_read_again_and_one_that_is_not_valid_is_none() {
     assert!(!verify());
     fs::remove_file(&issuer.file).unwrap();
     assert!(!verify());
+}
+
+#[test]
+fn a_bundle_that_is_replaced_over_and_over_refuses_nobody_meanwhile() {
+    let issuer = Issuer::new("replaced", 7);
+    let verifier = issuer.verifier();
+    let mut another = Issuer::new("replaced-too", 9).jwk();
+    another["kid"] = json!("key-2");
+    let replace = |keys: &Value| {
+        let beside = issuer.file.with_extension("beside");
+        fs::write(&beside, json!({ "keys": keys }).to_string()).unwrap();
+        fs::rename(beside, &issuer.file).unwrap();
+        verifier.bundles().refresh();
+    };
+    // Another token each time: one that was verified before is kept in mind.
+    let token = |number: usize| {
+        let mut claims = claims();
+        claims["jti"] = json!(format!("jti-{number}"));
+        issuer.sign(&claims.to_string())
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ask = || {
+            let mut verified = 0;
+            while verified == 0 || !is_over.load(Ordering::Relaxed) {
+                let proved = verifier.verify(&token(verified));
+                assert!(proved.is_ok(), "{proved:?}");
+                verified += 1;
+            }
+        };
+        let asking = [scope.spawn(ask), scope.spawn(ask)];
+        for _ in 0..250 {
+            replace(&json!([issuer.jwk(), another]));
+            replace(&json!([issuer.jwk()]));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for asked in asking {
+            asked.join().unwrap();
+        }
+    });
+    assert!(verifier.bundles().version() >= 500);
+    replace(&json!([another]));
+    assert!(verifier.verify(&token(0)).is_err());
+}
+
+#[test]
+fn of_a_bundle_that_is_half_written_the_keys_that_were_there_count_until_it_is_whole() {
+    let issuer = Issuer::new("half", 7);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let write = |text: &str| {
+        fs::write(&issuer.file, text).unwrap();
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    let next = Issuer::new("half-next", 9);
+    let whole = json!({ "keys": [next.jwk()] }).to_string();
+    assert!(write(""));
+    assert!(write(&whole[..whole.len() / 2]));
+    assert!(!write(&whole), "now the key is replaced");
+    assert!(!write(""), "and is not taken back");
 }
 
 #[test]

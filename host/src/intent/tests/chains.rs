@@ -1,0 +1,194 @@
+//! How long chains may be, and those that are signed and that a request carries.
+
+use super::*;
+use crate::intent::store::MAX_DEPTH;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const ALICE: &str = "alice@acme.example";
+const HERE: &str = "https://gateway.acme.example";
+
+/// An intent at that place of a chain.
+fn link(place: usize, parent: Option<&StoredIntent>) -> Value {
+    let mut value = whole();
+    value["id"] = json!(format!("int-{place}"));
+    value["principal"] = json!(format!("spiffe://acme.example/{place}"));
+    if let Some(parent) = parent {
+        value["approved-by"]["who"] = json!(parent.principal);
+        let digest = parent.digest().to_string();
+        value["parent"] = json!({ "id": parent.id, "digest": digest });
+    }
+    value
+}
+
+#[test]
+fn a_chain_has_so_many_links_and_no_more() {
+    let intents = Intents::default();
+    let mut parent: Option<Arc<StoredIntent>> = None;
+    for place in 1..=MAX_DEPTH {
+        let link = link(place, parent.as_deref());
+        parent = Some(intents.insert(link.to_string().as_bytes()).unwrap());
+    }
+    let one_more = link(MAX_DEPTH + 1, parent.as_deref());
+    let refused = intents.insert(one_more.to_string().as_bytes());
+    let id = format!("int-{}", MAX_DEPTH + 1);
+    assert_eq!(refused.unwrap_err(), IntentError::TooDeep(id));
+    assert_eq!(intents.len(), MAX_DEPTH);
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    Base64UrlUnpadded::encode_string(bytes.as_ref())
+}
+
+/// Somebody who signs, with the file of the public key.
+struct Signer {
+    pem: String,
+    jwks: PathBuf,
+}
+
+impl Signer {
+    fn new(name: &str) -> Self {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let point = key.verifying_key().to_encoded_point(false);
+        let jwk = json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
+            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
+        });
+        let jwks =
+            std::env::temp_dir().join(format!("portcullis-{name}-{}.json", std::process::id()));
+        std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
+        Self {
+            pem: key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string(),
+            jwks,
+        }
+    }
+
+    fn signatures(&self) -> Signatures {
+        Signatures::default().approver(ALICE, &self.jwks).unwrap()
+    }
+
+    fn sign(&self, intent: &Value, audience: Option<&str>) -> String {
+        sign(
+            intent.to_string().as_bytes(),
+            self.pem.as_bytes(),
+            None,
+            audience,
+        )
+        .unwrap()
+    }
+
+    /// The claims, signed as those of an intent are, whatever they say.
+    fn sign_claims(&self, claims: &Value) -> String {
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some("intent+jwt".to_owned());
+        let key = EncodingKey::from_ec_pem(self.pem.as_bytes()).unwrap();
+        jsonwebtoken::encode(&header, claims, &key).unwrap()
+    }
+}
+
+impl Drop for Signer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.jwks);
+    }
+}
+
+/// Why the token is not taken up.
+fn refused(intents: &Intents, token: &str) -> String {
+    match intents.insert(token.as_bytes()).unwrap_err() {
+        IntentError::Signature(why) => why,
+        other => panic!("it is not its signature that is refused: {other}"),
+    }
+}
+
+#[test]
+fn a_signed_intent_that_is_meant_for_another_host_is_none_here() {
+    let signer = Signer::new("audience");
+    let here = Intents::signed(signer.signatures().audience(HERE));
+    for audience in [Some("https://elsewhere.example"), None] {
+        let why = refused(&here, &signer.sign(&whole(), audience));
+        assert!(why.contains("`aud`") && why.contains(HERE), "{why}");
+    }
+    let meant = signer.sign(&whole(), Some(HERE));
+    assert!(here.insert(meant.as_bytes()).is_ok());
+    let anywhere = Intents::signed(signer.signatures());
+    let elsewhere = signer.sign(&whole(), Some("https://elsewhere.example"));
+    assert!(anywhere.insert(elsewhere.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_signed_intent_whose_claims_say_something_else_is_none() {
+    let signer = Signer::new("claims");
+    // Whose key it is too: the signature alone does not tell who of them approved.
+    let bob = "bob@acme.example";
+    let signatures = signer.signatures().approver(bob, &signer.jwks).unwrap();
+    let intents = Intents::signed(signatures);
+    let token = signer.sign(&whole(), None);
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = Base64UrlUnpadded::decode_vec(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    for (claim, value) in [
+        ("iss", json!(bob)),
+        ("sub", json!("spiffe://acme.example/b")),
+        ("jti", json!("int-2")),
+        ("iat", json!(1)),
+        ("nbf", json!(1)),
+        ("exp", json!(9_999_999_999_u64)),
+    ] {
+        let mut other = claims.clone();
+        other[claim] = value;
+        let why = refused(&intents, &signer.sign_claims(&other));
+        assert!(why.contains(&format!("`/{claim}`")), "{why}");
+    }
+    for claim in ["sub", "jti", "iat", "nbf", "exp"] {
+        let mut without = claims.clone();
+        without.as_object_mut().unwrap().remove(claim);
+        let why = refused(&intents, &signer.sign_claims(&without));
+        assert!(why.contains(&format!("`/{claim}`")), "{why}");
+    }
+    let mut twice = claims.clone();
+    let details = twice["authorization_details"].as_array_mut().unwrap();
+    details.push(details[0].clone());
+    assert!(refused(&intents, &signer.sign_claims(&twice)).contains("exactly one"));
+    let same = signer.sign_claims(&claims);
+    assert!(intents.insert(same.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
+    let signer = Signer::new("carried");
+    let first = intent(&link(1, None));
+    let signatures = signer.signatures();
+    let signatures = signatures.delegator(&first.principal, &signer.jwks);
+    let intents = Intents::signed(signatures.unwrap());
+    let root = signer.sign(&link(1, None), None);
+    let child = signer.sign(&link(2, Some(&first)), None);
+    let another_root = signer.sign(&link(9, None), None);
+    let carried = |documents: [&String; 2]| intents.carried(&documents.map(String::clone));
+
+    let chain = carried([&root, &child]).unwrap();
+    let ids: Vec<_> = chain.iter().map(|intent| intent.id.as_str()).collect();
+    assert_eq!(ids, ["int-1", "int-2"]);
+    assert_eq!(
+        carried([&root, &another_root]).unwrap_err(),
+        IntentError::NotNext("int-9".to_owned())
+    );
+    assert_eq!(
+        carried([&child, &root]).unwrap_err(),
+        IntentError::NoParent {
+            id: "int-2".to_owned(),
+            parent: "int-1".to_owned()
+        }
+    );
+    assert_eq!(
+        carried([&another_root, &child]).unwrap_err(),
+        IntentError::OtherParent {
+            id: "int-2".to_owned(),
+            parent: "int-1".to_owned()
+        }
+    );
+    assert!(intents.is_empty(), "what is carried is not taken up");
+}
