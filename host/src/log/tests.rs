@@ -116,6 +116,34 @@ fn full_files_are_numbered_and_the_chain_goes_on() {
 }
 
 #[test]
+fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
+    const FILES: u32 = 1000;
+    let folder = Folder::new("rotating");
+    let options = LogOptions {
+        durability: Durability::Buffered,
+        max_file_bytes: 1,
+        ..options(&folder.log())
+    };
+    let log = DecisionLog::open(options).unwrap();
+    record(&log, 0).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..FILES).for_each(|n| record(&log, n).unwrap()));
+        while !writer.is_finished() {
+            verify(&folder.log()).unwrap();
+        }
+    });
+    assert_eq!(verify(&folder.log()).unwrap().entries, u64::from(FILES));
+
+    // What is gone is gone, whoever writes.
+    let some = folder.0.join("decisions.000500.jsonl");
+    fs::rename(&some, folder.0.join("aside")).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Line { .. })));
+    fs::rename(folder.0.join("aside"), &some).unwrap();
+    fs::rename(folder.log(), folder.0.join("aside")).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
+}
+
+#[test]
 fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     let folder = Folder::new("tampered");
     let log = DecisionLog::open(options(&folder.log())).unwrap();
