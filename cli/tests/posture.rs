@@ -24,6 +24,7 @@ max-staleness = "10m"
 
 [intents]
 path = "intents"
+approvers = { "alice" = "alice.json" }
 
 [log]
 path = "decisions.jsonl"
@@ -62,6 +63,15 @@ integrations = ["files"]
 "#
         ),
     );
+    let key = [
+        "intent",
+        "key",
+        "--private",
+        "alice.pem",
+        "--public",
+        "alice.json",
+    ];
+    assert_eq!(folder.run(&key).code, 0);
     let intent = json!({
         "id": "int-1", "purpose": "p", "principal": AGENT,
         "approved-by": { "who": "alice", "at": "2026-01-01T00:00:00Z" },
@@ -72,7 +82,9 @@ integrations = ["files"]
         ],
         "exception": { "owner": "bob", "waives": ["credential-lifetime"] },
     });
-    folder.write("intents/int-1.json", intent.to_string());
+    let key = fs::read(folder.path().join("alice.pem")).unwrap();
+    let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, None, None).unwrap();
+    folder.write("intents/int-1.jwt", signed);
     assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
     let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
     let now = Timestamp::now();

@@ -195,18 +195,24 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// What the request's intent waives as an exception, if it is one and is what the request may act
-    /// on.
+    /// What the request's intent waives as an exception, if it is one, somebody signed it, and it is what
+    /// the request may act on.
     fn waivers(&self) -> &'a [Waiver] {
         let Ok(Some(chain)) = self.chain else {
             return &[];
         };
+        let are_signed = self.intents.is_some_and(|rule| rule.intents.are_signed());
         match chain.last().and_then(|intent| intent.exception.as_ref()) {
-            Some(exception) if self.intents.is_some() && self.outside(chain).is_none() => {
-                &exception.waives
-            }
+            Some(exception) if are_signed && self.outside(chain).is_none() => &exception.waives,
             _ => &[],
         }
+    }
+
+    /// The exception that the request's intent would be from that check, if somebody had signed it.
+    fn unsigned_exception(&self, waiver: Waiver) -> Option<&str> {
+        let intent = self.chain.ok().flatten()?.last()?;
+        let are_signed = self.intents?.intents.are_signed();
+        (!are_signed && intent.waives(waiver)).then_some(intent.id.as_str())
     }
 }
 
@@ -257,7 +263,13 @@ impl<T: Trace> Checks<'_, '_, T> {
         refusal: Refusal,
     ) -> Result<(), Refusal> {
         if !self.waives.contains(&waiver) {
-            return self.stop(name, evidence, refusal);
+            let (cause, mut detail) = refusal;
+            if let Some(id) = self.on.unsigned_exception(waiver) {
+                detail.push_str(&format!(
+                    "; intent `{id}` is an exception that nobody signed, so that it waives nothing: have it signed by who is among the approvers"
+                ));
+            }
+            return self.stop(name, evidence, (cause, detail));
         }
         self.evidence.waived.push(waiver);
         let on = self.on;

@@ -311,6 +311,12 @@ impl Intents {
         }
     }
 
+    /// Whether an intent counts only if who approved it signed it. What waives a check of the host has to
+    /// be.
+    pub fn are_signed(&self) -> bool {
+        self.signatures.is_some()
+    }
+
     /// How many intents there are.
     pub fn len(&self) -> usize {
         self.by_id
