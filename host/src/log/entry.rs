@@ -84,6 +84,17 @@ impl Decided {
         self.decision.pointer("/context/cause")?.as_str()
     }
 
+    /// Whether a plugin gave no answer for a reason that lies in the machine and not in the request: it
+    /// ran out of time, or there was no room for it. Decided again, it may be decided otherwise.
+    pub fn depends_on_machine(&self) -> bool {
+        let plugins = self.decision.pointer("/context/plugins");
+        let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
+        // As the kinds of faults are written.
+        plugins
+            .filter_map(|plugin| plugin.get("fault")?.as_str())
+            .any(|fault| matches!(fault, "deadline" | "overloaded" | "sandbox"))
+    }
+
     /// The request, if it can be decided again: it could be read, and nothing of it is masked.
     pub fn request(&self) -> Option<Request> {
         match self.masked {

@@ -100,41 +100,41 @@ impl Pdp {
         list: ListAsOf,
     ) -> Decision {
         let sources = Sources::Recorded(evidence, list);
-        caught(|| self.decide(request, now, sources, &mut ()))
+        caught(|| {
+            let decision = self.decide(request, now, sources, &mut ());
+            match &evidence.not_spent {
+                Some(why) if !decision.uses().is_empty() => not_spent(&decision, why.clone()),
+                _ => decision,
+            }
+        })
     }
 
     /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
     /// is decided again.
     fn decide_and_spend(&self, request: &Request, now: Timestamp) -> Decision {
-        for _ in 0..MAX_RACES {
+        let mut races = 0;
+        loop {
             let decision = self.decide(request, now, Sources::Live, &mut ());
-            let Some(state) = self
-                .inner
-                .parts
-                .state
-                .as_ref()
-                .filter(|_| !decision.uses().is_empty())
-            else {
-                return decision;
+            let state = match &self.inner.parts.state {
+                Some(state) if !decision.uses().is_empty() => state,
+                _ => return decision,
             };
-            match state.spend(decision.uses(), now) {
+            let why = match state.spend(decision.uses(), now) {
                 Ok(()) => return decision,
-                Err(SpendError::UsedUp(_)) => {}
-                Err(SpendError::State(error)) => {
-                    return Decision::deny(
-                        Cause::StateUnavailable,
-                        format!(
-                            "{error}: what cannot be counted is not permitted; mend the state, or make room"
-                        ),
-                    )
-                    .in_mode(decision.mode())
-                    .made_from(decision.evidence().clone());
+                Err(SpendError::UsedUp(_)) if races < MAX_RACES => {
+                    races += 1;
+                    continue;
                 }
-            }
+                Err(SpendError::UsedUp(_)) => {
+                    "others used up what this request would have, over and over: ask again"
+                        .to_owned()
+                }
+                Err(SpendError::State(error)) => format!(
+                    "{error}: what cannot be counted is not permitted; mend the state, or make room"
+                ),
+            };
+            return not_spent(&decision, why);
         }
-        let detail = "others used up what this request would have, over and over: ask again";
-        let mode = self.integration(request.integration()).map(|it| it.mode);
-        Decision::deny(Cause::StateUnavailable, detail).in_mode(mode.unwrap_or_default())
     }
 
     /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
@@ -355,6 +355,18 @@ impl Pdp {
         };
         registered && !revoked
     }
+}
+
+/// The deny that a permit becomes whose uses could not be spent. That is evidence, so that the same is
+/// decided again.
+fn not_spent(decision: &Decision, why: String) -> Decision {
+    let evidence = Evidence {
+        not_spent: Some(why.clone()),
+        ..decision.evidence().clone()
+    };
+    Decision::deny(Cause::StateUnavailable, why)
+        .in_mode(decision.mode())
+        .made_from(evidence)
 }
 
 /// What `decide` gives, or a deny if it panics.
