@@ -32,6 +32,22 @@ use crate::state::{State, Use};
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{ActionClass, Constraint, PrincipalKind};
 
+/// The checks that every request is held to, in order. Some have others behind them, such as
+/// `intent, uses left`, where there is something to look at.
+pub(crate) const CHECKS: [&str; 11] = [
+    "registry",
+    "attestation",
+    "environment",
+    "credential",
+    "instance",
+    "workload",
+    "revocation",
+    "intent",
+    "trust",
+    "posture",
+    "evidence",
+];
+
 /// A request, and everything that it is held to.
 pub(crate) struct Admission<'a> {
     pub(crate) registry: Option<&'a Registry>,

@@ -7,7 +7,7 @@ pub use builder::{AccessRequests, PdpBuilder, PdpError};
 pub use record::AcceptError;
 
 use crate::Timestamp;
-use crate::admission::{Admission, IntentRule, Requirements};
+use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::cause::Cause;
 use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, AccessRequest, Consulted, Decision};
@@ -83,11 +83,35 @@ impl Pdp {
     }
 
     /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
-    /// order, with what was found.
+    /// order, with what was found; and of a deny, those that it was not held to any more.
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
         let decision = caught(|| self.decide(request, now, Sources::DryRun, &mut checks));
+        if !decision.is_permit() {
+            for name in self.steps(request.integration()) {
+                if !checks.iter().any(|check| check.name == name) {
+                    checks.push(Check {
+                        name,
+                        conclusion: Conclusion::NotReached,
+                        evidence: "not reached".to_owned(),
+                    });
+                }
+            }
+        }
         (decision, checks)
+    }
+
+    /// The steps that every permit takes, in order.
+    fn steps(&self, integration: &str) -> Vec<String> {
+        let integration = self.integration(integration);
+        let plugins = integration.into_iter().flat_map(Integration::plugins);
+        let before = ["integration"].into_iter().chain(admission::CHECKS);
+        let after = ["obligations", "constraints", "grant"];
+        before
+            .map(str::to_owned)
+            .chain(plugins.map(plugin_step))
+            .chain(after.map(str::to_owned))
+            .collect()
     }
 
     /// Decides `request` again, as at `now` and from `evidence`, as a replay of a log does; nothing is
@@ -279,7 +303,7 @@ impl Pdp {
                 Ok(Effect::Deny | Effect::Indeterminate) | Err(_) => Conclusion::Stop,
             };
             trace.check(
-                || format!("plugin {}", plugin.manifest().name),
+                || plugin_step(plugin),
                 conclusion,
                 || describe(plugin, &evaluation),
             );
@@ -377,6 +401,11 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
             "the host failed on this request: please report it with the request",
         )
     })
+}
+
+/// What the step is called in which a plugin is asked.
+fn plugin_step(plugin: &Plugin) -> String {
+    format!("plugin {}", plugin.manifest().name)
 }
 
 /// What a plugin was told, answered and took.

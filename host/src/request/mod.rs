@@ -75,6 +75,16 @@ pub enum SessionPath {
     Machine,
 }
 
+impl SessionPath {
+    /// The path as text, as in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Machine => "machine",
+        }
+    }
+}
+
 /// What was approved before acting.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Intent {
