@@ -342,6 +342,16 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         "https://approvals.acme.example/requests"
     );
     assert!(context["access_request"]["expires_at"].is_string());
+    assert_eq!(
+        (
+            &context["access_request"]["approvers"],
+            &context["access_request"]["approval"]
+        ),
+        (
+            &json!(["alice@acme.example"]),
+            &json!({ "integration": "files", "action": "read", "resource": "files" })
+        )
+    );
     let evaluation = context["evaluation_id"].as_str().unwrap();
 
     let flags = [

@@ -317,6 +317,12 @@ impl Intents {
         self.signatures.is_some()
     }
 
+    /// Whose signatures intents count by, sorted; nobody's where they need not be signed.
+    pub fn approvers(&self) -> Vec<&str> {
+        let signatures = self.signatures.as_deref();
+        signatures.map_or_else(Vec::new, |it| it.approvers().collect())
+    }
+
     /// How many intents there are.
     pub fn len(&self) -> usize {
         self.by_id

@@ -280,7 +280,9 @@ fn withhold(decision: &mut Value) {
             item.remove(key);
         }
     }
-    if let Some(grant) = context.get_mut("grant").and_then(Value::as_object_mut) {
-        grant.remove("constraints");
+    for (object, key) in [("grant", "constraints"), ("access_request", "approval")] {
+        if let Some(members) = context.get_mut(object).and_then(Value::as_object_mut) {
+            members.remove(key);
+        }
     }
 }

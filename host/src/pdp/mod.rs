@@ -10,7 +10,7 @@ use crate::Timestamp;
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::cause::Cause;
 use crate::combine::{self, CombinedEffect};
-use crate::decision::{self, AccessRequest, Consulted, Decision};
+use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
 use crate::evidence::{Evidence, ListAsOf, Sources};
 use crate::identity::Verifier;
 use crate::integration::Integration;
@@ -243,15 +243,37 @@ impl Pdp {
         let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
-                decision.requestable(AccessRequest {
-                    endpoint: how.endpoint.clone(),
-                    template: how.template.clone(),
-                    expires_at: now.plus(how.valid_for),
-                })
+                decision.requestable(self.access_request(how, request, now))
             }
             _ => decision,
         };
         decision.in_mode(integration.mode).made_from(evidence)
+    }
+
+    /// Who could approve what the request is denied, and how they are asked.
+    fn access_request(
+        &self,
+        how: &AccessRequests,
+        request: &Request,
+        now: Timestamp,
+    ) -> AccessRequest {
+        let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
+        AccessRequest {
+            endpoint: how.endpoint.clone(),
+            template: how.template.clone(),
+            // Nobody approves their own.
+            approvers: approvers
+                .into_iter()
+                .filter(|who| *who != request.principal().id)
+                .map(str::to_owned)
+                .collect(),
+            approval: Approval {
+                integration: request.integration().to_owned(),
+                action: request.action().to_owned(),
+                resource: request.resource().id.clone(),
+            },
+            expires_at: now.plus(how.valid_for),
+        }
     }
 
     fn decide_for(
