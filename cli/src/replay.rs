@@ -11,8 +11,8 @@ use std::path::PathBuf;
 /// Decide what a log recorded again, with the same configuration or another one, and list what would
 /// now be decided differently.
 ///
-/// Decisions are compared byte for byte, but for how long they took. Requests that were masked or
-/// could not be read are counted, and not decided again. What a decision was made from besides, such as
+/// Decisions are compared byte for byte, but for how long they took. Requests that were masked, carried
+/// signed intents or could not be read are counted, and not decided again. What a decision was made from besides, such as
 /// uses that were left, is taken from the log. Where a plugin had run out of time, or there was no room for
 /// it, the decision depends on the machine: those are listed and counted apart, and fail nothing.
 #[derive(Debug, clap::Args)]

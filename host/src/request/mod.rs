@@ -7,6 +7,8 @@
 mod authzen;
 mod mcp;
 
+pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS};
+
 use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::registry::is_spiffe_id;
