@@ -10,8 +10,8 @@ use std::time::Duration;
 
 const AGENT: &str = "spiffe://a.example/agent/x";
 
-/// A folder with a log: four permits of two credentials, one of which two instances present and one
-/// of which never expires, and one deny.
+/// A folder with a log: three permits of two credentials, one of which two instances present and one
+/// of which never expires, and two denies.
 fn recorded() -> Folder {
     let folder = Folder::with_plugins();
     let sections = r#"
@@ -106,10 +106,7 @@ integrations = ["files"]
             .is_permit()
     };
     assert!(ask("jti-1", "pod-1", true, "/w/a"));
-    assert!(
-        ask("jti-1", "pod-2", true, "/w/a"),
-        "nothing is kept in mind here"
-    );
+    assert!(!ask("jti-1", "pod-2", true, "/w/a"), "it was copied");
     assert!(ask("jti-2", "pod-1", false, "/w/a"));
     assert!(ask("jti-2", "pod-1", false, "/w/b"));
     assert!(!ask("jti-2", "pod-1", false, "/x"));
@@ -132,8 +129,11 @@ fn measures_what_was_done_and_proposes_less() {
     let measures = &json["measures"];
     for (name, expected) in [
         ("decisions", json!(5)),
-        ("permits", json!(4)),
-        ("denies", json!({ "plugin-denied": 1 })),
+        ("permits", json!(3)),
+        (
+            "denies",
+            json!({ "credential-cloned": 1, "plugin-denied": 1 }),
+        ),
         ("credentials", json!(2)),
         ("static-credentials", json!(1)),
         ("reused-credentials", json!(1)),
@@ -165,7 +165,7 @@ fn measures_what_was_done_and_proposes_less() {
     );
     assert_eq!(
         intent["narrowed-to"],
-        json!(["files: read files (4 times)"])
+        json!(["files: read files (3 times)"])
     );
 
     let later = "2098-06-01T00:00:00Z";

@@ -28,7 +28,7 @@ use crate::posture::Postures;
 use crate::registry::{Identity, Registry};
 use crate::request::{Posture, Request};
 use crate::revocation::{Known, Revocations};
-use crate::state::{State, Use};
+use crate::state::{Instances, State, Use};
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{ActionClass, Constraint, PrincipalKind};
 
@@ -54,6 +54,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) revocations: Option<&'a Revocations>,
     pub(crate) intents: Option<&'a IntentRule>,
     pub(crate) state: Option<&'a dyn State>,
+    /// Keeps in mind which instance presents which credential where there is no state.
+    pub(crate) instances: &'a Instances,
     pub(crate) postures: Option<&'a Postures>,
     pub(crate) requirements: &'a Requirements,
     /// The intent that the request names, if it is known, with those that it was delegated by; or why

@@ -251,19 +251,18 @@ impl<T: Trace> Checks<'_, '_, T> {
             notes,
         };
         let elsewhere = match (on.state, on.sources) {
-            (None, _) => {
-                self.skip(NAME, || {
-                    "nothing is kept in mind: there is no state".to_owned()
-                });
-                return Ok(());
-            }
             (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
                 None => Ok(evidence.seen_elsewhere.clone()),
                 Some(why) => Err(why.clone()),
             },
-            (Some(state), sources) => state
-                .seen_elsewhere(&seen(matches!(sources, Sources::Live)))
-                .map_err(|error| error.to_string()),
+            (state, sources) => {
+                let seen = seen(matches!(sources, Sources::Live));
+                match state {
+                    Some(state) => state.seen_elsewhere(&seen),
+                    None => on.instances.seen_elsewhere(&seen),
+                }
+                .map_err(|error| error.to_string())
+            }
         };
         let elsewhere = match elsewhere {
             Ok(elsewhere) => elsewhere,

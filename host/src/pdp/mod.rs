@@ -22,7 +22,7 @@ use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
 use crate::revocation::{EventIssuers, Revocable, Revocations};
-use crate::state::{SpendError, State};
+use crate::state::{Instances, SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,6 +57,8 @@ struct Parts {
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
+    /// Which instance presents which credential, where there is no state to keep that in mind.
+    instances: Instances,
     postures: Option<Postures>,
     requirements: Requirements,
     verifier: Option<Verifier>,
@@ -301,6 +303,7 @@ impl Pdp {
             revocations: self.inner.parts.revocations.as_ref(),
             intents: self.inner.parts.intents.as_ref(),
             state: self.inner.parts.state.as_deref(),
+            instances: &self.inner.parts.instances,
             postures: self.inner.parts.postures.as_ref(),
             requirements: &self.inner.parts.requirements,
             chain: chain.as_ref().map(Option::as_ref),
