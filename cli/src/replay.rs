@@ -11,9 +11,10 @@ use std::path::PathBuf;
 /// Decide what a log recorded again, with the same configuration or another one, and list what would
 /// now be decided differently.
 ///
-/// Decisions are compared byte for byte, but for how long they took. Requests that were masked or
-/// could not be read are counted, and not decided again. What a decision was made from besides, such as
-/// uses that were left, is taken from the log.
+/// Decisions are compared byte for byte, but for how long they took. Requests that were masked, carried
+/// signed intents or could not be read are counted, and not decided again. What a decision was made from besides, such as
+/// uses that were left, is taken from the log. Where a plugin had run out of time, or there was no room for
+/// it, the decision depends on the machine: those are listed and counted apart, and fail nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The latest file of the log; full ones beside it are found.
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         ListAsOf::Then
     };
-    let (mut same, mut different, mut skipped) = (0_u64, 0_u64, 0_u64);
+    let (mut same, mut different, mut apart, mut skipped) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut failed = None;
     let read = log::read(&args.log, |_, _, _, entry| {
         let Event::Decision(decided) = &entry.event else {
@@ -53,11 +54,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         };
         let again = pdp.evaluate_again(&request, entry.at, &decided.evidence, list);
         let now = again.replayable();
-        if now == decided.decision {
+        if decided.depends_on_machine() {
+            apart += 1;
+        } else if now == decided.decision {
             same += 1;
             return Ok(());
+        } else {
+            different += 1;
         }
-        different += 1;
         if failed.is_none() {
             failed = report(args.format, &entry, decided, &now).err();
         }
@@ -70,7 +74,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
-    let summary = format!("{same} the same, {different} different, {skipped} not decided again");
+    let summary = format!(
+        "{same} the same, {different} different, {apart} that depend on the machine, {skipped} not decided again"
+    );
     output::note(&styled(if different == 0 { GOOD } else { BAD }, &summary));
     Ok(if different == 0 {
         Exit::Success
@@ -83,6 +89,7 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
     match format {
         Format::Json => output::json(&json!({
             "sequence": entry.sequence, "recorded": decided.decision, "now": now,
+            "depends-on-machine": decided.depends_on_machine(),
         })),
         Format::Human => {
             let text = |pointer: &str| {
@@ -90,7 +97,12 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
                 shown_of_request(text.unwrap_or_default())
             };
             let cause = now.pointer("/context/cause").and_then(Value::as_str);
-            let place = difference(&decided.decision, now, String::new());
+            let note = if decided.depends_on_machine() {
+                " (it depends on the machine)".to_owned()
+            } else {
+                let place = difference(&decided.decision, now, String::new());
+                format!(" (at {})", shown_of_request(&place))
+            };
             output::line(&format!(
                 "{} {}: {} {}: {} -> {}{}",
                 styled(FAINT, &format!("{:>6}", entry.sequence)),
@@ -99,7 +111,7 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
                 text("/resource/id"),
                 shown_of_request(decided.cause().unwrap_or_default()),
                 shown_of_request(cause.unwrap_or_default()),
-                styled(FAINT, &format!(" (at {})", shown_of_request(&place))),
+                styled(FAINT, &note),
             ))?;
             Ok(())
         }

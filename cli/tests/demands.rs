@@ -5,6 +5,7 @@
 //! exactly the check that the demand is about, and what is expected; or a configuration that is
 //! refused; or commands, with how each ends and what it prints; or what tokens claim, which are signed
 //! with the key of `bundle.json`, with the request that is made with the one that proves something.
+//! What is signed in `intents` can be read in `approved`.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -12,7 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use libtest_mimic::{Arguments, Trial};
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
-use portcullis_host::{Conclusion, Pdp, Request, Timestamp, config};
+use portcullis_host::{Conclusion, Pdp, Request, Timestamp, config, unverified_intent};
 use portcullis_tests::case::{NOW, folders};
 use portcullis_tests::{guests, root};
 use serde::Deserialize;
@@ -110,6 +111,7 @@ fn run(folder: &Path) -> anyhow::Result<()> {
     let expected = fs::read_to_string(folder.join("expected.toml"))?;
     let expected: Expected = toml::from_str(&expected)?;
     let demand = &expected.demand;
+    approved(folder)?;
     if !expected.command.is_empty() {
         return commands(folder, &expected).context(demand.clone());
     }
@@ -130,6 +132,25 @@ fn run(folder: &Path) -> anyhow::Result<()> {
         (pdp, None) => pdp.with_context(|| problems.clone())?,
     };
     requests(folder, &expected, &pdp)
+}
+
+/// A signed intent is what is to be read beside it, in `approved`.
+fn approved(folder: &Path) -> anyhow::Result<()> {
+    let approved = folder.join("approved");
+    if !approved.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(approved)? {
+        let readable = entry?.path();
+        let name = readable.file_name().context("a name")?;
+        let signed = folder.join("intents").join(name).with_extension("jwt");
+        let signed = fs::read_to_string(&signed)?;
+        let signed = unverified_intent(signed.trim()).map_err(anyhow::Error::msg)?;
+        let signed: Value = serde_json::from_str(&signed)?;
+        let readable: Value = serde_json::from_slice(&fs::read(readable)?)?;
+        ensure!(signed == readable, "another intent was signed: {signed}");
+    }
+    Ok(())
 }
 
 fn requests(folder: &Path, expected: &Expected, pdp: &Pdp) -> anyhow::Result<()> {

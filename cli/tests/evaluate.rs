@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Folder, Ran, request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn evaluate(folder: &Folder, arguments: &[&str], input: &str) -> Ran {
     let mut all = vec!["evaluate"];
@@ -199,8 +199,115 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
         &["--explain", "--format", "json"],
         &request("files", "read", "/x"),
     );
-    let checks = json_lines(&json)[0]["checks"].as_array().unwrap().len();
-    assert_eq!(checks, 13, "up to the plugin");
+    // The same steps as those of a permit, of which the last were not reached.
+    let concluded = |json: &Ran| {
+        let checks = json_lines(json)[0]["checks"].as_array().unwrap().clone();
+        let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        let both = |check: &Value| (text(check, "name"), text(check, "conclusion"));
+        checks.iter().map(both).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (names, conclusions) = concluded(&json);
+    let names: Vec<_> = names.iter().map(|name| format!("{name}:")).collect();
+    assert_eq!(names, steps);
+    assert_eq!(
+        conclusions[12..],
+        ["stop", "not-reached", "not-reached", "not-reached"]
+    );
+    assert!(
+        denied.out.contains("– grant: not reached"),
+        "{}",
+        denied.out
+    );
+    let unknown = evaluate(
+        &folder,
+        &["--explain", "--format", "json"],
+        &request("mails", "read", "/x"),
+    );
+    let (names, conclusions) = concluded(&unknown);
+    assert_eq!((names.len(), conclusions[0].as_str()), (15, "stop"));
+    assert!(conclusions[1..].iter().all(|it| it == "not-reached"));
+}
+
+#[test]
+fn explain_shows_the_evidence_of_the_condition_that_stopped() {
+    let folder = Folder::with_plugins();
+    folder.configure("registry = { path = \"registry.toml\" }\nintents = { path = \"intents\" }\n");
+    folder.write(
+        "registry.toml",
+        r#"
+[[identity]]
+id = "spiffe://a.example/x"
+kind = "agent"
+owner = "team@a.example"
+purpose = "p"
+environment = "prod"
+expires = 2099-01-01T00:00:00Z
+max-credential-lifetime = "1h"
+integrations = ["files"]
+"#,
+    );
+    let intent = json!({
+        "id": "int-1", "purpose": "p", "principal": "spiffe://a.example/x",
+        "approved-by": { "who": "alice@a.example", "at": "2026-01-01T00:00:00Z" },
+        "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
+        "allows": [{
+            "integration": "files", "action": "read", "resource": "r",
+            "constraints": [{ "path": "/path", "op": "under", "value": "/w" }],
+        }],
+        "denies": [{ "integration": "files", "action": "remove", "resource": "**" }],
+    });
+    folder.write("intents/int-1.json", intent.to_string());
+    let explained = |pointer: &str, value: Value| {
+        let mut request: Value = serde_json::from_str(&request("files", "read", "/w/a")).unwrap();
+        request["context"]["intent"] = json!({ "id": "int-1" });
+        request["subject"]["properties"] = json!({
+            "credential-issued-at": "2027-01-01T00:00:00Z",
+            "credential-expires-at": "2027-01-01T00:30:00Z",
+        });
+        let (at, key) = pointer.rsplit_once('/').unwrap();
+        request.pointer_mut(at).unwrap()[key] = value;
+        let now = ["--explain", "--now", "2027-01-01T00:10:00Z"];
+        evaluate(&folder, &now, &request.to_string()).out
+    };
+    let permitted = explained("/context/other", json!(1));
+    assert!(permitted.starts_with("PERMIT"), "{permitted}");
+    for (pointer, value, found) in [
+        (
+            "/context/session-path",
+            json!("interactive"),
+            "is registered as `agent`, and the session's path is `interactive`",
+        ),
+        (
+            "/subject/properties/environment",
+            json!("staging"),
+            "in prod, and the request states `agent`, of ``, in `staging`",
+        ),
+        (
+            "/context/integration",
+            json!("looping"),
+            "is registered for files, and the request is for `looping`",
+        ),
+        (
+            "/action/name",
+            json!("remove"),
+            "it denies `files: remove **`",
+        ),
+        (
+            "/action/name",
+            json!("write"),
+            "its action `write` is not `read`",
+        ),
+        ("/resource/id", json!("s"), "its resource `s` is not `r`"),
+        (
+            "/action/properties/path",
+            json!("/x"),
+            "its arguments are not `/path under \"/w\"`: `/path` is `\"/x\"`",
+        ),
+    ] {
+        let text = explained(pointer, value);
+        let stop = text.lines().find(|line| line.contains("stop ")).unwrap();
+        assert!(stop.contains(found), "{pointer}: {text}");
+    }
 }
 
 #[test]

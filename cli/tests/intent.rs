@@ -342,6 +342,16 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         "https://approvals.acme.example/requests"
     );
     assert!(context["access_request"]["expires_at"].is_string());
+    assert_eq!(
+        (
+            &context["access_request"]["approvers"],
+            &context["access_request"]["approval"]
+        ),
+        (
+            &json!(["alice@acme.example"]),
+            &json!({ "integration": "files", "action": "read", "resource": "files" })
+        )
+    );
     let evaluation = context["evaluation_id"].as_str().unwrap();
 
     let flags = [
@@ -423,6 +433,63 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     ]);
     assert_eq!(unknown.code, 3);
     assert!(unknown.err.contains("eval-0"), "{}", unknown.err);
+}
+
+#[test]
+fn what_a_request_carries_is_recorded_as_a_digest_and_ends_with_what_it_hangs_on() {
+    let folder = folder();
+    let flags = [
+        "draft",
+        "--principal",
+        LEAD,
+        "--allow",
+        "files",
+        "read",
+        "files",
+        "--purpose",
+        "look it up",
+        "--approver",
+        "alice@acme.example",
+    ];
+    let root = approved(&folder, &flags, "alice", "root.json");
+    let flags = ["narrow", "intents/root.jwt", "--to", HELPER, "--for", "10m"];
+    let child = approved(&folder, &flags, "lead", "child.json");
+    let documents = ["root", "child"].map(|name| {
+        let file = folder.path().join(format!("intents/{name}.jwt"));
+        fs::read_to_string(file).unwrap().trim().to_owned()
+    });
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let carried = json!({ "id": child["id"], "documents": documents });
+    let request = request(HELPER, "/w/a", Some(&carried));
+    assert!(pdp.evaluate_authzen(request.as_bytes()).is_permit());
+    drop(pdp);
+
+    let log = fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap();
+    for document in &documents {
+        let digest = portcullis_host::Digest::of(document.as_bytes()).to_string();
+        assert!(!log.contains(document) && log.contains(&digest), "{log}");
+    }
+    let replayed = folder.run(&["replay", "decisions.jsonl"]);
+    assert_eq!(replayed.code, 0, "{}", replayed.out);
+    assert!(
+        replayed.err.contains("0 different") && replayed.err.contains("1 not decided again"),
+        "{}",
+        replayed.err
+    );
+    let id = root["id"].as_str().unwrap();
+    let revoked = ["revoke", "intent", id, "--reason", "over", "--by", "alice"];
+    assert_eq!(folder.run(&revoked).code, 0);
+    let verify = ["revoke", "verify", "--log", "decisions.jsonl", "--format"];
+    let verified = folder.run(&[&verify[..], &["json"]].concat());
+    let verified = &json(&verified.out)[0];
+    assert_eq!(
+        (
+            &verified["permits"],
+            &verified["denied"],
+            &verified["denied-otherwise"]
+        ),
+        (&json!(1), &json!(1), &json!(0))
+    );
 }
 
 #[test]

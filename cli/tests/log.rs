@@ -113,6 +113,33 @@ fn a_log_that_was_cut_is_not_replayed() {
 }
 
 #[test]
+fn replay_lists_apart_what_depended_on_the_machine() {
+    let folder = recorded();
+    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let json = request("looping", "a", "/w");
+    assert_eq!(
+        pdp.evaluate_authzen(json.as_bytes()).cause().as_str(),
+        "plugin-deadline"
+    );
+    drop(pdp);
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write(
+        "faster.toml",
+        config.replace("behaviour = \"loop\"", "behaviour = \"permit\""),
+    );
+    for (config, listed) in [
+        ("portcullis.toml", "plugin-deadline -> plugin-deadline"),
+        ("faster.toml", "plugin-deadline -> permitted"),
+    ] {
+        let ran = folder.run(&["replay", "decisions.jsonl", "--config", config]);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        let counted = "4 the same, 0 different, 1 that depend on the machine";
+        assert!(ran.err.contains(counted), "{}", ran.err);
+        assert!(ran.out.contains(listed), "{}", ran.out);
+    }
+}
+
+#[test]
 fn replay_lists_what_would_now_be_decided_differently() {
     let folder = recorded();
     let same = folder.run(&["replay", "decisions.jsonl"]);

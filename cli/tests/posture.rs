@@ -10,8 +10,8 @@ use std::time::Duration;
 
 const AGENT: &str = "spiffe://a.example/agent/x";
 
-/// A folder with a log: four permits of two credentials, one of which two instances present and one
-/// of which never expires, and one deny.
+/// A folder with a log: three permits of two credentials, one of which two instances present and one
+/// of which never expires, and two denies.
 fn recorded() -> Folder {
     let folder = Folder::with_plugins();
     let sections = r#"
@@ -24,6 +24,7 @@ max-staleness = "10m"
 
 [intents]
 path = "intents"
+approvers = { "alice" = "alice.json" }
 
 [log]
 path = "decisions.jsonl"
@@ -62,6 +63,15 @@ integrations = ["files"]
 "#
         ),
     );
+    let key = [
+        "intent",
+        "key",
+        "--private",
+        "alice.pem",
+        "--public",
+        "alice.json",
+    ];
+    assert_eq!(folder.run(&key).code, 0);
     let intent = json!({
         "id": "int-1", "purpose": "p", "principal": AGENT,
         "approved-by": { "who": "alice", "at": "2026-01-01T00:00:00Z" },
@@ -72,7 +82,9 @@ integrations = ["files"]
         ],
         "exception": { "owner": "bob", "waives": ["credential-lifetime"] },
     });
-    folder.write("intents/int-1.json", intent.to_string());
+    let key = fs::read(folder.path().join("alice.pem")).unwrap();
+    let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, None, None).unwrap();
+    folder.write("intents/int-1.jwt", signed);
     assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
     let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
     let now = Timestamp::now();
@@ -94,10 +106,7 @@ integrations = ["files"]
             .is_permit()
     };
     assert!(ask("jti-1", "pod-1", true, "/w/a"));
-    assert!(
-        ask("jti-1", "pod-2", true, "/w/a"),
-        "nothing is kept in mind here"
-    );
+    assert!(!ask("jti-1", "pod-2", true, "/w/a"), "it was copied");
     assert!(ask("jti-2", "pod-1", false, "/w/a"));
     assert!(ask("jti-2", "pod-1", false, "/w/b"));
     assert!(!ask("jti-2", "pod-1", false, "/x"));
@@ -120,8 +129,11 @@ fn measures_what_was_done_and_proposes_less() {
     let measures = &json["measures"];
     for (name, expected) in [
         ("decisions", json!(5)),
-        ("permits", json!(4)),
-        ("denies", json!({ "plugin-denied": 1 })),
+        ("permits", json!(3)),
+        (
+            "denies",
+            json!({ "credential-cloned": 1, "plugin-denied": 1 }),
+        ),
         ("credentials", json!(2)),
         ("static-credentials", json!(1)),
         ("reused-credentials", json!(1)),
@@ -153,7 +165,7 @@ fn measures_what_was_done_and_proposes_less() {
     );
     assert_eq!(
         intent["narrowed-to"],
-        json!(["files: read files (4 times)"])
+        json!(["files: read files (3 times)"])
     );
 
     let proposed = &intent["proposed"];

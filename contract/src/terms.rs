@@ -96,6 +96,21 @@ pub enum Health {
     Healthy,
 }
 
+impl PrincipalKind {
+    /// The kind as text, as in a registry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::Agent => "agent",
+            Self::Service => "service",
+            Self::Connector => "connector",
+            Self::Pipeline => "pipeline",
+            Self::Human => "human",
+            Self::BreakGlass => "break-glass",
+        }
+    }
+}
+
 impl Attestation {
     /// The attestation as text, as in a configuration.
     pub const fn as_str(self) -> &'static str {

@@ -135,6 +135,7 @@ mod tests {
             }),
             time: Duration::ZERO,
             peak_memory_bytes: 0,
+            instructions: None,
         }
     }
 
@@ -143,6 +144,7 @@ mod tests {
             outcome: Err(Fault::Deadline),
             time: Duration::ZERO,
             peak_memory_bytes: 0,
+            instructions: None,
         }
     }
 

@@ -50,8 +50,25 @@ pub struct AccessRequest {
     /// What kind of approval it takes, for whoever is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// Whose signatures an approval counts by, sorted, other than the principal's own. Empty where intents
+    /// need not be signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+    /// What would have to be approved.
+    pub approval: Approval,
     /// Until when this denial can be the ground for asking.
     pub expires_at: Timestamp,
+}
+
+/// What an intent would have to allow for a request that is denied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    /// Through which integration.
+    pub integration: String,
+    /// What is done.
+    pub action: String,
+    /// To which resource.
+    pub resource: String,
 }
 
 /// Permit or deny.

@@ -35,6 +35,9 @@ pub struct Evidence {
     /// Why what is counted could not be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_unusable: Option<String>,
+    /// Why what a permit would have used up could not be spent, so that it became none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_spent: Option<String>,
     /// What the intent, as an exception, waived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<Waiver>,

@@ -116,7 +116,7 @@ mod timestamp;
 pub use admission::Requirement;
 pub use cause::Cause;
 pub use config::ConfigError;
-pub use decision::{AccessRequest, Consulted, Decision, Grant, Outcome};
+pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
 #[doc(hidden)]
 pub use engine::engine_settings;
 pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};

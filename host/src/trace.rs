@@ -26,6 +26,8 @@ pub enum Conclusion {
     Stop,
     /// There was nothing to look at.
     NotApplicable,
+    /// The request was denied before.
+    NotReached,
 }
 
 /// Takes note of the steps of a decision, or does not.

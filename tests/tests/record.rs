@@ -2,7 +2,7 @@
 //! is missing from the log, and what was recorded is decided the same again.
 
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
-use portcullis_host::state::{EmbeddedState, State as _};
+use portcullis_host::state::{EmbeddedState, Seen, SpendError, State, StateError, Use};
 use portcullis_host::{
     Cause, Identity, Integration, Intent, Intents, ListAsOf, Otherwise, Pdp, PostureRule, Postures,
     Principal, PrincipalKind, Registry, Request, RequestLimits, Resource, Revocations, Timestamp,
@@ -453,6 +453,99 @@ fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
             "revoked"
         ]
     );
+}
+
+/// A state in which nothing can be spent: because others are always faster, or because of the disk.
+#[derive(Debug)]
+struct Unspendable {
+    others_are_faster: bool,
+}
+
+impl State for Unspendable {
+    fn spent(&self, _: &str) -> Result<u64, StateError> {
+        Ok(7)
+    }
+
+    fn spend(&self, uses: &[Use], _: Timestamp) -> Result<(), SpendError> {
+        assert_eq!(uses.len(), 1);
+        if self.others_are_faster {
+            return Err(SpendError::UsedUp(uses[0].key.clone()));
+        }
+        Err(SpendError::State(StateError::Store {
+            file: "state.redb".into(),
+            message: "no space left".into(),
+        }))
+    }
+
+    fn seen_elsewhere(&self, _: &Seen<'_>) -> Result<Option<String>, StateError> {
+        Ok(None)
+    }
+
+    fn keep_intent(&self, _: &str, _: &[u8]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn kept_intents(&self) -> Result<Vec<Vec<u8>>, StateError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn what_could_not_be_spent_is_decided_the_same_again() {
+    for others_are_faster in [true, false] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("decisions.jsonl");
+        let intents = Intents::default();
+        let now = Timestamp::now();
+        let intent = json!({
+            "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a", "max-uses": 10,
+            "approved-by": { "who": "alice@acme.example", "at": now },
+            "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
+            "allows": [{ "integration": "x", "action": "a", "resource": "**" }],
+        });
+        intents.insert(intent.to_string().as_bytes()).unwrap();
+        let pdp = |state: Arc<dyn State>| {
+            let permits = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+            Pdp::builder()
+                .integration(Integration::new("x").plugin(permits))
+                .intents(intents.clone(), [])
+                .state(state)
+        };
+        let log = DecisionLog::open(LogOptions::new(&path)).unwrap();
+        let recording = pdp(Arc::new(Unspendable { others_are_faster }));
+        let recording = recording.log(log).build().unwrap();
+        let principal = Principal {
+            id: "spiffe://acme.example/a".into(),
+            ..Principal::default()
+        };
+        let request = Request::builder("x", principal, "a", Resource::default())
+            .intent(Intent {
+                id: "int-1".into(),
+                ..Intent::default()
+            })
+            .build(&RequestLimits::default())
+            .unwrap();
+        let decision = recording.evaluate(&request);
+        assert_eq!(decision.cause(), Cause::StateUnavailable);
+        assert!(recording.evaluate_at(&request, now).is_permit());
+        drop(recording);
+
+        let state = EmbeddedState::in_memory(Duration::from_secs(60));
+        let again = pdp(Arc::new(state)).build().unwrap();
+        let mut decided = 0;
+        log::read(&path, |_, _, _, entry| {
+            if let Event::Decision(recorded) = &entry.event {
+                let request = recorded.request().unwrap();
+                let evidence = &recorded.evidence;
+                let now = again.evaluate_again(&request, entry.at, evidence, ListAsOf::Then);
+                assert_eq!(now.replayable().to_string(), recorded.decision.to_string());
+                decided += 1;
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(decided, 1);
+    }
 }
 
 #[test]

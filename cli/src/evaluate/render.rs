@@ -47,6 +47,7 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
             Conclusion::Waived => styled(WARN, "waiv"),
             Conclusion::Stop => styled(BAD, "stop"),
             Conclusion::NotApplicable => styled(FAINT, " n/a"),
+            Conclusion::NotReached => styled(FAINT, "   –"),
         };
         row(
             "check",

@@ -43,7 +43,7 @@ impl Used {
             return;
         };
         self.by_delegates += u64::from(place + 1 < seen.len());
-        let Some(request) = decided.request() else {
+        let Some(request) = decided.request_in_clear() else {
             self.masked += 1;
             return;
         };

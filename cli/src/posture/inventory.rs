@@ -68,7 +68,9 @@ impl Inventory {
                 })
             })
             .collect();
-        let chains = pdp.intents().map(|intents| intents.chains());
+        // One that nobody signed waives nothing.
+        let signed = pdp.intents().filter(|intents| intents.are_signed());
+        let chains = signed.map(|intents| intents.chains());
         for intent in chains.iter().flatten().filter_map(|chain| chain.last()) {
             if let Some(exception) = &intent.exception {
                 let waives = exception.waives.iter().map(|it| it.as_str().to_owned());

@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::state::Use;
 use crate::timestamp::Timestamp;
 use crate::trace::{Conclusion, Trace};
-use portcullis_contract::{PrincipalKind, excerpt};
+use portcullis_contract::{Constraint, Operator, PrincipalKind, excerpt};
 
 /// Who needs an intent, and where it is looked up.
 #[derive(Debug, Clone)]
@@ -75,7 +75,24 @@ impl<T: Trace> Checks<'_, '_, T> {
                 .join("; delegated as ")
         };
         if let Some(refusal) = on.outside(chain).or_else(|| on.unregistered(chain)) {
-            return self.stop(NAME, evidence, refusal);
+            let cause = refusal.0;
+            let looked_at = || {
+                let failed = match cause {
+                    Cause::OutsideIntent => chain
+                        .iter()
+                        .find(|intent| intent.allowance_for(on.request).is_none())
+                        .map_or_else(String::new, |intent| failed_clause(intent, on.request)),
+                    Cause::IntentOfAnother => {
+                        let (of, asks) = (chain.last(), &on.request.principal().id);
+                        let of = of.map_or("", |intent| intent.principal.as_str());
+                        format!("it is of `{of}`, and `{asks}` asks")
+                    }
+                    Cause::IntentNotYet | Cause::IntentExpired => format!("it is {}", on.now),
+                    _ => return evidence(),
+                };
+                format!("{}; {failed}", evidence())
+            };
+            return self.stop(NAME, looked_at, refusal);
         }
         self.pass(NAME, Requirement::Intent, evidence);
         let left = self.budgets(chain)?;
@@ -292,8 +309,65 @@ fn outside(intent: &StoredIntent, request: &Request) -> String {
     } else {
         ""
     };
+    let failed = failed_clause(intent, request);
     format!(
-        "{asked}, as it is called, is not what intent `{id}` allows: it allows {}{more}, less what it denies; have another one approved, or ask for less",
+        "{asked}, as it is called, is not what intent `{id}` allows: {failed}; it allows {}{more}, less what it denies; have another one approved, or ask for less",
         allows.join(", ")
     )
+}
+
+/// The clause of an intent that the request does not meet: what denies it, or of the allowance that it comes
+/// closest to, what it is not.
+fn failed_clause(intent: &StoredIntent, request: &Request) -> String {
+    if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
+        return format!("it denies {denial}");
+    }
+    let allowances = intent.allows.iter().rev();
+    let (_, failed) = allowances
+        .map(|allowance| closeness(allowance, request))
+        .max_by_key(|(met, _)| *met)
+        .unwrap_or_default();
+    failed
+}
+
+/// How many clauses of an allowance the request meets, and the first that it does not.
+fn closeness(allowance: &Allowance, request: &Request) -> (usize, String) {
+    let Allowance {
+        integration,
+        action,
+        resource,
+        constraints,
+        ..
+    } = allowance;
+    let is_not = |met: usize, what: &str, asked: &str, allowed: &dyn std::fmt::Display| {
+        let asked = excerpt(asked);
+        let text = format!("its {what} `{asked}` is not `{allowed}`");
+        (met, text)
+    };
+    let asked = &request.resource().id;
+    if *integration != request.integration() {
+        return is_not(0, "integration", request.integration(), integration);
+    }
+    if !action.matches(request.action()) {
+        return is_not(1, "action", request.action(), action);
+    }
+    if !resource.matches(asked) {
+        return is_not(2, "resource", asked, resource);
+    }
+    let meets =
+        |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());
+    let met = constraints.iter().filter(meets).count();
+    let unmet = constraints.iter().find(|constraint| !meets(constraint));
+    let text = unmet.map_or_else(String::new, |unmet| {
+        let found = match request.arguments().pointer(unmet.path()) {
+            None => "is not there".to_owned(),
+            Some(_) if unmet.operator() == Operator::OriginIs => "comes from elsewhere".to_owned(),
+            Some(argument) => format!("is `{}`", excerpt(&argument.to_string())),
+        };
+        format!(
+            "its arguments are not `{unmet}`: `{}` {found}",
+            unmet.path()
+        )
+    });
+    (3 + met, text)
 }

@@ -28,9 +28,25 @@ use crate::posture::Postures;
 use crate::registry::{Identity, Registry};
 use crate::request::{Posture, Request};
 use crate::revocation::{Known, Revocations};
-use crate::state::{State, Use};
+use crate::state::{Instances, State, Use};
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{ActionClass, Constraint, PrincipalKind};
+
+/// The checks that every request is held to, in order. Some have others behind them, such as
+/// `intent, uses left`, where there is something to look at.
+pub(crate) const CHECKS: [&str; 11] = [
+    "registry",
+    "attestation",
+    "environment",
+    "credential",
+    "instance",
+    "workload",
+    "revocation",
+    "intent",
+    "trust",
+    "posture",
+    "evidence",
+];
 
 /// A request, and everything that it is held to.
 pub(crate) struct Admission<'a> {
@@ -38,6 +54,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) revocations: Option<&'a Revocations>,
     pub(crate) intents: Option<&'a IntentRule>,
     pub(crate) state: Option<&'a dyn State>,
+    /// Keeps in mind which instance presents which credential where there is no state.
+    pub(crate) instances: &'a Instances,
     pub(crate) postures: Option<&'a Postures>,
     pub(crate) requirements: &'a Requirements,
     /// The intent that the request names, if it is known, with those that it was delegated by; or why
@@ -195,18 +213,24 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// What the request's intent waives as an exception, if it is one and is what the request may act
-    /// on.
+    /// What the request's intent waives as an exception, if it is one, somebody signed it, and it is what
+    /// the request may act on.
     fn waivers(&self) -> &'a [Waiver] {
         let Ok(Some(chain)) = self.chain else {
             return &[];
         };
+        let are_signed = self.intents.is_some_and(|rule| rule.intents.are_signed());
         match chain.last().and_then(|intent| intent.exception.as_ref()) {
-            Some(exception) if self.intents.is_some() && self.outside(chain).is_none() => {
-                &exception.waives
-            }
+            Some(exception) if are_signed && self.outside(chain).is_none() => &exception.waives,
             _ => &[],
         }
+    }
+
+    /// The exception that the request's intent would be from that check, if somebody had signed it.
+    fn unsigned_exception(&self, waiver: Waiver) -> Option<&str> {
+        let intent = self.chain.ok().flatten()?.last()?;
+        let are_signed = self.intents?.intents.are_signed();
+        (!are_signed && intent.waives(waiver)).then_some(intent.id.as_str())
     }
 }
 
@@ -257,7 +281,13 @@ impl<T: Trace> Checks<'_, '_, T> {
         refusal: Refusal,
     ) -> Result<(), Refusal> {
         if !self.waives.contains(&waiver) {
-            return self.stop(name, evidence, refusal);
+            let (cause, mut detail) = refusal;
+            if let Some(id) = self.on.unsigned_exception(waiver) {
+                detail.push_str(&format!(
+                    "; intent `{id}` is an exception that nobody signed, so that it waives nothing: have it signed by who is among the approvers"
+                ));
+            }
+            return self.stop(name, evidence, (cause, detail));
         }
         self.evidence.waived.push(waiver);
         let on = self.on;

@@ -5,6 +5,7 @@ use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
 use crate::evidence::Sources;
 use crate::intent::Waiver;
+use crate::request::SessionPath;
 use crate::state::{Seen, Use};
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{Attestation, excerpt};
@@ -27,18 +28,47 @@ impl<T: Trace> Checks<'_, '_, T> {
             );
             return self.stop("registry", || format!("`{id}` is not in it"), refusal);
         };
+        let path = on.request.session_path;
+        let kind = identity.kind.as_str();
         let found = || {
+            let path = path.map_or("a path that is not stated", SessionPath::as_str);
             format!(
-                "`{id}` is registered until {} by {}, for {}, in {}",
+                "`{id}` is registered until {} by {} as `{kind}`, for {}, in {}, and came in by {path}",
                 identity.expires,
                 identity.owner,
                 identity.integrations.join(", "),
                 identity.environment
             )
         };
-        let path = on.request.session_path;
         if let Some(refusal) = identity.refuse(principal, on.request.integration(), path, on.now) {
-            return self.stop("registry", found, refusal);
+            let cause = refusal.0;
+            let looked_at = || match cause {
+                Cause::RegistrationExpired => {
+                    let (ends, now) = (identity.ends(), on.now);
+                    format!("`{id}` is registered until {ends}, and it is {now}")
+                }
+                Cause::RegistrationMismatch => format!(
+                    "`{id}` is registered as `{kind}`, of {}, in {}, and the request states `{}`, of `{}`, in `{}`",
+                    identity.owner,
+                    identity.environment,
+                    principal.kind.as_str(),
+                    excerpt(&principal.owner),
+                    excerpt(&principal.environment)
+                ),
+                Cause::IntegrationNotRegistered => {
+                    let integrations = identity.integrations.join(", ");
+                    let asked = on.request.integration();
+                    format!(
+                        "`{id}` is registered for {integrations}, and the request is for `{asked}`"
+                    )
+                }
+                Cause::WrongSessionPath => {
+                    let path = path.map_or("not stated", SessionPath::as_str);
+                    format!("`{id}` is registered as `{kind}`, and the session's path is `{path}`")
+                }
+                _ => found(),
+            };
+            return self.stop("registry", looked_at, refusal);
         }
         self.pass("registry", Requirement::Registry, found);
         if path.is_some() {
@@ -221,19 +251,18 @@ impl<T: Trace> Checks<'_, '_, T> {
             notes,
         };
         let elsewhere = match (on.state, on.sources) {
-            (None, _) => {
-                self.skip(NAME, || {
-                    "nothing is kept in mind: there is no state".to_owned()
-                });
-                return Ok(());
-            }
             (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
                 None => Ok(evidence.seen_elsewhere.clone()),
                 Some(why) => Err(why.clone()),
             },
-            (Some(state), sources) => state
-                .seen_elsewhere(&seen(matches!(sources, Sources::Live)))
-                .map_err(|error| error.to_string()),
+            (state, sources) => {
+                let seen = seen(matches!(sources, Sources::Live));
+                match state {
+                    Some(state) => state.seen_elsewhere(&seen),
+                    None => on.instances.seen_elsewhere(&seen),
+                }
+                .map_err(|error| error.to_string())
+            }
         };
         let elsewhere = match elsewhere {
             Ok(elsewhere) => elsewhere,

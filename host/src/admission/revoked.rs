@@ -2,7 +2,7 @@
 
 use super::{Admission, Checks, Requirement};
 use crate::cause::{Cause, Refusal};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Sources};
 use crate::intent::revoked_in;
 use crate::revocation::{Known, Revocable};
 use crate::trace::{Conclusion, Trace};
@@ -94,7 +94,20 @@ impl Admission<'_> {
             }
         }
         let chain = self.chain.ok().flatten();
-        if let Some((id, revoked)) = chain.and_then(|chain| revoked_in(chain, known)) {
+        let found = match (chain, self.sources) {
+            (Some(chain), _) => revoked_in(chain, known),
+            // What a request carried is not in the log, and what it hung on is.
+            (None, Sources::Recorded(evidence, _)) => evidence.intents.iter().find_map(|intent| {
+                [
+                    (Revocable::Intent, &intent.id),
+                    (Revocable::Principal, &intent.principal),
+                ]
+                .into_iter()
+                .find_map(|(kind, id)| Some((id.clone(), known.find(kind, id)?)))
+            }),
+            (None, _) => None,
+        };
+        if let Some((id, revoked)) = found {
             return Some((
                 Cause::Revoked,
                 format!(

@@ -28,6 +28,7 @@ fn what_is_revoked_while_plugins_run_is_revoked() {
         revocations: Some(&revocations),
         intents: None,
         state: None,
+        instances: &Instances::default(),
         postures: None,
         requirements: &Requirements::new(),
         chain: Ok(None),

@@ -141,6 +141,14 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             }
         }
     }
+    if !intents.are_signed() {
+        for id in exceptions(&intents) {
+            let message = format!(
+                "intent `{id}` is an exception that nobody signed, so that it waives nothing: name who approves exceptions under `approvers`, and have it signed (`portcullis intent sign`)"
+            );
+            source.warn(span.clone(), message);
+        }
+    }
     let files = std::fs::read_dir(folder.join(path));
     let files = files.into_iter().flatten().flatten();
     let mut files: Vec<_> = files.map(|entry| entry.path()).collect();
@@ -155,6 +163,19 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
         required_for,
         access_requests: access_requests.map(|(span, how)| (how, span)),
     })
+}
+
+/// The ids of the intents that are exceptions.
+fn exceptions(intents: &Intents) -> Vec<String> {
+    let chains = intents.chains();
+    let mut ids: Vec<_> = chains
+        .iter()
+        .filter_map(|chain| chain.last())
+        .filter(|intent| intent.exception.is_some())
+        .map(|intent| intent.id.clone())
+        .collect();
+    ids.sort();
+    ids
 }
 
 /// Warns of text that looks like a secret. A signed intent is a token by nature: what it holds is looked at.

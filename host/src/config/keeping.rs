@@ -5,7 +5,7 @@ use super::reader::Section;
 use super::set;
 use crate::log::{Durability, LogOptions, Mask};
 use crate::plugin::CompiledCache;
-use crate::state::EmbeddedState;
+use crate::state::{CLONE_WINDOW, EmbeddedState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl StateOptions {
 pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<StateOptions> {
     let path = section.required_text("path");
     let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let mut clone_window = Duration::from_secs(10 * 60);
+    let mut clone_window = CLONE_WINDOW;
     set(&mut clone_window, section.duration("clone-window", range));
     section.end();
     Some(StateOptions {

@@ -55,7 +55,7 @@
 //! path = "decisions.jsonl"
 //! durability = "fsync"                      # or "buffered"
 //! max-file-bytes = 67108864                 # then the next file is begun
-//! mask = ["/password"]                      # arguments that are not written
+//! mask = ["/password"]                      # what is not written; see Mask
 //!
 //! [[integration]]
 //! name = "github"

@@ -20,7 +20,8 @@
 //!
 //! An intent that was delegated has a `parent`, with its id and digest. It is approved by the
 //! parent's principal, and allows nothing that the parent does not. One that is an `exception` says
-//! who owns it and which of the host's checks it waives; it ends as every intent does.
+//! who owns it and which of the host's checks it waives; it waives them only where intents are signed,
+//! and it ends as every intent does.
 //!
 //! Signed, an intent is a JWT whose `authorization_details` (RFC 9396) hold it.
 

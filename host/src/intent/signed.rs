@@ -97,6 +97,11 @@ impl Signatures {
         self
     }
 
+    /// Who may approve intents, sorted.
+    pub(super) fn approvers(&self) -> impl Iterator<Item = &str> {
+        self.approvers.keys().map(String::as_str)
+    }
+
     /// How often any of the keys changed.
     pub(super) fn version(&self) -> u64 {
         self.approvers

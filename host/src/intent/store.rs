@@ -311,6 +311,18 @@ impl Intents {
         }
     }
 
+    /// Whether an intent counts only if who approved it signed it. What waives a check of the host has to
+    /// be.
+    pub fn are_signed(&self) -> bool {
+        self.signatures.is_some()
+    }
+
+    /// Whose signatures intents count by, sorted; nobody's where they need not be signed.
+    pub fn approvers(&self) -> Vec<&str> {
+        let signatures = self.signatures.as_deref();
+        signatures.map_or_else(Vec::new, |it| it.approvers().collect())
+    }
+
     /// How many intents there are.
     pub fn len(&self) -> usize {
         self.by_id

@@ -5,9 +5,15 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the first line names as the one before it.
 pub(super) const BEGINNING: &str = "the beginning";
+
+/// How often it is looked again for what a host is just about to write, and how long it takes for it
+/// in between.
+const PATIENCE: usize = 100;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A log that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +75,7 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
         head: BEGINNING.to_owned(),
         behind_head: 0,
     };
-    let there = std::fs::metadata(path);
+    let there = open_next(path, 1);
     there.map_err(|error| Broken::Read {
         file: path.to_owned(),
         error,
@@ -115,7 +121,8 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
     Ok(verified)
 }
 
-/// Reads every line of the log of which `path` is the latest file, in order.
+/// Reads every line of the log of which `path` is the latest file, in order. A host may write it
+/// meanwhile, and begin the next file.
 ///
 /// # Errors
 ///
@@ -128,19 +135,91 @@ pub fn read(
         file: file.to_owned(),
         error,
     };
-    for file in files(path).map_err(|error| unreadable(path, error))? {
-        let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
-        for (index, line) in BufReader::new(opened).lines().enumerate() {
-            let line = line.map_err(|error| unreadable(&file, error))?;
+    for number in 1.. {
+        let next = open_next(path, number).map_err(|error| unreadable(path, error))?;
+        let file = match &next {
+            Next::Full(file, _) => file.as_path(),
+            Next::Latest(_) => path,
+        };
+        let (Next::Full(_, opened) | Next::Latest(opened)) = &next;
+        let mut reader = BufReader::new(opened);
+        for index in 1.. {
+            let line = whole_line(&mut reader).map_err(|error| unreadable(file, error))?;
+            let Some(line) = line else {
+                break;
+            };
             let entry = serde_json::from_str(&line).map_err(|error| Broken::Line {
-                file: file.clone(),
-                line: index + 1,
+                file: file.to_owned(),
+                line: index,
                 message: format!("it is no decision: {error}"),
             })?;
-            each(&file, index + 1, &line, entry)?;
+            each(file, index, &line, entry)?;
+        }
+        if matches!(next, Next::Latest(_)) {
+            break;
         }
     }
     Ok(())
+}
+
+/// The file of a log that comes next, open.
+enum Next {
+    Full(PathBuf, File),
+    Latest(File),
+}
+
+/// Opens the file of that number: a full one, or else the latest.
+///
+/// A host that begins the next file gives the latest its number and makes another. So what was opened
+/// as the latest is the one of that number only if there is still no full one of it: then it had not
+/// been renamed when it was opened. A file that is missing is not made up for by any of this: those
+/// behind it do not follow from those before it.
+fn open_next(path: &Path, number: u32) -> io::Result<Next> {
+    let mut missing = io::Error::from(io::ErrorKind::NotFound);
+    for _ in 0..PATIENCE {
+        let full = numbered(path, number);
+        if full.exists() {
+            let opened = File::open(&full)?;
+            return Ok(Next::Full(full, opened));
+        }
+        let latest = File::open(path);
+        if full.exists() {
+            continue;
+        }
+        match latest {
+            Ok(latest) => return Ok(Next::Latest(latest)),
+            // The one before it has its number, and the next is about to be made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && number > 1 => {
+                missing = error;
+                std::thread::sleep(PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(missing)
+}
+
+/// The next line, without its end. One at the end of a file that has none may be about to be written
+/// in full.
+fn whole_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    for _ in 0..PATIENCE {
+        if line.is_empty() || line.ends_with(b"\n") {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        reader.read_until(b'\n', &mut line)?;
+    }
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The full files, in order.
@@ -190,7 +269,16 @@ impl Head {
     }
 
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(Self::file(path)).ok()?;
+        let file = Self::file(path);
+        let mut text = std::fs::read_to_string(&file).ok()?;
+        // A host may write it meanwhile: what is read alike twice is not half of one and half of another.
+        for _ in 0..PATIENCE {
+            let again = std::fs::read_to_string(&file).ok()?;
+            if again == text {
+                break;
+            }
+            text = again;
+        }
         let (sequence, hash) = text.trim().split_once(' ')?;
         Some(Self {
             sequence: sequence.parse().ok()?,

@@ -63,7 +63,7 @@ pub struct Decided {
     pub evaluation_id: Option<String>,
     /// The digest of the request as it is written; of one that could not be read, of its bytes.
     pub request_digest: String,
-    /// Whether something of the request was masked, so that it cannot be decided again.
+    /// Whether something that a mask names was masked, so that it cannot be decided again.
     pub masked: bool,
     /// The request, as an AuthZEN evaluation.
     pub request: Value,
@@ -84,15 +84,37 @@ impl Decided {
         self.decision.pointer("/context/cause")?.as_str()
     }
 
-    /// The request, if it can be decided again: it could be read, and nothing of it is masked.
+    /// Whether a plugin gave no answer for a reason that lies in the machine and not in the request: it
+    /// ran out of time, or there was no room for it. Decided again, it may be decided otherwise.
+    pub fn depends_on_machine(&self) -> bool {
+        let plugins = self.decision.pointer("/context/plugins");
+        let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
+        // As the kinds of faults are written.
+        plugins
+            .filter_map(|plugin| plugin.get("fault")?.as_str())
+            .any(|fault| matches!(fault, "deadline" | "overloaded" | "sandbox"))
+    }
+
+    /// The request, if it can be decided again: it could be read, nothing of it is masked, and it carried
+    /// no signed intents.
     pub fn request(&self) -> Option<Request> {
+        match self.request.pointer("/context/intent/documents") {
+            Some(_) => None,
+            None => self.request_in_clear(),
+        }
+    }
+
+    /// The request, if it could be read and nothing of it is masked. Of signed intents that it carried it
+    /// has the digests.
+    pub fn request_in_clear(&self) -> Option<Request> {
         match self.masked {
             true => None,
             false => self.request_as_written(),
         }
     }
 
-    /// The request as the log has it, with what was masked in it. Nothing if it could not be read.
+    /// The request as the log has it, with what was masked in it, and the digests of signed intents that
+    /// it carried. Nothing if it could not be read.
     pub fn request_as_written(&self) -> Option<Request> {
         // It was within its limits in the form that it came in, which may have been a shorter one.
         let limits = RequestLimits {
@@ -172,9 +194,13 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn new(request: &Request, mask: &Mask) -> Self {
         let mut written = request.to_authzen();
-        let masked = written
-            .pointer_mut("/action/properties")
-            .is_some_and(|arguments| mask.apply(arguments));
+        let masked = mask.apply(&mut written);
+        // A signed intent is a credential.
+        let carried = written.pointer_mut("/context/intent/documents");
+        for document in carried.and_then(Value::as_array_mut).into_iter().flatten() {
+            let digest = document.as_str().map(|text| Digest::of(text.as_bytes()));
+            *document = json!(digest.map(|digest| digest.to_string()));
+        }
         let request = written.to_string();
         Self {
             // Of what is written: a digest of what is masked could be guessed at.
@@ -269,7 +295,9 @@ fn withhold(decision: &mut Value) {
             item.remove(key);
         }
     }
-    if let Some(grant) = context.get_mut("grant").and_then(Value::as_object_mut) {
-        grant.remove("constraints");
+    for (object, key) in [("grant", "constraints"), ("access_request", "approval")] {
+        if let Some(members) = context.get_mut(object).and_then(Value::as_object_mut) {
+            members.remove(key);
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct LogOptions {
     pub durability: Durability,
     /// How large a file becomes before the next one is begun, in bytes. 64 MiB by default.
     pub max_file_bytes: u64,
-    /// What of a request's arguments is not written.
+    /// What of a request is not written.
     pub mask: Mask,
 }
 

@@ -64,6 +64,54 @@ fn a_log_is_continued_where_it_ended() {
 }
 
 #[test]
+fn what_is_masked_of_any_part_of_a_request_is_not_written() {
+    let principal = Principal {
+        attributes: vec![("email".into(), json!("hunter2-a"))],
+        ..Principal::default()
+    };
+    let resource = Resource {
+        id: "hunter2-b".into(),
+        attributes: vec![("title".into(), json!({ "text": "hunter2-c" }))],
+        ..Resource::default()
+    };
+    let request = Request::builder("x", principal, "a", resource)
+        .arguments(json!({ "text": "hunter2-d", "context": { "ticket": "hunter2-e" } }))
+        .context("ticket", json!("hunter2-f"))
+        .build(&RequestLimits::default())
+        .unwrap();
+    let everything = Mask::new([
+        "/subject/properties/email",
+        "/resource/id",
+        "/resource/properties/title/text",
+        "/action/properties/text",
+        "/context/ticket",
+    ]);
+    for (mask, left) in [(everything.unwrap(), 0), (Mask::default(), 6)] {
+        let folder = Folder::new("parts");
+        let options = LogOptions {
+            mask,
+            ..LogOptions::new(folder.log())
+        };
+        let log = DecisionLog::open(options).unwrap();
+        let mut decision = Decision::deny(Cause::PluginDenied, "");
+        log.record(&request, &mut decision, NOW).unwrap();
+        let text = fs::read_to_string(folder.log()).unwrap();
+        assert_eq!(text.matches("hunter2").count(), left, "{text}");
+        let masked = format!("\"masked\":{}", left == 0);
+        assert!(text.contains(&masked), "{text}");
+        read(&folder.log(), |_, _, _, entry| {
+            let Event::Decision(decided) = entry.event else {
+                panic!("it is a decision");
+            };
+            assert_eq!(decided.request().is_some(), left > 0);
+            assert!(decided.request_as_written().is_some());
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+#[test]
 fn of_a_request_that_cannot_be_read_nothing_is_kept() {
     let folder = Folder::new("unreadable");
     let log = DecisionLog::open(options(&folder.log())).unwrap();
@@ -113,6 +161,34 @@ fn full_files_are_numbered_and_the_chain_goes_on() {
         verify(&folder.log()),
         Err(Broken::Line { line: 1, .. })
     ));
+}
+
+#[test]
+fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
+    const FILES: u32 = 1000;
+    let folder = Folder::new("rotating");
+    let options = LogOptions {
+        durability: Durability::Buffered,
+        max_file_bytes: 1,
+        ..options(&folder.log())
+    };
+    let log = DecisionLog::open(options).unwrap();
+    record(&log, 0).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..FILES).for_each(|n| record(&log, n).unwrap()));
+        while !writer.is_finished() {
+            verify(&folder.log()).unwrap();
+        }
+    });
+    assert_eq!(verify(&folder.log()).unwrap().entries, u64::from(FILES));
+
+    // What is gone is gone, whoever writes.
+    let some = folder.0.join("decisions.000500.jsonl");
+    fs::rename(&some, folder.0.join("aside")).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Line { .. })));
+    fs::rename(folder.0.join("aside"), &some).unwrap();
+    fs::rename(folder.log(), folder.0.join("aside")).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
 }
 
 #[test]

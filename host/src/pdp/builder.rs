@@ -127,7 +127,7 @@ impl PdpBuilder {
     }
 
     /// Where uses are counted, credentials seen in two places noticed, and intents kept that were
-    /// taken up.
+    /// taken up. Without one, only the second is done, in the decision point's own memory.
     pub fn state(mut self, state: Arc<dyn State>) -> Self {
         self.parts.state = Some(state);
         self

@@ -7,11 +7,11 @@ pub use builder::{AccessRequests, PdpBuilder, PdpError};
 pub use record::AcceptError;
 
 use crate::Timestamp;
-use crate::admission::{Admission, IntentRule, Requirements};
+use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::cause::Cause;
 use crate::combine::{self, CombinedEffect};
 use crate::config::Problem;
-use crate::decision::{self, AccessRequest, Consulted, Decision};
+use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
 use crate::evidence::{Evidence, ListAsOf, Sources};
 use crate::identity::Verifier;
 use crate::integration::Integration;
@@ -23,7 +23,7 @@ use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
 use crate::revocation::{EventIssuers, Revocable, Revocations};
-use crate::state::{SpendError, State};
+use crate::state::{Instances, SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +58,8 @@ struct Parts {
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
+    /// Which instance presents which credential, where there is no state to keep that in mind.
+    instances: Instances,
     postures: Option<Postures>,
     requirements: Requirements,
     verifier: Option<Verifier>,
@@ -100,11 +102,35 @@ impl Pdp {
     }
 
     /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
-    /// order, with what was found.
+    /// order, with what was found; and of a deny, those that it was not held to any more.
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
         let decision = caught(|| self.decide(request, now, Sources::DryRun, None, &mut checks));
+        if !decision.is_permit() {
+            for name in self.steps(request.integration()) {
+                if !checks.iter().any(|check| check.name == name) {
+                    checks.push(Check {
+                        name,
+                        conclusion: Conclusion::NotReached,
+                        evidence: "not reached".to_owned(),
+                    });
+                }
+            }
+        }
         (decision, checks)
+    }
+
+    /// The steps that every permit takes, in order.
+    fn steps(&self, integration: &str) -> Vec<String> {
+        let integration = self.integration(integration);
+        let plugins = integration.into_iter().flat_map(Integration::plugins);
+        let before = ["integration"].into_iter().chain(admission::CHECKS);
+        let after = ["obligations", "constraints", "grant"];
+        before
+            .map(str::to_owned)
+            .chain(plugins.map(plugin_step))
+            .chain(after.map(str::to_owned))
+            .collect()
     }
 
     /// Decides `request` again, as at `now` and from `evidence`, as a replay of a log does; nothing is
@@ -117,7 +143,13 @@ impl Pdp {
         list: ListAsOf,
     ) -> Decision {
         let sources = Sources::Recorded(evidence, list);
-        caught(|| self.decide(request, now, sources, None, &mut ()))
+        caught(|| {
+            let decision = self.decide(request, now, sources, None, &mut ());
+            match &evidence.not_spent {
+                Some(why) if !decision.uses().is_empty() => not_spent(&decision, why.clone()),
+                _ => decision,
+            }
+        })
     }
 
     /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
@@ -128,35 +160,29 @@ impl Pdp {
         now: Timestamp,
         batch: Option<&Batch>,
     ) -> Decision {
-        for _ in 0..MAX_RACES {
+        let mut races = 0;
+        loop {
             let decision = self.decide(request, now, Sources::Live, batch, &mut ());
-            let Some(state) = self
-                .inner
-                .parts
-                .state
-                .as_ref()
-                .filter(|_| !decision.uses().is_empty())
-            else {
-                return decision;
+            let state = match &self.inner.parts.state {
+                Some(state) if !decision.uses().is_empty() => state,
+                _ => return decision,
             };
-            match state.spend(decision.uses(), now) {
+            let why = match state.spend(decision.uses(), now) {
                 Ok(()) => return decision,
-                Err(SpendError::UsedUp(_)) => {}
-                Err(SpendError::State(error)) => {
-                    return Decision::deny(
-                        Cause::StateUnavailable,
-                        format!(
-                            "{error}: what cannot be counted is not permitted; mend the state, or make room"
-                        ),
-                    )
-                    .in_mode(decision.mode())
-                    .made_from(decision.evidence().clone());
+                Err(SpendError::UsedUp(_)) if races < MAX_RACES => {
+                    races += 1;
+                    continue;
                 }
-            }
+                Err(SpendError::UsedUp(_)) => {
+                    "others used up what this request would have, over and over: ask again"
+                        .to_owned()
+                }
+                Err(SpendError::State(error)) => format!(
+                    "{error}: what cannot be counted is not permitted; mend the state, or make room"
+                ),
+            };
+            return not_spent(&decision, why);
         }
-        let detail = "others used up what this request would have, over and over: ask again";
-        let mode = self.integration(request.integration()).map(|it| it.mode);
-        Decision::deny(Cause::StateUnavailable, detail).in_mode(mode.unwrap_or_default())
     }
 
     /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
@@ -256,15 +282,37 @@ impl Pdp {
         );
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
-                decision.requestable(AccessRequest {
-                    endpoint: how.endpoint.clone(),
-                    template: how.template.clone(),
-                    expires_at: now.plus(how.valid_for),
-                })
+                decision.requestable(self.access_request(how, request, now))
             }
             _ => decision,
         };
         decision.in_mode(integration.mode).made_from(evidence)
+    }
+
+    /// Who could approve what the request is denied, and how they are asked.
+    fn access_request(
+        &self,
+        how: &AccessRequests,
+        request: &Request,
+        now: Timestamp,
+    ) -> AccessRequest {
+        let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
+        AccessRequest {
+            endpoint: how.endpoint.clone(),
+            template: how.template.clone(),
+            // Nobody approves their own.
+            approvers: approvers
+                .into_iter()
+                .filter(|who| *who != request.principal().id)
+                .map(str::to_owned)
+                .collect(),
+            approval: Approval {
+                integration: request.integration().to_owned(),
+                action: request.action().to_owned(),
+                resource: request.resource().id.clone(),
+            },
+            expires_at: now.plus(how.valid_for),
+        }
     }
 
     fn decide_for(
@@ -293,6 +341,7 @@ impl Pdp {
             revocations: self.inner.parts.revocations.as_ref(),
             intents: self.inner.parts.intents.as_ref(),
             state: self.inner.parts.state.as_deref(),
+            instances: &self.inner.parts.instances,
             postures: self.inner.parts.postures.as_ref(),
             requirements: &self.inner.parts.requirements,
             chain: chain.as_ref().map(Option::as_ref),
@@ -326,7 +375,7 @@ impl Pdp {
                 Ok(Effect::Deny | Effect::Indeterminate) | Err(_) => Conclusion::Stop,
             };
             trace.check(
-                || format!("plugin {}", plugin.manifest().name),
+                || plugin_step(plugin),
                 conclusion,
                 || describe(plugin, &evaluation),
             );
@@ -404,6 +453,18 @@ impl Pdp {
     }
 }
 
+/// The deny that a permit becomes whose uses could not be spent. That is evidence, so that the same is
+/// decided again.
+fn not_spent(decision: &Decision, why: String) -> Decision {
+    let evidence = Evidence {
+        not_spent: Some(why.clone()),
+        ..decision.evidence().clone()
+    };
+    Decision::deny(Cause::StateUnavailable, why)
+        .in_mode(decision.mode())
+        .made_from(evidence)
+}
+
 /// What `decide` gives, or a deny if it panics.
 fn caught(decide: impl FnOnce() -> Decision) -> Decision {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
@@ -412,6 +473,11 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
             "the host failed on this request: please report it with the request",
         )
     })
+}
+
+/// What the step is called in which a plugin is asked.
+fn plugin_step(plugin: &Plugin) -> String {
+    format!("plugin {}", plugin.manifest().name)
 }
 
 /// What a plugin was told, answered and took.

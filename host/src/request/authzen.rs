@@ -7,14 +7,14 @@ use portcullis_contract::PrincipalKind;
 use serde_json::{Map, Value, json};
 
 /// What the host itself reads of a context, wherever it is.
-pub(super) const CONTEXT_MEMBERS: [&str; 5] = [
+pub(crate) const CONTEXT_MEMBERS: [&str; 5] = [
     "session-path",
     "integration",
     "intent",
     "argument-origins",
     "supported_obligations",
 ];
-const PRINCIPAL_MEMBERS: [&str; 13] = [
+pub(crate) const PRINCIPAL_MEMBERS: [&str; 13] = [
     "instance",
     "workload-digest",
     "credential-id",
@@ -29,7 +29,7 @@ const PRINCIPAL_MEMBERS: [&str; 13] = [
     "delegated-by",
     "intent",
 ];
-const RESOURCE_MEMBERS: [&str; 4] = ["kind", "id", "environment", "posture"];
+pub(crate) const RESOURCE_MEMBERS: [&str; 4] = ["kind", "id", "environment", "posture"];
 
 /// Reads an evaluation. As the standard asks, members that it does not know are ignored at the top
 /// level and in `subject`, `action` and `resource`.

@@ -7,6 +7,8 @@
 mod authzen;
 mod mcp;
 
+pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS};
+
 use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::registry::is_spiffe_id;
@@ -73,6 +75,16 @@ pub enum SessionPath {
     Interactive,
     /// The one for machines.
     Machine,
+}
+
+impl SessionPath {
+    /// The path as text, as in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Machine => "machine",
+        }
+    }
 }
 
 /// What was approved before acting.

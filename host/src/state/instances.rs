@@ -1,6 +1,6 @@
 //! Which workload instance presents which credential: one that two present was cloned.
 
-use super::{Seen, StateError};
+use super::{CLONE_WINDOW, Seen, StateError};
 use crate::timestamp::Timestamp;
 use portcullis_contract::excerpt;
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ const SWEPT: Duration = Duration::from_secs(1);
 
 /// The credentials that were seen within the window. Of long names only what is shown is kept.
 #[derive(Debug)]
-pub(super) struct Instances {
+pub(crate) struct Instances {
     window: Duration,
     seen: Mutex<Credentials>,
 }
@@ -53,6 +53,12 @@ impl Instance {
     }
 }
 
+impl Default for Instances {
+    fn default() -> Self {
+        Self::new(CLONE_WINDOW)
+    }
+}
+
 impl Instances {
     pub(super) fn new(window: Duration) -> Self {
         Self {
@@ -61,7 +67,7 @@ impl Instances {
         }
     }
 
-    pub(super) fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
+    pub(crate) fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
         let mut hash = Sha256::new();
         hash.update((seen.principal.len() as u64).to_be_bytes());
         hash.update(seen.principal.as_bytes());

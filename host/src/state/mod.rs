@@ -8,10 +8,15 @@ mod embedded;
 mod instances;
 
 pub use embedded::EmbeddedState;
+pub(crate) use instances::Instances;
 
 use crate::timestamp::Timestamp;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How far back a credential is looked for with another instance, where nobody says.
+pub(crate) const CLONE_WINDOW: Duration = Duration::from_secs(10 * 60);
 
 /// What decisions change. Every error is a deny.
 pub trait State: Debug + Send + Sync {
