@@ -13,6 +13,9 @@ struct Bump {
     next: Cell<usize>,
     /// The end of linear memory.
     end: Cell<usize>,
+    /// Whether what is given back is filled with zeros: what is left in memory when the plugin is
+    /// configured is part of the image that every decision starts from, and zeros are not.
+    tidy: Cell<bool>,
 }
 
 // SAFETY: a guest of this contract has one thread.
@@ -22,6 +25,7 @@ unsafe impl Sync for Bump {}
 static BUMP: Bump = Bump {
     next: Cell::new(0),
     end: Cell::new(0),
+    tidy: Cell::new(false),
 };
 
 unsafe extern "C" {
@@ -72,6 +76,10 @@ unsafe impl GlobalAlloc for Bump {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if self.tidy.get() {
+            // SAFETY: the caller vouches for the block, which nobody has any more.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
         if block.addr() + layout.size() == self.next.get() {
             self.next.set(block.addr());
         }
@@ -94,9 +102,16 @@ unsafe impl GlobalAlloc for Bump {
         if !moved.is_null() {
             // SAFETY: both blocks hold `layout.size()` bytes, and a new block overlaps no other.
             unsafe { core::ptr::copy_nonoverlapping(block, moved, layout.size()) };
+            // SAFETY: the caller vouches for the old block, which nobody has any more.
+            unsafe { self.dealloc(block, layout) };
         }
         moved
     }
+}
+
+/// Whether memory that is given back is filled with zeros from now on.
+pub(crate) fn be_tidy(tidy: bool) {
+    BUMP.tidy.set(tidy);
 }
 
 /// Makes `text`, a part of a block of this allocator, a block of its own.

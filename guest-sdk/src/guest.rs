@@ -31,6 +31,17 @@ pub fn configure<P: Policy>(
     policy: &OnceLock<P>,
     settings: &str,
 ) -> Result<(), Vec<WireSettingsError>> {
+    alloc::be_tidy(true);
+    let configured = read_into(policy, settings);
+    alloc::be_tidy(false);
+    alloc::reserve(HEADROOM_BYTES);
+    configured
+}
+
+fn read_into<P: Policy>(
+    policy: &OnceLock<P>,
+    settings: &str,
+) -> Result<(), Vec<WireSettingsError>> {
     let read = settings::read::<P>(settings).map_err(|errors| {
         errors
             .into_iter()
@@ -47,7 +58,6 @@ pub fn configure<P: Policy>(
             message,
         }]);
     }
-    alloc::reserve(HEADROOM_BYTES);
     Ok(())
 }
 

@@ -9,8 +9,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The reference plugins, by the name of their folder.
+/// The reference plugins that decide by rules of their own, by the name of their folder.
 pub const PLUGINS: [&str; 3] = ["http-api", "mcp-tools", "github"];
+
+/// The reference plugins that hold another engine. They take long to build, so they are tested on
+/// their own: see `cargo xtask engines`.
+pub const ENGINES: [&str; 2] = ["cedar", "rego"];
 
 /// The default limits but for the deadline, which a busy machine must not reach by chance.
 pub fn patient() -> PluginLimits {

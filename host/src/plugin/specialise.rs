@@ -6,6 +6,7 @@ use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError};
 use crate::engine::Ticking;
 use crate::limits::PluginLimits;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, WasmList};
@@ -56,10 +57,15 @@ pub(super) fn specialise(
     };
     let snapshot = {
         let snapshot = pin!(wizer.snapshot_component(&context, &mut state));
-        // Nothing in it waits, since `State` answers at once.
-        match snapshot.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(snapshot) => snapshot.map_err(unsupported),
-            Poll::Pending => Err(LoadError::Snapshot("it did not finish".to_owned())),
+        // Nothing in it waits, since `State` answers at once. What could not be read is missing from the
+        // snapshot, on which the library may panic.
+        let snapshot = catch_unwind(AssertUnwindSafe(|| {
+            snapshot.poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        match snapshot {
+            Ok(Poll::Ready(snapshot)) => snapshot.map_err(unsupported),
+            Ok(Poll::Pending) => Err(LoadError::Snapshot("it did not finish".to_owned())),
+            Err(_) => Err(LoadError::Snapshot("the snapshot gave up on it".to_owned())),
         }
     };
     match state.error {
@@ -69,7 +75,7 @@ pub(super) fn specialise(
 }
 
 /// The most runs of bytes that are not zero that are snapshotted.
-const MAX_RUNS: usize = 1_000_000;
+const MAX_RUNS: usize = 4_000_000;
 
 fn runs(bytes: &[u8]) -> usize {
     let begins = |pair: &[u8]| matches!(pair, [0, b] if *b != 0);

@@ -1,0 +1,275 @@
+//! Decides by the Rego policies that an organisation has, as `regorus` evaluates them.
+//!
+//! The rule that `query` names is evaluated with the request as `input`, whose members are called as
+//! in the contract (`input.principal.kind`, `input.action.arguments`, `input.intent["approved-by"]`).
+//! True permits, false denies, undefined denies, and an object says more: `allow` or `effect`, and
+//! `reasons`. What errs is indeterminate. The README has the whole input, the settings and the reasons.
+//!
+//! There is no clock, no randomness and no network in a policy: `time.now_ns`, `rand.intn` and
+//! `http.send` are no builtins here, and the host's clock is `input.now`.
+
+mod answer;
+mod input;
+mod settings;
+
+use portcullis_sdk::{Json, Policy, Request, SettingsError, Verdict};
+use regorus::Engine;
+use serde::Deserialize;
+use settings::Settings;
+
+/// The most characters of a message, which may repeat what a request holds.
+const MOST_CHARACTERS: usize = 500;
+
+/// The Rego policies of an organisation, or what is wrong with them.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Settings")]
+pub struct Rego(Result<Prepared, Vec<SettingsError>>);
+
+/// Parsed and analysed policies, and the rule that decides. A decision works on a clone, which shares
+/// all of it.
+///
+/// The clone is of an engine and not a `CompiledPolicy`, in which `with input as` loses sight of the
+/// static data.
+#[derive(Debug)]
+struct Prepared {
+    engine: Engine,
+    query: String,
+}
+
+impl From<Settings> for Rego {
+    fn from(settings: Settings) -> Self {
+        Self(settings.prepared())
+    }
+}
+
+impl Policy for Rego {
+    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+        match &self.0 {
+            Ok(_) => Ok(()),
+            Err(errors) => Err(errors.clone()),
+        }
+    }
+
+    fn evaluate(&self, request: &Request) -> Verdict {
+        // INVARIANT (validated): the SDK asks `validate` first, so only an engine is ever asked.
+        match &self.0 {
+            Ok(prepared) => prepared.decide(request),
+            Err(_) => Verdict::indeterminate().because("not-configured", "the settings are wrong"),
+        }
+    }
+}
+
+impl Prepared {
+    fn new(engine: Engine, query: String) -> Self {
+        Self { engine, query }
+    }
+
+    /// Decides something, so that what the engine makes at its first use is part of the image that
+    /// every decision starts from.
+    fn warm_up(&self) {
+        let mut request = Request::default();
+        request.action.arguments = "{}".to_owned();
+        let _ = self.decide(&request);
+        // The table of builtins is made for the first call of one.
+        let _ = self
+            .engine
+            .clone()
+            .eval_query("count([])".to_owned(), false);
+    }
+
+    fn decide(&self, request: &Request) -> Verdict {
+        let arguments: Json = match request.arguments() {
+            Ok(arguments) => arguments,
+            Err(error) => return error.into(),
+        };
+        let input = match input::input(request, arguments) {
+            Ok(input) => input,
+            Err(error) => {
+                return Verdict::indeterminate().because("input-invalid", error.to_string());
+            }
+        };
+        let mut engine = self.engine.clone();
+        engine.set_input(input);
+        match engine.eval_rule(self.query.clone()) {
+            Ok(value) => answer::verdict(&value, &self.query),
+            Err(error) => {
+                let message = cut(on_one_line(&error.to_string()));
+                Verdict::indeterminate().because("policy-error", message)
+            }
+        }
+    }
+}
+
+/// A message of the engine, which draws the place over several lines: place and message on one.
+fn on_one_line(message: &str) -> String {
+    let beginning = |mark: &str| message.lines().find_map(|line| line.strip_prefix(mark));
+    match (beginning("--> "), beginning("error: ")) {
+        (Some(place), Some(message)) => format!("{place}: {message}"),
+        _ => message.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The beginning of a long text.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+portcullis_sdk::export!(Rego);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_sdk::testing::{Plugin, RequestBuilder, request};
+    use portcullis_sdk::{Effect, PrincipalKind, Timestamp, Value, json};
+
+    fn plugin(policy: &str) -> Plugin<Rego> {
+        Plugin::load(json!({ "policies": policy }))
+    }
+
+    fn push() -> RequestBuilder {
+        request("git.push")
+            .principal("spiffe://acme.example/agent/fixer", PrincipalKind::Agent)
+            .resource("repository", "acme/billing")
+            .arguments(json!({ "branch": "fix", "files": ["a", "b"] }))
+    }
+
+    fn codes(verdict: &Verdict) -> Vec<&str> {
+        verdict.reasons().iter().map(|r| r.code.as_str()).collect()
+    }
+
+    #[test]
+    fn a_rule_that_is_true_permits() {
+        let plugin = plugin(
+            r#"
+            package portcullis
+
+            default allow := false
+
+            allow if {
+                input.principal.kind == "agent"
+                startswith(input.resource.id, "acme/")
+                count(input.action.arguments.files) < 3
+                input.context.risk != "high"
+                input.now == 7
+            }
+            "#,
+        );
+        let ask = |risk: &str| {
+            let risk = Value::Text(risk.to_owned());
+            plugin.evaluate(push().context("risk", risk).now(Timestamp(7)))
+        };
+        assert_eq!(codes(&ask("low")), ["rule-permits"]);
+        assert_eq!(codes(&ask("high")), ["rule-denies"]);
+        assert_eq!(codes(&plugin.evaluate(push())), ["rule-denies"]);
+    }
+
+    #[test]
+    fn a_rule_without_a_default_denies_where_it_is_undefined() {
+        let plugin = plugin("package portcullis\nallow if input.action.name == \"read\"");
+        let verdict = plugin.evaluate(push());
+        assert_eq!(verdict.effect(), Effect::Deny);
+        assert_eq!(codes(&verdict), ["undefined"]);
+    }
+
+    #[test]
+    fn an_object_gives_reasons() {
+        let plugin = Plugin::<Rego>::load(json!({
+            "query": "data.portcullis.verdict",
+            "policies": {
+                "verdict.rego": r#"
+                    package portcullis
+                    verdict := { "allow": allow, "reasons": denials }
+                    default allow := false
+                    allow if count(denials) == 0
+                    denials contains "too many files" if count(input.action.arguments.files) > data.limits.files
+                    denials contains { "code": "branch", "message": "no" } if input.action.arguments.branch == "main"
+                "#,
+            },
+            "data": { "limits": { "files": 1 } },
+        }));
+        let verdict = plugin.evaluate(push());
+        assert_eq!(verdict.effect(), Effect::Deny);
+        assert_eq!(verdict.reasons()[0].message, "too many files");
+        let few = push().arguments(json!({ "branch": "fix", "files": [] }));
+        assert_eq!(codes(&plugin.evaluate(few)), ["rule-permits"]);
+    }
+
+    #[test]
+    fn what_errs_is_indeterminate_with_its_place() {
+        let policy = "package portcullis\ndefault allow := false\nallow if to_number(input.action.arguments.branch) > 1";
+        let verdict = plugin(policy).evaluate(push());
+        assert_eq!(verdict.effect(), Effect::Indeterminate);
+        assert_eq!(codes(&verdict), ["policy-error"]);
+        let message = &verdict.reasons()[0].message;
+        assert!(message.starts_with("policy.rego:3:"), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+
+        let settings = json!({ "policies": policy, "errors": "undefined" });
+        let verdict = Plugin::<Rego>::load(settings).evaluate(push());
+        assert_eq!(codes(&verdict), ["rule-denies"]);
+    }
+
+    #[test]
+    fn two_values_of_one_rule_are_an_error() {
+        let plugin = plugin(
+            "package portcullis\nallow := true if input.action.name\nallow := false if input.principal.id",
+        );
+        assert_eq!(codes(&plugin.evaluate(push())), ["policy-error"]);
+    }
+
+    #[test]
+    fn there_is_no_clock_no_randomness_and_no_network() {
+        for call in [
+            "time.now_ns() > 0",
+            "rand.intn(\"x\", 2) >= 0",
+            "http.send({\"method\": \"get\", \"url\": \"http://x\"})",
+            "opa.runtime()",
+            "uuid.rfc4122(\"x\")",
+        ] {
+            let plugin = plugin(&format!("package portcullis\nallow if {call}"));
+            assert_eq!(codes(&plugin.evaluate(push())), ["policy-error"], "{call}");
+        }
+    }
+
+    #[test]
+    fn another_input_does_not_hide_the_data() {
+        let plugin = Plugin::<Rego>::load(json!({
+            "policies": "
+                package portcullis
+                allow if listed with input.resource.id as \"x\"
+                listed if input.resource.id in data.known
+            ",
+            "data": { "known": ["x"] },
+        }));
+        assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
+    }
+
+    #[test]
+    fn one_decision_leaves_nothing_to_the_next() {
+        let plugin = plugin("package portcullis\nallow if input.action.name == \"git.push\"");
+        assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
+        let other = push().with(|request| request.action.name = "git.pull".to_owned());
+        assert_eq!(codes(&plugin.evaluate(other)), ["undefined"]);
+        assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
+    }
+
+    #[test]
+    fn patterns_have_their_classes() {
+        let plugin = plugin(
+            "package portcullis\nallow if regex.match(`(?i)^acme/\\w+$`, input.resource.id)",
+        );
+        assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
+    }
+
+    #[test]
+    fn a_message_is_on_one_line_and_cut() {
+        let drawn = "\n--> a.rego:3:7\n  |\n3 | allow if x\n  |       ^\nerror: no `x`\n";
+        assert_eq!(on_one_line(drawn), "a.rego:3:7: no `x`");
+        assert_eq!(on_one_line("plain\n text"), "plain text");
+        assert_eq!(cut("é".repeat(501)), format!("{}…", "é".repeat(500)));
+    }
+}

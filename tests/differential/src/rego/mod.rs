@@ -1,0 +1,237 @@
+//! Rego: policies of many kinds, what the native engine gives for a request, and the verdict that the
+//! README of the plugin promises for it.
+
+mod policies;
+
+pub use policies::{POLICIES, PolicyText};
+
+use crate::asked::{Asked, INTEGRATION};
+use portcullis_host::{Posture, Verdict, printable};
+use regorus::{Engine, Value};
+use serde_json::{Map, Value as Json, json};
+
+/// What is compared of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The effect as text, such as `not-applicable`.
+    pub effect: String,
+    /// The code and message of each reason.
+    pub reasons: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// What the plugin's verdict says.
+    pub fn of(verdict: &Verdict) -> Self {
+        let reasons = verdict.reasons.iter();
+        Self {
+            effect: verdict.effect.as_str().to_owned(),
+            reasons: reasons
+                .map(|reason| (reason.code.clone(), reason.message.clone()))
+                .collect(),
+        }
+    }
+
+    /// A verdict with one reason.
+    fn plain(effect: &str, code: &str, message: String) -> Self {
+        Self {
+            effect: effect.to_owned(),
+            reasons: vec![(code.to_owned(), printable(&message))],
+        }
+    }
+
+    /// Whether the rule gave no answer, or an error.
+    pub fn is_unanswered(&self) -> bool {
+        let code = |code: &str| self.reasons.iter().any(|(other, _)| other == code);
+        code("policy-error") || code("answer-invalid")
+    }
+}
+
+/// A policy in the native engine.
+#[derive(Debug)]
+pub struct Native {
+    engine: Engine,
+    query: &'static str,
+}
+
+impl Native {
+    /// Parses what the plugin is given.
+    ///
+    /// # Panics
+    ///
+    /// If it does not parse.
+    pub fn of(text: &PolicyText) -> Self {
+        let mut engine = Engine::new();
+        engine.set_rego_v0(text.version == "v0");
+        engine.set_strict_builtin_errors(text.errors == "indeterminate");
+        for (name, policy) in text.policies {
+            let added = engine.add_policy((*name).to_owned(), (*policy).to_owned());
+            added.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let data = Value::from_json_str(text.data).expect("the data is JSON");
+        engine.add_data(data).expect("the data is an object");
+        Self {
+            engine,
+            query: text.query,
+        }
+    }
+
+    /// The verdict that the plugin must give to `asked`.
+    ///
+    /// # Panics
+    ///
+    /// If the request is no JSON.
+    pub fn answer(&self, asked: &Asked) -> Answer {
+        let mut engine = self.engine.clone();
+        engine
+            .set_input_json(&input(asked).to_string())
+            .expect("the input is JSON");
+        let query = self.query;
+        match engine.eval_rule(query.to_owned()) {
+            Err(error) => Answer::plain(
+                "indeterminate",
+                "policy-error",
+                one_line(&error.to_string()),
+            ),
+            Ok(Value::Undefined) => Answer::plain(
+                "deny",
+                "undefined",
+                format!("`{query}` is undefined for it"),
+            ),
+            Ok(value) => {
+                let json = value.to_json_str().expect("the value has a JSON form");
+                promised(&serde_json::from_str(&json).expect("it is JSON"), query)
+            }
+        }
+    }
+}
+
+/// The verdict that the README promises for what the rule gave.
+fn promised(value: &Json, query: &str) -> Answer {
+    let unanswered =
+        |why: &str| Answer::plain("indeterminate", "answer-invalid", format!("`{query}`{why}"));
+    let (effect, reasons) = match value {
+        Json::Bool(true) => ("permit", &[][..]),
+        Json::Bool(false) => ("deny", &[][..]),
+        Json::Object(members) => {
+            let effect = match (members.get("allow"), members.get("effect")) {
+                (Some(Json::Bool(true)), None) => "permit",
+                (Some(Json::Bool(false)), None) => "deny",
+                (None, Some(Json::String(effect))) => effect.as_str(),
+                _ => {
+                    return unanswered(
+                        ": it has either `allow`, true or false, or `effect`, a text",
+                    );
+                }
+            };
+            let reasons = members.get("reasons").and_then(Json::as_array);
+            (effect, reasons.map_or(&[][..], Vec::as_slice))
+        }
+        _ => return unanswered(" is neither true, false nor an object"),
+    };
+    let (code, does) = match effect {
+        "permit" => ("rule-permits", "permits it"),
+        "deny" => ("rule-denies", "denies it"),
+        "not-applicable" => ("rule-abstains", "has no say"),
+        _ => ("rule-undecided", "cannot tell"),
+    };
+    if reasons.is_empty() {
+        return Answer::plain(effect, code, format!("`{query}` {does}"));
+    }
+    let text = |value: &Json, name: &str, otherwise: &str| {
+        let text = value.get(name).and_then(Json::as_str);
+        text.unwrap_or(otherwise).to_owned()
+    };
+    Answer {
+        effect: effect.to_owned(),
+        reasons: reasons
+            .iter()
+            .map(|reason| match reason.as_str() {
+                Some(message) => (code.to_owned(), printable(message)),
+                None => {
+                    let message = printable(&text(reason, "message", ""));
+                    (text(reason, "code", code), message)
+                }
+            })
+            .collect(),
+    }
+}
+
+/// Place and message of an error that is drawn over several lines.
+fn one_line(error: &str) -> String {
+    let after = |mark: &str| {
+        let (_, rest) = error.split_once(mark)?;
+        rest.lines().next()
+    };
+    match (after("\n--> "), after("\nerror: ")) {
+        (Some(place), Some(message)) => format!("{place}: {message}"),
+        _ => error.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The input document, as the README describes it.
+fn input(asked: &Asked) -> Json {
+    let mut principal = json!({
+        "id": asked.id,
+        "kind": asked.kind,
+        "attestation": asked.attestation,
+        "delegated-by": asked.delegated_by,
+        "attributes": object(&asked.attributes),
+    });
+    put_known(&mut principal, "owner", &asked.owner);
+    put_known(&mut principal, "purpose", &asked.purpose);
+    put_known(&mut principal, "environment", &asked.environment);
+    let origins = asked.origins.iter();
+    let origins: Vec<_> = origins
+        .map(|(path, origin)| json!({ "path": path, "origin": origin }))
+        .collect();
+    let mut resource = json!({
+        "kind": asked.resource_kind,
+        "id": asked.resource_id,
+        "attributes": object(&asked.resource_attributes),
+    });
+    put_known(&mut resource, "environment", &asked.resource_environment);
+    if let Some(posture) = asked.posture {
+        resource["posture"] = self::posture(posture);
+    }
+    let mut input = json!({
+        "integration": INTEGRATION,
+        "principal": principal,
+        "action": {
+            "name": asked.action,
+            "class": asked.class,
+            "arguments": asked.arguments,
+            "origins": origins,
+        },
+        "resource": resource,
+        "now": asked.now,
+        "context": object(&asked.context),
+    });
+    if let Some(intent) = &asked.intent {
+        let mut written = json!({ "id": intent.id });
+        put_known(&mut written, "purpose", &intent.purpose);
+        put_known(&mut written, "approved-by", &intent.approved_by);
+        if let Some(uses) = intent.remaining_uses {
+            written["remaining-uses"] = json!(uses);
+        }
+        input["intent"] = written;
+    }
+    input
+}
+
+fn posture(posture: Posture) -> Json {
+    let mut written = json!({ "exposure": posture.exposure, "health": posture.health });
+    if let Some(privileged) = posture.privileged {
+        written["privileged"] = json!(privileged);
+    }
+    written
+}
+
+fn object(members: &[(String, Json)]) -> Json {
+    Json::Object(members.iter().cloned().collect::<Map<_, _>>())
+}
+
+fn put_known(object: &mut Json, name: &str, text: &str) {
+    if !text.is_empty() {
+        object[name] = json!(text);
+    }
+}
