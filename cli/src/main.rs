@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod check;
 mod completions;
@@ -20,6 +21,7 @@ mod period;
 mod posture;
 mod registry;
 mod replay;
+mod requests;
 mod revoke;
 mod secrets;
 
@@ -47,6 +49,7 @@ enum Verb {
     Intent(intent::Args),
     Log(log::Args),
     Replay(replay::Args),
+    Bench(bench::Args),
     Posture(posture::Args),
     Completions(completions::Args),
 }
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Intent(args) => intent::run(args),
         Verb::Log(args) => log::run(args),
         Verb::Replay(args) => replay::run(args),
+        Verb::Bench(args) => bench::run(args),
         Verb::Posture(args) => posture::run(args),
         Verb::Completions(args) => completions::run(args),
     };

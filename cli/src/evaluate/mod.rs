@@ -1,15 +1,13 @@
 //! `portcullis evaluate`: the dry run.
 
-mod input;
 mod render;
 
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
+use crate::requests::{From, Input, shape_of};
 use crate::secrets::request_has_token;
 use crate::{Format, check};
 use anyhow::Context as _;
-use clap::ValueEnum;
-use input::Input;
 use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -38,15 +36,6 @@ pub(crate) struct Args {
     /// Show every step of the decision, with what was found.
     #[arg(long)]
     explain: bool,
-}
-
-/// What a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum From {
-    /// An AuthZEN 1.0 evaluation.
-    Authzen,
-    /// An MCP `tools/call` with its envelope.
-    Mcp,
 }
 
 /// One request and what came of it.
@@ -103,10 +92,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
     let limits = pdp.request_limits();
-    let request = match args.from.unwrap_or_else(|| input::shape_of(document)) {
-        From::Authzen => Request::from_authzen(document, limits),
-        From::Mcp => Request::from_mcp(document, limits),
-    };
+    let from = args.from.unwrap_or_else(|| shape_of(document));
+    let request = from.read(document, limits);
     let now = args.now.unwrap_or_else(Timestamp::now);
     let started = Instant::now();
     let (decision, checks) = match &request {

@@ -1,13 +1,37 @@
-//! One request, or one a line.
+//! Requests in files: one, or one a line.
 
-use super::From;
+use clap::ValueEnum;
+use portcullis_host::{Request, RequestError, RequestLimits};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// An AuthZEN 1.0 evaluation.
+    Authzen,
+    /// An MCP `tools/call` with its envelope.
+    Mcp,
+}
+
+impl From {
+    /// Reads a request of this kind.
+    pub(crate) fn read(
+        self,
+        document: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Request, RequestError> {
+        match self {
+            Self::Authzen => Request::from_authzen(document, limits),
+            Self::Mcp => Request::from_mcp(document, limits),
+        }
+    }
+}
+
 /// Where requests come from, read as they come.
-pub(super) struct Input {
+pub(crate) struct Input {
     name: String,
     source: Box<dyn BufRead>,
     line: usize,
@@ -20,7 +44,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let (name, source): (_, Box<dyn BufRead>) = if path == Path::new("-") {
             (
                 "standard input".to_owned(),
@@ -49,7 +73,7 @@ impl Input {
     ///
     /// A first line that is a whole object, `{` to `}`, is a request, and so is each line after
     /// it. Anything else is one request over all lines.
-    pub(super) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
         let line = match self.ahead.take() {
             Some(line) => line,
             None => match self.next_line(most)? {
@@ -73,7 +97,7 @@ impl Input {
     }
 
     /// Waits until it is known whether another request follows the first.
-    pub(super) fn look_ahead(&mut self, most: usize) -> io::Result<()> {
+    pub(crate) fn look_ahead(&mut self, most: usize) -> io::Result<()> {
         if !self.batch {
             self.ahead = self.next_line(most)?;
             self.batch = self.ahead.is_some();
@@ -120,16 +144,16 @@ impl Input {
     }
 
     /// Whether there are several requests, or a file of several was named.
-    pub(super) fn is_batch(&self) -> bool {
+    pub(crate) fn is_batch(&self) -> bool {
         self.batch
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.documents == 0
     }
 
     /// Where the last request was.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self.batch {
             true => {
                 let line = self.line - usize::from(self.ahead.is_some());
@@ -142,7 +166,7 @@ impl Input {
 
 /// What a document seems to be. One that cannot be read is an AuthZEN evaluation that cannot be
 /// read.
-pub(super) fn shape_of(document: &[u8]) -> From {
+pub(crate) fn shape_of(document: &[u8]) -> From {
     match serde_json::from_slice::<Value>(document) {
         Ok(Value::Object(members)) if members.contains_key("message") => From::Mcp,
         _ => From::Authzen,

@@ -1,0 +1,209 @@
+//! The loops that measure.
+
+use super::Document;
+use hdrhistogram::Histogram;
+use indicatif::ProgressBar;
+use portcullis_host::{Decision, Pdp, Timestamp};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest decision that is told from a longer one.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long single decisions took.
+pub(super) struct Latency(Histogram<u64>);
+
+/// How many decisions a number of threads made.
+pub(super) struct Throughput {
+    pub(super) threads: usize,
+    pub(super) decisions: u64,
+    pub(super) time: Duration,
+}
+
+/// What a plugin took of one request.
+pub(super) struct PluginCost {
+    pub(super) integration: String,
+    pub(super) name: String,
+    pub(super) median_instructions: u64,
+    pub(super) most_instructions: u64,
+    pub(super) peak_memory_bytes: usize,
+    pub(super) memory_limit_bytes: usize,
+}
+
+impl Latency {
+    pub(super) fn percentile(&self, percentile: f64) -> Duration {
+        Duration::from_nanos(self.0.value_at_percentile(percentile))
+    }
+
+    pub(super) fn longest(&self) -> Duration {
+        Duration::from_nanos(self.0.max())
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// How many decisions took less than the next bound and not less than the one before.
+    pub(super) fn counts(&self, bounds: &[Duration]) -> Vec<u64> {
+        let nanos = |bound: &Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        bounds
+            .windows(2)
+            .map(|pair| match pair {
+                [from, to] => self.0.count_between(nanos(from), nanos(to) - 1),
+                _ => 0,
+            })
+            .collect()
+    }
+}
+
+impl Throughput {
+    pub(super) fn per_second(&self) -> f64 {
+        self.decisions as f64 / self.time.as_secs_f64()
+    }
+}
+
+/// From a request in JSON to a decision.
+pub(super) fn decide(pdp: &Pdp, document: &Document, now: Timestamp) -> Decision {
+    match document.from.read(&document.json, pdp.request_limits()) {
+        Ok(request) => pdp.evaluate_at(&request, now),
+        Err(error) => Decision::invalid(&error),
+    }
+}
+
+/// From a request in JSON to a decision in JSON.
+fn answer(pdp: &Pdp, document: &Document, now: Timestamp) {
+    let decision = decide(pdp, black_box(document), now);
+    let _ = black_box(serde_json::to_vec(&decision));
+}
+
+/// Times one decision after another, on one thread, after a tenth of `time` to warm up.
+pub(super) fn latency(
+    pdp: &Pdp,
+    documents: &[Document],
+    now: Timestamp,
+    time: Duration,
+    bar: &ProgressBar,
+) -> Latency {
+    bar.set_message("one decision after another");
+    let longest = u64::try_from(LONGEST.as_nanos()).unwrap_or(u64::MAX);
+    // INVARIANT (bounds): 1 is below the longest, and 3 digits are at most 5.
+    let mut histogram =
+        Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|error| unreachable!("{error}"));
+    let warm = Instant::now() + time / 10;
+    for document in documents.iter().cycle() {
+        answer(pdp, document, now);
+        if Instant::now() >= warm {
+            break;
+        }
+    }
+    let end = Instant::now() + time;
+    for document in documents.iter().cycle() {
+        let started = Instant::now();
+        answer(pdp, document, now);
+        let took = started.elapsed().as_nanos();
+        histogram.saturating_record(u64::try_from(took).unwrap_or(longest));
+        if started >= end {
+            break;
+        }
+        if histogram.len().is_multiple_of(1024) {
+            bar.tick();
+        }
+    }
+    bar.inc(1);
+    Latency(histogram)
+}
+
+/// The numbers of threads that are measured: 1, 2, 4 and so on, and the most.
+pub(super) fn thread_counts(most: usize) -> Vec<usize> {
+    let doubled = std::iter::successors(Some(1_usize), |threads| threads.checked_mul(2));
+    let mut counts: Vec<_> = doubled.take_while(|threads| *threads < most).collect();
+    counts.push(most);
+    counts
+}
+
+/// Counts the decisions that `threads` make in `time`.
+pub(super) fn throughput(
+    pdp: &Pdp,
+    documents: &[Document],
+    now: Timestamp,
+    threads: usize,
+    time: Duration,
+    bar: &ProgressBar,
+) -> Throughput {
+    bar.set_message(format!("{threads} at a time"));
+    let over = AtomicBool::new(false);
+    let started = Instant::now();
+    let decisions = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                let over = &over;
+                scope.spawn(move || {
+                    let mut decisions = 0_u64;
+                    // Each begins elsewhere, so that they do not decide the same at the same time.
+                    for document in documents.iter().cycle().skip(worker) {
+                        answer(pdp, document, now);
+                        decisions += 1;
+                        if over.load(Ordering::Relaxed) {
+                            break;
+                        }
+                    }
+                    decisions
+                })
+            })
+            .collect();
+        thread::sleep(time);
+        over.store(true, Ordering::Relaxed);
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_default())
+            .sum()
+    });
+    bar.inc(1);
+    Throughput {
+        threads,
+        decisions,
+        time: started.elapsed(),
+    }
+}
+
+/// What each plugin takes of each request, by a decision point whose plugins are metered.
+pub(super) fn plugins(metered: &Pdp, documents: &[Document], now: Timestamp) -> Vec<PluginCost> {
+    let mut taken: BTreeMap<(String, String), (Vec<u64>, usize)> = BTreeMap::new();
+    for document in documents {
+        let Ok(request) = document.from.read(&document.json, metered.request_limits()) else {
+            continue;
+        };
+        for plugin in metered.evaluate_at(&request, now).plugins() {
+            let key = (request.integration().to_owned(), plugin.name.clone());
+            let (instructions, peak) = taken.entry(key).or_default();
+            instructions.extend(plugin.instructions);
+            *peak = (*peak).max(plugin.peak_memory_bytes);
+        }
+    }
+    taken
+        .into_iter()
+        .map(
+            |((integration, name), (mut instructions, peak_memory_bytes))| {
+                instructions.sort_unstable();
+                let limits = metered.integration(&integration).and_then(|it| {
+                    let plugin = it.plugins().iter().find(|it| it.manifest().name == name)?;
+                    Some(*plugin.limits())
+                });
+                PluginCost {
+                    median_instructions: instructions
+                        .get(instructions.len() / 2)
+                        .copied()
+                        .unwrap_or_default(),
+                    most_instructions: instructions.last().copied().unwrap_or_default(),
+                    memory_limit_bytes: limits.unwrap_or_default().memory_bytes,
+                    integration,
+                    name,
+                    peak_memory_bytes,
+                }
+            },
+        )
+        .collect()
+}

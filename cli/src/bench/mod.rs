@@ -1,0 +1,173 @@
+//! `portcullis bench`: what an operator's own requests cost.
+
+mod measure;
+mod render;
+
+use crate::exit::Exit;
+use crate::output::{self, shown_of_request};
+use crate::period::period;
+use crate::requests::{From, Input, shape_of};
+use crate::{Format, check};
+use anyhow::{Context as _, ensure};
+use measure::{Latency, PluginCost, Throughput};
+use portcullis_host::{Pdp, Timestamp, config};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Measure what decisions cost: your configuration, your requests, this machine.
+///
+/// Each request is read from JSON, decided with every check and plugin, and written as JSON, over and
+/// over; nothing is enforced, recorded or spent. Then the instructions that plugins run are counted, which
+/// is the same on every machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration.
+    #[arg(long, default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// The request or requests, one a line; `-` is standard input.
+    #[arg(long, default_value = "-")]
+    requests: PathBuf,
+    /// What a request is. By default each is told by its shape: MCP's has a `message`.
+    #[arg(long, value_enum)]
+    from: Option<From>,
+    /// The time to decide at, as in RFC 3339. By default the system's clock.
+    #[arg(long)]
+    now: Option<Timestamp>,
+    /// For how long each number of threads is measured.
+    #[arg(long = "for", default_value = "2s", value_parser = period)]
+    time: Duration,
+    /// The most threads. By default as many as the machine runs at once.
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Fail if the 99th percentile is longer, such as `50us`.
+    #[arg(long, value_parser = period)]
+    max_p99: Option<Duration>,
+    /// Fail if a plugin runs more instructions for a request.
+    #[arg(long)]
+    max_instructions: Option<u64>,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// One request, as it is read again each time.
+struct Document {
+    json: Vec<u8>,
+    from: From,
+}
+
+/// What was measured, and what it was to be.
+struct Measured<'a> {
+    args: &'a Args,
+    requests: usize,
+    permits: usize,
+    latency: Latency,
+    throughput: Vec<Throughput>,
+    plugins: Vec<PluginCost>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    ensure!(
+        !args.time.is_zero(),
+        "`--for` is at least some time, such as `2s`"
+    );
+    let Some(pdp) = check::load(&args.config) else {
+        return Ok(Exit::Invalid);
+    };
+    let Some(documents) = read(args, &pdp)? else {
+        return Ok(Exit::Invalid);
+    };
+    let Some(metered) = config::check_metered(&args.config).pdp else {
+        return Ok(Exit::Invalid);
+    };
+    let threads = args
+        .threads
+        .map_or_else(std::thread::available_parallelism, Ok)
+        .context("the number of processors is not known: state `--threads`")?;
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let permits = documents
+        .iter()
+        .filter(|document| measure::decide(&pdp, document, now).is_permit())
+        .count();
+
+    let stages = measure::thread_counts(threads.get());
+    let bar = render::progress(args.time, stages.len() + 1);
+    let latency = measure::latency(&pdp, &documents, now, args.time, &bar);
+    let throughput = stages
+        .into_iter()
+        .map(|threads| measure::throughput(&pdp, &documents, now, threads, args.time, &bar))
+        .collect();
+    bar.finish_and_clear();
+    let measured = Measured {
+        args,
+        requests: documents.len(),
+        permits,
+        latency,
+        throughput,
+        plugins: measure::plugins(&metered, &documents, now),
+    };
+    match args.format {
+        Format::Human => render::human(&measured)?,
+        Format::Json => output::json(&render::json(&measured))?,
+    }
+    let missed = measured.missed();
+    for gate in &missed {
+        output::error(gate);
+    }
+    Ok(match missed.is_empty() {
+        true => Exit::Success,
+        false => Exit::GateFailed,
+    })
+}
+
+/// The requests. One that cannot be read is reported, and nothing is measured.
+fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
+    let limits = pdp.request_limits();
+    let mut input = Input::open(&args.requests)
+        .with_context(|| format!("cannot read {}", args.requests.display()))?;
+    let mut documents = Vec::new();
+    let mut readable = true;
+    while let Some(json) = input.next(limits.bytes + 1)? {
+        let from = args.from.unwrap_or_else(|| shape_of(&json));
+        if let Err(error) = from.read(&json, limits) {
+            readable = false;
+            output::error(&format!(
+                "{}: {}",
+                input.place(),
+                shown_of_request(&error.to_string())
+            ));
+        }
+        documents.push(Document { json, from });
+    }
+    if documents.is_empty() {
+        output::error(&format!("{}: there is no request in it", input.place()));
+    }
+    Ok((readable && !documents.is_empty()).then_some(documents))
+}
+
+impl Measured<'_> {
+    /// The gates that were not met, and by how much.
+    fn missed(&self) -> Vec<String> {
+        let mut missed = Vec::new();
+        let p99 = self.latency.percentile(99.0);
+        if let Some(most) = self.args.max_p99.filter(|most| p99 > *most) {
+            missed.push(format!(
+                "the 99th percentile is {}, more than `--max-p99` {}",
+                render::time(p99),
+                render::time(most)
+            ));
+        }
+        let over = |plugin: &&PluginCost| {
+            let most = self.args.max_instructions;
+            most.is_some_and(|most| plugin.most_instructions > most)
+        };
+        for plugin in self.plugins.iter().filter(over) {
+            missed.push(format!(
+                "plugin `{}` runs {} instructions, more than `--max-instructions`",
+                plugin.name, plugin.most_instructions
+            ));
+        }
+        missed
+    }
+}
