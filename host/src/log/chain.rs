@@ -246,13 +246,7 @@ pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 pub(super) fn hash(line: &[u8]) -> String {
-    let digest: [u8; 32] = Sha256::digest(line).into();
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            text.push_str(&format!("{byte:02x}"));
-            text
-        })
+    base16ct::lower::encode_string(&Sha256::digest(line))
 }
 
 /// The last line that was recorded, kept beside the log to tell when lines at its end are gone.

@@ -6,7 +6,7 @@ use crate::evidence::Evidence;
 use crate::intent::StoredIntent;
 use crate::limits::RequestLimits;
 use crate::plugin::Digest;
-use crate::request::Request;
+use crate::request::{Request, Written as AsEvaluation};
 use crate::revocation::Revoked;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -193,6 +193,23 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn new(request: &Request, mask: &Mask) -> Self {
+        let carries = request
+            .intent()
+            .is_some_and(|intent| !intent.documents.is_empty());
+        let (request, masked) = match carries || !mask.is_empty() {
+            true => Self::withheld(request, mask),
+            false => (text(&AsEvaluation::new(request)), false),
+        };
+        Self {
+            // Of what is written: a digest of what is masked could be guessed at.
+            digest: Digest::of(request.as_bytes()),
+            request,
+            masked,
+        }
+    }
+
+    /// The request without what is masked, and whether anything was.
+    fn withheld(request: &Request, mask: &Mask) -> (String, bool) {
         let mut written = request.to_authzen();
         let masked = mask.apply(&mut written);
         // A signed intent is a credential.
@@ -201,13 +218,7 @@ impl Written {
             let digest = document.as_str().map(|text| Digest::of(text.as_bytes()));
             *document = json!(digest.map(|digest| digest.to_string()));
         }
-        let request = written.to_string();
-        Self {
-            // Of what is written: a digest of what is masked could be guessed at.
-            digest: Digest::of(request.as_bytes()),
-            request,
-            masked,
-        }
+        (written.to_string(), masked)
     }
 
     /// What the evaluation of the request at that time is called.

@@ -59,6 +59,11 @@ impl Mask {
         Ok(masks)
     }
 
+    /// Whether nothing is masked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.arguments.is_empty() && self.request.is_empty()
+    }
+
     /// Replaces what is masked in `request`, an AuthZEN evaluation, and says whether anything was.
     ///
     /// Where something of another shape than a pointer expects stands in the way, that is masked whole:

@@ -1,9 +1,11 @@
 //! AuthZEN 1.0 evaluation requests (section 6.1).
 
 use super::{Principal, Request, RequestError, Resource};
+use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::object::Object;
 use portcullis_contract::PrincipalKind;
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::{Map, Value, json};
 
 /// What the host itself reads of a context, wherever it is.
@@ -95,100 +97,200 @@ pub(super) fn refuse_reserved(
     refuse("/context", context, &CONTEXT_MEMBERS)
 }
 
-/// Writes a request as the evaluation that reads as the same request.
-pub(super) fn write(request: &Request) -> Value {
-    let principal = &request.principal;
-    let mut subject = Members::of(&principal.attributes);
-    subject.text("owner", &principal.owner);
-    subject.text("purpose", &principal.purpose);
-    subject.text("environment", &principal.environment);
-    subject.put("attestation", Some(json!(principal.attestation)));
-    subject.text("credential-id", &principal.credential_id);
-    subject.text("instance", &principal.instance);
-    subject.text("workload-digest", &principal.workload_digest);
-    subject.put(
-        "credential-issued-at",
-        principal.credential_issued_at.map(|at| json!(at)),
-    );
-    subject.put(
-        "credential-expires-at",
-        principal.credential_expires_at.map(|at| json!(at)),
-    );
-    let delegators = Some(&principal.delegated_by).filter(|list| !list.is_empty());
-    subject.put("delegated-by", delegators.map(|list| json!(list)));
+/// A request as the evaluation that reads as the same request. It borrows from the request, since each
+/// decision that is recorded writes one.
+pub(crate) struct Written<'a> {
+    request: &'a Request,
+    subject: Members<'a>,
+    resource: Members<'a>,
+    context: Members<'a>,
+}
 
-    let mut resource = Members::of(&request.resource.attributes);
-    resource.text("environment", &request.resource.environment);
-    resource.put(
-        "posture",
-        request.resource.posture.map(|posture| {
-            let mut written = Members::of(&[]);
-            written.put("exposure", Some(json!(posture.exposure)));
-            written.put("health", Some(json!(posture.health)));
-            written.put("privileged", posture.privileged.map(Value::from));
-            written.put("legacy", posture.legacy.map(Value::from));
-            written.put("drifted", posture.drifted.map(Value::from));
-            written.put("observed-at", posture.observed_at.map(|at| json!(at)));
-            Value::Object(written.0)
-        }),
-    );
+impl<'a> Written<'a> {
+    pub(crate) fn new(request: &'a Request) -> Self {
+        let principal = &request.principal;
+        let mut subject = Members::of(&principal.attributes);
+        subject.text("owner", &principal.owner);
+        subject.text("purpose", &principal.purpose);
+        subject.text("environment", &principal.environment);
+        subject.put("attestation", Member::Made(json!(principal.attestation)));
+        subject.text("credential-id", &principal.credential_id);
+        subject.text("instance", &principal.instance);
+        subject.text("workload-digest", &principal.workload_digest);
+        subject.time("credential-issued-at", principal.credential_issued_at);
+        subject.time("credential-expires-at", principal.credential_expires_at);
+        subject.texts("delegated-by", &principal.delegated_by);
 
-    let mut context = Members::of(&request.context);
-    context.text("integration", &request.integration);
-    context.put(
-        "intent",
-        request.intent.as_ref().map(|intent| {
-            let mut written = Members::of(&[]);
-            written.text("id", &intent.id);
-            written.text("purpose", &intent.purpose);
-            written.text("approved-by", &intent.approved_by);
-            written.put("expires-at", intent.expires_at.map(|at| json!(at)));
-            written.put("remaining-uses", intent.remaining_uses.map(Value::from));
-            let documents = Some(&intent.documents).filter(|list| !list.is_empty());
-            written.put("documents", documents.map(|list| json!(list)));
-            Value::Object(written.0)
-        }),
-    );
-    let origins: Vec<_> = request
-        .origins
-        .iter()
-        .map(|(path, origin)| json!({ "path": path, "origin": origin }))
-        .collect();
-    context.put(
-        "argument-origins",
-        (!origins.is_empty()).then(|| Value::from(origins)),
-    );
-    context.put("session-path", request.session_path.map(|path| json!(path)));
-    let supported = request.supported_obligations.as_ref();
-    context.put("supported_obligations", supported.map(|kinds| json!(kinds)));
+        let mut resource = Members::of(&request.resource.attributes);
+        resource.text("environment", &request.resource.environment);
+        if let Some(posture) = request.resource.posture {
+            let mut members = Members::default();
+            members.put("exposure", Member::Made(json!(posture.exposure)));
+            members.put("health", Member::Made(json!(posture.health)));
+            for (name, known) in [
+                ("privileged", posture.privileged),
+                ("legacy", posture.legacy),
+                ("drifted", posture.drifted),
+            ] {
+                if let Some(known) = known {
+                    members.put(name, Member::Made(Value::from(known)));
+                }
+            }
+            members.time("observed-at", posture.observed_at);
+            resource.put("posture", Member::Object(members));
+        }
 
-    json!({
-        "subject": { "type": principal.kind, "id": principal.id, "properties": subject.0 },
-        "action": { "name": request.action, "properties": request.arguments },
-        "resource": { "type": request.resource.kind, "id": request.resource.id, "properties": resource.0 },
-        "context": context.0,
-    })
+        let mut context = Members::of(&request.context);
+        context.text("integration", &request.integration);
+        if let Some(intent) = &request.intent {
+            let mut members = Members::default();
+            members.text("id", &intent.id);
+            members.text("purpose", &intent.purpose);
+            members.text("approved-by", &intent.approved_by);
+            members.time("expires-at", intent.expires_at);
+            if let Some(uses) = intent.remaining_uses {
+                members.put("remaining-uses", Member::Made(Value::from(uses)));
+            }
+            members.texts("documents", &intent.documents);
+            context.put("intent", Member::Object(members));
+        }
+        if !request.origins.is_empty() {
+            context.put("argument-origins", Member::Origins(&request.origins));
+        }
+        if let Some(path) = request.session_path {
+            context.put("session-path", Member::Made(json!(path)));
+        }
+        if let Some(kinds) = &request.supported_obligations {
+            context.put("supported_obligations", Member::Texts(kinds));
+        }
+        Self {
+            request,
+            subject: subject.sorted(),
+            resource: resource.sorted(),
+            context: context.sorted(),
+        }
+    }
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Entity<'a, T> {
+            id: &'a str,
+            properties: &'a Members<'a>,
+            r#type: T,
+        }
+        #[derive(serde::Serialize)]
+        struct Action<'a> {
+            name: &'a str,
+            properties: &'a Value,
+        }
+        let request = self.request;
+        let mut evaluation = serializer.serialize_struct("Evaluation", 4)?;
+        let action = Action {
+            name: &request.action,
+            properties: &request.arguments,
+        };
+        evaluation.serialize_field("action", &action)?;
+        evaluation.serialize_field("context", &self.context)?;
+        let resource = Entity {
+            r#type: &request.resource.kind,
+            id: &request.resource.id,
+            properties: &self.resource,
+        };
+        evaluation.serialize_field("resource", &resource)?;
+        let subject = Entity {
+            r#type: request.principal.kind,
+            id: &request.principal.id,
+            properties: &self.subject,
+        };
+        evaluation.serialize_field("subject", &subject)?;
+        evaluation.end()
+    }
 }
 
 /// An object in the making. What is empty or absent is left out.
-struct Members(Map<String, Value>);
+#[derive(Default)]
+struct Members<'a>(Vec<(&'a str, Member<'a>)>);
 
-impl Members {
-    fn of(attributes: &[(String, Value)]) -> Self {
-        Self(attributes.iter().cloned().collect())
+enum Member<'a> {
+    Given(&'a Value),
+    Made(Value),
+    Text(&'a str),
+    Time(Timestamp),
+    Texts(&'a [String]),
+    Origins(&'a [(String, String)]),
+    Object(Members<'a>),
+}
+
+impl<'a> Members<'a> {
+    fn of(attributes: &'a [(String, Value)]) -> Self {
+        let given = attributes.iter();
+        Self(
+            given
+                .map(|(name, value)| (name.as_str(), Member::Given(value)))
+                .collect(),
+        )
     }
 
-    fn put(&mut self, key: &str, value: Option<Value>) {
-        if let Some(value) = value {
-            self.0.insert(key.to_owned(), value);
+    fn put(&mut self, name: &'a str, member: Member<'a>) {
+        self.0.push((name, member));
+    }
+
+    fn text(&mut self, name: &'a str, text: &'a str) {
+        if !text.is_empty() {
+            self.put(name, Member::Text(text));
         }
     }
 
-    fn text(&mut self, key: &str, text: &str) {
-        self.put(
-            key,
-            Some(text).filter(|text| !text.is_empty()).map(Value::from),
-        );
+    fn time(&mut self, name: &'a str, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.put(name, Member::Time(at));
+        }
+    }
+
+    fn texts(&mut self, name: &'a str, texts: &'a [String]) {
+        if !texts.is_empty() {
+            self.put(name, Member::Texts(texts));
+        }
+    }
+
+    /// In the order that every reader of JSON can give them again.
+    fn sorted(mut self) -> Self {
+        self.0.sort_unstable_by_key(|(name, _)| *name);
+        for (_, member) in &mut self.0 {
+            if let Member::Object(members) = member {
+                *members = std::mem::take(members).sorted();
+            }
+        }
+        self
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, member)| (name, member)))
+    }
+}
+
+impl Serialize for Member<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Origin<'a> {
+            origin: &'a str,
+            path: &'a str,
+        }
+        match self {
+            Self::Given(value) => value.serialize(serializer),
+            Self::Made(value) => value.serialize(serializer),
+            Self::Text(text) => text.serialize(serializer),
+            Self::Time(at) => at.serialize(serializer),
+            Self::Texts(texts) => texts.serialize(serializer),
+            Self::Origins(origins) => {
+                serializer.collect_seq(origins.iter().map(|(path, origin)| Origin { origin, path }))
+            }
+            Self::Object(members) => members.serialize(serializer),
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 mod authzen;
 mod mcp;
 
-pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS};
+pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Written};
 
 use crate::Timestamp;
 use crate::limits::RequestLimits;
@@ -263,7 +263,8 @@ impl Request {
 
     /// The request as an AuthZEN evaluation, which reads as the same request.
     pub fn to_authzen(&self) -> Value {
-        authzen::write(self)
+        // It is JSON: nothing in it can fail to be written.
+        serde_json::to_value(Written::new(self)).unwrap_or_default()
     }
 
     /// The integration that the request is for.
