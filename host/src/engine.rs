@@ -1,7 +1,7 @@
 //! The one WebAssembly engine of the process, and the clock that cuts off what runs too long.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -12,11 +12,15 @@ use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 /// [`Fault::Overloaded`](crate::Fault::Overloaded).
 pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
 
+/// How many places there are for memories: more than are ever in use, so that each of so many plugins
+/// finds its memory as it left it, rather than one of another plugin that has to be mapped anew.
+const MEMORY_SLOTS: u32 = 4096;
+
 /// What a deadline is counted in.
 const TICK: Duration = Duration::from_millis(1);
 
 /// How long the ticker goes on when nothing runs. Waking it costs a system call.
-const IDLE_TICKS: u32 = 100;
+const IDLE_TICKS: u64 = 100;
 
 /// The most core instances that one component may consist of, instrumentation included.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 8;
@@ -81,8 +85,8 @@ pub fn engine_settings() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots * MAX_CORE_INSTANCES)
-        .total_memories(slots)
-        .total_tables(slots * 2)
+        .total_memories(MEMORY_SLOTS)
+        .total_tables(MEMORY_SLOTS)
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_memories_per_component(1)
         .max_tables_per_component(2)
@@ -90,7 +94,7 @@ pub fn engine_settings() -> Config {
         .max_core_instance_size(256 * 1024)
         .max_memory_size(MAX_MEMORY_BYTES + SNAPSHOT_BYTES)
         .table_elements(MAX_TABLE_ELEMENTS)
-        .max_unused_warm_slots(slots)
+        .max_unused_warm_slots(MEMORY_SLOTS)
         // With the kernel's list of written pages, resetting a slot costs what was written, not
         // what is kept; without it, keeping more than this costs more than it saves.
         .pagemap_scan(Enabled::Auto)
@@ -125,17 +129,26 @@ pub(crate) fn ticks(deadline: Duration) -> u64 {
     u64::try_from(whole).unwrap_or(u64::MAX).min(1 << 40) + 1
 }
 
-/// While it lives, the engine's clock ticks.
-pub(crate) struct Ticking(&'static Ticker);
+/// While it lives, the engines' clock ticks.
+///
+/// It is for what may run long, such as configuring a plugin. For a decision, see [`tick_for_a_decision`].
+pub(crate) struct Ticking(());
 
 struct Ticker {
+    /// How many [`Ticking`] there are.
     running: AtomicUsize,
+    /// Whether a decision began since the last tick.
+    begun: AtomicBool,
+    /// For how many ticks the last decision that began may run, at most: the longest of all.
+    longest: AtomicU64,
     parked: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
 static TICKER: Ticker = Ticker {
     running: AtomicUsize::new(0),
+    begun: AtomicBool::new(false),
+    longest: AtomicU64::new(0),
     parked: AtomicBool::new(false),
     thread: OnceLock::new(),
 };
@@ -145,21 +158,44 @@ impl Ticking {
     pub(crate) fn start() -> Result<Self, EngineError> {
         // The ticker parks only after it has said so and then seen that nothing runs; whoever
         // starts running says so first and then looks whether the ticker is parked.
-        let ticking = Self(&TICKER);
         TICKER.running.fetch_add(1, Ordering::SeqCst);
-        match TICKER.thread.get() {
-            Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
-            Some(_) => {}
-            None => spawn()?,
-        }
+        let ticking = Self(());
+        wake()?;
         Ok(ticking)
     }
 }
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        TICKER.running.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Says that decisions may run for `ticks`, before the first of them does.
+pub(crate) fn expect_decisions_of(ticks: u64) {
+    TICKER.longest.fetch_max(ticks, Ordering::SeqCst);
+}
+
+/// Has the clock tick for as long as a decision that begins now may run.
+///
+/// Nothing is counted, so that decisions on several processors do not take turns at a counter: it is
+/// noted that one began, if that is not noted yet, and at the next tick the ticker takes that note and
+/// goes on for the longest time that was announced by [`expect_decisions_of`].
+pub(crate) fn tick_for_a_decision() -> Result<(), EngineError> {
+    if !TICKER.begun.load(Ordering::SeqCst) {
+        TICKER.begun.store(true, Ordering::SeqCst);
+        wake()?;
+    }
+    Ok(())
+}
+
+fn wake() -> Result<(), EngineError> {
+    match TICKER.thread.get() {
+        Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
+        Some(_) => {}
+        None => spawn()?,
+    }
+    Ok(())
 }
 
 fn spawn() -> Result<(), EngineError> {
@@ -177,19 +213,26 @@ fn spawn() -> Result<(), EngineError> {
 }
 
 fn tick() {
-    let mut idle = 0;
+    let is_needed =
+        || TICKER.running.load(Ordering::SeqCst) > 0 || TICKER.begun.load(Ordering::SeqCst);
+    let mut left = IDLE_TICKS;
     loop {
-        if TICKER.running.load(Ordering::SeqCst) > 0 {
-            idle = 0;
-        } else if idle < IDLE_TICKS {
-            idle += 1;
+        if TICKER.begun.swap(false, Ordering::SeqCst) {
+            left = TICKER
+                .longest
+                .load(Ordering::SeqCst)
+                .saturating_add(IDLE_TICKS);
+        } else if TICKER.running.load(Ordering::SeqCst) > 0 {
+            left = left.max(IDLE_TICKS);
+        } else if left > 0 {
+            left -= 1;
         } else {
             TICKER.parked.store(true, Ordering::SeqCst);
-            while TICKER.running.load(Ordering::SeqCst) == 0 {
+            while !is_needed() {
                 thread::park();
             }
             TICKER.parked.store(false, Ordering::SeqCst);
-            idle = 0;
+            continue;
         }
         thread::sleep(TICK);
         for engine in engines() {

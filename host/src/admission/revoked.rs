@@ -94,17 +94,25 @@ impl Admission<'_> {
             }
         }
         let chain = self.chain.ok().flatten();
+        // Where nobody looks at intents, nobody finds that they are revoked.
+        let carried = self.intents.is_some()
+            && self
+                .request
+                .intent()
+                .is_some_and(|intent| !intent.documents.is_empty());
         let found = match (chain, self.sources) {
             (Some(chain), _) => revoked_in(chain, known),
             // What a request carried is not in the log, and what it hung on is.
-            (None, Sources::Recorded(evidence, _)) => evidence.intents.iter().find_map(|intent| {
-                [
-                    (Revocable::Intent, &intent.id),
-                    (Revocable::Principal, &intent.principal),
-                ]
-                .into_iter()
-                .find_map(|(kind, id)| Some((id.clone(), known.find(kind, id)?)))
-            }),
+            (None, Sources::Recorded(evidence, _)) if carried => {
+                evidence.intents.iter().find_map(|intent| {
+                    [
+                        (Revocable::Intent, &intent.id),
+                        (Revocable::Principal, &intent.principal),
+                    ]
+                    .into_iter()
+                    .find_map(|(kind, id)| Some((id.clone(), known.find(kind, id)?)))
+                })
+            }
             (None, _) => None,
         };
         if let Some((id, revoked)) = found {

@@ -48,6 +48,14 @@ struct Inner {
     parts: Parts,
 }
 
+/// When a request is decided, what its evidence is taken from, and which others it shares instances with.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    now: Timestamp,
+    sources: Sources<'a>,
+    batch: Option<&'a Batch>,
+}
+
 /// What a decision point holds requests to, besides its integrations.
 #[derive(Debug, Default)]
 struct Parts {
@@ -271,15 +279,12 @@ impl Pdp {
             );
         };
         let mut evidence = Evidence::default();
-        let decision = self.decide_for(
-            integration,
-            request,
+        let how = How {
             now,
             sources,
             batch,
-            &mut evidence,
-            trace,
-        );
+        };
+        let decision = self.decide_for(integration, request, how, &mut evidence, trace);
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
                 decision.requestable(self.access_request(how, request, now))
@@ -319,12 +324,15 @@ impl Pdp {
         &self,
         integration: &Integration,
         request: &Request,
-        now: Timestamp,
-        sources: Sources<'_>,
-        batch: Option<&Batch>,
+        how: How<'_>,
         evidence: &mut Evidence,
         trace: &mut impl Trace,
     ) -> Decision {
+        let How {
+            now,
+            sources,
+            batch,
+        } = how;
         let class = integration.class_of(request.action());
         trace.check(
             || "integration".to_owned(),

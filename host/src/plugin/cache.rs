@@ -16,10 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// What every entry begins with: what it is, and the version of its form.
+/// What every entry ends with, before its code: what it is, and the version of its form. At the end, so
+/// that the code, which comes first, can be mapped.
 const MAGIC: &[u8; 16] = b"portcullis code1";
 const MAC_BYTES: usize = 32;
-const HEADER_BYTES: usize = MAGIC.len() + MAC_BYTES;
+const TRAILER_BYTES: usize = MAGIC.len() + MAC_BYTES;
 /// What HMAC-SHA256 takes as it is.
 const KEY_BYTES: usize = 64;
 
@@ -92,7 +93,7 @@ pub(super) struct EntryId([u8; 32]);
 /// Code that this cache's key vouches for.
 ///
 /// INVARIANT (our own code): only [`CompiledCache::get`] makes one, from bytes whose code it verified.
-pub(super) struct Authentic(Vec<u8>);
+pub(super) struct Authentic(File);
 
 /// What the cache has of an entry.
 pub(super) enum Found {
@@ -133,33 +134,30 @@ impl CompiledCache {
 
     pub(super) fn get(&self, id: &EntryId) -> Found {
         let file = self.file(id);
-        let read = File::open(&file).and_then(|mut file| {
+        let read = File::open(&file).and_then(|opened| {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
+            (&opened).read_to_end(&mut bytes)?;
+            Ok((opened, bytes))
         });
-        let mut bytes = match read {
-            Ok(bytes) => bytes,
+        let (opened, bytes) = match read {
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
             Err(error) => return Found::Rejected(format!("{}: {error}", file.display())),
         };
-        let authentic = match bytes.split_at_checked(HEADER_BYTES) {
-            Some((header, code)) => match header.split_at_checked(MAGIC.len()) {
-                Some((magic, mac)) => {
-                    magic == MAGIC && self.mac(id, code).verify_slice(mac).is_ok()
-                }
-                None => false,
-            },
-            None => false,
-        };
-        if authentic {
-            bytes.drain(..HEADER_BYTES);
-            Found::Authentic(Authentic(bytes))
-        } else {
-            Found::Rejected(format!(
+        let split = bytes.len().checked_sub(TRAILER_BYTES);
+        let parts = split.and_then(|at| bytes.split_at_checked(at));
+        let authentic = parts.is_some_and(|(code, trailer)| {
+            let trailer = trailer.split_at_checked(MAGIC.len());
+            trailer.is_some_and(|(magic, mac)| {
+                magic == MAGIC && self.mac(id, code).verify_slice(mac).is_ok()
+            })
+        });
+        match authentic {
+            true => Found::Authentic(Authentic(opened)),
+            false => Found::Rejected(format!(
                 "{} is damaged, or was not written with the key of this cache",
                 file.display()
-            ))
+            )),
         }
     }
 
@@ -172,9 +170,9 @@ impl CompiledCache {
         let mac = self.mac(id, code).finalize().into_bytes();
         let written = unix::create(&unfinished)
             .and_then(|mut file| {
+                file.write_all(code)?;
                 file.write_all(MAGIC)?;
-                file.write_all(&mac)?;
-                file.write_all(code)
+                file.write_all(&mac)
             })
             .and_then(|()| fs::rename(&unfinished, &file));
         if let Err(source) = written {
@@ -212,11 +210,7 @@ impl CompiledCache {
     }
 
     fn file(&self, id: &EntryId) -> PathBuf {
-        let mut name = String::with_capacity(64 + EXTENSION.len() + 1);
-        for byte in id.0 {
-            use std::fmt::Write as _;
-            let _ = write!(name, "{byte:02x}");
-        }
+        let name = base16ct::lower::encode_string(&id.0);
         self.folder.join(name).with_extension(EXTENSION)
     }
 
@@ -285,20 +279,27 @@ impl Hasher for ToSha256 {
 
 impl Authentic {
     /// The component that the code is of. The engine refuses code of another version or machine.
+    ///
+    /// The very file whose code was verified is mapped, whatever has its name by now, so that processes
+    /// share it and what is not run takes no memory.
     #[expect(
         unsafe_code,
         reason = "there is no safe way to run code that was compiled before"
     )]
-    pub(super) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // SAFETY: this host wrote these bytes, which the engine gave it (our own code).
-        unsafe { Component::deserialize(engine, &self.0) }
+    pub(super) fn component(self, engine: &Engine) -> wasmtime::Result<Component> {
+        let file = unix::name_of(&self.0);
+        // SAFETY: this host wrote these bytes, which the engine gave it (our own code). They stay as
+        // they are: entries are replaced and removed by name and never written to, and nobody but the
+        // host's own user can write to them.
+        unsafe { Component::deserialize_file(engine, file) }
     }
 }
 
 #[cfg(unix)]
 mod unix {
-    use super::{CacheError, File, KEY_BYTES, OpenOptions, Path, fs, io};
+    use super::{CacheError, File, KEY_BYTES, OpenOptions, Path, PathBuf, fs, io};
     use std::io::{Read as _, Write as _};
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 
     /// Makes the folder and its key if need be, sees to it that both are the user's alone, and gives the
@@ -359,6 +360,11 @@ mod unix {
         create(file)?.write_all(&key)
     }
 
+    /// A name of the open file, whatever became of the one that it was opened by.
+    pub(super) fn name_of(file: &File) -> PathBuf {
+        PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()))
+    }
+
     /// Makes a file that is the user's alone.
     pub(super) fn create(file: &Path) -> io::Result<File> {
         OpenOptions::new()
@@ -371,7 +377,11 @@ mod unix {
 
 #[cfg(not(unix))]
 mod unix {
-    use super::{CacheError, File, KEY_BYTES, Path, io};
+    use super::{CacheError, File, KEY_BYTES, Path, PathBuf, io};
+
+    pub(super) fn name_of(_: &File) -> PathBuf {
+        PathBuf::new()
+    }
 
     pub(super) fn open(folder: &Path) -> Result<[u8; KEY_BYTES], CacheError> {
         Err(CacheError::Io {

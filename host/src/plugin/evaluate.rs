@@ -8,7 +8,7 @@ use super::wire::{self, Lists};
 use super::{Fault, Lane, LoadError, Plugin, Verdict, lane, load};
 use crate::Timestamp;
 use crate::admission::Facts;
-use crate::engine::Ticking;
+use crate::engine::{Ticking, tick_for_a_decision};
 use crate::request::Request;
 use portcullis_contract::ActionClass;
 use std::cell::RefCell;
@@ -142,7 +142,7 @@ impl Plugin {
         let lists = Lists::of(question.request, needs);
         let attributes = lists.attributes();
         let passed = wire::request(&question, needs, &lists, &attributes);
-        let _ticking = Ticking::start().map_err(|error| Fault::Sandbox(error.to_string()))?;
+        tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
         run(&mut |instance| {
             let before = instance.instructions();
             let verdict = instance.call(&passed);

@@ -97,7 +97,11 @@ fn shelf_of(entry: &Arc<Entry>) -> Option<Arc<Shelf>> {
                 entry: Arc::downgrade(entry),
                 ready: Mutex::default(),
             });
-            locked(&entry.shelves.0).push(Arc::downgrade(&shelf));
+            let mut of_entry = locked(&entry.shelves.0);
+            // Threads come and go.
+            of_entry.retain(|shelf| shelf.strong_count() > 0);
+            of_entry.push(Arc::downgrade(&shelf));
+            drop(of_entry);
             shelves.push(Arc::clone(&shelf));
             shelf
         })

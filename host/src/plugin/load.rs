@@ -8,7 +8,7 @@ use super::lane::Shelves;
 use super::reused::Kept;
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError, Plugin, SettingsError, evaluate, specialise};
-use crate::engine::{Ticking, engine, is_metered, metered_engine};
+use crate::engine::{Ticking, engine, expect_decisions_of, is_metered, metered_engine, ticks};
 use crate::limits::PluginLimits;
 use portcullis_contract::CONTRACT_VERSION;
 use serde_json::Value;
@@ -181,6 +181,7 @@ fn prepare(
     limits: &PluginLimits,
 ) -> Result<Entry, LoadError> {
     let (packed, evaluate) = export(component, "evaluate")?;
+    expect_decisions_of(ticks(limits.deadline));
     Ok(Entry {
         engine,
         limits: *limits,
