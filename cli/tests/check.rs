@@ -199,3 +199,90 @@ fn what_the_documents_show_of_a_configuration_is_what_there_is() {
         }
     }
 }
+
+const PERMITTING: &str = "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"count\" }\n";
+
+#[test]
+fn a_lane_is_one_that_there_is() {
+    let folder = Folder::with_plugins();
+    for (lane, code) in [
+        ("lane = \"fresh\"", 0),
+        ("lane = \"warm\"", 0),
+        ("lane = \"reused\"", 0),
+        ("lane = \"reused\"\nlane-uses = 3", 0),
+        ("lane = \"fast\"", 3),
+        ("lane-uses = 3", 3),
+        ("lane = \"warm\"\nlane-uses = 3", 3),
+        ("lane = \"reused\"\nlane-uses = 0", 3),
+    ] {
+        let config = PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"));
+        folder.write("lane.toml", config);
+        let ran = folder.run(&["check", "lane.toml"]);
+        assert_eq!(ran.code, code, "{lane}: {}", ran.err);
+        assert_eq!(code == 0, !ran.err.contains("`lane"), "{lane}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_configured_lane_is_the_one_that_decides() {
+    let folder = Folder::with_plugins();
+    let codes = |lane: &str| {
+        let config = PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"));
+        folder.write("lane.toml", config);
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("lane.toml")).unwrap();
+        (0..4)
+            .map(|_| {
+                let asked = common::request("x", "a", "/");
+                let decision = pdp.evaluate_authzen(asked.as_bytes());
+                decision.reasons()[0].code.clone()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes("lane = \"fresh\""), ["call-1"; 4]);
+    assert_eq!(codes("lane = \"warm\""), ["call-1"; 4]);
+    assert_eq!(
+        codes("lane = \"reused\"\nlane-uses = 2"),
+        ["call-1", "call-2", "call-1", "call-2"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_is_used_reported_on_and_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::with_plugins();
+    folder.write(
+        "cached.toml",
+        format!("[cache]\npath = \"compiled\"\n\n{PERMITTING}"),
+    );
+    let origin = || {
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("cached.toml")).unwrap();
+        let origin = pdp.integrations()[0].plugins()[0].origin().clone();
+        let damaged =
+            |notice: &portcullis_host::config::Problem| notice.message.contains("damaged");
+        (origin, pdp.notices().iter().any(damaged))
+    };
+    use portcullis_host::Origin;
+    assert_eq!(origin(), (Origin::Compiled, false));
+    assert_eq!(origin(), (Origin::Cached, false));
+    let compiled = folder.path().join("compiled");
+    let entry = std::fs::read_dir(&compiled)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find(|file| file.extension().is_some())
+        .unwrap();
+    let mut bytes = std::fs::read(&entry).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&entry, &bytes).unwrap();
+    let ran = folder.run(&["check", "cached.toml"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.err.contains("is damaged"), "{}", ran.err);
+    std::fs::write(&entry, &bytes).unwrap();
+    assert!(matches!(origin(), (Origin::NotCached(_), true)));
+
+    std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = folder.run(&["check", "cached.toml"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("cached.toml:2:8: error:"), "{}", ran.err);
+    assert!(ran.err.contains("mode 0755"), "{}", ran.err);
+}

@@ -174,7 +174,7 @@ fn measures_what_was_done_and_proposes_less() {
     let narrowed = folder.run(&[
         "intent",
         "narrow",
-        "intents/int-1.json",
+        "intents/int-1.jwt",
         "--log",
         "decisions.jsonl",
     ]);

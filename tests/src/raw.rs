@@ -13,13 +13,43 @@ pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \
 ///
 /// If the text is no module of the contract's shape.
 pub fn component(text: &str) -> Vec<u8> {
+    of_world(text, "policy-plugin")
+}
+
+/// A policy component that takes its requests packed, and answers each with the bytes of `data`.
+///
+/// # Panics
+///
+/// If `data` is not the inside of a text of WebAssembly.
+pub fn packed(data: &str) -> Vec<u8> {
+    let length = wat::parse_str(format!(
+        "(module (memory 1) (data (i32.const 0) \"{data}\"))"
+    ))
+    .map(|_| data.matches('\\').count())
+    .expect("bytes, each as `\\` and two digits");
+    let module = module(
+        &format!(
+            "(data (i32.const 1024) \"{data}\") (data (i32.const 1000) \"\\00\\04\\00\\00\\{length:02x}\")"
+        ),
+        "(i32.const 1000)",
+    )
+    .replace("policy/policy@", "policy/packed-policy@")
+    // A block is its address and its length.
+    .replace(
+        "#evaluate\") (param i32)",
+        "#evaluate\") (param i32 i32)",
+    );
+    of_world(&module, "packed-policy-plugin")
+}
+
+fn of_world(text: &str, world: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).expect("a module");
     let mut wit = Resolve::default();
     let package = wit
         .push_str("policy.wit", include_str!("../../wit/policy.wit"))
         .expect("the contract");
     let world = wit
-        .select_world(&[package], Some("policy-plugin"))
+        .select_world(&[package], Some(world))
         .expect("the contract's world");
     wit_component::embed_component_metadata(&mut module, &wit, world, StringEncoding::UTF8)
         .expect("the module takes the contract");

@@ -165,7 +165,7 @@ fn tighter(pattern: &'static str, which: Index) -> &'static str {
         "*/r" => &["o/r", "p/r"],
         last => return last,
     };
-    which.get(tighter)
+    which.get::<&'static str>(tighter)
 }
 
 fn at_n(operator: Operator, operand: Value) -> Constraint {

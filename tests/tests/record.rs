@@ -518,7 +518,11 @@ fn what_could_not_be_spent_is_decided_the_same_again() {
             id: "spiffe://acme.example/a".into(),
             ..Principal::default()
         };
-        let request = Request::builder("x", principal, "a", Resource::default())
+        let resource = Resource {
+            id: "r".into(),
+            ..Resource::default()
+        };
+        let request = Request::builder("x", principal, "a", resource)
             .intent(Intent {
                 id: "int-1".into(),
                 ..Intent::default()

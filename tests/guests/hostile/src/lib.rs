@@ -16,6 +16,10 @@ enum Behaviour {
     Permit,
     /// Permits, with how often it was called in this instance as the reason's code.
     Count,
+    /// As `count`, and panics when it is called again in this instance.
+    CountThenPanic,
+    /// As `count`, and takes a MiB more.
+    CountAndGrow,
     /// Permits, with all that it was told as the reason's message.
     Tell,
     /// Runs for ever.
@@ -85,6 +89,12 @@ impl Policy for Hostile {
         match self.behaviour {
             Behaviour::Permit => permit(),
             Behaviour::Count => Verdict::permit().because(format!("call-{calls}"), ""),
+            Behaviour::CountThenPanic if calls > 1 => panic!("as its settings say"),
+            Behaviour::CountThenPanic => Verdict::permit().because(format!("call-{calls}"), ""),
+            Behaviour::CountAndGrow => {
+                black_box(vec![1_u8; 1 << 20].leak());
+                Verdict::permit().because(format!("call-{calls}"), "")
+            }
             Behaviour::Tell => Verdict::permit().because("told", format!("{request:?}")),
             Behaviour::Loop => run_for_ever(),
             Behaviour::Allocate => loop {

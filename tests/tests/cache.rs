@@ -1,0 +1,247 @@
+//! The cache of compiled plugins: what counts, and that nothing else is ever run.
+#![cfg(unix)]
+
+use portcullis_host::{
+    ActionClass, CacheError, CompiledCache, Effect, Origin, Plugin, PluginLimits, PluginSource,
+    Principal, Request, RequestLimits, Resource, Timestamp,
+};
+use portcullis_tests::{guests, raw};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+/// A plugin that denies whatever it is asked, and one that finds nothing applicable.
+fn denying() -> PluginSource {
+    PluginSource::new(raw::component(&raw::answering(r"\01"))).limits(guests::patient())
+}
+
+fn abstaining() -> PluginSource {
+    PluginSource::new(raw::component(&raw::answering(r"\02"))).limits(guests::patient())
+}
+
+fn answer(plugin: &Plugin) -> Effect {
+    let request = Request::builder("x", Principal::default(), "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap();
+    let evaluation = plugin.evaluate(&request, ActionClass::Read, Timestamp::from_millis(1));
+    evaluation.outcome.unwrap().effect
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("compiled")
+    }
+
+    fn cache(&self) -> CompiledCache {
+        CompiledCache::open(self.path()).unwrap()
+    }
+
+    fn load(&self, source: &PluginSource) -> Plugin {
+        Plugin::load(&source.clone().cache(self.cache())).unwrap()
+    }
+
+    /// The only entry.
+    fn entry(&self) -> PathBuf {
+        let entries = self.entries();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries[0].clone()
+    }
+
+    fn entries(&self) -> Vec<PathBuf> {
+        let folder = fs::read_dir(self.path()).unwrap();
+        let files = folder.map(|file| file.unwrap().path());
+        let mut entries: Vec<_> = files
+            .filter(|file| file.extension().is_some_and(|it| it == "code"))
+            .collect();
+        entries.sort();
+        entries
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_was_compiled_before_is_not_compiled_again() {
+    let folder = Folder::new();
+    let first = folder.load(&denying());
+    assert_eq!(*first.origin(), Origin::Compiled);
+    let second = folder.load(&denying());
+    assert_eq!(*second.origin(), Origin::Cached);
+    assert_eq!([answer(&first), answer(&second)], [Effect::Deny; 2]);
+    assert_eq!(first.digest(), second.digest());
+    assert_eq!(
+        (mode(&folder.path()), mode(&folder.entry())),
+        (0o700, 0o600)
+    );
+}
+
+#[test]
+fn another_file_other_settings_and_other_limits_are_other_entries() {
+    let folder = Folder::new();
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let source = |behaviour: &str, memory_bytes| {
+        PluginSource::new(component.clone())
+            .settings(json!({ "behaviour": behaviour }))
+            .limits(PluginLimits {
+                memory_bytes,
+                ..guests::patient()
+            })
+    };
+    let sources = [
+        denying(),
+        abstaining(),
+        source("permit", 1 << 20),
+        source("count", 1 << 20),
+        source("count", 2 << 20),
+        source("count", 2 << 20).metered(),
+    ];
+    for round in [Origin::Compiled, Origin::Cached] {
+        for (index, source) in sources.iter().enumerate() {
+            assert_eq!(*folder.load(source).origin(), round, "{index}");
+        }
+    }
+    assert_eq!(folder.entries().len(), sources.len());
+}
+
+#[test]
+fn a_damaged_or_shortened_entry_is_reported_and_compiled_again() {
+    let folder = Folder::new();
+    folder.load(&denying());
+    let entry = folder.entry();
+    let whole = fs::read(&entry).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let length = whole.len();
+    let longer = [&whole[..], b"x"].concat();
+    let mut damaged = vec![Vec::new(), longer];
+    damaged.extend([0, 15, 16, 47, 48, length / 2, length - 1].map(flipped));
+    damaged.extend([1, 16, 47, 48, 100, length / 2, length - 1].map(|to| whole[..to].to_vec()));
+    for bytes in damaged {
+        fs::write(&entry, &bytes).unwrap();
+        let plugin = folder.load(&denying());
+        let Origin::NotCached(why) = plugin.origin() else {
+            panic!("{} bytes: {:?}", bytes.len(), plugin.origin());
+        };
+        assert!(why.contains(&entry.display().to_string()), "{why}");
+        assert_eq!(answer(&plugin), Effect::Deny);
+        // It was written anew.
+        assert_eq!(*folder.load(&denying()).origin(), Origin::Cached);
+    }
+}
+
+#[test]
+fn code_of_another_plugin_or_another_cache_is_never_run() {
+    let folder = Folder::new();
+    folder.load(&denying());
+    let denies = folder.entry();
+    fs::rename(&denies, folder.path().join("aside")).unwrap();
+    folder.load(&abstaining());
+    let abstains = fs::read(folder.entry()).unwrap();
+    // The other plugin's code, whole and with its own code, under this one's name.
+    fs::write(&denies, &abstains).unwrap();
+    let plugin = folder.load(&denying());
+    assert!(matches!(plugin.origin(), Origin::NotCached(_)));
+    assert_eq!(answer(&plugin), Effect::Deny);
+
+    // The same plugin's, by a cache with another key.
+    let other = Folder::new();
+    other.load(&denying());
+    fs::copy(other.entry(), &denies).unwrap();
+    let plugin = folder.load(&denying());
+    assert!(matches!(plugin.origin(), Origin::NotCached(_)));
+    assert_eq!(answer(&plugin), Effect::Deny);
+}
+
+#[test]
+fn a_folder_that_others_can_reach_is_no_cache() {
+    for mode in [0o755, 0o770, 0o707, 0o701] {
+        let folder = Folder::new();
+        folder.load(&denying());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let refused = CompiledCache::open(folder.path()).unwrap_err();
+        assert!(matches!(refused, CacheError::Exposed { .. }), "{refused}");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let key = folder.path().join("key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = CompiledCache::open(folder.path()).unwrap_err();
+        assert!(matches!(refused, CacheError::Exposed { .. }), "{refused}");
+    }
+    let folder = Folder::new();
+    folder.cache();
+    let link = folder.0.path().join("link");
+    symlink(folder.path(), &link).unwrap();
+    let refused = CompiledCache::open(&link).unwrap_err();
+    assert!(matches!(refused, CacheError::Exposed { .. }), "{refused}");
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let folder = Folder::new();
+    folder.cache();
+    fs::write(folder.path().join("key"), "short").unwrap();
+    let refused = CompiledCache::open(folder.path()).unwrap_err();
+    assert!(matches!(refused, CacheError::Key(_)), "{refused}");
+}
+
+#[test]
+fn many_that_begin_at_once_share_one_key_and_whole_entries() {
+    let folder = Folder::new();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let plugin = folder.load(&denying());
+                    assert!(!matches!(plugin.origin(), Origin::NotCached(_)));
+                    assert_eq!(answer(&plugin), Effect::Deny);
+                }
+            });
+        }
+    });
+    assert_eq!(*folder.load(&denying()).origin(), Origin::Cached);
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 2, "only the key and the entry: {left:?}");
+}
+
+#[test]
+fn the_oldest_entries_go_when_there_is_too_much() {
+    let folder = Folder::new();
+    folder.load(&denying());
+    let size = fs::metadata(folder.entry()).unwrap().len();
+    let cache = folder.cache().max_bytes(size + size / 2);
+    let load = |source: PluginSource| Plugin::load(&source.cache(cache.clone())).unwrap();
+    assert_eq!(*load(abstaining()).origin(), Origin::Compiled);
+    assert_eq!(folder.entries().len(), 1);
+    assert_eq!(*load(abstaining()).origin(), Origin::Cached);
+    assert_eq!(*load(denying()).origin(), Origin::Compiled);
+}
+
+#[test]
+fn a_cache_changes_no_refusal() {
+    let folder = Folder::new();
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let source = PluginSource::new(component)
+        .settings(json!({ "behaviour": "configure-refuse" }))
+        .limits(guests::patient())
+        .cache(folder.cache());
+    for _ in 0..2 {
+        assert!(Plugin::load(&source).is_err());
+    }
+    assert!(folder.entries().is_empty());
+    let no_object = denying().settings(Value::Null).cache(folder.cache());
+    assert!(Plugin::load(&no_object).is_err());
+}

@@ -1,0 +1,135 @@
+//! A request that is passed as one block is the request that is passed as records, and so is the verdict.
+
+use portcullis_host::{Fault, Plugin, PluginLimits, PluginSource, Request, Verdict};
+use portcullis_tests::case::{Case, folders};
+use portcullis_tests::{guests, root};
+
+fn load(folder: &str) -> Plugin {
+    let source = PluginSource::new(guests::component(folder).unwrap());
+    Plugin::load(&source.limits(guests::patient())).unwrap()
+}
+
+fn answer(plugin: &Plugin, case: &Case) -> Verdict {
+    let class = portcullis_host::ActionClass::Destructive;
+    let evaluation = plugin.evaluate(&case.request, class, case.now());
+    evaluation.outcome.unwrap()
+}
+
+#[test]
+fn both_ways_say_the_same_of_every_case() {
+    let (packed, typed) = (load("tests/guests/echo"), load("tests/guests/echo-typed"));
+    assert_ne!(packed.digest(), typed.digest());
+    let mut told = std::collections::BTreeSet::new();
+    for plugin in guests::PLUGINS {
+        for folder in folders(&root().join("plugins").join(plugin).join("cases")).unwrap() {
+            let case = Case::read(&folder).unwrap();
+            let (packed, typed) = (answer(&packed, &case), answer(&typed, &case));
+            assert_eq!(packed, typed, "{}", case.name);
+            assert_eq!(packed.obligations.len() + packed.advice.len(), 2);
+            told.insert(packed.reasons[0].message.clone());
+        }
+    }
+    assert!(told.len() > 40, "it was told {} things", told.len());
+}
+
+#[test]
+fn every_field_of_a_request_arrives_both_ways() {
+    let json = r#"{
+      "subject": { "type": "break-glass", "id": "spiffe://a.example/ü", "properties": {
+        "owner": "o@a", "purpose": "", "environment": "prod", "attestation": "proof-of-possession",
+        "credential-expires-at": "2099-01-01T00:00:00Z", "delegated-by": ["spiffe://a.example/x", "spiffe://a.example/y"],
+        "text": "ä\u0000€😀", "integer": -9007199254740991, "flag": true, "texts": ["", "b"], "empty": [], "float": 1.5, "null": null } },
+      "action": { "name": "x.y", "properties": { "a": { "b": [1, 2.5, null, "…"] } } },
+      "resource": { "type": "t", "id": "i", "properties": { "environment": "prod",
+        "posture": { "exposure": "partner", "health": "degraded", "privileged": false, "legacy": true,
+                     "observed-at": "2026-11-16T09:59:00Z" }, "k": "v" } },
+      "context": { "integration": "n", "c": false,
+        "intent": { "id": "int", "purpose": "p", "approved-by": "w", "expires-at": "2099-01-01T00:00:00Z",
+                    "remaining-uses": 18446744073709551 },
+        "argument-origins": [{ "path": "/a/b/0", "origin": "user" }, { "path": "/a", "origin": "tool:web" }] } }"#
+        .replace("/ü", "/u")
+        .replace("18446744073709551", "9007199254740991");
+    let request =
+        Request::from_authzen(json.as_bytes(), &portcullis_host::RequestLimits::default());
+    let case = Case {
+        request: request.unwrap(),
+        ..Case::read(&first_case()).unwrap()
+    };
+    let (packed, typed) = (load("tests/guests/echo"), load("tests/guests/echo-typed"));
+    let (packed, typed) = (answer(&packed, &case), answer(&typed, &case));
+    assert_eq!(packed, typed);
+    let told = &packed.reasons[0].message;
+    for part in [
+        "BreakGlass",
+        "ProofOfPossession",
+        "Destructive",
+        "spiffe://a.example/y",
+        "-9007199254740991",
+        "Boolean(true)",
+        "Texts([\"\", \"b\"])",
+        "Texts([])",
+        "Json(\"1.5\")",
+        "Json(\"null\")",
+        "€😀",
+        "remaining_uses: Some(9007199254740991)",
+        "Partner",
+        "Degraded",
+        "privileged: Some(false)",
+        "legacy: Some(true)",
+        "drifted: None",
+        "(\"/a/b/0\", \"user\")",
+        "2.5,null,",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+}
+
+fn first_case() -> std::path::PathBuf {
+    let cases = folders(&root().join("plugins/github/cases")).unwrap();
+    cases[0].clone()
+}
+
+#[test]
+fn a_packed_verdict_is_bounded_and_whole_or_a_fault() {
+    let limits = PluginLimits {
+        output_bytes: 512,
+        ..guests::patient()
+    };
+    let case = Case::read(&first_case()).unwrap();
+    let source = PluginSource::new(guests::component("tests/guests/echo").unwrap()).limits(limits);
+    let class = portcullis_host::ActionClass::Read;
+    let too_long = Plugin::load(&source)
+        .unwrap()
+        .evaluate(&case.request, class, case.now());
+    assert_eq!(too_long.outcome, Err(Fault::OutputTooLarge));
+
+    // (effect, reasons, obligations, advice, narrowing), each as postcard has it.
+    for (bytes, valid) in [
+        (r"\01\00\00\00\00", true),
+        (r"\01\00\00\00\00\00", false),          // something follows
+        (r"\01\00\00\00", false),                // something is missing
+        (r"\09\00\00\00\00", false),             // no such effect
+        (r"\01\01\05\00", false),                // a text beyond the end
+        (r"\01\01\01\ff\00\00\00\00\00", false), // not UTF-8
+        (r"\01\ff\ff\ff\ff\0f\00\00\00", false), // four billion reasons
+        ("", false),
+    ] {
+        let source =
+            PluginSource::new(portcullis_tests::raw::packed(bytes)).limits(guests::patient());
+        let evaluation = Plugin::load(&source)
+            .unwrap()
+            .evaluate(&case.request, class, case.now());
+        match valid {
+            true => assert!(
+                evaluation.outcome.is_ok(),
+                "{bytes}: {:?}",
+                evaluation.outcome
+            ),
+            false => assert!(
+                matches!(evaluation.outcome, Err(Fault::InvalidOutput(_))),
+                "{bytes}: {:?}",
+                evaluation.outcome
+            ),
+        }
+    }
+}
