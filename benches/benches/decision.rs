@@ -8,6 +8,7 @@
 //! - `deadline`: how long a plugin that loops runs in all, with a deadline of 10 ms.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use portcullis_benches::floor::Floor;
 use portcullis_host::{
     ActionClass, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource, Request,
     Timestamp,
@@ -18,11 +19,6 @@ use serde_json::json;
 use std::fs;
 use std::hint::black_box;
 use std::time::Duration;
-use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
-};
-
 /// A permitted request of each plugin, by the folder of its case.
 const CASES: [(&str, &str); 3] = [
     ("http-api", "permits-a-call-that-a-rule-is-for"),
@@ -33,34 +29,8 @@ const CASES: [(&str, &str); 3] = [
 fn floor(c: &mut Criterion) {
     let mut group = c.benchmark_group("floor");
 
-    let mut pool = PoolingAllocationConfig::new();
-    pool.pagemap_scan(Enabled::Auto)
-        .linear_memory_keep_resident(128 * 1024)
-        .max_memory_size(64 << 20);
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = Engine::new(&config).unwrap();
-    let text = r#"(component
-      (core module $m (memory (export "m") 2) (func (export "f")))
-      (core instance $i (instantiate $m))
-      (func (export "f") (canon lift (core func $i "f"))))"#;
-    let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
-    let instantiable = Linker::new(&engine).instantiate_pre(&component).unwrap();
-    let function = component.get_export_index(None, "f").unwrap();
-    group.bench_function("bare", |b| {
-        b.iter(|| {
-            let mut store = Store::new(&engine, ());
-            store.set_epoch_deadline(11);
-            let instance = instantiable.instantiate(&mut store).unwrap();
-            let f = instance
-                .get_typed_func::<(), ()>(&mut store, function)
-                .unwrap();
-            f.call(&mut store, ()).unwrap();
-        });
-    });
+    let floor = Floor::new();
+    group.bench_function("bare", |b| b.iter(|| floor.run()));
 
     let source = PluginSource::new(raw::component(&raw::answering(r"\01")));
     let plugin = Plugin::load(&source).unwrap();

@@ -4,4 +4,6 @@
 pub mod floor;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod report;
+pub mod scenery;
 pub mod workload;

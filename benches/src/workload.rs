@@ -1,8 +1,8 @@
-//! What is decided: one request of 25 texts, and its variations.
+//! What is decided: one request of 26 texts, and its variations.
 
 use portcullis_host::{
-    ActionClass, Attestation, Integration, Intent, Principal, PrincipalKind, Request,
-    RequestLimits, Resource, Timestamp,
+    ActionClass, Attestation, Exposure, Health, Integration, Intent, Posture, Principal,
+    PrincipalKind, Request, RequestLimits, Resource, Timestamp,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -127,21 +127,23 @@ pub fn request(number: usize, it: Variation, now: Timestamp) -> Request {
             "spiffe://acme.example/ns/payments/agent/lead".into(),
             "spiffe://acme.example/ns/payments/agent/planner".into(),
         ],
-        attributes: vec![
-            ("region".into(), json!("eu-central-1")),
-            ("team".into(), json!("payments")),
-        ],
+        attributes: vec![("team".into(), json!("payments"))],
         ..Principal::default()
     };
     let resource = Resource {
+        posture: Some(Posture {
+            exposure: Exposure::Internal,
+            health: Health::Healthy,
+            observed_at: Some(now),
+            ..Posture::default()
+        }),
         kind: "repository".into(),
         id: it.repository.into(),
         environment: it.environment.into(),
         attributes: vec![
+            ("name".into(), json!(it.repository)),
             ("team".into(), json!(it.team)),
-            ("visibility".into(), json!("internal")),
         ],
-        ..Resource::default()
     };
     let intent = Intent {
         id: format!("int-{number}"),

@@ -13,7 +13,9 @@ cargo xtask COMMAND
 
   demo      build everything, decide real requests of three integrations, and take an approval from
             its draft to its end
-  test      build everything and run every test
+  test      build everything and run every test, but those of `engines`
+  engines   test the plugins that hold Cedar and Rego, beside the native engines
+  bench     measure what a decision costs, beside Cedar, regorus and the runtime alone
   lint      what CI checks besides: formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
   wit       copy wit/policy.wit to the crates that carry it";
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("demo") => demo::run(),
         Some("test") => steps::test(),
+        Some("engines") => steps::engines(),
+        Some("bench") => steps::bench(),
         Some("lint") => steps::lint(),
         Some("plugins") => steps::plugins(),
         Some("wit") => steps::copy_wit(),

@@ -69,4 +69,5 @@ fn text<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
         })
 }
 
+#[cfg(feature = "plugin")]
 portcullis_sdk::export!(FiveRules);

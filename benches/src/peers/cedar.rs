@@ -95,8 +95,7 @@ pub fn prepare(mut evaluation: Value) -> Prepared {
     let name = text(&taken("/action/name"));
     let repository = text(&taken("/resource/id"));
     let resource = uid("Repository", &repository);
-    let mut resource_attributes = taken("/resource/properties");
-    resource_attributes["name"] = json!(repository);
+    let resource_attributes = taken("/resource/properties");
     let principal_attributes = taken("/subject/properties");
     let arguments = taken("/action/properties");
     let mut context = taken("/context");

@@ -1,0 +1,169 @@
+//! What was to be reached, as criterion sees it: each thing beside its peer. `cargo xtask bench` has the
+//! ratios, of arms that are measured in turn.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use portcullis_benches::floor::Floor;
+use portcullis_benches::peers::cedar::{self, Cedar};
+use portcullis_benches::peers::rego::{self, Rego};
+use portcullis_benches::scenery::{self, Folder};
+use portcullis_benches::workload::{self, Variation};
+use portcullis_host::{
+    ActionClass, Lane, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
+    PluginSource, Timestamp,
+};
+use portcullis_tests::guests;
+use serde_json::json;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn decisions(c: &mut Criterion) {
+    let now = Timestamp::now();
+    let request = workload::request(7, Variation::default(), now);
+    let json = request.to_authzen();
+    let mut group = c.benchmark_group("a decision");
+    let (cedar, prepared) = (Cedar::new(), cedar::prepare(json.clone()));
+    group.bench_function("native Cedar", |b| {
+        b.iter(|| cedar.decide(black_box(&prepared)))
+    });
+    let (rego, prepared) = (Rego::new(), rego::prepare(&json));
+    group.bench_function("native regorus", |b| {
+        b.iter(|| rego.decide(black_box(&prepared)))
+    });
+    let floor = Floor::new();
+    group.bench_function("the floor", |b| b.iter(|| floor.run()));
+    let reused = Lane::Reused {
+        max_uses: NonZeroU32::MIN.saturating_add(127),
+    };
+    let packed = Plugin::load(&scenery::five_rules()).unwrap();
+    let typed = Plugin::load(&scenery::typed_five_rules()).unwrap();
+    for (name, plugin, lane) in [
+        ("fresh", &packed, Lane::Fresh),
+        ("warm", &packed, Lane::Warm),
+        ("reused", &packed, reused),
+        ("fresh, typed", &typed, Lane::Fresh),
+        ("reused, typed", &typed, reused),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let answer = plugin.evaluate_in(lane, black_box(&request), ActionClass::Write, now);
+                assert!(answer.outcome.is_ok());
+            });
+        });
+    }
+    group.finish();
+}
+
+fn json_to_json(c: &mut Criterion) {
+    let now = Timestamp::now();
+    let folder = Folder::new("criterion");
+    let checked = scenery::checked(&folder, now);
+    let requests = scenery::requests(now);
+    let documents: Vec<_> = requests
+        .iter()
+        .map(|request| serde_json::to_vec(&request.to_authzen()).unwrap())
+        .collect();
+    let mut turn = (0..documents.len()).cycle();
+    let mut group = c.benchmark_group("JSON to JSON");
+    group.bench_function("every check, recorded", |b| {
+        b.iter(|| {
+            let decision = checked.evaluate_authzen(&documents[turn.next().unwrap()]);
+            assert!(decision.is_permit());
+            serde_json::to_vec(&decision).unwrap()
+        });
+    });
+    let cedar = Cedar::new();
+    group.bench_function("native Cedar", |b| {
+        b.iter(|| cedar.decide_json(&documents[turn.next().unwrap()]));
+    });
+    let source = PluginSource::new(guests::plugin("cedar").unwrap())
+        .settings(json!({ "policies": include_str!("../rules/five.cedar") }))
+        .limits(PluginLimits {
+            configure_deadline: Duration::from_secs(60),
+            memory_bytes: MAX_MEMORY_BYTES,
+            table_elements: MAX_TABLE_ELEMENTS,
+            ..guests::patient()
+        });
+    let inside = Pdp::builder()
+        .integration(workload::integration().plugin(Plugin::load(&source).unwrap()))
+        .build()
+        .unwrap();
+    group.bench_function("Cedar in a fresh sandbox", |b| {
+        b.iter(|| {
+            let decision = inside.evaluate_authzen(&documents[turn.next().unwrap()]);
+            assert!(decision.is_permit());
+            serde_json::to_vec(&decision).unwrap()
+        });
+    });
+    group.finish();
+
+    let plugin = Plugin::load(&scenery::five_rules()).unwrap();
+    let mut group = c.benchmark_group("around the plugin");
+    group.bench_function("the plugin alone", |b| {
+        b.iter(|| {
+            let request = &requests[turn.next().unwrap()];
+            plugin
+                .evaluate(request, ActionClass::Write, now)
+                .outcome
+                .unwrap()
+        });
+    });
+    group.bench_function("every check", |b| {
+        b.iter(|| checked.evaluate_at(&requests[turn.next().unwrap()], now));
+    });
+    group.bench_function("every check, recorded", |b| {
+        b.iter(|| checked.evaluate(&requests[turn.next().unwrap()]));
+    });
+    group.finish();
+}
+
+fn many(c: &mut Criterion) {
+    let now = Timestamp::now();
+    let folder = Folder::new("criterion-many");
+    let source = scenery::cached_five_rules(&folder);
+    let request = workload::request(7, Variation::default(), now);
+    let plugins: Vec<_> = (0..1000).map(|_| Plugin::load(&source).unwrap()).collect();
+    let ask = |plugin: &Plugin| {
+        let answer = plugin.evaluate(&request, ActionClass::Write, now);
+        assert!(answer.outcome.is_ok());
+    };
+    let mut group = c.benchmark_group("of several plugins");
+    group.bench_function("one", |b| b.iter(|| ask(&plugins[0])));
+    let mut turn = plugins.iter().cycle();
+    group.bench_function("a thousand in turn", |b| {
+        b.iter(|| ask(turn.next().unwrap()))
+    });
+    group.finish();
+
+    let mut group = c.benchmark_group("threads");
+    for threads in [1, 2] {
+        group.bench_function(threads.to_string(), |b| {
+            b.iter_custom(|often| {
+                let started = Instant::now();
+                thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(|| (0..often / threads).for_each(|_| ask(&plugins[0])));
+                    }
+                });
+                started.elapsed()
+            });
+        });
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("loading what was compiled before");
+    group.sample_size(20);
+    let load = || Plugin::load(&source).unwrap();
+    group.bench_function("one", |b| b.iter(load));
+    group.bench_function("a hundred, to the first decision of each", |b| {
+        b.iter(|| {
+            let plugins: Vec<_> = (0..100).map(|_| load()).collect();
+            plugins.iter().for_each(ask);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decisions, json_to_json, many);
+criterion_main!(benches);
