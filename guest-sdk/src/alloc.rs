@@ -122,6 +122,7 @@ pub(crate) fn be_tidy(tidy: bool) {
 /// # Safety
 ///
 /// It is UTF-8, the block is never given back as a whole, and this part of it has no other owner.
+#[cfg(not(feature = "typed"))]
 pub(crate) unsafe fn adopt(text: &[u8]) -> String {
     let begin = core::ptr::with_exposed_provenance_mut(text.as_ptr().expose_provenance());
     // SAFETY: it is UTF-8, and a block as this allocator has them.

@@ -184,9 +184,8 @@ pub(crate) fn expect_decisions_of(ticks: u64) {
 pub(crate) fn tick_for_a_decision() -> Result<(), EngineError> {
     if !TICKER.begun.load(Ordering::SeqCst) {
         TICKER.begun.store(true, Ordering::SeqCst);
-        wake()?;
     }
-    Ok(())
+    wake()
 }
 
 fn wake() -> Result<(), EngineError> {

@@ -113,6 +113,26 @@ fn another_file_other_settings_and_other_limits_are_other_entries() {
 }
 
 #[test]
+fn numbers_that_canonical_form_confuses_are_other_settings() {
+    let folder = Folder::new();
+    let raw = |number: Value| denying().settings(json!({ "account": number }));
+    let numbers = [
+        json!(9_007_199_254_740_993_i64),
+        json!(9_007_199_254_740_992_i64),
+        json!(1),
+        json!(1.0),
+    ];
+    for number in &numbers {
+        let origin = folder.load(&raw(number.clone())).origin().clone();
+        assert_eq!(origin, Origin::Compiled, "{number}");
+    }
+    for number in &numbers {
+        let origin = folder.load(&raw(number.clone())).origin().clone();
+        assert_eq!(origin, Origin::Cached, "{number}");
+    }
+}
+
+#[test]
 fn a_damaged_or_shortened_entry_is_reported_and_compiled_again() {
     let folder = Folder::new();
     folder.load(&denying());

@@ -133,6 +133,16 @@ fn a_reused_instance_goes_when_it_faults_or_grows() {
 }
 
 #[test]
+fn a_reused_instance_goes_when_its_answer_breaks_the_contract() {
+    // Its reasons are none, so each answer is a fault, and a permit after it is of a fresh instance.
+    let plugin = hostile("bad-code-then-count");
+    for _ in 0..3 {
+        let evaluation = plugin.evaluate_in(reused(9), &request(A), ActionClass::Read, NOW);
+        assert!(matches!(evaluation.outcome, Err(Fault::InvalidOutput(_))));
+    }
+}
+
+#[test]
 fn more_principals_than_are_kept_still_find_room() {
     let counting = hostile("count");
     for round in ["call-1", "call-2"] {

@@ -129,6 +129,11 @@ impl LogFile {
             .write(true)
             .open(Head::file(path))
             .map_err(failed)?;
+        // The lines go on in other files; this one is always the log's.
+        head.try_lock().map_err(|_| LogError::NotALog {
+            file: path.clone(),
+            message: "another process writes it".to_owned(),
+        })?;
         let mut log = Self {
             options: options.clone(),
             file,

@@ -12,7 +12,6 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -163,21 +162,22 @@ impl CompiledCache {
 
     /// Keeps `code` as the entry `id`. Other processes see it whole or not at all.
     pub(super) fn put(&self, id: &EntryId, code: &[u8]) -> Result<(), CacheError> {
-        static WRITTEN: AtomicU64 = AtomicU64::new(0);
         let file = self.file(id);
-        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-        let unfinished = file.with_extension(format!("{}-{number}.new", std::process::id()));
+        let failed = |source| CacheError::Io {
+            path: file.clone(),
+            source,
+        };
+        let unfinished = unix::unfinished(&file).map_err(failed)?;
+        let mut written = unix::create(&unfinished).map_err(failed)?;
         let mac = self.mac(id, code).finalize().into_bytes();
-        let written = unix::create(&unfinished)
-            .and_then(|mut file| {
-                file.write_all(code)?;
-                file.write_all(MAGIC)?;
-                file.write_all(&mac)
-            })
+        let written = written
+            .write_all(code)
+            .and_then(|()| written.write_all(MAGIC))
+            .and_then(|()| written.write_all(&mac))
             .and_then(|()| fs::rename(&unfinished, &file));
         if let Err(source) = written {
             let _ = fs::remove_file(&unfinished);
-            return Err(CacheError::Io { path: file, source });
+            return Err(failed(source));
         }
         self.make_room(&file);
         Ok(())
@@ -315,11 +315,7 @@ mod unix {
             .create(folder)
             .map_err(failed(folder))?;
         let name = folder.join("key");
-        let fresh = folder.join(format!(
-            "key.{}-{:?}.new",
-            std::process::id(),
-            std::thread::current().id()
-        ));
+        let fresh = unfinished(&name).map_err(failed(folder))?;
         let mine = write_key(&fresh).map_err(failed(folder));
         // Whose the user's files are is whose the folder has to be.
         let user = mine.and_then(|()| {
@@ -357,12 +353,24 @@ mod unix {
     fn write_key(file: &Path) -> io::Result<()> {
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
-        create(file)?.write_all(&key)
+        let mut file = create(file)?;
+        file.write_all(&key)?;
+        // Without it, what was compiled is of no use.
+        file.sync_all()
     }
 
     /// A name of the open file, whatever became of the one that it was opened by.
     pub(super) fn name_of(file: &File) -> PathBuf {
         PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()))
+    }
+
+    /// A name beside `file` that nobody else has: neither another process nor one of another machine or
+    /// container that shares the folder.
+    pub(super) fn unfinished(file: &Path) -> io::Result<PathBuf> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let random = base16ct::lower::encode_string(&random);
+        Ok(file.with_extension(format!("{random}.new")))
     }
 
     /// Makes a file that is the user's alone.
@@ -388,6 +396,10 @@ mod unix {
             path: folder.to_owned(),
             source: io::ErrorKind::Unsupported.into(),
         })
+    }
+
+    pub(super) fn unfinished(_: &Path) -> io::Result<PathBuf> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn create(_: &Path) -> io::Result<File> {

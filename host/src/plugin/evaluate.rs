@@ -1,6 +1,5 @@
 //! One decision of one plugin.
 
-use super::bindings::given::exports::portcullis::policy::types as given;
 use super::entry::Entry;
 use super::instance::Instance;
 use super::reused::{Kept, Used};
@@ -84,7 +83,6 @@ impl Plugin {
             Lane::Fresh => call(&mut Instance::new(entry)?),
             Lane::Warm => {
                 let mut ahead = lane::take(entry)?;
-                ahead.instance.start_clock(entry);
                 let verdict = call(&mut ahead.instance);
                 ahead.give_back();
                 verdict
@@ -115,17 +113,17 @@ impl Plugin {
         })
     }
 
-    /// Packs the question, has `run` call an instance with it, and holds the answer to the contract.
+    /// Packs the question, and has `run` call an instance with it.
     fn judge(
         &self,
         question: Question<'_>,
-        run: impl FnOnce(&mut Call<'_>) -> Result<given::Verdict, Fault>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<Verdict, Fault>,
     ) -> Evaluation {
         let started = Instant::now();
         let mut taken = Taken::default();
         let outcome = self.pass(question, run, &mut taken);
         Evaluation {
-            outcome: outcome.and_then(|verdict| Verdict::accept(verdict, &self.manifest)),
+            outcome,
             time: started.elapsed(),
             peak_memory_bytes: taken.peak_memory_bytes,
             instructions: taken.instructions,
@@ -135,9 +133,9 @@ impl Plugin {
     fn pass(
         &self,
         question: Question<'_>,
-        run: impl FnOnce(&mut Call<'_>) -> Result<given::Verdict, Fault>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<Verdict, Fault>,
         taken: &mut Taken,
-    ) -> Result<given::Verdict, Fault> {
+    ) -> Result<Verdict, Fault> {
         let needs = self.manifest.fields();
         let lists = Lists::of(question.request, needs);
         let attributes = lists.attributes();
@@ -145,17 +143,19 @@ impl Plugin {
         tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
         run(&mut |instance| {
             let before = instance.instructions();
+            // However long it took to come here, the clock ticks for as long as the call may take.
+            tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
             let verdict = instance.call(&passed);
             taken.peak_memory_bytes = instance.peak_memory_bytes();
             let after = instance.instructions();
             taken.instructions = after.zip(before).map(|(after, before)| after - before);
-            verdict
+            Verdict::accept(verdict?, &self.manifest)
         })
     }
 }
 
-/// Calls an instance with the question.
-type Call<'a> = dyn FnMut(&mut Instance) -> Result<given::Verdict, Fault> + 'a;
+/// Calls an instance with the question, and holds its answer to the contract.
+type Call<'a> = dyn FnMut(&mut Instance) -> Result<Verdict, Fault> + 'a;
 
 /// Calls the instance that `kept` has for `principal`, or a fresh one, and keeps it if it is fit.
 fn reused(
@@ -164,12 +164,11 @@ fn reused(
     principal: &str,
     max_uses: NonZeroU32,
     call: &mut Call<'_>,
-) -> Result<given::Verdict, Fault> {
+) -> Result<Verdict, Fault> {
     let mut used = match kept.take(principal) {
-        Some(used) => used,
+        Some(used) => used.again(entry),
         None => Used::new(entry)?,
     };
-    used.begin(entry);
     let verdict = call(&mut used.instance)?;
     // Who has no name is not one principal.
     if !principal.is_empty() && used.is_fit(max_uses) {

@@ -84,7 +84,6 @@ impl Fault {
             return match *exceeded {
                 Exceeded::Memory(asked) => Self::Memory { asked },
                 Exceeded::Table(asked) => Self::Table { asked },
-                Exceeded::Output => Self::OutputTooLarge,
             };
         }
         if error.is::<PoolConcurrencyLimitError>() {

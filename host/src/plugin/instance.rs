@@ -6,7 +6,7 @@ use super::bindings::passed::exports::portcullis::policy::types as passed;
 use super::entry::Entry;
 use super::sandbox::{self, Sandbox};
 use wasmtime::Store;
-use wasmtime::component::{Func, WasmList};
+use wasmtime::component::Func;
 
 /// An instance that can be asked.
 pub(super) struct Instance {
@@ -42,8 +42,7 @@ impl Instance {
     /// Whether `evaluate` has the contract's type.
     pub(super) fn typecheck(&self) -> wasmtime::Result<()> {
         if self.packed {
-            self.evaluate
-                .typed::<(&[u8],), (WasmList<u8>,)>(&self.store)?;
+            self.evaluate.typed::<(&[u8],), (Vec<u8>,)>(&self.store)?;
         } else {
             self.evaluate
                 .typed::<(&passed::Request<'_>,), (given::Verdict,)>(&self.store)?;
@@ -69,18 +68,12 @@ impl Instance {
     }
 
     fn call_packed(&mut self, request: &passed::Request<'_>) -> wasmtime::Result<given::Verdict> {
-        let evaluate = self
-            .evaluate
-            .typed::<(&[u8],), (WasmList<u8>,)>(&self.store)?;
+        let evaluate = self.evaluate.typed::<(&[u8],), (Vec<u8>,)>(&self.store)?;
         let request = postcard::to_extend(request, Vec::with_capacity(USUAL_BYTES))
             .map_err(|error| wasmtime::format_err!("the request cannot be packed: {error}"))?;
         let (verdict,) = evaluate.call(&mut self.store, (&request,))?;
-        let verdict = verdict.as_le_slice(&self.store);
-        // The plugin controls these bytes: their number is bounded before they are read.
-        if verdict.len() > self.store.data().output_bytes {
-            return Err(sandbox::Exceeded::Output.into());
-        }
-        match postcard::take_from_bytes(verdict) {
+        // The plugin controls these bytes; how many they are is bounded as they are read.
+        match postcard::take_from_bytes(&verdict) {
             Ok((verdict, [])) => Ok(verdict),
             Ok((_, rest)) => Err(wasmtime::format_err!(
                 "{} bytes follow the packed verdict",

@@ -65,7 +65,10 @@ pub(super) fn take(entry: &Arc<Entry>) -> Result<Ahead, Fault> {
     let shelf = shelf_of(entry);
     let ready = shelf.as_ref().and_then(|shelf| shelf.take());
     let instance = match ready {
-        Some(ready) => ready,
+        Some(mut ready) => {
+            ready.start_clock(entry);
+            ready
+        }
         None => Instance::new(entry)?,
     };
     Ok(Ahead { instance, shelf })
@@ -150,7 +153,8 @@ impl Drop for Shelves {
 pub(super) struct Held(());
 
 impl Held {
-    const MOST: usize = MAX_CONCURRENT_DECISIONS as usize / 2;
+    /// Those that wait to be taken away are not counted, so there is room for them.
+    const MOST: usize = MAX_CONCURRENT_DECISIONS as usize / 2 - MOST_USED - 1;
 
     pub(super) fn one() -> Option<Self> {
         let held = Self(());

@@ -32,14 +32,15 @@ impl Used {
     pub(super) fn new(entry: &Entry) -> Result<Self, Fault> {
         Ok(Self {
             instance: Instance::new(entry)?,
-            uses: 0,
+            uses: 1,
         })
     }
 
-    /// Begins another use of it, within the deadline of `entry`.
-    pub(super) fn begin(&mut self, entry: &Entry) {
-        self.uses += 1;
+    /// The same for another request, within the deadline of `entry`.
+    pub(super) fn again(mut self, entry: &Entry) -> Self {
+        self.uses = self.uses.saturating_add(1);
         self.instance.start_clock(entry);
+        self
     }
 
     /// Whether it may decide another request, of which it answered the last.

@@ -11,7 +11,6 @@ pub(crate) struct Sandbox {
     memory_bytes: usize,
     table_elements: usize,
     instances: usize,
-    pub(super) output_bytes: usize,
     /// The most linear memory that the instance had, in bytes.
     pub(crate) peak_memory_bytes: usize,
 }
@@ -23,8 +22,6 @@ pub(crate) enum Exceeded {
     Memory(usize),
     #[error("it asked for a table of {0} elements")]
     Table(usize),
-    #[error("its verdict is larger than it may be")]
-    Output,
 }
 
 /// How many instructions a metered instance runs, at most.
@@ -42,7 +39,6 @@ pub(super) fn store(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
         memory_bytes: limits.memory_bytes.min(MAX_MEMORY_BYTES),
         table_elements: limits.table_elements.min(MAX_TABLE_ELEMENTS),
         instances: limits.instances,
-        output_bytes: limits.output_bytes,
         peak_memory_bytes: 0,
     };
     let mut store = Store::new(engine, sandbox);

@@ -18,6 +18,8 @@ enum Behaviour {
     Count,
     /// As `count`, and panics when it is called again in this instance.
     CountThenPanic,
+    /// Gives a reason whose code is none when it is called first in this instance, and then as `count`.
+    BadCodeThenCount,
     /// As `count`, and takes a MiB more.
     CountAndGrow,
     /// Permits, with all that it was told as the reason's message.
@@ -91,6 +93,8 @@ impl Policy for Hostile {
             Behaviour::Count => Verdict::permit().because(format!("call-{calls}"), ""),
             Behaviour::CountThenPanic if calls > 1 => panic!("as its settings say"),
             Behaviour::CountThenPanic => Verdict::permit().because(format!("call-{calls}"), ""),
+            Behaviour::BadCodeThenCount if calls == 1 => Verdict::deny().because("not a code", ""),
+            Behaviour::BadCodeThenCount => Verdict::permit().because(format!("call-{calls}"), ""),
             Behaviour::CountAndGrow => {
                 black_box(vec![1_u8; 1 << 20].leak());
                 Verdict::permit().because(format!("call-{calls}"), "")
