@@ -58,8 +58,8 @@ fn decisions(c: &mut Criterion) {
 fn json_to_json(c: &mut Criterion) {
     let now = Timestamp::now();
     let folder = Folder::new("criterion");
-    let checked = scenery::checked(&folder, now);
-    let requests = scenery::requests(now);
+    let checked = scenery::checked(&folder, scenery::SIZE, now);
+    let requests = scenery::requests(scenery::SIZE, now);
     let documents: Vec<_> = requests
         .iter()
         .map(|request| serde_json::to_vec(&request.to_authzen()).unwrap())

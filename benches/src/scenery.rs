@@ -98,15 +98,15 @@ pub fn bare(lane: Lane) -> Pdp {
 }
 
 /// A decision point with the five rules and every check of the host: a registry and a revocation list of
-/// [`SIZE`], intents, the destination's posture, and a log in the operating system's hands.
+/// `size`, intents, the destination's posture, and a log in the operating system's hands.
 ///
 /// # Panics
 ///
 /// If one of them cannot be made.
-pub fn checked(folder: &Folder, now: Timestamp) -> Pdp {
+pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
     let hour = now.plus(Duration::from_secs(3600));
     let mut registry = Registry::default();
-    for number in 0..SIZE {
+    for number in 0..size {
         registry.insert(Identity {
             id: id(number).into(),
             kind: PrincipalKind::Agent,
@@ -121,17 +121,17 @@ pub fn checked(folder: &Folder, now: Timestamp) -> Pdp {
         });
     }
     let mut list = String::new();
-    for number in 1..=SIZE {
+    for number in 1..=size {
         let _ = writeln!(
             list,
             r#"{{"epoch":{number},"at":"{now}","kind":"credential","id":"revoked-{number}","reason":"rotated","by":"alice@acme.example"}}"#
         );
     }
-    let file = folder.path().join("revocations.jsonl");
+    let file = folder.path().join(format!("revocations-{size}.jsonl"));
     std::fs::write(&file, list).expect("a list");
     let revocations = Revocations::follow(&file, Duration::from_secs(24 * 3600));
     let intents = Intents::default();
-    for number in asked() {
+    for number in asked(size) {
         let intent = json!({
             "id": format!("int-{number}"), "purpose": "open one issue per failed invoice",
             "principal": id(number),
@@ -155,7 +155,7 @@ pub fn checked(folder: &Folder, now: Timestamp) -> Pdp {
         .plugin(plugin);
     let log = DecisionLog::open(LogOptions {
         durability: Durability::Buffered,
-        ..LogOptions::new(folder.path().join("decisions.jsonl"))
+        ..LogOptions::new(folder.path().join(format!("decisions-{size}.jsonl")))
     });
     let pdp = Pdp::builder()
         .integration(integration)
@@ -167,13 +167,13 @@ pub fn checked(folder: &Folder, now: Timestamp) -> Pdp {
 }
 
 /// The numbers of the principals that ask in turn, from all over the registry.
-pub fn asked() -> impl Iterator<Item = usize> {
-    (0..ASKED).map(|asked| asked * (SIZE / ASKED))
+pub fn asked(size: usize) -> impl Iterator<Item = usize> {
+    (0..ASKED).map(move |asked| asked * (size / ASKED))
 }
 
 /// The requests that are asked in turn, whose destination was just looked at.
-pub fn requests(now: Timestamp) -> Vec<Request> {
-    asked()
+pub fn requests(size: usize, now: Timestamp) -> Vec<Request> {
+    asked(size)
         .map(|number| workload::request(number, Variation::default(), now))
         .collect()
 }

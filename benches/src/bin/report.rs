@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
         return resident(loaded, arguments.next().context("which folder")?.as_ref());
     }
     agree()?;
-    let bar = ProgressBar::new(8);
+    let bar = ProgressBar::new(9);
     bar.set_style(ProgressStyle::with_template(
         "{bar:30} {pos}/{len} {msg} ({elapsed})",
     )?);
@@ -56,6 +56,8 @@ fn main() -> anyhow::Result<()> {
     let (arms, latencies) = decisions(&mut rows);
     step("from JSON to JSON, with every check of the host");
     whole_way(&mut rows);
+    step("with a million identities and revocations");
+    scale(&mut rows);
     step("Cedar inside the sandbox");
     inside(&mut rows)?;
     step("two threads");
@@ -222,8 +224,8 @@ fn three(latency: &Latency) -> String {
 fn whole_way(rows: &mut Vec<Row>) {
     let now = Timestamp::now();
     let folder = Folder::new("whole-way");
-    let pdp = scenery::checked(&folder, now);
-    let requests = scenery::requests(now);
+    let pdp = scenery::checked(&folder, scenery::SIZE, now);
+    let requests = scenery::requests(scenery::SIZE, now);
     let documents: Vec<_> = requests
         .iter()
         .map(|request| serde_json::to_vec(&request.to_authzen()).expect("JSON"))
@@ -281,6 +283,41 @@ fn whole_way(rows: &mut Vec<Row>) {
     ));
 }
 
+/// The whole way of a request, with a million identities and revocations and with a hundred.
+fn scale(rows: &mut Vec<Row>) {
+    const SIZES: [usize; 2] = [100, 1_000_000];
+    let now = Timestamp::now();
+    let folder = Folder::new("scale");
+    let made = SIZES.map(|size| {
+        let pdp = scenery::checked(&folder, size, now);
+        (pdp, scenery::requests(size, now))
+    });
+    let mut turns = SIZES.map(|_| (0..scenery::ASKED).cycle());
+    let mut arms: Vec<_> = made
+        .iter()
+        .zip(&mut turns)
+        .zip(["a hundred", "a million"])
+        .map(|(((pdp, requests), turn), name)| {
+            Arm::new(name, move || {
+                let request = &requests[turn.next().unwrap_or_default()];
+                assert!(pdp.evaluate(black_box(request)).is_permit());
+            })
+        })
+        .collect();
+    let series = paired(TIME / 2, &mut arms);
+    drop(arms);
+    let [hundred, million] = &series[..] else {
+        unreachable!("there are two arms");
+    };
+    rows.push(Row::at_most(
+        "a million identities and revocations / a hundred, checked and recorded",
+        1.2,
+        "",
+        million.over(hundred),
+        format!("{:.1} µs, {:.1} µs", million.micros(), hundred.micros()),
+    ));
+}
+
 /// The price of the sandbox: the same engine, native and inside.
 fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
@@ -334,35 +371,16 @@ fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many fresh decisions two threads make, beside one, in turn.
+/// How many fresh decisions two threads make, beside one, in turn; and how the machine does with what
+/// shares nothing, which is the most that there is to be had.
 fn threads(rows: &mut Vec<Row>) {
-    const SLICE: Duration = Duration::from_millis(250);
     let now = Timestamp::now();
     let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
     let request = workload::request(7, Variation::default(), now);
-    let per_second = |threads: usize| {
-        let (over, decisions) = (AtomicBool::new(false), AtomicU64::new(0));
-        let started = Instant::now();
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    let mut made = 0;
-                    while !over.load(Ordering::Relaxed) {
-                        let answer = plugin.evaluate(&request, ActionClass::Write, now);
-                        assert!(answer.outcome.is_ok());
-                        made += 1;
-                    }
-                    decisions.fetch_add(made, Ordering::Relaxed);
-                });
-            }
-            thread::sleep(SLICE);
-            over.store(true, Ordering::Relaxed);
-        });
-        decisions.into_inner() as f64 / started.elapsed().as_secs_f64()
-    };
-    let mut pairs: Vec<_> = (0..24).map(|_| (per_second(1), per_second(2))).collect();
-    pairs.sort_by(|(a, b), (c, d)| (b / a).total_cmp(&(d / c)));
-    let (one, two) = pairs[pairs.len() / 2];
+    let (one, two) = one_and_two(&|| {
+        let answer = plugin.evaluate(&request, ActionClass::Write, now);
+        assert!(answer.outcome.is_ok());
+    });
     rows.push(Row::at_least(
         "two threads / one, fresh decisions per second",
         1.9,
@@ -370,6 +388,47 @@ fn threads(rows: &mut Vec<Row>) {
         two / one,
         format!("{two:.0}, {one:.0} per second"),
     ));
+    let (floor, cedar) = (Floor::new(), Cedar::new());
+    let prepared = cedar::prepare(request.to_authzen());
+    for (name, once) in [
+        ("the floor", &(|| floor.run()) as &(dyn Fn() + Sync)),
+        ("native Cedar", &|| {
+            black_box(cedar.decide(&prepared));
+        }),
+        ("sums in registers", &|| {
+            black_box((0..4000_u64).fold(0, |sum, number| black_box(sum ^ number)));
+        }),
+    ] {
+        let (one, two) = one_and_two(once);
+        eprintln!("    two threads / one: {name} {:.2}", two / one);
+    }
+}
+
+/// How often one thread and two do `once` in a second: the pair whose ratio is the median.
+fn one_and_two(once: &(dyn Fn() + Sync)) -> (f64, f64) {
+    const SLICE: Duration = Duration::from_millis(250);
+    let per_second = |threads: usize| {
+        let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
+        let started = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut own = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        once();
+                        own += 1;
+                    }
+                    done.fetch_add(own, Ordering::Relaxed);
+                });
+            }
+            thread::sleep(SLICE);
+            over.store(true, Ordering::Relaxed);
+        });
+        done.into_inner() as f64 / started.elapsed().as_secs_f64()
+    };
+    let mut pairs: Vec<_> = (0..16).map(|_| (per_second(1), per_second(2))).collect();
+    pairs.sort_by(|(a, b), (c, d)| (b / a).total_cmp(&(d / c)));
+    pairs[pairs.len() / 2]
 }
 
 /// Decisions of one plugin, beside those of a thousand in turn.
