@@ -25,11 +25,11 @@ fn decisions(c: &mut Criterion) {
     let mut group = c.benchmark_group("a decision");
     let (cedar, prepared) = (Cedar::new(), cedar::prepare(json.clone()));
     group.bench_function("native Cedar", |b| {
-        b.iter(|| cedar.decide(black_box(&prepared)))
+        b.iter(|| cedar.decide(black_box(&prepared)));
     });
     let (rego, prepared) = (Rego::new(), rego::prepare(&json));
     group.bench_function("native regorus", |b| {
-        b.iter(|| rego.decide(black_box(&prepared)))
+        b.iter(|| rego.decide(black_box(&prepared)));
     });
     let floor = Floor::new();
     group.bench_function("the floor", |b| b.iter(|| floor.run()));
@@ -132,7 +132,7 @@ fn many(c: &mut Criterion) {
     group.bench_function("one", |b| b.iter(|| ask(&plugins[0])));
     let mut turn = plugins.iter().cycle();
     group.bench_function("a thousand in turn", |b| {
-        b.iter(|| ask(turn.next().unwrap()))
+        b.iter(|| ask(turn.next().unwrap()));
     });
     group.finish();
 

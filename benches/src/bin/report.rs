@@ -2,13 +2,11 @@
 //! table, and writes `target/bench/summary.json` and `target/bench/index.html`.
 
 use anyhow::{Context as _, ensure};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, Color, ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_benches::floor::Floor;
 use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
-use portcullis_benches::report::{Arm, Latency, Row, Series, page, paired};
+use portcullis_benches::report::{Arm, Latency, Row, Series, about, page, paired, print};
 use portcullis_benches::scenery::{self, Folder};
 use portcullis_benches::workload::{self, Variation};
 use portcullis_host::{
@@ -132,9 +130,11 @@ fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str, Latency)>)
     };
     let mut arms = [
         Arm::new("Cedar", || {
-            assert!(Cedar::permits(&cedar.decide(&for_cedar)))
+            assert!(Cedar::permits(&cedar.decide(&for_cedar)));
         }),
-        Arm::new("regorus", || assert!(rego.decide(&for_rego))),
+        Arm::new("regorus", || {
+            assert!(rego.decide(&for_rego));
+        }),
         Arm::new("the floor", || floor.run()),
         Arm::new("fresh", || ask(Lane::Fresh)),
         Arm::new("warm", || ask(Lane::Warm)),
@@ -608,46 +608,4 @@ fn runaways(rows: &mut Vec<Row>) {
             overshoot.micros(50.0) / 1000.0
         ),
     ));
-}
-
-fn print(rows: &[Row]) {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["what", "goal", "measured", "ratio", ""]);
-    for row in rows {
-        let (met, colour) = match row.met {
-            true => ("met", Color::Green),
-            false => ("missed", Color::Red),
-        };
-        table.add_row([
-            Cell::new(&row.name),
-            Cell::new(&row.goal),
-            Cell::new(&row.measured),
-            Cell::new(format!("{:.2}", row.ratio)),
-            Cell::new(met).fg(colour),
-        ]);
-    }
-    println!("{}", about());
-    println!("{table}");
-}
-
-/// On what it was measured.
-fn about() -> String {
-    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = information
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("an unknown processor", |name| {
-            name.trim_start_matches([' ', '\t', ':'])
-        });
-    let processors = thread::available_parallelism().map_or(0, usize::from);
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{processor}, {processors} processors, kernel {}; portcullis {}, wasmtime 48, cedar-policy 4.14.1, regorus 0.14.1; {}; medians, and ratios as medians of the rounds",
-        kernel.trim(),
-        env!("CARGO_PKG_VERSION"),
-        Timestamp::now(),
-    )
 }

@@ -3,9 +3,11 @@
 
 mod measure;
 mod page;
+mod print;
 
 pub use measure::{Arm, Latency, Series, paired, sorted};
 pub use page::page;
+pub use print::{about, print};
 
 use serde::Serialize;
 

@@ -113,13 +113,12 @@ impl Plugin {
         };
         let settings_digest =
             Digest::of(&serde_json_canonicalizer::to_vec(settings).unwrap_or_default());
-        // Of the very text that `configure` is passed: in canonical form, numbers that differ are one.
-        let passed = Digest::of(settings.to_string().as_bytes());
-        let id = EntryId::of(engine, digest, passed, limits);
-        let found = match cache {
-            Some(cache) => cache.get(&id),
-            None => Found::Nothing,
-        };
+        let cache = cache.as_ref().map(|cache| {
+            // Of the very text that `configure` is passed: in canonical form, numbers that differ are one.
+            let passed = Digest::of(settings.to_string().as_bytes());
+            (cache, EntryId::of(engine, digest, passed, limits))
+        });
+        let found = cache.map_or(Found::Nothing, |(cache, id)| cache.get(&id));
         let (cached, mut origin) = match found {
             // What was compiled before was inspected then; it is the same file.
             Found::Authentic(code) => match code.component(engine) {
@@ -151,7 +150,7 @@ impl Plugin {
                         configure(store, instance, settings, limits)
                     })?;
                 let component = compile(engine, &configured)?;
-                if let Some(cache) = cache {
+                if let Some((cache, id)) = cache {
                     let kept = component
                         .serialize()
                         .map_err(|error| text_of(&error))
