@@ -72,7 +72,7 @@ impl PolicyText {
     /// If what is drawn for every set does not parse.
     pub fn drawn(number: usize, random: &mut Random) -> Self {
         let namespace = (number % 4 == 3).then_some("Acme::Gateway");
-        let schema = (number % 3 == 0).then(|| match namespace {
+        let schema = number.is_multiple_of(3).then(|| match namespace {
             Some(namespace) => format!("namespace {namespace} {{{SCHEMA}}}"),
             None => SCHEMA.to_owned(),
         });
@@ -88,7 +88,7 @@ impl PolicyText {
             1 => json!([]),
             _ => writer.entities(schema.is_none()),
         };
-        let policies = writer.policies(number % 2 == 0);
+        let policies = writer.policies(number.is_multiple_of(2));
         Self {
             policies,
             schema,
