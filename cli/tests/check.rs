@@ -208,6 +208,7 @@ fn a_lane_is_one_that_there_is() {
     for (lane, code) in [
         ("lane = \"fresh\"", 0),
         ("lane = \"warm\"", 0),
+        ("lane = \"restored\"", 0),
         ("lane = \"reused\"", 0),
         ("lane = \"reused\"\nlane-uses = 3", 0),
         ("lane = \"fast\"", 3),
@@ -240,6 +241,7 @@ fn a_configured_lane_is_the_one_that_decides() {
     };
     assert_eq!(codes("lane = \"fresh\""), ["call-1"; 4]);
     assert_eq!(codes("lane = \"warm\""), ["call-1"; 4]);
+    assert_eq!(codes("lane = \"restored\""), ["call-1"; 4]);
     assert_eq!(
         codes("lane = \"reused\"\nlane-uses = 2"),
         ["call-1", "call-2", "call-1", "call-2"]

@@ -12,6 +12,10 @@ use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 /// [`Fault::Overloaded`](crate::Fault::Overloaded).
 pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
 
+/// How many instances without a component wait for their next decision, at most: room for them is beside
+/// that for [`MAX_CONCURRENT_DECISIONS`].
+pub(crate) const MAX_HELD: u32 = 1024;
+
 /// How many places there are for memories: more than are ever in use, so that each of so many plugins
 /// finds its memory as it left it, rather than one of another plugin that has to be mapped anew.
 const MEMORY_SLOTS: u32 = 4096;
@@ -84,11 +88,12 @@ pub fn engine_settings() -> Config {
     let slots = MAX_CONCURRENT_DECISIONS;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_core_instances(slots * MAX_CORE_INSTANCES)
+        .total_core_instances(slots * MAX_CORE_INSTANCES + MAX_HELD)
         .total_memories(MEMORY_SLOTS)
         .total_tables(MEMORY_SLOTS)
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_memories_per_component(1)
+        .max_memories_per_module(2)
         .max_tables_per_component(2)
         .max_component_instance_size(256 * 1024)
         .max_core_instance_size(256 * 1024)
@@ -111,7 +116,8 @@ pub fn engine_settings() -> Config {
         .wasm_relaxed_simd(false)
         // What no policy needs is not there to be attacked.
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // For the host's own memory beside a plugin's; plugins have one.
+        .wasm_multi_memory(true)
         .wasm_tail_call(false)
         .max_wasm_stack(256 * 1024)
         .wasm_backtrace_max_frames(None)

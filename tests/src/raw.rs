@@ -27,19 +27,27 @@ pub fn packed(data: &str) -> Vec<u8> {
     ))
     .map(|_| data.matches('\\').count())
     .expect("bytes, each as `\\` and two digits");
-    let module = module(
-        &format!(
-            "(data (i32.const 1024) \"{data}\") (data (i32.const 1000) \"\\00\\04\\00\\00\\{length:02x}\")"
-        ),
-        "(i32.const 1000)",
-    )
-    .replace("policy/policy@", "policy/packed-policy@")
-    // A block is its address and its length.
-    .replace(
-        "#evaluate\") (param i32)",
-        "#evaluate\") (param i32 i32)",
+    let more = format!(
+        "(data (i32.const 1024) \"{data}\") (data (i32.const 1000) \"\\00\\04\\00\\00\\{length:02x}\")"
     );
-    of_world(&module, "packed-policy-plugin")
+    packed_component(&packed_module(&more, "(i32.const 1000)"))
+}
+
+/// As [`module`], of a plugin that takes its requests packed.
+pub fn packed_module(more: &str, body: &str) -> String {
+    module(more, body)
+        .replace("policy/policy@", "policy/packed-policy@")
+        // A block is its address and its length.
+        .replace("#evaluate\") (param i32)", "#evaluate\") (param i32 i32)")
+}
+
+/// As [`component`], of a plugin that takes its requests packed.
+///
+/// # Panics
+///
+/// If the text is no module of the contract's shape.
+pub fn packed_component(text: &str) -> Vec<u8> {
+    of_world(text, "packed-policy-plugin")
 }
 
 fn of_world(text: &str, world: &str) -> Vec<u8> {

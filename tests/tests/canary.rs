@@ -21,7 +21,11 @@ const GROW: &str = "(drop (memory.grow (i32.const 4)))";
 
 /// Leaves the secret everywhere from `from` on.
 fn write(from: usize) -> String {
-    let length = BYTES - from;
+    write_to(from, BYTES)
+}
+
+fn write_to(from: usize, to: usize) -> String {
+    let length = to - from;
     format!(
         "(memory.fill (i32.const {from}) (i32.const 0xa5) (i32.const {length}))
          (global.set $secret (i64.const 0x5a5a5a5a5a5a5a5a))"
@@ -30,13 +34,17 @@ fn write(from: usize) -> String {
 
 /// Branches to `$found` if anything is there from `from` on that it did not write: a byte that is not 0.
 fn look(from: usize) -> String {
+    look_to(from, BYTES)
+}
+
+fn look_to(from: usize, to: usize) -> String {
     format!(
         "(br_if $found (i64.ne (global.get $secret) (i64.const 0)))
          (local.set $at (i32.const {from}))
          (loop $next
            (br_if $found (i64.ne (i64.load (local.get $at)) (i64.const 0)))
            (local.set $at (i32.add (local.get $at) (i32.const 8)))
-           (br_if $next (i32.lt_u (local.get $at) (i32.const {BYTES}))))"
+           (br_if $next (i32.lt_u (local.get $at) (i32.const {to}))))"
     )
 }
 
@@ -60,6 +68,32 @@ fn tenant(does: &str) -> Plugin {
     let source = PluginSource::new(raw::component(&module)).limits(limits);
     Plugin::load(&source).unwrap()
 }
+
+/// As [`tenant`], of the form that can be put back: it has the memory that it begins with, since what grows
+/// is thrown away, and finds its own verdict below 4096.
+fn restorable_tenant(does: &str) -> Plugin {
+    let module = raw::packed_module(
+        // Effect, no reasons, no obligations, no advice, no narrowing.
+        "(global $secret (mut i64) (i64.const 0))
+         (data (i32.const 1000) \"\\00\\04\\00\\00\\05\")",
+        &format!(
+            "(local $at i32)
+             (i32.store8 (i32.const 1024) (i32.const 1))
+             (block $found {does} (i32.store8 (i32.const 1024) (i32.const 2)))
+             (i32.const 1000)"
+        ),
+    )
+    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
+    let source = PluginSource::new(raw::packed_component(&module))
+        .limits(guests::patient())
+        .restorable();
+    let plugin = Plugin::load(&source).unwrap();
+    assert!(plugin.is_restorable());
+    plugin
+}
+
+/// What one that does not grow can reach, in bytes.
+const UNGROWN: usize = 2 * 64 * 1024;
 
 fn run(writer: &Plugin, reader: &Plugin, lane: Lane, rounds: usize) {
     let request = Request::builder("x", Principal::default(), "a", Resource::default())
@@ -95,7 +129,28 @@ fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
     let found = both.evaluate(&request, ActionClass::Read, Timestamp::now());
     assert_eq!(found.outcome.unwrap().effect, Effect::Deny);
 
+    let restorable_both = restorable_tenant(&format!(
+        "{} {}",
+        write_to(4096, UNGROWN),
+        look_to(4096, UNGROWN)
+    ));
+    let found = restorable_both.evaluate_in(
+        Lane::Restored,
+        &request,
+        ActionClass::Read,
+        Timestamp::now(),
+    );
+    assert_eq!(found.outcome.unwrap().effect, Effect::Deny);
+
+    // One instance serves both tenants: it looks, and then it writes.
+    let restored = restorable_tenant(&format!(
+        "{} {}",
+        look_to(4096, UNGROWN),
+        write_to(4096, UNGROWN)
+    ));
     std::thread::scope(|scope| {
+        let restored = &restored;
+        scope.spawn(move || run(restored, restored, Lane::Restored, 50_000));
         for lane in [Lane::Fresh, Lane::Warm] {
             let (writer, reader) = (&writer, &reader);
             // Two decisions a round.

@@ -4,7 +4,7 @@ use portcullis_host::{
     ActionClass, Effect, Fault, Integration, Lane, Pdp, Plugin, PluginLimits, Principal, Request,
     RequestLimits, Resource, Timestamp,
 };
-use portcullis_tests::guests;
+use portcullis_tests::{guests, raw};
 use serde_json::json;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -92,6 +92,110 @@ fn instances_that_were_made_ahead_go_with_their_plugin() {
         for _ in 0..3 {
             assert_eq!(call(&counting, Lane::Warm, A), "call-1");
         }
+    }
+}
+
+/// As [`hostile`], of the form that can be put back.
+fn restorable(behaviour: &str) -> Plugin {
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let source = portcullis_host::PluginSource::new(component)
+        .settings(json!({ "behaviour": behaviour }))
+        .limits(guests::patient())
+        .restorable();
+    let plugin = Plugin::load(&source).unwrap();
+    assert!(plugin.is_restorable());
+    plugin
+}
+
+#[test]
+fn an_instance_that_was_put_back_is_as_it_began() {
+    let counting = restorable("count");
+    for principal in [A, B, A, ""].repeat(50) {
+        assert_eq!(call(&counting, Lane::Restored, principal), "call-1");
+    }
+    // In a lane that promises less, the same plugin shows that it does count.
+    assert_eq!(
+        [call(&counting, reused(9), A), call(&counting, reused(9), A)],
+        ["call-1", "call-2"]
+    );
+}
+
+#[test]
+fn what_would_tell_calls_apart_is_put_back_or_goes() {
+    // The first panics when it is called again, and the second has more memory then.
+    for behaviour in ["count-then-panic", "count-and-grow"] {
+        let plugin = restorable(behaviour);
+        for _ in 0..6 {
+            assert_eq!(call(&plugin, Lane::Restored, A), "call-1", "{behaviour}");
+        }
+    }
+    let invalid = restorable("bad-code-then-count");
+    for _ in 0..3 {
+        let evaluation = invalid.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        assert!(matches!(evaluation.outcome, Err(Fault::InvalidOutput(_))));
+    }
+}
+
+#[test]
+fn an_instance_that_is_put_back_has_its_whole_deadline_each_time() {
+    let looping = {
+        let component = guests::component("tests/guests/hostile").unwrap();
+        let limits = PluginLimits {
+            deadline: Duration::from_millis(20),
+            ..PluginLimits::default()
+        };
+        let source = portcullis_host::PluginSource::new(component)
+            .settings(json!({ "behaviour": "loop" }))
+            .limits(limits)
+            .restorable();
+        Plugin::load(&source).unwrap()
+    };
+    for _ in 0..3 {
+        let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
+    }
+}
+
+#[test]
+fn plugins_written_with_the_sdk_can_be_put_back_and_others_decide_all_the_same() {
+    let load = |component: Vec<u8>| {
+        let source = portcullis_host::PluginSource::new(component)
+            .settings(json!({ "behaviour": "count" }))
+            .limits(guests::patient())
+            .restorable();
+        Plugin::load(&source).unwrap()
+    };
+    let hostile = guests::component("tests/guests/hostile").unwrap();
+    assert!(load(hostile).is_restorable());
+    let typed = load(raw::component(&raw::answering("\\02")));
+    assert!(!typed.is_restorable());
+    for _ in 0..3 {
+        let evaluation = typed.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        assert_eq!(evaluation.outcome.unwrap().effect, Effect::NotApplicable);
+    }
+    // One that is not asked to be is not, and decides in a fresh instance.
+    let plain = self::hostile("count");
+    assert!(!plain.is_restorable());
+    for _ in 0..3 {
+        assert_eq!(call(&plain, Lane::Restored, A), "call-1");
+    }
+}
+
+#[test]
+fn instances_that_wait_to_be_asked_again_leave_room_for_others() {
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = portcullis_host::CompiledCache::open(folder.path().join("cache")).unwrap();
+    let source = portcullis_host::PluginSource::new(component)
+        .settings(json!({ "behaviour": "count" }))
+        .limits(guests::patient())
+        .cache(cache)
+        .restorable();
+    let plugins: Vec<_> = (0..1200).map(|_| Plugin::load(&source).unwrap()).collect();
+    let other = hostile("count");
+    for plugin in &plugins {
+        assert_eq!(call(plugin, Lane::Restored, A), "call-1");
+        assert_eq!(call(&other, Lane::Fresh, A), "call-1");
     }
 }
 

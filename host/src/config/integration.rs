@@ -92,18 +92,19 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     match section.text("lane") {
         None | Some(("fresh", _)) => {}
         Some(("warm", _)) => integration = integration.lane(Lane::Warm),
+        Some(("restored", _)) => integration = integration.lane(Lane::Restored),
         Some(("reused", _)) => {
             let max_uses = lane_uses
                 .and_then(|uses| NonZeroU32::new(u32::try_from(uses).ok()?))
                 .unwrap_or(DEFAULT_LANE_USES);
             integration = integration.lane(Lane::Reused { max_uses });
         }
-        Some((_, span)) => source.error(span, "`lane` is `fresh`, `warm` or `reused`"),
+        Some((_, span)) => source.error(span, "`lane` is `fresh`, `warm`, `restored` or `reused`"),
     }
     if lane_uses.is_some() && !matches!(integration.lane, Lane::Reused { .. }) {
         source.error(
             section.span(),
-            "`lane-uses` is for `lane = \"reused\"`: the other lanes use an instance once",
+            "`lane-uses` is for `lane = \"reused\"`: in the other lanes no request follows another",
         );
     }
     if let Some(rule) = section.section("posture").and_then(posture_rule) {
@@ -122,7 +123,7 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     let mut complete = true;
     for section in plugins {
         let span = section.span();
-        let Some(plugin) = plugin(section, around) else {
+        let Some(plugin) = plugin(section, around, integration.lane) else {
             complete = false;
             continue;
         };
@@ -216,7 +217,7 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
     section.end();
 }
 
-fn plugin(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Plugin> {
+fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Option<Plugin> {
     let folder = around.folder;
     let source = section.source();
     let component = section.required_text("component");
@@ -265,6 +266,8 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Plugin> {
     }
     if around.metered {
         plugin_source = plugin_source.metered();
+    } else if lane == Lane::Restored {
+        plugin_source = plugin_source.restorable();
     }
     if let Some((digest, _)) = pinned {
         plugin_source = plugin_source.digest(digest);
@@ -276,6 +279,14 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Plugin> {
     }
     match Plugin::load(&plugin_source) {
         Ok(plugin) => {
+            if lane == Lane::Restored && !plugin.is_restorable() && !around.metered {
+                source.warn(
+                    component_span.clone(),
+                    format!(
+                        "plugin `{path}` cannot be put back as it began, so it decides as in `lane = \"fresh\"`: write it with portcullis-sdk, without its feature `typed`"
+                    ),
+                );
+            }
             if let Origin::NotCached(why) = plugin.origin() {
                 source.warn(
                     component_span,

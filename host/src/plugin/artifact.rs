@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Encoding, Parser, Payload, WasmFeatures};
 
 /// The interface that a plugin exports, without its version.
 pub(super) const POLICY_INTERFACE: &str = "portcullis:policy/policy";
@@ -78,11 +78,18 @@ pub fn inspect(bytes: &[u8], limits: &PluginLimits) -> Inspection {
                 | LoadError::Malformed { .. }
         )
     );
-    if !unreadable && let Err(error) = wasmparser::Validator::new().validate_all(bytes) {
+    let validated = || wasmparser::Validator::new_with_features(features()).validate_all(bytes);
+    if !unreadable && let Err(error) = validated() {
         inspection.manifest = None;
         inspection.refusals = vec![malformed(&error)];
     }
     inspection
+}
+
+/// What a plugin may use of WebAssembly: what the engine takes, but for more than one memory, of which the
+/// host's own code is the only user.
+fn features() -> WasmFeatures {
+    WasmFeatures::default() - WasmFeatures::MULTI_MEMORY
 }
 
 /// As [`inspect`], of a file that is known to be valid.

@@ -5,6 +5,7 @@
 //! is of. One that does not is compiled anew, and the plugin says so ([`Origin`]).
 
 use super::Digest;
+use super::code::Compiled;
 use crate::limits::PluginLimits;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -12,8 +13,8 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Precompiled};
 
 /// What every entry ends with, before its code: what it is, and the version of its form. At the end, so
 /// that the code, which comes first, can be mapped.
@@ -243,6 +244,7 @@ impl EntryId {
         component: Digest,
         settings: Digest,
         limits: &PluginLimits,
+        restorable: bool,
     ) -> Self {
         let mut hash = Sha256::new();
         let PluginLimits {
@@ -255,7 +257,7 @@ impl EntryId {
             component_bytes,
         } = limits;
         hash.update(format!(
-            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {} ",
+            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {restorable} {} ",
             env!("CARGO_PKG_VERSION"),
         ));
         let mut hasher = ToSha256(hash);
@@ -278,7 +280,7 @@ impl Hasher for ToSha256 {
 }
 
 impl Authentic {
-    /// The component that the code is of. The engine refuses code of another version or machine.
+    /// The plugin that the code is of. The engine refuses code of another version or machine.
     ///
     /// The very file whose code was verified is mapped, whatever has its name by now, so that processes
     /// share it and what is not run takes no memory.
@@ -286,12 +288,21 @@ impl Authentic {
         unsafe_code,
         reason = "there is no safe way to run code that was compiled before"
     )]
-    pub(super) fn component(self, engine: &Engine) -> wasmtime::Result<Component> {
+    pub(super) fn compiled(self, engine: &Engine) -> wasmtime::Result<Compiled> {
         let file = unix::name_of(&self.0);
+        let is_module = matches!(
+            Engine::detect_precompiled_file(&file)?,
+            Some(Precompiled::Module)
+        );
         // SAFETY: this host wrote these bytes, which the engine gave it (our own code). They stay as
         // they are: entries are replaced and removed by name and never written to, and nobody but the
         // host's own user can write to them.
-        unsafe { Component::deserialize_file(engine, file) }
+        unsafe {
+            match is_module {
+                true => Module::deserialize_file(engine, file).map(Compiled::Module),
+                false => Component::deserialize_file(engine, file).map(Compiled::Component),
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::instance::Instance;
 use super::reused::{Kept, Used};
 use super::wire::{self, Lists};
-use super::{Fault, Lane, LoadError, Plugin, Verdict, lane, load};
+use super::{Fault, Lane, LoadError, Plugin, Verdict, lane};
 use crate::Timestamp;
 use crate::admission::Facts;
 use crate::engine::{Ticking, tick_for_a_decision};
@@ -86,6 +86,12 @@ impl Plugin {
                 let verdict = call(&mut ahead.instance);
                 ahead.give_back();
                 verdict
+            }
+            Lane::Restored => {
+                let mut ahead = lane::take(entry)?;
+                let verdict = call(&mut ahead.instance)?;
+                ahead.put_back(entry);
+                Ok(verdict)
             }
             Lane::Reused { max_uses } => reused(
                 &entry.kept,
@@ -172,7 +178,7 @@ fn reused(
     let verdict = call(&mut used.instance)?;
     // Who has no name is not one principal.
     if !principal.is_empty() && used.is_fit(max_uses) {
-        kept.keep(principal, used);
+        kept.keep(entry, principal, used);
     }
     Ok(verdict)
 }
@@ -193,12 +199,10 @@ impl Batch {
     }
 }
 
-/// Makes an instance and looks at the type of `evaluate`, so that neither can fail for the first
-/// time when a decision is due.
+/// Makes an instance, so that it cannot fail for the first time when a decision is due.
 pub(super) fn rehearse(plugin: &Plugin) -> Result<(), LoadError> {
     let _ticking = Ticking::start()?;
-    let instance = Instance::new(&plugin.entry).map_err(LoadError::Instantiate)?;
-    instance
-        .typecheck()
-        .map_err(|error| LoadError::Signature(load::text_of(&error)))
+    Instance::new(&plugin.entry)
+        .map(drop)
+        .map_err(LoadError::Instantiate)
 }

@@ -3,6 +3,8 @@
 use super::Fault;
 use super::bindings::given::exports::portcullis::policy::types as given;
 use super::bindings::passed::exports::portcullis::policy::types as passed;
+use super::code::{Code, other_than_loaded};
+use super::direct::Direct;
 use super::entry::Entry;
 use super::sandbox::{self, Sandbox};
 use wasmtime::Store;
@@ -11,81 +13,92 @@ use wasmtime::component::Func;
 /// An instance that can be asked.
 pub(super) struct Instance {
     store: Store<Sandbox>,
-    evaluate: Func,
-    packed: bool,
+    form: Form,
     metered: bool,
+    output_bytes: usize,
     initial_memory_bytes: usize,
+}
+
+/// How it is asked.
+enum Form {
+    /// Through its component, with a block of bytes.
+    Packed(Func),
+    /// Through its component, with the record of the contract.
+    Typed(Func),
+    Direct(Direct),
 }
 
 impl Instance {
     /// A fresh instance of `entry`, which is cut off at its deadline from now on.
     pub(super) fn new(entry: &Entry) -> Result<Self, Fault> {
-        let mut store = sandbox::store(entry.engine, &entry.limits);
+        let mut store = match entry.code.is_restorable() {
+            true => sandbox::store_with_aside(entry.engine, &entry.limits),
+            false => sandbox::store(entry.engine, &entry.limits),
+        };
         sandbox::start_clock(&mut store, entry.limits.deadline);
-        let instance = entry
-            .instance
-            .instantiate(&mut store)
-            .map_err(|error| Fault::at_instantiation(&error))?;
-        let evaluate = instance
-            .get_func(&mut store, entry.evaluate)
-            .ok_or_else(|| Fault::Sandbox("`evaluate` is no function".to_owned()))?;
+        let form = match &entry.code {
+            Code::Module(module) => Form::Direct(Direct::new(&mut store, module)?),
+            Code::Component(component) => {
+                let instance = component
+                    .instance
+                    .instantiate(&mut store)
+                    .map_err(|error| Fault::at_instantiation(&error))?;
+                let evaluate = instance
+                    .get_func(&mut store, component.evaluate)
+                    .ok_or_else(|| other_than_loaded("evaluate"))?;
+                match component.packed {
+                    true => Form::Packed(evaluate),
+                    false => Form::Typed(evaluate),
+                }
+            }
+        };
         let initial_memory_bytes = store.data().peak_memory_bytes;
         Ok(Self {
             store,
-            evaluate,
-            packed: entry.packed,
+            form,
             metered: entry.metered,
+            output_bytes: entry.limits.output_bytes,
             initial_memory_bytes,
         })
     }
 
-    /// Whether `evaluate` has the contract's type.
-    pub(super) fn typecheck(&self) -> wasmtime::Result<()> {
-        if self.packed {
-            self.evaluate.typed::<(&[u8],), (Vec<u8>,)>(&self.store)?;
-        } else {
-            self.evaluate
-                .typed::<(&passed::Request<'_>,), (given::Verdict,)>(&self.store)?;
-        }
-        Ok(())
-    }
-
     /// Has the instance judge `request`. It is not asked again if it fails.
     pub(super) fn call(&mut self, request: &passed::Request<'_>) -> Result<given::Verdict, Fault> {
-        let verdict = match self.packed {
-            true => self.call_packed(request),
-            false => self.call_typed(request),
-        };
-        verdict.map_err(|error| Fault::from_error(&error))
-    }
-
-    fn call_typed(&mut self, request: &passed::Request<'_>) -> wasmtime::Result<given::Verdict> {
-        let evaluate = self
-            .evaluate
-            .typed::<(&passed::Request<'_>,), (given::Verdict,)>(&self.store)?;
-        let (verdict,) = evaluate.call(&mut self.store, (request,))?;
-        Ok(verdict)
-    }
-
-    fn call_packed(&mut self, request: &passed::Request<'_>) -> wasmtime::Result<given::Verdict> {
-        let evaluate = self.evaluate.typed::<(&[u8],), (Vec<u8>,)>(&self.store)?;
-        let request = postcard::to_extend(request, Vec::with_capacity(USUAL_BYTES))
-            .map_err(|error| wasmtime::format_err!("the request cannot be packed: {error}"))?;
-        let (verdict,) = evaluate.call(&mut self.store, (&request,))?;
-        // The plugin controls these bytes; how many they are is bounded as they are read.
-        match postcard::take_from_bytes(&verdict) {
-            Ok((verdict, [])) => Ok(verdict),
-            Ok((_, rest)) => Err(wasmtime::format_err!(
-                "{} bytes follow the packed verdict",
-                rest.len()
-            )),
-            Err(error) => Err(wasmtime::format_err!("no packed verdict: {error}")),
+        let trapped = |error: wasmtime::Error| Fault::from_error(&error);
+        match &self.form {
+            Form::Direct(direct) => {
+                let request = packed(request)?;
+                direct.call(&mut self.store, &request, self.output_bytes, unpacked)
+            }
+            Form::Packed(evaluate) => {
+                let evaluate = evaluate
+                    .typed::<(&[u8],), (Vec<u8>,)>(&self.store)
+                    .map_err(trapped)?;
+                let request = packed(request)?;
+                let answer = evaluate.call(&mut self.store, (&request,));
+                unpacked(&answer.map_err(trapped)?.0)
+            }
+            Form::Typed(evaluate) => {
+                let evaluate = evaluate
+                    .typed::<(&passed::Request<'_>,), (given::Verdict,)>(&self.store)
+                    .map_err(trapped)?;
+                let answer = evaluate.call(&mut self.store, (request,));
+                Ok(answer.map_err(trapped)?.0)
+            }
         }
     }
 
     /// From now on it is cut off at the deadline of `entry`.
     pub(super) fn start_clock(&mut self, entry: &Entry) {
         sandbox::start_clock(&mut self.store, entry.limits.deadline);
+    }
+
+    /// Puts it back as it began, where it can be, and says whether that was done.
+    pub(super) fn restore(&mut self) -> bool {
+        match &self.form {
+            Form::Direct(direct) => !self.has_grown() && direct.restore(&mut self.store),
+            Form::Packed(_) | Form::Typed(_) => false,
+        }
     }
 
     /// Whether it has more memory than it began with.
@@ -104,6 +117,23 @@ impl Instance {
     /// The most linear memory that the instance had, in bytes.
     pub(super) fn peak_memory_bytes(&self) -> usize {
         self.store.data().peak_memory_bytes
+    }
+}
+
+fn packed(request: &passed::Request<'_>) -> Result<Vec<u8>, Fault> {
+    postcard::to_extend(request, Vec::with_capacity(USUAL_BYTES))
+        .map_err(|error| Fault::Sandbox(format!("the request cannot be packed: {error}")))
+}
+
+/// The verdict in `bytes`, which the plugin controls; how many they are is bounded already.
+fn unpacked(bytes: &[u8]) -> Result<given::Verdict, Fault> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((verdict, [])) => Ok(verdict),
+        Ok((_, rest)) => Err(Fault::InvalidOutput(format!(
+            "{} bytes follow the packed verdict",
+            rest.len()
+        ))),
+        Err(error) => Err(Fault::InvalidOutput(format!("no packed verdict: {error}"))),
     }
 }
 

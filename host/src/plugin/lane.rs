@@ -1,11 +1,12 @@
 //! Which instance decides, and the instances that were made ahead.
 
 use super::Fault;
+use super::code::Code;
 use super::entry::Entry;
 use super::instance::Instance;
-use crate::engine::{MAX_CONCURRENT_DECISIONS, Ticking};
+use crate::engine::{MAX_CONCURRENT_DECISIONS, MAX_HELD, Ticking};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -22,6 +23,13 @@ pub enum Lane {
     /// thread that asks has two of its own, which a thread of the host makes and takes away. The work
     /// is the same; it is done on another processor. Where none is ready, one is made.
     Warm,
+    /// One that decided before and was put back as it began, byte for byte: before a decision is given, its
+    /// memory and its globals are what they were when the plugin had been configured, and nothing else of
+    /// it can change. The isolation is that of [`Lane::Fresh`]; what vouches for it is code that the host
+    /// adds to the plugin's, not the runtime. It takes a plugin that was loaded with
+    /// [`PluginSource::restorable`](crate::PluginSource::restorable); any other decides as in
+    /// [`Lane::Fresh`]. An instance that faults, or whose memory grows, is thrown away.
+    Restored,
     /// One that may have decided other requests of the same principal before, at most `max_uses` in
     /// all. **It gives up the isolation between those**: what a plugin remembers, or somebody who owns
     /// a plugin has it remember, of one request of a principal, it knows in the next one of that
@@ -50,13 +58,15 @@ struct Shelf {
 pub(super) struct Shelves(Mutex<Vec<Weak<Shelf>>>);
 
 thread_local! {
-    /// This thread's shelves.
-    static SHELVES: RefCell<Vec<Arc<Shelf>>> = const { RefCell::new(Vec::new()) };
+    /// This thread's shelves, by where their entry is: a shelf keeps another from being there.
+    static SHELVES: RefCell<HashMap<*const Entry, Arc<Shelf>>> = RefCell::default();
 }
 
 /// An instance that decides, and the shelf that it is replaced on.
 pub(super) struct Ahead {
     pub(super) instance: Instance,
+    /// The right by which it was held, if it was.
+    held: Option<Held>,
     shelf: Option<Arc<Shelf>>,
 }
 
@@ -64,19 +74,39 @@ pub(super) struct Ahead {
 pub(super) fn take(entry: &Arc<Entry>) -> Result<Ahead, Fault> {
     let shelf = shelf_of(entry);
     let ready = shelf.as_ref().and_then(|shelf| shelf.take());
-    let instance = match ready {
-        Some(mut ready) => {
+    let (instance, held) = match ready {
+        Some((mut ready, held)) => {
             ready.start_clock(entry);
-            ready
+            (ready, Some(held))
         }
-        None => Instance::new(entry)?,
+        None => (Instance::new(entry)?, None),
     };
-    Ok(Ahead { instance, shelf })
+    Ok(Ahead {
+        instance,
+        held,
+        shelf,
+    })
 }
 
 impl Ahead {
+    /// Puts the instance of `entry` back as it began, and then on its shelf. If it cannot be, it goes.
+    pub(super) fn put_back(mut self, entry: &Entry) {
+        let Some(shelf) = self.shelf else { return };
+        if !self.instance.restore() {
+            return;
+        }
+        let Some(held) = self.held.or_else(|| Held::of(entry)) else {
+            return;
+        };
+        let mut ready = locked(&shelf.ready);
+        if ready.len() < DEPTH {
+            ready.push_front((self.instance, held));
+        }
+    }
+
     /// Has the instance taken away, and another one made in its place.
     pub(super) fn give_back(self) {
+        drop(self.held);
         let Some(shelf) = self.shelf else { return };
         if let Some(keeper) = keeper() {
             // Where too many wait, the instance goes here and now.
@@ -89,13 +119,11 @@ fn shelf_of(entry: &Arc<Entry>) -> Option<Arc<Shelf>> {
     SHELVES
         .try_with(|shelves| {
             let mut shelves = shelves.borrow_mut();
-            let of_entry =
-                |shelf: &&Arc<Shelf>| std::ptr::eq(shelf.entry.as_ptr(), &raw const **entry);
-            if let Some(shelf) = shelves.iter().find(of_entry) {
+            if let Some(shelf) = shelves.get(&Arc::as_ptr(entry)) {
                 return Arc::clone(shelf);
             }
             // Those of plugins that are gone are empty; this is when they are forgotten.
-            shelves.retain(|shelf| shelf.entry.strong_count() > 0);
+            shelves.retain(|_, shelf| shelf.entry.strong_count() > 0);
             let shelf = Arc::new(Shelf {
                 entry: Arc::downgrade(entry),
                 ready: Mutex::default(),
@@ -105,17 +133,15 @@ fn shelf_of(entry: &Arc<Entry>) -> Option<Arc<Shelf>> {
             of_entry.retain(|shelf| shelf.strong_count() > 0);
             of_entry.push(Arc::downgrade(&shelf));
             drop(of_entry);
-            shelves.push(Arc::clone(&shelf));
+            shelves.insert(Arc::as_ptr(entry), Arc::clone(&shelf));
             shelf
         })
         .ok()
 }
 
 impl Shelf {
-    fn take(&self) -> Option<Instance> {
-        locked(&self.ready)
-            .pop_front()
-            .map(|(instance, _)| instance)
+    fn take(&self) -> Option<(Instance, Held)> {
+        locked(&self.ready).pop_front()
     }
 
     /// Makes instances until there are as many as there should be.
@@ -124,7 +150,7 @@ impl Shelf {
             let Some(entry) = self.entry.upgrade() else {
                 return;
             };
-            let Some(held) = Held::one() else { return };
+            let Some(held) = Held::of(&entry) else { return };
             // Its start function may run for as long as a decision may.
             let made = Ticking::start()
                 .ok()
@@ -148,27 +174,32 @@ impl Drop for Shelves {
 
 /// The right to hold an instance while nothing is decided.
 ///
-/// INVARIANT (room to decide): the process holds at most half of the pool this way, so that plugins of
-/// all lanes always find room.
-pub(super) struct Held(());
+/// INVARIANT (room to decide): the process holds at most half of the places for components this way, and
+/// modules only in places that are there for it, so that plugins of all lanes always find room.
+pub(super) struct Held(&'static AtomicUsize);
 
 impl Held {
     /// Those that wait to be taken away are not counted, so there is room for them.
-    const MOST: usize = MAX_CONCURRENT_DECISIONS as usize / 2 - MOST_USED - 1;
+    const MOST_COMPONENTS: usize = MAX_CONCURRENT_DECISIONS as usize / 2 - MOST_USED - 1;
 
-    pub(super) fn one() -> Option<Self> {
-        let held = Self(());
-        (HELD.fetch_add(1, Ordering::Relaxed) < Self::MOST).then_some(held)
+    /// For an instance of `entry`.
+    pub(super) fn of(entry: &Entry) -> Option<Self> {
+        static COMPONENTS: AtomicUsize = AtomicUsize::new(0);
+        static MODULES: AtomicUsize = AtomicUsize::new(0);
+        let (count, most) = match entry.code {
+            Code::Component(_) => (&COMPONENTS, Self::MOST_COMPONENTS),
+            Code::Module(_) => (&MODULES, MAX_HELD as usize),
+        };
+        let held = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < most).then_some(held)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        HELD.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
 
 type Used = (Instance, Weak<Shelf>);
 
@@ -199,4 +230,50 @@ fn keep(used: &Receiver<Used>) {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind them is whole after a panic too.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::engine;
+    use crate::limits::PluginLimits;
+    use crate::plugin::code::Compiled;
+    use crate::plugin::lowered;
+    use crate::plugin::reused::Kept;
+
+    /// An entry whose instances can be put back.
+    fn entry() -> Arc<Entry> {
+        let engine = engine().unwrap();
+        let limits = PluginLimits::default();
+        let component = lowered::tests::plain();
+        let compiled = Compiled::of(engine, &component, &limits, true).unwrap();
+        Arc::new(Entry {
+            engine,
+            limits,
+            code: compiled.instantiable(engine).unwrap(),
+            metered: false,
+            shelves: Shelves::default(),
+            kept: Kept::default(),
+        })
+    }
+
+    #[test]
+    fn an_instance_that_was_put_back_is_the_next_one() {
+        let _ticking = Ticking::start().unwrap();
+        let (one, other) = (entry(), entry());
+        let taken = take(&one).unwrap();
+        assert!(taken.held.is_none());
+        taken.put_back(&one);
+        assert!(take(&other).unwrap().held.is_none());
+        let again = take(&one).unwrap();
+        assert!(again.held.is_some());
+        // It is not there while somebody has it, nor for another thread.
+        assert!(take(&one).unwrap().held.is_none());
+        again.put_back(&one);
+        std::thread::scope(|scope| {
+            let of_other_thread = scope.spawn(|| take(&one).unwrap().held.is_some());
+            assert!(!of_other_thread.join().unwrap());
+        });
+        assert!(take(&one).unwrap().held.is_some());
+    }
 }

@@ -3,6 +3,7 @@
 use super::artifact::{self, Digest};
 use super::bindings::given::exports::portcullis::policy::types as wire;
 use super::cache::{CompiledCache, EntryId, Found, Origin};
+use super::code::Compiled;
 use super::entry::Entry;
 use super::lane::Shelves;
 use super::reused::Kept;
@@ -14,7 +15,7 @@ use portcullis_contract::CONTRACT_VERSION;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Instance};
 use wasmtime::{Engine, Store};
 
 /// A plugin file and how it is to be loaded.
@@ -26,6 +27,7 @@ pub struct PluginSource {
     limits: PluginLimits,
     cache: Option<CompiledCache>,
     metered: bool,
+    restorable: bool,
 }
 
 impl PluginSource {
@@ -38,6 +40,7 @@ impl PluginSource {
             limits: PluginLimits::default(),
             cache: None,
             metered: false,
+            restorable: false,
         }
     }
 
@@ -67,6 +70,18 @@ impl PluginSource {
     #[must_use]
     pub fn metered(mut self) -> Self {
         self.metered = true;
+        self
+    }
+
+    /// Has the plugin's code rewritten so that an instance can be put back as it began, for
+    /// [`Lane::Restored`](crate::Lane::Restored). In the other lanes it costs a decision more.
+    ///
+    /// A plugin can be put back if it is written with portcullis-sdk, or is otherwise one core module that
+    /// takes its requests packed and does not change its tables ([`Plugin::is_restorable`]). One that is
+    /// metered is not.
+    #[must_use]
+    pub fn restorable(mut self) -> Self {
+        self.restorable = true;
         self
     }
 
@@ -105,9 +120,13 @@ impl Plugin {
             settings,
             limits,
             cache,
-            ..
+            metered,
+            restorable,
+            digest: _,
         } = source;
-        let engine = match source.metered {
+        // What is added to the code would be counted too.
+        let restorable = *restorable && !metered;
+        let engine = match metered {
             true => metered_engine()?,
             false => engine()?,
         };
@@ -116,13 +135,16 @@ impl Plugin {
         let cache = cache.as_ref().map(|cache| {
             // Of the very text that `configure` is passed: in canonical form, numbers that differ are one.
             let passed = Digest::of(settings.to_string().as_bytes());
-            (cache, EntryId::of(engine, digest, passed, limits))
+            (
+                cache,
+                EntryId::of(engine, digest, passed, limits, restorable),
+            )
         });
         let found = cache.map_or(Found::Nothing, |(cache, id)| cache.get(&id));
         let (cached, mut origin) = match found {
             // What was compiled before was inspected then; it is the same file.
-            Found::Authentic(code) => match code.component(engine) {
-                Ok(component) => (Some(component), Origin::Cached),
+            Found::Authentic(code) => match code.compiled(engine) {
+                Ok(compiled) => (Some(compiled), Origin::Cached),
                 Err(error) => (None, Origin::NotCached(text_of(&error))),
             },
             Found::Nothing => (None, Origin::Compiled),
@@ -142,16 +164,16 @@ impl Plugin {
                 message: "settings are an object".to_owned(),
             }]));
         }
-        let component = match cached {
-            Some(component) => component,
+        let compiled = match cached {
+            Some(compiled) => compiled,
             None => {
                 let configured =
                     specialise::specialise(engine, bytes, limits, |store, instance| {
                         configure(store, instance, settings, limits)
                     })?;
-                let component = compile(engine, &configured)?;
+                let compiled = Compiled::of(engine, &configured, limits, restorable)?;
                 if let Some((cache, id)) = cache {
-                    let kept = component
+                    let kept = compiled
                         .serialize()
                         .map_err(|error| text_of(&error))
                         .and_then(|code| cache.put(&id, &code).map_err(|error| error.to_string()));
@@ -159,7 +181,7 @@ impl Plugin {
                         origin = Origin::NotCached(why);
                     }
                 }
-                component
+                compiled
             }
         };
         let plugin = Self {
@@ -168,27 +190,24 @@ impl Plugin {
             digest_text: digest.to_string(),
             settings_digest,
             origin,
-            entry: Arc::new(prepare(engine, &component, limits)?),
+            entry: Arc::new(prepare(engine, &compiled, limits)?),
         };
         evaluate::rehearse(&plugin)?;
         Ok(plugin)
     }
 }
 
-/// Finds the `evaluate` of a configured component.
+/// What instances of a configured plugin are made from.
 fn prepare(
     engine: &'static Engine,
-    component: &Component,
+    compiled: &Compiled,
     limits: &PluginLimits,
 ) -> Result<Entry, LoadError> {
-    let (packed, evaluate) = export(component, "evaluate")?;
     expect_decisions_of(ticks(limits.deadline));
     Ok(Entry {
         engine,
         limits: *limits,
-        instance: instantiable(engine, component)?,
-        evaluate,
-        packed,
+        code: compiled.instantiable(engine)?,
         metered: is_metered(engine),
         shelves: Shelves::default(),
         kept: Kept::default(),
@@ -197,16 +216,6 @@ fn prepare(
 
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     Component::new(engine, bytes).map_err(|error| LoadError::Compile(text_of(&error)))
-}
-
-pub(super) fn instantiable(
-    engine: &Engine,
-    component: &Component,
-) -> Result<InstancePre<Sandbox>, LoadError> {
-    // Nothing is defined in the linker: a plugin gets nothing from the host but its request.
-    Linker::new(engine)
-        .instantiate_pre(component)
-        .map_err(|error| LoadError::Compile(text_of(&error)))
 }
 
 /// What the engine says of a file that controls some of it.

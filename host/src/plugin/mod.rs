@@ -3,12 +3,15 @@
 mod artifact;
 mod bindings;
 mod cache;
+mod code;
+mod direct;
 mod entry;
 mod evaluate;
 mod fault;
 mod instance;
 mod lane;
 mod load;
+mod lowered;
 mod reused;
 mod sandbox;
 mod specialise;
@@ -65,6 +68,11 @@ impl Plugin {
     /// Where its code came from.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Whether [`Lane::Restored`] is what it says for this plugin, or else as [`Lane::Fresh`].
+    pub fn is_restorable(&self) -> bool {
+        self.entry.code.is_restorable()
     }
 
     /// How much it may take.

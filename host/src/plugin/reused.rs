@@ -64,8 +64,8 @@ impl Kept {
 
     /// Keeps `used` for the next request of `principal`. Where as many are kept as may be, another
     /// principal's goes.
-    pub(super) fn keep(&self, principal: &str, used: Used) {
-        let Some(held) = Held::one() else { return };
+    pub(super) fn keep(&self, entry: &Entry, principal: &str, used: Used) {
+        let Some(held) = Held::of(entry) else { return };
         let mut kept = self.locked();
         let gone = match kept.count < MOST {
             true => None,

@@ -11,6 +11,10 @@ pub(crate) struct Sandbox {
     memory_bytes: usize,
     table_elements: usize,
     instances: usize,
+    /// How many memories an instance has.
+    memories: usize,
+    /// How many of them were made.
+    made: usize,
     /// The most linear memory that the instance had, in bytes.
     pub(crate) peak_memory_bytes: usize,
 }
@@ -35,10 +39,22 @@ pub(super) fn instructions(store: &Store<Sandbox>) -> Option<u64> {
 
 /// A store for one instance within `limits`. Its clock stands: until it is started, code traps.
 pub(super) fn store(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
+    store_of(engine, limits, 1)
+}
+
+/// As [`store`], with room for a memory that the host adds to the instance, which is made after the
+/// plugin's own and does not grow.
+pub(super) fn store_with_aside(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
+    store_of(engine, limits, 2)
+}
+
+fn store_of(engine: &Engine, limits: &PluginLimits, memories: usize) -> Store<Sandbox> {
     let sandbox = Sandbox {
         memory_bytes: limits.memory_bytes.min(MAX_MEMORY_BYTES),
         table_elements: limits.table_elements.min(MAX_TABLE_ELEMENTS),
         instances: limits.instances,
+        memories,
+        made: 0,
         peak_memory_bytes: 0,
     };
     let mut store = Store::new(engine, sandbox);
@@ -70,10 +86,16 @@ pub(super) fn make_room_for_snapshot(store: &mut Store<Sandbox>) {
 impl ResourceLimiter for Sandbox {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if current == 0 && self.made < self.memories {
+            self.made += 1;
+            if self.made == 2 {
+                return Ok(true);
+            }
+        }
         if desired > self.memory_bytes {
             return Err(Exceeded::Memory(desired).into());
         }
@@ -98,7 +120,7 @@ impl ResourceLimiter for Sandbox {
     }
 
     fn memories(&self) -> usize {
-        1
+        self.memories
     }
 
     fn tables(&self) -> usize {

@@ -1,7 +1,10 @@
 //! Snapshots a configured instance into a component of its own, so that being configured costs a
 //! decision nothing.
 
-use super::load::{compile, export, instantiable, text_of};
+use super::bindings::given::exports::portcullis::policy::types as given;
+use super::bindings::passed::exports::portcullis::policy::types as passed;
+use super::code::instantiable;
+use super::load::{compile, export, text_of};
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError};
 use crate::engine::Ticking;
@@ -29,6 +32,7 @@ pub(super) fn specialise(
     let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
     let compiled = compile(engine, &instrumented)?;
     let (_, function) = export(&compiled, "configure")?;
+    let evaluate = export(&compiled, "evaluate")?;
     let instantiable = instantiable(engine, &compiled)?;
 
     let ticking = Ticking::start()?;
@@ -45,6 +49,7 @@ pub(super) fn specialise(
         .instantiate(&mut store)
         .map_err(|error| LoadError::Instantiate(Fault::at_instantiation(&error)))?;
     drop(ticking);
+    typecheck(&mut store, &instance, evaluate)?;
     configure(&mut store, (instance, function))?;
 
     // What is read out below is the host's own instrumentation and cannot loop.
@@ -72,6 +77,24 @@ pub(super) fn specialise(
         Some(error) => Err(unsupported(error)),
         None => snapshot,
     }
+}
+
+/// Holds `evaluate` to the contract's type: a block of bytes to another, or a request to a verdict.
+fn typecheck(
+    store: &mut Store<Sandbox>,
+    instance: &Instance,
+    (packed, evaluate): (bool, ComponentExportIndex),
+) -> Result<(), LoadError> {
+    let evaluate = instance
+        .get_func(&mut *store, evaluate)
+        .ok_or_else(|| LoadError::Signature("`evaluate` is no function".to_owned()))?;
+    match packed {
+        true => evaluate.typed::<(&[u8],), (Vec<u8>,)>(&*store).map(drop),
+        false => evaluate
+            .typed::<(&passed::Request<'_>,), (given::Verdict,)>(&*store)
+            .map(drop),
+    }
+    .map_err(|error| LoadError::Signature(text_of(&error)))
 }
 
 /// The most runs of bytes that are not zero that are snapshotted.

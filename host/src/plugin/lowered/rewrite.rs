@@ -1,0 +1,255 @@
+//! Writes a module anew with what a decision takes of it.
+
+use super::reach::{Module, Reached};
+use super::restore::{Aside, Scratch};
+use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataCountSection, DataSection, DataSegment, DataSegmentMode,
+    ElementSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
+    Instruction, MemorySection, TableSection, TypeSection,
+};
+use wasmparser::{DataKind, Operator};
+
+/// The functions that are exported, by their indices in the module that is read.
+pub(super) struct Exported {
+    pub(super) realloc: u32,
+    pub(super) evaluate: u32,
+}
+
+/// The module with the functions that are reached, and with `restore` if there is an `aside`.
+pub(super) fn rewrite(
+    module: &Module<'_>,
+    reached: &Reached,
+    exported: &Exported,
+    aside: Option<&Aside>,
+) -> Option<Vec<u8>> {
+    let mut renumber = Renumber::of(module, reached);
+    let own_types = u32::try_from(module.types.len()).ok()?;
+    let own_functions = renumber.count;
+    // After the plugin's own, in this order.
+    let [restore, mark] = [own_functions, own_functions + 1];
+
+    let mut types = TypeSection::new();
+    for function in &module.types {
+        let function = renumber.func_type(function.clone()).ok()?;
+        types.ty().func_type(&function);
+    }
+    let mut functions = FunctionSection::new();
+    for (index, of) in module.functions.iter().enumerate() {
+        if renumber.keeps(index) {
+            functions.function(*of);
+        }
+    }
+    let mut memories = MemorySection::new();
+    memories.memory(renumber.memory_type(module.memory).ok()?);
+    let mut exports = ExportSection::new();
+    exports.export(super::MEMORY, ExportKind::Memory, 0);
+    for (name, function) in [
+        (super::REALLOC, exported.realloc),
+        (super::EVALUATE, exported.evaluate),
+    ] {
+        let function = renumber.function_index(function).ok()?;
+        exports.export(name, ExportKind::Func, function);
+    }
+    if let Some(aside) = aside {
+        types.ty().function([], []);
+        let both = [wasm_encoder::ValType::I32; 2];
+        types.ty().function(both, []);
+        functions.function(own_types);
+        functions.function(own_types + 1);
+        memories.memory(aside.memory());
+        exports.export(super::RESTORE, ExportKind::Func, restore);
+    }
+
+    let mut tables = TableSection::new();
+    for table in &module.tables {
+        renumber.parse_table(&mut tables, table.clone()).ok()?;
+    }
+    let mut globals = GlobalSection::new();
+    for global in &module.globals {
+        renumber.parse_global(&mut globals, global.clone()).ok()?;
+    }
+    let mut elements = ElementSection::new();
+    for element in &module.elements {
+        renumber
+            .parse_element(&mut elements, element.clone())
+            .ok()?;
+    }
+    let mut code = CodeSection::new();
+    for (index, body) in module.bodies.iter().enumerate() {
+        if !renumber.keeps(index) {
+            continue;
+        }
+        if reached.functions.get(index) == Some(&true) {
+            let parameters = module.type_of(u32::try_from(index).ok()?)?.params().len();
+            let of = (u32::try_from(parameters).ok()?, mark);
+            code.function(&function(&mut renumber, body, of, aside)?);
+        } else {
+            let mut stub = Function::new([]);
+            stub.instruction(&Instruction::Unreachable);
+            stub.instruction(&Instruction::End);
+            code.function(&stub);
+        }
+    }
+    if let Some(aside) = aside {
+        code.function(&aside.restore(&beginnings(&mut renumber, module)?));
+        code.function(&aside.mark());
+    }
+    let data = data(&mut renumber, module, aside)?;
+
+    let mut written = wasm_encoder::Module::new();
+    written.section(&types).section(&functions);
+    if !tables.is_empty() {
+        written.section(&tables);
+    }
+    written
+        .section(&memories)
+        .section(&globals)
+        .section(&exports)
+        .section(&elements);
+    if module.counts_data {
+        written.section(&DataCountSection { count: data.len() });
+    }
+    written.section(&code).section(&data);
+    Some(written.finish())
+}
+
+/// One function, with its writes marked if there is an `aside`; `of` is how many parameters it has, and
+/// the function that marks.
+fn function(
+    renumber: &mut Renumber,
+    body: &wasmparser::FunctionBody<'_>,
+    (parameters, mark): (u32, u32),
+    aside: Option<&Aside>,
+) -> Option<Function> {
+    let mut locals = Vec::new();
+    let mut count = parameters;
+    for group in body.get_locals_reader().ok()? {
+        let (of_group, kind) = group.ok()?;
+        count = count.checked_add(of_group)?;
+        locals.push((of_group, renumber.val_type(kind).ok()?));
+    }
+    let scratch = Scratch::after(count);
+    if aside.is_some() {
+        locals.extend(Scratch::LOCALS);
+    }
+    let mut code = Function::new(locals);
+    for operator in body.get_operators_reader().ok()? {
+        let instruction = renumber.instruction(operator.ok()?).ok()?;
+        match aside {
+            Some(aside) => aside.emit(&instruction, &scratch, mark, &mut code),
+            None => {
+                code.instruction(&instruction);
+            }
+        }
+    }
+    Some(code)
+}
+
+/// The mutable globals, and what each begins with.
+fn beginnings(
+    renumber: &mut Renumber,
+    module: &Module<'_>,
+) -> Option<Vec<(u32, Instruction<'static>)>> {
+    let mut beginnings = Vec::new();
+    for (index, global) in (0..).zip(&module.globals) {
+        if global.ty.mutable {
+            let operator = global.init_expr.get_operators_reader().read().ok()?;
+            let beginning = match renumber.instruction(operator).ok()? {
+                Instruction::I32Const(number) => Instruction::I32Const(number),
+                Instruction::I64Const(number) => Instruction::I64Const(number),
+                Instruction::F32Const(number) => Instruction::F32Const(number),
+                Instruction::F64Const(number) => Instruction::F64Const(number),
+                Instruction::V128Const(number) => Instruction::V128Const(number),
+                _ => return None,
+            };
+            beginnings.push((index, beginning));
+        }
+    }
+    Some(beginnings)
+}
+
+/// The bytes that memory begins with, and once more as the image.
+fn data(
+    renumber: &mut Renumber,
+    module: &Module<'_>,
+    aside: Option<&Aside>,
+) -> Option<DataSection> {
+    let mut data = DataSection::new();
+    for segment in &module.data {
+        renumber.parse_data(&mut data, segment.clone()).ok()?;
+    }
+    let Some(aside) = aside else {
+        return Some(data);
+    };
+    for segment in &module.data {
+        let DataKind::Active { offset_expr, .. } = &segment.kind else {
+            continue;
+        };
+        let Ok(Operator::I32Const { value }) = offset_expr.get_operators_reader().read() else {
+            return None;
+        };
+        let offset = aside.in_image(value.cast_unsigned())?;
+        data.segment(DataSegment {
+            mode: DataSegmentMode::Active {
+                memory_index: 1,
+                offset: &ConstExpr::i32_const(offset.cast_signed()),
+            },
+            data: segment.data.iter().copied(),
+        });
+    }
+    Some(data)
+}
+
+/// Numbers the functions that are kept anew.
+struct Renumber {
+    /// The new number of each that is kept.
+    numbers: Vec<Option<u32>>,
+    /// The one that stands for all that are not. Tables name them, and nothing that is reached calls a
+    /// table with their types: such a call traps at the type, whichever of them is there.
+    other: Option<u32>,
+    count: u32,
+}
+
+impl Renumber {
+    fn of(module: &Module<'_>, reached: &Reached) -> Self {
+        let mut named = vec![false; module.functions.len()];
+        for function in super::reach::in_tables(module).unwrap_or_default() {
+            if let Some(named) = named.get_mut(function as usize) {
+                *named = true;
+            }
+        }
+        let mut this = Self {
+            numbers: Vec::with_capacity(named.len()),
+            other: None,
+            count: 0,
+        };
+        for (reached, named) in reached.functions.iter().zip(named) {
+            let other = !reached && named && this.other.is_none();
+            let number = (*reached || other).then_some(this.count);
+            if other {
+                this.other = number;
+            }
+            this.count += u32::from(number.is_some());
+            this.numbers.push(number);
+        }
+        this
+    }
+
+    fn keeps(&self, index: usize) -> bool {
+        matches!(self.numbers.get(index), Some(Some(_)))
+    }
+}
+
+impl Reencode for Renumber {
+    type Error = Unreached;
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error<Unreached>> {
+        let number = self.numbers.get(function as usize).copied().flatten();
+        number.or(self.other).ok_or(Error::UserError(Unreached))
+    }
+}
+
+/// A function is named that nothing reaches, which cannot be.
+#[derive(Debug)]
+pub(super) struct Unreached;
