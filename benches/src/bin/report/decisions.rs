@@ -1,0 +1,130 @@
+//! Decisions of a request that was parsed before: ours in each lane, other engines', and the floor.
+
+use super::{REUSED, TIME};
+use portcullis_benches::floor::Floor;
+use portcullis_benches::peers::cedar::{self, Cedar};
+use portcullis_benches::peers::rego::{self, Rego};
+use portcullis_benches::report::{Arm, Latency, Row, Series, paired};
+use portcullis_benches::scenery;
+use portcullis_benches::workload::{self, Variation};
+use portcullis_host::{ActionClass, Lane, Plugin, Timestamp};
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Decisions of a request that was parsed before.
+pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str, Latency)>) {
+    let now = Timestamp::now();
+    let request = workload::request(7, Variation::default(), now);
+    let json = request.to_authzen();
+    let (cedar, rego, floor) = (Cedar::new(), Rego::new(), Floor::new());
+    let for_cedar = cedar::prepare(json.clone());
+    let for_rego = rego::prepare(&json);
+    let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
+    let typed = Plugin::load(&scenery::typed_five_rules()).expect("the plugin loads");
+    let ask = |lane| {
+        let evaluation = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+        assert!(evaluation.outcome.is_ok());
+    };
+    let restorable = Plugin::load(&scenery::five_rules().restorable()).expect("the plugin loads");
+    assert!(restorable.is_restorable());
+    let ask_restored = || {
+        let evaluation = restorable.evaluate_in(Lane::Restored, &request, ActionClass::Write, now);
+        assert!(evaluation.outcome.is_ok());
+    };
+    let mut arms = [
+        Arm::new("Cedar", || {
+            assert!(Cedar::permits(&cedar.decide(&for_cedar)));
+        }),
+        Arm::new("regorus", || {
+            assert!(rego.decide(&for_rego));
+        }),
+        Arm::new("the floor", || floor.run()),
+        Arm::new("fresh", || ask(Lane::Fresh)),
+        Arm::new("restored", ask_restored),
+        Arm::new("warm", || ask(Lane::Warm)),
+        Arm::new("reused", || ask(REUSED)),
+        Arm::new("fresh, typed", || {
+            let evaluation = typed.evaluate(&request, ActionClass::Write, now);
+            assert!(evaluation.outcome.is_ok());
+        }),
+        Arm::new("reused, typed", || {
+            let evaluation = typed.evaluate_in(REUSED, &request, ActionClass::Write, now);
+            assert!(evaluation.outcome.is_ok());
+        }),
+    ];
+    let series = paired(TIME * 2, &mut arms);
+    drop(arms);
+    let [cedars, regorus, floors, fresh, restored, _, reused, ..] = &series[..] else {
+        unreachable!("there are more arms");
+    };
+    let beside = |ours: &Series, theirs: &Series| {
+        format!("{:.2} µs, {:.2} µs", ours.micros(), theirs.micros())
+    };
+    let mut row = |name: &str, goal, ours: &Series, theirs: &Series| {
+        let ratio = ours.over(theirs);
+        rows.push(Row::at_most(name, goal, "", ratio, beside(ours, theirs)));
+    };
+    row("fresh decision / native Cedar", 0.5, fresh, cedars);
+    row("fresh decision / native regorus", 0.5, fresh, regorus);
+    row("fresh decision / the floor", 1.3, fresh, floors);
+    row("restored lane / native Cedar", 0.5, restored, cedars);
+    row("restored lane / the floor", 1.3, restored, floors);
+    row("reused lane / native Cedar", 0.1, reused, cedars);
+    for arm in &series {
+        eprintln!(
+            "    {}: {:.2} µs, {:.2} × Cedar, {:.2} × the floor",
+            arm.name,
+            arm.micros(),
+            arm.over(cedars),
+            arm.over(floors)
+        );
+    }
+
+    let single = Latency::of(TIME / 2, || ask(Lane::Fresh));
+    let single_restored = Latency::of(TIME / 4, ask_restored);
+    for (name, single) in [
+        ("p99 / p50 of a fresh decision", &single),
+        ("p99 / p50 of the restored lane", &single_restored),
+    ] {
+        let (p50, p99) = (single.micros(50.0), single.micros(99.0));
+        let measured = format!(
+            "{p50:.2} µs, {p99:.2} µs, p99.9 {:.2} µs",
+            single.micros(99.9)
+        );
+        rows.push(Row::at_most(name, 3.0, "", p99 / p50, measured));
+    }
+    // A gateway does something between two decisions, and a warm instance is made meanwhile.
+    let mut warm = Vec::new();
+    for _ in 0..20_000 {
+        thread::sleep(Duration::from_micros(20));
+        let started = Instant::now();
+        ask(Lane::Warm);
+        warm.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+    let warm = Latency::from_nanos(warm);
+    let of_cedar = Latency::of(TIME / 4, || {
+        black_box(cedar.decide(&for_cedar));
+    });
+    eprintln!(
+        "    single decisions, p50, p99, p99.9: fresh {}; restored {}; warm, with 20 µs between {}; Cedar {}",
+        three(&single),
+        three(&single_restored),
+        three(&warm),
+        three(&of_cedar)
+    );
+    (
+        series,
+        vec![
+            ("fresh", single),
+            ("restored", single_restored),
+            ("warm, with 20 µs between", warm),
+            ("Cedar", of_cedar),
+        ],
+    )
+}
+
+fn three(latency: &Latency) -> String {
+    let percentiles = [50.0, 99.0, 99.9].map(|it| format!("{:.2}", latency.micros(it)));
+    format!("{} µs", percentiles.join(", "))
+}

@@ -1,0 +1,112 @@
+//! What was to be reached, measured: every row beside its peers, in one run on one machine. Prints a
+//! table, and writes `target/bench/summary.json` and `target/bench/index.html`.
+
+mod decisions;
+mod inside;
+mod loading;
+mod many;
+mod runaways;
+mod threads;
+mod whole;
+
+use anyhow::{Context as _, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use portcullis_benches::peers::cedar::{self, Cedar};
+use portcullis_benches::peers::rego::{self, Rego};
+use portcullis_benches::report::{about, page, print};
+use portcullis_benches::{scenery, workload};
+use portcullis_host::{Lane, Timestamp};
+use portcullis_tests::root;
+use std::io::IsTerminal as _;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// For how long each group of arms is measured.
+const TIME: Duration = Duration::from_secs(20);
+
+const REUSED: Lane = Lane::Reused {
+    max_uses: NonZeroU32::MIN.saturating_add(127),
+};
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("resident") {
+        return many::resident(arguments);
+    }
+    agree()?;
+    let bar = ProgressBar::new(9);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} {msg} ({elapsed})",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let step = |what: &'static str| {
+        if !std::io::stderr().is_terminal() {
+            eprintln!("    {what}");
+        }
+        bar.set_message(what);
+        bar.inc(1);
+    };
+    let mut rows = Vec::new();
+    step("a decision, beside the engines and the floor");
+    let (arms, latencies) = decisions::decisions(&mut rows);
+    step("from JSON to JSON, with every check of the host");
+    whole::whole_way(&mut rows);
+    step("with a million identities and revocations");
+    whole::scale(&mut rows);
+    step("Cedar inside the sandbox");
+    inside::inside(&mut rows)?;
+    step("two threads");
+    threads::threads(&mut rows);
+    step("a thousand plugins");
+    many::many(&mut rows)?;
+    step("loading what was compiled before");
+    loading::loading(&mut rows)?;
+    step("memory");
+    many::memory(&mut rows)?;
+    step("a thousand that run away");
+    runaways::runaways(&mut rows);
+    bar.finish_and_clear();
+
+    print(&rows);
+    let folder = root().join("target/bench");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    for (name, text) in [
+        ("summary.json", serde_json::to_string_pretty(&rows)?),
+        ("index.html", page(&about(), &rows, &arms, &latencies)),
+    ] {
+        let file = folder.join(name);
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        eprintln!("wrote {}", file.display());
+    }
+    Ok(())
+}
+
+/// Refuses to measure unless all engines decide alike, on every variation of the request.
+fn agree() -> anyhow::Result<()> {
+    let (now, pdp) = (Timestamp::now(), scenery::bare(Lane::Fresh));
+    let (cedar, rego) = (Cedar::new(), Rego::new());
+    let mut permits = 0;
+    let variations = workload::variations();
+    for it in &variations {
+        let request = workload::request(7, *it, now);
+        let json = request.to_authzen();
+        let response = cedar.decide(&cedar::prepare(json.clone()));
+        let answers = [
+            workload::expected(*it),
+            pdp.evaluate_at(&request, now).is_permit(),
+            Cedar::permits(&response),
+            rego.decide(&rego::prepare(&json)),
+        ];
+        ensure!(
+            answers == [answers[0]; 4] && response.diagnostics().errors().count() == 0,
+            "they differ on {it:?}: the rules, the plugin, Cedar and Rego say {answers:?}"
+        );
+        permits += usize::from(answers[0]);
+    }
+    eprintln!(
+        "    the plugin, Cedar and Rego agree on {} requests, of which {permits} are permitted",
+        variations.len()
+    );
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Guests that run for ever.
+
+use portcullis_benches::report::{Latency, Row};
+use portcullis_benches::scenery;
+use portcullis_benches::workload::{self, Variation};
+use portcullis_host::{ActionClass, Fault, Plugin, PluginLimits, Timestamp};
+use portcullis_tests::guests;
+use serde_json::json;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// By how much guests that run for ever outlive their deadline, while every processor is busy.
+pub(super) fn runaways(rows: &mut Vec<Row>) {
+    const DEADLINE: Duration = Duration::from_millis(2);
+    let now = Timestamp::now();
+    let limits = PluginLimits {
+        deadline: DEADLINE,
+        ..PluginLimits::default()
+    };
+    let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+    let busy = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
+    let request = workload::request(7, Variation::default(), now);
+    let over = AtomicBool::new(false);
+    let overshoot = thread::scope(|scope| {
+        let processors = thread::available_parallelism().map_or(2, usize::from);
+        for _ in 1..processors {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    black_box(busy.evaluate(&request, ActionClass::Write, now));
+                }
+            });
+        }
+        let overshoot = (0..1000).map(|_| {
+            let evaluation = looping.evaluate(&request, ActionClass::Write, now);
+            assert_eq!(evaluation.outcome, Err(Fault::Deadline));
+            let beyond = evaluation.time.saturating_sub(DEADLINE);
+            u64::try_from(beyond.as_nanos()).unwrap_or(u64::MAX)
+        });
+        let overshoot = Latency::from_nanos(overshoot.collect());
+        over.store(true, Ordering::Relaxed);
+        overshoot
+    });
+    let p99 = overshoot.micros(99.0) / 1000.0;
+    rows.push(Row::at_most(
+        "beyond the deadline, p99 of 1,000 runaway guests under load",
+        2.0,
+        " ticks of 1 ms",
+        p99,
+        format!(
+            "p50 {:.2} ms, p99 {p99:.2} ms",
+            overshoot.micros(50.0) / 1000.0
+        ),
+    ));
+}
