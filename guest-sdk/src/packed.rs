@@ -59,6 +59,7 @@ fn list<'de, D: Deserializer<'de>, I: Deserialize<'de>, T>(
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
+    #[inline(never)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Borrowed;
 

@@ -122,8 +122,9 @@ pub fn engine_settings() -> Config {
         .max_wasm_stack(256 * 1024)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
+        .native_unwind_info(false)
         .memory_init_cow(true)
-        .force_memory_init_memfd(true)
+        .force_memory_init_memfd(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

@@ -231,28 +231,35 @@ impl Written {
     /// The line of a decision, without its number and the hash of the line before it. Written piece by
     /// piece, since every decision pays for it.
     pub(super) fn body(&self, decision: &Decision, at: Timestamp) -> Vec<u8> {
-        let decided = match self.masked {
-            false => text(&Replayable(decision)),
-            true => {
-                let mut decided = decision.replayable();
-                withhold(&mut decided);
-                decided.to_string()
-            }
-        };
-        let evidence = text(decision.evidence());
-        let id = match decision.evaluation_id() {
-            None => String::new(),
-            Some(id) => format!(r#","evaluation-id":"{id}""#),
-        };
         let Self {
             request,
             digest,
             masked,
         } = self;
-        format!(
-            r#"{{"at":"{at}","event":"decision","request-digest":"{digest}"{id},"masked":{masked},"request":{request},"evidence":{evidence},"decision":{decided}}}"#
-        )
-        .into_bytes()
+        let mut line = Vec::with_capacity(request.len() + USUAL_BYTES);
+        let begin = format!(r#"{{"at":"{at}","event":"decision","request-digest":"{digest}""#);
+        line.extend_from_slice(begin.as_bytes());
+        if let Some(id) = decision.evaluation_id() {
+            line.extend_from_slice(format!(r#","evaluation-id":"{id}""#).as_bytes());
+        }
+        line.extend_from_slice(match masked {
+            false => br#","masked":false,"request":"#,
+            true => br#","masked":true,"request":"#,
+        });
+        line.extend_from_slice(request.as_bytes());
+        line.extend_from_slice(br#","evidence":"#);
+        write(decision.evidence(), &mut line);
+        line.extend_from_slice(br#","decision":"#);
+        match masked {
+            false => write(&Replayable(decision), &mut line),
+            true => {
+                let mut decided = decision.replayable();
+                withhold(&mut decided);
+                write(&decided, &mut line);
+            }
+        }
+        line.push(b'}');
+        line
     }
 }
 
@@ -279,9 +286,23 @@ fn with(mut body: Value, key: &str, value: Value) -> Value {
     body
 }
 
-/// A value as JSON. What cannot be written, which nothing here is, leaves the line readable.
+/// What evidence and decision usually take, as JSON, in bytes.
+const USUAL_BYTES: usize = 3 * 1024;
+
+/// Writes a value as JSON. What cannot be written, which nothing here is, leaves the line readable.
+fn write(value: &impl Serialize, line: &mut Vec<u8>) {
+    let begin = line.len();
+    if serde_json::to_writer(&mut *line, value).is_err() {
+        line.truncate(begin);
+        line.extend_from_slice(b"null");
+    }
+}
+
 fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    write(value, &mut text);
+    // JSON is UTF-8.
+    String::from_utf8(text).unwrap_or_else(|_| "null".to_owned())
 }
 
 fn line(body: &Value) -> Vec<u8> {

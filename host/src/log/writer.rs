@@ -7,7 +7,7 @@ use super::chain::{BEGINNING, Head, files, full_files, hash, numbered};
 use super::{Durability, Entry, LogError, LogOptions};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +27,8 @@ struct Queue {
     /// What came of lines that were written, until their owners take note.
     results: HashMap<u64, Result<(), LogError>>,
     is_writing: bool,
+    /// How many wait to be told.
+    waiting: usize,
 }
 
 impl Writer {
@@ -53,10 +55,12 @@ impl Writer {
                 return result;
             }
             if queue.is_writing {
+                queue.waiting += 1;
                 queue = self
                     .written
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
+                queue.waiting -= 1;
                 continue;
             }
             queue.is_writing = true;
@@ -71,12 +75,17 @@ impl Writer {
             .unwrap_or(Err(LogError::Panicked));
             queue = self.queue();
             queue.is_writing = false;
+            let others = group.iter().map(|(number, _)| *number);
             queue.results.extend(
-                group
-                    .into_iter()
-                    .map(|(number, _)| (number, result.clone())),
+                others
+                    .filter(|number| *number != own)
+                    .map(|number| (number, result.clone())),
             );
-            self.written.notify_all();
+            if queue.waiting > 0 {
+                self.written.notify_all();
+            }
+            // What is not written yet is pending, so one's own was among them.
+            return result;
         }
     }
 
@@ -98,7 +107,12 @@ struct LogFile {
     bytes: u64,
     /// Whether something may lie behind that, which a failed write left.
     unclean: bool,
+    /// What lines are made in.
+    lines: Vec<u8>,
 }
+
+/// How much room for lines is kept, in bytes.
+const MOST_BYTES_KEPT: usize = 256 * 1024;
 
 fn failed(options: &LogOptions, error: &io::Error) -> LogError {
     LogError::Write {
@@ -142,6 +156,7 @@ impl LogFile {
             previous: BEGINNING.to_owned(),
             bytes: 0,
             unclean: false,
+            lines: Vec::new(),
         };
         let behind_head = log.find_end(recorded)?;
         Ok((log, behind_head))
@@ -239,7 +254,21 @@ impl LogFile {
         if self.bytes >= self.options.max_file_bytes {
             self.begin_next_file()?;
         }
-        let mut lines = Vec::new();
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        let written = self.write_lines(bodies, &mut lines);
+        self.lines = lines;
+        // One request that was large once is no reason to keep so much for ever.
+        self.lines.shrink_to(MOST_BYTES_KEPT);
+        written
+    }
+
+    /// Makes lines of bodies in `lines`, and writes them.
+    fn write_lines<'a>(
+        &mut self,
+        bodies: impl Iterator<Item = &'a [u8]>,
+        lines: &mut Vec<u8>,
+    ) -> io::Result<()> {
         for body in bodies {
             let begin = lines.len();
             let (sequence, previous) = (self.sequence + 1, &self.previous);
@@ -252,7 +281,7 @@ impl LogFile {
             self.sequence = sequence;
             lines.push(b'\n');
         }
-        self.file.write_all(&lines)?;
+        self.file.write_all(lines)?;
         if self.options.durability == Durability::Fsync {
             self.file.sync_data()?;
         }
@@ -303,7 +332,16 @@ impl LogFile {
     /// would say that they are gone.
     fn write_head(&mut self) -> io::Result<()> {
         let head = format!("{:020} {}\n", self.sequence, self.previous);
-        self.head.seek(SeekFrom::Start(0))?;
-        self.head.write_all(head.as_bytes())
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileExt as _;
+            self.head.write_all_at(head.as_bytes(), 0)
+        }
+        #[cfg(not(unix))]
+        {
+            use std::io::{Seek as _, SeekFrom};
+            self.head.seek(SeekFrom::Start(0))?;
+            self.head.write_all(head.as_bytes())
+        }
     }
 }

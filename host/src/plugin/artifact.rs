@@ -68,7 +68,12 @@ pub fn read_component(file: &Path, limits: &PluginLimits) -> io::Result<Vec<u8>>
 
 /// Looks at a plugin file without running any of it.
 pub fn inspect(bytes: &[u8], limits: &PluginLimits) -> Inspection {
-    let mut inspection = look(bytes, limits);
+    inspect_of(Digest::of(bytes), bytes, limits)
+}
+
+/// As [`inspect`], of bytes whose digest is known.
+pub(super) fn inspect_of(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspection {
+    let mut inspection = look(digest, bytes, limits);
     let unreadable = matches!(
         inspection.refusals.first(),
         Some(
@@ -92,10 +97,10 @@ fn features() -> WasmFeatures {
     WasmFeatures::default() - WasmFeatures::MULTI_MEMORY
 }
 
-/// As [`inspect`], of a file that is known to be valid.
-pub(super) fn look(bytes: &[u8], limits: &PluginLimits) -> Inspection {
+/// As [`inspect_of`], of a file that is known to be valid.
+pub(super) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspection {
     let mut inspection = Inspection {
-        digest: Digest::of(bytes),
+        digest,
         bytes: bytes.len(),
         manifest: None,
         imports: Vec::new(),

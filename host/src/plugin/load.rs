@@ -151,8 +151,8 @@ impl Plugin {
             Found::Rejected(why) => (None, Origin::NotCached(why)),
         };
         let inspection = match &cached {
-            Some(_) => artifact::look(bytes, limits),
-            None => artifact::inspect(bytes, limits),
+            Some(_) => artifact::look(digest, bytes, limits),
+            None => artifact::inspect_of(digest, bytes, limits),
         };
         if let Some(refusal) = inspection.refusals.into_iter().next() {
             return Err(refusal);
