@@ -9,11 +9,11 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis_benches::floor::Floor;
+use portcullis_cases::Case;
 use portcullis_host::{
     ActionClass, Effect, Fault, Integration, Pdp, Plugin, PluginLimits, PluginSource, Request,
     Timestamp,
 };
-use portcullis_tests::case::Case;
 use portcullis_tests::{guests, raw, root};
 use serde_json::json;
 use std::fs;

@@ -37,20 +37,20 @@ pub struct Crate {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file of it cannot be read.
-    #[error("cannot read {}: {source}: a plugin crate has `Cargo.toml` and `plugin.toml`", file.display())]
+    #[error("cannot read {}: {error}: a plugin crate has `Cargo.toml` and `plugin.toml`", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// `plugin.toml` is not a manifest.
-    #[error("{}: {source}", file.display())]
+    #[error("{}: {error}", file.display())]
     Manifest {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
-        source: ManifestError,
+        error: ManifestError,
     },
 }
 
@@ -58,12 +58,12 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// Cargo or rustc cannot be run.
-    #[error("cannot run `{program}`: {source}: install Rust from https://rustup.rs")]
+    #[error("cannot run `{program}`: {error}: install Rust from https://rustup.rs")]
     Toolchain {
         /// The program.
         program: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Rust has no standard library for the target.
     #[error("the Rust target {TARGET} is not installed: run `rustup target add {TARGET}`")]
@@ -75,12 +75,12 @@ pub enum CompileError {
     #[error("cargo built no library in {}: a plugin crate has `src/lib.rs`", .0.display())]
     NoModule(PathBuf),
     /// The module cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {error}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -107,15 +107,12 @@ impl Crate {
     ) -> Result<Self, OpenError> {
         let (folder, file) = (folder.into(), file.into());
         let cargo = folder.join("Cargo.toml");
-        if let Err(source) = std::fs::metadata(&cargo) {
-            return Err(OpenError::Read {
-                file: cargo,
-                source,
-            });
+        if let Err(error) = std::fs::metadata(&cargo) {
+            return Err(OpenError::Read { file: cargo, error });
         }
         let manifest_text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
-            Err(source) => return Err(OpenError::Read { file, source }),
+            Err(error) => return Err(OpenError::Read { file, error }),
         };
         match Manifest::parse(&manifest_text) {
             Ok(manifest) => Ok(Self {
@@ -123,7 +120,7 @@ impl Crate {
                 manifest,
                 manifest_text,
             }),
-            Err(source) => Err(OpenError::Manifest { file, source }),
+            Err(error) => Err(OpenError::Manifest { file, error }),
         }
     }
 
@@ -165,9 +162,9 @@ impl Crate {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|source| CompileError::Toolchain {
+            .map_err(|error| CompileError::Toolchain {
                 program: "cargo",
-                source,
+                error,
             })?;
         let module = child.stdout.take().and_then(|messages| {
             BufReader::new(messages)
@@ -180,7 +177,7 @@ impl Crate {
             return Err(CompileError::Cargo(self.folder.clone()));
         }
         let file = module.ok_or_else(|| CompileError::NoModule(self.folder.clone()))?;
-        std::fs::read(&file).map_err(|source| CompileError::Read { file, source })
+        std::fs::read(&file).map_err(|error| CompileError::Read { file, error })
     }
 }
 
@@ -189,9 +186,9 @@ fn require_target(folder: &Path) -> Result<(), CompileError> {
         .current_dir(folder)
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()
-        .map_err(|source| CompileError::Toolchain {
+        .map_err(|error| CompileError::Toolchain {
             program: "rustc",
-            source,
+            error,
         })?;
     let library = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && Path::new(library.trim()).is_dir() {

@@ -27,18 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (component, name) = match build(args) {
         Ok(built) => built,
-        Err(error) => {
-            output::error(&format!("{error:#}"));
-            let of_the_machine = matches!(
-                error.downcast_ref::<CompileError>(),
-                Some(CompileError::Toolchain { .. } | CompileError::TargetMissing)
-            );
-            return Ok(if of_the_machine {
-                Exit::Failed
-            } else {
-                Exit::Invalid
-            });
-        }
+        Err(error) => return Ok(failed(&error)),
     };
     let inspection = inspect(&component, &PluginLimits::default());
     if !inspection.refusals.is_empty() {
@@ -63,6 +52,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Says why there is no component, and how the program ends.
+pub(crate) fn failed(error: &anyhow::Error) -> Exit {
+    output::error(&format!("{error:#}"));
+    match error.downcast_ref::<CompileError>() {
+        Some(CompileError::Toolchain { .. } | CompileError::TargetMissing) => Exit::Failed,
+        _ => Exit::Invalid,
+    }
+}
+
+/// The component of the plugin crate in `folder`.
+pub(crate) fn of_crate(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    of(&Crate::open(folder)?)
+}
+
+fn of(plugin: &Crate) -> anyhow::Result<Vec<u8>> {
+    warn_of_tokens(plugin.manifest_text());
+    Ok(componentize(&plugin.compile()?, plugin.manifest_text())?)
+}
+
 /// The component and the plugin's name.
 fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
     if args.path.is_file() {
@@ -83,9 +91,7 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
         Some(manifest) => Crate::with_manifest(&args.path, manifest)?,
         None => Crate::open(&args.path)?,
     };
-    warn_of_tokens(plugin.manifest_text());
-    let component = componentize(&plugin.compile()?, plugin.manifest_text())?;
-    Ok((component, plugin.manifest().name.clone()))
+    Ok((of(&plugin)?, plugin.manifest().name.clone()))
 }
 
 /// The manifest is in the component, for everybody to read.

@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     /// 3: a plugin, a configuration, a request, an intent or a log is not valid.
     Invalid,
     /// 5: something is not as it has to be: a replay differs, a revocation is not confirmed, a
-    /// registry has findings, a decision takes too long.
+    /// registry has findings, a case is decided otherwise, a decision takes too long.
     GateFailed,
     /// 1: the tool itself failed, or was called wrongly.
     Failed,
@@ -30,7 +30,7 @@ Exit codes:
   3  a plugin, a configuration, a request, an intent or a log is not valid
   4  a plugin faulted (a deny)
   5  something is not as it has to be: a replay differs, a revocation is not confirmed, a
-     registry has findings, a decision takes too long";
+     registry has findings, a case is decided otherwise, a decision takes too long";
 
 impl Exit {
     /// How a log that cannot be read differs from one that is broken.

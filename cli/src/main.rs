@@ -24,6 +24,7 @@ mod replay;
 mod requests;
 mod revoke;
 mod secrets;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use exit::Exit;
@@ -41,6 +42,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Build(build::Args),
+    Test(test::Args),
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Check(check::Args),
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
     };
     let done = match &cli.verb {
         Verb::Build(args) => build::run(args),
+        Verb::Test(args) => test::run(args),
         Verb::Inspect(args) => inspect::run(args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Check(args) => check::run(args),

@@ -1,6 +1,5 @@
-//! What the tests share: guests, built when they are first asked for, and cases as folders.
+//! What the tests share: guests, built when they are first asked for.
 
-pub mod case;
 pub mod guests;
 pub mod raw;
 

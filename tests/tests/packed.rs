@@ -1,7 +1,7 @@
 //! A request that is passed as one block is the request that is passed as records, and so is the verdict.
 
+use portcullis_cases::{Case, folders};
 use portcullis_host::{Fault, Plugin, PluginLimits, PluginSource, Request, Verdict};
-use portcullis_tests::case::{Case, folders};
 use portcullis_tests::{guests, root};
 
 fn load(folder: &str) -> Plugin {

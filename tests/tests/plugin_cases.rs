@@ -2,8 +2,8 @@
 //! folder is a test, named after it.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use portcullis_host::{Integration, Pdp, Plugin, PluginSource};
-use portcullis_tests::case::{Case, folders};
+use portcullis_cases::{Case, folders};
+use portcullis_host::{Plugin, PluginSource};
 use portcullis_tests::{guests, root};
 use std::path::PathBuf;
 
@@ -27,10 +27,7 @@ fn run(plugin: &str, folder: PathBuf) -> Result<(), Failed> {
     let source = PluginSource::new(guests::plugin(plugin)?)
         .settings(case.settings.clone())
         .limits(guests::patient());
-    let integration = Integration::new(case.request.integration())
-        .obligations(["approval", "notification", "step-up"])
-        .plugin(Plugin::load(&source)?);
-    let pdp = Pdp::builder().integration(integration).build()?;
-    case.judge(&pdp.evaluate_at(&case.request, case.now()))?;
+    let pdp = case.pdp(Plugin::load(&source)?)?;
+    case.judge(&case.decide(&pdp))?;
     Ok(())
 }

@@ -2,23 +2,10 @@
 
 use crate::asked::Asked;
 use anyhow::Context as _;
-use portcullis_host::{
-    MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Plugin, PluginLimits, PluginSource, Verdict,
-};
+use portcullis_host::{Plugin, PluginSource, Verdict};
 use portcullis_tests::guests;
 use serde_json::Value;
 use std::io::Write as _;
-use std::time::Duration;
-
-/// Limits that only a fault of the plugin reaches.
-pub fn limits() -> PluginLimits {
-    PluginLimits {
-        configure_deadline: Duration::from_secs(60),
-        memory_bytes: MAX_MEMORY_BYTES,
-        table_elements: MAX_TABLE_ELEMENTS,
-        ..guests::patient()
-    }
-}
 
 /// The plugin called `name`, loaded with `settings`.
 ///
@@ -28,7 +15,7 @@ pub fn limits() -> PluginLimits {
 pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     let source = PluginSource::new(guests::plugin(name)?)
         .settings(settings)
-        .limits(limits());
+        .limits(portcullis_cases::limits());
     Plugin::load(&source).with_context(|| format!("the plugin `{name}`"))
 }
 

@@ -1,8 +1,7 @@
 //! The cases of the plugins that hold another engine, decided by the components that would be deployed.
 
-use portcullis_differential::sandbox::limits;
-use portcullis_host::{Integration, Pdp, Plugin, PluginSource};
-use portcullis_tests::case::{Case, folders};
+use portcullis_cases::{Case, folders, limits};
+use portcullis_host::{Plugin, PluginSource};
 use portcullis_tests::{guests, root};
 
 #[test]
@@ -17,11 +16,8 @@ fn every_case_is_decided_as_it_says() -> anyhow::Result<()> {
             let source = PluginSource::new(guests::plugin(plugin)?)
                 .settings(case.settings.clone())
                 .limits(limits());
-            let integration = Integration::new(case.request.integration())
-                .obligations(["approval", "notification", "step-up"])
-                .plugin(Plugin::load(&source)?);
-            let pdp = Pdp::builder().integration(integration).build()?;
-            if let Err(error) = case.judge(&pdp.evaluate_at(&case.request, case.now())) {
+            let pdp = case.pdp(Plugin::load(&source)?)?;
+            if let Err(error) = case.judge(&case.decide(&pdp)) {
                 wrong.push(format!("{plugin}: {}: {error:#}", case.name));
             }
         }

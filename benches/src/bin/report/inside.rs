@@ -5,26 +5,17 @@ use anyhow::ensure;
 use portcullis_benches::peers::cedar::Cedar;
 use portcullis_benches::report::{Arm, Row, paired};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{
-    MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits, PluginSource, Request,
-    Timestamp,
-};
+use portcullis_host::{Pdp, Plugin, PluginSource, Request, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
-use std::time::Duration;
 
 /// The price of the sandbox: the same engine, native and inside.
 pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let source = PluginSource::new(guests::plugin("cedar")?)
         .settings(json!({ "policies": include_str!("../../../rules/five.cedar") }))
-        .limits(PluginLimits {
-            configure_deadline: Duration::from_secs(60),
-            memory_bytes: MAX_MEMORY_BYTES,
-            table_elements: MAX_TABLE_ELEMENTS,
-            ..guests::patient()
-        });
+        .limits(portcullis_cases::limits());
     let plugin = Plugin::load(&source)?;
     let pdp = Pdp::builder()
         .integration(workload::integration().plugin(plugin))

@@ -1,15 +1,36 @@
-//! A case as a folder: `request.json`, `settings.toml` (there or beside the cases) and
-//! `expected.toml`.
+//! What a policy plugin is to decide, as folders.
+//!
+//! A case is a folder with `request.json`, an AuthZEN evaluation or an MCP message; `expected.toml`, see
+//! [`Expected`]; and `settings.toml`, the plugin's settings, there or beside the folders of all cases.
+//! `portcullis test` runs them.
+
+#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, bail};
-use portcullis_host::{Decision, Request, RequestLimits, Timestamp};
+use portcullis_host::{
+    Decision, Integration, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
+    Request, RequestLimits, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The time of a case that states none: a Monday morning.
 pub const NOW: &str = "2026-11-16T10:00:00Z";
+
+/// The limits that cases are decided within: the widest that there are, and deadlines that a busy machine
+/// does not reach by chance. A case is about what is decided; what a plugin takes is measured.
+pub fn limits() -> PluginLimits {
+    PluginLimits {
+        deadline: Duration::from_secs(5),
+        configure_deadline: Duration::from_secs(60),
+        memory_bytes: MAX_MEMORY_BYTES,
+        table_elements: MAX_TABLE_ELEMENTS,
+        ..PluginLimits::default()
+    }
+}
 
 /// A request, the plugin's settings and what is to come of it.
 #[derive(Debug)]
@@ -97,6 +118,24 @@ impl Case {
         self.expected
             .now
             .unwrap_or_else(|| NOW.parse().expect("a time"))
+    }
+
+    /// A decision point where `plugin` is all that decides, and the enforcement point can carry out whatever
+    /// it obliges to. It is for all cases of the same settings and integration.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no decision point with that plugin.
+    pub fn pdp(&self, plugin: Plugin) -> anyhow::Result<Pdp> {
+        let integration = Integration::new(self.request.integration())
+            .obligations(plugin.manifest().obligations.clone())
+            .plugin(plugin);
+        Ok(Pdp::builder().integration(integration).build()?)
+    }
+
+    /// What comes of the case.
+    pub fn decide(&self, pdp: &Pdp) -> Decision {
+        pdp.evaluate_at(&self.request, self.now())
     }
 
     /// Holds `decision` against what was expected.

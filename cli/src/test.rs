@@ -1,0 +1,198 @@
+//! `portcullis test`: whether a plugin decides its cases as they say.
+
+use crate::exit::Exit;
+use crate::output::{self, BAD, FAINT, GOOD, shown, styled};
+use crate::{Format, build};
+use anyhow::Context as _;
+use portcullis_cases::{Case, folders, limits};
+use portcullis_host::{Decision, Pdp, Plugin, PluginSource, read_component};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Decide a plugin's cases in the sandbox, and say which are decided otherwise than they say.
+///
+/// A case is a folder with `request.json`, `expected.toml`, and `settings.toml` in it or beside all cases.
+/// The instructions that the plugin runs are counted, which are the same on every machine. Its limits are
+/// the widest here, and its deadline is five seconds, so that a busy machine fails nothing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A plugin crate's folder, which is built first, or a component.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// The folder of the cases. By default `cases` in the crate's folder, or beside the component.
+    #[arg(long)]
+    cases: Option<PathBuf>,
+    /// Only cases whose name has this in it.
+    #[arg(long)]
+    only: Option<String>,
+    /// Fail if the plugin runs more instructions for a case.
+    #[arg(long)]
+    max_instructions: Option<u64>,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// What came of one case.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Tried {
+    case: String,
+    passed: bool,
+    /// What differs from what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
+    instructions: u64,
+    peak_memory_bytes: usize,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let component = match component(&args.path) {
+        Ok(component) => component,
+        Err(error) => return Ok(build::failed(&error)),
+    };
+    let cases = match cases(args) {
+        Ok(cases) => cases,
+        Err(error) => return Ok(invalid(&error)),
+    };
+    let mut tried = Vec::with_capacity(cases.len());
+    let mut pdps = Pdps::new(&component);
+    for case in &cases {
+        let pdp = match pdps.of(case) {
+            Ok(pdp) => pdp,
+            Err(error) => return Ok(invalid(&error.context(format!("case `{}`", case.name)))),
+        };
+        let one = judge(case, &case.decide(pdp), args);
+        if args.format == Format::Human {
+            print(&one)?;
+        }
+        tried.push(one);
+    }
+    let passed = tried.iter().filter(|one| one.passed).count();
+    match args.format {
+        Format::Json => output::json(&tried)?,
+        Format::Human => {
+            let most = tried.iter().max_by_key(|one| one.instructions);
+            let most = most.map_or_else(String::new, |one| {
+                format!("; most instructions: {} ({})", one.instructions, one.case)
+            });
+            let (count, all) = (passed, tried.len());
+            output::line(&format!(
+                "{count} of {all} cases are decided as they say{most}"
+            ))?;
+        }
+    }
+    Ok(match passed == tried.len() {
+        true => Exit::Success,
+        false => Exit::GateFailed,
+    })
+}
+
+fn invalid(error: &anyhow::Error) -> Exit {
+    output::error(&shown(&format!("{error:#}")));
+    Exit::Invalid
+}
+
+fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path.is_dir() {
+        return build::of_crate(path);
+    }
+    read_component(path, &limits()).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The cases, of which there is at least one.
+fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
+    let folder = args.cases.clone().unwrap_or_else(|| {
+        let beside = match args.path.is_dir() {
+            true => Some(args.path.as_path()),
+            false => args.path.parent(),
+        };
+        beside.unwrap_or(Path::new("")).join("cases")
+    });
+    let wanted = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        args.only.as_ref().is_none_or(|only| name.contains(only))
+    };
+    let all = folders(&folder).context(
+        "a case is a folder with `request.json`, `settings.toml` and `expected.toml`; say where they are with `--cases`",
+    )?;
+    let chosen: Vec<_> = all.into_iter().filter(wanted).collect();
+    anyhow::ensure!(
+        !chosen.is_empty(),
+        "there is no such case in {}: make a folder with `request.json`, `settings.toml` and `expected.toml`",
+        folder.display()
+    );
+    chosen.iter().map(|folder| Case::read(folder)).collect()
+}
+
+/// The decision points of cases, of which most have the same settings.
+struct Pdps<'a> {
+    component: &'a [u8],
+    made: Vec<(Value, String, Pdp)>,
+}
+
+impl<'a> Pdps<'a> {
+    fn new(component: &'a [u8]) -> Self {
+        Self {
+            component,
+            made: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, case: &Case) -> anyhow::Result<&Pdp> {
+        let integration = case.request.integration();
+        let found = self
+            .made
+            .iter()
+            .position(|(settings, of, _)| *settings == case.settings && of == integration);
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let source = PluginSource::new(self.component)
+                    .settings(case.settings.clone())
+                    .limits(limits())
+                    .metered();
+                let pdp = case.pdp(Plugin::load(&source)?)?;
+                self.made
+                    .push((case.settings.clone(), integration.to_owned(), pdp));
+                self.made.len() - 1
+            }
+        };
+        Ok(&self.made[index].2)
+    }
+}
+
+/// Holds a decision against its case and against the gate.
+fn judge(case: &Case, decision: &Decision, args: &Args) -> Tried {
+    let plugin = decision.plugins().first();
+    let instructions = plugin.and_then(|it| it.instructions).unwrap_or_default();
+    let difference = match case.judge(decision) {
+        Err(difference) => Some(difference.to_string()),
+        Ok(()) => args
+            .max_instructions
+            .filter(|most| instructions > *most)
+            .map(|most| format!("it ran {instructions} instructions, more than {most}")),
+    };
+    Tried {
+        case: case.name.clone(),
+        passed: difference.is_none(),
+        difference,
+        instructions,
+        peak_memory_bytes: plugin.map_or(0, |it| it.peak_memory_bytes),
+    }
+}
+
+fn print(one: &Tried) -> std::io::Result<()> {
+    let outcome = match one.passed {
+        true => styled(GOOD, "ok    "),
+        false => styled(BAD, "failed"),
+    };
+    let (instructions, kib) = (one.instructions, one.peak_memory_bytes / 1024);
+    let taken = styled(FAINT, &format!("{instructions} instructions, {kib} KiB"));
+    output::line(&format!("{outcome} {} {taken}", shown(&one.case)))?;
+    for line in one.difference.iter().flat_map(|text| text.lines()) {
+        output::line(&format!("       {}", shown(line)))?;
+    }
+    Ok(())
+}

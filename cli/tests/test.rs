@@ -1,0 +1,104 @@
+//! `portcullis test`.
+
+mod common;
+
+use common::Folder;
+use portcullis_tests::{guests, root};
+use serde_json::Value;
+use std::fs;
+
+/// A folder with the component of mcp-tools and one of its cases, beside the settings of all.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
+    let cases = root().join("plugins/mcp-tools/cases");
+    for file in [
+        "settings.toml",
+        "denies-a-path-outside-its-folder/request.json",
+        "denies-a-path-outside-its-folder/expected.toml",
+    ] {
+        folder.write(
+            &format!("cases/{file}"),
+            fs::read(cases.join(file)).unwrap(),
+        );
+    }
+    folder
+}
+
+const EXPECTED: &str = "cases/denies-a-path-outside-its-folder/expected.toml";
+
+fn replace(folder: &Folder, file: &str, from: &str, to: &str) {
+    let before = fs::read_to_string(folder.path().join(file)).unwrap();
+    let after = before.replace(from, to);
+    assert_ne!(before, after, "{from}");
+    folder.write(file, after);
+}
+
+#[test]
+fn a_case_that_is_decided_as_it_says_passes_and_its_instructions_are_counted() {
+    let folder = folder();
+    let ran = folder.run(&["test", "mcp-tools.wasm"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("1 of 1 cases"), "{}", ran.out);
+    let instructions = || {
+        let ran = folder.run(&["test", "mcp-tools.wasm", "--format", "json"]);
+        let tried: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(tried[0]["case"], "denies-a-path-outside-its-folder");
+        assert_eq!(tried[0]["passed"], true);
+        tried[0]["instructions"].as_u64().unwrap()
+    };
+    let counted = instructions();
+    assert!(counted > 1000, "{counted}");
+    assert_eq!(counted, instructions());
+    for (most, code) in [(counted, 0), (counted - 1, 5)] {
+        let most = most.to_string();
+        let ran = folder.run(&["test", "mcp-tools.wasm", "--max-instructions", &most]);
+        assert_eq!(ran.code, code, "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_case_that_is_decided_otherwise_fails_and_says_how() {
+    let folder = folder();
+    replace(
+        &folder,
+        EXPECTED,
+        "decision = \"deny\"",
+        "decision = \"permit\"",
+    );
+    let ran = folder.run(&["test", "mcp-tools.wasm"]);
+    assert_eq!(ran.code, 5, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("decision: expected permit, found deny"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("0 of 1 cases"), "{}", ran.out);
+}
+
+#[test]
+fn what_is_no_case_is_refused_with_its_place() {
+    let folder = folder();
+    let refused = |arguments: &[&str], said: &str| {
+        let ran = folder.run(arguments);
+        assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    };
+    refused(
+        &["test", "mcp-tools.wasm", "--only", "nothing"],
+        "no such case",
+    );
+    refused(
+        &["test", "mcp-tools.wasm", "--cases", "elsewhere"],
+        "--cases",
+    );
+    refused(&["test", "missing.wasm"], "missing.wasm");
+    refused(&["test", "cases"], "plugin.toml");
+    replace(&folder, EXPECTED, "decision =", "dicision =");
+    refused(&["test", "mcp-tools.wasm"], "dicision");
+    folder.write("cases/settings.toml", "tools = 3\n");
+    replace(&folder, EXPECTED, "dicision =", "decision =");
+    refused(&["test", "mcp-tools.wasm"], "tools");
+    fs::remove_file(folder.path().join("cases/settings.toml")).unwrap();
+    refused(&["test", "mcp-tools.wasm"], "settings.toml");
+}
