@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// A plugin that denies whatever it is asked, and one that finds nothing applicable.
 fn denying() -> PluginSource {
@@ -103,10 +104,17 @@ fn another_file_other_settings_and_other_limits_are_other_entries() {
         source("count", 1 << 20),
         source("count", 2 << 20),
         source("count", 2 << 20).metered(),
+        source("count", 2 << 20).restorable(),
     ];
     for round in [Origin::Compiled, Origin::Cached] {
         for (index, source) in sources.iter().enumerate() {
-            assert_eq!(*folder.load(source).origin(), round, "{index}");
+            let plugin = folder.load(source);
+            assert_eq!(*plugin.origin(), round, "{index}");
+            assert_eq!(
+                plugin.is_restorable(),
+                index == sources.len() - 1,
+                "{index}"
+            );
         }
     }
     assert_eq!(folder.entries().len(), sources.len());
@@ -235,6 +243,21 @@ fn many_that_begin_at_once_share_one_key_and_whole_entries() {
         .map(|file| file.unwrap().file_name())
         .collect();
     assert_eq!(left.len(), 2, "only the key and the entry: {left:?}");
+}
+
+#[test]
+fn what_somebody_was_cut_off_writing_goes() {
+    let folder = Folder::new();
+    folder.cache();
+    let [old, young] = ["old.0123.new", "young.0123.new"].map(|name| folder.path().join(name));
+    for file in [&old, &young] {
+        fs::write(file, "half").unwrap();
+    }
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    let opened = fs::File::options().write(true).open(&old).unwrap();
+    opened.set_modified(long_ago).unwrap();
+    folder.load(&denying());
+    assert_eq!((old.exists(), young.exists()), (false, true));
 }
 
 #[test]

@@ -291,6 +291,16 @@ fn counted_instructions_are_the_same_for_the_same_request() {
     let once = count(A);
     assert!(once > 100, "{once}");
     assert_eq!(once, count(A));
+    // An instance that is used again may run as many each time, and each time's own are counted.
+    let again = || {
+        let evaluation = metered.evaluate_in(reused(9), &request(A), ActionClass::Read, NOW);
+        evaluation.instructions.unwrap()
+    };
+    let (first, second) = (again(), again());
+    assert!(
+        first == once && second.abs_diff(first) < 100,
+        "{first} {second}"
+    );
     let plain = Plugin::load(&source).unwrap();
     assert_eq!(
         plain

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled};
 
@@ -189,15 +190,22 @@ impl CompiledCache {
         let Ok(folder) = fs::read_dir(&self.folder) else {
             return;
         };
-        let mut entries: Vec<_> = folder
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let path = entry.path();
-                let is_entry = path.extension().is_some_and(|it| it == EXTENSION);
-                let metadata = entry.metadata().ok().filter(|_| is_entry)?;
-                Some((metadata.modified().ok()?, metadata.len(), path))
-            })
-            .collect();
+        let mut entries = Vec::new();
+        for entry in folder.flatten() {
+            let (path, metadata) = (entry.path(), entry.metadata());
+            let Ok((modified, bytes)) = metadata.and_then(|it| Ok((it.modified()?, it.len())))
+            else {
+                continue;
+            };
+            if path.extension().is_some_and(|it| it == EXTENSION) {
+                entries.push((modified, bytes, path));
+            } else if path.extension().is_some_and(|it| it == UNFINISHED)
+                && modified.elapsed().is_ok_and(|age| age > ABANDONED)
+            {
+                // Whoever wrote it was cut off.
+                let _ = fs::remove_file(&path);
+            }
+        }
         entries.sort_unstable();
         let mut bytes: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, size, path) in entries {
@@ -225,6 +233,10 @@ impl CompiledCache {
 }
 
 const EXTENSION: &str = "code";
+/// That of what is being written.
+const UNFINISHED: &str = "new";
+/// Nobody writes for so long.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 impl std::fmt::Debug for CompiledCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -308,7 +320,7 @@ impl Authentic {
 
 #[cfg(unix)]
 mod unix {
-    use super::{CacheError, File, KEY_BYTES, OpenOptions, Path, PathBuf, fs, io};
+    use super::{CacheError, File, KEY_BYTES, OpenOptions, Path, PathBuf, UNFINISHED, fs, io};
     use std::io::{Read as _, Write as _};
     use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -341,8 +353,13 @@ mod unix {
         });
         let _ = fs::remove_file(&fresh);
         let user = user?;
-        for path in [folder, &name] {
-            let metadata = fs::symlink_metadata(path).map_err(failed(path))?;
+        let mut file = File::open(&name).map_err(failed(&name))?;
+        // The key is looked at as the file that is read, whatever has its name meanwhile.
+        for (path, metadata) in [
+            (folder, fs::symlink_metadata(folder)),
+            (&*name, file.metadata()),
+        ] {
+            let metadata = metadata.map_err(failed(path))?;
             let what = if metadata.is_symlink() {
                 "is a link".to_owned()
             } else if metadata.uid() != user {
@@ -356,7 +373,6 @@ mod unix {
             return Err(CacheError::Exposed { path, what });
         }
         let mut key = Vec::new();
-        let mut file = File::open(&name).map_err(failed(&name))?;
         file.read_to_end(&mut key).map_err(failed(&name))?;
         key.try_into().map_err(|_| CacheError::Key(name))
     }
@@ -381,7 +397,7 @@ mod unix {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let random = base16ct::lower::encode_string(&random);
-        Ok(file.with_extension(format!("{random}.new")))
+        Ok(file.with_extension(format!("{random}.{UNFINISHED}")))
     }
 
     /// Makes a file that is the user's alone.

@@ -91,6 +91,9 @@ impl Instance {
     /// From now on it is cut off at the deadline of `entry`.
     pub(super) fn start_clock(&mut self, entry: &Entry) {
         sandbox::start_clock(&mut self.store, entry.limits.deadline);
+        if self.metered {
+            sandbox::refuel(&mut self.store);
+        }
     }
 
     /// Puts it back as it began, where it can be, and says whether that was done.
