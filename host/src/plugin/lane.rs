@@ -270,7 +270,7 @@ mod tests {
         // It is not there while somebody has it, nor for another thread.
         assert!(take(&one).unwrap().held.is_none());
         again.put_back(&one);
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let of_other_thread = scope.spawn(|| take(&one).unwrap().held.is_some());
             assert!(!of_other_thread.join().unwrap());
         });
