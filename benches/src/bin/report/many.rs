@@ -41,7 +41,7 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
         }
         let (one, all) = (Latency::from_nanos(one), Latency::from_nanos(all));
         rows.push(Row::at_most(
-            &format!("a thousand plugins / one, p50 of a decision{name}"),
+            format!("a thousand plugins / one, p50 of a decision{name}"),
             1.1,
             "",
             all.micros(50.0) / one.micros(50.0),
@@ -71,7 +71,7 @@ pub(super) fn memory(rows: &mut Vec<Row>) -> anyhow::Result<()> {
         };
         let each = (kib(1000)? - kib(1)?) / 999.0;
         rows.push(Row::at_most(
-            &format!("resident memory of a plugin beyond the first, of 1,000{name}"),
+            format!("resident memory of a plugin beyond the first, of 1,000{name}"),
             256.0,
             " KiB",
             each,
