@@ -16,8 +16,8 @@ pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
 /// that for [`MAX_CONCURRENT_DECISIONS`].
 pub(crate) const MAX_HELD: u32 = 1024;
 
-/// How many places there are for memories: more than are ever in use, so that each of so many plugins
-/// finds its memory as it left it, rather than one of another plugin that has to be mapped anew.
+/// How many places there are for memories: more than are in use, so that each of so many plugins finds its
+/// memory as it left it, rather than one of another plugin that has to be mapped anew.
 const MEMORY_SLOTS: u32 = 4096;
 
 /// What a deadline is counted in.

@@ -13,7 +13,7 @@ pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \
 ///
 /// If the text is no module of the contract's shape.
 pub fn component(text: &str) -> Vec<u8> {
-    of_world(text, "policy-plugin")
+    of_world(text, "policy-plugin", MANIFEST)
 }
 
 /// A policy component that takes its requests packed, and answers each with the bytes of `data`.
@@ -30,7 +30,7 @@ pub fn packed(data: &str) -> Vec<u8> {
     let more = format!(
         "(data (i32.const 1024) \"{data}\") (data (i32.const 1000) \"\\00\\04\\00\\00\\{length:02x}\")"
     );
-    packed_component(&packed_module(&more, "(i32.const 1000)"))
+    packed_component(&packed_module(&more, "(i32.const 1000)"), "")
 }
 
 /// As [`module`], of a plugin that takes its requests packed.
@@ -41,16 +41,17 @@ pub fn packed_module(more: &str, body: &str) -> String {
         .replace("#evaluate\") (param i32)", "#evaluate\") (param i32 i32)")
 }
 
-/// As [`component`], of a plugin that takes its requests packed.
+/// As [`component`], of a plugin that takes its requests packed, and asks for `needs`.
 ///
 /// # Panics
 ///
 /// If the text is no module of the contract's shape.
-pub fn packed_component(text: &str) -> Vec<u8> {
-    of_world(text, "packed-policy-plugin")
+pub fn packed_component(text: &str, needs: &str) -> Vec<u8> {
+    let manifest = MANIFEST.replace("needs = []", &format!("needs = [{needs}]"));
+    of_world(text, "packed-policy-plugin", &manifest)
 }
 
-fn of_world(text: &str, world: &str) -> Vec<u8> {
+fn of_world(text: &str, world: &str, manifest: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).expect("a module");
     let mut wit = Resolve::default();
     let package = wit
@@ -61,7 +62,7 @@ fn of_world(text: &str, world: &str) -> Vec<u8> {
         .expect("the contract's world");
     wit_component::embed_component_metadata(&mut module, &wit, world, StringEncoding::UTF8)
         .expect("the module takes the contract");
-    componentize(&module, MANIFEST).expect("the module has the contract's shape")
+    componentize(&module, manifest).expect("the module has the contract's shape")
 }
 
 /// A core module that accepts any settings and answers every request with the bytes of `data`,

@@ -70,7 +70,8 @@ fn tenant(does: &str) -> Plugin {
 }
 
 /// As [`tenant`], of the form that can be put back: it has the memory that it begins with, since what grows
-/// is thrown away, and finds its own verdict below 4096.
+/// is thrown away, and finds its own verdict below 4096. It looks where its request is to be before that is
+/// there, and behind it once it is.
 fn restorable_tenant(does: &str) -> Plugin {
     let module = raw::packed_module(
         // Effect, no reasons, no obligations, no advice, no narrowing.
@@ -79,12 +80,24 @@ fn restorable_tenant(does: &str) -> Plugin {
         &format!(
             "(local $at i32)
              (i32.store8 (i32.const 1024) (i32.const 1))
-             (block $found {does} (i32.store8 (i32.const 1024) (i32.const 2)))
+             (block $found
+               (local.set $at (i32.add (local.get 0) (local.get 1)))
+               (loop $behind
+                 (br_if $found (i32.load8_u (local.get $at)))
+                 (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                 (br_if $behind (i32.lt_u (local.get $at) (i32.const 4096))))
+               {does} (i32.store8 (i32.const 1024) (i32.const 2)))
              (i32.const 1000)"
         ),
     )
-    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
-    let source = PluginSource::new(raw::packed_component(&module))
+    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)")
+    .replace(
+        "(local.get $at))\n",
+        "(global.set $secret (i64.or (global.get $secret) (i64.load (local.get $at))))
+         (local.get $at))\n",
+    );
+    assert!(module.contains("(i64.or (global.get $secret)"));
+    let source = PluginSource::new(raw::packed_component(&module, "\"principal.id\""))
         .limits(guests::patient())
         .restorable();
     let plugin = Plugin::load(&source).unwrap();
@@ -96,21 +109,28 @@ fn restorable_tenant(does: &str) -> Plugin {
 const UNGROWN: usize = 2 * 64 * 1024;
 
 fn run(writer: &Plugin, reader: &Plugin, lane: Lane, rounds: usize) {
-    let request = Request::builder("x", Principal::default(), "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
-    let answer = |plugin: &Plugin| {
-        let evaluation = plugin.evaluate_in(lane, &request, ActionClass::Read, Timestamp::now());
+    // The second is shorter than the first.
+    let [long, short] = ["a tenant whose name is long", "b"].map(|id| {
+        let principal = Principal {
+            id: id.into(),
+            ..Principal::default()
+        };
+        Request::builder("x", principal, "a", Resource::default())
+            .build(&RequestLimits::default())
+            .unwrap()
+    });
+    let answer = |plugin: &Plugin, request: &Request| {
+        let evaluation = plugin.evaluate_in(lane, request, ActionClass::Read, Timestamp::now());
         evaluation.outcome.map(|verdict| verdict.effect)
     };
     for round in 0..rounds {
         assert_eq!(
-            answer(writer),
+            answer(writer, &long),
             Ok(Effect::NotApplicable),
             "{lane:?} {round}"
         );
         assert_eq!(
-            answer(reader),
+            answer(reader, &short),
             Ok(Effect::NotApplicable),
             "{lane:?} {round}"
         );

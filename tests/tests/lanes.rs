@@ -137,20 +137,25 @@ fn what_would_tell_calls_apart_is_put_back_or_goes() {
 }
 
 #[test]
-fn an_instance_that_is_put_back_has_its_whole_deadline_each_time() {
-    let looping = {
+fn an_instance_that_was_put_back_has_its_whole_deadline_each_time() {
+    let limits = PluginLimits {
+        deadline: Duration::from_millis(20),
+        ..PluginLimits::default()
+    };
+    let load = |behaviour: &str| {
         let component = guests::component("tests/guests/hostile").unwrap();
-        let limits = PluginLimits {
-            deadline: Duration::from_millis(20),
-            ..PluginLimits::default()
-        };
         let source = portcullis_host::PluginSource::new(component)
-            .settings(json!({ "behaviour": "loop" }))
+            .settings(json!({ "behaviour": behaviour }))
             .limits(limits)
             .restorable();
         Plugin::load(&source).unwrap()
     };
-    for _ in 0..3 {
+    let (counting, looping) = (load("count"), load("loop"));
+    for _ in 0..4 {
+        assert_eq!(call(&counting, Lane::Restored, A), "call-1");
+        // Longer than it may run, while the clock ticks for it.
+        let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
         let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
     }

@@ -6,6 +6,7 @@
 
 use super::Digest;
 use super::code::Compiled;
+use super::lowered::FORM;
 use crate::limits::PluginLimits;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -269,7 +270,7 @@ impl EntryId {
             component_bytes,
         } = limits;
         hash.update(format!(
-            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {restorable} {} ",
+            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {restorable} {FORM} {} ",
             env!("CARGO_PKG_VERSION"),
         ));
         let mut hasher = ToSha256(hash);

@@ -14,7 +14,10 @@ pub(super) struct Direct {
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     /// From a block and its size, to where those of the answer stand.
     evaluate: TypedFunc<(u32, u32), u32>,
-    restore: Option<TypedFunc<(), ()>>,
+    /// From a block that was written to and its size.
+    restore: Option<TypedFunc<(u32, u32), ()>>,
+    /// The block that the last request was written to, and its size.
+    written: (u32, u32),
 }
 
 impl Direct {
@@ -36,12 +39,13 @@ impl Direct {
                 Some(restore) => Some(function(store, &instance, (restore, lowered::RESTORE))?),
                 None => None,
             },
+            written: (0, 0),
         })
     }
 
     /// Has `evaluate` answer `request`, and has `read` read the answer, of at most `most` bytes.
     pub(super) fn call<R>(
-        &self,
+        &mut self,
         store: &mut Store<Sandbox>,
         request: &[u8],
         most: usize,
@@ -59,6 +63,7 @@ impl Direct {
             .and_then(|bytes| self.memory.data_mut(&mut *store).get_mut(bytes))
             .ok_or_else(beyond)?
             .copy_from_slice(request);
+        self.written = (begin, length);
         let answer = self
             .evaluate
             .call(&mut *store, (begin, length))
@@ -83,7 +88,7 @@ impl Direct {
     /// Puts the instance back as it began, and says whether that was done.
     pub(super) fn restore(&self, store: &mut Store<Sandbox>) -> bool {
         let restore = self.restore.as_ref();
-        restore.is_some_and(|restore| restore.call(store, ()).is_ok())
+        restore.is_some_and(|restore| restore.call(store, self.written).is_ok())
     }
 }
 
@@ -102,4 +107,90 @@ fn function<P: WasmParams, R: WasmResults>(
 fn bytes_of(begin: u32, length: u32) -> Option<std::ops::Range<usize>> {
     let begin = begin as usize;
     Some(begin..begin.checked_add(length as usize)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Ticking, engine};
+    use crate::limits::PluginLimits;
+    use crate::plugin::code::{Code, Compiled};
+    use crate::plugin::sandbox;
+
+    /// An instance of a module that is asked for room at `room`, answers with what stands at `answer`, and
+    /// has `more` in it.
+    fn instance(room: i64, answer: i64, more: &str) -> (Store<Sandbox>, Direct) {
+        let engine = engine().unwrap();
+        let limits = PluginLimits {
+            deadline: std::time::Duration::from_secs(5),
+            ..PluginLimits::default()
+        };
+        let component = lowered::tests::wrapping(&format!(
+            r#"(memory (export "memory") 1) {more}
+               (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const {room}))
+               (func (export "other") (param i32 i32) (result i32) (i32.const 0))
+               (func (export "decide") (param i32 i32) (result i32) (i32.const {answer}))"#
+        ));
+        let compiled = Compiled::of(engine, &component, &limits, true).unwrap();
+        let Code::Module(code) = compiled.instantiable(engine).unwrap() else {
+            panic!("it is not lowered");
+        };
+        let mut store = sandbox::store_with_aside(engine, &limits);
+        sandbox::start_clock(&mut store, limits.deadline);
+        let direct = Direct::new(&mut store, &code).unwrap();
+        (store, direct)
+    }
+
+    /// Where the answer `five!` stands.
+    const FIVE: &str = r#"(data (i32.const 1000) "\f0\03\00\00\05\00\00\00five!")"#;
+
+    #[test]
+    fn what_the_host_writes_is_put_back_as_well() {
+        let _ticking = Ticking::start().unwrap();
+        let (mut store, mut direct) = instance(5000, 1000, FIVE);
+        let before = direct.memory.data(&store).to_vec();
+        for length in [5000, 1, 17, 3000, 60_536] {
+            let request = vec![7; length];
+            let answer = direct.call(&mut store, &request, 5, |it| Ok(it.to_vec()));
+            assert_eq!(answer.unwrap(), b"five!", "{length}");
+            assert!(direct.memory.data(&store) != before, "{length}");
+            assert!(direct.restore(&mut store));
+            assert!(direct.memory.data(&store) == before, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_answer_beyond_the_memory_or_too_long_is_refused() {
+        let _ticking = Ticking::start().unwrap();
+        let invalid = |fault: &Fault| matches!(fault, Fault::InvalidOutput(_));
+        let answered = |room, answer, more: &str, most| {
+            let (mut store, mut direct) = instance(room, answer, more);
+            direct.call(&mut store, b"request", most, |it| Ok(it.len()))
+        };
+        assert_eq!(answered(0, 1000, FIVE, 5), Ok(5));
+        assert_eq!(answered(0, 1000, FIVE, 4), Err(Fault::OutputTooLarge));
+        for (what, room, answer, more) in [
+            ("no room", -1, 1000, FIVE),
+            ("room that reaches beyond", 65_530, 1000, FIVE),
+            ("not aligned", 0, 1002, FIVE),
+            ("at the end", 0, 65_532, FIVE),
+            ("beyond the end", 0, 65_536, FIVE),
+            ("at the end of all memory", 0, -4, FIVE),
+            (
+                "a block that reaches beyond",
+                0,
+                1000,
+                r#"(data (i32.const 1000) "\fe\ff\00\00\03\00\00\00")"#,
+            ),
+            (
+                "a block whose end is no number",
+                0,
+                1000,
+                r#"(data (i32.const 1000) "\ff\ff\ff\ff\03\00\00\00")"#,
+            ),
+        ] {
+            let fault = answered(room, answer, more, 100).unwrap_err();
+            assert!(invalid(&fault), "{what}: {fault}");
+        }
+    }
 }

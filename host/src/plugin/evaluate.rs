@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::instance::Instance;
+use super::lane::Kind;
 use super::reused::{Kept, Used};
 use super::wire::{self, Lists};
 use super::{Fault, Lane, LoadError, Plugin, Verdict, lane};
@@ -82,13 +83,13 @@ impl Plugin {
             // Whatever comes of it, the instance goes when this returns.
             Lane::Fresh => call(&mut Instance::new(entry)?),
             Lane::Warm => {
-                let mut ahead = lane::take(entry)?;
+                let mut ahead = lane::take(entry, Kind::Ahead)?;
                 let verdict = call(&mut ahead.instance);
                 ahead.give_back();
                 verdict
             }
             Lane::Restored => {
-                let mut ahead = lane::take(entry)?;
+                let mut ahead = lane::take(entry, Kind::PutBack)?;
                 let verdict = call(&mut ahead.instance)?;
                 ahead.put_back(entry);
                 Ok(verdict)

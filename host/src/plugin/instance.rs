@@ -65,7 +65,7 @@ impl Instance {
     /// Has the instance judge `request`. It is not asked again if it fails.
     pub(super) fn call(&mut self, request: &passed::Request<'_>) -> Result<given::Verdict, Fault> {
         let trapped = |error: wasmtime::Error| Fault::from_error(&error);
-        match &self.form {
+        match &mut self.form {
             Form::Direct(direct) => {
                 let request = packed(request)?;
                 direct.call(&mut self.store, &request, self.output_bytes, unpacked)

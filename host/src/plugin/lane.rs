@@ -53,13 +53,22 @@ struct Shelf {
     ready: Mutex<VecDeque<(Instance, Held)>>,
 }
 
+/// What the instances on a shelf are: those of one lane are not given to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Made ahead, and never asked.
+    Ahead,
+    /// Put back as they began.
+    PutBack,
+}
+
 /// The shelves of one plugin, for when it goes.
 #[derive(Default)]
 pub(super) struct Shelves(Mutex<Vec<Weak<Shelf>>>);
 
 thread_local! {
     /// This thread's shelves, by where their entry is: a shelf keeps another from being there.
-    static SHELVES: RefCell<HashMap<*const Entry, Arc<Shelf>>> = RefCell::default();
+    static SHELVES: RefCell<HashMap<(*const Entry, Kind), Arc<Shelf>>> = RefCell::default();
 }
 
 /// An instance that decides, and the shelf that it is replaced on.
@@ -70,9 +79,9 @@ pub(super) struct Ahead {
     shelf: Option<Arc<Shelf>>,
 }
 
-/// An instance of `entry` that was made ahead for this thread, or a fresh one where none is ready.
-pub(super) fn take(entry: &Arc<Entry>) -> Result<Ahead, Fault> {
-    let shelf = shelf_of(entry);
+/// An instance of `entry` and that kind which is ready for this thread, or a fresh one where none is.
+pub(super) fn take(entry: &Arc<Entry>, kind: Kind) -> Result<Ahead, Fault> {
+    let shelf = shelf_of(entry, kind);
     let ready = shelf.as_ref().and_then(|shelf| shelf.take());
     let (instance, held) = match ready {
         Some((mut ready, held)) => {
@@ -95,7 +104,8 @@ impl Ahead {
         if !self.instance.restore() {
             return;
         }
-        let Some(held) = self.held.or_else(|| Held::of(entry)) else {
+        let bytes = self.instance.peak_memory_bytes();
+        let Some(held) = self.held.or_else(|| Held::of(entry, bytes)) else {
             return;
         };
         let mut ready = locked(&shelf.ready);
@@ -115,11 +125,12 @@ impl Ahead {
     }
 }
 
-fn shelf_of(entry: &Arc<Entry>) -> Option<Arc<Shelf>> {
+fn shelf_of(entry: &Arc<Entry>, kind: Kind) -> Option<Arc<Shelf>> {
+    let place = (Arc::as_ptr(entry), kind);
     SHELVES
         .try_with(|shelves| {
             let mut shelves = shelves.borrow_mut();
-            if let Some(shelf) = shelves.get(&Arc::as_ptr(entry)) {
+            if let Some(shelf) = shelves.get(&place) {
                 return Arc::clone(shelf);
             }
             // Those of plugins that are gone are empty; this is when they are forgotten.
@@ -133,7 +144,7 @@ fn shelf_of(entry: &Arc<Entry>) -> Option<Arc<Shelf>> {
             of_entry.retain(|shelf| shelf.strong_count() > 0);
             of_entry.push(Arc::downgrade(&shelf));
             drop(of_entry);
-            shelves.insert(Arc::as_ptr(entry), Arc::clone(&shelf));
+            shelves.insert(place, Arc::clone(&shelf));
             shelf
         })
         .ok()
@@ -150,15 +161,15 @@ impl Shelf {
             let Some(entry) = self.entry.upgrade() else {
                 return;
             };
-            let Some(held) = Held::of(&entry) else { return };
             // Its start function may run for as long as a decision may.
             let made = Ticking::start()
                 .ok()
                 .and_then(|_ticking| Instance::new(&entry).ok());
-            match made {
-                Some(instance) => locked(&self.ready).push_back((instance, held)),
-                None => return,
-            }
+            let Some(instance) = made else { return };
+            let Some(held) = Held::of(&entry, instance.peak_memory_bytes()) else {
+                return;
+            };
+            locked(&self.ready).push_back((instance, held));
         }
     }
 }
@@ -175,29 +186,41 @@ impl Drop for Shelves {
 /// The right to hold an instance while nothing is decided.
 ///
 /// INVARIANT (room to decide): the process holds at most half of the places for components this way, and
-/// modules only in places that are there for it, so that plugins of all lanes always find room.
-pub(super) struct Held(&'static AtomicUsize);
+/// modules only in places that are there for it, so that plugins of all lanes always find room; and what
+/// they hold has at most so much memory together.
+pub(super) struct Held {
+    count: &'static AtomicUsize,
+    bytes: usize,
+}
+
+/// How much memory held instances have together, at most, in bytes.
+const MOST_HELD_BYTES: usize = 512 * 1024 * 1024;
+
+static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 impl Held {
     /// Those that wait to be taken away are not counted, so there is room for them.
     const MOST_COMPONENTS: usize = MAX_CONCURRENT_DECISIONS as usize / 2 - MOST_USED - 1;
 
-    /// For an instance of `entry`.
-    pub(super) fn of(entry: &Entry) -> Option<Self> {
+    /// For an instance of `entry` that has so much memory.
+    pub(super) fn of(entry: &Entry, bytes: usize) -> Option<Self> {
         static COMPONENTS: AtomicUsize = AtomicUsize::new(0);
         static MODULES: AtomicUsize = AtomicUsize::new(0);
         let (count, most) = match entry.code {
             Code::Component(_) => (&COMPONENTS, Self::MOST_COMPONENTS),
             Code::Module(_) => (&MODULES, MAX_HELD as usize),
         };
-        let held = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < most).then_some(held)
+        let others = count.fetch_add(1, Ordering::Relaxed);
+        let other_bytes = HELD_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        let held = Self { count, bytes };
+        (others < most && other_bytes.saturating_add(bytes) <= MOST_HELD_BYTES).then_some(held)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        HELD_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -261,19 +284,31 @@ mod tests {
     fn an_instance_that_was_put_back_is_the_next_one() {
         let _ticking = Ticking::start().unwrap();
         let (one, other) = (entry(), entry());
-        let taken = take(&one).unwrap();
+        let taken = take(&one, Kind::PutBack).unwrap();
         assert!(taken.held.is_none());
         taken.put_back(&one);
-        assert!(take(&other).unwrap().held.is_none());
-        let again = take(&one).unwrap();
+        assert!(take(&other, Kind::PutBack).unwrap().held.is_none());
+        let again = take(&one, Kind::PutBack).unwrap();
         assert!(again.held.is_some());
         // It is not there while somebody has it, nor for another thread.
-        assert!(take(&one).unwrap().held.is_none());
+        assert!(take(&one, Kind::PutBack).unwrap().held.is_none());
         again.put_back(&one);
         thread::scope(|scope| {
-            let of_other_thread = scope.spawn(|| take(&one).unwrap().held.is_some());
+            let of_other_thread = scope.spawn(|| take(&one, Kind::PutBack).unwrap().held.is_some());
             assert!(!of_other_thread.join().unwrap());
         });
-        assert!(take(&one).unwrap().held.is_some());
+        // Nor is it one that was made ahead.
+        assert!(take(&one, Kind::Ahead).unwrap().held.is_none());
+        assert!(take(&one, Kind::PutBack).unwrap().held.is_some());
+    }
+
+    #[test]
+    fn no_more_is_held_than_may_be() {
+        let entry = entry();
+        let half = MOST_HELD_BYTES / 2 + 1;
+        let first = Held::of(&entry, half).unwrap();
+        assert!(Held::of(&entry, half).is_none());
+        drop(first);
+        assert!(Held::of(&entry, half).is_some());
     }
 }

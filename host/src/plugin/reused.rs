@@ -65,7 +65,10 @@ impl Kept {
     /// Keeps `used` for the next request of `principal`. Where as many are kept as may be, another
     /// principal's goes.
     pub(super) fn keep(&self, entry: &Entry, principal: &str, used: Used) {
-        let Some(held) = Held::of(entry) else { return };
+        let bytes = used.instance.peak_memory_bytes();
+        let Some(held) = Held::of(entry, bytes) else {
+            return;
+        };
         let mut kept = self.locked();
         let gone = match kept.count < MOST {
             true => None,

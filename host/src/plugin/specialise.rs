@@ -28,7 +28,9 @@ pub(super) fn specialise(
     ) -> Result<(), LoadError>,
 ) -> Result<Vec<u8>, LoadError> {
     let unsupported = |error: wasmtime::Error| LoadError::Snapshot(text_of(&error));
-    let wizer = Wizer::new();
+    let mut wizer = Wizer::new();
+    // It would take away an export of that name, and not number the others anew.
+    wizer.keep_init_func(true);
     let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
     let compiled = compile(engine, &instrumented)?;
     let (_, function) = export(&compiled, "configure")?;

@@ -27,10 +27,16 @@ pub(super) const EVALUATE: &str = "evaluate";
 /// and what puts it back as it began, if it can be.
 pub(super) const RESTORE: &str = "restore";
 
+/// What version of this rewriting a lowered module is of. Whoever changes what is written raises it: it is
+/// part of what compiled code is kept by.
+pub(super) const FORM: u32 = 2;
+
 /// The core module of a configured `component`, if it can be asked without the component, and whether its
 /// instances can be put back as they began: never, unless that is asked for with `restorable`. Its memory
 /// grows to `memory_bytes` at most.
 pub(super) fn lower(component: &[u8], restorable: bool, memory_bytes: usize) -> Option<Vec<u8>> {
+    // What snapshots made of it was not looked at yet.
+    wasmparser::Validator::new().validate_all(component).ok()?;
     let interface = format!("{}@{CONTRACT_VERSION}", artifact::PACKED_INTERFACE);
     let lifted = exports::find(component, &interface, "evaluate")?;
     let module = Module::read(component.get(lifted.module)?)?;

@@ -1,6 +1,6 @@
 //! Which functions of a module a decision can reach.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use wasmparser::{
     CodeSectionReader, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind,
     FuncType, FunctionBody, Global, MemoryType, Operator, Parser, Payload, Table, ValType,
@@ -135,7 +135,14 @@ impl Reached {
     /// What calling `roots` can reach, by calls, by references, and by the table: there, every function
     /// of a type that something reached calls the table with.
     pub(super) fn from(module: &Module<'_>, roots: &[u32]) -> Option<Self> {
-        let in_tables = in_tables(module)?;
+        let mut in_tables = HashMap::<_, Vec<_>>::new();
+        let mut named = in_tables_of(module)?;
+        named.sort_unstable();
+        named.dedup();
+        for function in named {
+            let of_type = in_tables.entry(module.type_of(function)?).or_default();
+            of_type.push(function);
+        }
         let mut search = Search {
             module,
             reached: Self {
@@ -143,8 +150,7 @@ impl Reached {
                 tables_stay: true,
             },
             waiting: Vec::new(),
-            called: HashSet::new(),
-            all_in_tables: false,
+            in_tables,
         };
         roots.iter().try_for_each(|root| search.reach(*root))?;
         for global in &module.globals {
@@ -152,20 +158,10 @@ impl Reached {
                 search.reach(function)?;
             }
         }
-        loop {
-            while let Some(function) = search.waiting.pop() {
-                search.look_through(function)?;
-            }
-            for function in &in_tables {
-                let called = search.called.contains(module.type_of(*function)?);
-                if called || search.all_in_tables {
-                    search.reach(*function)?;
-                }
-            }
-            if search.waiting.is_empty() {
-                return Some(search.reached);
-            }
+        while let Some(function) = search.waiting.pop() {
+            search.look_through(function)?;
         }
+        Some(search.reached)
     }
 }
 
@@ -173,10 +169,8 @@ struct Search<'a, 'm> {
     module: &'m Module<'a>,
     reached: Reached,
     waiting: Vec<u32>,
-    /// The types that tables are called with.
-    called: HashSet<&'m FuncType>,
-    /// Whether a function may be taken from a table in another way.
-    all_in_tables: bool,
+    /// The functions in tables that were not reached through them yet, by type.
+    in_tables: HashMap<&'m FuncType, Vec<u32>>,
 }
 
 impl Search<'_, '_> {
@@ -188,6 +182,14 @@ impl Search<'_, '_> {
         Some(())
     }
 
+    /// For what takes a function from a table in another way than calling it by its type.
+    fn reach_all_in_tables(&mut self) -> Option<()> {
+        let all = std::mem::take(&mut self.in_tables);
+        all.into_values()
+            .flatten()
+            .try_for_each(|function| self.reach(function))
+    }
+
     fn look_through(&mut self, function: u32) -> Option<()> {
         let body = self.module.bodies.get(function as usize)?;
         for operator in body.get_operators_reader().ok()? {
@@ -196,17 +198,19 @@ impl Search<'_, '_> {
                     self.reach(function_index)?;
                 }
                 Operator::CallIndirect { type_index, .. } => {
-                    self.called
-                        .insert(self.module.types.get(type_index as usize)?);
+                    let called = self.module.types.get(type_index as usize)?;
+                    for function in self.in_tables.remove(called).unwrap_or_default() {
+                        self.reach(function)?;
+                    }
                 }
-                Operator::TableGet { .. } => self.all_in_tables = true,
+                Operator::TableGet { .. } => self.reach_all_in_tables()?,
                 Operator::TableSet { .. }
                 | Operator::TableGrow { .. }
                 | Operator::TableFill { .. }
                 | Operator::TableCopy { .. }
                 | Operator::TableInit { .. }
                 | Operator::ElemDrop { .. } => {
-                    self.all_in_tables = true;
+                    self.reach_all_in_tables()?;
                     self.reached.tables_stay = false;
                 }
                 Operator::DataDrop { .. } => self.reached.tables_stay = false,
@@ -218,7 +222,7 @@ impl Search<'_, '_> {
 }
 
 /// The functions that elements name.
-pub(super) fn in_tables(module: &Module<'_>) -> Option<Vec<u32>> {
+pub(super) fn in_tables_of(module: &Module<'_>) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     for table in &module.tables {
         if let wasmparser::TableInit::Expr(expression) = &table.init {
@@ -254,8 +258,8 @@ fn referred(expression: &ConstExpr<'_>) -> Option<Vec<u32>> {
 }
 
 impl Module<'_> {
-    /// Whether each mutable global begins as a number that stands in the module, each run of bytes at a
-    /// place that does, and no table changes: what can be put back.
+    /// Whether each mutable global begins as a number that stands in the module, and each run of bytes and
+    /// of functions at a place that does.
     pub(super) fn begins_with_constants(&self) -> bool {
         let constant = |expression: &ConstExpr<'_>| {
             let mut operators = expression.get_operators_reader();

@@ -2,9 +2,10 @@
 //!
 //! All that an instance can change is its memory, its globals and its tables. A module whose tables change
 //! is left alone. Its globals begin with numbers, which `restore` writes again. Of its memory, each
-//! instruction that writes to it is followed by others that mark which part was written to; and `restore`
-//! copies the parts that are marked from an image of how the memory began. Marks and image are in a
-//! memory of their own, which no instruction of the plugin's has a way to name.
+//! instruction that writes to it is followed by others that mark which part was written to; the host, which
+//! writes the request there, tells `restore` where that was; and `restore` copies the parts that are marked
+//! from an image of how the memory began. Marks and image are in a memory of their own, which no
+//! instruction of the plugin's has a way to name.
 
 use super::reach::Module;
 use crate::limits::MAX_MEMORY_BYTES;
@@ -47,8 +48,8 @@ impl Aside {
             .div_ceil(MOST_PARTS)
             .next_power_of_two()
             .max(LEAST_PART_BYTES);
-        // What is written beyond where the memory began is marked too: the instance goes then, but the
-        // marks must not reach the image before.
+        // What is written beyond where the memory began is marked too: the instance goes then, but until
+        // then to mark must not trap.
         let marks = (limit.min(MAX_MEMORY_BYTES) as u64 / part).next_multiple_of(8) + 8;
         let image = marks.next_multiple_of(PAGE_BYTES / 16);
         let pages = (image + memory_bytes).div_ceil(PAGE_BYTES);
@@ -79,10 +80,10 @@ impl Aside {
         u32::try_from(u64::from(offset).checked_add(self.image)?).ok()
     }
 
-    /// `restore`: copies back what was written to, and writes `globals`, each an index and what it began
-    /// with.
-    pub(super) fn restore(&self, globals: &[(u32, Instruction<'_>)]) -> Function {
-        let [word, mark, at, length] = [0, 1, 2, 3];
+    /// `restore(begin, length)`: copies back what was written to, those bytes included, and writes `globals`,
+    /// each an index and what it began with. `mark_many` is the function that marks so many bytes.
+    pub(super) fn restore(&self, globals: &[(u32, Instruction<'_>)], mark_many: u32) -> Function {
+        let [word, mark, at, length] = [2, 3, 4, 5];
         let part_bytes = 1_i64 << self.part_bits;
         let mut code = Function::new([(4, ValType::I32)]);
         let mut emit = |instructions: &[Instruction<'_>]| {
@@ -92,6 +93,9 @@ impl Aside {
         };
         let number = |number: u64| Instruction::I32Const(wrapped(number));
         emit(&[
+            Instruction::LocalGet(0),
+            Instruction::LocalGet(1),
+            Instruction::Call(mark_many),
             // For each word of marks,
             Instruction::Loop(BlockType::Empty),
             Instruction::LocalGet(word),

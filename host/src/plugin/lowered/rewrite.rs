@@ -52,11 +52,10 @@ pub(super) fn rewrite(
         exports.export(name, ExportKind::Func, function);
     }
     if let Some(aside) = aside {
-        types.ty().function([], []);
-        let both = [wasm_encoder::ValType::I32; 2];
-        types.ty().function(both, []);
+        // Where bytes begin, and how many they are.
+        types.ty().function([wasm_encoder::ValType::I32; 2], []);
         functions.function(own_types);
-        functions.function(own_types + 1);
+        functions.function(own_types);
         memories.memory(aside.memory());
         exports.export(super::RESTORE, ExportKind::Func, restore);
     }
@@ -92,7 +91,7 @@ pub(super) fn rewrite(
         }
     }
     if let Some(aside) = aside {
-        code.function(&aside.restore(&beginnings(&mut renumber, module)?));
+        code.function(&aside.restore(&beginnings(&mut renumber, module)?, mark));
         code.function(&aside.mark());
     }
     let data = data(&mut renumber, module, aside)?;
@@ -214,7 +213,7 @@ struct Renumber {
 impl Renumber {
     fn of(module: &Module<'_>, reached: &Reached) -> Self {
         let mut named = vec![false; module.functions.len()];
-        for function in super::reach::in_tables(module).unwrap_or_default() {
+        for function in super::reach::in_tables_of(module).unwrap_or_default() {
             if let Some(named) = named.get_mut(function as usize) {
                 *named = true;
             }

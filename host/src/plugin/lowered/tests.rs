@@ -40,9 +40,14 @@ const MODULE: &str = r#"
     (func (export "other") (param i32 i32) (result i32) (i32.const 1))
     (func (export "decide") (param i32 i32) (result i32) (i32.const 2))"#;
 
-/// A plugin's component, as far as deciding takes it.
+/// A plugin's component, as far as deciding takes it, that wraps `module`.
+pub(in crate::plugin) fn wrapping(module: &str) -> Vec<u8> {
+    component(module, INSTANCE, LIFT)
+}
+
+/// As [`wrapping`], of a module that does nothing.
 pub(in crate::plugin) fn plain() -> Vec<u8> {
-    component(MODULE, INSTANCE, LIFT)
+    wrapping(MODULE)
 }
 
 #[test]
@@ -150,10 +155,10 @@ fn memory(store: &mut Store<()>, instance: &Instance) -> Vec<u8> {
 
 fn restore(store: &mut Store<()>, instance: &Instance) {
     let restore = instance
-        .get_typed_func::<(), ()>(&mut *store, RESTORE)
+        .get_typed_func::<(i32, i32), ()>(&mut *store, RESTORE)
         .unwrap();
     store.set_fuel(10_000_000).unwrap();
-    restore.call(store, ()).unwrap();
+    restore.call(store, (0, 0)).unwrap();
 }
 
 fn call(store: &mut Store<()>, instance: &Instance, a: i32, b: i32) -> i32 {
