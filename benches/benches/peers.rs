@@ -38,9 +38,11 @@ fn decisions(c: &mut Criterion) {
     };
     let packed = Plugin::load(&scenery::five_rules()).unwrap();
     let typed = Plugin::load(&scenery::typed_five_rules()).unwrap();
+    let restorable = Plugin::load(&scenery::five_rules().restorable()).unwrap();
     for (name, plugin, lane) in [
         ("fresh", &packed, Lane::Fresh),
         ("warm", &packed, Lane::Warm),
+        ("restored", &restorable, Lane::Restored),
         ("reused", &packed, reused),
         ("fresh, typed", &typed, Lane::Fresh),
         ("reused, typed", &typed, reused),

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use portcullis_host::{
     Decision, Integration, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
     Request, RequestLimits, Timestamp,
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// The time of a case that states none: a Monday morning.
 pub const NOW: &str = "2026-11-16T10:00:00Z";
 
-/// The limits that cases are decided within: the widest that there are, and deadlines that a busy machine
+/// The limits that cases are decided within: the most memory and tables that there are, and deadlines that a busy machine
 /// does not reach by chance. A case is about what is decided; what a plugin takes is measured.
 pub fn limits() -> PluginLimits {
     PluginLimits {
@@ -64,8 +64,8 @@ pub struct Expected {
     #[serde(default)]
     pub obligations: Vec<String>,
     /// For how long the grant lasts; as long as the host lets it, which is 5 minutes, by default.
-    #[serde(default = "five_minutes")]
-    pub lifetime_seconds: u64,
+    #[serde(default)]
+    pub lifetime_seconds: Option<u64>,
     /// How often the grant may be used; any number of times by default.
     #[serde(default)]
     pub remaining_uses: Option<u64>,
@@ -89,23 +89,26 @@ impl Case {
         };
         let request = read(&folder.join("request.json"))?;
         let limits = RequestLimits::default();
-        let request = match serde_json::from_str::<Value>(&request)?.get("message") {
+        let file = folder.join("request.json");
+        let document: Value = serde_json::from_str(&request)
+            .map_err(|error| anyhow!("{}: it is not JSON: {error}", file.display()))?;
+        let request = match document.get("message") {
             Some(_) => Request::from_mcp(request.as_bytes(), &limits),
             None => Request::from_authzen(request.as_bytes(), &limits),
         };
         let own = folder.join("settings.toml");
         let shared = folder.with_file_name("settings.toml");
-        let settings = read(if own.exists() { &own } else { &shared })?;
+        let settings = if own.exists() { own } else { shared };
+        let expected = folder.join("expected.toml");
         Ok(Self {
             name: folder
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            request: request.with_context(|| folder.display().to_string())?,
-            settings: toml::from_str(&settings).with_context(|| folder.display().to_string())?,
-            expected: toml::from_str(&read(&folder.join("expected.toml"))?)
-                .with_context(|| folder.display().to_string())?,
+            request: request.with_context(|| file.display().to_string())?,
+            settings: from_toml(&settings, &read(&settings)?)?,
+            expected: from_toml(&expected, &read(&expected)?)?,
         })
     }
 
@@ -182,7 +185,10 @@ impl Case {
             let seconds = (grant.expires_at().as_millis() - self.now().as_millis()) / 1000;
             compare(
                 "lifetime",
-                expected.lifetime_seconds.to_string(),
+                expected
+                    .lifetime_seconds
+                    .unwrap_or(FIVE_MINUTES)
+                    .to_string(),
                 seconds.to_string(),
             );
             let uses = grant.remaining_uses();
@@ -202,6 +208,17 @@ impl Case {
                 format!("{constraints:?}"),
             );
         }
+        let of_a_grant = [
+            ("lifetime-seconds", expected.lifetime_seconds.is_some()),
+            ("remaining-uses", expected.remaining_uses.is_some()),
+            ("constraints", !expected.constraints.is_empty()),
+        ];
+        if decision.grant().is_none() {
+            let stated = of_a_grant.into_iter().filter(|(_, stated)| *stated);
+            for (what, _) in stated {
+                compare(what, "a grant".to_owned(), "none".to_owned());
+            }
+        }
         if let Some(expected) = &expected.evidence {
             let found = decision.reasons().first().map(|reason| &reason.evidence);
             compare(
@@ -213,13 +230,33 @@ impl Case {
         if differences.is_empty() {
             return Ok(());
         }
+        if !decision.detail().is_empty() {
+            differences.push(format!("what the host says: {}", decision.detail()));
+        }
         bail!("{}\n{}", expected.about, differences.join("\n"))
     }
 }
 
-fn five_minutes() -> u64 {
-    300
+/// Reads a file's text. What is wrong with it is one line, with its place.
+fn from_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or_else(String::new, |before| {
+            let column = before
+                .rsplit('\n')
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .count()
+                + 1;
+            format!(":{}:{column}", before.matches('\n').count() + 1)
+        });
+        anyhow!("{}{place}: {}", file.display(), error.message())
+    })
 }
+
+/// For how long a grant lasts if nothing shortens it, in seconds.
+const FIVE_MINUTES: u64 = 300;
 
 /// The folders of the cases in `folder`, sorted.
 ///

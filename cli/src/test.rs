@@ -1,7 +1,7 @@
 //! `portcullis test`: whether a plugin decides its cases as they say.
 
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, shown, styled};
+use crate::output::{self, BAD, FAINT, GOOD, shown, shown_of_request, styled};
 use crate::{Format, build};
 use anyhow::Context as _;
 use portcullis_cases::{Case, folders, limits};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Decide a plugin's cases in the sandbox, and say which are decided otherwise than they say.
 ///
 /// A case is a folder with `request.json`, `expected.toml`, and `settings.toml` in it or beside all cases.
-/// The instructions that the plugin runs are counted, which are the same on every machine. Its limits are
-/// the widest here, and its deadline is five seconds, so that a busy machine fails nothing.
+/// The instructions that the plugin runs are counted, which are the same on every machine. It may have the
+/// most memory that there is here, and its deadline is five seconds, so that a busy machine fails nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A plugin crate's folder, which is built first, or a component.
@@ -48,13 +48,19 @@ struct Tried {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let component = match component(&args.path) {
-        Ok(component) => component,
-        Err(error) => return Ok(build::failed(&error)),
-    };
-    let cases = match cases(args) {
+    let chosen = chosen(args)?;
+    let cases = chosen.iter().map(|folder| Case::read(folder));
+    let cases: Vec<_> = match cases.collect() {
         Ok(cases) => cases,
         Err(error) => return Ok(invalid(&error)),
+    };
+    let component = match args.path.is_dir() {
+        true => match build::of_crate(&args.path) {
+            Ok(component) => component,
+            Err(error) => return Ok(build::failed(&error)),
+        },
+        false => read_component(&args.path, &limits())
+            .with_context(|| format!("cannot read {}", args.path.display()))?,
     };
     let mut tried = Vec::with_capacity(cases.len());
     let mut pdps = Pdps::new(&component);
@@ -75,7 +81,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Format::Human => {
             let most = tried.iter().max_by_key(|one| one.instructions);
             let most = most.map_or_else(String::new, |one| {
-                format!("; most instructions: {} ({})", one.instructions, one.case)
+                format!(
+                    "; most instructions: {} ({})",
+                    one.instructions,
+                    shown(&one.case)
+                )
             });
             let (count, all) = (passed, tried.len());
             output::line(&format!(
@@ -94,15 +104,8 @@ fn invalid(error: &anyhow::Error) -> Exit {
     Exit::Invalid
 }
 
-fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path.is_dir() {
-        return build::of_crate(path);
-    }
-    read_component(path, &limits()).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// The cases, of which there is at least one.
-fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
+/// The folders of the cases, of which there is at least one.
+fn chosen(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
     let folder = args.cases.clone().unwrap_or_else(|| {
         let beside = match args.path.is_dir() {
             true => Some(args.path.as_path()),
@@ -123,7 +126,7 @@ fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
         "there is no such case in {}: make a folder with `request.json`, `settings.toml` and `expected.toml`",
         folder.display()
     );
-    chosen.iter().map(|folder| Case::read(folder)).collect()
+    Ok(chosen)
 }
 
 /// The decision points of cases, of which most have the same settings.
@@ -192,7 +195,7 @@ fn print(one: &Tried) -> std::io::Result<()> {
     let taken = styled(FAINT, &format!("{instructions} instructions, {kib} KiB"));
     output::line(&format!("{outcome} {} {taken}", shown(&one.case)))?;
     for line in one.difference.iter().flat_map(|text| text.lines()) {
-        output::line(&format!("       {}", shown(line)))?;
+        output::line(&format!("       {}", shown_of_request(line)))?;
     }
     Ok(())
 }

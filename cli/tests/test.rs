@@ -26,6 +26,7 @@ fn folder() -> Folder {
 }
 
 const EXPECTED: &str = "cases/denies-a-path-outside-its-folder/expected.toml";
+const REQUEST: &str = "cases/denies-a-path-outside-its-folder/request.json";
 
 fn replace(folder: &Folder, file: &str, from: &str, to: &str) {
     let before = fs::read_to_string(folder.path().join(file)).unwrap();
@@ -84,21 +85,78 @@ fn what_is_no_case_is_refused_with_its_place() {
         assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
         assert!(ran.err.contains(said), "{}", ran.err);
     };
-    refused(
+    let failed = |arguments: &[&str], said: &str| {
+        let ran = folder.run(arguments);
+        assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    };
+    failed(
         &["test", "mcp-tools.wasm", "--only", "nothing"],
         "no such case",
     );
-    refused(
+    failed(
         &["test", "mcp-tools.wasm", "--cases", "elsewhere"],
         "--cases",
     );
-    refused(&["test", "missing.wasm"], "missing.wasm");
-    refused(&["test", "cases"], "plugin.toml");
+    failed(&["test", "missing.wasm"], "missing.wasm");
+    // A folder that is no crate, with the cases of another place.
+    refused(&["test", "cases", "--cases", "cases"], "plugin.toml");
     replace(&folder, EXPECTED, "decision =", "dicision =");
-    refused(&["test", "mcp-tools.wasm"], "dicision");
-    folder.write("cases/settings.toml", "tools = 3\n");
+    let place = format!("{EXPECTED}:2:1: ");
+    refused(&["test", "mcp-tools.wasm"], &place);
     replace(&folder, EXPECTED, "dicision =", "decision =");
+    replace(
+        &folder,
+        EXPECTED,
+        "decision = \"deny\"",
+        "decision = \"deny",
+    );
+    refused(&["test", "mcp-tools.wasm"], &format!("{EXPECTED}:2:"));
+    replace(
+        &folder,
+        EXPECTED,
+        "decision = \"deny",
+        "decision = \"deny\"",
+    );
+    folder.write("cases/settings.toml", "tools = 3\n");
     refused(&["test", "mcp-tools.wasm"], "tools");
     fs::remove_file(folder.path().join("cases/settings.toml")).unwrap();
     refused(&["test", "mcp-tools.wasm"], "settings.toml");
+    replace(&folder, REQUEST, "{", "{,");
+    refused(&["test", "mcp-tools.wasm"], REQUEST);
+}
+
+#[test]
+fn what_is_expected_of_a_grant_that_is_not_given_fails() {
+    let folder = folder();
+    replace(
+        &folder,
+        EXPECTED,
+        "decision =",
+        "remaining-uses = 1\ndecision =",
+    );
+    let ran = folder.run(&["test", "mcp-tools.wasm"]);
+    assert_eq!(ran.code, 5, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out
+            .contains("remaining-uses: expected a grant, found none"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_crate_is_built_and_a_name_commands_no_terminal() {
+    let folder = folder();
+    let copied = folder.path().join("cases/an\u{1b}[31m-odd-name");
+    fs::create_dir(&copied).unwrap();
+    for file in ["request.json", "expected.toml"] {
+        let from = root().join("plugins/mcp-tools/cases/denies-a-path-outside-its-folder");
+        fs::copy(from.join(file), copied.join(file)).unwrap();
+    }
+    let plugin = root().join("plugins/mcp-tools").display().to_string();
+    let ran = folder.run(&["test", &plugin, "--cases", "cases"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("2 of 2 cases"), "{}", ran.out);
+    assert!(!ran.out.contains('\u{1b}'), "{}", ran.out);
 }

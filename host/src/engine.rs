@@ -8,8 +8,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 
-/// How many decisions the process can take at the same time, at least. One beyond what there is room for is
-/// denied as [`Fault::Overloaded`](crate::Fault::Overloaded).
+/// How many decisions the process can take at the same time, or half of that where components wait in a lane.
+/// One beyond what there is room for is denied as [`Fault::Overloaded`](crate::Fault::Overloaded).
 pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
 
 /// How many instances without a component wait for their next decision, at most: room for them is beside

@@ -90,7 +90,7 @@ fn restorable_tenant(does: &str) -> Plugin {
              (i32.const 1000)"
         ),
     )
-    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)")
+    .replace("i32) (i32.const 65536)", "i32) (i32.const 3072)")
     .replace(
         "(local.get $at))\n",
         "(global.set $secret (i64.or (global.get $secret) (i64.load (local.get $at))))

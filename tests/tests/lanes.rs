@@ -45,6 +45,11 @@ fn call(plugin: &Plugin, lane: Lane, principal: &str) -> String {
     evaluation.outcome.unwrap().reasons[0].code.clone()
 }
 
+fn effect(plugin: &Plugin, lane: Lane, principal: &str) -> Effect {
+    let evaluation = plugin.evaluate_in(lane, &request(principal), ActionClass::Read, NOW);
+    evaluation.outcome.unwrap().effect
+}
+
 const A: &str = "spiffe://acme.example/a";
 const B: &str = "spiffe://acme.example/b";
 
@@ -78,19 +83,16 @@ fn a_warm_instance_has_its_whole_deadline_however_long_it_waited() {
 
 #[test]
 fn instances_that_were_made_ahead_go_with_their_plugin() {
-    // Each leaves two behind; a thousand would take more than the pool has.
-    let limits = guests::patient();
-    let component = guests::component("tests/guests/hostile").unwrap();
+    // Each leaves two behind. A plugin with a component takes one of 512 places for each.
     let folder = tempfile::tempdir().unwrap();
     let cache = portcullis_host::CompiledCache::open(folder.path().join("cache")).unwrap();
-    let source = portcullis_host::PluginSource::new(component)
-        .settings(json!({ "behaviour": "count" }))
-        .limits(limits)
+    let source = portcullis_host::PluginSource::new(raw::component(&raw::answering("\\02")))
+        .limits(guests::patient())
         .cache(cache);
     for _ in 0..400 {
-        let counting = Plugin::load(&source).unwrap();
+        let plugin = Plugin::load(&source).unwrap();
         for _ in 0..3 {
-            assert_eq!(call(&counting, Lane::Warm, A), "call-1");
+            assert_eq!(effect(&plugin, Lane::Warm, A), Effect::NotApplicable);
         }
     }
 }
@@ -196,7 +198,7 @@ fn instances_that_wait_to_be_asked_again_leave_room_for_others() {
         .limits(guests::patient())
         .cache(cache)
         .restorable();
-    let plugins: Vec<_> = (0..1200).map(|_| Plugin::load(&source).unwrap()).collect();
+    let plugins: Vec<_> = (0..2100).map(|_| Plugin::load(&source).unwrap()).collect();
     let other = hostile("count");
     for plugin in &plugins {
         assert_eq!(call(plugin, Lane::Restored, A), "call-1");
@@ -260,6 +262,16 @@ fn more_principals_than_are_kept_still_find_room() {
             let code = call(&counting, reused(9), &principal);
             assert!(code == "call-1" || code == round, "{code}");
         }
+    }
+    // One with a component takes one of 512 places for each that is kept.
+    let source = portcullis_host::PluginSource::new(raw::component(&raw::answering("\\02")));
+    let plugin = Plugin::load(&source.limits(guests::patient())).unwrap();
+    for number in 0..600 {
+        let principal = format!("spiffe://acme.example/{number}");
+        assert_eq!(
+            effect(&plugin, reused(9), &principal),
+            Effect::NotApplicable
+        );
     }
 }
 

@@ -255,9 +255,9 @@ impl LogFile {
             self.begin_next_file()?;
         }
         let mut lines = std::mem::take(&mut self.lines);
-        lines.clear();
         let written = self.write_lines(bodies, &mut lines);
         self.lines = lines;
+        self.lines.clear();
         // One request that was large once is no reason to keep so much for ever.
         self.lines.shrink_to(MOST_BYTES_KEPT);
         written

@@ -117,6 +117,15 @@ impl Instance {
         }
     }
 
+    /// How much memory it takes while it is held, at most, in bytes: its own, and the image of that.
+    pub(super) fn held_bytes(&self) -> usize {
+        let own = self.peak_memory_bytes();
+        match &self.form {
+            Form::Direct(direct) if direct.is_restorable() => own.saturating_mul(2),
+            _ => own,
+        }
+    }
+
     /// The most linear memory that the instance had, in bytes.
     pub(super) fn peak_memory_bytes(&self) -> usize {
         self.store.data().peak_memory_bytes

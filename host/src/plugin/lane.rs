@@ -104,7 +104,7 @@ impl Ahead {
         if !self.instance.restore() {
             return;
         }
-        let bytes = self.instance.peak_memory_bytes();
+        let bytes = self.instance.held_bytes();
         let Some(held) = self.held.or_else(|| Held::of(entry, bytes)) else {
             return;
         };
@@ -161,12 +161,15 @@ impl Shelf {
             let Some(entry) = self.entry.upgrade() else {
                 return;
             };
+            if Held::of(&entry, 0).is_none() {
+                return;
+            }
             // Its start function may run for as long as a decision may.
             let made = Ticking::start()
                 .ok()
                 .and_then(|_ticking| Instance::new(&entry).ok());
             let Some(instance) = made else { return };
-            let Some(held) = Held::of(&entry, instance.peak_memory_bytes()) else {
+            let Some(held) = Held::of(&entry, instance.held_bytes()) else {
                 return;
             };
             locked(&self.ready).push_back((instance, held));
@@ -261,6 +264,7 @@ mod tests {
     use crate::engine::engine;
     use crate::limits::PluginLimits;
     use crate::plugin::code::Compiled;
+    use crate::plugin::load::compile;
     use crate::plugin::lowered;
     use crate::plugin::reused::Kept;
 
@@ -280,10 +284,39 @@ mod tests {
         })
     }
 
+    fn no_more_is_held_than_may_be(module: &Entry) {
+        let half = MOST_HELD_BYTES / 2 + 1;
+        let first = Held::of(module, half).unwrap();
+        assert!(Held::of(module, half).is_none());
+        drop(first);
+        assert!(Held::of(module, half).is_some());
+
+        let component = lowered::tests::plain();
+        let component = compile(module.engine, &component).unwrap();
+        let code = Compiled::Component(component).instantiable(module.engine);
+        let component = Entry {
+            code: code.unwrap(),
+            shelves: Shelves::default(),
+            kept: Kept::default(),
+            ..*module
+        };
+        for (entry, most) in [
+            (module, MAX_HELD as usize),
+            (&component, Held::MOST_COMPONENTS),
+        ] {
+            let held: Vec<_> = (0..most).map(|_| Held::of(entry, 0).unwrap()).collect();
+            assert!(Held::of(entry, 0).is_none());
+            drop(held);
+            assert!(Held::of(entry, 0).is_some());
+        }
+    }
+
     #[test]
     fn an_instance_that_was_put_back_is_the_next_one() {
         let _ticking = Ticking::start().unwrap();
         let (one, other) = (entry(), entry());
+        // What is held is counted for the whole process, so this is one test.
+        no_more_is_held_than_may_be(&one);
         let taken = take(&one, Kind::PutBack).unwrap();
         assert!(taken.held.is_none());
         taken.put_back(&one);
@@ -300,15 +333,5 @@ mod tests {
         // Nor is it one that was made ahead.
         assert!(take(&one, Kind::Ahead).unwrap().held.is_none());
         assert!(take(&one, Kind::PutBack).unwrap().held.is_some());
-    }
-
-    #[test]
-    fn no_more_is_held_than_may_be() {
-        let entry = entry();
-        let half = MOST_HELD_BYTES / 2 + 1;
-        let first = Held::of(&entry, half).unwrap();
-        assert!(Held::of(&entry, half).is_none());
-        drop(first);
-        assert!(Held::of(&entry, half).is_some());
     }
 }

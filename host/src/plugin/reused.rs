@@ -65,7 +65,7 @@ impl Kept {
     /// Keeps `used` for the next request of `principal`. Where as many are kept as may be, another
     /// principal's goes.
     pub(super) fn keep(&self, entry: &Entry, principal: &str, used: Used) {
-        let bytes = used.instance.peak_memory_bytes();
+        let bytes = used.instance.held_bytes();
         let Some(held) = Held::of(entry, bytes) else {
             return;
         };

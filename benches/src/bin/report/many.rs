@@ -1,6 +1,7 @@
 //! A thousand plugins in one process: their decisions and their memory.
 
 use anyhow::{Context as _, ensure};
+use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::report::{Latency, Row};
 use portcullis_benches::scenery::{self, Folder};
 use portcullis_benches::workload::{self, Variation};
@@ -27,28 +28,47 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
         let plugins = (0..1000)
             .map(|_| Plugin::load(&source))
             .collect::<Result<Vec<_>, _>>()?;
-        let time = |plugin: &Plugin| {
-            let started = Instant::now();
+        let (all, one) = all_and_one(&plugins, |plugin| {
             let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
             assert!(answer.outcome.is_ok());
-            u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-        };
-        let (mut one, mut all) = (Vec::new(), Vec::new());
-        for _ in 0..12 {
-            one.extend((0..2000).map(|_| time(&plugins[0])));
-            // Once around first, so that each has been used.
-            all.extend(plugins.iter().cycle().take(3000).map(time).skip(1000));
-        }
-        let (one, all) = (Latency::from_nanos(one), Latency::from_nanos(all));
+        });
         rows.push(Row::at_most(
             format!("a thousand plugins / one, p50 of a decision{name}"),
             1.1,
             "",
-            all.micros(50.0) / one.micros(50.0),
-            format!("{:.2} µs, {:.2} µs", all.micros(50.0), one.micros(50.0)),
+            all / one,
+            format!("{all:.2} µs, {one:.2} µs"),
         ));
     }
+    // What a native engine pays for so many, whose policies are not at hand when their turn comes.
+    let engines: Vec<_> = (0..1000).map(|_| Cedar::new()).collect();
+    let prepared = cedar::prepare(request.to_authzen());
+    let (all, one) = all_and_one(&engines, |engine| {
+        assert!(Cedar::permits(&engine.decide(&prepared)));
+    });
+    eprintln!(
+        "    a thousand / one: native Cedar, with policies of their own, {:.2} ({all:.2} µs, {one:.2} µs)",
+        all / one
+    );
     Ok(())
+}
+
+/// What `once` takes of all in turn and of the first alone, at p50, in microseconds.
+fn all_and_one<T>(them: &[T], once: impl Fn(&T)) -> (f64, f64) {
+    let time = |it: &T| {
+        let started = Instant::now();
+        once(it);
+        u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    };
+    let (mut one, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        one.extend((0..2000).map(|_| time(&them[0])));
+        // Once around first, so that each has been used.
+        let in_turn = them.iter().cycle().take(3 * them.len());
+        all.extend(in_turn.map(time).skip(them.len()));
+    }
+    let p50 = |nanos| Latency::from_nanos(nanos).micros(50.0);
+    (p50(all), p50(one))
 }
 
 /// What each plugin adds to the resident memory of a process, in processes of their own.

@@ -467,7 +467,7 @@ fn whatever_a_module_does_to_its_memory_is_put_back() {
     let engine = engine();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut ran, mut changed) = (0, 0);
-    for _ in 0..2500 {
+    for _ in 0..1500 {
         let bytes: Vec<u8> = std::iter::repeat_with(|| random.next().to_le_bytes()[0])
             .take(6000)
             .collect();
@@ -521,5 +521,5 @@ fn whatever_a_module_does_to_its_memory_is_put_back() {
             assert!(memory(&mut store, &instance) == before);
         }
     }
-    assert!(ran > 500 && changed > 20, "{changed} of {ran}");
+    assert!(ran > 300 && changed > 10, "{changed} of {ran}");
 }
