@@ -675,7 +675,8 @@ fn a_full_disk_denies_and_recovers_by_itself() {
         .unwrap();
     let mut permits = 0;
     for _ in 0..3 {
-        assert!(pdp.evaluate(&request).is_permit());
+        let decision = pdp.evaluate(&request);
+        assert!(decision.is_permit(), "{}", decision.detail());
         permits += 1;
         disk.fill();
         while pdp.evaluate(&request).is_permit() {
