@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, anyhow, bail};
+use portcullis_contract::line_and_column;
 use portcullis_host::{
     Decision, Integration, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
     Request, RequestLimits, Timestamp,
@@ -240,16 +241,9 @@ impl Case {
 /// Reads a file's text. What is wrong with it is one line, with its place.
 fn from_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> anyhow::Result<T> {
     toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let place = before.map_or_else(String::new, |before| {
-            let column = before
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .count()
-                + 1;
-            format!(":{}:{column}", before.matches('\n').count() + 1)
+        let place = error.span().map_or_else(String::new, |span| {
+            let (line, column) = line_and_column(text, span.start);
+            format!(":{line}:{column}")
         });
         anyhow!("{}{place}: {}", file.display(), error.message())
     })

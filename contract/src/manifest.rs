@@ -1,6 +1,6 @@
 //! What a plugin says of itself.
 
-use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, withheld};
+use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, line_and_column, withheld};
 use serde::{Deserialize, Serialize};
 
 /// The name of the component's custom section that holds the manifest.
@@ -160,13 +160,11 @@ fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
 
 fn read(text: &str) -> Result<Wire, ManifestError> {
     let wire: Wire = toml::from_str(text).map_err(|error| {
-        let before = text
-            .get(..error.span().map_or(0, |span| span.start))
-            .unwrap_or_default();
-        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        let begin = error.span().map_or(0, |span| span.start);
+        let (line, column) = line_and_column(text, begin);
         ManifestError::Shape {
-            line: before.matches('\n').count() + 1,
-            column: in_line.chars().count() + 1,
+            line,
+            column,
             message: shown(error.message()),
         }
     })?;

@@ -1,4 +1,4 @@
-//! Text that a plugin or a request controls.
+//! Text that a plugin, a request or a file controls.
 
 /// `text` with what could command a terminal or reorder a line replaced: control characters, and
 /// the invisible ones that change direction or hide.
@@ -20,6 +20,15 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// The line and the column, in characters, of the byte at `offset` in `text`, both from 1; of its end, if
+/// there is no such byte.
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let in_line = before.rsplit('\n').next().unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    (line, in_line.chars().count() + 1)
+}
+
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
@@ -39,5 +48,17 @@ mod tests {
         );
         assert_eq!(excerpt(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
         assert_eq!(excerpt("é\n"), "é\u{fffd}");
+    }
+
+    #[test]
+    fn places_count_lines_and_characters() {
+        let text = "a\néb\n";
+        assert_eq!(line_and_column(text, 0), (1, 1));
+        assert_eq!(line_and_column(text, 1), (1, 2));
+        assert_eq!(line_and_column(text, 2), (2, 1));
+        assert_eq!(line_and_column(text, 4), (2, 2));
+        assert_eq!(line_and_column(text, 6), (3, 1));
+        assert_eq!(line_and_column(text, 100), (3, 1));
+        assert_eq!(line_and_column("", 0), (1, 1));
     }
 }

@@ -3,7 +3,7 @@
 use super::problem::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use super::secrets::lines_with_tokens;
 use crate::Timestamp;
-use portcullis_contract::{printable, withheld};
+use portcullis_contract::{line_and_column, printable, withheld};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -60,23 +60,15 @@ impl<'a> Source<'a> {
     }
 
     fn note(&self, severity: Severity, span: Span, message: String) {
-        let whole = span == FILE;
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let in_line = before.get(line_start..).unwrap_or_default();
+        let (line, column) = match span == FILE {
+            true => (0, 0),
+            false => line_and_column(self.text, span.start),
+        };
         self.problems.borrow_mut().push(Problem {
             severity,
             file: self.file.to_owned(),
-            line: if whole {
-                0
-            } else {
-                before.matches('\n').count() + 1
-            },
-            column: if whole {
-                0
-            } else {
-                in_line.chars().count() + 1
-            },
+            line,
+            column,
             // A plugin or a file controls some of it.
             message: printable(&withheld(&message)),
         });

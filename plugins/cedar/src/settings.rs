@@ -4,6 +4,7 @@ use crate::Engine;
 use crate::types::Types;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Entities, PolicySet, Schema, ValidationMode, Validator};
+use portcullis_contract::line_and_column;
 use portcullis_sdk::{Json, SettingsError};
 use serde::Deserialize;
 use std::str::FromStr;
@@ -134,10 +135,7 @@ fn in_text(text: &str, error: &DetailedError) -> String {
     let Some(label) = error.source_locations.first() else {
         return message;
     };
-    let before = text.get(..label.loc.start).unwrap_or(text);
-    let in_line = before.rsplit('\n').next().unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = in_line.chars().count() + 1;
+    let (line, column) = line_and_column(text, label.loc.start);
     match &label.label {
         Some(label) => format!("line {line}, column {column}: {message}: {label}"),
         None => format!("line {line}, column {column}: {message}"),
