@@ -127,6 +127,8 @@ fn all<'a, T: wasmparser::FromReader<'a>>(
 pub(super) struct Reached {
     /// Whether each function is.
     pub(super) functions: Vec<bool>,
+    /// Whether each function is named in a table or for one.
+    pub(super) in_tables: Vec<bool>,
     /// Whether nothing that is reached writes to a table or drops a segment.
     pub(super) tables_stay: bool,
 }
@@ -135,18 +137,19 @@ impl Reached {
     /// What calling `roots` can reach, by calls, by references, and by the table: there, every function
     /// of a type that something reached calls the table with.
     pub(super) fn from(module: &Module<'_>, roots: &[u32]) -> Option<Self> {
+        let mut named = vec![false; module.functions.len()];
         let mut in_tables = HashMap::<_, Vec<_>>::new();
-        let mut named = in_tables_of(module)?;
-        named.sort_unstable();
-        named.dedup();
-        for function in named {
-            let of_type = in_tables.entry(module.type_of(function)?).or_default();
-            of_type.push(function);
+        for function in in_tables_of(module)? {
+            if !std::mem::replace(named.get_mut(function as usize)?, true) {
+                let of_type = in_tables.entry(module.type_of(function)?).or_default();
+                of_type.push(function);
+            }
         }
         let mut search = Search {
             module,
             reached: Self {
                 functions: vec![false; module.functions.len()],
+                in_tables: named,
                 tables_stay: true,
             },
             waiting: Vec::new(),
@@ -222,7 +225,7 @@ impl Search<'_, '_> {
 }
 
 /// The functions that elements name.
-pub(super) fn in_tables_of(module: &Module<'_>) -> Option<Vec<u32>> {
+fn in_tables_of(module: &Module<'_>) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     for table in &module.tables {
         if let wasmparser::TableInit::Expr(expression) = &table.init {

@@ -23,7 +23,7 @@ pub(super) fn rewrite(
     exported: &Exported,
     aside: Option<&Aside>,
 ) -> Option<Vec<u8>> {
-    let mut renumber = Renumber::of(module, reached);
+    let mut renumber = Renumber::of(reached);
     let own_types = u32::try_from(module.types.len()).ok()?;
     let own_functions = renumber.count;
     // After the plugin's own, in this order.
@@ -211,20 +211,14 @@ struct Renumber {
 }
 
 impl Renumber {
-    fn of(module: &Module<'_>, reached: &Reached) -> Self {
-        let mut named = vec![false; module.functions.len()];
-        for function in super::reach::in_tables_of(module).unwrap_or_default() {
-            if let Some(named) = named.get_mut(function as usize) {
-                *named = true;
-            }
-        }
+    fn of(reached: &Reached) -> Self {
         let mut this = Self {
-            numbers: Vec::with_capacity(named.len()),
+            numbers: Vec::with_capacity(reached.functions.len()),
             other: None,
             count: 0,
         };
-        for (reached, named) in reached.functions.iter().zip(named) {
-            let other = !reached && named && this.other.is_none();
+        for (reached, named) in reached.functions.iter().zip(&reached.in_tables) {
+            let other = !reached && *named && this.other.is_none();
             let number = (*reached || other).then_some(this.count);
             if other {
                 this.other = number;
