@@ -14,17 +14,17 @@
 //! shared = { owner = "alice@acme.example", until = 2027-01-31T00:00:00Z }   # an exception; optional
 //! ```
 
+mod reader;
+
 use crate::Timestamp;
 use crate::cause::{Cause, Refusal};
-use crate::config::reader::{self, A_MOMENT, FILE, Section, Source, Span};
 use crate::config::{ConfigError, Problem, Severity};
-use crate::plugin::Digest;
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
+use reader::{each_file, read};
 use spiffe::SpiffeId;
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,19 +115,6 @@ pub enum Gap {
     /// It is shared, and nobody says until when.
     SharedUntil,
 }
-
-/// A gap, where it is, and what is said of it where it is refused.
-type Lack = (Gap, Span, String);
-
-/// An identity as it was read; none, if too little of it can be read.
-struct Found {
-    identity: Option<Identity>,
-    lacks: Vec<Lack>,
-    span: Span,
-}
-
-/// When something ends that has no end.
-const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 
 impl Registry {
     /// The identity of that SPIFFE ID.
@@ -376,205 +363,17 @@ impl Identity {
     }
 }
 
-fn differs(stated: &str, registered: &str) -> bool {
-    !stated.is_empty() && stated != registered
-}
-
-/// The files of a registry: itself, or those in a folder whose names end with `.toml`.
-fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads every file of a registry, and gives what is wrong with them.
-fn each_file(path: &Path, mut read: impl FnMut(&Path, &Source<'_>, &str)) -> Vec<Problem> {
-    let unreadable =
-        |file: &Path, error: io::Error| Problem::of_file(file, format!("cannot be read: {error}"));
-    let files = match files(path) {
-        Ok(files) => files,
-        Err(error) => return vec![unreadable(path, error)],
-    };
-    let mut problems = Vec::new();
-    for file in files {
-        match std::fs::read_to_string(&file) {
-            Err(error) => problems.push(unreadable(&file, error)),
-            Ok(text) => {
-                let source = Source::new(&file, &text);
-                read(&file, &source, &text);
-                problems.extend(source.into_problems());
-            }
-        }
-    }
-    problems
-}
-
-/// Reads the identities of one file, and notes what is wrong with it.
-fn read(source: &Source<'_>, text: &str, mut take: impl FnMut(Found)) {
-    let Some(table) = reader::parse(source, text) else {
-        return;
-    };
-    let mut root = Section::new(source, table.get_ref(), FILE);
-    for section in root.sections("identity") {
-        take(read_identity(section));
-    }
-    root.end();
+/// Whether the text is the SPIFFE ID of a workload, spelled as it is compared.
+pub(crate) fn is_spiffe_id(text: &str) -> bool {
+    SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
 }
 
 fn registered_twice(id: &str) -> String {
     format!("`{id}` is registered twice: each identity has one entry")
 }
 
-/// Whether the text is the SPIFFE ID of a workload, spelled as it is compared.
-pub(crate) fn is_spiffe_id(text: &str) -> bool {
-    SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
-}
-
-fn read_identity(mut section: Section<'_, '_>) -> Found {
-    let source = section.source();
-    let whole = section.span();
-    let mut lacks = Vec::new();
-    let id = section.required_text("id").and_then(|(id, span)| {
-        if is_spiffe_id(id) {
-            return Some(Arc::from(id));
-        }
-        let message = format!(
-            "`{id}` is no SPIFFE ID of a workload, such as `spiffe://acme.example/agent/clerk`"
-        );
-        if id.starts_with("spiffe://") && id.contains('*') {
-            lacks.push((Gap::WildcardId, span, message));
-            return Some(Arc::from(id));
-        }
-        source.error(span, message);
-        None
-    });
-    let kind = section.required_text("kind").and_then(|(text, span)| {
-        let kind = crate::config::principal_kind(text);
-        if kind.is_none() {
-            source.error(span, "`kind` is one of `agent`, `service`, `connector`, `pipeline`, `human`, `break-glass`");
-        }
-        kind
-    });
-    let owner = stated(&mut section, "owner", "identity", Gap::Owner, &mut lacks);
-    let purpose = stated(
-        &mut section,
-        "purpose",
-        "identity",
-        Gap::Purpose,
-        &mut lacks,
-    );
-    let environment = section.required_text("environment").map(|(text, span)| {
-        if text.trim().is_empty() {
-            source.error(span, "`environment` is empty: every identity has one");
-        }
-        Arc::from(text)
-    });
-    let expires = ends(&mut section, "expires", Gap::Expiry, &mut lacks);
-    let lifetime = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
-    let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
-    let integrations = section.texts("integrations").unwrap_or_default();
-    if integrations.iter().any(|name| name.contains('*')) {
-        let message =
-            "`integrations` has a `*`, which is none: list those that it may use, each by its name";
-        lacks.push((Gap::WildcardIntegrations, whole.clone(), message.to_owned()));
-    }
-    let integrations = integrations.into_iter().map(Arc::from).collect();
-    let workload_digest = section.text("workload-digest").map(|(text, span)| {
-        if text.parse::<Digest>().is_err() {
-            source.error(
-                span,
-                "`workload-digest` is `sha256:` and 64 hexadecimal digits",
-            );
-        }
-        text.to_owned()
-    });
-    let shared = section
-        .section("shared")
-        .map(|section| read_shared(section, &mut lacks));
-    section.end();
-    let identity = || {
-        Some(Identity {
-            id: id?,
-            kind: kind?,
-            owner: owner?,
-            purpose: purpose?,
-            environment: environment?,
-            expires: expires?,
-            max_credential_lifetime: max_credential_lifetime?,
-            integrations,
-            workload_digest,
-            shared: match shared {
-                None => None,
-                Some(shared) => Some(shared?),
-            },
-        })
-    };
-    Found {
-        identity: identity(),
-        lacks,
-        span: whole,
-    }
-}
-
-fn read_shared(mut section: Section<'_, '_>, lacks: &mut Vec<Lack>) -> Option<Shared> {
-    let owner = stated(&mut section, "owner", "exception", Gap::SharedOwner, lacks);
-    let until = ends(&mut section, "until", Gap::SharedUntil, lacks);
-    section.end();
-    Some(Shared {
-        owner: owner?.to_string(),
-        until: until?,
-    })
-}
-
-/// A text that every identity or exception has. One that lacks it has an empty one.
-fn stated(
-    section: &mut Section<'_, '_>,
-    key: &'static str,
-    of: &str,
-    gap: Gap,
-    lacks: &mut Vec<Lack>,
-) -> Option<Arc<str>> {
-    let is_missing = !section.has(key);
-    let text = section.text(key);
-    if is_missing {
-        let message = format!("`{key}` is missing here: it is text");
-        lacks.push((gap, section.span(), message));
-        return Some(Arc::from(""));
-    }
-    let (text, span) = text?;
-    if text.trim().is_empty() {
-        lacks.push((gap, span, format!("`{key}` is empty: every {of} has one")));
-    }
-    Some(Arc::from(text))
-}
-
-/// When it ends; never, where nobody says so.
-fn ends(
-    section: &mut Section<'_, '_>,
-    key: &'static str,
-    gap: Gap,
-    lacks: &mut Vec<Lack>,
-) -> Option<Timestamp> {
-    let is_missing = !section.has(key);
-    let time = section.time(key);
-    if is_missing {
-        let message = format!("`{key}` is missing here: it is {A_MOMENT}");
-        lacks.push((gap, section.span(), message));
-        return Some(NEVER);
-    }
-    time
+fn differs(stated: &str, registered: &str) -> bool {
+    !stated.is_empty() && stated != registered
 }
 
 #[cfg(test)]

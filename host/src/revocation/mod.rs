@@ -11,22 +11,21 @@
 //! A revocation that came as a security event also has that `event`, so that the same one, sent again,
 //! is not another.
 
+mod append;
 mod event;
+mod list;
 mod record;
 
+pub use append::{append, append_event};
 pub(crate) use event::serial;
 pub use event::{Event, EventError, EventIssuers};
 pub use record::{Record, Revocable, Revoked};
 
 use crate::Timestamp;
-use crate::followed::{FileIdentity, identity_of};
-use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::{has_well_known_token, withheld};
+use crate::followed::identity_of;
+use list::{Added, List};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::thread;
@@ -76,25 +75,6 @@ struct Shared {
     file: PathBuf,
     list: RwLock<List>,
     listener: Mutex<Option<Listener>>,
-}
-
-/// What was read of the file so far.
-#[derive(Debug, Default)]
-struct List {
-    epoch: u64,
-    as_of: Option<Timestamp>,
-    /// What is revoked, each with the epoch from which on it is.
-    revoked: HashMap<Revocable, HashMap<String, (u64, Revoked)>>,
-    /// The security events that are on it.
-    events: HashSet<String>,
-    bytes_read: u64,
-    lines_read: usize,
-    /// The lines that have text which looks like a secret.
-    lines_with_tokens: Vec<usize>,
-    /// The hash of what was read, to tell another file in the place of this one.
-    hash: Sha256,
-    file: Option<FileIdentity>,
-    error: Option<ListError>,
 }
 
 impl std::fmt::Debug for Revocations {
@@ -326,249 +306,6 @@ fn follow(shared: &Weak<Shared>, interval: Duration) {
             Some(shared) => shared.refresh(),
             None => return,
         }
-    }
-}
-
-/// How far a list was read.
-struct Position {
-    bytes_read: u64,
-    hash: Sha256,
-    file: Option<FileIdentity>,
-}
-
-/// What was added to a list.
-struct Added {
-    lines: String,
-    file: FileIdentity,
-}
-
-impl Added {
-    /// Reads what was added since `known`. If another file is in the place of the one that was read, it
-    /// has to begin with all that was read.
-    fn read(file: &Path, known: &Position) -> Result<Self, ListError> {
-        let unreadable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
-        let mut opened = File::open(file).map_err(unreadable)?;
-        let metadata = opened.metadata().map_err(unreadable)?;
-        if metadata.len() < known.bytes_read {
-            return Err(ListError::Rewritten);
-        }
-        let identity = identity_of(&metadata);
-        if known.file == Some(identity) {
-            opened
-                .seek(SeekFrom::Start(known.bytes_read))
-                .map_err(unreadable)?;
-        } else {
-            let mut before = Sha256::new();
-            let mut begin = (&mut opened).take(known.bytes_read);
-            io::copy(&mut begin, &mut HashWriter(&mut before)).map_err(unreadable)?;
-            if before.finalize() != known.hash.clone().finalize() {
-                return Err(ListError::Rewritten);
-            }
-        }
-        let mut lines = String::new();
-        opened.read_to_string(&mut lines).map_err(unreadable)?;
-        Ok(Self {
-            lines,
-            file: identity,
-        })
-    }
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl List {
-    fn read(file: &Path) -> Result<Self, ListError> {
-        let mut list = Self::default();
-        let added = Added::read(file, &list.position())?;
-        list.take_up(added, &mut Vec::new())?;
-        Ok(list)
-    }
-
-    fn position(&self) -> Position {
-        Position {
-            bytes_read: self.bytes_read,
-            hash: self.hash.clone(),
-            file: self.file,
-        }
-    }
-
-    /// Takes up the lines that were added. One that is still being written waits for the next time.
-    fn take_up(&mut self, added: Added, new: &mut Vec<(u64, Revoked)>) -> Result<(), ListError> {
-        self.file = Some(added.file);
-        for line in added.lines.split_inclusive('\n') {
-            if !line.ends_with('\n') {
-                break;
-            }
-            new.extend(self.add(line)?);
-            self.hash.update(line.as_bytes());
-            self.bytes_read += line.len() as u64;
-            self.lines_read += 1;
-        }
-        Ok(())
-    }
-
-    /// Adds a line, and gives what it revokes.
-    fn add(&mut self, line: &str) -> Result<Option<(u64, Revoked)>, ListError> {
-        let wrong = |message: String| ListError::Line {
-            line: self.lines_read + 1,
-            message: withheld(&message),
-        };
-        let mut record: Record =
-            serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        let expected = self.epoch + u64::from(record.revoked.is_some());
-        if record.epoch != expected {
-            return Err(wrong(format!(
-                "its epoch is {}, and {expected} comes next",
-                record.epoch
-            )));
-        }
-        if record.at > Timestamp::now().plus(CLOCK_LEEWAY) {
-            return Err(wrong(
-                "it is from the future, and would never be stale".to_owned(),
-            ));
-        }
-        if self.as_of.is_some_and(|as_of| record.at < as_of) {
-            return Err(wrong("it is earlier than the line before it".to_owned()));
-        }
-        self.epoch = record.epoch;
-        self.as_of = Some(record.at);
-        self.events.extend(record.event);
-        // What revokes a credential names it, often with hexadecimal digits.
-        let mut has_token = has_well_known_token(line);
-        if let Some(revoked) = &mut record.revoked {
-            has_token |= revoked.withhold_tokens();
-        }
-        if has_token {
-            self.lines_with_tokens.push(self.lines_read + 1);
-        }
-        let new = record.revoked.clone();
-        if let Some(revoked) = record.revoked {
-            let of_kind = self.revoked.entry(revoked.kind).or_default();
-            let from = record.epoch;
-            of_kind.entry(revoked.id.clone()).or_insert((from, revoked));
-        }
-        Ok(new.map(|revoked| (record.epoch, revoked)))
-    }
-}
-
-/// Adds a line to the list in `file`: a revocation, or a checkpoint. The file is made if there is
-/// none; while it is written to, other writers wait.
-///
-/// # Errors
-///
-/// [`ListError`] if it is not a list or cannot be written.
-pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Record, ListError> {
-    if let Some(revoked) = &revoked {
-        revoked.could_be_found()?;
-    }
-    let mut writer = ListWriter::open(file)?;
-    let record = writer.add(revoked, None, at)?;
-    writer.write()?;
-    Ok(record)
-}
-
-/// Adds what a security event revokes to the list in `file`, as [`append`] does. Nothing is added,
-/// and nothing given, if it revokes nothing or is on the list already.
-///
-/// # Errors
-///
-/// [`ListError`] if it is not a list or cannot be written.
-pub fn append_event(file: &Path, event: &Event, at: Timestamp) -> Result<Vec<Record>, ListError> {
-    if event.revoked.is_empty() {
-        return Ok(Vec::new());
-    }
-    event.revoked.iter().try_for_each(Revoked::could_be_found)?;
-    let mut writer = ListWriter::open(file)?;
-    if writer.list.events.contains(&event.id) {
-        return Ok(Vec::new());
-    }
-    let records = event
-        .revoked
-        .iter()
-        .map(|revoked| writer.add(Some(revoked.clone()), Some(&event.id), at))
-        .collect::<Result<_, _>>()?;
-    writer.write()?;
-    Ok(records)
-}
-
-/// A list that is added to; other writers wait.
-struct ListWriter<'a> {
-    path: &'a Path,
-    file: File,
-    list: List,
-    lines: String,
-}
-
-impl<'a> ListWriter<'a> {
-    fn open(path: &'a Path) -> Result<Self, ListError> {
-        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(unwritable)?;
-        file.lock().map_err(unwritable)?;
-        let list = List::read(path)?;
-        if list.bytes_read != file.metadata().map_err(unwritable)?.len() {
-            let message =
-                "it has no end: somebody was cut off while writing it; remove it".to_owned();
-            return Err(ListError::Line {
-                line: list.lines_read + 1,
-                message,
-            });
-        }
-        Ok(Self {
-            path,
-            file,
-            list,
-            lines: String::new(),
-        })
-    }
-
-    /// Adds a line, which [`ListWriter::write`] writes.
-    fn add(
-        &mut self,
-        mut revoked: Option<Revoked>,
-        event: Option<&str>,
-        at: Timestamp,
-    ) -> Result<Record, ListError> {
-        if let Some(revoked) = &mut revoked {
-            revoked.withhold_tokens();
-        }
-        let list = &mut self.list;
-        list.epoch += u64::from(revoked.is_some());
-        let record = Record {
-            epoch: list.epoch,
-            at: list.as_of.map_or(at, |as_of| as_of.max(at)),
-            revoked,
-            event: event.map(str::to_owned),
-        };
-        list.as_of = Some(record.at);
-        let line =
-            serde_json::to_string(&record).map_err(|error| ListError::Read(error.to_string()))?;
-        self.lines.push_str(&line);
-        self.lines.push('\n');
-        Ok(record)
-    }
-
-    fn write(mut self) -> Result<(), ListError> {
-        let path = self.path;
-        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
-        self.file
-            .write_all(self.lines.as_bytes())
-            .map_err(unwritable)?;
-        self.file.sync_data().map_err(unwritable)
     }
 }
 

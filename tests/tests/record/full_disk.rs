@@ -1,0 +1,162 @@
+//! What comes of a disk that is full.
+
+use portcullis_host::log::{self, DecisionLog, LogOptions};
+use portcullis_host::state::EmbeddedState;
+use portcullis_host::{
+    Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource, Timestamp,
+};
+use portcullis_tests::guests;
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Says that nothing can be mounted here, so that tests which need a full disk are left out. Without it
+/// they fail where they cannot be run: one that was left out is not one that passed.
+const WITHOUT_MOUNTS: &str = "PORTCULLIS_WITHOUT_MOUNTS";
+
+/// A small file system of its own, which takes a mount.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// Nothing if the environment says that there are no mounts here.
+    fn mount(size: &str, test: &str) -> Option<Self> {
+        use std::io::Write as _;
+        if std::env::var_os(WITHOUT_MOUNTS).is_some() {
+            // Not by a macro: what those print of a test that passes is not shown.
+            let said = format!("\nNOT RUN, because {WITHOUT_MOUNTS} is set: {test}\n");
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
+            return None;
+        }
+        let folder = TempDir::new().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .status()
+            .is_ok_and(|status| status.success());
+        assert!(
+            mounted,
+            "no file system can be mounted here, so that a full disk cannot be tried: run the tests as root, or leave it out by setting {WITHOUT_MOUNTS}"
+        );
+        Some(Self(folder))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Takes as much as there is room for.
+    fn fill(&self) {
+        let _ = fs::write(self.path("filler"), vec![0; 64 << 20]);
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.path("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_denies_and_recovers_by_itself() {
+    let test = "a_full_disk_denies_and_recovers_by_itself";
+    let Some(disk) = SmallDisk::mount("256k", test) else {
+        return;
+    };
+    let path = disk.path("decisions.jsonl");
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let pdp = Pdp::builder()
+        .integration(Integration::new("x").plugin(plugin))
+        .log(DecisionLog::open(LogOptions::new(&path)).unwrap())
+        .build()
+        .unwrap();
+    let request = Request::builder("x", Principal::default(), "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap();
+    let mut permits = 0;
+    for _ in 0..3 {
+        let decision = pdp.evaluate(&request);
+        assert!(decision.is_permit(), "{}", decision.detail());
+        permits += 1;
+        disk.fill();
+        while pdp.evaluate(&request).is_permit() {
+            permits += 1;
+        }
+        for _ in 0..3 {
+            assert_eq!(pdp.evaluate(&request).cause(), Cause::NotRecorded);
+        }
+        disk.make_room();
+    }
+    assert!(pdp.evaluate(&request).is_permit());
+    drop(pdp);
+    assert_eq!(
+        log::verify(&path).unwrap().entries,
+        permits + 1,
+        "and none but those that were given"
+    );
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on() {
+    let test = "on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on";
+    let Some(disk) = SmallDisk::mount("16m", test) else {
+        return;
+    };
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let open =
+        || Arc::new(EmbeddedState::open(disk.path("state.redb"), Duration::from_secs(60)).unwrap());
+    let pdp = Pdp::builder()
+        .integration(
+            Integration::new("x")
+                .single_use_credentials()
+                .plugin(plugin),
+        )
+        .state(open())
+        .build()
+        .unwrap();
+    let mut next = 0;
+    let mut ask = |credential: Option<u64>| {
+        let number = credential.unwrap_or_else(|| {
+            next += 1;
+            next
+        });
+        let principal = Principal {
+            // Long, so that the file grows.
+            credential_id: format!("{number:0>2000}"),
+            credential_expires_at: Some(Timestamp::now().plus(Duration::from_secs(3600))),
+            ..Principal::default()
+        };
+        let request = Request::builder("x", principal, "a", Resource::default())
+            .build(&RequestLimits::default())
+            .unwrap();
+        (number, pdp.evaluate(&request).cause())
+    };
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        disk.fill();
+        let refused = loop {
+            match ask(None) {
+                (number, Cause::Permitted) => used.push(number),
+                (number, cause) => {
+                    assert_eq!(cause, Cause::StateUnavailable);
+                    break number;
+                }
+            }
+            assert!(used.len() < 20_000, "the disk was never full");
+        };
+        disk.make_room();
+        // What was refused was not spent.
+        assert_eq!(ask(Some(refused)).1, Cause::Permitted);
+        used.push(refused);
+    }
+    for number in used.iter().rev().take(50) {
+        assert_eq!(ask(Some(*number)).1, Cause::CredentialReplayed);
+    }
+}
