@@ -1,9 +1,6 @@
-//! The one WebAssembly engine of the process, and the clock that cuts off what runs too long.
+//! The one WebAssembly engine of the process.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, Thread};
-use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
@@ -20,12 +17,6 @@ pub(crate) const MAX_HELD: u32 = 1024;
 /// memory as it left it, rather than one of another plugin that has to be mapped anew.
 const MEMORY_SLOTS: u32 = 4096;
 
-/// What a deadline is counted in.
-const TICK: Duration = Duration::from_millis(1);
-
-/// How long the ticker goes on when nothing runs. Waking it costs a system call.
-const IDLE_TICKS: u64 = 100;
-
 /// The most core instances that one component may consist of, instrumentation included.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 8;
 
@@ -35,7 +26,7 @@ pub(crate) const SNAPSHOT_BYTES: usize = 2 * 64 * 1024;
 /// The engine cannot run on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the WebAssembly engine does not start on this machine: {0}")]
-pub struct EngineError(String);
+pub struct EngineError(pub(crate) String);
 
 /// The engine, which is made when it is first asked for.
 ///
@@ -62,7 +53,7 @@ pub(crate) fn is_metered(engine: &Engine) -> bool {
 }
 
 /// The engines that were made.
-fn engines() -> impl Iterator<Item = &'static Engine> {
+pub(crate) fn engines() -> impl Iterator<Item = &'static Engine> {
     [ENGINE.get(), METERED.get()]
         .into_iter()
         .filter_map(|made| made?.as_ref().ok())
@@ -126,134 +117,4 @@ pub fn engine_settings() -> Config {
         .memory_init_cow(true)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
-}
-
-/// A deadline in ticks, so that at least `deadline` passes before the engine cuts in.
-pub(crate) fn ticks(deadline: Duration) -> u64 {
-    let whole = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    // The engine adds this to its own count, which must not overflow: 2^40 ms are 35 years.
-    u64::try_from(whole).unwrap_or(u64::MAX).min(1 << 40) + 1
-}
-
-/// While it lives, the engines' clock ticks.
-///
-/// It is for what may run long, such as configuring a plugin. For a decision, see [`tick_for_a_decision`].
-pub(crate) struct Ticking(());
-
-struct Ticker {
-    /// How many [`Ticking`] there are.
-    running: AtomicUsize,
-    /// Whether a decision began since the last tick.
-    begun: AtomicBool,
-    /// For how many ticks the last decision that began may run, at most: the longest of all.
-    longest: AtomicU64,
-    parked: AtomicBool,
-    thread: OnceLock<Thread>,
-}
-
-static TICKER: Ticker = Ticker {
-    running: AtomicUsize::new(0),
-    begun: AtomicBool::new(false),
-    longest: AtomicU64::new(0),
-    parked: AtomicBool::new(false),
-    thread: OnceLock::new(),
-};
-
-impl Ticking {
-    /// Starts the clock, which is that of both engines.
-    pub(crate) fn start() -> Result<Self, EngineError> {
-        // The ticker parks only after it has said so and then seen that nothing runs; whoever
-        // starts running says so first and then looks whether the ticker is parked.
-        TICKER.running.fetch_add(1, Ordering::SeqCst);
-        let ticking = Self(());
-        wake()?;
-        Ok(ticking)
-    }
-}
-
-impl Drop for Ticking {
-    fn drop(&mut self) {
-        TICKER.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Says that decisions may run for `ticks`, before the first of them does.
-pub(crate) fn expect_decisions_of(ticks: u64) {
-    TICKER.longest.fetch_max(ticks, Ordering::SeqCst);
-}
-
-/// Has the clock tick for as long as a decision that begins now may run.
-///
-/// Nothing is counted, so that decisions on several processors do not take turns at a counter: it is
-/// noted that one began, if that is not noted yet, and at the next tick the ticker takes that note and
-/// goes on for the longest time that was announced by [`expect_decisions_of`].
-pub(crate) fn tick_for_a_decision() -> Result<(), EngineError> {
-    if !TICKER.begun.load(Ordering::SeqCst) {
-        TICKER.begun.store(true, Ordering::SeqCst);
-    }
-    wake()
-}
-
-fn wake() -> Result<(), EngineError> {
-    match TICKER.thread.get() {
-        Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
-        Some(_) => {}
-        None => spawn()?,
-    }
-    Ok(())
-}
-
-fn spawn() -> Result<(), EngineError> {
-    static SPAWNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _one_at_a_time = SPAWNING.lock().map_err(|e| EngineError(e.to_string()))?;
-    if TICKER.thread.get().is_some() {
-        return Ok(());
-    }
-    let ticker = thread::Builder::new()
-        .name("portcullis-ticker".to_owned())
-        .spawn(tick)
-        .map_err(|error| EngineError(format!("cannot start its clock: {error}")))?;
-    TICKER.thread.get_or_init(|| ticker.thread().clone());
-    Ok(())
-}
-
-fn tick() {
-    let is_needed =
-        || TICKER.running.load(Ordering::SeqCst) > 0 || TICKER.begun.load(Ordering::SeqCst);
-    let mut left = IDLE_TICKS;
-    loop {
-        if TICKER.begun.swap(false, Ordering::SeqCst) {
-            left = TICKER
-                .longest
-                .load(Ordering::SeqCst)
-                .saturating_add(IDLE_TICKS);
-        } else if TICKER.running.load(Ordering::SeqCst) > 0 {
-            left = left.max(IDLE_TICKS);
-        } else if left > 0 {
-            left -= 1;
-        } else {
-            TICKER.parked.store(true, Ordering::SeqCst);
-            while !is_needed() {
-                thread::park();
-            }
-            TICKER.parked.store(false, Ordering::SeqCst);
-            continue;
-        }
-        thread::sleep(TICK);
-        for engine in engines() {
-            engine.increment_epoch();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deadline_is_never_cut_short() {
-        assert_eq!(ticks(Duration::from_millis(10)), 11);
-        assert_eq!(ticks(Duration::from_micros(1)), 2);
-        assert_eq!(ticks(Duration::MAX), (1 << 40) + 1);
-    }
 }

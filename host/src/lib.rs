@@ -89,6 +89,7 @@
 // The way of a request through them is in docs/architecture.md.
 mod admission;
 mod cause;
+mod clock;
 mod combine;
 pub mod config;
 mod decision;

@@ -117,7 +117,8 @@ fn bytes_of(begin: u32, length: u32) -> Option<std::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Ticking, engine};
+    use crate::clock::Ticking;
+    use crate::engine::engine;
     use crate::limits::PluginLimits;
     use crate::plugin::code::{Code, Compiled};
     use crate::plugin::sandbox;

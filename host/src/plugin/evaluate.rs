@@ -8,7 +8,7 @@ use super::wire::{self, Lists};
 use super::{Fault, Lane, LoadError, Plugin, Verdict, lane};
 use crate::Timestamp;
 use crate::admission::Facts;
-use crate::engine::{Ticking, tick_for_a_decision};
+use crate::clock::{Ticking, tick_for_a_decision};
 use crate::request::Request;
 use portcullis_contract::ActionClass;
 use std::cell::RefCell;

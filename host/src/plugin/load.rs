@@ -9,7 +9,8 @@ use super::lane::Shelves;
 use super::reused::Kept;
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError, Plugin, SettingsError, evaluate, specialise};
-use crate::engine::{Ticking, engine, expect_decisions_of, is_metered, metered_engine, ticks};
+use crate::clock::{Ticking, expect_decisions_of};
+use crate::engine::{engine, is_metered, metered_engine};
 use crate::limits::PluginLimits;
 use portcullis_contract::CONTRACT_VERSION;
 use serde_json::Value;
@@ -203,7 +204,7 @@ fn prepare(
     compiled: &Compiled,
     limits: &PluginLimits,
 ) -> Result<Entry, LoadError> {
-    expect_decisions_of(ticks(limits.deadline));
+    expect_decisions_of(limits.deadline);
     Ok(Entry {
         engine,
         limits: *limits,

@@ -1,6 +1,7 @@
 //! The bounds of one instance.
 
-use crate::engine::{SNAPSHOT_BYTES, is_metered, ticks};
+use crate::clock::ticks_from_now;
+use crate::engine::{SNAPSHOT_BYTES, is_metered};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use std::time::Duration;
 use wasmtime::{Engine, ResourceLimiter, Store};
@@ -74,12 +75,12 @@ pub(super) fn refuel(store: &mut Store<Sandbox>) {
 
 /// From now on the store's code may run for `deadline`.
 pub(super) fn start_clock(store: &mut Store<Sandbox>, deadline: Duration) {
-    store.set_epoch_deadline(ticks(deadline));
+    store.set_epoch_deadline(ticks_from_now(deadline));
 }
 
 /// From now on the store's code may run for as long as it likes.
 fn stop_clock(store: &mut Store<Sandbox>) {
-    store.set_epoch_deadline(ticks(Duration::MAX));
+    store.set_epoch_deadline(ticks_from_now(Duration::MAX));
 }
 
 /// Room for the host's own reading of a configured instance, which adds to its memory.

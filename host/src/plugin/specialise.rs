@@ -7,7 +7,7 @@ use super::code::instantiable;
 use super::load::{compile, export, text_of};
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError};
-use crate::engine::Ticking;
+use crate::clock::Ticking;
 use crate::limits::PluginLimits;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;

@@ -1,0 +1,252 @@
+//! The clock that cuts off what runs too long: a thread that counts up the engines' epochs.
+//!
+//! Ticks are due at even distances, and one that comes late does not delay those after it: however long the
+//! thread waits for a processor, it then counts all that were due. A deadline is set from when the last one
+//! was due, so that it is never cut short, and never outlived by more than a tick and that wait.
+
+use crate::engine::{EngineError, engines};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// What a deadline is counted in.
+const TICK: Duration = Duration::from_nanos(TICK_NANOS);
+const TICK_NANOS: u64 = 1_000_000;
+
+/// How long the ticker goes on when nothing runs. Waking it costs a system call.
+const IDLE_TICKS: u64 = 100;
+
+/// The most ticks that are counted at once. More are due only where the process was stopped, and what ran in
+/// it was stopped as well.
+const MOST_AT_ONCE: u64 = 1 << 16;
+
+/// The longest deadline, in ticks: 35 years. The engine adds it to its own count, which must not overflow.
+const LONGEST: u64 = 1 << 40;
+
+/// While it lives, the clock ticks.
+///
+/// It is for what may run long, such as configuring a plugin. For a decision, see [`tick_for_a_decision`].
+pub(crate) struct Ticking(());
+
+struct Ticker {
+    /// How many [`Ticking`] there are.
+    running: AtomicUsize,
+    /// Whether a decision began since the last tick.
+    begun: AtomicBool,
+    /// For how many ticks the last decision that began may run, at most: the longest of all.
+    longest: AtomicU64,
+    /// When the last tick that was counted was due, in nanoseconds since the clock was made, or [`STANDS`].
+    due: AtomicU64,
+    parked: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+/// While the clock stands, no tick is due.
+const STANDS: u64 = u64::MAX;
+
+static TICKER: Ticker = Ticker {
+    running: AtomicUsize::new(0),
+    begun: AtomicBool::new(false),
+    longest: AtomicU64::new(0),
+    due: AtomicU64::new(STANDS),
+    parked: AtomicBool::new(false),
+    thread: OnceLock::new(),
+};
+
+impl Ticking {
+    /// Starts the clock, which is that of both engines.
+    pub(crate) fn start() -> Result<Self, EngineError> {
+        // The ticker parks only after it has said so and then seen that nothing runs; whoever
+        // starts running says so first and then looks whether the ticker is parked.
+        TICKER.running.fetch_add(1, Ordering::SeqCst);
+        let ticking = Self(());
+        wake()?;
+        Ok(ticking)
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        TICKER.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Says that decisions may take so long, before the first of them does.
+pub(crate) fn expect_decisions_of(deadline: Duration) {
+    TICKER
+        .longest
+        .fetch_max(ticks(deadline, None), Ordering::SeqCst);
+}
+
+/// Has the clock tick for as long as a decision that begins now may run.
+///
+/// Nothing is counted, so that decisions on several processors do not take turns at a counter: it is
+/// noted that one began, if that is not noted yet, and at the next tick the ticker takes that note and
+/// goes on for the longest time that was announced by [`expect_decisions_of`].
+pub(crate) fn tick_for_a_decision() -> Result<(), EngineError> {
+    if !TICKER.begun.load(Ordering::SeqCst) {
+        TICKER.begun.store(true, Ordering::SeqCst);
+    }
+    wake()
+}
+
+/// After how many ticks from now at least `deadline` has passed, and no more than that takes.
+pub(crate) fn ticks_from_now(deadline: Duration) -> u64 {
+    let due = TICKER.due.load(Ordering::Acquire);
+    // Read after the tick, so that it is not before it. Those that are counted meanwhile come on top.
+    let since = (due != STANDS).then(|| nanos().saturating_sub(due));
+    ticks(deadline, since.map(Duration::from_nanos))
+}
+
+/// After how many ticks at least `deadline` has passed, where the last one was due so long ago; or else the
+/// next comes at any time.
+fn ticks(deadline: Duration, since_last: Option<Duration>) -> u64 {
+    let until = deadline.saturating_add(since_last.unwrap_or(TICK));
+    let whole = until.as_nanos().div_ceil(TICK.as_nanos());
+    u64::try_from(whole).unwrap_or(u64::MAX).min(LONGEST)
+}
+
+/// How many nanoseconds have passed since the clock was made: enough for 584 years.
+fn nanos() -> u64 {
+    static MADE: OnceLock<Instant> = OnceLock::new();
+    let since = MADE.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn wake() -> Result<(), EngineError> {
+    match TICKER.thread.get() {
+        Some(thread) if TICKER.parked.load(Ordering::SeqCst) => thread.unpark(),
+        Some(_) => {}
+        None => spawn()?,
+    }
+    Ok(())
+}
+
+fn spawn() -> Result<(), EngineError> {
+    static SPAWNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = SPAWNING.lock().map_err(|e| EngineError(e.to_string()))?;
+    if TICKER.thread.get().is_some() {
+        return Ok(());
+    }
+    let ticker = thread::Builder::new()
+        .name("portcullis-ticker".to_owned())
+        .spawn(tick)
+        .map_err(|error| EngineError(format!("cannot start its clock: {error}")))?;
+    TICKER.thread.get_or_init(|| ticker.thread().clone());
+    Ok(())
+}
+
+fn tick() {
+    let is_needed =
+        || TICKER.running.load(Ordering::SeqCst) > 0 || TICKER.begun.load(Ordering::SeqCst);
+    let mut left = IDLE_TICKS;
+    let mut beat = Beat { due: nanos() };
+    loop {
+        if TICKER.begun.swap(false, Ordering::SeqCst) {
+            left = TICKER
+                .longest
+                .load(Ordering::SeqCst)
+                .saturating_add(IDLE_TICKS);
+        } else if TICKER.running.load(Ordering::SeqCst) > 0 {
+            left = left.max(IDLE_TICKS);
+        } else if left > 0 {
+            left -= 1;
+        } else {
+            TICKER.due.store(STANDS, Ordering::Release);
+            TICKER.parked.store(true, Ordering::SeqCst);
+            while !is_needed() {
+                thread::park();
+            }
+            TICKER.parked.store(false, Ordering::SeqCst);
+            beat = Beat { due: nanos() };
+            continue;
+        }
+        thread::sleep(beat.until_next(nanos()));
+        for _ in 0..beat.passed(nanos()) {
+            for engine in engines() {
+                engine.increment_epoch();
+            }
+        }
+        // Whoever reads this before it is so waits for a few ticks more, and never for fewer.
+        TICKER.due.store(beat.due, Ordering::Release);
+    }
+}
+
+/// When ticks are due, in nanoseconds.
+struct Beat {
+    /// When the last one was that is counted.
+    due: u64,
+}
+
+impl Beat {
+    /// How long it is until the next one.
+    fn until_next(&self, now: u64) -> Duration {
+        let next = self.due.saturating_add(TICK_NANOS);
+        Duration::from_nanos(next.saturating_sub(now))
+    }
+
+    /// How many became due. They count as counted.
+    fn passed(&mut self, now: u64) -> u64 {
+        let passed = now.saturating_sub(self.due) / TICK_NANOS;
+        if passed > MOST_AT_ONCE {
+            self.due = now;
+            return MOST_AT_ONCE;
+        }
+        self.due += passed * TICK_NANOS;
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_deadline_is_never_cut_short_nor_outlived_by_more_than_a_tick_and_a_wait(
+            waits in proptest::collection::vec(0..5_000_000_u64, 40),
+            at in 0..20_000_000_u64,
+            deadline in 0..30_000_000_u64,
+        ) {
+            let mut beat = Beat { due: 1_234 };
+            let (mut now, mut counted) = (beat.due, 0);
+            let mut cut = None;
+            for wait in waits {
+                // Somebody else may have had the processor for so long.
+                let woken = now + u64::try_from(beat.until_next(now).as_nanos()).unwrap() + wait;
+                if cut.is_none() && (now..woken).contains(&at) {
+                    let since = Duration::from_nanos(at - beat.due);
+                    let end = at + deadline;
+                    cut = Some((end, counted + ticks(Duration::from_nanos(deadline), Some(since))));
+                }
+                now = woken;
+                counted += beat.passed(now);
+                if let Some((end, cut)) = cut && counted >= cut {
+                    prop_assert!(now >= end, "cut short");
+                    prop_assert!(now < end + TICK_NANOS + wait, "outlived");
+                    return Ok(());
+                }
+            }
+            // It had not come to its end.
+            prop_assert!(cut.is_none_or(|(end, _)| now < end + TICK_NANOS));
+        }
+    }
+
+    #[test]
+    fn where_nobody_knows_when_the_next_tick_comes_one_more_is_waited_for() {
+        assert_eq!(ticks(Duration::from_millis(10), None), 11);
+        assert_eq!(ticks(Duration::from_micros(1), None), 2);
+        assert_eq!(ticks(Duration::from_millis(10), Some(Duration::ZERO)), 10);
+        assert_eq!(ticks(Duration::MAX, None), LONGEST);
+    }
+
+    #[test]
+    fn after_a_stop_not_all_is_counted() {
+        let mut beat = Beat { due: 0 };
+        let now = u64::MAX / 2;
+        assert_eq!(beat.passed(now), MOST_AT_ONCE);
+        assert_eq!(beat.passed(now + TICK_NANOS), 1);
+    }
+}
