@@ -1,15 +1,17 @@
-//! Two tenants: one writes a secret over all the memory that it can reach, the other looks for it in
-//! all that it can reach. In every lane that promises isolation, and with every way in which the
-//! runtime's pool takes a sandbox back, no byte of it is ever found.
+//! A tenant writes a secret over all the memory that it can reach, and the next one looks for it in all that it
+//! can reach. In every lane that promises isolation, and with every way in which the runtime's pool takes a
+//! sandbox back, no byte of it is ever found. Where the next one is of the same plugin, its memory is in the same
+//! place; where it is of another, that is seen to.
 
 use portcullis_host::{
-    ActionClass, Effect, Lane, Plugin, PluginLimits, PluginSource, Principal, Request,
-    RequestLimits, Resource, Timestamp,
+    ActionClass, Effect, Fault, Lane, Plugin, PluginLimits, PluginSource, Principal, Request,
+    RequestLimits, Resource, Timestamp, engine_settings,
 };
 use portcullis_tests::{guests, raw};
-use wasmtime::component::{Component, Linker};
+use std::collections::BTreeSet;
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    Config, Enabled, Engine, Instance, InstanceAllocationStrategy, Linker, Module,
+    PoolingAllocationConfig, Store,
 };
 
 /// What a tenant can reach, in pages of 64 KiB: more than the pool keeps for the next one.
@@ -52,7 +54,7 @@ fn look_to(from: usize, to: usize) -> String {
 /// below 4096.
 fn tenant(does: &str) -> Plugin {
     let module = raw::module(
-        "(global $secret (mut i64) (i64.const 0))",
+        "(global $secret (mut i64) (i64.const 0)) (data (i32.const 16) \"an image\")",
         &format!(
             "(local $at i32)
              (i32.store8 (i32.const 1024) (i32.const 1))
@@ -108,9 +110,9 @@ fn restorable_tenant(does: &str) -> Plugin {
 /// What one that does not grow can reach, in bytes.
 const UNGROWN: usize = 2 * 64 * 1024;
 
-fn run(writer: &Plugin, reader: &Plugin, lane: Lane, rounds: usize) {
-    // The second is shorter than the first.
-    let [long, short] = ["a tenant whose name is long", "b"].map(|id| {
+/// The answers of `tenant` to requests of two principals in turn, the second of which is shorter.
+fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, Fault>> {
+    let requests = ["a tenant whose name is long", "b"].map(|id| {
         let principal = Principal {
             id: id.into(),
             ..Principal::default()
@@ -119,62 +121,50 @@ fn run(writer: &Plugin, reader: &Plugin, lane: Lane, rounds: usize) {
             .build(&RequestLimits::default())
             .unwrap()
     });
-    let answer = |plugin: &Plugin, request: &Request| {
-        let evaluation = plugin.evaluate_in(lane, request, ActionClass::Read, Timestamp::now());
+    (0..).map(move |round| {
+        let request = &requests[round % 2];
+        let evaluation = tenant.evaluate_in(lane, request, ActionClass::Read, Timestamp::now());
         evaluation.outcome.map(|verdict| verdict.effect)
-    };
-    for round in 0..rounds {
-        assert_eq!(
-            answer(writer, &long),
-            Ok(Effect::NotApplicable),
-            "{lane:?} {round}"
-        );
-        assert_eq!(
-            answer(reader, &short),
-            Ok(Effect::NotApplicable),
-            "{lane:?} {round}"
-        );
-    }
+    })
 }
 
 #[test]
 fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
-    let writer = tenant(&write(4096));
-    let reader = tenant(&look(4096));
-    // One that does both finds it if nothing is taken back.
-    let both = tenant(&format!("{} {}", write(4096), look(4096)));
-    let request = Request::builder("x", Principal::default(), "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
-    let found = both.evaluate(&request, ActionClass::Read, Timestamp::now());
-    assert_eq!(found.outcome.unwrap().effect, Effect::Deny);
-
-    let restorable_both = restorable_tenant(&format!(
-        "{} {}",
-        write_to(4096, UNGROWN),
-        look_to(4096, UNGROWN)
-    ));
-    let found = restorable_both.evaluate_in(
-        Lane::Restored,
-        &request,
-        ActionClass::Read,
-        Timestamp::now(),
-    );
-    assert_eq!(found.outcome.unwrap().effect, Effect::Deny);
-
-    // One instance serves both tenants: it looks, and then it writes.
-    let restored = restorable_tenant(&format!(
+    let reused = Lane::Reused {
+        max_uses: 10.try_into().unwrap(),
+    };
+    // Each looks, and then it writes: what one leaves, the next one would find.
+    let tenant_of_a_component = tenant(&format!("{} {}", look(4096), write(4096)));
+    let tenant_that_can_be_put_back = restorable_tenant(&format!(
         "{} {}",
         look_to(4096, UNGROWN),
         write_to(4096, UNGROWN)
     ));
+    // It is found where nothing is taken back: by the third, which is of the first's principal.
+    let found: Vec<_> = answers(&tenant_that_can_be_put_back, reused)
+        .take(4)
+        .collect();
+    let (nothing, something) = (Ok(Effect::NotApplicable), Ok(Effect::Deny));
+    let expected = [&nothing, &nothing, &something, &something];
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+    // So it is by a component that writes first.
+    let both = tenant(&format!("{} {}", write(4096), look(4096)));
+    assert_eq!(answers(&both, Lane::Fresh).next(), Some(something));
+
     std::thread::scope(|scope| {
-        let restored = &restored;
-        scope.spawn(move || run(restored, restored, Lane::Restored, 50_000));
-        for lane in [Lane::Fresh, Lane::Warm] {
-            let (writer, reader) = (&writer, &reader);
-            // Two decisions a round.
-            scope.spawn(move || run(writer, reader, lane, 25_000));
+        for (tenant, lane) in [
+            (&tenant_of_a_component, Lane::Fresh),
+            (&tenant_of_a_component, Lane::Warm),
+            (&tenant_that_can_be_put_back, Lane::Fresh),
+            (&tenant_that_can_be_put_back, Lane::Warm),
+            (&tenant_that_can_be_put_back, Lane::Restored),
+        ] {
+            let nothing = &nothing;
+            scope.spawn(move || {
+                for (round, answer) in answers(tenant, lane).take(20_000).enumerate() {
+                    assert_eq!(&answer, nothing, "{lane:?} {round}");
+                }
+            });
         }
     });
 }
@@ -183,17 +173,17 @@ fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
 fn settings() -> Vec<(&'static str, Config)> {
     let with = |change: fn(&mut Config, &mut PoolingAllocationConfig)| {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(4)
-            .total_core_instances(4)
-            .total_memories(4)
+        let places = PLACES.try_into().unwrap();
+        pool.total_core_instances(places)
+            .total_memories(places)
             .max_memory_size(BYTES);
         let mut config = Config::new();
-        config.concurrency_support(false);
         change(&mut config, &mut pool);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config
     };
     vec![
+        ("the host's own", engine_settings()),
         ("nothing is kept", with(|_, _| {})),
         (
             "part is kept",
@@ -226,10 +216,29 @@ fn settings() -> Vec<(&'static str, Config)> {
             "several are taken back at once",
             with(|_, pool| {
                 pool.linear_memory_keep_resident(128 * 1024)
-                    .decommit_batch_size(3);
+                    .decommit_batch_size(PLACES);
             }),
         ),
     ]
+}
+
+/// How many places there are for the memory of a tenant.
+const PLACES: usize = 2;
+
+/// An instance, in a store of its own.
+fn instance(engine: &Engine, module: &Module) -> wasmtime::Result<(Store<()>, Instance)> {
+    let mut store = Store::new(engine, ());
+    store.set_epoch_deadline(1 << 40);
+    let instance = Linker::new(engine).instantiate(&mut store, module)?;
+    Ok((store, instance))
+}
+
+/// Instances that leave no more than [`PLACES`].
+fn fill(engine: &Engine) -> Vec<(Store<()>, Instance)> {
+    let module = Module::new(engine, wat::parse_str("(module (memory 1))").unwrap()).unwrap();
+    let mut all: Vec<_> = std::iter::from_fn(|| instance(engine, &module).ok()).collect();
+    all.truncate(all.len() - PLACES);
+    all
 }
 
 #[test]
@@ -238,33 +247,35 @@ fn no_way_of_taking_a_sandbox_back_leaves_a_byte() {
         let engine = Engine::new(&config).unwrap();
         let tenant = |does: &str| {
             let text = format!(
-                r#"(component
-                  (core module $m
-                    (memory (export "m") 2)
-                    (global $secret (mut i64) (i64.const 0))
-                    (data (i32.const 16) "an image")
-                    (func (export "f") (result i32)
-                      (local $at i32)
-                      {GROW} (block $found {does} (return (i32.const 0)))
-                      (i32.const 1)))
-                  (core instance $i (instantiate $m))
-                  (func (export "f") (result u32) (canon lift (core func $i "f"))))"#
+                r#"(module
+                  (memory (export "m") 2)
+                  (global $secret (mut i64) (i64.const 0))
+                  (data (i32.const 16) "an image")
+                  (func (export "f") (result i32)
+                    (local $at i32)
+                    {GROW} (block $found {does} (return (i32.const 0)))
+                    (i32.const 1)))"#
             );
-            let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
-            Linker::<()>::new(&engine)
-                .instantiate_pre(&component)
-                .unwrap()
+            Module::new(&engine, wat::parse_str(text).unwrap()).unwrap()
         };
         let (writer, reader) = (tenant(&write(4096)), tenant(&look(4096)));
-        for round in 0..5_000 {
-            for tenant in [&writer, &reader] {
-                let mut store = Store::new(&engine, ());
-                let instance = tenant.instantiate(&mut store).unwrap();
-                let f = instance
-                    .get_typed_func::<(), (u32,)>(&mut store, "f")
-                    .unwrap();
-                assert_eq!(f.call(&mut store, ()).unwrap(), (0,), "{name}, {round}");
-            }
+        let filled = fill(&engine);
+        for round in 0..1_500 {
+            // As many at a time as there are places, so that the reader's are where the writer's were.
+            let [written, read] = [&writer, &reader].map(|tenant| {
+                let live: Vec<_> = (0..PLACES)
+                    .map(|_| {
+                        let (mut store, instance) = instance(&engine, tenant).unwrap();
+                        let f = instance.get_typed_func::<(), u32>(&mut store, "f").unwrap();
+                        assert_eq!(f.call(&mut store, ()).unwrap(), 0, "{name}, {round}");
+                        let memory = instance.get_memory(&mut store, "m").unwrap();
+                        (memory.data_ptr(&store).addr(), store)
+                    })
+                    .collect();
+                live.iter().map(|(at, _)| *at).collect::<BTreeSet<_>>()
+            });
+            assert_eq!(written, read, "{name}, {round}: it looked elsewhere");
         }
+        drop(filled);
     }
 }
