@@ -2,7 +2,8 @@
 //!
 //! Ticks are due at even distances, and one that comes late does not delay those after it: however long the
 //! thread waits for a processor, it then counts all that were due. A deadline is set from when the last one
-//! was due, so that it is never cut short, and never outlived by more than a tick and that wait.
+//! was due, so that it is never cut short, and outlived by a tick and that wait; by two, where it is set in
+//! the moment in which one is counted.
 
 use crate::engine::{EngineError, engines};
 use std::sync::OnceLock;
@@ -20,6 +21,10 @@ const IDLE_TICKS: u64 = 100;
 /// The most ticks that are counted at once. More are due only where the process was stopped, and what ran in
 /// it was stopped as well.
 const MOST_AT_ONCE: u64 = 1 << 16;
+
+/// For how long a tick that is due is waited for, at most: what is not counted at once is not counted at all,
+/// and the clock must not stand before what was waited for has come.
+const LONGEST_SINCE: u64 = (MOST_AT_ONCE + IDLE_TICKS / 2) * TICK_NANOS;
 
 /// The longest deadline, in ticks: 35 years. The engine adds it to its own count, which must not overflow.
 const LONGEST: u64 = 1 << 40;
@@ -95,7 +100,7 @@ pub(crate) fn tick_for_a_decision() -> Result<(), EngineError> {
 pub(crate) fn ticks_from_now(deadline: Duration) -> u64 {
     let due = TICKER.due.load(Ordering::Acquire);
     // Read after the tick, so that it is not before it. Those that are counted meanwhile come on top.
-    let since = (due != STANDS).then(|| nanos().saturating_sub(due));
+    let since = (due != STANDS).then(|| nanos().saturating_sub(due).min(LONGEST_SINCE));
     ticks(deadline, since.map(Duration::from_nanos))
 }
 
@@ -141,7 +146,7 @@ fn tick() {
     let is_needed =
         || TICKER.running.load(Ordering::SeqCst) > 0 || TICKER.begun.load(Ordering::SeqCst);
     let mut left = IDLE_TICKS;
-    let mut beat = Beat { due: nanos() };
+    let mut beat = begin();
     loop {
         if TICKER.begun.swap(false, Ordering::SeqCst) {
             left = TICKER
@@ -153,24 +158,33 @@ fn tick() {
         } else if left > 0 {
             left -= 1;
         } else {
-            TICKER.due.store(STANDS, Ordering::Release);
             TICKER.parked.store(true, Ordering::SeqCst);
-            while !is_needed() {
-                thread::park();
+            if !is_needed() {
+                TICKER.due.store(STANDS, Ordering::Release);
+                while !is_needed() {
+                    thread::park();
+                }
+                beat = begin();
             }
             TICKER.parked.store(false, Ordering::SeqCst);
-            beat = Beat { due: nanos() };
             continue;
         }
         thread::sleep(beat.until_next(nanos()));
-        for _ in 0..beat.passed(nanos()) {
+        for due in beat.passed(nanos()) {
             for engine in engines() {
                 engine.increment_epoch();
             }
+            // Whoever reads the one before this waits for a tick more, and never for one fewer.
+            TICKER.due.store(due, Ordering::Release);
         }
-        // Whoever reads this before it is so waits for a few ticks more, and never for fewer.
-        TICKER.due.store(beat.due, Ordering::Release);
     }
+}
+
+/// Ticks are due from now on.
+fn begin() -> Beat {
+    TICKER.due.store(nanos(), Ordering::Release);
+    // Read once that is said: whoever saw the clock stand did so before.
+    Beat { due: nanos() }
 }
 
 /// When ticks are due, in nanoseconds.
@@ -186,15 +200,18 @@ impl Beat {
         Duration::from_nanos(next.saturating_sub(now))
     }
 
-    /// How many became due. They count as counted.
-    fn passed(&mut self, now: u64) -> u64 {
+    /// When each was due that became due. They count as counted.
+    fn passed(&mut self, now: u64) -> impl Iterator<Item = u64> + use<> {
         let passed = now.saturating_sub(self.due) / TICK_NANOS;
-        if passed > MOST_AT_ONCE {
-            self.due = now;
-            return MOST_AT_ONCE;
-        }
-        self.due += passed * TICK_NANOS;
-        passed
+        let last = match passed > MOST_AT_ONCE {
+            true => now,
+            false => self.due + passed * TICK_NANOS,
+        };
+        self.due = last;
+        let passed = passed.min(MOST_AT_ONCE);
+        (0..passed)
+            .rev()
+            .map(move |before_last| last - before_last * TICK_NANOS)
     }
 }
 
@@ -203,35 +220,67 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// When a deadline that is set at `at` is cut off by a ticker that waits so long for the processor each
+    /// time, and how long it waited for it then. None if it is not, by the end.
+    fn cut(waits: &[u64], at: u64, deadline: u64) -> Option<(u64, u64)> {
+        let begin = 10_000_000;
+        let deadline = Duration::from_nanos(deadline);
+        let mut beat = Beat { due: begin };
+        let (mut now, mut counted) = (begin, 0);
+        // Where it stands when it is read, it begins at once.
+        let mut cut = (at < begin).then(|| ticks(deadline, None));
+        for wait in waits {
+            let woken = now + u64::try_from(beat.until_next(now).as_nanos()).unwrap() + wait;
+            if cut.is_none() && (now..woken).contains(&at) {
+                let since = Duration::from_nanos(at - beat.due);
+                cut = Some(counted + ticks(deadline, Some(since)));
+            }
+            now = woken;
+            counted += beat.passed(now).count() as u64;
+            if cut.is_some_and(|cut| counted >= cut) {
+                return Some((now, *wait));
+            }
+        }
+        None
+    }
+
     proptest! {
         #[test]
-        fn a_deadline_is_never_cut_short_nor_outlived_by_more_than_a_tick_and_a_wait(
-            waits in proptest::collection::vec(0..5_000_000_u64, 40),
-            at in 0..20_000_000_u64,
+        fn a_deadline_is_not_cut_short_nor_outlived_by_more_than_a_tick_and_a_wait(
+            waits in proptest::collection::vec(0..20_000_000_u64, 100),
+            at in 10_000_000..40_000_000_u64,
             deadline in 0..30_000_000_u64,
         ) {
-            let mut beat = Beat { due: 1_234 };
-            let (mut now, mut counted) = (beat.due, 0);
-            let mut cut = None;
-            for wait in waits {
-                // Somebody else may have had the processor for so long.
-                let woken = now + u64::try_from(beat.until_next(now).as_nanos()).unwrap() + wait;
-                if cut.is_none() && (now..woken).contains(&at) {
-                    let since = Duration::from_nanos(at - beat.due);
-                    let end = at + deadline;
-                    cut = Some((end, counted + ticks(Duration::from_nanos(deadline), Some(since))));
-                }
-                now = woken;
-                counted += beat.passed(now);
-                if let Some((end, cut)) = cut && counted >= cut {
-                    prop_assert!(now >= end, "cut short");
-                    prop_assert!(now < end + TICK_NANOS + wait, "outlived");
-                    return Ok(());
-                }
-            }
-            // It had not come to its end.
-            prop_assert!(cut.is_none_or(|(end, _)| now < end + TICK_NANOS));
+            let (cut, wait) = cut(&waits, at, deadline).unwrap();
+            prop_assert!(cut >= at + deadline, "cut short");
+            prop_assert!(cut < at + deadline + TICK_NANOS + wait, "outlived");
         }
+
+        #[test]
+        fn nor_is_one_that_has_the_clock_begin(
+            waits in proptest::collection::vec(0..20_000_000_u64, 100),
+            deadline in 0..30_000_000_u64,
+        ) {
+            let at = 9_999_999;
+            let (cut, wait) = cut(&waits, at, deadline).unwrap();
+            prop_assert!(cut >= at + deadline, "cut short");
+            prop_assert!(cut < at + deadline + 2 * TICK_NANOS + wait, "outlived");
+        }
+    }
+
+    #[test]
+    fn each_tick_has_been_due_when_it_is_counted() {
+        let mut beat = Beat { due: 5 };
+        let due = |beat: &mut Beat, now| beat.passed(now).collect::<Vec<_>>();
+        assert!(due(&mut beat, TICK_NANOS).is_empty());
+        assert_eq!(
+            due(&mut beat, 3 * TICK_NANOS + 5),
+            [1, 2, 3].map(|n| n * TICK_NANOS + 5)
+        );
+        assert_eq!(
+            beat.until_next(3 * TICK_NANOS + 6),
+            Duration::from_nanos(TICK_NANOS - 1)
+        );
     }
 
     #[test]
@@ -246,7 +295,13 @@ mod tests {
     fn after_a_stop_not_all_is_counted() {
         let mut beat = Beat { due: 0 };
         let now = u64::MAX / 2;
-        assert_eq!(beat.passed(now), MOST_AT_ONCE);
-        assert_eq!(beat.passed(now + TICK_NANOS), 1);
+        assert_eq!(beat.passed(now).count() as u64, MOST_AT_ONCE);
+        assert_eq!(
+            beat.passed(now + TICK_NANOS).collect::<Vec<_>>(),
+            [now + TICK_NANOS]
+        );
+        // And no more is waited for.
+        let since = Duration::from_nanos(LONGEST_SINCE);
+        assert!(ticks(Duration::ZERO, Some(since)) < MOST_AT_ONCE + IDLE_TICKS);
     }
 }
