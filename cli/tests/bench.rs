@@ -81,6 +81,40 @@ fn a_gate_that_is_not_met_ends_with_5() {
 }
 
 #[test]
+fn a_gate_is_not_met_where_no_plugin_decided() {
+    let folder = Folder::with_plugins();
+    let gates: [&[&str]; 2] = [&["--max-p99", "10s"], &["--max-instructions", "1000000000"]];
+    // Nothing is asked of a plugin for an integration that is not there.
+    folder.write("requests.jsonl", request("nowhere", "read", "/w/a"));
+    assert_eq!(bench(&folder, &[]).code, 0);
+    for gate in gates {
+        let ran = bench(&folder, gate);
+        assert_eq!(ran.code, 5, "{gate:?}");
+        assert!(
+            ran.err.contains("no request came to a plugin"),
+            "{}",
+            ran.err
+        );
+    }
+    // Nor does one that runs for ever decide.
+    folder.write(
+        "looping.toml",
+        "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nlimits = { deadline = \"2ms\" }\nsettings = { behaviour = \"loop\" }\n",
+    );
+    folder.write("requests.jsonl", request("x", "read", "/w/a"));
+    for gate in gates {
+        let ran = bench(&folder, &[&["--config", "looping.toml"], gate].concat());
+        assert_eq!(ran.code, 5, "{gate:?}");
+        assert!(ran.err.contains("a plugin faulted in 1"), "{}", ran.err);
+        assert!(
+            ran.out.contains("1 of them by a plugin's fault"),
+            "{}",
+            ran.out
+        );
+    }
+}
+
+#[test]
 fn what_is_no_request_is_not_measured() {
     let folder = Folder::with_plugins();
     folder.write("requests.jsonl", format!("{}{{}}\n", requests()));

@@ -248,6 +248,48 @@ fn a_configured_lane_is_the_one_that_decides() {
     );
 }
 
+#[test]
+fn a_plugin_that_cannot_be_put_back_is_pointed_out() {
+    let folder = Folder::with_plugins();
+    let typed = portcullis_tests::guests::component("tests/guests/echo-typed").unwrap();
+    folder.write("typed.wasm", typed);
+    let restored = PERMITTING.replace("name = \"x\"", "name = \"x\"\nlane = \"restored\"");
+    folder.write("packed.toml", &restored);
+    let typed = restored
+        .replace("hostile.wasm", "typed.wasm")
+        .replace("behaviour = \"count\"", "");
+    folder.write("typed.toml", typed);
+    for (file, warned) in [("packed.toml", false), ("typed.toml", true)] {
+        let ran = folder.run(&["check", file]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let warning = "warning: plugin `typed.wasm` cannot be put back";
+        assert_eq!(ran.err.contains(warning), warned, "{}", ran.err);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn processes_that_begin_at_once_share_a_cache() {
+    let folder = Folder::with_plugins();
+    folder.write(
+        "cached.toml",
+        format!("[cache]\npath = \"compiled\"\n\n{PERMITTING}"),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    let ran = folder.run(&["check", "cached.toml"]);
+                    assert_eq!(ran.code, 0, "{}", ran.err);
+                    assert!(!ran.err.contains("not taken from the cache"), "{}", ran.err);
+                }
+            });
+        }
+    });
+    let left = std::fs::read_dir(folder.path().join("compiled")).unwrap();
+    assert_eq!(left.count(), 2, "the key and the entry");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_cache_is_used_reported_on_and_refused() {

@@ -3,6 +3,7 @@
 mod common;
 
 use common::Folder;
+use portcullis_host::Cause;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -435,9 +436,8 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     assert!(unknown.err.contains("eval-0"), "{}", unknown.err);
 }
 
-#[test]
-fn what_a_request_carries_is_recorded_as_a_digest_and_ends_with_what_it_hangs_on() {
-    let folder = folder();
+/// An approval, it and what was delegated of it as they are signed, and a request that carries both.
+fn carried(folder: &Folder) -> (Value, [String; 2], String) {
     let flags = [
         "draft",
         "--principal",
@@ -451,16 +451,22 @@ fn what_a_request_carries_is_recorded_as_a_digest_and_ends_with_what_it_hangs_on
         "--approver",
         "alice@acme.example",
     ];
-    let root = approved(&folder, &flags, "alice", "root.json");
+    let root = approved(folder, &flags, "alice", "root.json");
     let flags = ["narrow", "intents/root.jwt", "--to", HELPER, "--for", "10m"];
-    let child = approved(&folder, &flags, "lead", "child.json");
+    let child = approved(folder, &flags, "lead", "child.json");
     let documents = ["root", "child"].map(|name| {
         let file = folder.path().join(format!("intents/{name}.jwt"));
         fs::read_to_string(file).unwrap().trim().to_owned()
     });
-    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
     let carried = json!({ "id": child["id"], "documents": documents });
-    let request = request(HELPER, "/w/a", Some(&carried));
+    (root, documents, request(HELPER, "/w/a", Some(&carried)))
+}
+
+#[test]
+fn what_a_request_carries_is_recorded_as_a_digest_and_ends_with_what_it_hangs_on() {
+    let folder = folder();
+    let (root, documents, request) = carried(&folder);
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
     assert!(pdp.evaluate_authzen(request.as_bytes()).is_permit());
     drop(pdp);
 
@@ -490,6 +496,20 @@ fn what_a_request_carries_is_recorded_as_a_digest_and_ends_with_what_it_hangs_on
         ),
         (&json!(1), &json!(1), &json!(0))
     );
+}
+
+#[test]
+fn what_was_carried_before_ends_at_once_with_what_it_hangs_on() {
+    let folder = folder();
+    let (root, _, request) = carried(&folder);
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let cause = || pdp.evaluate_authzen(request.as_bytes()).cause();
+    assert_eq!([cause(), cause()], [Cause::Permitted; 2]);
+    let id = root["id"].as_str().unwrap();
+    let revoked = ["revoke", "intent", id, "--reason", "over", "--by", "alice"];
+    assert_eq!(folder.run(&revoked).code, 0);
+    pdp.revocations().unwrap().refresh();
+    assert_eq!(cause(), Cause::Revoked);
 }
 
 #[test]

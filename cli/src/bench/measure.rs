@@ -23,12 +23,60 @@ pub(super) struct Throughput {
     pub(super) time: Duration,
 }
 
-/// What a plugin took of one request.
+/// What became of the requests.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    pub(super) permits: usize,
+    /// How many came to a plugin.
+    asked: usize,
+    /// In how many a plugin faulted.
+    pub(super) faults: usize,
+}
+
+impl Outcomes {
+    /// Decides each request once.
+    pub(super) fn of(pdp: &Pdp, documents: &[Document], now: Timestamp) -> Self {
+        let mut outcomes = Self::default();
+        for document in documents {
+            let decision = decide(pdp, document, now);
+            let plugins = decision.plugins();
+            outcomes.permits += usize::from(decision.is_permit());
+            outcomes.asked += usize::from(!plugins.is_empty());
+            outcomes.faults += usize::from(plugins.iter().any(|it| it.outcome.is_err()));
+        }
+        outcomes
+    }
+
+    /// Why measuring these says nothing of what decisions cost, if it does not.
+    pub(super) fn not_worth_measuring(&self) -> Option<String> {
+        if self.asked == 0 {
+            return Some(
+                "no request came to a plugin, so that no decision was measured: see why with `portcullis evaluate --explain`"
+                    .to_owned(),
+            );
+        }
+        (self.faults > 0).then(|| {
+            format!(
+                "a plugin faulted in {} of the requests, so that faults were measured: see why with `portcullis evaluate --explain`",
+                self.faults
+            )
+        })
+    }
+}
+
+/// How many instructions a plugin ran for a request.
+#[derive(Clone, Copy)]
+pub(super) struct Instructions {
+    pub(super) median: u64,
+    pub(super) most: u64,
+}
+
+/// What a plugin took of the requests.
 pub(super) struct PluginCost {
     pub(super) integration: String,
     pub(super) name: String,
-    pub(super) median_instructions: u64,
-    pub(super) most_instructions: u64,
+    /// Where it ran any.
+    pub(super) instructions: Option<Instructions>,
     pub(super) peak_memory_bytes: usize,
     pub(super) memory_limit_bytes: usize,
 }
@@ -188,16 +236,15 @@ pub(super) fn plugins(metered: &Pdp, documents: &[Document], now: Timestamp) -> 
         .map(
             |((integration, name), (mut instructions, peak_memory_bytes))| {
                 instructions.sort_unstable();
+                let median = instructions.get(instructions.len() / 2).copied();
                 let limits = metered.integration(&integration).and_then(|it| {
                     let plugin = it.plugins().iter().find(|it| it.manifest().name == name)?;
                     Some(*plugin.limits())
                 });
                 PluginCost {
-                    median_instructions: instructions
-                        .get(instructions.len() / 2)
-                        .copied()
-                        .unwrap_or_default(),
-                    most_instructions: instructions.last().copied().unwrap_or_default(),
+                    instructions: median
+                        .zip(instructions.last().copied())
+                        .map(|(median, most)| Instructions { median, most }),
                     memory_limit_bytes: limits.unwrap_or_default().memory_bytes,
                     integration,
                     name,

@@ -9,7 +9,7 @@ use crate::period::period;
 use crate::requests::{From, Input, shape_of};
 use crate::{Format, check};
 use anyhow::{Context as _, ensure};
-use measure::{Latency, PluginCost, Throughput};
+use measure::{Latency, Outcomes, PluginCost, Throughput};
 use portcullis_host::{Pdp, Timestamp, config};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ struct Document {
 struct Measured<'a> {
     args: &'a Args,
     requests: usize,
-    permits: usize,
+    outcomes: Outcomes,
     latency: Latency,
     throughput: Vec<Throughput>,
     plugins: Vec<PluginCost>,
@@ -86,10 +86,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .map_or_else(std::thread::available_parallelism, Ok)
         .context("the number of processors is not known: state `--threads`")?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let permits = documents
-        .iter()
-        .filter(|document| measure::decide(&pdp, document, now).is_permit())
-        .count();
+    let outcomes = Outcomes::of(&pdp, &documents, now);
 
     let stages = measure::thread_counts(threads.get());
     let bar = render::progress(args.time, stages.len() + 1);
@@ -102,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let measured = Measured {
         args,
         requests: documents.len(),
-        permits,
+        outcomes,
         latency,
         throughput,
         plugins: measure::plugins(&metered, &documents, now),
@@ -141,7 +138,10 @@ fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
         documents.push(Document { json, from });
     }
     if documents.is_empty() {
-        output::error(&format!("{}: there is no request in it", input.place()));
+        output::error(&format!(
+            "{}: there is no request in it: write one a line, such as those of a decision log",
+            input.place()
+        ));
     }
     Ok((readable && !documents.is_empty()).then_some(documents))
 }
@@ -150,23 +150,31 @@ impl Measured<'_> {
     /// The gates that were not met, and by how much.
     fn missed(&self) -> Vec<String> {
         let mut missed = Vec::new();
+        let is_gated = self.args.max_p99.is_some() || self.args.max_instructions.is_some();
+        if is_gated {
+            missed.extend(self.outcomes.not_worth_measuring());
+        }
         let p99 = self.latency.percentile(99.0);
         if let Some(most) = self.args.max_p99.filter(|most| p99 > *most) {
             missed.push(format!(
-                "the 99th percentile is {}, more than `--max-p99` {}",
+                "the 99th percentile is {}, more than `--max-p99` {}: the histogram shows whether all or a few take so long",
                 render::time(p99),
                 render::time(most)
             ));
         }
-        let over = |plugin: &&PluginCost| {
-            let most = self.args.max_instructions;
-            most.is_some_and(|most| plugin.most_instructions > most)
-        };
-        for plugin in self.plugins.iter().filter(over) {
-            missed.push(format!(
-                "plugin `{}` runs {} instructions, more than `--max-instructions`",
-                plugin.name, plugin.most_instructions
-            ));
+        if let Some(most) = self.args.max_instructions {
+            for plugin in &self.plugins {
+                let (integration, name) = (&plugin.integration, &plugin.name);
+                match plugin.instructions.map(|it| it.most) {
+                    Some(ran) if ran <= most => {}
+                    Some(ran) => missed.push(format!(
+                        "plugin `{name}` of `{integration}` runs {ran} instructions, more than `--max-instructions {most}`: its settings or the size of the request make it; `portcullis test` counts case by case"
+                    )),
+                    None => missed.push(format!(
+                        "what plugin `{name}` of `{integration}` runs could not be counted: see why with `portcullis evaluate --explain`"
+                    )),
+                }
+            }
         }
         missed
     }

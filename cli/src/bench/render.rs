@@ -1,6 +1,7 @@
 //! What was measured, for people and for programs.
 
 use super::Measured;
+use super::measure::PluginCost;
 use crate::output::{self, FAINT, STRONG, styled};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
@@ -32,13 +33,18 @@ pub(super) fn progress(time: Duration, stages: usize) -> ProgressBar {
 pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
     let Measured {
         requests,
-        permits,
+        outcomes,
         latency,
         ..
     } = measured;
+    let permits = outcomes.permits;
     let denies = requests - permits;
+    let faults = match outcomes.faults {
+        0 => String::new(),
+        faults => format!(", {faults} of them by a plugin's fault"),
+    };
     output::line(&format!(
-        "{} ({permits} permitted, {denies} denied), {} decisions one after another",
+        "{} ({permits} permitted, {denies} denied{faults}), {} decisions one after another",
         styled(STRONG, &format!("{requests} requests")),
         latency.count()
     ))?;
@@ -79,20 +85,35 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
         "plugin",
         "instructions, median",
         "most",
+        "of `--max-instructions`",
         "memory, KiB",
         "of KiB",
     ]);
     for plugin in &measured.plugins {
         table.add_row([
             format!("{} {}", plugin.integration, plugin.name),
-            plugin.median_instructions.to_string(),
-            plugin.most_instructions.to_string(),
+            counted(plugin.instructions.map(|it| it.median)),
+            counted(plugin.instructions.map(|it| it.most)),
+            share(plugin, measured.args.max_instructions),
             (plugin.peak_memory_bytes / 1024).to_string(),
             (plugin.memory_limit_bytes / 1024).to_string(),
         ]);
     }
-    right(&mut table, 5);
+    right(&mut table, 6);
     output::line(&table.to_string())
+}
+
+fn counted(instructions: Option<u64>) -> String {
+    instructions.map_or_else(|| "not counted".to_owned(), |it| it.to_string())
+}
+
+/// How much of the budget is used up, if there is one.
+fn share(plugin: &PluginCost, budget: Option<u64>) -> String {
+    let share = plugin.instructions.zip(budget).map(|(it, budget)| {
+        let share = it.most as f64 / budget.max(1) as f64;
+        format!("{:.1} %", share * 100.0)
+    });
+    share.unwrap_or_default()
 }
 
 /// Bars over bounds that double, between the shortest decision and the 99.99th percentile.
@@ -156,14 +177,16 @@ pub(super) fn json(measured: &Measured<'_>) -> Value {
         .map(|plugin| {
             json!({
                 "integration": plugin.integration, "name": plugin.name,
-                "median-instructions": plugin.median_instructions,
-                "most-instructions": plugin.most_instructions,
+                "median-instructions": plugin.instructions.map(|it| it.median),
+                "most-instructions": plugin.instructions.map(|it| it.most),
+                "max-instructions": measured.args.max_instructions,
                 "peak-memory-bytes": plugin.peak_memory_bytes,
             })
         })
         .collect();
     json!({
-        "requests": measured.requests, "permits": measured.permits,
+        "requests": measured.requests, "permits": measured.outcomes.permits,
+        "faults": measured.outcomes.faults,
         "decisions": latency.count(),
         "latency-us": percentiles,
         "longest-us": latency.longest().as_nanos() as f64 / 1000.0,
