@@ -230,10 +230,10 @@ fn refuses_a_plugin_that_cannot_be_configured() {
         configure_deadline: Duration::from_millis(20),
         ..PluginLimits::default()
     };
-    assert_eq!(
-        refused_hostile("configure-loop", limits),
-        LoadError::Configure(Fault::Deadline)
-    );
+    let late = refused_hostile("configure-loop", limits);
+    assert_eq!(late, LoadError::Configure(Fault::Deadline));
+    let said = late.to_string();
+    assert!(said.contains("`configure-deadline`"), "{said}");
 }
 
 #[test]

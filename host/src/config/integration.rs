@@ -290,7 +290,9 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
             if let Origin::NotCached(why) = plugin.origin() {
                 source.warn(
                     component_span,
-                    format!("plugin `{path}` was compiled, and not taken from the cache: {why}"),
+                    format!(
+                        "plugin `{path}` was compiled, and not taken from the cache: {why}: if that was nobody's doing, look at the disk, and at who can write there"
+                    ),
                 );
             }
             Some(plugin)

@@ -65,7 +65,10 @@ pub enum Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// It cannot be made or read.
-    #[error("the cache of compiled plugins, {}: {source}", path.display())]
+    #[error(
+        "the cache of compiled plugins, {}: {source}: name a folder that the host's user can write to",
+        path.display()
+    )]
     Io {
         /// The folder or a file in it.
         path: PathBuf,

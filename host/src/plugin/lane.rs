@@ -268,6 +268,7 @@ mod tests {
     use crate::plugin::load::compile;
     use crate::plugin::lowered;
     use crate::plugin::reused::Kept;
+    use std::time::{Duration, Instant};
 
     /// An entry whose instances can be put back.
     fn entry() -> Arc<Entry> {
@@ -310,6 +311,31 @@ mod tests {
             drop(held);
             assert!(Held::of(entry, 0).is_some());
         }
+    }
+
+    /// Waits until one is on the shelf that this thread has for `entry`.
+    fn wait_for_one_ahead(entry: &Arc<Entry>) {
+        let given_up = Instant::now() + Duration::from_secs(60);
+        let shelf = shelf_of(entry, Kind::Ahead).unwrap();
+        while locked(&shelf.ready).is_empty() {
+            assert!(Instant::now() < given_up, "none was made");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn once_one_was_used_the_next_one_is_made_ahead_for_the_thread_that_asks() {
+        let _ticking = Ticking::start().unwrap();
+        let entry = entry();
+        let first = take(&entry, Kind::Ahead).unwrap();
+        assert!(first.held.is_none());
+        first.give_back();
+        wait_for_one_ahead(&entry);
+        thread::scope(|scope| {
+            let elsewhere = scope.spawn(|| take(&entry, Kind::Ahead).unwrap().held.is_some());
+            assert!(!elsewhere.join().unwrap());
+        });
+        assert!(take(&entry, Kind::Ahead).unwrap().held.is_some());
     }
 
     #[test]

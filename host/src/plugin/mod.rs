@@ -178,7 +178,7 @@ pub enum LoadError {
     #[error("its manifest is not valid: {0}")]
     Manifest(#[source] ManifestError),
     /// The component does not compile.
-    #[error("it does not compile: {0}")]
+    #[error("it does not compile: {0}: fetch or build it again")]
     Compile(String),
     /// The configured instance cannot be snapshotted.
     #[error(
@@ -186,10 +186,10 @@ pub enum LoadError {
     )]
     Snapshot(String),
     /// An instance cannot be made.
-    #[error("it cannot be instantiated: {0}")]
+    #[error("it cannot be instantiated: {}", while_loaded(.0))]
     Instantiate(#[source] Fault),
     /// `configure` did not answer.
-    #[error("its `configure` failed: {0}")]
+    #[error("its `configure` failed: {}", while_loaded(.0))]
     Configure(#[source] Fault),
     /// `configure` refused the settings.
     #[error("it refuses its settings: {}", settings(.0))]
@@ -223,6 +223,14 @@ fn list(names: &[String]) -> String {
         _ => {}
     }
     quoted.join(", ")
+}
+
+/// A fault, where another deadline counts than that of decisions.
+fn while_loaded(fault: &Fault) -> String {
+    match fault {
+        Fault::Deadline => "it ran longer than its `configure-deadline`".to_owned(),
+        fault => fault.to_string(),
+    }
 }
 
 fn settings(errors: &[SettingsError]) -> String {

@@ -211,6 +211,21 @@ fn a_claim_that_is_there_twice_has_no_meaning() {
 }
 
 #[test]
+fn a_token_that_was_verified_before_proves_nothing_once_it_expires() {
+    let issuer = Issuer::new("expires", 7);
+    let verifier = issuer.verifier();
+    let mut claims = claims();
+    let expires = now() + 2;
+    claims["exp"] = json!(expires);
+    let token = issuer.sign(&claims.to_string());
+    assert!(verifier.verify(&token).is_ok());
+    while now() < expires {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(verifier.verify(&token).is_err());
+}
+
+#[test]
 fn a_bundle_that_changes_is_read_again_and_one_that_is_not_valid_is_none() {
     let issuer = Issuer::new("changes", 7);
     let verifier = issuer.verifier();

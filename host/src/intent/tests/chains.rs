@@ -8,6 +8,7 @@ use p256::ecdsa::SigningKey;
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const ALICE: &str = "alice@acme.example";
 const HERE: &str = "https://gateway.acme.example";
@@ -53,18 +54,23 @@ struct Signer {
 impl Signer {
     fn new(name: &str) -> Self {
         let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let jwks =
+            std::env::temp_dir().join(format!("portcullis-{name}-{}.json", std::process::id()));
+        let signer = Self {
+            pem: key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string(),
+            jwks,
+        };
+        signer.publish(&key);
+        signer
+    }
+
+    fn publish(&self, key: &SigningKey) {
         let point = key.verifying_key().to_encoded_point(false);
         let jwk = json!({
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
             "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
         });
-        let jwks =
-            std::env::temp_dir().join(format!("portcullis-{name}-{}.json", std::process::id()));
-        std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
-        Self {
-            pem: key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string(),
-            jwks,
-        }
+        std::fs::write(&self.jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
     }
 
     fn signatures(&self) -> Signatures {
@@ -191,4 +197,19 @@ fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
         }
     );
     assert!(intents.is_empty(), "what is carried is not taken up");
+}
+
+#[test]
+fn a_chain_that_was_carried_before_is_none_once_its_key_is_withdrawn() {
+    let signer = Signer::new("withdrawn");
+    let intents = Intents::signed(signer.signatures());
+    let documents = [signer.sign(&link(1, None), None)];
+    assert!(intents.carried(&documents).is_ok());
+    signer.publish(&SigningKey::from_slice(&[9; 32]).unwrap());
+    // Keys are followed by a thread.
+    let given_up = Instant::now() + Duration::from_secs(60);
+    while intents.carried(&documents).is_ok() {
+        assert!(Instant::now() < given_up, "it still counts");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
