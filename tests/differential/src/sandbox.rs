@@ -1,8 +1,8 @@
 //! The plugins, each in its sandbox.
 
 use crate::asked::Asked;
-use anyhow::Context as _;
-use portcullis_host::{Plugin, PluginSource, Verdict};
+use anyhow::{Context as _, ensure};
+use portcullis_host::{Lane, Plugin, PluginSource, Verdict};
 use portcullis_tests::guests;
 use serde_json::Value;
 use std::io::Write as _;
@@ -15,18 +15,30 @@ use std::io::Write as _;
 pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     let source = PluginSource::new(guests::plugin(name)?)
         .settings(settings)
-        .limits(portcullis_cases::limits());
-    Plugin::load(&source).with_context(|| format!("the plugin `{name}`"))
+        .limits(portcullis_cases::limits())
+        .restorable();
+    let plugin = Plugin::load(&source).with_context(|| format!("the plugin `{name}`"))?;
+    ensure!(plugin.is_restorable(), "`{name}` cannot be put back");
+    Ok(plugin)
 }
 
-/// What the plugin says of a request.
+/// What the plugin says of a request: in an instance of its own, and in one that was put back.
 ///
 /// # Errors
 ///
-/// If it faults.
+/// If it faults, or says something else in one than in the other.
 pub fn judge(plugin: &Plugin, asked: &Asked) -> anyhow::Result<Verdict> {
-    let evaluation = plugin.evaluate(&asked.request(), asked.class, asked.clock());
-    evaluation.outcome.context("the plugin faulted")
+    let (request, clock) = (asked.request(), asked.clock());
+    let [fresh, restored] = [Lane::Fresh, Lane::Restored].map(|lane| {
+        let evaluation = plugin.evaluate_in(lane, &request, asked.class, clock);
+        evaluation.outcome.context("the plugin faulted")
+    });
+    let (fresh, restored) = (fresh?, restored?);
+    ensure!(
+        fresh == restored,
+        "fresh it says {fresh:?}, and put back {restored:?}"
+    );
+    Ok(fresh)
 }
 
 /// Says how far a test is. The test harness does not keep this to itself, as it does what is printed.
