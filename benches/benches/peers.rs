@@ -1,5 +1,6 @@
 //! What was to be reached, as criterion sees it: each thing beside its peer. `cargo xtask bench` has the
-//! ratios, of arms that are measured in turn.
+//! ratios, of arms that are measured in turn, and what criterion has no way to measure: percentiles, memory,
+//! and by how much runaway guests outlive their deadline.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis_benches::floor::Floor;
@@ -79,6 +80,9 @@ fn json_to_json(c: &mut Criterion) {
     group.bench_function("native Cedar", |b| {
         b.iter(|| cedar.decide_json(&documents[turn.next().unwrap()]));
     });
+    group.bench_function("native Cedar, entities made by hand", |b| {
+        b.iter(|| cedar.decide_json_by_hand(&documents[turn.next().unwrap()]));
+    });
     let source = PluginSource::new(guests::plugin("cedar").unwrap())
         .settings(json!({ "policies": include_str!("../rules/five.cedar") }))
         .limits(PluginLimits {
@@ -125,34 +129,41 @@ fn many(c: &mut Criterion) {
     let folder = Folder::new("criterion-many");
     let source = scenery::cached_five_rules(&folder);
     let request = workload::request(7, Variation::default(), now);
-    let plugins: Vec<_> = (0..1000).map(|_| Plugin::load(&source).unwrap()).collect();
-    let ask = |plugin: &Plugin| {
-        let answer = plugin.evaluate(&request, ActionClass::Write, now);
+    let ask = |plugin: &Plugin, lane| {
+        let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
         assert!(answer.outcome.is_ok());
     };
-    let mut group = c.benchmark_group("of several plugins");
-    group.bench_function("one", |b| b.iter(|| ask(&plugins[0])));
-    let mut turn = plugins.iter().cycle();
-    group.bench_function("a thousand in turn", |b| {
-        b.iter(|| ask(turn.next().unwrap()));
-    });
-    group.finish();
-
-    let mut group = c.benchmark_group("threads");
-    for threads in [1, 2] {
-        group.bench_function(threads.to_string(), |b| {
-            b.iter_custom(|often| {
-                let started = Instant::now();
-                thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(|| (0..often / threads).for_each(|_| ask(&plugins[0])));
-                    }
-                });
-                started.elapsed()
-            });
+    for (name, lane, source) in [
+        ("fresh", Lane::Fresh, source.clone()),
+        ("restored", Lane::Restored, source.clone().restorable()),
+    ] {
+        let plugins: Vec<_> = (0..1000).map(|_| Plugin::load(&source).unwrap()).collect();
+        let mut group = c.benchmark_group(format!("of several plugins, {name}"));
+        group.bench_function("one", |b| b.iter(|| ask(&plugins[0], lane)));
+        let mut turn = plugins.iter().cycle();
+        group.bench_function("a thousand in turn", |b| {
+            b.iter(|| ask(turn.next().unwrap(), lane));
         });
+        group.finish();
+
+        let mut group = c.benchmark_group(format!("threads, {name}"));
+        for threads in [1, 2] {
+            group.bench_function(threads.to_string(), |b| {
+                b.iter_custom(|often| {
+                    let started = Instant::now();
+                    thread::scope(|scope| {
+                        for _ in 0..threads {
+                            let share = often / threads;
+                            let (ask, plugin) = (&ask, &plugins[0]);
+                            scope.spawn(move || (0..share).for_each(|_| ask(plugin, lane)));
+                        }
+                    });
+                    started.elapsed()
+                });
+            });
+        }
+        group.finish();
     }
-    group.finish();
 
     let mut group = c.benchmark_group("loading what was compiled before");
     group.sample_size(20);
@@ -161,7 +172,7 @@ fn many(c: &mut Criterion) {
     group.bench_function("a hundred, to the first decision of each", |b| {
         b.iter(|| {
             let plugins: Vec<_> = (0..100).map(|_| load()).collect();
-            plugins.iter().for_each(ask);
+            plugins.iter().for_each(|plugin| ask(plugin, Lane::Fresh));
         });
     });
     group.finish();

@@ -63,6 +63,19 @@ pub fn five_rules() -> PluginSource {
         .limits(guests::patient())
 }
 
+/// As [`five_rules`], with settings that no other number has.
+///
+/// # Panics
+///
+/// If it does not build.
+pub fn five_rules_of(number: usize) -> PluginSource {
+    let mut settings = workload::settings();
+    if let Some(actions) = settings["agent-actions"].as_array_mut() {
+        actions.push(json!(format!("issues.other-{number}")));
+    }
+    five_rules().settings(settings)
+}
+
 /// As [`five_rules`], taking its requests as the records of the contract.
 ///
 /// # Panics

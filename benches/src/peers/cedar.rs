@@ -2,9 +2,11 @@
 
 use crate::workload::class_of;
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request, Response,
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
+    PolicySet, Request, Response, RestrictedExpression,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 /// The five rules, parsed.
@@ -44,25 +46,41 @@ impl Cedar {
     }
 
     /// From an AuthZEN evaluation in JSON to a decision in JSON, as a gateway would that has no more
-    /// than Cedar: no registry, no revocation, no intent is looked at.
+    /// than Cedar: no registry, no revocation, no intent is looked at. Cedar reads what it is about from
+    /// JSON itself.
     ///
     /// # Panics
     ///
     /// If it is none.
     pub fn decide_json(&self, evaluation: &[u8]) -> Vec<u8> {
         let evaluation: Value = serde_json::from_slice(evaluation).expect("JSON");
-        let response = self.decide(&prepare(evaluation));
-        let reasons: Vec<_> = response
-            .diagnostics()
-            .reason()
-            .map(ToString::to_string)
-            .collect();
-        serde_json::to_vec(&json!({
-            "decision": Self::permits(&response),
-            "context": { "reasons": reasons },
-        }))
-        .expect("JSON")
+        written(&self.decide(&prepare(evaluation)))
     }
+
+    /// As [`Cedar::decide_json`], by a gateway that makes entities and context itself, and of no more than
+    /// the plugin `cedar` does.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn decide_json_by_hand(&self, evaluation: &[u8]) -> Vec<u8> {
+        let evaluation: Value = serde_json::from_slice(evaluation).expect("JSON");
+        written(&self.decide(&prepare_by_hand(&evaluation)))
+    }
+}
+
+/// The response as JSON.
+fn written(response: &Response) -> Vec<u8> {
+    let reasons: Vec<_> = response
+        .diagnostics()
+        .reason()
+        .map(ToString::to_string)
+        .collect();
+    serde_json::to_vec(&json!({
+        "decision": Cedar::permits(response),
+        "context": { "reasons": reasons },
+    }))
+    .expect("JSON")
 }
 
 impl Default for Cedar {
@@ -123,6 +141,121 @@ pub fn prepare(mut evaluation: Value) -> Prepared {
     Prepared {
         request: request.expect("a request"),
         entities: Entities::from_json_value(entities, None).expect("entities"),
+    }
+}
+
+/// As [`prepare`], without Cedar's reader of JSON, and of what the plugin `cedar` takes of a request.
+///
+/// # Panics
+///
+/// If it is none.
+pub fn prepare_by_hand(evaluation: &Value) -> Prepared {
+    let empty = Map::new();
+    let text = |pointer: &str| {
+        let value = evaluation.pointer(pointer).and_then(Value::as_str);
+        value.unwrap_or_default()
+    };
+    let members = |pointer: &str| {
+        let value = evaluation.pointer(pointer).and_then(Value::as_object);
+        value.unwrap_or(&empty)
+    };
+    let uid = |kind: &str, id: &str| {
+        let kind = EntityTypeName::from_str(kind).expect("a type");
+        EntityUid::from_type_name_and_id(kind, EntityId::new(id))
+    };
+    let without = |members: &Map<String, Value>, others: &[&str]| -> BTreeMap<_, _> {
+        let taken = members.iter();
+        let taken = taken.filter(|(name, _)| !others.contains(&name.as_str()));
+        taken
+            .map(|(name, value)| (name.clone(), expression(value)))
+            .collect()
+    };
+    let kind = match text("/subject/type") {
+        "agent" => "Agent",
+        _ => "Service",
+    };
+    let name = text("/action/name");
+    let principal = uid(kind, text("/subject/id"));
+    let resource = uid("Repository", text("/resource/id"));
+    let attributes = without(
+        members("/subject/properties"),
+        &[
+            "credential-id",
+            "credential-issued-at",
+            "credential-expires-at",
+            "delegated-by",
+        ],
+    );
+    let entity = |uid: &EntityUid, attributes| {
+        Entity::new_with_tags(uid.clone(), attributes, [], []).expect("plain values")
+    };
+    let entities = [
+        entity(&principal, attributes),
+        entity(
+            &resource,
+            without(members("/resource/properties"), &["posture"]),
+        ),
+    ];
+    let mut context = without(
+        members("/context"),
+        &[
+            "intent",
+            "argument-origins",
+            "session-path",
+            "supported_obligations",
+        ],
+    );
+    let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    context.insert("class".to_owned(), string(class_of(name).as_str()));
+    context.insert(
+        "attestation".to_owned(),
+        string(text("/subject/properties/attestation")),
+    );
+    let arguments = evaluation.pointer("/action/properties");
+    context.insert(
+        "arguments".to_owned(),
+        arguments.map_or_else(|| expression(&json!({})), expression),
+    );
+    if evaluation.pointer("/context/intent").is_some() {
+        let intent = [
+            ("id", "/context/intent/id"),
+            ("purpose", "/context/intent/purpose"),
+            ("approvedBy", "/context/intent/approved-by"),
+        ]
+        .map(|(name, pointer)| (name.to_owned(), string(text(pointer))));
+        let intent = RestrictedExpression::new_record(intent).expect("a record");
+        context.insert("intent".to_owned(), intent);
+    }
+    let request = Request::new(
+        principal,
+        uid("Action", name),
+        resource,
+        Context::from_pairs(context).expect("a context"),
+        None,
+    );
+    Prepared {
+        request: request.expect("a request"),
+        entities: Entities::from_entities(entities, None).expect("entities"),
+    }
+}
+
+/// # Panics
+///
+/// If it is `null` or a fraction, which Cedar has no type for.
+fn expression(value: &Value) -> RestrictedExpression {
+    match value {
+        Value::Null => panic!("there is no null in Cedar"),
+        Value::Bool(boolean) => RestrictedExpression::new_bool(*boolean),
+        Value::Number(number) => {
+            RestrictedExpression::new_long(number.as_i64().expect("a whole number"))
+        }
+        Value::String(text) => RestrictedExpression::new_string(text.clone()),
+        Value::Array(items) => RestrictedExpression::new_set(items.iter().map(expression)),
+        Value::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| (name.clone(), expression(value)));
+            RestrictedExpression::new_record(members).expect("a record")
+        }
     }
 }
 

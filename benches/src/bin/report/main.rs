@@ -96,11 +96,12 @@ fn agree() -> anyhow::Result<()> {
             workload::expected(*it),
             pdp.evaluate_at(&request, now).is_permit(),
             Cedar::permits(&response),
+            Cedar::permits(&cedar.decide(&cedar::prepare_by_hand(&json))),
             rego.decide(&rego::prepare(&json)),
         ];
         ensure!(
-            answers == [answers[0]; 4] && response.diagnostics().errors().count() == 0,
-            "they differ on {it:?}: the rules, the plugin, Cedar and Rego say {answers:?}"
+            answers == [answers[0]; 5] && response.diagnostics().errors().count() == 0,
+            "they differ on {it:?}: the rules, the plugin, Cedar, Cedar by hand and Rego say {answers:?}"
         );
         permits += usize::from(answers[0]);
     }

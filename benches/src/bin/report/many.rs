@@ -40,6 +40,23 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
             format!("{all:.2} µs, {one:.2} µs"),
         ));
     }
+    // Plugins with settings of their own have code and an image of their own, too.
+    let own: Vec<_> = (0..100)
+        .map(|number| Plugin::load(&scenery::five_rules_of(number)))
+        .collect::<Result<_, _>>()?;
+    let same = (0..100)
+        .map(|_| Plugin::load(&scenery::cached_five_rules(&folder)))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (name, plugins) in [("settings of their own", own), ("the same settings", same)] {
+        let (all, one) = all_and_one(&plugins, |plugin| {
+            let answer = plugin.evaluate(&request, ActionClass::Write, now);
+            assert!(answer.outcome.is_ok());
+        });
+        eprintln!(
+            "    a hundred / one: plugins with {name}, {:.2} ({all:.2} µs, {one:.2} µs)",
+            all / one
+        );
+    }
     // What a native engine pays for so many, whose policies are not at hand when their turn comes.
     let engines: Vec<_> = (0..1000).map(|_| Cedar::new()).collect();
     let prepared = cedar::prepare(request.to_authzen());

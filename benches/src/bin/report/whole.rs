@@ -23,8 +23,8 @@ pub(super) fn whole_way(rows: &mut Vec<Row>) {
     }
     let cedar = Cedar::new();
     let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
-    let mut turns = [0_usize; 4].map(|_| (0..requests.len()).cycle());
-    let [json_turn, cedar_turn, whole_turn, plugin_turn] = &mut turns;
+    let mut turns = [0_usize; 5].map(|_| (0..requests.len()).cycle());
+    let [json_turn, cedar_turn, by_hand_turn, whole_turn, plugin_turn] = &mut turns;
     let mut arms = [
         Arm::new("JSON to JSON, checked and recorded", || {
             let document = &documents[json_turn.next().unwrap_or_default()];
@@ -34,6 +34,10 @@ pub(super) fn whole_way(rows: &mut Vec<Row>) {
         Arm::new("Cedar, JSON to JSON", || {
             let document = &documents[cedar_turn.next().unwrap_or_default()];
             black_box(cedar.decide_json(black_box(document)));
+        }),
+        Arm::new("Cedar, JSON to JSON, entities by hand", || {
+            let document = &documents[by_hand_turn.next().unwrap_or_default()];
+            black_box(cedar.decide_json_by_hand(black_box(document)));
         }),
         Arm::new("checked and recorded", || {
             let request = &requests[whole_turn.next().unwrap_or_default()];
@@ -47,18 +51,26 @@ pub(super) fn whole_way(rows: &mut Vec<Row>) {
     ];
     let series = paired(TIME, &mut arms);
     drop(arms);
-    let [json, cedars, whole, alone] = &series[..] else {
-        unreachable!("there are four arms");
+    let [json, cedars, by_hand, whole, alone] = &series[..] else {
+        unreachable!("there are five arms");
     };
+    for (name, peer) in [
+        ("JSON to JSON, every check on / Cedar from JSON", cedars),
+        (
+            "JSON to JSON, every check on / Cedar from JSON, entities made by hand",
+            by_hand,
+        ),
+    ] {
+        rows.push(Row::at_most(
+            name,
+            0.5,
+            "",
+            json.over(peer),
+            format!("{:.1} µs, {:.1} µs", json.micros(), peer.micros()),
+        ));
+    }
     rows.push(Row::at_most(
-        "JSON to JSON, every check on / Cedar from JSON",
-        0.5,
-        "",
-        json.over(cedars),
-        format!("{:.1} µs, {:.1} µs", json.micros(), cedars.micros()),
-    ));
-    rows.push(Row::at_most(
-        "the host around the plugin (checks, grant, record) / the fresh decision",
+        "the host around the plugin, without JSON (checks, grant, record) / the fresh decision",
         1.0,
         "",
         whole.ratio(alone, |whole, alone| (whole - alone) / alone),
