@@ -5,7 +5,7 @@ use anyhow::ensure;
 use portcullis_benches::peers::cedar::Cedar;
 use portcullis_benches::report::{Arm, Row, paired};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{Pdp, Plugin, PluginSource, Request, Timestamp};
+use portcullis_host::{Lane, Pdp, Plugin, PluginSource, Request, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
@@ -16,29 +16,36 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let source = PluginSource::new(guests::plugin("cedar")?)
         .settings(json!({ "policies": include_str!("../../../rules/five.cedar") }))
         .limits(portcullis_cases::limits());
-    let plugin = Plugin::load(&source)?;
-    let pdp = Pdp::builder()
-        .integration(workload::integration().plugin(plugin))
-        .build()?;
+    let pdp = |source: PluginSource, lane| -> anyhow::Result<Pdp> {
+        let integration = workload::integration().lane(lane);
+        let integration = integration.plugin(Plugin::load(&source)?);
+        Ok(Pdp::builder().integration(integration).build()?)
+    };
+    let fresh = pdp(source.clone(), Lane::Fresh)?;
+    let restored = pdp(source.restorable(), Lane::Restored)?;
     let cedar = Cedar::new();
     for it in workload::variations() {
         let request = workload::request(7, it, now);
-        let decision = pdp.evaluate_at(&request, now);
-        ensure!(
-            decision.is_permit() == workload::expected(it),
-            "Cedar in the sandbox decides otherwise: {it:?}: {}",
-            decision.detail()
-        );
+        for pdp in [&fresh, &restored] {
+            let decision = pdp.evaluate_at(&request, now);
+            ensure!(
+                decision.is_permit() == workload::expected(it),
+                "Cedar in the sandbox decides otherwise: {it:?}: {}",
+                decision.detail()
+            );
+        }
     }
     let request = workload::request(7, Variation::default(), now);
     let document = serde_json::to_vec(&request.to_authzen())?;
+    let inside = |pdp: &Pdp| {
+        let request = Request::from_authzen(black_box(&document), pdp.request_limits());
+        let decision = pdp.evaluate_at(&request.expect("a request"), now);
+        assert!(decision.is_permit());
+        black_box(serde_json::to_vec(&decision).expect("JSON"));
+    };
     let mut arms = [
-        Arm::new("Cedar inside", || {
-            let request = Request::from_authzen(black_box(&document), pdp.request_limits());
-            let decision = pdp.evaluate_at(&request.expect("a request"), now);
-            assert!(decision.is_permit());
-            black_box(serde_json::to_vec(&decision).expect("JSON"));
-        }),
+        Arm::new("Cedar inside, fresh", || inside(&fresh)),
+        Arm::new("Cedar inside, restored", || inside(&restored)),
         Arm::new("Cedar native", || {
             black_box(cedar.decide_json_by_hand(black_box(&document)));
         }),
@@ -48,19 +55,30 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     ];
     let series = paired(TIME, &mut arms);
     drop(arms);
-    let [inside, native, reading] = &series[..] else {
-        unreachable!("there are three arms");
+    let [in_fresh, in_restored, native, reading] = &series[..] else {
+        unreachable!("there are four arms");
     };
-    rows.push(Row::at_most(
-        "Cedar in a fresh sandbox / Cedar native, both from JSON, with the same entities",
-        2.0,
-        "",
-        inside.over(native),
-        format!("{:.1} µs, {:.1} µs", inside.micros(), native.micros()),
-    ));
+    for (name, inside) in [
+        (
+            "Cedar in a fresh sandbox / Cedar native, both from JSON, with the same entities",
+            in_fresh,
+        ),
+        (
+            "Cedar in the restored lane / Cedar native, both from JSON, with the same entities",
+            in_restored,
+        ),
+    ] {
+        rows.push(Row::at_most(
+            name,
+            2.0,
+            "",
+            inside.over(native),
+            format!("{:.1} µs, {:.1} µs", inside.micros(), native.micros()),
+        ));
+    }
     eprintln!(
         "    Cedar in a fresh sandbox / Cedar native, which reads JSON itself: {:.2} ({:.1} µs)",
-        inside.over(reading),
+        in_fresh.over(reading),
         reading.micros()
     );
     Ok(())
