@@ -1,5 +1,7 @@
 //! Paths and URLs, which have many spellings.
 
+use std::borrow::Cow;
+
 /// A path without the separator that it may end with.
 pub(crate) fn trim_base(base: &str) -> &str {
     base.strip_suffix('/').unwrap_or(base)
@@ -62,6 +64,9 @@ fn hides_a_separator(path: &str) -> bool {
 }
 
 /// Escapes a key for a JSON Pointer (RFC 6901).
-pub fn escape_key(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+pub fn escape_key(key: &str) -> Cow<'_, str> {
+    match key.contains(['~', '/']) {
+        false => Cow::Borrowed(key),
+        true => Cow::Owned(key.replace('~', "~0").replace('/', "~1")),
+    }
 }

@@ -7,6 +7,7 @@ use crate::limits::RequestLimits;
 use crate::request::RequestError;
 use portcullis_contract::escape_key;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
 use std::fmt;
@@ -31,7 +32,7 @@ pub fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError
     // Our own bound on nesting names the place; the library's, 128, stands behind it.
     let place = Place {
         parent: None,
-        step: Step::Root,
+        step: Step::Root(""),
         depth: 0,
         limit: limits.depth,
         refused: &refused,
@@ -55,40 +56,43 @@ pub fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError
     }
 }
 
-/// Holds a value that was built in code to the same rules.
+/// Holds a value that was built in code, and stands at `at`, to the same rules.
 pub(crate) fn admit(value: &Value, at: &str, limits: &RequestLimits) -> Result<(), RequestError> {
-    fn walk(value: &Value, at: &mut String, left: usize, limit: usize) -> Result<(), RequestError> {
-        let mut below = |step: &str, value: &Value| {
-            let length = at.len();
-            at.push('/');
-            at.push_str(&escape_key(step));
-            match left.checked_sub(1) {
-                Some(left) => walk(value, at, left, limit)?,
-                None => {
-                    return Err(RequestError::TooDeep {
-                        at: at.clone(),
-                        limit,
-                    });
-                }
-            }
-            at.truncate(length);
-            Ok(())
-        };
-        match value {
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(index, item)| below(&index.to_string(), item)),
-            Value::Object(map) => map.iter().try_for_each(|(key, value)| below(key, value)),
-            Value::Number(number) if !is_exact(number) => Err(RequestError::Number {
-                at: at.clone(),
-                number: number.to_string(),
-            }),
-            _ => Ok(()),
-        }
+    admit_at(value, at, None, limits)
+}
+
+/// As [`admit`], of the member `name` of what stands at `at`.
+pub(crate) fn admit_member(
+    value: &Value,
+    at: &str,
+    name: &str,
+    limits: &RequestLimits,
+) -> Result<(), RequestError> {
+    admit_at(value, at, Some(name), limits)
+}
+
+fn admit_at(
+    value: &Value,
+    at: &str,
+    member: Option<&str>,
+    limits: &RequestLimits,
+) -> Result<(), RequestError> {
+    let refused = RefCell::new(None);
+    let root = Place {
+        parent: None,
+        step: Step::Root(at),
+        depth: at.matches('/').count(),
+        limit: limits.depth,
+        refused: &refused,
+    };
+    match member {
+        None => root.admit(value),
+        Some(name) => root.below(Step::Key(name)).admit(value),
     }
-    let left = limits.depth.saturating_sub(at.matches('/').count());
-    walk(value, &mut at.to_owned(), left, limits.depth)
+    match refused.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 fn is_exact(number: &Number) -> bool {
@@ -112,7 +116,8 @@ struct Place<'a> {
 }
 
 enum Step<'a> {
-    Root,
+    /// What everything is in, and where that is.
+    Root(&'a str),
     Key(&'a str),
     Index(usize),
 }
@@ -131,25 +136,64 @@ impl Place<'_> {
     fn pointer(&self) -> String {
         let above = self.parent.map(Place::pointer).unwrap_or_default();
         match &self.step {
-            Step::Root => above,
+            Step::Root(at) => (*at).to_owned(),
             Step::Key(key) => format!("{above}/{}", escape_key(key)),
             Step::Index(index) => format!("{above}/{index}"),
         }
     }
 
+    /// Keeps the first thing that is refused.
+    fn note(&self, why: impl FnOnce(String) -> RequestError) {
+        let mut refused = self.refused.borrow_mut();
+        refused.get_or_insert_with(|| why(self.pointer()));
+    }
+
     fn refuse<E: serde::de::Error>(&self, why: impl FnOnce(String) -> RequestError) -> E {
-        self.refused.borrow_mut().get_or_insert(why(self.pointer()));
+        self.note(why);
         E::custom("refused")
+    }
+
+    fn too_deep(&self, at: String) -> RequestError {
+        RequestError::TooDeep {
+            at,
+            limit: self.limit,
+        }
     }
 
     fn number<E: serde::de::Error>(&self, number: Number) -> Result<Value, E> {
         if is_exact(&number) {
             return Ok(Value::Number(number));
         }
-        Err(self.refuse(|at| RequestError::Number {
-            at,
-            number: number.to_string(),
-        }))
+        Err(self.refuse(|at| not_exact(at, &number)))
+    }
+
+    /// Notes what of a value that stands here is refused.
+    fn admit(&self, value: &Value) {
+        let below = |step, value| {
+            let place = self.below(step);
+            match place.depth > place.limit {
+                true => place.note(|at| place.too_deep(at)),
+                false => place.admit(value),
+            }
+        };
+        match value {
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.for_each(|(index, item)| below(Step::Index(index), item));
+            }
+            Value::Object(map) => map
+                .iter()
+                .for_each(|(key, value)| below(Step::Key(key), value)),
+            Value::Number(number) if !is_exact(number) => self.note(|at| not_exact(at, number)),
+            _ => {}
+        }
+    }
+}
+
+fn not_exact(at: String, number: &Number) -> RequestError {
+    RequestError::Number {
+        at,
+        number: number.to_string(),
     }
 }
 
@@ -158,8 +202,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
 
     fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
         if self.depth > self.limit {
-            let limit = self.limit;
-            return Err(self.refuse(|at| RequestError::TooDeep { at, limit }));
+            return Err(self.refuse(|at| self.too_deep(at)));
         }
         json.deserialize_any(self)
     }
@@ -210,12 +253,17 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = object.next_key::<String>()? {
-            let below = self.below(Step::Key(&key));
-            if map.contains_key(&key) {
-                return Err(below.refuse(|at| RequestError::DuplicateKey { at }));
+            match map.entry(key) {
+                Entry::Occupied(first) => {
+                    let below = self.below(Step::Key(first.key()));
+                    return Err(below.refuse(|at| RequestError::DuplicateKey { at }));
+                }
+                Entry::Vacant(place) => {
+                    let below = self.below(Step::Key(place.key()));
+                    let value = object.next_value_seed(below)?;
+                    place.insert(value);
+                }
             }
-            let value = object.next_value_seed(below)?;
-            map.insert(key, value);
         }
         Ok(Value::Object(map))
     }

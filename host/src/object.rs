@@ -3,7 +3,7 @@
 use crate::Timestamp;
 use crate::request::{Intent, Posture, RequestError, SessionPath};
 use portcullis_contract::{escape_key, excerpt};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -56,19 +56,21 @@ impl Object {
     }
 
     pub(crate) fn optional_object(&mut self, key: &str) -> Result<Option<Self>, RequestError> {
-        let at = self.at(key);
-        self.take(key).map(|value| Self::new(value, at)).transpose()
+        let value = self.take(key);
+        value
+            .map(|value| Self::new(value, self.at(key)))
+            .transpose()
     }
 
     /// A member of one of the contract's closed sets, or text of another form.
-    pub(crate) fn parsed<T: DeserializeOwned>(
+    pub(crate) fn parsed<T: for<'de> Deserialize<'de>>(
         &mut self,
         key: &str,
         expected: &str,
     ) -> Result<Option<T>, RequestError> {
         match self.take(key) {
             None => Ok(None),
-            Some(value) => match serde_json::from_value(value.clone()) {
+            Some(value) => match T::deserialize(&value) {
                 Ok(parsed) => Ok(Some(parsed)),
                 Err(_) => Err(unexpected(self.at(key), expected, &value)),
             },
@@ -159,9 +161,8 @@ impl Object {
     /// All that is left, as attributes. One that is called almost like one of `known` is refused: it
     /// was meant to be that, and as an attribute nobody would look at it.
     pub(crate) fn attributes(self, known: &[&str]) -> Result<Vec<(String, Value)>, RequestError> {
-        let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
         for key in self.members.keys() {
-            if let Some(meant) = known.iter().find(|known| plain(known) == plain(key)) {
+            if let Some(meant) = known.iter().find(|known| reads_alike(known, key)) {
                 return Err(RequestError::Unknown {
                     at: self.at(key),
                     expected: format!("it is called `{meant}`, and this may not be its place"),
@@ -181,6 +182,15 @@ impl Object {
             }),
         }
     }
+}
+
+/// Whether two names differ at most in upper case, `_` and `-`.
+fn reads_alike(one: &str, other: &str) -> bool {
+    fn plain(name: &str) -> impl Iterator<Item = char> {
+        let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
+        letters.flat_map(char::to_lowercase)
+    }
+    plain(one).eq(plain(other))
 }
 
 /// Refuses origins that are none, and two origins of one argument.

@@ -5,6 +5,9 @@ use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::object::Object;
 use portcullis_contract::PrincipalKind;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::StrDeserializer;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -305,7 +308,10 @@ fn properties(of: &mut Object) -> Result<Object, RequestError> {
 fn kind_of(subject_type: &str) -> PrincipalKind {
     match subject_type {
         "user" => PrincipalKind::Human,
-        other => serde_json::from_value(Value::from(other)).unwrap_or_default(),
+        other => {
+            let other: StrDeserializer<'_, serde::de::value::Error> = other.into_deserializer();
+            PrincipalKind::deserialize(other).unwrap_or_default()
+        }
     }
 }
 

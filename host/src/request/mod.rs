@@ -381,7 +381,8 @@ impl RequestBuilder {
         let delegators = self.principal.delegated_by.iter();
         for (at, id) in named.chain(delegators.map(|id| ("/principal/delegated-by", id))) {
             // In another spelling it would be found in no list.
-            if id.to_lowercase().starts_with("spiffe:") && !is_spiffe_id(id) {
+            let scheme = id.get(..SPIFFE.len());
+            if scheme.is_some_and(|it| it.eq_ignore_ascii_case(SPIFFE)) && !is_spiffe_id(id) {
                 let expected = "a SPIFFE ID of a workload, in its one spelling";
                 let found = Value::from(id.as_str());
                 return Err(object::unexpected(at.to_owned(), expected, &found));
@@ -484,6 +485,9 @@ impl RequestBuilder {
     }
 }
 
+/// How the id of a workload begins.
+const SPIFFE: &str = "spiffe:";
+
 fn sort_attributes(
     attributes: &mut [(String, Value)],
     at: &str,
@@ -498,13 +502,9 @@ fn sort_attributes(
             return Err(RequestError::DuplicateKey { at });
         }
     }
-    attributes.iter().try_for_each(|(name, value)| {
-        json::admit(
-            value,
-            &format!("{at}/{}", portcullis_contract::escape_key(name)),
-            limits,
-        )
-    })
+    attributes
+        .iter()
+        .try_for_each(|(name, value)| json::admit_member(value, at, name, limits))
 }
 
 #[cfg(test)]
