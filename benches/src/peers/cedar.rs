@@ -13,6 +13,15 @@ use std::str::FromStr as _;
 pub struct Cedar {
     authorizer: Authorizer,
     policies: PolicySet,
+    types: Types,
+}
+
+/// The types of what a request is about.
+struct Types {
+    agent: EntityTypeName,
+    service: EntityTypeName,
+    action: EntityTypeName,
+    repository: EntityTypeName,
 }
 
 /// A request and the entities that it is about, made in advance.
@@ -28,7 +37,14 @@ impl Cedar {
     ///
     /// Never: they are Cedar.
     pub fn new() -> Self {
+        let named = |name| EntityTypeName::from_str(name).expect("a type");
         Self {
+            types: Types {
+                agent: named("Agent"),
+                service: named("Service"),
+                action: named("Action"),
+                repository: named("Repository"),
+            },
             authorizer: Authorizer::new(),
             policies: PolicySet::from_str(include_str!("../../rules/five.cedar")).expect("Cedar"),
         }
@@ -65,7 +81,103 @@ impl Cedar {
     /// If it is none.
     pub fn decide_json_by_hand(&self, evaluation: &[u8]) -> Vec<u8> {
         let evaluation: Value = serde_json::from_slice(evaluation).expect("JSON");
-        written(&self.decide(&prepare_by_hand(&evaluation)))
+        written(&self.decide(&self.prepare_by_hand(evaluation)))
+    }
+
+    /// As [`prepare`], without Cedar's reader of JSON, and of what the plugin `cedar` takes of a request.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn prepare_by_hand(&self, mut evaluation: Value) -> Prepared {
+        let mut take = |pointer: &str| evaluation.pointer_mut(pointer).map(Value::take);
+        let mut text = |pointer: &str| match take(pointer) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let [kind, id, name, repository] = [
+            "/subject/type",
+            "/subject/id",
+            "/action/name",
+            "/resource/id",
+        ]
+        .map(&mut text);
+        let attestation = evaluation
+            .pointer("/subject/properties/attestation")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let mut members = |pointer: &str| match evaluation.pointer_mut(pointer).map(Value::take) {
+            Some(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        let uid = |kind: &EntityTypeName, id: String| {
+            EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+        };
+        let string = RestrictedExpression::new_string;
+
+        let arguments = members("/action/properties");
+        let intent = members("/context/intent");
+        let mut context = without(
+            members("/context"),
+            &[
+                "intent",
+                "argument-origins",
+                "session-path",
+                "supported_obligations",
+            ],
+        );
+        context.insert(
+            "class".to_owned(),
+            string(class_of(&name).as_str().to_owned()),
+        );
+        context.insert("attestation".to_owned(), string(attestation));
+        context.insert("arguments".to_owned(), expression(arguments.into()));
+        if !intent.is_empty() {
+            let mut intent = without(intent, &["expires-at", "remaining-uses", "documents"]);
+            let approved_by = intent.remove("approved-by");
+            intent.insert(
+                "approvedBy".to_owned(),
+                approved_by.unwrap_or_else(|| string(String::new())),
+            );
+            let intent = RestrictedExpression::new_record(intent).expect("a record");
+            context.insert("intent".to_owned(), intent);
+        }
+        let principal = match kind.as_str() {
+            "agent" => uid(&self.types.agent, id),
+            _ => uid(&self.types.service, id),
+        };
+        let resource = uid(&self.types.repository, repository);
+        let entity = |uid: &EntityUid, attributes| {
+            Entity::new_with_tags(uid.clone(), attributes, [], []).expect("plain values")
+        };
+        let of_principal = &[
+            "credential-id",
+            "credential-issued-at",
+            "credential-expires-at",
+            "delegated-by",
+        ];
+        let entities = [
+            entity(
+                &principal,
+                without(members("/subject/properties"), of_principal),
+            ),
+            entity(
+                &resource,
+                without(members("/resource/properties"), &["posture"]),
+            ),
+        ];
+        let request = Request::new(
+            principal,
+            uid(&self.types.action, name),
+            resource,
+            Context::from_pairs(context).expect("a context"),
+            None,
+        );
+        Prepared {
+            request: request.expect("a request"),
+            entities: Entities::from_entities(entities, None).expect("entities"),
+        }
     }
 }
 
@@ -144,119 +256,33 @@ pub fn prepare(mut evaluation: Value) -> Prepared {
     }
 }
 
-/// As [`prepare`], without Cedar's reader of JSON, and of what the plugin `cedar` takes of a request.
-///
-/// # Panics
-///
-/// If it is none.
-pub fn prepare_by_hand(evaluation: &Value) -> Prepared {
-    let empty = Map::new();
-    let text = |pointer: &str| {
-        let value = evaluation.pointer(pointer).and_then(Value::as_str);
-        value.unwrap_or_default()
-    };
-    let members = |pointer: &str| {
-        let value = evaluation.pointer(pointer).and_then(Value::as_object);
-        value.unwrap_or(&empty)
-    };
-    let uid = |kind: &str, id: &str| {
-        let kind = EntityTypeName::from_str(kind).expect("a type");
-        EntityUid::from_type_name_and_id(kind, EntityId::new(id))
-    };
-    let without = |members: &Map<String, Value>, others: &[&str]| -> BTreeMap<_, _> {
-        let taken = members.iter();
-        let taken = taken.filter(|(name, _)| !others.contains(&name.as_str()));
-        taken
-            .map(|(name, value)| (name.clone(), expression(value)))
-            .collect()
-    };
-    let kind = match text("/subject/type") {
-        "agent" => "Agent",
-        _ => "Service",
-    };
-    let name = text("/action/name");
-    let principal = uid(kind, text("/subject/id"));
-    let resource = uid("Repository", text("/resource/id"));
-    let attributes = without(
-        members("/subject/properties"),
-        &[
-            "credential-id",
-            "credential-issued-at",
-            "credential-expires-at",
-            "delegated-by",
-        ],
-    );
-    let entity = |uid: &EntityUid, attributes| {
-        Entity::new_with_tags(uid.clone(), attributes, [], []).expect("plain values")
-    };
-    let entities = [
-        entity(&principal, attributes),
-        entity(
-            &resource,
-            without(members("/resource/properties"), &["posture"]),
-        ),
-    ];
-    let mut context = without(
-        members("/context"),
-        &[
-            "intent",
-            "argument-origins",
-            "session-path",
-            "supported_obligations",
-        ],
-    );
-    let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-    context.insert("class".to_owned(), string(class_of(name).as_str()));
-    context.insert(
-        "attestation".to_owned(),
-        string(text("/subject/properties/attestation")),
-    );
-    let arguments = evaluation.pointer("/action/properties");
-    context.insert(
-        "arguments".to_owned(),
-        arguments.map_or_else(|| expression(&json!({})), expression),
-    );
-    if evaluation.pointer("/context/intent").is_some() {
-        let intent = [
-            ("id", "/context/intent/id"),
-            ("purpose", "/context/intent/purpose"),
-            ("approvedBy", "/context/intent/approved-by"),
-        ]
-        .map(|(name, pointer)| (name.to_owned(), string(text(pointer))));
-        let intent = RestrictedExpression::new_record(intent).expect("a record");
-        context.insert("intent".to_owned(), intent);
-    }
-    let request = Request::new(
-        principal,
-        uid("Action", name),
-        resource,
-        Context::from_pairs(context).expect("a context"),
-        None,
-    );
-    Prepared {
-        request: request.expect("a request"),
-        entities: Entities::from_entities(entities, None).expect("entities"),
-    }
-}
-
 /// # Panics
 ///
 /// If it is `null` or a fraction, which Cedar has no type for.
-fn expression(value: &Value) -> RestrictedExpression {
+fn expression(value: Value) -> RestrictedExpression {
     match value {
         Value::Null => panic!("there is no null in Cedar"),
-        Value::Bool(boolean) => RestrictedExpression::new_bool(*boolean),
+        Value::Bool(boolean) => RestrictedExpression::new_bool(boolean),
         Value::Number(number) => {
             RestrictedExpression::new_long(number.as_i64().expect("a whole number"))
         }
-        Value::String(text) => RestrictedExpression::new_string(text.clone()),
-        Value::Array(items) => RestrictedExpression::new_set(items.iter().map(expression)),
+        Value::String(text) => RestrictedExpression::new_string(text),
+        Value::Array(items) => RestrictedExpression::new_set(items.into_iter().map(expression)),
         Value::Object(members) => {
-            let members = members.iter();
-            let members = members.map(|(name, value)| (name.clone(), expression(value)));
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| (name, expression(value)));
             RestrictedExpression::new_record(members).expect("a record")
         }
     }
+}
+
+/// What is taken of some members.
+fn without(members: Map<String, Value>, others: &[&str]) -> BTreeMap<String, RestrictedExpression> {
+    let members = members.into_iter();
+    let taken = members.filter(|(name, _)| !others.contains(&name.as_str()));
+    taken
+        .map(|(name, value)| (name, expression(value)))
+        .collect()
 }
 
 fn uid(kind: &str, id: &str) -> Value {

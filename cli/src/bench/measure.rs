@@ -14,7 +14,11 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long single decisions took.
-pub(super) struct Latency(Histogram<u64>);
+pub(super) struct Latency {
+    all: Histogram<u64>,
+    /// Of those in which a plugin was asked.
+    asked: Histogram<u64>,
+}
 
 /// How many decisions a number of threads made.
 pub(super) struct Throughput {
@@ -28,20 +32,21 @@ pub(super) struct Throughput {
 pub(super) struct Outcomes {
     pub(super) permits: usize,
     /// How many came to a plugin.
-    asked: usize,
+    pub(super) asked: usize,
     /// In how many a plugin faulted.
     pub(super) faults: usize,
 }
 
 impl Outcomes {
-    /// Decides each request once.
-    pub(super) fn of(pdp: &Pdp, documents: &[Document], now: Timestamp) -> Self {
+    /// Decides each request once, and notes which of them come to a plugin.
+    pub(super) fn of(pdp: &Pdp, documents: &mut [Document], now: Timestamp) -> Self {
         let mut outcomes = Self::default();
         for document in documents {
             let decision = decide(pdp, document, now);
             let plugins = decision.plugins();
+            document.is_asked = !plugins.is_empty();
             outcomes.permits += usize::from(decision.is_permit());
-            outcomes.asked += usize::from(!plugins.is_empty());
+            outcomes.asked += usize::from(document.is_asked);
             outcomes.faults += usize::from(plugins.iter().any(|it| it.outcome.is_err()));
         }
         outcomes
@@ -75,7 +80,7 @@ pub(super) struct Instructions {
 pub(super) struct PluginCost {
     pub(super) integration: String,
     pub(super) name: String,
-    /// Where it ran any.
+    /// None where it faulted while they were counted.
     pub(super) instructions: Option<Instructions>,
     pub(super) peak_memory_bytes: usize,
     pub(super) memory_limit_bytes: usize,
@@ -83,15 +88,20 @@ pub(super) struct PluginCost {
 
 impl Latency {
     pub(super) fn percentile(&self, percentile: f64) -> Duration {
-        Duration::from_nanos(self.0.value_at_percentile(percentile))
+        Duration::from_nanos(self.all.value_at_percentile(percentile))
+    }
+
+    /// As [`Latency::percentile`], of decisions in which a plugin was asked.
+    pub(super) fn percentile_asked(&self, percentile: f64) -> Duration {
+        Duration::from_nanos(self.asked.value_at_percentile(percentile))
     }
 
     pub(super) fn longest(&self) -> Duration {
-        Duration::from_nanos(self.0.max())
+        Duration::from_nanos(self.all.max())
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.0.len()
+        self.all.len()
     }
 
     /// How many decisions took less than the next bound and not less than the one before.
@@ -100,7 +110,7 @@ impl Latency {
         bounds
             .windows(2)
             .map(|pair| match pair {
-                [from, to] => self.0.count_between(nanos(from), nanos(to) - 1),
+                [from, to] => self.all.count_between(nanos(from), nanos(to) - 1),
                 _ => 0,
             })
             .collect()
@@ -138,8 +148,9 @@ pub(super) fn latency(
     bar.set_message("one decision after another");
     let longest = u64::try_from(LONGEST.as_nanos()).unwrap_or(u64::MAX);
     // INVARIANT (bounds): 1 is below the longest, and 3 digits are at most 5.
-    let mut histogram =
-        Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|error| unreachable!("{error}"));
+    let [mut all, mut asked] = [(); 2].map(|()| {
+        Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|error| unreachable!("{error}"))
+    });
     let warm = Instant::now() + time / 10;
     for document in documents.iter().cycle() {
         answer(pdp, document, now);
@@ -152,16 +163,20 @@ pub(super) fn latency(
         let started = Instant::now();
         answer(pdp, document, now);
         let took = started.elapsed().as_nanos();
-        histogram.saturating_record(u64::try_from(took).unwrap_or(longest));
+        let took = u64::try_from(took).unwrap_or(longest);
+        all.saturating_record(took);
+        if document.is_asked {
+            asked.saturating_record(took);
+        }
         if started >= end {
             break;
         }
-        if histogram.len().is_multiple_of(1024) {
+        if all.len().is_multiple_of(1024) {
             bar.tick();
         }
     }
     bar.inc(1);
-    Latency(histogram)
+    Latency { all, asked }
 }
 
 /// The numbers of threads that are measured: 1, 2, 4 and so on, and the most.
@@ -217,40 +232,49 @@ pub(super) fn throughput(
     }
 }
 
+/// What a plugin took of all requests.
+#[derive(Default)]
+struct Taken {
+    instructions: Vec<u64>,
+    peak_memory_bytes: usize,
+    faulted: bool,
+}
+
 /// What each plugin takes of each request, by a decision point whose plugins are metered.
 pub(super) fn plugins(metered: &Pdp, documents: &[Document], now: Timestamp) -> Vec<PluginCost> {
-    let mut taken: BTreeMap<(String, String), (Vec<u64>, usize)> = BTreeMap::new();
+    let mut taken: BTreeMap<(String, String), Taken> = BTreeMap::new();
     for document in documents {
         let Ok(request) = document.from.read(&document.json, metered.request_limits()) else {
             continue;
         };
         for plugin in metered.evaluate_at(&request, now).plugins() {
             let key = (request.integration().to_owned(), plugin.name.clone());
-            let (instructions, peak) = taken.entry(key).or_default();
-            instructions.extend(plugin.instructions);
-            *peak = (*peak).max(plugin.peak_memory_bytes);
+            let taken = taken.entry(key).or_default();
+            taken.instructions.extend(plugin.instructions);
+            taken.peak_memory_bytes = taken.peak_memory_bytes.max(plugin.peak_memory_bytes);
+            taken.faulted |= plugin.outcome.is_err();
         }
     }
     taken
         .into_iter()
-        .map(
-            |((integration, name), (mut instructions, peak_memory_bytes))| {
-                instructions.sort_unstable();
-                let median = instructions.get(instructions.len() / 2).copied();
-                let limits = metered.integration(&integration).and_then(|it| {
-                    let plugin = it.plugins().iter().find(|it| it.manifest().name == name)?;
-                    Some(*plugin.limits())
-                });
-                PluginCost {
-                    instructions: median
-                        .zip(instructions.last().copied())
-                        .map(|(median, most)| Instructions { median, most }),
-                    memory_limit_bytes: limits.unwrap_or_default().memory_bytes,
-                    integration,
-                    name,
-                    peak_memory_bytes,
-                }
-            },
-        )
+        .map(|((integration, name), mut taken)| {
+            let instructions = &mut taken.instructions;
+            instructions.sort_unstable();
+            let median = instructions.get(instructions.len() / 2).copied();
+            let limits = metered.integration(&integration).and_then(|it| {
+                let plugin = it.plugins().iter().find(|it| it.manifest().name == name)?;
+                Some(*plugin.limits())
+            });
+            PluginCost {
+                instructions: median
+                    .zip(instructions.last().copied())
+                    .filter(|_| !taken.faulted)
+                    .map(|(median, most)| Instructions { median, most }),
+                memory_limit_bytes: limits.unwrap_or_default().memory_bytes,
+                integration,
+                name,
+                peak_memory_bytes: taken.peak_memory_bytes,
+            }
+        })
         .collect()
 }

@@ -55,6 +55,8 @@ pub(crate) struct Args {
 struct Document {
     json: Vec<u8>,
     from: From,
+    /// Whether a plugin is asked.
+    is_asked: bool,
 }
 
 /// What was measured, and what it was to be.
@@ -75,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
-    let Some(documents) = read(args, &pdp)? else {
+    let Some(mut documents) = read(args, &pdp)? else {
         return Ok(Exit::Invalid);
     };
     let Some(metered) = config::check_metered(&args.config).pdp else {
@@ -86,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .map_or_else(std::thread::available_parallelism, Ok)
         .context("the number of processors is not known: state `--threads`")?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let outcomes = Outcomes::of(&pdp, &documents, now);
+    let outcomes = Outcomes::of(&pdp, &mut documents, now);
 
     let stages = measure::thread_counts(threads.get());
     let bar = render::progress(args.time, stages.len() + 1);
@@ -135,7 +137,11 @@ fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
                 shown_of_request(&error.to_string())
             ));
         }
-        documents.push(Document { json, from });
+        documents.push(Document {
+            json,
+            from,
+            is_asked: false,
+        });
     }
     if documents.is_empty() {
         output::error(&format!(
@@ -154,10 +160,10 @@ impl Measured<'_> {
         if is_gated {
             missed.extend(self.outcomes.not_worth_measuring());
         }
-        let p99 = self.latency.percentile(99.0);
+        let p99 = self.latency.percentile_asked(99.0);
         if let Some(most) = self.args.max_p99.filter(|most| p99 > *most) {
             missed.push(format!(
-                "the 99th percentile is {}, more than `--max-p99` {}: the histogram shows whether all or a few take so long",
+                "the 99th percentile of decisions that come to a plugin is {}, more than `--max-p99` {}: the histogram shows whether all or a few take so long",
                 render::time(p99),
                 render::time(most)
             ));
@@ -171,7 +177,7 @@ impl Measured<'_> {
                         "plugin `{name}` of `{integration}` runs {ran} instructions, more than `--max-instructions {most}`: its settings or the size of the request make it; `portcullis test` counts case by case"
                     )),
                     None => missed.push(format!(
-                        "what plugin `{name}` of `{integration}` runs could not be counted: see why with `portcullis evaluate --explain`"
+                        "what plugin `{name}` of `{integration}` runs could not be counted, since it faulted meanwhile: counting takes longer, so give it a longer deadline for this; or see why with `portcullis evaluate --explain`"
                     )),
                 }
             }

@@ -37,14 +37,14 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
         latency,
         ..
     } = measured;
-    let permits = outcomes.permits;
+    let (permits, asked) = (outcomes.permits, outcomes.asked);
     let denies = requests - permits;
     let faults = match outcomes.faults {
         0 => String::new(),
         faults => format!(", {faults} of them by a plugin's fault"),
     };
     output::line(&format!(
-        "{} ({permits} permitted, {denies} denied{faults}), {} decisions one after another",
+        "{} ({permits} permitted, {denies} denied{faults}), of which {asked} come to a plugin; {} decisions one after another",
         styled(STRONG, &format!("{requests} requests")),
         latency.count()
     ))?;
@@ -186,6 +186,7 @@ pub(super) fn json(measured: &Measured<'_>) -> Value {
         .collect();
     json!({
         "requests": measured.requests, "permits": measured.outcomes.permits,
+        "asked": measured.outcomes.asked,
         "faults": measured.outcomes.faults,
         "decisions": latency.count(),
         "latency-us": percentiles,

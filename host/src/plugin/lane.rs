@@ -270,6 +270,9 @@ mod tests {
     use crate::plugin::reused::Kept;
     use std::time::{Duration, Instant};
 
+    /// For one test at a time: what is held is counted for the whole process.
+    static HOLDING: Mutex<()> = Mutex::new(());
+
     /// An entry whose instances can be put back.
     fn entry() -> Arc<Entry> {
         let engine = engine().unwrap();
@@ -325,6 +328,7 @@ mod tests {
 
     #[test]
     fn once_one_was_used_the_next_one_is_made_ahead_for_the_thread_that_asks() {
+        let _alone = locked(&HOLDING);
         let _ticking = Ticking::start().unwrap();
         let entry = entry();
         let first = take(&entry, Kind::Ahead).unwrap();
@@ -340,9 +344,9 @@ mod tests {
 
     #[test]
     fn an_instance_that_was_put_back_is_the_next_one() {
+        let _alone = locked(&HOLDING);
         let _ticking = Ticking::start().unwrap();
         let (one, other) = (entry(), entry());
-        // What is held is counted for the whole process, so this is one test.
         no_more_is_held_than_may_be(&one);
         let taken = take(&one, Kind::PutBack).unwrap();
         assert!(taken.held.is_none());

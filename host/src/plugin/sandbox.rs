@@ -1,6 +1,6 @@
 //! The bounds of one instance.
 
-use crate::clock::ticks_from_now;
+use crate::clock::end_after;
 use crate::engine::{SNAPSHOT_BYTES, is_metered};
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use std::time::Duration;
@@ -75,12 +75,12 @@ pub(super) fn refuel(store: &mut Store<Sandbox>) {
 
 /// From now on the store's code may run for `deadline`.
 pub(super) fn start_clock(store: &mut Store<Sandbox>, deadline: Duration) {
-    store.set_epoch_deadline(ticks_from_now(deadline));
+    end_after(deadline, |ticks| store.set_epoch_deadline(ticks));
 }
 
 /// From now on the store's code may run for as long as it likes.
 fn stop_clock(store: &mut Store<Sandbox>) {
-    store.set_epoch_deadline(ticks_from_now(Duration::MAX));
+    start_clock(store, Duration::MAX);
 }
 
 /// Room for the host's own reading of a configured instance, which adds to its memory.

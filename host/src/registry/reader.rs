@@ -22,6 +22,7 @@ pub(super) struct Found {
 
 /// When something ends that has no end.
 const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
+
 /// The files of a registry: itself, or those in a folder whose names end with `.toml`.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {

@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     loading::loading(&mut rows)?;
     step("memory");
     many::memory(&mut rows)?;
-    step("a thousand that run away");
+    step("guests that run away");
     runaways::runaways(&mut rows);
     bar.finish_and_clear();
 
@@ -96,7 +96,7 @@ fn agree() -> anyhow::Result<()> {
             workload::expected(*it),
             pdp.evaluate_at(&request, now).is_permit(),
             Cedar::permits(&response),
-            Cedar::permits(&cedar.decide(&cedar::prepare_by_hand(&json))),
+            Cedar::permits(&cedar.decide(&cedar.prepare_by_hand(json.clone()))),
             rego.decide(&rego::prepare(&json)),
         ];
         ensure!(

@@ -41,12 +41,15 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
         ));
     }
     // Plugins with settings of their own have code and an image of their own, too.
-    let own: Vec<_> = (0..100)
-        .map(|number| Plugin::load(&scenery::five_rules_of(number)))
-        .collect::<Result<_, _>>()?;
-    let same = (0..100)
-        .map(|_| Plugin::load(&scenery::cached_five_rules(&folder)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let cache = CompiledCache::open(folder.path().join("compiled"))?;
+    let load = |settings: fn(usize) -> PluginSource| -> anyhow::Result<Vec<_>> {
+        let load = |number| Ok(Plugin::load(&settings(number).cache(cache.clone()))?);
+        // Compiled first, and then from the cache.
+        (0..100).try_for_each(|number| load(number).map(drop))?;
+        (0..100).map(load).collect()
+    };
+    let own = load(scenery::five_rules_of)?;
+    let same = load(|_| scenery::five_rules())?;
     for (name, plugins) in [("settings of their own", own), ("the same settings", same)] {
         let (all, one) = all_and_one(&plugins, |plugin| {
             let answer = plugin.evaluate(&request, ActionClass::Write, now);
