@@ -8,16 +8,13 @@ use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
 use portcullis_benches::scenery::{self, Folder};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{
-    ActionClass, Lane, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
-    PluginSource, Timestamp,
-};
+use portcullis_host::{ActionClass, Lane, Pdp, Plugin, PluginSource, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn decisions(c: &mut Criterion) {
     let now = Timestamp::now();
@@ -85,12 +82,7 @@ fn json_to_json(c: &mut Criterion) {
     });
     let source = PluginSource::new(guests::plugin("cedar").unwrap())
         .settings(json!({ "policies": include_str!("../rules/five.cedar") }))
-        .limits(PluginLimits {
-            configure_deadline: Duration::from_secs(60),
-            memory_bytes: MAX_MEMORY_BYTES,
-            table_elements: MAX_TABLE_ELEMENTS,
-            ..guests::patient()
-        });
+        .limits(portcullis_cases::limits());
     let inside = Pdp::builder()
         .integration(workload::integration().plugin(Plugin::load(&source).unwrap()))
         .build()

@@ -3,7 +3,7 @@
 use crate::Timestamp;
 use crate::request::{Intent, Posture, RequestError, SessionPath};
 use portcullis_contract::{escape_key, excerpt};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ impl Object {
     }
 
     /// A member of one of the contract's closed sets, or text of another form.
-    pub(crate) fn parsed<T: for<'de> Deserialize<'de>>(
+    pub(crate) fn parsed<T: DeserializeOwned>(
         &mut self,
         key: &str,
         expected: &str,

@@ -24,14 +24,15 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let folder = Folder::new("many");
     let request = workload::request(7, Variation::default(), now);
+    let ask = |plugin: &Plugin, lane| {
+        let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+        assert!(answer.outcome.is_ok());
+    };
     for (name, lane, source) in lanes(&folder) {
         let plugins = (0..1000)
             .map(|_| Plugin::load(&source))
             .collect::<Result<Vec<_>, _>>()?;
-        let (all, one) = all_and_one(&plugins, |plugin| {
-            let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
-            assert!(answer.outcome.is_ok());
-        });
+        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, lane));
         rows.push(Row::at_most(
             format!("a thousand plugins / one, p50 of a decision{name}"),
             1.1,
@@ -51,10 +52,7 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let own = load(scenery::five_rules_of)?;
     let same = load(|_| scenery::five_rules())?;
     for (name, plugins) in [("settings of their own", own), ("the same settings", same)] {
-        let (all, one) = all_and_one(&plugins, |plugin| {
-            let answer = plugin.evaluate(&request, ActionClass::Write, now);
-            assert!(answer.outcome.is_ok());
-        });
+        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, Lane::Fresh));
         eprintln!(
             "    a hundred / one: plugins with {name}, {:.2} ({all:.2} µs, {one:.2} µs)",
             all / one
