@@ -444,10 +444,31 @@ mod tests {
             "/w/.. ",
             "/w/ ../etc",
             "/w/a/.. /b",
+            "/w/%20x",
+            "/w/..%20/admin",
+            "/w/..%3f",
+            "/w/a%23",
+            "/w/admin./users",
+            "/w/\u{ff0e}\u{ff0e}/etc",
+            "/w/..\u{ff0f}etc",
+            "/w/%EF%BC%8F..",
+            "/w/%ff",
+            "/w/\u{202e}x",
+            "/w/%C2%9B",
+            "/w/*",
         ] {
             assert!(!met(Operator::Under, json!("/w"), json!(path)), "{path:?}");
         }
-        for path in ["/w", "/w/", "/w/a/", "/w/a b", "/w/a..b", "/w/%20x"] {
+        for path in [
+            "/w",
+            "/w/",
+            "/w/a/",
+            "/w/a b",
+            "/w/a..b",
+            "/w/a%20b",
+            "/w/caf%C3%A9",
+            "/w/.env",
+        ] {
             assert!(met(Operator::Under, json!("/w/"), json!(path)), "{path:?}");
         }
         let base = json!("https://api.example.com");

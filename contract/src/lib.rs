@@ -1,5 +1,6 @@
 //! What a Portcullis host and its plugins agree on beyond the WIT.
 //!
+//! - [`name`]: which spellings a name may have.
 //! - [`Pattern`]: which resources and actions are meant.
 //! - [`Constraint`]: what an argument must meet.
 //! - [`ActionClass`], [`Attestation`] and the other closed sets.
@@ -21,6 +22,7 @@
 
 mod constraint;
 mod inclusion;
+pub mod name;
 mod needs;
 mod path;
 mod pattern;

@@ -3,6 +3,7 @@
 use crate::plugin::{Lane, Plugin};
 use crate::posture::PostureRule;
 use crate::request::Request;
+use portcullis_contract::name::Naming;
 use portcullis_contract::{ActionClass, Attestation};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -69,6 +70,7 @@ pub struct Integration {
     pub(crate) ceiling: Option<TrustCeiling>,
     pub(crate) mode: Mode,
     pub(crate) lane: Lane,
+    pub(crate) naming: Naming,
     pub(crate) plugins: Vec<Plugin>,
 }
 
@@ -88,6 +90,7 @@ impl Integration {
             ceiling: None,
             mode: Mode::Enforce,
             lane: Lane::Fresh,
+            naming: Naming::default(),
             plugins: Vec::new(),
         }
     }
@@ -164,6 +167,14 @@ impl Integration {
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
+        self
+    }
+
+    /// How the names of its resources compare. The host's own checks and the plugins are given each name
+    /// in its canonical spelling, and so is the record.
+    #[must_use]
+    pub fn names(mut self, naming: Naming) -> Self {
+        self.naming = naming;
         self
     }
 

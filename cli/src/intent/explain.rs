@@ -141,7 +141,7 @@ fn explain(
                 format!("the action is {}", request.action()),
             ),
             (
-                allowance.resource.matches(&request.resource().id),
+                request.resource_matches(&allowance.resource),
                 format!("the resource is {}", request.resource().id),
             ),
         ];

@@ -351,7 +351,7 @@ fn closeness(allowance: &Allowance, request: &Request) -> (usize, String) {
     if !action.matches(request.action()) {
         return is_not(1, "action", request.action(), action);
     }
-    if !resource.matches(asked) {
+    if !request.resource_matches(resource) {
         return is_not(2, "resource", asked, resource);
     }
     let meets =

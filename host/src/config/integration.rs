@@ -10,6 +10,7 @@ use crate::plugin::{
 };
 use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
+use portcullis_contract::name::Naming;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -110,6 +111,9 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     if let Some(rule) = section.section("posture").and_then(posture_rule) {
         integration = integration.posture(rule);
     }
+    if let Some(naming) = section.section("names").map(naming) {
+        integration = integration.names(naming);
+    }
     let plugins = section.sections("plugin");
     let span = section.span();
     section.end();
@@ -143,6 +147,29 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
         integration = integration.plugin(plugin);
     }
     (name.is_some() && complete).then_some(integration)
+}
+
+/// Reads `[integration.names]`.
+fn naming(mut section: Section<'_, '_>) -> Naming {
+    let source = section.source();
+    let case = section.text("case").and_then(|(text, span)| {
+        let case = from_text(text);
+        if case.is_none() {
+            source.error(span, "`case` is `exact` or `insensitive`");
+        }
+        case
+    });
+    let drop_suffix = section.text("drop-suffix").map(|(suffix, span)| {
+        if suffix.is_empty() || suffix.contains('/') {
+            source.error(
+                span,
+                "`drop-suffix` is the end of a segment, such as `.git`",
+            );
+        }
+        suffix.to_owned()
+    });
+    section.end();
+    Naming { case, drop_suffix }
 }
 
 fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {

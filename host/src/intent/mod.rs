@@ -187,7 +187,7 @@ impl Allowance {
     pub fn includes(&self, request: &Request) -> bool {
         self.integration == request.integration()
             && self.action.matches(request.action())
-            && self.resource.matches(&request.resource().id)
+            && request.resource_matches(&self.resource)
             && self
                 .constraints
                 .iter()
@@ -200,7 +200,7 @@ impl Denial {
     pub fn includes(&self, request: &Request) -> bool {
         self.integration == request.integration()
             && self.action.might_match(request.action())
-            && self.resource.might_match(&request.resource().id)
+            && request.resource_might_match(&self.resource)
     }
 }
 

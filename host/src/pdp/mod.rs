@@ -25,6 +25,7 @@ use crate::request::{Request, RequestError};
 use crate::revocation::{EventIssuers, Revocable, Revocations};
 use crate::state::{Instances, SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -85,6 +86,7 @@ impl Pdp {
     /// is given.
     pub fn evaluate(&self, request: &Request) -> Decision {
         let now = Timestamp::now();
+        let request = &*self.named(request);
         let decision = caught(|| self.decide_and_spend(request, now, None));
         self.recorded(request, decision, now)
     }
@@ -98,6 +100,7 @@ impl Pdp {
             .iter()
             .map(|request| {
                 let now = Timestamp::now();
+                let request = &*self.named(request);
                 let decision = caught(|| self.decide_and_spend(request, now, Some(&batch)));
                 self.recorded(request, decision, now)
             })
@@ -106,6 +109,7 @@ impl Pdp {
 
     /// Decides `request` as at `now`, as a dry run does: nothing is spent, and nothing recorded.
     pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
+        let request = &*self.named(request);
         caught(|| self.decide(request, now, Sources::DryRun, None, &mut ()))
     }
 
@@ -113,6 +117,7 @@ impl Pdp {
     /// order, with what was found; and of a deny, those that it was not held to any more.
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
+        let request = &*self.named(request);
         let decision = caught(|| self.decide(request, now, Sources::DryRun, None, &mut checks));
         if !decision.is_permit() {
             for name in self.steps(request.integration()) {
@@ -151,6 +156,7 @@ impl Pdp {
         list: ListAsOf,
     ) -> Decision {
         let sources = Sources::Recorded(evidence, list);
+        let request = &*self.named(request);
         caught(|| {
             let decision = self.decide(request, now, sources, None, &mut ());
             match &evidence.not_spent {
@@ -254,6 +260,14 @@ impl Pdp {
         let mut all: Vec<_> = self.inner.integrations.values().collect();
         all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// The request with its resource called as its integration declares that names compare.
+    fn named<'r>(&self, request: &'r Request) -> Cow<'r, Request> {
+        match self.integration(request.integration()) {
+            Some(integration) => request.named_as(&integration.naming),
+            None => Cow::Borrowed(request),
+        }
     }
 
     fn decide(

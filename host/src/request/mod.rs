@@ -13,9 +13,11 @@ use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::registry::is_spiffe_id;
 use crate::{json, object};
-use portcullis_contract::{Attestation, Exposure, Health, Origins, PrincipalKind};
+use portcullis_contract::name::Naming;
+use portcullis_contract::{Attestation, Exposure, Health, Origins, Pattern, PrincipalKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// One thing that one principal wants to do, once.
 ///
@@ -34,6 +36,8 @@ pub struct Request {
     pub(crate) session_path: Option<SessionPath>,
     pub(crate) context: Vec<(String, Value)>,
     pub(crate) supported_obligations: Option<Vec<String>>,
+    /// How names compare, as its integration declares; the resource's is canonical.
+    naming: Naming,
 }
 
 /// Who asks, as the gateway vouches for it.
@@ -301,6 +305,28 @@ impl Request {
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
+
+    /// The request with its resource called as names of its integration compare.
+    pub(crate) fn named_as(&self, naming: &Naming) -> Cow<'_, Self> {
+        if self.naming == *naming {
+            return Cow::Borrowed(self);
+        }
+        let mut named = self.clone();
+        named.resource.id = naming.canonical(&self.resource.id).into_owned();
+        named.naming = naming.clone();
+        Cow::Owned(named)
+    }
+
+    /// Whether an allowance for `pattern` holds for the resource.
+    pub fn resource_matches(&self, pattern: &Pattern) -> bool {
+        pattern.canonical(&self.naming).matches(&self.resource.id)
+    }
+
+    /// Whether a denial of `pattern` could mean the resource, in whatever way its id is read.
+    pub fn resource_might_match(&self, pattern: &Pattern) -> bool {
+        let pattern = pattern.canonical(&self.naming);
+        pattern.might_match_as(&self.resource.id, &self.naming)
+    }
 }
 
 /// A request in the making, see [`Request::builder`].
@@ -426,6 +452,7 @@ impl RequestBuilder {
             session_path: self.session_path,
             context: self.context,
             supported_obligations: self.supported_obligations,
+            naming: Naming::default(),
         })
     }
 

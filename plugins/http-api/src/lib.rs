@@ -1,13 +1,14 @@
 //! Decides the calls of a REST connector. See the README for what a request and the settings look
 //! like.
 
+mod headers;
 mod hours;
 mod template;
 
 use hours::Hours;
 use portcullis_sdk::{
     Constraint, ConstraintError, Json, Operator, Pattern, Policy, Request, SettingsError, Verdict,
-    is_unambiguous, json,
+    escape_key, is_unambiguous,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,8 +16,12 @@ use template::Template;
 
 /// The rules of one REST connector.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct HttpApi {
     rules: Vec<Rule>,
+    /// Whether a segment of a path may have a `:`, as in `/v1/jobs/7:cancel`.
+    #[serde(default)]
+    allow_colon: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,6 +39,7 @@ struct Rule {
     #[serde(default)]
     headers: Vec<Constraint>,
     only_query: Option<Vec<String>>,
+    only_headers: Option<Vec<String>>,
     environments: Option<Vec<String>>,
     hours: Option<Hours>,
 }
@@ -76,6 +82,10 @@ impl Policy for HttpApi {
         }
         for (index, rule) in self.rules.iter().enumerate() {
             rule.validate(index, &mut errors);
+            if !self.allow_colon && rule.path.has_colon() {
+                let message = "has a `:`: set `allow-colon = true` beside the rules if the API's paths have one";
+                errors.push(SettingsError::new(format!("/rules/{index}/path"), message));
+            }
         }
         if errors.is_empty() {
             Ok(())
@@ -89,28 +99,24 @@ impl Policy for HttpApi {
             Ok(arguments) => arguments,
             Err(error) => return error.into(),
         };
-        for part in ["query", "headers"] {
-            if arguments.get(part).is_some_and(|value| !value.is_object()) {
-                return Verdict::deny()
-                    .because("arguments-invalid", format!("`{part}` is an object"))
-                    .evidence([format!("/action/arguments/{part}")]);
-            }
+        if let Some(refusal) = self.refuse_arguments(&arguments) {
+            return refusal;
         }
-        let Some(path) = segments(&request.resource.id) else {
+        let Some(path) = segments(&request.resource.id, self.allow_colon) else {
             return Verdict::deny()
                 .because(
                     "path-ambiguous",
-                    "the path could be read as another one: send it without `.`, `..` or empty segments, encoded separators, query and fragment",
+                    "the path could be read as another one: send it without `.`, `..` or empty segments, dots and spaces at their ends, encoded separators, `:`, query and fragment",
                 )
                 .evidence(["/resource/id"]);
         };
-        let Some(headers) = lower_case_headers(&arguments) else {
-            return Verdict::deny()
-                .because(
-                    "header-ambiguous",
-                    "a header is there twice, in different case",
-                )
-                .evidence(["/action/arguments/headers"]);
+        let headers = match headers::read(&arguments) {
+            Ok(headers) => headers,
+            Err((code, message)) => {
+                return Verdict::deny()
+                    .because(code, message)
+                    .evidence(["/action/arguments/headers"]);
+            }
         };
 
         let mut closest = None;
@@ -143,6 +149,30 @@ impl Policy for HttpApi {
                 .because("no-rule", "no rule is for this method and path")
                 .evidence(["/action/name", "/resource/id"]),
         }
+    }
+}
+
+impl HttpApi {
+    /// Arguments that no rule judges, or that are not what they are called.
+    fn refuse_arguments(&self, arguments: &Json) -> Option<Verdict> {
+        const KNOWN: [&str; 3] = ["query", "headers", "body"];
+        let deny = |message: String, at: String| {
+            let verdict = Verdict::deny().because("arguments-invalid", message);
+            Some(verdict.evidence([at]))
+        };
+        for (name, value) in arguments.as_object()? {
+            if !KNOWN.contains(&name.as_str()) {
+                let message = format!("a call has `query`, `headers` and `body`, and no `{name}`");
+                return deny(message, format!("/action/arguments/{}", escape_key(name)));
+            }
+            if name != "body" && !value.is_object() {
+                return deny(
+                    format!("`{name}` is an object"),
+                    format!("/action/arguments/{name}"),
+                );
+            }
+        }
+        None
     }
 }
 
@@ -195,6 +225,7 @@ impl Rule {
                 ("query", !self.query.is_empty()),
                 ("headers", !self.headers.is_empty()),
                 ("only-query", self.only_query.is_some()),
+                ("only-headers", self.only_headers.is_some()),
                 ("hours", self.hours.is_some()),
             ];
             for (key, _) in conditions.iter().filter(|(_, is_there)| *is_there) {
@@ -211,25 +242,90 @@ impl Rule {
                     message,
                 ));
             }
-            if header.path().bytes().any(|b| b.is_ascii_uppercase()) {
-                let message = "header names are lower-case here, whatever case a call has";
+            let name = header.path().strip_prefix('/').unwrap_or_default();
+            if headers::folded(name) != name {
+                let message = "header names are in lower case here, with `-` for `_`, however a call has them";
                 errors.push(SettingsError::new(
                     at(&format!("headers/{position}/path")),
                     message,
                 ));
             }
         }
+        for (position, name) in self.only_headers.iter().flatten().enumerate() {
+            if !headers::is_token(name) || headers::folded(name) != *name {
+                let message = "is the name of a header, in lower case, with `-` for `_`";
+                let at = at(&format!("only-headers/{position}"));
+                errors.push(SettingsError::new(at, message));
+            }
+        }
     }
 
+    /// Whether the rule is for the call. One that denies is for every call that the API could take for
+    /// one of its own: it may ignore case.
     fn is_for(&self, method: &str, path: &[String]) -> bool {
+        let denies = self.effect == RuleEffect::Deny;
+        let is_listed = |pattern: &Pattern, value: &str| match denies {
+            true => pattern.might_match(value),
+            false => pattern.matches(value),
+        };
+        let bound = match denies {
+            true => self.path.might_match(path),
+            false => self.path.matches(path),
+        };
         self.methods.iter().any(|other| other == method)
-            && self.path.matches(path).is_some_and(|bound| {
+            && bound.is_some_and(|bound| {
                 bound.iter().all(|(name, value)| {
-                    self.parameters
-                        .get(*name)
-                        .is_none_or(|allowed| allowed.iter().any(|pattern| pattern.matches(value)))
+                    let allowed = self.parameters.get(*name);
+                    allowed.is_none_or(|allowed| allowed.iter().any(|it| is_listed(it, value)))
                 })
             })
+    }
+
+    /// The header or parameter of a call that makes it another call, unless the rule names it.
+    fn override_of(&self, arguments: &Json, headers: &Json) -> Option<Unmet> {
+        let named = |name: &str| {
+            let listed = self.only_headers.iter().flatten().any(|only| only == name);
+            listed
+                || self
+                    .headers
+                    .iter()
+                    .any(|it| it.path().strip_prefix('/') == Some(name))
+        };
+        let mut given = headers
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name);
+        if let Some(name) = given.find(|name| headers::is_override(name) && !named(name)) {
+            return Some(Unmet {
+                code: "header-not-allowed",
+                message: format!(
+                    "header `{name}` can make another call of it: name it under `only-headers` if it is meant"
+                ),
+                evidence: "/action/arguments/headers",
+            });
+        }
+        let named = |name: &String| self.only_query.iter().flatten().any(|only| only == name);
+        for (part, evidence) in [
+            ("query", "/action/arguments/query"),
+            ("body", "/action/arguments/body"),
+        ] {
+            let members = arguments.get(part).and_then(Json::as_object);
+            let mut given = members.into_iter().flatten().map(|(name, _)| name);
+            let found = given.find(|name| {
+                headers::is_method_parameter(name) && !(part == "query" && named(name))
+            });
+            if let Some(name) = found {
+                return Some(Unmet {
+                    code: "query-not-allowed",
+                    message: format!(
+                        "`{name}` of the {part} can make a call of another method of it"
+                    ),
+                    evidence,
+                });
+            }
+        }
+        None
     }
 
     fn unmet(&self, request: &Request, arguments: &Json, headers: &Json) -> Option<Unmet> {
@@ -274,6 +370,20 @@ impl Rule {
                 evidence: "/action/arguments/query",
             });
         }
+        if self.effect == RuleEffect::Permit
+            && let Some(unmet) = self.override_of(arguments, headers)
+        {
+            return Some(unmet);
+        }
+        if let (Some(only), Some(given)) = (&self.only_headers, headers.as_object())
+            && let Some(other) = given.keys().find(|name| !only.contains(name))
+        {
+            return Some(Unmet {
+                code: "header-not-allowed",
+                message: format!("it takes no header `{other}`"),
+                evidence: "/action/arguments/headers",
+            });
+        }
         let unmet = self
             .headers
             .iter()
@@ -300,48 +410,22 @@ impl Rule {
     }
 }
 
-/// The call's headers with names in lower case, which is how rules have them; nothing if two names
-/// differ in case only.
-fn lower_case_headers(arguments: &Json) -> Option<Json> {
-    let mut lower = json!({});
-    if let (Some(lower), Some(headers)) = (
-        lower.as_object_mut(),
-        arguments.get("headers").and_then(Json::as_object),
-    ) {
-        for (name, value) in headers {
-            if lower
-                .insert(name.to_ascii_lowercase(), value.clone())
-                .is_some()
-            {
-                return None;
-            }
-        }
-    }
-    Some(lower)
-}
-
 /// The decoded segments of a path that can be read in one way only.
-fn segments(path: &str) -> Option<Vec<String>> {
-    if !path.starts_with('/') || path.contains(['?', '#', ';']) {
-        return None;
-    }
-    if path == "/" {
+fn segments(path: &str, allow_colon: bool) -> Option<Vec<String>> {
+    let below = path.strip_prefix('/')?;
+    if below.is_empty() {
         return Some(Vec::new());
     }
     if !is_unambiguous(path) {
         return None;
     }
-    path.split('/')
-        .skip(1)
-        .map(|segment| {
-            let decoded = percent_encoding::percent_decode_str(segment)
-                .decode_utf8()
-                .ok()?;
-            // A second decoding must find nothing to decode, and a trimming nothing to trim.
-            let plain = !decoded.contains('%') && decoded.trim() == decoded;
-            plain.then(|| decoded.into_owned())
-        })
-        .collect()
+    let decoded = percent_encoding::percent_decode_str(below)
+        .decode_utf8()
+        .ok()?;
+    if decoded.contains(':') && !allow_colon {
+        return None;
+    }
+    Some(decoded.split('/').map(str::to_owned).collect())
 }
 
 portcullis_sdk::export!(HttpApi);
@@ -386,6 +470,23 @@ mod tests {
             "/admin/users ",
             "/admin%20/users",
             "/users/../admin/a://b",
+            "/v1/..%20/admin",
+            "/v1/..%3f",
+            "/v1/admin.php%3Fooo.php",
+            "/v1/admin%23x",
+            "/v1/admin./users",
+            "/admin\u{ff0f}users",
+            "/users/\u{ff0e}\u{ff0e}/admin",
+            "/users/%EF%BC%8E%EF%BC%8E/admin",
+            "/%EF%BD%81dmin/users",
+            "/users/%ff",
+            "/users/%E2%80%AEx",
+            "/users/%C2%85",
+            "/users/1:delete",
+            "/users/1%3Adelete",
+            "/Admin/users",
+            "/ADMIN/users",
+            "/\u{212a}/..",
         ] {
             assert_eq!(get(path), Effect::Deny, "{path}");
         }
@@ -429,6 +530,132 @@ mod tests {
         assert_eq!(get(json!({ "X-Source": "good" })).effect(), Effect::Permit);
         let twice = get(json!({ "X-Source": "evil", "x-source": "good" }));
         assert!(twice.has_reason("header-ambiguous"));
+    }
+
+    #[test]
+    fn a_colon_passes_where_the_api_has_one() {
+        let settings = |allow: bool| {
+            json!({ "allow-colon": allow, "rules": [
+                { "name": "jobs", "methods": ["POST"], "path": "/v1/jobs/{job}" },
+            ] })
+        };
+        let cancel = |allow| {
+            let plugin = Plugin::<HttpApi>::load(settings(allow));
+            let call = request("POST").resource("path", "/v1/jobs/7:cancel");
+            plugin.evaluate(call).effect()
+        };
+        assert_eq!(cancel(true), Effect::Permit);
+        assert_eq!(cancel(false), Effect::Deny);
+    }
+
+    #[test]
+    fn no_header_and_no_parameter_makes_another_call() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
+            { "name": "create", "methods": ["POST"], "path": "/a" },
+            { "name": "no deletion", "effect": "deny", "methods": ["DELETE"], "path": "/a" },
+            { "name": "override", "methods": ["POST"], "path": "/b",
+              "only-headers": ["x-http-method-override", "accept"] },
+        ] }));
+        let post = |path: &str, arguments| {
+            plugin.evaluate(request("POST").resource("path", path).arguments(arguments))
+        };
+        for header in [
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "X-HTTP-Method",
+            "X-Method-Override",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "x-forwarded-host",
+        ] {
+            let verdict = post("/a", json!({ "headers": { header: "DELETE" } }));
+            assert!(verdict.has_reason("header-not-allowed"), "{header}");
+        }
+        for arguments in [
+            json!({ "query": { "_method": "DELETE" } }),
+            json!({ "body": { "_method": "DELETE" } }),
+            json!({ "query": { "X-HTTP-Method-Override": "DELETE" } }),
+        ] {
+            assert!(
+                post("/a", arguments.clone()).has_reason("query-not-allowed"),
+                "{arguments}"
+            );
+        }
+        let plain =
+            json!({ "headers": { "Content-Type": "application/json" }, "body": { "method": "x" } });
+        assert_eq!(post("/a", plain).effect(), Effect::Permit);
+        let named = json!({ "headers": { "X-HTTP-Method-Override": "PATCH", "Accept": "*/*" } });
+        assert_eq!(post("/b", named).effect(), Effect::Permit);
+        let other = json!({ "headers": { "X-Tenant": "a" } });
+        assert!(post("/b", other).has_reason("header-not-allowed"));
+    }
+
+    #[test]
+    fn headers_are_those_of_http() {
+        let plugin = plugin();
+        let get = |headers| {
+            let call = request("GET").resource("path", "/users/1");
+            plugin.evaluate(call.arguments(json!({ "headers": headers })))
+        };
+        assert_eq!(
+            get(json!({ "Accept": "text/plain", "X-N": 1, "X-L": ["a", "b"] })).effect(),
+            Effect::Permit
+        );
+        for headers in [
+            json!({ "Accept ": "x" }),
+            json!({ "": "x" }),
+            json!({ "Accept:": "x" }),
+            json!({ ":path": "/admin" }),
+            json!({ "X\u{e9}": "x" }),
+            json!({ "Accept": "a\r\nX-Admin: 1" }),
+            json!({ "Accept": ["a\n"] }),
+            json!({ "Accept": { "a": 1 } }),
+            json!({ "Accept": "a\u{85}b" }),
+        ] {
+            assert!(
+                get(headers.clone()).has_reason("header-invalid"),
+                "{headers}"
+            );
+        }
+        let twice = get(json!({ "X-Tenant": "a", "x_tenant": "b" }));
+        assert!(twice.has_reason("header-ambiguous"));
+    }
+
+    #[test]
+    fn an_argument_that_no_rule_judges_is_refused() {
+        let plugin = plugin();
+        for arguments in [
+            json!({ "url": "https://evil.example/" }),
+            json!({ "Query": { "limit": 1 } }),
+            json!({ "method": "DELETE" }),
+            json!({ "query": [] }),
+        ] {
+            let call = request("GET").resource("path", "/users/1");
+            let verdict = plugin.evaluate(call.arguments(arguments.clone()));
+            assert!(verdict.has_reason("arguments-invalid"), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn templates_of_other_languages_are_refused() {
+        for path in [
+            "/admin/*",
+            "/admin/**",
+            "/users/:id",
+            "/users/<id>",
+            "/admin.*",
+            "^/admin",
+            "/admin$",
+            "/users/[0-9]",
+            "~/admin",
+            "https://api.example/admin",
+            "/a|b",
+            "/admin/",
+            "/x\u{200b}",
+        ] {
+            let settings = json!({ "rules": [{ "name": "a", "effect": "deny", "methods": ["GET"], "path": path }] });
+            assert!(Plugin::<HttpApi>::try_load(settings).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Path templates such as `/repos/{owner}/{repo}/issues`.
 
+use portcullis_sdk::name;
 use serde::Deserialize;
 
 /// A path whose segments are text, `{name}` for any one segment, or, at the end, `{name...}` for
@@ -45,28 +46,51 @@ impl TryFrom<String> for Template {
 
 impl Segment {
     fn parse(segment: &str, whole: &str) -> Result<Self, String> {
-        if matches!(segment, "" | "." | "..") {
-            return Err(format!(
-                "`{whole}` has an empty, `.` or `..` segment, which no path has"
-            ));
-        }
-        let name = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}'));
-        if segment.contains(['%', '?', '#', ';', '\\']) {
-            return Err(format!(
-                "in `{whole}`, write segments as they are when decoded, without `%`, `?`, `#`, `;` and `\\`"
-            ));
-        }
-        match name {
-            None if segment.contains(['{', '}']) => {
-                Err(format!("in `{whole}`, `{{name}}` must be a whole segment"))
+        if let Some(name) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+            let (name, rest) = match name.strip_suffix("...") {
+                Some(name) => (name, true),
+                None => (name, false),
+            };
+            if name.is_empty() || name.contains(['{', '}', '*', ':', ',']) {
+                return Err(format!(
+                    "in `{whole}`, a parameter is `{{name}}`, or `{{name...}}` at the end"
+                ));
             }
-            None => Ok(Self::Text(segment.to_owned())),
-            Some(name) => match name.strip_suffix("...") {
-                Some(name) => Ok(Self::Rest(name.to_owned())),
-                None => Ok(Self::One(name.to_owned())),
-            },
+            return Ok(match rest {
+                true => Self::Rest(name.to_owned()),
+                false => Self::One(name.to_owned()),
+            });
+        }
+        if let Some((syntax, instead)) = foreign(segment) {
+            return Err(format!(
+                "in `{whole}`, {syntax} has no meaning: write {instead}"
+            ));
+        }
+        match name::check_resource(segment) {
+            Ok(()) => Ok(Self::Text(segment.to_owned())),
+            Err(why) => Err(format!(
+                "in `{whole}`, segment `{segment}` is in no path: {why}"
+            )),
         }
     }
+}
+
+/// The part of a segment that belongs to another language of templates, and what to write instead.
+fn foreign(segment: &str) -> Option<(&'static str, &'static str)> {
+    const ONE: &str = "`{name}` as a whole segment";
+    if segment.contains('*') {
+        return Some((
+            "`*`",
+            "`{name}` for one segment, or `{name...}` at the end for all that follow",
+        ));
+    }
+    if segment.contains(['{', '}', '<', '>']) || segment.starts_with(':') {
+        return Some(("a variable of another form", ONE));
+    }
+    if segment.contains(['^', '$', '|', '[', ']', '(', ')', '~']) || segment.ends_with('+') {
+        return Some(("a regular expression", ONE));
+    }
+    None
 }
 
 impl Template {
@@ -78,14 +102,35 @@ impl Template {
         })
     }
 
+    /// Whether a segment of its own has a `:`.
+    pub(crate) fn has_colon(&self) -> bool {
+        let mut segments = self.0.iter();
+        segments.any(|segment| matches!(segment, Segment::Text(text) if text.contains(':')))
+    }
+
     /// What the parameters stand for in `path`, if it is of this template.
     pub(crate) fn matches(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
+        self.bound(path, |text, segment| text == segment)
+    }
+
+    /// As [`Template::matches`], if the API ignores case: for rules that deny.
+    pub(crate) fn might_match(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
+        self.bound(path, |text, segment| {
+            name::fold(text) == name::fold(segment)
+        })
+    }
+
+    fn bound(
+        &self,
+        path: &[String],
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Option<Vec<(&str, String)>> {
         let mut bound = Vec::new();
         let mut rest = path;
         for segment in &self.0 {
             let (first, after) = rest.split_first()?;
             match segment {
-                Segment::Text(text) if text == first => {}
+                Segment::Text(text) if same(text, first) => {}
                 Segment::Text(_) => return None,
                 Segment::One(name) => bound.push((name.as_str(), first.clone())),
                 Segment::Rest(name) => {

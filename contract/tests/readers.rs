@@ -1,0 +1,310 @@
+//! Holds patterns against the readers that stand behind a decision: no name that is permitted may be
+//! read by one of them as outside the allowance, or as a name that is denied.
+//!
+//! The readers are written here on their own, and the URL parser is the WHATWG one of the crate `url`.
+//! `PROPTEST_CASES=100000` runs the long form.
+
+use portcullis_contract::Pattern;
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestError, TestRunner};
+use std::collections::BTreeSet;
+use unicode_normalization::UnicodeNormalization;
+
+/// How a name comes to be read as another one.
+const READERS: [(&str, fn(&str) -> String); 9] = [
+    ("a URL parser", url),
+    ("a reader that decodes", decode),
+    ("a reader of dot segments", dots),
+    ("a reader that takes `\\` for `/`", |name| {
+        name.replace('\\', "/")
+    }),
+    ("a reader that cuts at a delimiter", |name| {
+        let cut = |segment: &str| segment.split(['?', '#', ';']).next().map(str::to_owned);
+        name.split('/')
+            .filter_map(cut)
+            .collect::<Vec<_>>()
+            .join("/")
+    }),
+    ("a C string", |name| {
+        name.split('\0').next().unwrap_or_default().to_owned()
+    }),
+    ("a file system that trims", |name| {
+        let trim = |segment: &str| match segment {
+            "." | ".." => segment.to_owned(),
+            other => other.trim().trim_end_matches(['.', ' ']).to_owned(),
+        };
+        name.split('/').map(trim).collect::<Vec<_>>().join("/")
+    }),
+    ("a reader that normalises (NFKC)", |name| {
+        name.nfkc().collect()
+    }),
+    ("a reader that drops what is not seen", |name| {
+        name.chars()
+            .filter(|c| {
+                !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{ad}' | '\u{feff}')
+            })
+            .collect()
+    }),
+];
+
+fn url(name: &str) -> String {
+    match url::Url::parse(&format!("https://host.example/{name}")) {
+        Ok(url) => decode(url.path().strip_prefix('/').unwrap_or_default()),
+        Err(_) => name.to_owned(),
+    }
+}
+
+fn decode(name: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let [first, more @ ..] = rest {
+        let hex = more.get(..2).and_then(|it| std::str::from_utf8(it).ok());
+        match hex.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(code) if *first == b'%' => {
+                bytes.push(code);
+                rest = &more[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn dots(name: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in name.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    segments.join("/")
+}
+
+/// Every name that up to three readers in a row make of `name`.
+fn readings(name: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([name.to_owned()]);
+    for _ in 0..3 {
+        let more: Vec<String> = all
+            .iter()
+            .flat_map(|name| READERS.iter().map(move |(_, read)| read(name)))
+            .collect();
+        all.extend(more);
+    }
+    all
+}
+
+/// What the pattern language says, by brute force: no rule on names, and no shortcut.
+fn by_definition(pattern: &str, name: &str) -> bool {
+    fn segments(pattern: &[&str], names: &[&str]) -> bool {
+        match pattern.split_first() {
+            None => names.is_empty(),
+            Some((&"**", [])) => !names.is_empty(),
+            Some((&"**", rest)) => (0..=names.len()).any(|skip| segments(rest, &names[skip..])),
+            Some((glob, rest)) => names
+                .split_first()
+                .is_some_and(|(name, names)| glob_matches(glob, name) && segments(rest, names)),
+        }
+    }
+    fn glob_matches(glob: &str, name: &str) -> bool {
+        match glob.split_once('*') {
+            None => glob == name,
+            Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+                rest.char_indices()
+                    .map(|(at, _)| at)
+                    .chain([rest.len()])
+                    .any(|at| glob_matches(after, &rest[at..]))
+            }),
+        }
+    }
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    segments(&pattern, &name.split('/').collect::<Vec<_>>())
+}
+
+/// One name, with what is allowed and what is denied.
+#[derive(Debug, Clone)]
+struct Case {
+    name: String,
+    allowed: String,
+    denied: String,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let word = prop::sample::select(vec![
+        "acme", "payroll", "billing", "other", "Payroll", "x", "pay", ".github", "v1.2", "größe",
+        "a b",
+    ]);
+    // Once in three names, in a place of its own.
+    let trick = prop::sample::select(vec![
+        "%2e%2e",
+        "..",
+        ".",
+        "",
+        "%2f",
+        "..%2f",
+        "\\",
+        "..\\",
+        "?x",
+        "#",
+        ";x",
+        "%20",
+        " ",
+        ".",
+        "\0",
+        "%00",
+        "%61",
+        "%25",
+        "%252e",
+        "\u{ff0e}\u{ff0e}",
+        "\u{ff0f}",
+        "\u{200b}",
+        "\u{ad}",
+        "\t",
+        "%c0%ae",
+        "%5c",
+        "*",
+        "\u{2025}",
+        "\u{ff50}",
+        "\u{1d4}",
+        "e\u{301}",
+    ]);
+    let segments = prop::collection::vec(word.clone(), 1..4);
+    let name = (
+        segments,
+        prop::option::weighted(0.4, (trick, any::<prop::sample::Index>(), any::<bool>())),
+    );
+    let name = name.prop_map(|(segments, trick)| {
+        let mut name = segments.join("/");
+        if let Some((trick, at, whole)) = trick {
+            let places: Vec<usize> = match whole {
+                true => name
+                    .char_indices()
+                    .filter(|(_, c)| *c == '/')
+                    .map(|(at, _)| at + 1)
+                    .collect(),
+                false => name.char_indices().map(|(at, _)| at).collect(),
+            };
+            let place = match places.is_empty() {
+                true => name.len(),
+                false => places[at.index(places.len())],
+            };
+            name.insert_str(place, trick);
+            if whole && at.index(2) == 0 {
+                name.insert(place + trick.len(), '/');
+            }
+        }
+        name
+    });
+    let segment = prop_oneof![
+        3 => word.clone().prop_map(str::to_owned),
+        2 => Just("*".to_owned()),
+        1 => Just("**".to_owned()),
+        1 => Just("pay*".to_owned()),
+        1 => Just("*l".to_owned()),
+    ];
+    let pattern = prop::collection::vec(segment, 1..3).prop_map(|segments| segments.join("/"));
+    let allowed = prop_oneof![
+        2 => Just("acme/*".to_owned()),
+        2 => Just("acme/**".to_owned()),
+        1 => Just("**".to_owned()),
+        3 => pattern.clone(),
+    ];
+    let denied = prop_oneof![2 => Just("acme/payroll".to_owned()), 2 => pattern];
+    (name, allowed, denied).prop_map(|(name, allowed, denied)| Case {
+        name,
+        allowed,
+        denied,
+    })
+}
+
+/// How the allowance and the denial are compared with a name.
+type Permits = fn(&Pattern, &Pattern, &str) -> bool;
+
+fn hold(case: &Case, permits: Permits) -> Result<(), TestCaseError> {
+    let Case {
+        name,
+        allowed,
+        denied,
+    } = case;
+    let (allowance, denial) = (allowed.parse().unwrap(), denied.parse().unwrap());
+    if !permits(&allowance, &denial, name) {
+        return Ok(());
+    }
+    for reading in readings(name) {
+        prop_assert!(
+            by_definition(allowed, &reading),
+            "{name:?} is read as {reading:?}, outside {allowed}"
+        );
+        let (folded, denied) = (reading.to_lowercase(), denied.to_lowercase());
+        prop_assert!(by_definition(&allowed.to_lowercase(), &folded));
+        prop_assert!(
+            !by_definition(&denied, &folded),
+            "{name:?} is read as {reading:?}, which {denied} denies"
+        );
+    }
+    Ok(())
+}
+
+fn as_built(allowance: &Pattern, denial: &Pattern, name: &str) -> bool {
+    allowance.matches(name) && !denial.might_match(name)
+}
+
+#[test]
+fn no_reader_takes_a_permitted_name_for_another() {
+    let config = ProptestConfig {
+        cases: ProptestConfig::default().cases.max(2_000),
+        ..ProptestConfig::default()
+    };
+    let (total, ambiguous, permitted) = Default::default();
+    let counts = std::cell::RefCell::new((total, ambiguous, permitted));
+    let counted = |case: Case| {
+        let mut counts = counts.borrow_mut();
+        let (total, ambiguous, permitted): &mut (u32, u32, u32) = &mut counts;
+        *total += 1;
+        *ambiguous += u32::from(readings(&case.name).len() > 1);
+        let (allowance, denial) = (case.allowed.parse().unwrap(), case.denied.parse().unwrap());
+        *permitted += u32::from(as_built(&allowance, &denial, &case.name));
+        hold(&case, as_built)
+    };
+    TestRunner::new(config).run(&cases(), counted).unwrap();
+    let (total, ambiguous, permitted) = counts.into_inner();
+    assert!(
+        ambiguous * 5 >= total,
+        "{ambiguous} of {total} names are ambiguous"
+    );
+    assert!(
+        permitted * 20 >= total,
+        "{permitted} of {total} names are permitted"
+    );
+}
+
+/// The rule before it knew of more than empty, `.` and `..` segments is found to be wrong, and so is one
+/// that compares denials exactly.
+#[test]
+fn a_weaker_rule_is_found() {
+    let before: Permits = |allowance, denial, name| {
+        let plain = !name.split('/').any(|it| matches!(it, "" | "." | ".."));
+        let matches = |pattern: &Pattern| {
+            pattern.as_str() == name || (plain && by_definition(pattern.as_str(), name))
+        };
+        let caught =
+            |pattern: &Pattern| matches(pattern) || (pattern.as_str().contains('*') && !plain);
+        matches(allowance) && !caught(denial)
+    };
+    let exact: Permits = |allowance, denial, name| allowance.matches(name) && !denial.matches(name);
+    for rule in [before, exact] {
+        let config = ProptestConfig {
+            cases: 2_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let found = TestRunner::new(config).run(&cases(), |case| hold(&case, rule));
+        assert!(matches!(found, Err(TestError::Fail(..))), "{found:?}");
+    }
+}
