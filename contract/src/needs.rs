@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A field of a request that a plugin may ask for under `needs`.
 ///
 /// `principal.attributes`, `resource.attributes` and `context` may also be asked for by name, as in
-/// `context.ticket`.
+/// `context.ticket`. `principal.type` is passed as the principal's attribute `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[expect(
@@ -16,6 +16,7 @@ pub enum Field {
     Integration,
     PrincipalId,
     PrincipalKind,
+    PrincipalType,
     PrincipalOwner,
     PrincipalPurpose,
     PrincipalEnvironment,
@@ -43,10 +44,11 @@ pub enum Field {
 
 impl Field {
     /// Every field, in the order of the contract.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Integration,
         Self::PrincipalId,
         Self::PrincipalKind,
+        Self::PrincipalType,
         Self::PrincipalOwner,
         Self::PrincipalPurpose,
         Self::PrincipalEnvironment,
@@ -78,6 +80,7 @@ impl Field {
             Self::Integration => "integration",
             Self::PrincipalId => "principal.id",
             Self::PrincipalKind => "principal.kind",
+            Self::PrincipalType => "principal.type",
             Self::PrincipalOwner => "principal.owner",
             Self::PrincipalPurpose => "principal.purpose",
             Self::PrincipalEnvironment => "principal.environment",

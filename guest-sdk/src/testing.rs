@@ -140,6 +140,7 @@ impl<P: Policy> Plugin<P> {
     /// The request as a host would pass it. What `plugin.toml` does not ask for is left empty.
     fn only_what_it_needs(&self, mut request: Request) -> Request {
         let needs = self.manifest.fields();
+        let whole_kind = request.principal.kind;
         let empty = Request::default();
         macro_rules! keep {
             ($($field:ident => $($path:ident).+;)+) => {$(
@@ -168,6 +169,10 @@ impl<P: Policy> Plugin<P> {
             ResourcePosture => resource.posture;
             Now => now;
         }
+        let kind = whole_kind.as_str();
+        let sent = request.principal.attribute("type").cloned();
+        let sent = sent.unwrap_or_else(|| Value::Text(kind.to_owned()));
+        request.principal.attributes.retain(|it| it.name != "type");
         let only = |field: Field, list: &mut Vec<Attribute>| {
             list.retain(|attribute| needs.has_named(field, &attribute.name));
         };
@@ -175,6 +180,12 @@ impl<P: Policy> Plugin<P> {
             Field::PrincipalAttributes,
             &mut request.principal.attributes,
         );
+        if needs.has(Field::PrincipalType) {
+            let attributes = &mut request.principal.attributes;
+            let at = attributes.partition_point(|it| it.name.as_str() < "type");
+            let name = "type".to_owned();
+            attributes.insert(at, Attribute { name, value: sent });
+        }
         only(Field::ResourceAttributes, &mut request.resource.attributes);
         only(Field::Context, &mut request.context);
         request.intent = request.intent.filter(|_| needs.has_intent());
@@ -236,6 +247,18 @@ impl RequestBuilder {
     pub fn principal(mut self, id: &str, kind: crate::PrincipalKind) -> Self {
         id.clone_into(&mut self.0.principal.id);
         self.0.principal.kind = kind;
+        self
+    }
+
+    /// Sets the principal's type as sent, which is the name of its kind by default.
+    #[must_use]
+    pub fn principal_type(mut self, name: &str) -> Self {
+        let attributes = &mut self.0.principal.attributes;
+        attributes.retain(|it| it.name != "type");
+        attributes.push(Attribute {
+            name: "type".to_owned(),
+            value: Value::Text(name.to_owned()),
+        });
         self
     }
 

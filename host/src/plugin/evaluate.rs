@@ -144,7 +144,7 @@ impl Plugin {
         taken: &mut Taken,
     ) -> Result<Verdict, Fault> {
         let needs = self.manifest.fields();
-        let lists = Lists::of(question.request, needs);
+        let lists = Lists::of(question.request, question.facts, needs);
         let attributes = lists.attributes();
         let passed = wire::request(&question, needs, &lists, &attributes);
         tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;

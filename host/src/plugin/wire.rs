@@ -3,6 +3,7 @@
 use super::bindings::passed::exports::portcullis::policy::types as wire;
 use super::evaluate::Question;
 use crate::Timestamp;
+use crate::admission::Facts;
 use crate::request::{Posture, Request};
 use portcullis_contract::{
     ActionClass, Attestation, Exposure, Field, Health, Needs, PrincipalKind,
@@ -22,12 +23,13 @@ pub(super) struct Lists<'a> {
 /// An attribute whose list or JSON text had to be made.
 enum Owned<'a> {
     Plain(&'a str, &'a Value),
+    Text(&'a str, &'a str),
     Texts(&'a str, Vec<&'a str>),
     Json(&'a str, String),
 }
 
 impl<'a> Lists<'a> {
-    pub(super) fn of(request: &'a Request, needs: &Needs) -> Self {
+    pub(super) fn of(request: &'a Request, facts: &Facts<'a>, needs: &Needs) -> Self {
         let only = |field: Field, attributes: &'a [(String, Value)]| {
             if !needs.has_any_of(field) {
                 return Vec::new();
@@ -45,6 +47,16 @@ impl<'a> Lists<'a> {
             context: only(Field::Context, &request.context),
             ..Self::default()
         };
+        if needs.has(Field::PrincipalType) {
+            // The registry's word on the kind is the host's: a type that was sent is more than that.
+            let text = match principal.type_name.as_str() {
+                "" => facts.kind.as_str(),
+                sent => sent,
+            };
+            let list = &mut lists.principal_attributes;
+            let at = list.partition_point(|attribute| attribute.name() < TYPE);
+            list.insert(at, Owned::Text(TYPE, text));
+        }
         if needs.has(Field::PrincipalDelegatedBy) {
             lists.delegated_by = principal.delegated_by.iter().map(String::as_str).collect();
         }
@@ -69,7 +81,17 @@ impl<'a> Lists<'a> {
     }
 }
 
+/// The attribute that `principal.type` is passed as. No request has one of that name.
+const TYPE: &str = "type";
+
 impl<'a> Owned<'a> {
+    fn name(&self) -> &'a str {
+        match self {
+            Self::Plain(name, _) | Self::Text(name, _) | Self::Texts(name, _) => name,
+            Self::Json(name, _) => name,
+        }
+    }
+
     fn of(name: &'a str, value: &'a Value) -> Self {
         match value {
             Value::String(_) | Value::Bool(_) => Self::Plain(name, value),
@@ -91,6 +113,7 @@ impl<'a> Owned<'a> {
         let (name, value) = match self {
             Self::Texts(name, texts) => (*name, wire::Value::Texts(texts)),
             Self::Json(name, json) => (*name, wire::Value::Json(json)),
+            Self::Text(name, text) => (*name, wire::Value::Text(text)),
             Self::Plain(name, value) => {
                 let value = match value {
                     Value::String(text) => wire::Value::Text(text),

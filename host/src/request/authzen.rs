@@ -19,7 +19,8 @@ pub(crate) const CONTEXT_MEMBERS: [&str; 5] = [
     "argument-origins",
     "supported_obligations",
 ];
-pub(crate) const PRINCIPAL_MEMBERS: [&str; 13] = [
+pub(crate) const PRINCIPAL_MEMBERS: [&str; 14] = [
+    "type",
     "instance",
     "workload-digest",
     "credential-id",
@@ -47,11 +48,14 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
 
     let integration = context.text("integration")?;
     let kind = subject.text("type")?;
-    let principal = principal(
-        subject.text("id")?,
-        kind_of(&kind),
-        properties(&mut subject)?,
-    )?;
+    let principal = Principal {
+        type_name: kind,
+        ..principal(
+            subject.text("id")?,
+            PrincipalKind::Unspecified,
+            properties(&mut subject)?,
+        )?
+    };
     let resource = self::resource(
         resource.text("type")?,
         resource.text("id")?,
@@ -178,10 +182,10 @@ impl<'a> Written<'a> {
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
-        struct Entity<'a, T> {
+        struct Entity<'a> {
             id: &'a str,
             properties: &'a Members<'a>,
-            r#type: T,
+            r#type: &'a str,
         }
         #[derive(serde::Serialize)]
         struct Action<'a> {
@@ -203,7 +207,7 @@ impl Serialize for Written<'_> {
         };
         evaluation.serialize_field("resource", &resource)?;
         let subject = Entity {
-            r#type: request.principal.kind,
+            r#type: request.principal.type_name(),
             id: &request.principal.id,
             properties: &self.subject,
         };
@@ -304,6 +308,32 @@ fn properties(of: &mut Object) -> Result<Object, RequestError> {
     }
 }
 
+/// Reads the kind from the type as sent. The name of a kind is kept as the kind alone.
+///
+/// # Errors
+///
+/// [`RequestError`] if there are both, and the type is of another kind.
+pub(super) fn settle_type(principal: &mut Principal) -> Result<(), RequestError> {
+    if principal.type_name.is_empty() {
+        return Ok(());
+    }
+    let kind = kind_of(&principal.type_name);
+    if principal.kind != PrincipalKind::Unspecified && principal.kind != kind {
+        let expected = format!("a type of the kind `{}`", principal.kind.as_str());
+        let found = Value::from(principal.type_name.as_str());
+        return Err(crate::object::unexpected(
+            "/principal/type".to_owned(),
+            &expected,
+            &found,
+        ));
+    }
+    principal.kind = kind;
+    if principal.type_name == kind.as_str() {
+        principal.type_name.clear();
+    }
+    Ok(())
+}
+
 /// AuthZEN leaves the types of subjects open; those that are no kind of ours stay unspecified.
 fn kind_of(subject_type: &str) -> PrincipalKind {
     match subject_type {
@@ -324,6 +354,7 @@ pub(super) fn principal(
     Ok(Principal {
         id,
         kind,
+        type_name: String::new(),
         owner: properties.optional_text("owner")?.unwrap_or_default(),
         purpose: properties.optional_text("purpose")?.unwrap_or_default(),
         environment: properties.optional_text("environment")?.unwrap_or_default(),
@@ -409,6 +440,44 @@ mod tests {
         assert_eq!(request.origins, [("/title".into(), "tool:mail".into())]);
         assert_eq!(request.supported_obligations.unwrap(), ["notification"]);
         assert_eq!(request.context, [("ticket".into(), json!("T-1"))]);
+    }
+
+    #[test]
+    fn the_type_of_a_subject_survives_as_it_was_sent() {
+        for (sent, kind, type_name) in [
+            ("agent", PrincipalKind::Agent, ""),
+            ("user", PrincipalKind::Human, "user"),
+            ("User", PrincipalKind::Unspecified, "User"),
+            (
+                "Acme::Team::User",
+                PrincipalKind::Unspecified,
+                "Acme::Team::User",
+            ),
+            ("unspecified", PrincipalKind::Unspecified, ""),
+        ] {
+            let mut value = whole();
+            value["subject"]["type"] = json!(sent);
+            let request = parse(&value).unwrap();
+            let principal = request.principal();
+            assert_eq!(
+                (principal.kind, principal.type_name.as_str()),
+                (kind, type_name)
+            );
+            let written = request.to_authzen();
+            assert_eq!(written["subject"]["type"], sent);
+            assert_eq!(parse(&written), Ok(request));
+        }
+        let mut forged = whole();
+        forged["subject"]["properties"]["type"] = json!("Admin");
+        assert!(
+            matches!(parse(&forged), Err(RequestError::Unknown { at, .. }) if at == "/subject/properties/type")
+        );
+        let mut both = Principal {
+            kind: PrincipalKind::Agent,
+            type_name: "User".to_owned(),
+            ..Principal::default()
+        };
+        assert!(settle_type(&mut both).is_err());
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Principal {
     pub id: String,
     /// What kind of identity it is.
     pub kind: PrincipalKind,
+    /// The type as it was sent, where that is not the name of `kind`: AuthZEN leaves `subject.type`
+    /// open. `User` and `Acme::Team::User` are of no kind, and `user` is [`PrincipalKind::Human`].
+    pub type_name: String,
     /// Who answers for it.
     pub owner: String,
     /// What it was registered for, in words.
@@ -69,6 +72,16 @@ pub struct Principal {
     pub delegated_by: Vec<String>,
     /// Anything else.
     pub attributes: Vec<(String, Value)>,
+}
+
+impl Principal {
+    /// The type as it was sent, or the name of the kind.
+    pub fn type_name(&self) -> &str {
+        match self.type_name.as_str() {
+            "" => self.kind.as_str(),
+            sent => sent,
+        }
+    }
 }
 
 /// By which way a session came in.
@@ -416,6 +429,7 @@ impl RequestBuilder {
         }
         json::admit(&self.arguments, "/action/arguments", limits)?;
         object::check_origins(&self.origins, "/argument-origins")?;
+        authzen::settle_type(&mut self.principal)?;
         authzen::refuse_reserved(
             &self.principal.attributes,
             &self.resource.attributes,
@@ -478,6 +492,7 @@ impl RequestBuilder {
             .map(|(name, value)| name.len() + of_value(value));
         let principal = [
             &self.principal.id,
+            &self.principal.type_name,
             &self.principal.owner,
             &self.principal.purpose,
             &self.principal.environment,
