@@ -12,7 +12,6 @@ use portcullis_host::{ActionClass, Lane, Pdp, Plugin, PluginSource, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
-use std::num::NonZeroU32;
 use std::thread;
 use std::time::Instant;
 
@@ -31,19 +30,13 @@ fn decisions(c: &mut Criterion) {
     });
     let floor = Floor::new();
     group.bench_function("the floor", |b| b.iter(|| floor.run()));
-    let reused = Lane::Reused {
-        max_uses: NonZeroU32::MIN.saturating_add(127),
-    };
     let packed = Plugin::load(&scenery::five_rules()).unwrap();
     let typed = Plugin::load(&scenery::typed_five_rules()).unwrap();
     let restorable = Plugin::load(&scenery::five_rules().restorable()).unwrap();
     for (name, plugin, lane) in [
         ("fresh", &packed, Lane::Fresh),
-        ("warm", &packed, Lane::Warm),
         ("restored", &restorable, Lane::Restored),
-        ("reused", &packed, reused),
         ("fresh, typed", &typed, Lane::Fresh),
-        ("reused, typed", &typed, reused),
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {

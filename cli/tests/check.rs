@@ -202,50 +202,87 @@ fn what_the_documents_show_of_a_configuration_is_what_there_is() {
 
 const PERMITTING: &str = "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"count\" }\n";
 
-#[test]
-fn a_lane_is_one_that_there_is() {
-    let folder = Folder::with_plugins();
-    for (lane, code) in [
-        ("lane = \"fresh\"", 0),
-        ("lane = \"warm\"", 0),
-        ("lane = \"restored\"", 0),
-        ("lane = \"reused\"", 0),
-        ("lane = \"reused\"\nlane-uses = 3", 0),
-        ("lane = \"fast\"", 3),
-        ("lane-uses = 3", 3),
-        ("lane = \"warm\"\nlane-uses = 3", 3),
-        ("lane = \"reused\"\nlane-uses = 0", 3),
-    ] {
-        let config = PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"));
-        folder.write("lane.toml", config);
-        let ran = folder.run(&["check", "lane.toml"]);
-        assert_eq!(ran.code, code, "{lane}: {}", ran.err);
-        assert_eq!(code == 0, !ran.err.contains("`lane"), "{lane}: {}", ran.err);
-    }
+/// `lane`, as it stands in an integration.
+fn with_lane(lane: &str) -> String {
+    PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"))
 }
 
 #[test]
-fn a_configured_lane_is_the_one_that_decides() {
+fn a_lane_is_fresh_or_restored_and_others_are_refused_with_what_to_write() {
     let folder = Folder::with_plugins();
-    let codes = |lane: &str| {
-        let config = PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"));
-        folder.write("lane.toml", config);
+    for lane in ["", "lane = \"fresh\"", "lane = \"restored\""] {
+        folder.write("lane.toml", with_lane(lane));
+        let ran = folder.run(&["check", "lane.toml"]);
+        assert_eq!(ran.code, 0, "{lane}: {}", ran.err);
+        assert!(!ran.err.contains("`lane"), "{lane}: {}", ran.err);
+    }
+    for (lane, said) in [
+        (
+            "lane = \"warm\"",
+            "3:8: error: lane `warm` is no longer accepted",
+        ),
+        (
+            "lane = \"reused\"",
+            "3:8: error: lane `reused` is no longer accepted",
+        ),
+        (
+            "lane-uses = 3",
+            "3:1: error: `lane-uses` is no longer accepted",
+        ),
+        (
+            "lane = \"fresh\"\nlane-uses = 3",
+            "4:1: error: `lane-uses` is",
+        ),
+        (
+            "lane = \"reused\"\nlane-uses = 0",
+            "4:1: error: `lane-uses` is",
+        ),
+        (
+            "lane = \"restored\"\nlane-uses = \"x\"",
+            "4:1: error: `lane-uses` is",
+        ),
+    ] {
+        folder.write("lane.toml", with_lane(lane));
+        let ran = folder.run(&["check", "lane.toml"]);
+        assert_eq!(ran.code, 3, "{lane}: {}", ran.err);
+        assert!(ran.err.contains(said), "{lane}: {}", ran.err);
+        assert!(
+            ran.err.contains("write `lane = \"restored\"`"),
+            "{}",
+            ran.err
+        );
+    }
+    for lane in [
+        "\"fast\"",
+        "\"Warm\"",
+        "\"fresh \"",
+        "\"\"",
+        "true",
+        "[\"fresh\"]",
+    ] {
+        folder.write("lane.toml", with_lane(&format!("lane = {lane}")));
+        let ran = folder.run(&["check", "lane.toml"]);
+        assert_eq!(ran.code, 3, "{lane}: {}", ran.err);
+        assert!(ran.err.contains("`lane` is "), "{lane}: {}", ran.err);
+    }
+    folder.write("lane.toml", with_lane("lanes = \"fresh\""));
+    let ran = folder.run(&["check", "lane.toml"]);
+    assert!(ran.err.contains("there is no `lanes` here"), "{}", ran.err);
+    assert!(!ran.err.contains("`lane-uses`"), "{}", ran.err);
+}
+
+#[test]
+fn every_lane_decides_each_request_as_the_first() {
+    let folder = Folder::with_plugins();
+    for lane in ["", "lane = \"fresh\"", "lane = \"restored\""] {
+        folder.write("lane.toml", with_lane(lane));
         let pdp = portcullis_host::Pdp::from_file(folder.path().join("lane.toml")).unwrap();
-        (0..4)
-            .map(|_| {
-                let asked = common::request("x", "a", "/");
-                let decision = pdp.evaluate_authzen(asked.as_bytes());
-                decision.reasons()[0].code.clone()
-            })
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(codes("lane = \"fresh\""), ["call-1"; 4]);
-    assert_eq!(codes("lane = \"warm\""), ["call-1"; 4]);
-    assert_eq!(codes("lane = \"restored\""), ["call-1"; 4]);
-    assert_eq!(
-        codes("lane = \"reused\"\nlane-uses = 2"),
-        ["call-1", "call-2", "call-1", "call-2"]
-    );
+        for _ in 0..4 {
+            let asked = common::request("x", "a", "/");
+            let decision = pdp.evaluate_authzen(asked.as_bytes());
+            assert_eq!(decision.reasons()[0].code, "call-1", "{lane}");
+        }
+    }
 }
 
 #[test]
@@ -253,7 +290,7 @@ fn a_plugin_that_cannot_be_put_back_is_pointed_out() {
     let folder = Folder::with_plugins();
     let typed = portcullis_tests::guests::component("tests/guests/echo-typed").unwrap();
     folder.write("typed.wasm", typed);
-    let restored = PERMITTING.replace("name = \"x\"", "name = \"x\"\nlane = \"restored\"");
+    let restored = with_lane("lane = \"restored\"");
     folder.write("packed.toml", &restored);
     let typed = restored
         .replace("hostile.wasm", "typed.wasm")

@@ -5,12 +5,11 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 
-/// How many decisions the process can take at the same time, or half of that where components wait in a lane.
+/// How many decisions the process can take at the same time.
 /// One beyond what there is room for is denied as [`Fault::Overloaded`](crate::Fault::Overloaded).
 pub const MAX_CONCURRENT_DECISIONS: u32 = 512;
 
-/// How many instances without a component wait for their next decision, at most: room for them is beside
-/// that for [`MAX_CONCURRENT_DECISIONS`].
+/// How many instances wait for their next decision, at most: room for them is beside that for [`MAX_CONCURRENT_DECISIONS`].
 pub(crate) const MAX_HELD: u32 = 1024;
 
 /// How many places there are for memories: more than are in use, so that each of so many plugins finds its

@@ -12,13 +12,8 @@ use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
-
-/// How many requests an instance of the reused lane decides, at most, if nothing else is configured.
-const DEFAULT_LANE_USES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
-const MAX_LANE_USES: usize = 1_000_000;
 
 /// What integrations are read with.
 pub(super) struct Around<'a> {
@@ -89,25 +84,23 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     if section.boolean("single-use-credentials") == Some(true) {
         integration = integration.single_use_credentials();
     }
-    let lane_uses = section.integer("lane-uses", 1..=MAX_LANE_USES);
     match section.text("lane") {
         None | Some(("fresh", _)) => {}
-        Some(("warm", _)) => integration = integration.lane(Lane::Warm),
         Some(("restored", _)) => integration = integration.lane(Lane::Restored),
-        Some(("reused", _)) => {
-            let max_uses = lane_uses
-                .and_then(|uses| NonZeroU32::new(u32::try_from(uses).ok()?))
-                .unwrap_or(DEFAULT_LANE_USES);
-            integration = integration.lane(Lane::Reused { max_uses });
-        }
-        Some((_, span)) => source.error(span, "`lane` is `fresh`, `warm`, `restored` or `reused`"),
+        Some(("warm", span)) => source.error(
+            span,
+            "lane `warm` is no longer accepted, since it was not faster than `fresh`: write `lane = \"restored\"`, which is, or `lane = \"fresh\"`",
+        ),
+        Some(("reused", span)) => source.error(
+            span,
+            "lane `reused` is no longer accepted, since a decision could read what another one left: write `lane = \"restored\"`, which is as fast and isolates",
+        ),
+        Some((_, span)) => source.error(span, "`lane` is `fresh` or `restored`"),
     }
-    if lane_uses.is_some() && !matches!(integration.lane, Lane::Reused { .. }) {
-        source.error(
-            section.span(),
-            "`lane-uses` is for `lane = \"reused\"`: in the other lanes no request follows another",
-        );
-    }
+    section.refuse(
+        "lane-uses",
+        "`lane-uses` is no longer accepted, since no instance decides twice without being reset: remove it, and write `lane = \"restored\"`",
+    );
     if let Some(rule) = section.section("posture").and_then(posture_rule) {
         integration = integration.posture(rule);
     }

@@ -65,7 +65,7 @@
 //! cross-environment = false
 //! min-attestation = "jwt-svid"
 //! single-use-credentials = false
-//! lane = "fresh"                            # or "warm", "restored", "reused"; see Lane
+//! lane = "fresh"                            # or "restored"; see Lane
 //! posture = { max-age = "5m", amiss = ["legacy"], otherwise = "deny" }    # or "step-up"
 //! obligations = ["notification"]            # what the enforcement point can carry out
 //!

@@ -108,6 +108,8 @@ pub(crate) struct Section<'a, 'i> {
     table: &'a DeTable<'i>,
     span: Span,
     known: Vec<&'static str>,
+    /// Those that are no longer accepted.
+    gone: Vec<&'static str>,
 }
 
 impl<'a, 'i> Section<'a, 'i> {
@@ -117,6 +119,7 @@ impl<'a, 'i> Section<'a, 'i> {
             table,
             span,
             known: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -184,6 +187,15 @@ impl<'a, 'i> Section<'a, 'i> {
     /// Whether there is a `key`, whatever it is.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Refuses `key`, which is no longer accepted, and says why and what to write instead.
+    pub(crate) fn refuse(&mut self, key: &'static str, why: &str) {
+        self.gone.push(key);
+        let named = |(name, _): &(&'a Spanned<_>, _)| name.get_ref() == key;
+        if let Some((name, _)) = self.table.iter().find(named) {
+            self.source.error(name.span(), why);
+        }
     }
 
     /// Notes it if there is no `key`.
@@ -335,7 +347,8 @@ impl<'a, 'i> Section<'a, 'i> {
     /// Notes every key that was not asked for.
     pub(crate) fn end(self) {
         for (name, _) in self.table.iter() {
-            if !self.known.contains(&name.get_ref().as_ref()) {
+            let key = name.get_ref().as_ref();
+            if !self.known.contains(&key) && !self.gone.contains(&key) {
                 let known: Vec<_> = self.known.iter().map(|key| format!("`{key}`")).collect();
                 self.source.error(
                     name.span(),

@@ -18,7 +18,7 @@ use crate::integration::Integration;
 use crate::intent::{Chain, IntentError, Intents};
 use crate::limits::RequestLimits;
 use crate::log::DecisionLog;
-use crate::plugin::{Batch, Effect, Evaluation, Plugin, Question};
+use crate::plugin::{Effect, Evaluation, Plugin, Question};
 use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError};
@@ -47,14 +47,6 @@ pub struct Pdp {
 struct Inner {
     integrations: HashMap<String, Integration>,
     parts: Parts,
-}
-
-/// When a request is decided, what its evidence is taken from, and which others it shares instances with.
-#[derive(Clone, Copy)]
-struct How<'a> {
-    now: Timestamp,
-    sources: Sources<'a>,
-    batch: Option<&'a Batch>,
 }
 
 /// What a decision point holds requests to, besides its integrations.
@@ -87,30 +79,14 @@ impl Pdp {
     pub fn evaluate(&self, request: &Request) -> Decision {
         let now = Timestamp::now();
         let request = &*self.named(request);
-        let decision = caught(|| self.decide_and_spend(request, now, None));
+        let decision = caught(|| self.decide_and_spend(request, now));
         self.recorded(request, decision, now)
-    }
-
-    /// Decides `requests` in their order, each as [`Pdp::evaluate`] does, but for one thing: those of one
-    /// principal to one integration share the instances of its plugins, as in [`Lane::Reused`](crate::Lane::Reused), which
-    /// says what isolation that gives up. The instances go when the last request is decided.
-    pub fn evaluate_batch(&self, requests: &[Request]) -> Vec<Decision> {
-        let batch = Batch::default();
-        requests
-            .iter()
-            .map(|request| {
-                let now = Timestamp::now();
-                let request = &*self.named(request);
-                let decision = caught(|| self.decide_and_spend(request, now, Some(&batch)));
-                self.recorded(request, decision, now)
-            })
-            .collect()
     }
 
     /// Decides `request` as at `now`, as a dry run does: nothing is spent, and nothing recorded.
     pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
         let request = &*self.named(request);
-        caught(|| self.decide(request, now, Sources::DryRun, None, &mut ()))
+        caught(|| self.decide(request, now, Sources::DryRun, &mut ()))
     }
 
     /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
@@ -118,7 +94,7 @@ impl Pdp {
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
         let request = &*self.named(request);
-        let decision = caught(|| self.decide(request, now, Sources::DryRun, None, &mut checks));
+        let decision = caught(|| self.decide(request, now, Sources::DryRun, &mut checks));
         if !decision.is_permit() {
             for name in self.steps(request.integration()) {
                 if !checks.iter().any(|check| check.name == name) {
@@ -158,7 +134,7 @@ impl Pdp {
         let sources = Sources::Recorded(evidence, list);
         let request = &*self.named(request);
         caught(|| {
-            let decision = self.decide(request, now, sources, None, &mut ());
+            let decision = self.decide(request, now, sources, &mut ());
             match &evidence.not_spent {
                 Some(why) if !decision.uses().is_empty() => not_spent(&decision, why.clone()),
                 _ => decision,
@@ -168,15 +144,10 @@ impl Pdp {
 
     /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
     /// is decided again.
-    fn decide_and_spend(
-        &self,
-        request: &Request,
-        now: Timestamp,
-        batch: Option<&Batch>,
-    ) -> Decision {
+    fn decide_and_spend(&self, request: &Request, now: Timestamp) -> Decision {
         let mut races = 0;
         loop {
-            let decision = self.decide(request, now, Sources::Live, batch, &mut ());
+            let decision = self.decide(request, now, Sources::Live, &mut ());
             let state = match &self.inner.parts.state {
                 Some(state) if !decision.uses().is_empty() => state,
                 _ => return decision,
@@ -275,7 +246,6 @@ impl Pdp {
         request: &Request,
         now: Timestamp,
         sources: Sources<'_>,
-        batch: Option<&Batch>,
         trace: &mut impl Trace,
     ) -> Decision {
         let name = request.integration();
@@ -293,12 +263,7 @@ impl Pdp {
             );
         };
         let mut evidence = Evidence::default();
-        let how = How {
-            now,
-            sources,
-            batch,
-        };
-        let decision = self.decide_for(integration, request, how, &mut evidence, trace);
+        let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
                 decision.requestable(self.access_request(how, request, now))
@@ -338,15 +303,11 @@ impl Pdp {
         &self,
         integration: &Integration,
         request: &Request,
-        how: How<'_>,
+        now: Timestamp,
+        sources: Sources<'_>,
         evidence: &mut Evidence,
         trace: &mut impl Trace,
     ) -> Decision {
-        let How {
-            now,
-            sources,
-            batch,
-        } = how;
         let class = integration.class_of(request.action());
         trace.check(
             || "integration".to_owned(),
@@ -386,10 +347,7 @@ impl Pdp {
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
         for plugin in &integration.plugins {
-            let evaluation = match batch {
-                Some(batch) => plugin.answer_in(batch, question),
-                None => plugin.answer(question, integration.lane),
-            };
+            let evaluation = plugin.answer(question, integration.lane);
             let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
             let conclusion = match effect {
                 Ok(Effect::Permit) => Conclusion::Pass,

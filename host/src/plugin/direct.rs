@@ -85,11 +85,6 @@ impl Direct {
         read(answer.ok_or_else(beyond)?)
     }
 
-    /// Whether the instance can be put back.
-    pub(super) fn is_restorable(&self) -> bool {
-        self.restore.is_some()
-    }
-
     /// Puts the instance back as it began, and says whether that was done.
     pub(super) fn restore(&self, store: &mut Store<Sandbox>) -> bool {
         let restore = self.restore.as_ref();

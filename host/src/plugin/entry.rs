@@ -1,8 +1,7 @@
 //! What is instantiated and called.
 
 use super::code::Code;
-use super::lane::Shelves;
-use super::reused::Kept;
+use super::lane::Places;
 use crate::limits::PluginLimits;
 use wasmtime::Engine;
 
@@ -13,8 +12,6 @@ pub(super) struct Entry {
     pub(super) code: Code,
     /// Whether instructions are counted.
     pub(super) metered: bool,
-    /// The instances that were made ahead, see [`Lane::Warm`](super::Lane::Warm).
-    pub(super) shelves: Shelves,
-    /// The instances that decided before, see [`Lane::Reused`](super::Lane::Reused).
-    pub(super) kept: Kept,
+    /// The instances that wait to be asked again, see [`Lane::Restored`](super::Lane::Restored).
+    pub(super) places: Places,
 }

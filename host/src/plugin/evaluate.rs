@@ -1,9 +1,6 @@
 //! One decision of one plugin.
 
-use super::entry::Entry;
 use super::instance::Instance;
-use super::lane::Kind;
-use super::reused::{Kept, Used};
 use super::wire::{self, Lists};
 use super::{Fault, Lane, LoadError, Plugin, Verdict, lane};
 use crate::Timestamp;
@@ -11,10 +8,6 @@ use crate::admission::Facts;
 use crate::clock::{Ticking, tick_for_a_decision};
 use crate::request::Request;
 use portcullis_contract::ActionClass;
-use std::cell::RefCell;
-use std::num::NonZeroU32;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What came of asking one plugin.
@@ -82,41 +75,12 @@ impl Plugin {
         self.judge(question, |call| match lane {
             // Whatever comes of it, the instance goes when this returns.
             Lane::Fresh => call(&mut Instance::new(entry)?),
-            Lane::Warm => {
-                let mut ahead = lane::take(entry, Kind::Ahead)?;
-                let verdict = call(&mut ahead.instance);
-                ahead.give_back();
-                verdict
-            }
             Lane::Restored => {
-                let mut ahead = lane::take(entry, Kind::PutBack)?;
-                let verdict = call(&mut ahead.instance)?;
-                ahead.put_back(entry);
+                let mut taken = lane::take(entry)?;
+                let verdict = call(&mut taken.instance)?;
+                taken.put_back();
                 Ok(verdict)
             }
-            Lane::Reused { max_uses } => reused(
-                &entry.kept,
-                entry,
-                &question.request.principal.id,
-                max_uses,
-                call,
-            ),
-        })
-    }
-
-    /// Has the plugin answer `question` in an instance that answered others of `batch` for the same
-    /// principal, if there is one.
-    pub(crate) fn answer_in(&self, batch: &Batch, question: Question<'_>) -> Evaluation {
-        let entry = &self.entry;
-        let kept = batch.of(entry);
-        self.judge(question, |call| {
-            reused(
-                &kept,
-                entry,
-                &question.request.principal.id,
-                NonZeroU32::MAX,
-                call,
-            )
         })
     }
 
@@ -163,42 +127,6 @@ impl Plugin {
 
 /// Calls an instance with the question, and holds its answer to the contract.
 type Call<'a> = dyn FnMut(&mut Instance) -> Result<Verdict, Fault> + 'a;
-
-/// Calls the instance that `kept` has for `principal`, or a fresh one, and keeps it if it is fit.
-fn reused(
-    kept: &Kept,
-    entry: &Entry,
-    principal: &str,
-    max_uses: NonZeroU32,
-    call: &mut Call<'_>,
-) -> Result<Verdict, Fault> {
-    let mut used = match kept.take(principal) {
-        Some(used) => used.again(entry),
-        None => Used::new(entry)?,
-    };
-    let verdict = call(&mut used.instance)?;
-    // Who has no name is not one principal.
-    if !principal.is_empty() && used.is_fit(max_uses) {
-        kept.keep(entry, principal, used);
-    }
-    Ok(verdict)
-}
-
-/// The instances that the requests of one batch share.
-#[derive(Default)]
-pub(crate) struct Batch(RefCell<Vec<(Arc<Entry>, Rc<Kept>)>>);
-
-impl Batch {
-    fn of(&self, entry: &Arc<Entry>) -> Rc<Kept> {
-        let mut all = self.0.borrow_mut();
-        if let Some((_, kept)) = all.iter().find(|(of, _)| Arc::ptr_eq(of, entry)) {
-            return Rc::clone(kept);
-        }
-        let kept = Rc::new(Kept::default());
-        all.push((Arc::clone(entry), Rc::clone(&kept)));
-        kept
-    }
-}
 
 /// Makes an instance, so that it cannot fail for the first time when a decision is due.
 pub(super) fn rehearse(plugin: &Plugin) -> Result<(), LoadError> {

@@ -91,9 +91,6 @@ impl Instance {
     /// From now on it is cut off at the deadline of `entry`.
     pub(super) fn start_clock(&mut self, entry: &Entry) {
         sandbox::start_clock(&mut self.store, entry.limits.deadline);
-        if self.metered {
-            sandbox::refuel(&mut self.store);
-        }
     }
 
     /// Puts it back as it began, where it can be, and says whether that was done.
@@ -105,7 +102,7 @@ impl Instance {
     }
 
     /// Whether it has more memory than it began with.
-    pub(super) fn has_grown(&self) -> bool {
+    fn has_grown(&self) -> bool {
         self.peak_memory_bytes() > self.initial_memory_bytes
     }
 
@@ -119,11 +116,7 @@ impl Instance {
 
     /// How much memory it takes while it is held, at most, in bytes: its own, and the image of that.
     pub(super) fn held_bytes(&self) -> usize {
-        let own = self.peak_memory_bytes();
-        match &self.form {
-            Form::Direct(direct) if direct.is_restorable() => own.saturating_mul(2),
-            _ => own,
-        }
+        self.peak_memory_bytes().saturating_mul(2)
     }
 
     /// The most linear memory that the instance had, in bytes.

@@ -5,8 +5,7 @@ use super::bindings::given::exports::portcullis::policy::types as wire;
 use super::cache::{CompiledCache, EntryId, Found, Origin};
 use super::code::Compiled;
 use super::entry::Entry;
-use super::lane::Shelves;
-use super::reused::Kept;
+use super::lane::Places;
 use super::sandbox::{self, Sandbox};
 use super::{Fault, LoadError, Plugin, SettingsError, evaluate, specialise};
 use crate::clock::{Ticking, expect_decisions_of};
@@ -75,7 +74,7 @@ impl PluginSource {
     }
 
     /// Has the plugin's code rewritten so that an instance can be put back as it began, for
-    /// [`Lane::Restored`](crate::Lane::Restored). In the other lanes it costs a decision more.
+    /// [`Lane::Restored`](crate::Lane::Restored). In [`Lane::Fresh`](crate::Lane::Fresh) it costs a decision more.
     ///
     /// A plugin can be put back if it is written with portcullis-sdk, or is otherwise one core module that
     /// takes its requests packed and does not change its tables ([`Plugin::is_restorable`]). One that is
@@ -210,8 +209,7 @@ fn prepare(
         limits: *limits,
         code: compiled.instantiable(engine)?,
         metered: is_metered(engine),
-        shelves: Shelves::default(),
-        kept: Kept::default(),
+        places: Places::default(),
     })
 }
 

@@ -62,15 +62,10 @@ fn store_of(engine: &Engine, limits: &PluginLimits, memories: usize) -> Store<Sa
     store.limiter(|sandbox| sandbox);
     store.set_hostcall_fuel(limits.output_bytes);
     if is_metered(engine) {
-        refuel(&mut store);
+        // The engine takes fuel, so this cannot fail; without any, code traps.
+        let _ = store.set_fuel(MAX_INSTRUCTIONS);
     }
     store
-}
-
-/// From now on the store's code, which is metered, may run as many instructions as there may be.
-pub(super) fn refuel(store: &mut Store<Sandbox>) {
-    // The engine takes fuel, so this cannot fail; without any, code traps.
-    let _ = store.set_fuel(MAX_INSTRUCTIONS);
 }
 
 /// From now on the store's code may run for `deadline`.

@@ -1,6 +1,6 @@
 //! Decisions of a request that was parsed before: ours in each lane, other engines', and the floor.
 
-use super::{REUSED, TIME};
+use super::TIME;
 use portcullis_benches::floor::Floor;
 use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
@@ -9,8 +9,6 @@ use portcullis_benches::scenery;
 use portcullis_benches::workload::{self, Variation};
 use portcullis_host::{ActionClass, Lane, Plugin, Timestamp};
 use std::hint::black_box;
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// Decisions of a request that was parsed before.
 pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str, Latency)>) {
@@ -22,8 +20,8 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     let for_rego = rego::prepare(&json);
     let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
     let typed = Plugin::load(&scenery::typed_five_rules()).expect("the plugin loads");
-    let ask = |lane| {
-        let evaluation = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+    let ask_fresh = || {
+        let evaluation = plugin.evaluate(&request, ActionClass::Write, now);
         assert!(evaluation.outcome.is_ok());
     };
     let restorable = Plugin::load(&scenery::five_rules().restorable()).expect("the plugin loads");
@@ -40,22 +38,16 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
             assert!(rego.decide(&for_rego));
         }),
         Arm::new("the floor", || floor.run()),
-        Arm::new("fresh", || ask(Lane::Fresh)),
+        Arm::new("fresh", ask_fresh),
         Arm::new("restored", ask_restored),
-        Arm::new("warm", || ask(Lane::Warm)),
-        Arm::new("reused", || ask(REUSED)),
         Arm::new("fresh, typed", || {
             let evaluation = typed.evaluate(&request, ActionClass::Write, now);
-            assert!(evaluation.outcome.is_ok());
-        }),
-        Arm::new("reused, typed", || {
-            let evaluation = typed.evaluate_in(REUSED, &request, ActionClass::Write, now);
             assert!(evaluation.outcome.is_ok());
         }),
     ];
     let series = paired(TIME * 2, &mut arms);
     drop(arms);
-    let [cedars, regorus, floors, fresh, restored, _, reused, ..] = &series[..] else {
+    let [cedars, regorus, floors, fresh, restored, ..] = &series[..] else {
         unreachable!("there are more arms");
     };
     let beside = |ours: &Series, theirs: &Series| {
@@ -70,7 +62,6 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     row("fresh decision / the floor", 1.3, fresh, floors);
     row("restored lane / native Cedar", 0.5, restored, cedars);
     row("restored lane / the floor", 1.3, restored, floors);
-    row("reused lane / native Cedar", 0.1, reused, cedars);
     for arm in &series {
         eprintln!(
             "    {}: {:.2} µs, {:.2} × Cedar, {:.2} × the floor",
@@ -81,7 +72,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         );
     }
 
-    let single = Latency::of(TIME / 2, || ask(Lane::Fresh));
+    let single = Latency::of(TIME / 2, ask_fresh);
     let single_restored = Latency::of(TIME / 4, ask_restored);
     for (name, single) in [
         ("p99 / p50 of a fresh decision", &single),
@@ -94,23 +85,13 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         );
         rows.push(Row::at_most(name, 3.0, "", p99 / p50, measured));
     }
-    // A gateway does something between two decisions, and a warm instance is made meanwhile.
-    let mut warm = Vec::new();
-    for _ in 0..20_000 {
-        thread::sleep(Duration::from_micros(20));
-        let started = Instant::now();
-        ask(Lane::Warm);
-        warm.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
-    }
-    let warm = Latency::from_nanos(warm);
     let of_cedar = Latency::of(TIME / 4, || {
         black_box(cedar.decide(&for_cedar));
     });
     eprintln!(
-        "    single decisions, p50, p99, p99.9: fresh {}; restored {}; warm, with 20 µs between {}; Cedar {}",
+        "    single decisions, p50, p99, p99.9: fresh {}; restored {}; Cedar {}",
         three(&single),
         three(&single_restored),
-        three(&warm),
         three(&of_cedar)
     );
     (
@@ -118,7 +99,6 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         vec![
             ("fresh", single),
             ("restored", single_restored),
-            ("warm, with 20 µs between", warm),
             ("Cedar", of_cedar),
         ],
     )

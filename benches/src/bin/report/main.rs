@@ -18,15 +18,10 @@ use portcullis_benches::{scenery, workload};
 use portcullis_host::{Lane, Timestamp};
 use portcullis_tests::root;
 use std::io::IsTerminal as _;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// For how long each group of arms is measured.
 const TIME: Duration = Duration::from_secs(20);
-
-const REUSED: Lane = Lane::Reused {
-    max_uses: NonZeroU32::MIN.saturating_add(127),
-};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
