@@ -1,6 +1,7 @@
 //! The floor: wasmtime alone, set up as the host sets it up, with a fresh instance of a component that
 //! does nothing and an empty call.
 
+use portcullis_host::{PagemapScan, engine_settings};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -18,7 +19,16 @@ impl Floor {
     ///
     /// If the engine does not start.
     pub fn new() -> Self {
-        let engine = Engine::new(&portcullis_host::engine_settings()).expect("an engine");
+        Self::with(PagemapScan::Off)
+    }
+
+    /// As [`Floor::new`], where sandboxes are reset in that way.
+    ///
+    /// # Panics
+    ///
+    /// If the engine does not start.
+    pub fn with(scan: PagemapScan) -> Self {
+        let engine = Engine::new(&engine_settings(scan)).expect("an engine");
         let text = r#"(component
           (core module $m (memory (export "m") 2) (func (export "f")))
           (core instance $i (instantiate $m))

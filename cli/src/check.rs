@@ -3,8 +3,8 @@
 use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, WARN, shown, styled};
-use portcullis_host::Pdp;
 use portcullis_host::config::{self, Problem, Severity};
+use portcullis_host::{PagemapScanInForce, Pdp, pagemap_scan_in_force};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -24,7 +24,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => {
             let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
-            output::json(&json!({ "usable": checked.pdp.is_some(), "problems": problems }))?;
+            let scan = pagemap_scan_in_force();
+            output::json(&json!({
+                "usable": checked.pdp.is_some(),
+                "problems": problems,
+                "pagemap-scan": {
+                    "on": scan == PagemapScanInForce::On,
+                    "why": scan.to_string(),
+                },
+            }))?;
         }
         Format::Human => {
             report(&checked.problems);
@@ -38,6 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                     count(integrations.len(), "integration"),
                     count(plugins, "plugin"),
                 ))?;
+                output::line(&format!("pagemap-scan is {}", pagemap_scan_in_force()))?;
             }
         }
     }

@@ -12,7 +12,7 @@ fn a_usable_configuration_is_said_to_be_usable() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(
         ran.out,
-        "usable portcullis.toml: 3 integrations, 3 plugins\n"
+        "usable portcullis.toml: 3 integrations, 3 plugins\npagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap\n"
     );
     assert_eq!(ran.err.matches("not pinned").count(), 3);
 }
@@ -269,6 +269,72 @@ fn a_lane_is_fresh_or_restored_and_others_are_refused_with_what_to_write() {
     let ran = folder.run(&["check", "lane.toml"]);
     assert!(ran.err.contains("there is no `lanes` here"), "{}", ran.err);
     assert!(!ran.err.contains("`lane-uses`"), "{}", ran.err);
+}
+
+/// Checks a configuration with such an `[engine]`.
+fn check_engine(folder: &Folder, engine: &str) -> common::Ran {
+    folder.write("engine.toml", format!("[engine]\n{engine}\n\n{PERMITTING}"));
+    folder.run(&["check", "engine.toml"])
+}
+
+#[test]
+fn the_scan_is_off_unless_the_operator_says_that_there_is_no_swap() {
+    let folder = Folder::with_plugins();
+    for engine in ["", "pagemap-scan = \"off\""] {
+        let ran = check_engine(&folder, engine);
+        assert_eq!(ran.code, 0, "{engine}: {}", ran.err);
+        let said = "pagemap-scan is off, the default";
+        assert!(ran.out.contains(said), "{engine}: {}", ran.out);
+    }
+    for engine in [
+        "pagemap-scan = \"auto\"",
+        "pagemap-scan = \"No-Swap\"",
+        "pagemap-scan = true",
+        "pagemap_scan = \"no-swap\"",
+        "pagemap-scan = \"\"",
+    ] {
+        let ran = check_engine(&folder, engine);
+        assert_eq!(ran.code, 3, "{engine}: {}", ran.err);
+        let at = "engine.toml:2:";
+        assert!(ran.err.contains(at), "{engine}: {}", ran.err);
+    }
+    let auto = check_engine(&folder, "pagemap-scan = \"auto\"");
+    assert!(auto.err.contains("`no-swap` where the host has no swap"));
+    folder.write("engine.toml", PERMITTING);
+    let json = folder.run(&["check", "engine.toml", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["pagemap-scan"]["on"], false);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_with_swap_is_not_taken_for_one_without() {
+    let folder = Folder::with_plugins();
+    let no_swap = || check_engine(&folder, "pagemap-scan = \"no-swap\"");
+    match portcullis_tests::swap::Swap::on(std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Err(error) => println!("skipped: no swap can be made here: {error:#}"),
+        Ok(swap) => {
+            let ran = no_swap();
+            assert_eq!(ran.code, 3, "{}", ran.out);
+            let said = format!(
+                "engine.toml:2:16: error: this host has swap, `{}`",
+                swap.file().display()
+            );
+            assert!(ran.err.contains(&said), "{}", ran.err);
+            // By default swap changes nothing.
+            let ran = check_engine(&folder, "");
+            assert_eq!(ran.code, 0, "{}", ran.err);
+        }
+    }
+    if std::fs::read_to_string("/proc/swaps").is_ok_and(|it| it.lines().count() > 1) {
+        println!("skipped: there is swap");
+        return;
+    }
+    let ran = no_swap();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let on = "pagemap-scan is on: the configuration says that this host has no swap\n";
+    let off = "pagemap-scan is off, although it is configured: this kernel lacks it";
+    assert!(ran.out.contains(on) || ran.out.contains(off), "{}", ran.out);
 }
 
 #[test]

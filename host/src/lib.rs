@@ -120,7 +120,10 @@ pub use config::ConfigError;
 pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
 #[doc(hidden)]
 pub use engine::engine_settings;
-pub use engine::{EngineError, MAX_CONCURRENT_DECISIONS};
+pub use engine::{
+    EngineError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce,
+    choose_pagemap_scan, pagemap_scan_in_force,
+};
 pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
 pub use intent::{

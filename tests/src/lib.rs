@@ -1,7 +1,10 @@
 //! What the tests share: guests, built when they are first asked for.
 
 pub mod guests;
+pub mod proposals;
 pub mod raw;
+#[cfg(target_os = "linux")]
+pub mod swap;
 
 use std::path::PathBuf;
 

@@ -4,8 +4,8 @@
 //! place; where it is of another, that is seen to.
 
 use portcullis_host::{
-    ActionClass, Effect, Fault, Lane, Plugin, PluginLimits, PluginSource, Principal, Request,
-    RequestLimits, Resource, Timestamp, engine_settings,
+    ActionClass, Effect, Fault, Lane, PagemapScan, Plugin, PluginLimits, PluginSource, Principal,
+    Request, RequestLimits, Resource, Timestamp, engine_settings,
 };
 use portcullis_tests::{guests, raw};
 use std::collections::BTreeSet;
@@ -178,7 +178,11 @@ fn settings() -> Vec<(&'static str, Config)> {
         config
     };
     vec![
-        ("the host's own", engine_settings()),
+        ("the host's own", engine_settings(PagemapScan::Off)),
+        (
+            "the host's own, where there is no swap",
+            engine_settings(PagemapScan::NoSwap),
+        ),
         ("nothing is kept", with(|_, _| {})),
         (
             "part is kept",

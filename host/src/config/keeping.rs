@@ -1,8 +1,9 @@
-//! What is kept: `[cache]`, `[log]` and `[state]`.
+//! What the process has: `[engine]`, and what it keeps: `[cache]`, `[log]` and `[state]`.
 
 use super::problem::Problem;
 use super::reader::Section;
-use super::set;
+use super::{FILE, set};
+use crate::engine::{PagemapScan, choose_pagemap_scan};
 use crate::log::{Durability, LogOptions, Mask};
 use crate::plugin::CompiledCache;
 use crate::state::{CLONE_WINDOW, EmbeddedState};
@@ -31,6 +32,33 @@ impl StateOptions {
             }
         }
     }
+}
+
+/// Reads `[engine]`, and has it so in this process. Gives whether it is; if not, nothing is to be loaded.
+pub(super) fn engine(root: &mut Section<'_, '_>) -> bool {
+    let source = root.source();
+    let mut place = FILE;
+    let mut scan = PagemapScan::Off;
+    let mut known = true;
+    if let Some(mut section) = root.section("engine") {
+        match section.text("pagemap-scan") {
+            None => known = !section.has("pagemap-scan"),
+            Some(("off", _)) => {}
+            Some(("no-swap", span)) => (scan, place) = (PagemapScan::NoSwap, span),
+            Some((_, span)) => {
+                source.error(
+                    span,
+                    "`pagemap-scan` is `off`, or `no-swap` where the host has no swap, zram included",
+                );
+                known = false;
+            }
+        }
+        section.end();
+    }
+    known
+        && choose_pagemap_scan(scan)
+            .map_err(|error| source.error(place, error.to_string()))
+            .is_ok()
 }
 
 /// Reads `[state]`.

@@ -5,6 +5,9 @@
 //! [limits]                                  # for every plugin; see PluginLimits
 //! deadline = "10ms"
 //!
+//! [engine]                                  # the same for all configurations of a process
+//! pagemap-scan = "off"                      # or "no-swap", if the host has none; see PagemapScan
+//!
 //! [request]                                 # see RequestLimits
 //! max-bytes = 65536
 //! max-depth = 32
@@ -261,6 +264,9 @@ fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = reader::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
+    if !keeping::engine(&mut root) {
+        return None;
+    }
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         integration::plugin_limits(section, &mut limits);

@@ -1,6 +1,6 @@
 //! What a plugin file is, without running it.
 
-use super::LoadError;
+use super::{LoadError, proposals};
 use crate::limits::PluginLimits;
 use portcullis_contract::{CONTRACT_VERSION, MANIFEST_SECTION, Manifest, excerpt, printable};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
-use wasmparser::{Encoding, Parser, Payload, WasmFeatures};
+use wasmparser::{Encoding, Parser, Payload};
 
 /// The interface that a plugin exports, without its version.
 pub(super) const POLICY_INTERFACE: &str = "portcullis:policy/policy";
@@ -83,18 +83,18 @@ pub(super) fn inspect_of(digest: Digest, bytes: &[u8], limits: &PluginLimits) ->
                 | LoadError::Malformed { .. }
         )
     );
-    let validated = || wasmparser::Validator::new_with_features(features()).validate_all(bytes);
-    if !unreadable && let Err(error) = validated() {
-        inspection.manifest = None;
-        inspection.refusals = vec![malformed(&error)];
+    if unreadable {
+        return inspection;
+    }
+    match proposals::validate(bytes) {
+        Ok(()) => {}
+        Err(uses @ LoadError::Proposals(_)) => inspection.refusals.insert(0, uses),
+        Err(error) => {
+            inspection.manifest = None;
+            inspection.refusals = vec![error];
+        }
     }
     inspection
-}
-
-/// What a plugin may use of WebAssembly: what the engine takes, but for more than one memory, of which the
-/// host's own code is the only user.
-fn features() -> WasmFeatures {
-    WasmFeatures::default() - WasmFeatures::MULTI_MEMORY
 }
 
 /// As [`inspect_of`], of a file that is known to be valid.
@@ -172,7 +172,7 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
     Ok(manifest)
 }
 
-fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
+pub(super) fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed {
         offset: error.offset() as u64,
         message: printable(error.message()),

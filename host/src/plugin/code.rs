@@ -24,7 +24,7 @@ impl Compiled {
         restorable: bool,
     ) -> Result<Self, LoadError> {
         let module = lowered::lower(component, restorable, limits.memory_bytes);
-        match module.and_then(|module| Module::new(engine, module).ok()) {
+        match module.and_then(|module| Module::from_binary(engine, &module).ok()) {
             Some(module) => Ok(Self::Module(module)),
             None => compile(engine, component).map(Self::Component),
         }

@@ -214,7 +214,8 @@ fn prepare(
 }
 
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::new(engine, bytes).map_err(|error| LoadError::Compile(text_of(&error)))
+    // Not `new`, which takes text as well where the gateway builds the runtime with its feature `wat`.
+    Component::from_binary(engine, bytes).map_err(|error| LoadError::Compile(text_of(&error)))
 }
 
 /// What the engine says of a file that controls some of it.

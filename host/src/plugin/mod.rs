@@ -12,6 +12,7 @@ mod instance;
 mod lane;
 mod load;
 mod lowered;
+pub(crate) mod proposals;
 mod sandbox;
 mod specialise;
 mod verdict;
@@ -138,6 +139,9 @@ pub enum LoadError {
         /// What was found.
         message: String,
     },
+    /// The component uses proposals of WebAssembly that plugins may not use. See docs/architecture.md.
+    #[error("it uses {} of WebAssembly, which no plugin may: build it for `wasm32-unknown-unknown` without them", proposals(.0))]
+    Proposals(Vec<String>),
     /// The component wants something of its host.
     #[error("it imports {}: a policy plugin imports nothing; build it for `wasm32-unknown-unknown`", list(.0))]
     Imports(Vec<String>),
@@ -206,6 +210,13 @@ pub struct EngineErrorText(String);
 impl From<EngineError> for LoadError {
     fn from(error: EngineError) -> Self {
         Self::Engine(EngineErrorText(error.to_string()))
+    }
+}
+
+fn proposals(names: &[String]) -> String {
+    match names {
+        [_] => format!("the proposal {}", list(names)),
+        _ => format!("the proposals {}", list(names)),
     }
 }
 

@@ -7,7 +7,7 @@ use portcullis_benches::peers::rego::{self, Rego};
 use portcullis_benches::report::{Arm, Latency, Row, Series, paired};
 use portcullis_benches::scenery;
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{ActionClass, Lane, Plugin, Timestamp};
+use portcullis_host::{ActionClass, Lane, PagemapScan, Plugin, Timestamp};
 use std::hint::black_box;
 
 /// Decisions of a request that was parsed before.
@@ -16,6 +16,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     let request = workload::request(7, Variation::default(), now);
     let json = request.to_authzen();
     let (cedar, rego, floor) = (Cedar::new(), Rego::new(), Floor::new());
+    let scanning = Floor::with(PagemapScan::NoSwap);
     let for_cedar = cedar::prepare(json.clone());
     let for_rego = rego::prepare(&json);
     let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
@@ -38,6 +39,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
             assert!(rego.decide(&for_rego));
         }),
         Arm::new("the floor", || floor.run()),
+        Arm::new("the floor, with pagemap-scan", || scanning.run()),
         Arm::new("fresh", ask_fresh),
         Arm::new("restored", ask_restored),
         Arm::new("fresh, typed", || {
@@ -47,7 +49,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     ];
     let series = paired(TIME * 2, &mut arms);
     drop(arms);
-    let [cedars, regorus, floors, fresh, restored, ..] = &series[..] else {
+    let [cedars, regorus, floors, _, fresh, restored, ..] = &series[..] else {
         unreachable!("there are more arms");
     };
     let beside = |ours: &Series, theirs: &Series| {

@@ -1,23 +1,11 @@
 //! Which functions of a module a decision can reach.
 
+use super::super::proposals::OF_MODULES;
 use std::collections::HashMap;
 use wasmparser::{
     CodeSectionReader, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind,
     FuncType, FunctionBody, Global, MemoryType, Operator, Parser, Payload, Table, ValType,
-    WasmFeatures,
 };
-
-/// What a module may use to be read here at all: what writes to its memory, globals and tables with
-/// these is what [`super::restore`] and [`Reached`] know of.
-const FEATURES: WasmFeatures = WasmFeatures::FLOATS
-    .union(WasmFeatures::GC_TYPES)
-    .union(WasmFeatures::MUTABLE_GLOBAL)
-    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
-    .union(WasmFeatures::SIGN_EXTENSION)
-    .union(WasmFeatures::REFERENCE_TYPES)
-    .union(WasmFeatures::MULTI_VALUE)
-    .union(WasmFeatures::BULK_MEMORY)
-    .union(WasmFeatures::SIMD);
 
 /// A module, as it was read.
 pub(super) struct Module<'a> {
@@ -36,9 +24,9 @@ pub(super) struct Module<'a> {
 
 impl<'a> Module<'a> {
     /// Reads `bytes`, if they are a module with one memory that imports nothing, runs nothing when it
-    /// is instantiated, and uses nothing but [`FEATURES`].
+    /// is instantiated, and uses nothing but [`OF_MODULES`].
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        wasmparser::Validator::new_with_features(FEATURES)
+        wasmparser::Validator::new_with_features(OF_MODULES)
             .validate_all(bytes)
             .ok()?;
         let mut read = Self {
