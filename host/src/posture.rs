@@ -7,7 +7,8 @@ use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
 use crate::request::{Posture, RequestError, Resource};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::{ActionClass, Exposure, Health, withheld};
+use portcullis_contract::name::{self, NameError};
+use portcullis_contract::{ActionClass, Exposure, Health, excerpt, withheld};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -156,8 +157,17 @@ pub struct Postures {
     followed: Followed<Sightings, PosturesError>,
 }
 
-/// What was seen of each destination: by its id, for each kind that it was seen as.
-type Sightings = HashMap<String, HashMap<String, Posture>>;
+/// Every sighting, by the folded id of its destination.
+type Sightings = HashMap<String, Vec<Sighting>>;
+
+/// What was seen of one destination. They are found by their ids without regard to case, since the
+/// destination may ignore it.
+#[derive(Debug)]
+struct Sighting {
+    id: String,
+    kind: String,
+    posture: Posture,
+}
 
 /// A file that does not say what destinations are like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +187,16 @@ pub enum PosturesError {
         file: PathBuf,
         /// What is wrong with it, and where.
         error: RequestError,
+    },
+    /// The destination that is looked up could be read as another one.
+    #[error(
+        "`{id}` could be another destination to its readers, so what was seen of it is not known: {why}"
+    )]
+    Ambiguous {
+        /// The destination's id.
+        id: String,
+        /// Why.
+        why: NameError,
     },
 }
 
@@ -211,14 +231,22 @@ impl Postures {
     /// [`PosturesError`] while the file cannot be used: then nothing is known to be well.
     pub(crate) fn of(&self, resource: &Resource) -> Result<Option<Posture>, PosturesError> {
         let known = self.followed.get()?;
-        let Some(by_kind) = known.get(&resource.id) else {
+        if let Err(why) = name::check_resource(&resource.id) {
+            let id = excerpt(&resource.id);
+            return Err(PosturesError::Ambiguous { id, why });
+        }
+        let Some(seen) = known.get(&*name::fold(&resource.id)) else {
             return Ok(None);
         };
-        let compromised = by_kind
-            .values()
-            .find(|posture| posture.health == Health::Compromised);
-        let seen = by_kind.get(&resource.kind).or_else(|| by_kind.get(""));
-        Ok(compromised.or(seen).copied())
+        let compromised = seen
+            .iter()
+            .find(|one| one.posture.health == Health::Compromised);
+        let of_kind = |kind: &str| {
+            let mut own = seen.iter().filter(|one| one.id == resource.id);
+            own.find(|one| one.kind == kind)
+        };
+        let found = compromised.or_else(|| of_kind(&resource.kind).or_else(|| of_kind("")));
+        Ok(found.map(|one| one.posture))
     }
 }
 
@@ -260,10 +288,11 @@ fn read(json: &[u8]) -> Result<Sightings, RequestError> {
         let id = destination.text("id")?;
         let kind = destination.optional_text("kind")?.unwrap_or_default();
         let posture = destination.into_posture()?;
-        let by_kind = postures.entry(id).or_default();
-        if by_kind.insert(kind, posture).is_some() {
+        let seen = postures.entry(name::fold(&id).into_owned()).or_default();
+        if seen.iter().any(|one| one.id == id && one.kind == kind) {
             return Err(RequestError::DuplicateKey { at });
         }
+        seen.push(Sighting { id, kind, posture });
     }
     Ok(postures)
 }
@@ -403,6 +432,20 @@ mod tests {
         for kind in ["host", "repo", "other"] {
             assert_eq!(seen_as(kind).unwrap().unwrap().health, Health::Compromised);
         }
+        for id in ["A", "a%20", "a ", "x/../a", "a?x", "\u{ff41}"] {
+            let resource = Resource {
+                id: id.into(),
+                ..Resource::default()
+            };
+            let seen = postures.of(&resource);
+            let bad = |it: Option<Posture>| it.is_some_and(|it| it.health == Health::Compromised);
+            assert!(seen.is_err() || seen.is_ok_and(bad), "{id}");
+        }
+        let other = Resource {
+            id: "b".into(),
+            ..Resource::default()
+        };
+        assert_eq!(postures.of(&other).unwrap(), None);
         std::fs::write(&file, "{}").unwrap();
         postures.followed.refresh();
         assert!(seen_as("host").is_err());

@@ -23,9 +23,15 @@ pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Re
     let source = section.source();
     let path = section.required_text("path");
     section.end();
-    let (path, _) = path?;
+    let (path, span) = path?;
     let mut registry = Registry::default();
     source.add(registry.read_path(&folder.join(path)));
+    if let Some((one, other, pairs)) = registry.namesakes() {
+        let message = format!(
+            "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that tells agents apart by it, as `github` does with `{{name}}` in `own-branch-prefix`, takes one for the other: write `{{trust-domain}}/{{path}}` there"
+        );
+        source.warn(span, message);
+    }
     Some(registry)
 }
 

@@ -203,6 +203,23 @@ impl Registry {
         self.identities.is_empty()
     }
 
+    /// Two agents whose ids end with the same segment, the first by their ids, and how many such pairs of
+    /// neighbours there are.
+    pub(crate) fn namesakes(&self) -> Option<(&str, &str, usize)> {
+        let agents = self.iter().filter(|it| it.kind == PrincipalKind::Agent);
+        let mut names: Vec<(&str, &str)> = agents
+            .filter_map(|it| Some((it.id.rsplit('/').next()?, &*it.id)))
+            .collect();
+        names.sort_unstable();
+        let pairs = names.windows(2).filter_map(|pair| match pair {
+            [(one, first), (other, second)] if one == other => Some((*first, *second)),
+            _ => None,
+        });
+        let count = pairs.clone().count();
+        let (first, second) = { pairs }.next()?;
+        Some((first, second, count))
+    }
+
     /// Registers an identity in place of any of the same ID.
     pub fn insert(&mut self, identity: Identity) {
         let mut shared = |text: &Arc<str>| {

@@ -1,31 +1,23 @@
 //! The actions that the plugin knows, with their arguments.
 //!
-//! Of a write, every argument is known and judged; one that is not known is refused, since the
-//! connector might pass it on.
+//! Every argument is known and judged; one that is not known is refused, since the connector might pass
+//! it on.
 
-use portcullis_sdk::{ArgumentsError, Request};
+use crate::reads;
+use portcullis_sdk::{ArgumentsError, Json, Request};
 use serde::Deserialize;
 
 /// An action and its arguments.
 pub(crate) enum Action {
-    Read(Read),
+    Read(Json),
     Issue(Issue),
     Comment(Comment),
     Review(Review),
     Push(Push),
     CreateBranch(Branch),
-    DeleteBranch(Branch),
+    DeleteBranch(DeletedBranch),
     CreatePull(Pull),
     MergePull(Merge),
-}
-
-/// What of a read could lead it elsewhere; its other arguments only select.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Read {
-    pub(crate) path: Option<String>,
-    pub(crate) branch: Option<String>,
-    #[serde(rename = "ref")]
-    pub(crate) reference: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,7 +36,14 @@ pub(crate) struct Issue {
     labels: Vec<String>,
     #[serde(default)]
     assignees: Vec<String>,
-    state: Option<String>,
+    state: Option<State>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Open,
+    Closed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,11 +88,16 @@ pub(crate) struct ChangedFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
 pub(crate) struct Branch {
     pub(crate) branch: String,
-    /// The commit that a new branch begins at.
-    sha: Option<String>,
+    /// The commit that the new branch begins at, by its id: a name could mean another one by then.
+    pub(crate) sha: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeletedBranch {
+    pub(crate) branch: String,
 }
 
 /// A pull request to open.
@@ -116,8 +120,19 @@ pub(crate) struct Pull {
 #[expect(dead_code, reason = "as above")]
 pub(crate) struct Merge {
     pub(crate) base: String,
-    number: Option<u64>,
-    method: Option<String>,
+    number: u64,
+    method: Option<MergeMethod>,
+    /// The files that the merge changes. Without them, nobody can say what it does.
+    #[serde(default)]
+    pub(crate) files: Vec<ChangedFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MergeMethod {
+    Merge,
+    Squash,
+    Rebase,
 }
 
 /// Parts of an action's name that mean secrets or administration.
@@ -158,9 +173,7 @@ impl Action {
     /// The request's action, if it is one that the plugin knows.
     pub(crate) fn read(request: &Request) -> Result<Option<Self>, ArgumentsError> {
         Ok(Some(match request.action.name.as_str() {
-            "repos.get" | "contents.get" | "branches.get" | "branches.list" | "commits.get"
-            | "commits.list" | "issues.get" | "issues.list" | "pulls.get" | "pulls.list"
-            | "pulls.files" | "checks.list" => Self::Read(request.arguments()?),
+            name if reads::read(name).is_some() => Self::Read(request.arguments()?),
             "issues.create" | "issues.update" => Self::Issue(request.arguments()?),
             "issues.comment" | "pulls.comment" => Self::Comment(request.arguments()?),
             "pulls.review" => Self::Review(request.arguments()?),

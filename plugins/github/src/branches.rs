@@ -1,6 +1,7 @@
 //! Which branches may be changed by whom.
 
-use crate::action::{Merge, Pull, Push};
+use crate::action::{Branch, Merge, Pull, Push};
+use crate::settings::Branches;
 use crate::{GitHub, is_agent};
 use portcullis_sdk::{Request, Verdict, is_unambiguous};
 
@@ -25,8 +26,16 @@ impl GitHub {
         self.refuse_foreign(request, branch)
     }
 
-    pub(crate) fn refuse_new_branch(&self, request: &Request, branch: &str) -> Option<Verdict> {
-        match name_of(branch) {
+    pub(crate) fn refuse_new_branch(&self, request: &Request, new: &Branch) -> Option<Verdict> {
+        if !is_commit(&new.sha) {
+            return Some(refuse(
+                "commit-invalid",
+                "a branch begins at a commit: give its id, of 40 or 64 hexadecimal digits"
+                    .to_owned(),
+                "sha",
+            ));
+        }
+        match name_of(&new.branch) {
             Some(branch) if self.is_protected(branch) => Some(refuse(
                 "branch-protected",
                 format!("`{branch}` is a protected name: choose another one"),
@@ -57,7 +66,7 @@ impl GitHub {
             return Some(refuse_invalid("head"));
         };
         if is_agent(request) && !self.is_own(request, head) {
-            let own = self.own_prefix(request);
+            let own = self.shown_prefix(request);
             return Some(refuse(
                 "not-own-branch",
                 format!(
@@ -89,7 +98,7 @@ impl GitHub {
     /// An agent changes its own branches only.
     fn refuse_foreign(&self, request: &Request, branch: &str) -> Option<Verdict> {
         (is_agent(request) && !self.is_own(request, branch)).then(|| {
-            let own = self.own_prefix(request);
+            let own = self.shown_prefix(request);
             refuse(
                 "not-own-branch",
                 format!("an agent changes its own branches, `{own}…`, not `{branch}`"),
@@ -101,23 +110,45 @@ impl GitHub {
     fn is_protected(&self, branch: &str) -> bool {
         self.protected_branches
             .iter()
-            .any(|pattern| pattern.matches(branch))
+            // Some readers of branches ignore case.
+            .any(|Branches(pattern)| pattern.might_match(branch))
     }
 
     fn is_own(&self, request: &Request, branch: &str) -> bool {
-        branch
-            .strip_prefix(&self.own_prefix(request))
-            .is_some_and(|topic| !topic.is_empty())
+        let prefix = self.own_prefix(request);
+        let topic = prefix.and_then(|prefix| branch.strip_prefix(&prefix));
+        topic.is_some_and(|topic| !topic.is_empty())
     }
 
-    fn own_prefix(&self, request: &Request) -> String {
-        let name = request.principal.id.rsplit('/').next().unwrap_or_default();
-        self.own_branch_prefix.replace("{name}", name)
+    /// Where the principal's own branches are; nothing if its id does not say so much of it.
+    fn own_prefix(&self, request: &Request) -> Option<String> {
+        let id = request.principal.id.as_str();
+        let name = id.rsplit('/').next().unwrap_or_default();
+        let parts = id
+            .strip_prefix("spiffe://")
+            .and_then(|rest| rest.split_once('/'));
+        let mut prefix = self.own_branch_prefix.replace("{name}", name);
+        if let Some((trust_domain, path)) = parts {
+            prefix = prefix.replace("{trust-domain}", trust_domain);
+            // With the separator itself, one agent's branches could lie below another's.
+            prefix = prefix.replace("{path}", &path.replace('/', "+"));
+        }
+        (!prefix.contains('{') && !name.is_empty()).then_some(prefix)
+    }
+
+    fn shown_prefix(&self, request: &Request) -> String {
+        let prefix = self.own_prefix(request);
+        prefix.unwrap_or_else(|| self.own_branch_prefix.clone())
     }
 }
 
+/// Whether the text is the id of a commit, in SHA-1 or SHA-256.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The branch's short name, if it is one that Git allows and that can be read in one way only.
-fn name_of(branch: &str) -> Option<&str> {
+pub(crate) fn name_of(branch: &str) -> Option<&str> {
     let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
     let other_refs = ["refs/", "heads/", "tags/", "remotes/"];
     let odd = name.starts_with(['-', '/', '+'])

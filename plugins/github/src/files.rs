@@ -1,12 +1,13 @@
 //! What may be changed, and how much of it.
 
-use crate::action::{Push, Read};
+use crate::action::ChangedFile;
+use crate::reads::is_plain;
 use crate::{GitHub, is_agent};
-use portcullis_sdk::{Request, Verdict, is_unambiguous};
+use portcullis_sdk::{Request, Verdict};
 
 impl GitHub {
-    pub(crate) fn refuse_files(&self, request: &Request, push: &Push) -> Option<Verdict> {
-        let files = &push.files;
+    /// Files that a push or a merge may not change, or more of them than it may.
+    pub(crate) fn refuse_files(&self, request: &Request, files: &[ChangedFile]) -> Option<Verdict> {
         if files.is_empty() {
             return Some(
                 Verdict::indeterminate()
@@ -56,25 +57,6 @@ impl GitHub {
         })
     }
 
-    /// A read whose path or reference could lead it elsewhere.
-    pub(crate) fn refuse_read(read: &Read) -> Option<Verdict> {
-        [
-            ("path", &read.path),
-            ("branch", &read.branch),
-            ("ref", &read.reference),
-        ]
-        .into_iter()
-        .find(|(_, text)| text.as_ref().is_some_and(|text| !is_plain(text)))
-        .map(|(name, _)| {
-            let message = format!("the {name} is not a plain one of this repository");
-            refuse(
-                "path-ambiguous",
-                message,
-                format!("/action/arguments/{name}"),
-            )
-        })
-    }
-
     pub(crate) fn refuse_text(&self, title: &str, body: &str) -> Option<Verdict> {
         [("title", title), ("body", body)]
             .into_iter()
@@ -87,11 +69,6 @@ impl GitHub {
                 refuse("too-long", message, format!("/action/arguments/{name}"))
             })
     }
-}
-
-/// Whether a path is one from the repository's root that has no other spelling, in a URL either.
-fn is_plain(path: &str) -> bool {
-    is_unambiguous(path) && !path.starts_with('/') && !path.contains(['%', '?', '#', ';', ':'])
 }
 
 /// Whether a file decides what runs with the repository's powers. File systems may ignore case.

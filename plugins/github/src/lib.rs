@@ -4,20 +4,24 @@
 mod action;
 mod branches;
 mod files;
+mod reads;
+mod settings;
 
 use action::{Action, Review};
-use portcullis_sdk::{Pattern, Policy, PrincipalKind, Request, SettingsError, Verdict, json};
+use portcullis_sdk::{Policy, PrincipalKind, Request, SettingsError, Verdict, json};
 use serde::Deserialize;
+use settings::{Branches, Repositories};
 
 /// What a GitHub connector may do.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct GitHub {
     /// `owner/name` patterns.
-    repositories: Vec<Pattern>,
+    repositories: Vec<Repositories>,
     #[serde(default = "default_protected_branches")]
-    protected_branches: Vec<Pattern>,
-    /// Where an agent's own branches are; `{name}` stands for the last segment of its SPIFFE ID.
+    protected_branches: Vec<Branches>,
+    /// Where an agent's own branches are; `{name}` stands for the last segment of its SPIFFE ID, `{path}`
+    /// for all of its path, and `{trust-domain}` for its trust domain.
     #[serde(default = "default_own_branch_prefix")]
     own_branch_prefix: String,
     /// How many files a push or commit may change.
@@ -34,10 +38,10 @@ pub struct GitHub {
     notify_on_write: bool,
 }
 
-fn default_protected_branches() -> Vec<Pattern> {
+fn default_protected_branches() -> Vec<Branches> {
     ["main", "master", "release/**"]
         .into_iter()
-        .filter_map(|pattern| pattern.parse().ok())
+        .filter_map(|pattern| Branches::try_from(pattern.to_owned()).ok())
         .collect()
 }
 
@@ -64,8 +68,19 @@ impl Policy for GitHub {
             let message = "needs at least one pattern, such as `acme/*`";
             errors.push(SettingsError::new("/repositories", message));
         }
-        if !self.own_branch_prefix.contains("{name}") || !self.own_branch_prefix.ends_with('/') {
-            let message = "has `{name}` in it and ends with `/`, as in `agents/{name}/`; otherwise agents would share branches";
+        let named = self.own_branch_prefix.contains("{name}");
+        if !(named || self.own_branch_prefix.contains("{path}"))
+            || !self.own_branch_prefix.ends_with('/')
+        {
+            let message = "has `{name}` or `{path}` in it and ends with `/`, as in `agents/{name}/`; otherwise agents would share branches";
+            errors.push(SettingsError::new("/own-branch-prefix", message));
+        }
+        let mut rest = self.own_branch_prefix.clone();
+        for known in ["{name}", "{path}", "{trust-domain}"] {
+            rest = rest.replace(known, "x");
+        }
+        if rest.contains(['{', '}']) || branches::name_of(&format!("{rest}x")).is_none() {
+            let message = "is the beginning of a branch's name, with `{name}`, `{path}` and `{trust-domain}` and no other braces";
             errors.push(SettingsError::new("/own-branch-prefix", message));
         }
         for (key, most) in [
@@ -95,11 +110,21 @@ impl Policy for GitHub {
                 .evidence(["/action/name"]);
         }
         let repository = &request.resource.id;
+        if is_repository(repository) && !is_canonical(repository) {
+            return Verdict::deny()
+                .because(
+                    "repository-not-canonical",
+                    format!(
+                        "`{repository}` is another spelling, which GitHub takes for the same repository: send it in lower case and without `.git`, or declare `names = {{ case = \"insensitive\", drop-suffix = \".git\" }}` for the integration"
+                    ),
+                )
+                .evidence(["/resource/id"]);
+        }
         if !is_repository(repository)
             || !self
                 .repositories
                 .iter()
-                .any(|pattern| pattern.matches(repository))
+                .any(|Repositories(pattern)| pattern.matches(repository))
         {
             return Verdict::deny()
                 .because(
@@ -130,7 +155,9 @@ impl Policy for GitHub {
 impl GitHub {
     fn refuse(&self, request: &Request, action: &Action) -> Option<Verdict> {
         match action {
-            Action::Read(read) => Self::refuse_read(read),
+            Action::Read(arguments) => {
+                reads::read(&request.action.name).and_then(|read| read.refuse(arguments))
+            }
             Action::Issue(text) => self.refuse_text(&text.title, &text.body),
             Action::Comment(comment) => self.refuse_text("", &comment.body),
             Action::Review(review) => {
@@ -138,13 +165,15 @@ impl GitHub {
             }
             Action::Push(push) => self
                 .refuse_branch_change(request, push)
-                .or_else(|| self.refuse_files(request, push)),
-            Action::CreateBranch(branch) => self.refuse_new_branch(request, &branch.branch),
+                .or_else(|| self.refuse_files(request, &push.files)),
+            Action::CreateBranch(branch) => self.refuse_new_branch(request, branch),
             Action::DeleteBranch(branch) => self.refuse_deletion(request, &branch.branch),
             Action::CreatePull(pull) => self
                 .refuse_pull(request, pull)
                 .or_else(|| self.refuse_text(&pull.title, &pull.body)),
-            Action::MergePull(merge) => self.refuse_merge(request, merge),
+            Action::MergePull(merge) => self
+                .refuse_merge(request, merge)
+                .or_else(|| self.refuse_files(request, &merge.files)),
         }
     }
 
@@ -178,6 +207,11 @@ fn is_repository(id: &str) -> bool {
     };
     id.split_once('/')
         .is_some_and(|(owner, name)| is_name(owner) && is_name(name))
+}
+
+/// Whether GitHub has no other spelling of the repository: it ignores case, and drops `.git`.
+fn is_canonical(id: &str) -> bool {
+    !id.ends_with(".git") && !id.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// An agent that approves would stand in for the person whose approval is asked for.
@@ -340,6 +374,9 @@ mod tests {
             "acme/a/b",
             "acme/",
             "ACME/billing",
+            "acme/Billing",
+            "acme/billing.git",
+            "acme/billing.GIT",
         ] {
             assert_eq!(read(id), Effect::Deny, "{id}");
         }
@@ -355,6 +392,51 @@ mod tests {
             plugin.evaluate(request("pulls.create", pull)).effect(),
             Effect::Deny
         );
+        for (action, arguments) in [
+            (
+                "issues.get",
+                json!({ "number": "17/../../../evil/other/issues/1" }),
+            ),
+            ("issues.get", json!({ "number": -1 })),
+            ("issues.get", json!({ "number": 1.5 })),
+            (
+                "contents.get",
+                json!({ "path": "a", "owner": "evil", "repo": "other" }),
+            ),
+            ("contents.get", json!({ "path": "--upload-pack=x" })),
+            ("contents.get", json!({ "path": "a", "ref": "-x" })),
+            ("contents.get", json!({ "path": "a?ref=x" })),
+            ("contents.get", json!({ "path": ["a"] })),
+            ("contents.get", json!({ "Path": "a" })),
+            ("commits.get", json!({ "sha": "main..evil" , "url": "x" })),
+            ("commits.get", json!({ "sha": "main^{commit}" })),
+            ("pulls.list", json!({ "state": "-all" })),
+            ("pulls.list", json!({ "state": "all&head=x" })),
+            ("issues.list", json!({ "labels": "bug,--x" })),
+            ("repos.get", json!({ "path": "/orgs/acme" })),
+        ] {
+            let verdict = plugin.evaluate(request(action, arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Deny, "{action} {arguments}");
+        }
+        for (action, arguments) in [
+            ("issues.get", json!({ "number": 17 })),
+            (
+                "contents.get",
+                json!({ "path": ".github/workflows/ci.yml", "ref": "release/1.2" }),
+            ),
+            (
+                "commits.list",
+                json!({ "sha": "main", "since": "2026-11-01T00:00:00Z", "per_page": 50 }),
+            ),
+            (
+                "issues.list",
+                json!({ "labels": ["good first issue", "area:api"], "state": "open" }),
+            ),
+            ("pulls.files", json!({ "number": 3, "page": 2 })),
+        ] {
+            let verdict = plugin.evaluate(request(action, arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Permit, "{action} {arguments}");
+        }
         let escape = json!({ "path": "../actions/secrets" });
         assert_eq!(
             plugin.evaluate(request("contents.get", escape)).effect(),
@@ -371,6 +453,135 @@ mod tests {
             plugin.evaluate(request("pulls.review", comment)).effect(),
             Effect::Permit
         );
+    }
+
+    #[test]
+    fn a_merge_says_which_files_it_changes() {
+        let plugin = plugin();
+        let merge = |arguments| {
+            plugin.evaluate(by(PrincipalKind::Agent, "pulls.merge").arguments(arguments))
+        };
+        let own = "agents/fixer/topic";
+        let merged = |files| merge(json!({ "base": own, "number": 9, "files": files }));
+        assert_eq!(
+            merge(json!({ "base": own, "number": 9 })).effect(),
+            Effect::Indeterminate
+        );
+        assert_eq!(
+            merged(json!([{ "path": "src/a.rs", "bytes": 5 }])).effect(),
+            Effect::Permit
+        );
+        let workflow = merged(json!([{ "path": ".github/workflows/ci.yml", "bytes": 5 }]));
+        assert!(workflow.has_reason("workflow-edit"));
+        let method = json!({ "base": own, "number": 9, "method": "--admin", "files": [{ "path": "a", "bytes": 1 }] });
+        assert_eq!(merge(method).effect(), Effect::Deny);
+    }
+
+    #[test]
+    fn a_branch_begins_at_a_commit() {
+        let plugin = plugin();
+        let create = |sha: &str| {
+            let arguments = json!({ "branch": "agents/fixer/x", "sha": sha });
+            plugin
+                .evaluate(by(PrincipalKind::Agent, "branches.create").arguments(arguments))
+                .effect()
+        };
+        assert_eq!(create(&"0a".repeat(20)), Effect::Permit);
+        assert_eq!(create(&"0a".repeat(32)), Effect::Permit);
+        for sha in [
+            "main",
+            "evil/other:main",
+            "0a0a0a0",
+            "refs/pull/9/head",
+            "HEAD~1",
+            "",
+        ] {
+            assert_eq!(create(sha), Effect::Deny, "{sha}");
+        }
+        let without = json!({ "branch": "agents/fixer/x" });
+        let request = by(PrincipalKind::Agent, "branches.create").arguments(without);
+        assert_eq!(plugin.evaluate(request).effect(), Effect::Deny);
+    }
+
+    #[test]
+    fn an_own_branch_can_be_told_by_the_whole_identity() {
+        let settings = json!({ "repositories": ["acme/*"], "own-branch-prefix": "agents/{trust-domain}/{path}/" });
+        let plugin = Plugin::<GitHub>::load(settings);
+        let push = |id: &str, branch: &str| {
+            let files = json!([{ "path": "a", "bytes": 1 }]);
+            let arguments = json!({ "branch": branch, "files": files });
+            let request = request("git.push").resource("repository", "acme/billing");
+            plugin
+                .evaluate(
+                    request
+                        .principal(id, PrincipalKind::Agent)
+                        .arguments(arguments),
+                )
+                .effect()
+        };
+        let fixer = "spiffe://acme.example/agent/fixer";
+        assert_eq!(
+            push(fixer, "agents/acme.example/agent+fixer/x"),
+            Effect::Permit
+        );
+        for id in [
+            "spiffe://partner.example/agent/fixer",
+            "spiffe://acme.example/ns/dev/agent/fixer",
+            "spiffe://acme.example/agent",
+            "fixer",
+        ] {
+            assert_eq!(
+                push(id, "agents/acme.example/agent+fixer/x"),
+                Effect::Deny,
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn settings_are_read_as_requests_are() {
+        let push = |protected: &str, branch: &str| {
+            let settings = json!({ "repositories": ["Acme/*"], "protected-branches": [protected] });
+            let arguments =
+                json!({ "branch": branch, "files": [{ "path": "a", "bytes": 1 }], "force": true });
+            let request = by(PrincipalKind::Pipeline, "git.push").arguments(arguments);
+            Plugin::<GitHub>::load(settings).evaluate(request).effect()
+        };
+        for (protected, branch) in [
+            ("refs/heads/main", "main"),
+            ("main", "refs/heads/main"),
+            ("main", "Main"),
+            ("refs/heads/release/**", "release/1"),
+        ] {
+            assert_eq!(
+                push(protected, branch),
+                Effect::Deny,
+                "{protected} {branch}"
+            );
+        }
+        assert_eq!(push("refs/heads/main", "topic"), Effect::Permit);
+        for settings in [
+            json!({ "repositories": ["https://github.com/acme/x"] }),
+            json!({ "repositories": ["git@github.com:acme/x.git"] }),
+            json!({ "repositories": ["github.com/acme/x"] }),
+            json!({ "repositories": ["acme/x.git"] }),
+            json!({ "repositories": ["acme"] }),
+            json!({ "repositories": ["acme/"] }),
+            json!({ "repositories": ["**"] }),
+            json!({ "repositories": ["*/*"] }),
+            json!({ "repositories": ["acme/[a-z]*"] }),
+            json!({ "repositories": ["^acme/.*$"] }),
+            json!({ "repositories": ["acme/*"], "protected-branches": ["refs/tags/v*"] }),
+            json!({ "repositories": ["acme/*"], "protected-branches": ["^main$"] }),
+            json!({ "repositories": ["acme/*"], "protected-branches": ["release/"] }),
+            json!({ "repositories": ["acme/*"], "own-branch-prefix": "agents/{user}/{name}/" }),
+            json!({ "repositories": ["acme/*"], "own-branch-prefix": "refs/heads/x {name}/" }),
+        ] {
+            assert!(
+                Plugin::<GitHub>::try_load(settings.clone()).is_err(),
+                "{settings}"
+            );
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Policy for McpTools {
 
     fn evaluate(&self, request: &Request) -> Verdict {
         let tool = &request.action.name;
-        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(tool)) {
+        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.might_match(tool)) {
             return Verdict::deny()
                 .because(
                     "tool-denied",
@@ -273,6 +273,39 @@ mod tests {
             "tool:search",
         );
         assert!(extra.has_reason("argument-not-allowed"));
+    }
+
+    #[test]
+    fn a_denied_tool_is_denied_in_every_spelling() {
+        let plugin =
+            Plugin::<McpTools>::load(json!({ "deny": ["delete_*"], "tools": [{ "tool": "**" }] }));
+        let call = |tool: &str| plugin.evaluate(request(tool)).effect();
+        for tool in [
+            "delete_repo",
+            "Delete_Repo",
+            "DELETE_REPO",
+            " delete_repo",
+            "delete_repo ",
+            "delete\u{200b}_repo",
+            "\u{ff44}elete_repo",
+            "delete_repo\n",
+            "delete_repo%20",
+        ] {
+            assert_eq!(call(tool), Effect::Deny, "{tool:?}");
+        }
+        assert_eq!(call("read_repo"), Effect::Permit);
+        for deny in [
+            "^delete",
+            "delete_[a-z]*",
+            "delete_.+",
+            "delete_?",
+            "{delete_a,delete_b}",
+            "delete_a|delete_b",
+            "~delete",
+        ] {
+            let settings = json!({ "deny": [deny], "tools": [{ "tool": "**" }] });
+            assert!(Plugin::<McpTools>::try_load(settings).is_err(), "{deny}");
+        }
     }
 
     #[test]
