@@ -1,10 +1,11 @@
 //! From the operator's settings to an engine that is ready to decide.
 
 use crate::input::of_json;
-use crate::{Prepared, on_one_line};
+use crate::{Prepared, builtins, on_one_line, refusals};
 use portcullis_sdk::{Json, SettingsError, escape_key};
 use regorus::{Engine, Rc};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The settings as written.
 #[derive(Debug, Deserialize)]
@@ -56,15 +57,32 @@ impl Settings {
     ///
     /// One [`SettingsError`] for each fault that was found.
     pub(crate) fn prepared(self) -> Result<Prepared, Vec<SettingsError>> {
-        let mut engine = Engine::new();
-        engine.set_rego_v0(self.version == Version::V0);
-        engine.set_strict_builtin_errors(self.errors == OnError::Indeterminate);
-        let mut errors = Vec::new();
-        for (place, name, text) in files(self.policies)? {
-            if let Err(error) = engine.add_policy(name, text) {
-                errors.push(SettingsError::new(place, on_one_line(&error.to_string())));
-            }
+        let is_strict = self.errors == OnError::Indeterminate;
+        let files = files(self.policies)?;
+        let places: BTreeMap<_, _> = files
+            .iter()
+            .map(|(place, name, _)| (&**name, place))
+            .collect();
+        let (mut engine, mut errors) = parsed(&files, self.version);
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        let read = refusals::read(engine.get_modules(), |file| {
+            let place = places.get(file);
+            place.map(|place| (*place).clone()).unwrap_or_default()
+        });
+        if let Some(data) = &self.data {
+            errors.extend(read.shadowed(data));
+        }
+        errors.extend(read.errors);
+        if errors.is_empty() && !read.edits.is_empty() {
+            let edited = files.iter().map(|(place, name, text)| {
+                let edits = read.edits.get(name).map_or(&[][..], Vec::as_slice);
+                (place.clone(), name.clone(), refusals::edited(text, edits))
+            });
+            (engine, errors) = parsed(&edited.collect::<Vec<_>>(), self.version);
+        }
+        engine.set_strict_builtin_errors(is_strict);
         match self.data {
             None => {}
             Some(data @ Json::Object(_)) => {
@@ -78,11 +96,40 @@ impl Settings {
         if !errors.is_empty() {
             return Err(errors);
         }
+        if let Err(error) = builtins::install(&mut engine, is_strict, read.patterns) {
+            return Err(vec![SettingsError::new("/policies", error.to_string())]);
+        }
         let query = entry_point(&mut engine, &self.query).map_err(|error| vec![error])?;
         let prepared = Prepared::new(engine, query);
         prepared.warm_up();
         Ok(prepared)
     }
+}
+
+/// An engine with what of `files` parses, and what is wrong with the others.
+fn parsed(files: &[File], version: Version) -> (Engine, Vec<SettingsError>) {
+    let mut engine = Engine::new();
+    engine.set_rego_v0(version == Version::V0);
+    let mut errors = Vec::new();
+    for (place, name, text) in files {
+        if let Err(error) = engine.add_policy(name.clone(), text.clone()) {
+            let message = on_one_line(&error.to_string());
+            let instead = instead(&message, text);
+            errors.push(SettingsError::new(place, format!("{message}{instead}")));
+        }
+    }
+    (engine, errors)
+}
+
+/// What to write instead of what OPA reads and `regorus` does not.
+fn instead(message: &str, text: &str) -> &'static str {
+    if message.contains("unexpected keyword") || message.contains("expecting identifier") {
+        return ": a reference does not begin with a keyword: give the rule another name";
+    }
+    if text.contains("$\"") || text.contains("$`") {
+        return ": `$\"…\"` is not supported: write `sprintf`";
+    }
+    ""
 }
 
 fn files(policies: Json) -> Result<Vec<File>, Vec<SettingsError>> {
@@ -191,6 +238,43 @@ mod tests {
             (json!({ "policies": policies, "rules": 1 }), "/rules"),
         ] {
             assert_eq!(refused(settings.clone())[0].0, place, "{settings}");
+        }
+    }
+
+    #[test]
+    fn data_does_not_stand_where_a_rule_is() {
+        let policies =
+            "package portcullis\nallow if true\nlimits.most := 5\nof[x] := 1 if some x in [1]";
+        for (data, place) in [
+            (
+                json!({ "portcullis": { "allow": true } }),
+                "/data/portcullis/allow",
+            ),
+            (
+                json!({ "portcullis": { "limits": { "most": 9 } } }),
+                "/data/portcullis/limits/most",
+            ),
+            (json!({ "portcullis": { "of": {} } }), "/data/portcullis/of"),
+        ] {
+            let wrong = refused(json!({ "policies": policies, "data": data }));
+            assert_eq!(wrong[0].0, place, "{wrong:?}");
+        }
+        let beside = json!({ "portcullis": { "grants": [], "limits": { "least": 1 } } });
+        let settings = json!({ "policies": policies, "data": beside });
+        assert!(Plugin::<Rego>::try_load(settings).is_ok());
+    }
+
+    #[test]
+    fn what_regorus_does_not_parse_is_refused_with_what_to_write() {
+        for (policy, instead) in [
+            ("allow if $\"{input.a}\" == \"b\"", "`sprintf`"),
+            ("allow if as.foo == 1", "another name"),
+            ("every.foo := 1", "another name"),
+        ] {
+            let policy = format!("package portcullis\n{policy}");
+            let message = &refused(json!({ "policies": policy }))[0].1;
+            assert!(message.contains(instead), "{policy}: {message}");
+            assert!(message.starts_with("policy.rego:2:"), "{message}");
         }
     }
 

@@ -10,7 +10,11 @@ use portcullis_host::{Posture, Verdict, printable};
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json, json};
 
-/// What is compared of a verdict.
+/// The code of what errs.
+const POLICY_ERROR: &str = "policy-error";
+
+/// What is compared of a verdict. Where the policy errs, the message is not: the plugin computes builtins
+/// itself where the engine differs from OPA, and says in its own words what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The effect as text, such as `not-applicable`.
@@ -26,7 +30,10 @@ impl Answer {
         Self {
             effect: verdict.effect.as_str().to_owned(),
             reasons: reasons
-                .map(|reason| (reason.code.clone(), reason.message.clone()))
+                .map(|reason| match reason.code.as_str() {
+                    POLICY_ERROR => (POLICY_ERROR.to_owned(), String::new()),
+                    code => (code.to_owned(), reason.message.clone()),
+                })
                 .collect(),
         }
     }
@@ -42,7 +49,7 @@ impl Answer {
     /// Whether the rule gave no answer, or an error.
     pub fn is_unanswered(&self) -> bool {
         let code = |code: &str| self.reasons.iter().any(|(other, _)| other == code);
-        code("policy-error") || code("answer-invalid")
+        code(POLICY_ERROR) || code("answer-invalid")
     }
 }
 
@@ -87,11 +94,7 @@ impl Native {
             .expect("the input is JSON");
         let query = self.query;
         match engine.eval_rule(query.to_owned()) {
-            Err(error) => Answer::plain(
-                "indeterminate",
-                "policy-error",
-                one_line(&error.to_string()),
-            ),
+            Err(_) => Answer::plain("indeterminate", POLICY_ERROR, String::new()),
             Ok(Value::Undefined) => Answer::plain(
                 "deny",
                 "undefined",
@@ -153,18 +156,6 @@ fn promised(value: &Json, query: &str) -> Answer {
                 }
             })
             .collect(),
-    }
-}
-
-/// Place and message of an error that is drawn over several lines.
-fn one_line(error: &str) -> String {
-    let after = |mark: &str| {
-        let (_, rest) = error.split_once(mark)?;
-        rest.lines().next()
-    };
-    match (after("\n--> "), after("\nerror: ")) {
-        (Some(place), Some(message)) => format!("{place}: {message}"),
-        _ => error.split_whitespace().collect::<Vec<_>>().join(" "),
     }
 }
 
