@@ -5,32 +5,36 @@
 //!
 //! | of Cedar | of the request |
 //! |---|---|
-//! | principal | `Agent::"<SPIFFE ID>"`, or `Service`, `Connector`, `Pipeline`, `Human`, `BreakGlass`, `Unspecified`, by its kind |
+//! | principal | its type as sent, or as the settings map it, and its id: `User::"alice"` |
 //! | its attributes | `owner`, `purpose`, `environment` where they are known, `attestation`, and its own attributes |
-//! | action | `Action::"<name>"` |
-//! | resource | `Repository::"<id>"` where its kind is `repository`; `mcp-server` is `McpServer` |
+//! | action | the schema's action of that name, or `Action::"<name>"` |
+//! | resource | its type as sent, or as the settings map it, and its id |
 //! | its attributes | `environment` where it is known, and its own attributes |
-//! | context | `integration`, `class`, `attestation`, `arguments`, `intent` (`id`, `purpose`, `approvedBy`) if there is one, `now` in milliseconds, and the circumstances |
+//! | context | the circumstances, and of the host `integration`, `class`, `attestation`, `arguments`, `intent` (`id`, `purpose`, `approvedBy`) if there is one, and `now` in milliseconds |
 //!
-//! An entity that the settings list is what they say, and nothing of the request is added to it.
-//! Objects are records, and lists are sets. What Cedar has no type for (null, a fraction) makes the
-//! verdict indeterminate, whether or not a policy looks at it. The README has the settings and the
-//! reasons.
+//! With a schema, a request is read by it and held to it, and of what the host says only that is passed
+//! which the schema has a place for. An entity that the settings list is what they say, and nothing of
+//! the request is added to it; no entity of a request has parents. Objects are records, and lists are
+//! sets. A request with a value that Cedar has no type for (null, a fraction) is indeterminate, whether
+//! or not a policy looks at it. The README has the settings and the reasons.
 
+mod named;
 mod question;
 mod settings;
+mod text;
 mod types;
 mod value;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Decision, Entities, PolicyId, PolicySet, Response,
+    AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet,
+    Request as Question, Response,
 };
-use portcullis_sdk::{Json, Policy, Request, SettingsError, Verdict, json};
+use portcullis_sdk::{Json, Policy, Request, SettingsError, Verdict};
+use question::Reading;
 use serde::Deserialize;
 use settings::{OnError, Settings};
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use types::Types;
 
 /// The most reasons of one code. A host reads 64 of a verdict, and a verdict has reasons of two codes.
 const MOST_REASONS: usize = 31;
@@ -59,7 +63,7 @@ struct Engine {
     policies: PolicySet,
     /// What each policy is called in a reason: its id and its `@id` annotation.
     names: BTreeMap<PolicyId, String>,
-    types: Types,
+    reading: Reading,
     entities: Entities,
     on_error: OnError,
     authorizer: Authorizer,
@@ -89,7 +93,7 @@ impl Policy for Cedar {
 }
 
 impl Engine {
-    fn new(policies: PolicySet, types: Types, entities: Entities, on_error: OnError) -> Self {
+    fn new(policies: PolicySet, reading: Reading, entities: Entities, on_error: OnError) -> Self {
         let named = |policy: &cedar_policy::Policy| {
             let id = policy.id();
             let annotation = policy.annotations().find(|(key, _)| *key == "id");
@@ -104,7 +108,7 @@ impl Engine {
         Self {
             names: policies.policies().map(named).collect(),
             policies,
-            types,
+            reading,
             entities,
             on_error,
             authorizer: Authorizer::new(),
@@ -116,12 +120,24 @@ impl Engine {
     fn warm_up(&self, text: &str) {
         let mut request = Request::default();
         request.action.arguments = "{}".to_owned();
-        request.resource.kind = "nothing".to_owned();
+        request.resource.kind = "Nothing".to_owned();
         let _ = self.decide(&request);
+        let uid = |text: &str| EntityUid::from_str(text).ok();
+        let question =
+            uid("Nothing::\"x\"")
+                .zip(uid("Action::\"x\""))
+                .and_then(|(nothing, action)| {
+                    Question::new(nothing.clone(), action, nothing, Context::empty(), None).ok()
+                });
+        let Some(question) = question else {
+            return;
+        };
+        let _ = self
+            .authorizer
+            .is_authorized(&question, &self.policies, &self.entities);
         for (_, condition) in FIRST_USES.iter().filter(|(word, _)| text.contains(word)) {
             let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
-            let question = question::question(&request, json!({}), &self.types);
-            if let (Ok(question), Ok(policy)) = (question, PolicySet::from_str(&policy)) {
+            if let Ok(policy) = PolicySet::from_str(&policy) {
                 let _ = self
                     .authorizer
                     .is_authorized(&question, &policy, &self.entities);
@@ -134,11 +150,11 @@ impl Engine {
             Ok(arguments) => arguments,
             Err(error) => return error.into(),
         };
-        let question = match question::question(request, arguments, &self.types) {
+        let question = match self.reading.question(request, arguments) {
             Ok(question) => question,
             Err(unasked) => return unasked.into(),
         };
-        let entities = match question::entities(request, &question, &self.entities) {
+        let entities = match self.reading.entities(request, &question, &self.entities) {
             Ok(entities) => entities,
             Err(unasked) => return unasked.into(),
         };
@@ -229,13 +245,36 @@ mod tests {
     use super::*;
     use portcullis_sdk::testing::{Plugin, RequestBuilder, request};
     use portcullis_sdk::{
-        ActionClass, Attestation, Attribute, Effect, Intent, PrincipalKind, Timestamp, Value,
+        ActionClass, Attestation, Attribute, Effect, Intent, PrincipalKind, Timestamp, Value, json,
     };
 
     const FIXER: &str = "spiffe://acme.example/agent/fixer";
 
     fn plugin(policies: &str) -> Plugin<Cedar> {
-        Plugin::load(json!({ "policies": policies }))
+        Plugin::load(json!({ "policies": policies, "types": types() }))
+    }
+
+    /// What the kinds of `push` are called in these policies.
+    fn types() -> Json {
+        json!({
+            "principal": { "agent": "Agent", "service": "Service" },
+            "resource": { "repository": "Repository", "agent": "Agent" },
+        })
+    }
+
+    /// What comes of the settings, with these policies.
+    fn with(policies: &str, settings: Json) -> Plugin<Cedar> {
+        let mut whole = settings;
+        whole["policies"] = json!(policies);
+        Plugin::load(whole)
+    }
+
+    /// A request of an organisation with types of its own.
+    fn view(subject: &str, id: &str, resource: &str) -> RequestBuilder {
+        request("view")
+            .principal(id, PrincipalKind::Unspecified)
+            .principal_type(subject)
+            .resource(resource, "vacation.jpg")
     }
 
     /// A push to a repository by an agent.
@@ -343,7 +382,9 @@ mod tests {
         let message = &strict.reasons()[0].message;
         assert!(message.starts_with("policy `policy1` erred: "), "{message}");
 
-        let skipping = Plugin::<Cedar>::load(json!({ "policies": policies, "errors": "skip" }));
+        let skipping = Plugin::<Cedar>::load(
+            json!({ "policies": policies, "errors": "skip", "types": types() }),
+        );
         let verdict = skipping.evaluate(push());
         assert_eq!(verdict.effect(), Effect::Permit);
         assert_eq!(codes(&verdict), ["permitted-by", "policy-error"]);
@@ -365,6 +406,7 @@ mod tests {
     fn the_operators_word_on_an_entity_wins() {
         let plugin = Plugin::<Cedar>::load(json!({
             "policies": r#"permit (principal in Team::"payments", action, resource) when { principal.level == 1 };"#,
+            "types": types(),
             "entities": [
                 { "uid": { "type": "Agent", "id": FIXER }, "attrs": { "level": 1 },
                   "parents": [{ "type": "Team", "id": "payments" }] },
@@ -417,7 +459,7 @@ mod tests {
         );
         assert_eq!(
             refused(push().resource("a path", "/etc")),
-            code("resource-kind-unusable", "/resource/kind")
+            code("type-unusable", "/resource/kind")
         );
     }
 
@@ -426,6 +468,7 @@ mod tests {
         let plugin = Plugin::<Cedar>::load(json!({
             "policies": r#"permit (principal is Acme::Agent, action == Acme::Action::"git.push", resource is Acme::Repository);"#,
             "namespace": "Acme",
+            "types": { "principal": { "agent": "Acme::Agent" }, "resource": { "repository": "Acme::Repository" } },
         }));
         assert_eq!(codes(&plugin.evaluate(push())), ["permitted-by"]);
     }
@@ -434,7 +477,9 @@ mod tests {
     fn a_host_reads_every_reason_of_many_policies() {
         let policies = "permit (principal, action, resource);\n".repeat(100)
             + &"permit (principal, action, resource) when { principal.risk == 1 };\n".repeat(100);
-        let plugin = Plugin::<Cedar>::load(json!({ "policies": policies, "errors": "skip" }));
+        let plugin = Plugin::<Cedar>::load(
+            json!({ "policies": policies, "errors": "skip", "types": types() }),
+        );
         let verdict = plugin.evaluate(push());
         assert_eq!(verdict.reasons().len(), 64);
         assert_eq!(verdict.reasons()[31].message, "and 69 more");
@@ -453,6 +498,301 @@ mod tests {
             .context("address", Value::Text("10.1.2.3".to_owned()))
             .context("price", Value::Text("9.99".to_owned()));
         assert_eq!(codes(&plugin.evaluate(asked)), ["permitted-by"]);
+    }
+
+    #[test]
+    fn an_organisations_own_types_work_as_sent() {
+        let policies = r#"
+            permit (principal, action, resource);
+            forbid (principal == User::"mallory", action, resource);
+        "#;
+        let schema =
+            "entity User, Photo; action view appliesTo { principal: User, resource: Photo };";
+        for settings in [json!({ "schema": schema }), json!({})] {
+            let plugin = with(policies, settings);
+            let of = |subject: &str, id: &str| {
+                let verdict = plugin.evaluate(view(subject, id, "Photo"));
+                (verdict.effect(), codes(&verdict)[0].to_owned())
+            };
+            let said = |effect, code: &str| (effect, code.to_owned());
+            assert_eq!(of("User", "mallory"), said(Effect::Deny, "forbidden-by"));
+            assert_eq!(of("User", "alice"), said(Effect::Permit, "permitted-by"));
+            // None of these is `User`, and each may have been meant as it.
+            for close in ["user", "USER", "Acme::User", "us_er"] {
+                assert_eq!(of(close, "mallory").0, Effect::Indeterminate, "{close}");
+            }
+            assert_eq!(
+                of("us-er", "mallory"),
+                said(Effect::Indeterminate, "type-unusable")
+            );
+        }
+    }
+
+    #[test]
+    fn a_kind_that_the_policies_name_in_their_own_way_is_not_overlooked() {
+        let plugin = with(
+            r#"permit (principal, action, resource); forbid (principal is Human, action, resource);"#,
+            json!({}),
+        );
+        let user = view("user", "mallory", "Photo")
+            .with(|request| request.principal.kind = PrincipalKind::Human);
+        let verdict = plugin.evaluate(user);
+        assert_eq!(codes(&verdict), ["type-unmatched"]);
+        assert!(
+            verdict.reasons()[0].message.contains("`Human`"),
+            "{verdict:?}"
+        );
+        assert_eq!(
+            codes(&plugin.evaluate(view("Robot", "x", "Photo"))),
+            ["permitted-by"]
+        );
+    }
+
+    #[test]
+    fn settings_say_what_a_sent_type_is() {
+        let policies = r#"
+            permit (principal, action, resource);
+            forbid (principal == Acme::User::"mallory", action, resource is Acme::Media::Photo);
+        "#;
+        let plugin = with(
+            policies,
+            json!({ "types": {
+                "principal": { "user": "Acme::User", "human": "Acme::User" },
+                "resource": { "image/jpeg": "Acme::Media::Photo" },
+            } }),
+        );
+        for sent in ["user", "human", "Acme::User"] {
+            let verdict = plugin.evaluate(view(sent, "mallory", "image/jpeg"));
+            assert_eq!(codes(&verdict), ["forbidden-by"], "{sent}");
+            let verdict = plugin.evaluate(view(sent, "alice", "image/jpeg"));
+            assert_eq!(codes(&verdict), ["permitted-by"], "{sent}");
+        }
+    }
+
+    #[test]
+    fn entities_and_extension_values_are_read_as_cedar_writes_them() {
+        let plugin = with(
+            r#"permit (principal, action, resource) when {
+                context.owner == principal && context.network.isInRange(ip("10.0.0.0/8"))
+                && context.nested.prices.contains(decimal("9.99"))
+                && context.since < datetime("2027-01-01") && context.within <= duration("1h")
+                && resource.owner in Team::"payments"
+            };"#,
+            json!({ "entities": [
+                { "uid": { "type": "User", "id": "alice" }, "attrs": {}, "parents": [{ "type": "Team", "id": "payments" }] },
+            ] }),
+        );
+        let extn = |name: &str, arg: &str| {
+            Value::Json(json!({ "__extn": { "fn": name, "arg": arg } }).to_string())
+        };
+        let alice =
+            || Value::Json(json!({ "__entity": { "type": "User", "id": "alice" } }).to_string());
+        let nested = json!({ "prices": [{ "__extn": { "fn": "decimal", "arg": "9.99" } }] });
+        let asked = |network: &str| {
+            view("User", "alice", "Photo")
+                .context("owner", alice())
+                .context("network", extn("ip", network))
+                .context("nested", Value::Json(nested.to_string()))
+                .context("since", extn("datetime", "2026-11-26"))
+                .context("within", extn("duration", "30m"))
+                .with(|request| {
+                    request.resource.attributes = vec![Attribute {
+                        name: "owner".to_owned(),
+                        value: alice(),
+                    }];
+                })
+        };
+        assert_eq!(codes(&plugin.evaluate(asked("10.1.2.3"))), ["permitted-by"]);
+        assert_eq!(
+            codes(&plugin.evaluate(asked("11.1.2.3"))),
+            ["no-policy-permits"]
+        );
+        assert_eq!(
+            codes(&plugin.evaluate(asked("nowhere"))),
+            ["not-representable"]
+        );
+    }
+
+    #[test]
+    fn a_caller_makes_no_entity_of_an_argument() {
+        let policies = r#"permit (principal, action, resource) when { context.arguments.owner == principal };"#;
+        let forged = || {
+            view("User", "mallory", "Photo")
+                .arguments(json!({ "owner": { "__entity": { "type": "User", "id": "mallory" } } }))
+        };
+        let verdict = with(policies, json!({})).evaluate(forged());
+        assert_eq!(codes(&verdict), ["escape-in-arguments"]);
+        assert_eq!(
+            verdict.reasons()[0].evidence,
+            ["/action/arguments/owner/__entity"]
+        );
+        // A schema that has an entity there is the operator's word.
+        let schema = "entity User, Photo; action view appliesTo {
+            principal: User, resource: Photo, context: { arguments: { owner: User } } };";
+        let typed = with(policies, json!({ "schema": schema }));
+        assert_eq!(codes(&typed.evaluate(forged())), ["permitted-by"]);
+        let other = view("User", "alice", "Photo")
+            .arguments(json!({ "owner": { "type": "User", "id": "mallory" } }));
+        assert_eq!(codes(&typed.evaluate(other)), ["no-policy-permits"]);
+    }
+
+    #[test]
+    fn nothing_of_a_request_becomes_a_parent() {
+        let plugin = with(
+            r#"permit (principal in Team::"admins", action, resource);"#,
+            json!({ "entities": [
+                { "uid": { "type": "Team", "id": "admins" }, "attrs": {}, "parents": [] },
+                { "uid": { "type": "User", "id": "alice" }, "attrs": {}, "parents": [{ "type": "Team", "id": "admins" }] },
+            ] }),
+        );
+        let admins = json!([{ "type": "Team", "id": "admins" }]).to_string();
+        let claims = |id: &str| {
+            let parents = Value::Json(admins.clone());
+            view("User", id, "Photo")
+                .arguments(json!({ "parents": ["Team::\"admins\""] }))
+                .context("parents", parents.clone())
+                .with(|request| {
+                    request.principal.attributes.push(Attribute {
+                        name: "parents".to_owned(),
+                        value: parents,
+                    });
+                })
+        };
+        assert_eq!(
+            codes(&plugin.evaluate(claims("mallory"))),
+            ["no-policy-permits"]
+        );
+        assert_eq!(codes(&plugin.evaluate(claims("alice"))), ["permitted-by"]);
+        let team = plugin.evaluate(view("Team", "other", "Photo"));
+        assert_eq!(codes(&team), ["no-policy-permits"]);
+    }
+
+    #[test]
+    fn a_request_is_held_to_the_schema() {
+        let schema = "
+            entity Team;
+            entity User in [Team] { level: Long, email?: String };
+            entity Photo;
+            namespace Acme {
+              action read;
+              action view in [read] appliesTo {
+                principal: [User], resource: [Photo], context: { network: ipaddr, class?: String },
+              };
+            }";
+        let policies = r#"
+            permit (principal is User, action in Acme::Action::"read", resource)
+            when { context.network.isInRange(ip("10.0.0.0/8")) };
+        "#;
+        let plugin = with(policies, json!({ "schema": schema }));
+        let asked =
+            || view("User", "alice", "Photo").context("network", Value::Text("10.0.0.1".into()));
+        let attribute = |name: &str, value: Value| {
+            let name = name.to_owned();
+            move |request: &mut Request| {
+                request.principal.attributes.push(Attribute { name, value })
+            }
+        };
+        // Of what the host says only `class` has a place there.
+        assert_eq!(codes(&plugin.evaluate(asked())), ["permitted-by"]);
+        let level = attribute("level", Value::Integer(3));
+        assert_eq!(
+            codes(&plugin.evaluate(asked().with(level))),
+            ["permitted-by"]
+        );
+        for wrong in [
+            view("User", "alice", "Photo"),
+            view("User", "alice", "Photo").context("network", Value::Integer(1)),
+            asked().context("more", Value::Integer(1)),
+            asked().principal_type("Team"),
+            asked().principal_type("user"),
+            asked().resource("User", "x"),
+            asked().with(attribute("level", Value::Text("high".to_owned()))),
+            asked().with(attribute("email", Value::Text("a@b".to_owned()))),
+            asked().with(attribute("rank", Value::Integer(3))),
+            asked().with(|request| request.action.name = "delete".to_owned()),
+            asked().with(|request| request.action.name = "read".to_owned()),
+        ] {
+            let verdict = plugin.evaluate(wrong.clone());
+            assert_eq!(codes(&verdict), ["not-in-schema"], "{wrong:?}");
+            assert_eq!(verdict.effect(), Effect::Indeterminate);
+        }
+        let loose = with(
+            policies,
+            json!({ "schema": schema, "validate-requests": false }),
+        );
+        let stranger = asked().principal_type("Team");
+        assert_eq!(codes(&loose.evaluate(stranger)), ["no-policy-permits"]);
+    }
+
+    #[test]
+    fn the_host_adds_to_the_context_what_the_settings_let_it() {
+        let policies =
+            "permit (principal, action, resource) when { context == {class: \"mine\", now: 1} };";
+        let asked = || {
+            view("User", "alice", "Photo")
+                .now(Timestamp(7))
+                .context("class", Value::Text("mine".to_owned()))
+                .context("now", Value::Integer(1))
+        };
+        let plugin = with(policies, json!({ "host-context": [] }));
+        assert_eq!(codes(&plugin.evaluate(asked())), ["permitted-by"]);
+        let plugin = with(policies, json!({ "host-context": ["now"] }));
+        assert_eq!(codes(&plugin.evaluate(asked())), ["name-taken"]);
+    }
+
+    #[test]
+    fn an_action_that_no_request_can_name_has_a_name_in_the_settings() {
+        let plugin = with(
+            r#"
+            permit (principal, action, resource);
+            forbid (principal, action == Acme::Action::"view photo", resource);
+            "#,
+            json!({ "actions": { "view": "Acme::Action::\"view photo\"" } }),
+        );
+        assert_eq!(
+            codes(&plugin.evaluate(view("User", "a", "Photo"))),
+            ["forbidden-by"]
+        );
+        let edit =
+            view("User", "a", "Photo").with(|request| request.action.name = "edit".to_owned());
+        assert_eq!(codes(&plugin.evaluate(edit)), ["permitted-by"]);
+    }
+
+    #[test]
+    fn policies_made_of_templates_decide() {
+        let policies = r#"
+            @id("may-view") permit (principal == ?principal, action, resource in ?resource);
+        "#;
+        let entities = json!([
+            { "uid": { "type": "Photo", "id": "vacation.jpg" }, "attrs": {}, "parents": [{ "type": "Album", "id": "trip" }] },
+        ]);
+        for template in ["policy0", "may-view"] {
+            let plugin = with(
+                policies,
+                json!({ "entities": entities, "links": [{
+                    "template": template, "id": "alice-views-trip",
+                    "principal": "User::\"alice\"", "resource": { "type": "Album", "id": "trip" },
+                }] }),
+            );
+            let verdict = plugin.evaluate(view("User", "alice", "Photo"));
+            assert_eq!(
+                verdict.reasons()[0].message,
+                "policy `alice-views-trip` (`may-view`) permits it"
+            );
+            assert_eq!(
+                codes(&plugin.evaluate(view("User", "bob", "Photo"))),
+                ["no-policy-permits"]
+            );
+        }
+    }
+
+    #[test]
+    fn policies_may_be_in_cedars_json() {
+        let text = r#"permit (principal == User::"alice", action, resource);"#;
+        let policies = PolicySet::from_str(text).unwrap().to_json().unwrap();
+        let plugin = Plugin::<Cedar>::load(json!({ "policies": policies }));
+        let verdict = plugin.evaluate(view("User", "alice", "Photo"));
+        assert_eq!(verdict.reasons()[0].message, "policy `policy0` permits it");
     }
 
     #[test]

@@ -1,12 +1,30 @@
 //! From a request to what Cedar is asked.
 
-use crate::types::Types;
+use crate::named::Known;
+use crate::text::{close_to, fold, with_causes};
+use crate::types::{NoAction, Part, Types, entity};
 use crate::value::{self, Unrepresentable};
 use cedar_policy::{
-    Context, Entities, Entity, EntityUid, Request as Question, RestrictedExpression,
+    Context, Entities, Entity, EntityTypeName, EntityUid, Request as Question,
+    RestrictedExpression, Schema,
 };
-use portcullis_sdk::{Attribute, Json, Request, Verdict, escape_key};
+use cedar_policy_core::validator::types::Type;
+use portcullis_sdk::{Attribute, Json, Request, Value, Verdict, escape_key, json};
+use serde_json::Map;
 use std::collections::BTreeMap;
+
+/// What the host says of a request in the context.
+pub(crate) const HOST_CONTEXT: [&str; 6] = [
+    "integration",
+    "class",
+    "attestation",
+    "arguments",
+    "intent",
+    "now",
+];
+
+/// The attribute that the host passes the type of a principal as.
+const TYPE: &str = "type";
 
 /// Why Cedar cannot be asked about a request. As a [`Verdict`], it is indeterminate.
 #[derive(Debug)]
@@ -25,160 +43,364 @@ impl From<Unasked> for Verdict {
     }
 }
 
-/// The attributes of an entity, or the members of the context.
-type Record = BTreeMap<String, RestrictedExpression>;
+/// How a request is read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) types: Types,
+    pub(crate) schema: Option<Schema>,
+    /// The types that a request may have to the policies.
+    pub(crate) known: Known,
+    /// Whether a request is held to the schema, or without one to the types that are known.
+    pub(crate) holds_requests: bool,
+    /// Which members of [`HOST_CONTEXT`] are in the context.
+    pub(crate) host_context: Vec<String>,
+}
 
-/// What Cedar is asked about `request`, whose arguments are `arguments`.
-///
-/// # Errors
-///
-/// [`Unasked`] if the request is not one for Cedar.
-pub(crate) fn question(
-    request: &Request,
-    arguments: Json,
-    types: &Types,
-) -> Result<Question, Unasked> {
-    let kind = &request.resource.kind;
-    let resource = types
-        .resource(kind, &request.resource.id)
-        .ok_or_else(|| Unasked {
-            code: "resource-kind-unusable",
+/// The attributes of an entity, or the members of the context, as JSON.
+type Members = Map<String, Json>;
+
+impl Reading {
+    /// What Cedar is asked about `request`, whose arguments are `arguments`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unasked`] if the request is not one for Cedar, or does not keep to the schema.
+    pub(crate) fn question(&self, request: &Request, arguments: Json) -> Result<Question, Unasked> {
+        let kind = request.principal.kind.as_str();
+        let sent = match request.principal.attribute(TYPE) {
+            Some(Value::Text(sent)) => sent,
+            _ => kind,
+        };
+        let principal = self.typed(Part::Principal, sent, kind)?;
+        let principal = entity(principal, &request.principal.id);
+        let action = self.action(&request.action.name)?;
+        let kind = &request.resource.kind;
+        let resource = entity(
+            self.typed(Part::Resource, kind, kind)?,
+            &request.resource.id,
+        );
+        let context = self.context(request, arguments, &action)?;
+        let held_to = self.schema.as_ref().filter(|_| self.holds_requests);
+        Question::new(principal, action, resource, context, held_to).map_err(|error| Unasked {
+            code: "not-in-schema",
             message: format!(
-                "the resource's kind `{kind}` makes no Cedar type: send words of letters and digits, joined by `-` or `_`"
+                "the request does not keep to the schema: {}",
+                with_causes(&error)
             ),
-            evidence: "/resource/kind".to_owned(),
-        })?;
-    let context = Context::from_pairs(context(request, arguments)?)
-        .map_err(|error| refused("/context", &error))?;
-    Question::new(
-        types.principal(request.principal.kind, &request.principal.id),
-        types.action(&request.action.name),
-        resource,
-        context,
-        None,
-    )
-    .map_err(|error| refused("", &error))
-}
-
-/// The static entities with those of `request` that are not among them, or nothing if all are.
-///
-/// # Errors
-///
-/// [`Unasked`] if an attribute is not one for Cedar.
-pub(crate) fn entities(
-    request: &Request,
-    question: &Question,
-    known: &Entities,
-) -> Result<Option<Entities>, Unasked> {
-    let mut missing = Vec::new();
-    let principal = question.principal();
-    if let Some(uid) = principal.filter(|uid| known.get(uid).is_none()) {
-        missing.push(entity(uid, principal_attributes(request)?)?);
+            evidence: String::new(),
+        })
     }
-    // Where the principal acts on itself, it is one entity, and what the host vouches for counts.
-    let resource = question.resource().filter(|uid| Some(*uid) != principal);
-    if let Some(uid) = resource.filter(|uid| known.get(uid).is_none()) {
-        missing.push(entity(uid, resource_attributes(request)?)?);
+
+    /// The static entities with those of `request` that are not among them, or nothing if all are.
+    ///
+    /// # Errors
+    ///
+    /// [`Unasked`] if an attribute is not one for Cedar, or not one of the schema.
+    pub(crate) fn entities(
+        &self,
+        request: &Request,
+        question: &Question,
+        known: &Entities,
+    ) -> Result<Option<Entities>, Unasked> {
+        let mut missing = Vec::new();
+        let principal = question.principal();
+        if let Some(uid) = principal.filter(|uid| known.get(uid).is_none()) {
+            let stated = &request.principal;
+            let host = [
+                ("owner", stated.owner.as_str()),
+                ("purpose", &stated.purpose),
+                ("environment", &stated.environment),
+                ("attestation", stated.attestation.as_str()),
+            ];
+            let own = stated.attributes.iter().filter(|own| own.name != TYPE);
+            missing.extend(self.entity(uid, &host, "/principal/attributes", own)?);
+        }
+        // Where the principal acts on itself, it is one entity, and what the host vouches for counts.
+        let resource = question.resource().filter(|uid| Some(*uid) != principal);
+        if let Some(uid) = resource.filter(|uid| known.get(uid).is_none()) {
+            let stated = &request.resource;
+            let host = [("environment", stated.environment.as_str())];
+            let own = stated.attributes.iter();
+            missing.extend(self.entity(uid, &host, "/resource/attributes", own)?);
+        }
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let all = if known.is_empty() {
+            Entities::from_entities(missing, None)
+        } else {
+            known.clone().add_entities(missing, None)
+        };
+        all.map(Some).map_err(|error| refused("", &error))
     }
-    if missing.is_empty() {
-        return Ok(None);
+
+    /// The type of the principal or resource that was sent as `sent`.
+    fn typed(&self, part: Part, sent: &str, kind: &str) -> Result<EntityTypeName, Unasked> {
+        let named = part.as_str();
+        let unmatched = |code, message| Unasked {
+            code,
+            message,
+            evidence: match part {
+                Part::Principal => "/principal/type".to_owned(),
+                Part::Resource => "/resource/kind".to_owned(),
+            },
+        };
+        let map = format!("map it under `types.{named}`");
+        let close = |text: &str| match &self.known {
+            Known::Applicable([principals, resources]) => {
+                let types = match part {
+                    Part::Principal => principals,
+                    Part::Resource => resources,
+                };
+                close_to(text, types.iter().map(ToString::to_string))
+            }
+            Known::Named(types, _) => close_to(text, types.iter().map(ToString::to_string)),
+        };
+        let Some(name) = self.types.of(part, sent) else {
+            let message = format!(
+                "the {named}'s type `{sent}` is not the name of a Cedar type{}: {map}",
+                close(sent)
+            );
+            return Err(unmatched("type-unusable", message));
+        };
+        if !self.holds_requests {
+            return Ok(name);
+        }
+        match &self.known {
+            Known::Applicable([principals, resources]) => {
+                let types = match part {
+                    Part::Principal => principals,
+                    Part::Resource => resources,
+                };
+                if !types.contains(&name) {
+                    let message = format!(
+                        "the schema has no action for a {named} of the type `{name}`{}: {map}",
+                        close(sent)
+                    );
+                    return Err(unmatched("not-in-schema", message));
+                }
+            }
+            Known::Named(types, folded) => {
+                let alike = [fold(&name.to_string()), fold(kind)];
+                let alike = alike.iter().find_map(|text| folded.get(text));
+                if let Some(alike) = alike
+                    && !types.contains(&name)
+                    && !self.types.is_mapped(part, sent)
+                {
+                    let alike: Vec<_> = alike.iter().map(|name| format!("`{name}`")).collect();
+                    let message = format!(
+                        "the {named} is of the type `{name}`, and the policies name {}, which it may be meant as: {map}",
+                        alike.join(", ")
+                    );
+                    return Err(unmatched("type-unmatched", message));
+                }
+            }
+        }
+        Ok(name)
     }
-    let all = if known.is_empty() {
-        Entities::from_entities(missing, None)
-    } else {
-        known.clone().add_entities(missing, None)
-    };
-    all.map(Some).map_err(|error| refused("", &error))
-}
 
-fn entity(uid: &EntityUid, attributes: Record) -> Result<Entity, Unasked> {
-    Entity::new_with_tags(uid.clone(), attributes, [], []).map_err(|error| refused("", &error))
-}
+    fn action(&self, name: &str) -> Result<EntityUid, Unasked> {
+        let unasked = |message| Unasked {
+            code: "not-in-schema",
+            message,
+            evidence: "/action/name".to_owned(),
+        };
+        match self.types.action(name) {
+            Ok(uid) => Ok(uid),
+            Err(NoAction::Unknown) if !self.holds_requests => Ok(self.types.undeclared(name)),
+            Err(NoAction::Unknown) => Err(unasked(format!(
+                "the schema has no action called `{name}`: declare it, or map the name under `actions`"
+            ))),
+            Err(NoAction::Ambiguous) => Err(unasked(format!(
+                "the schema has several actions called `{name}`: say which under `actions`, or set `types.action`"
+            ))),
+        }
+    }
 
-fn principal_attributes(request: &Request) -> Result<Record, Unasked> {
-    let principal = &request.principal;
-    let mut record = Record::new();
-    put_known(&mut record, "owner", &principal.owner);
-    put_known(&mut record, "purpose", &principal.purpose);
-    put_known(&mut record, "environment", &principal.environment);
-    put(&mut record, "attestation", principal.attestation.as_str());
-    put_all(&mut record, "/principal/attributes", &principal.attributes)?;
-    Ok(record)
-}
+    fn context(
+        &self,
+        request: &Request,
+        arguments: Json,
+        action: &EntityUid,
+    ) -> Result<Context, Unasked> {
+        let schema = self.schema.as_ref();
+        let declared = schema.and_then(|schema| schema.as_ref().context_type(action.as_ref()));
+        let mut members = Members::new();
+        let mut put = |name: &str, value: Json| {
+            let is_declared = declared.is_none_or(|context| has_member(context, name));
+            if is_declared && self.host_context.iter().any(|member| member == name) {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        put("integration", json!(request.integration));
+        put("class", json!(request.action.class.as_str()));
+        put("attestation", json!(request.principal.attestation.as_str()));
+        if let Some(intent) = &request.intent {
+            put(
+                "intent",
+                json!({
+                    "id": intent.id, "purpose": intent.purpose, "approvedBy": intent.approved_by,
+                }),
+            );
+        }
+        if let Some(now) = request.now {
+            let now = i64::try_from(now.0).map_err(|error| refused("/now", &error))?;
+            put("now", Json::from(now));
+        }
+        value::representable(&arguments)
+            .map_err(|error| not_representable("/action/arguments", error))?;
+        if declared.is_none()
+            && let Some(at) = value::escape_in(&arguments)
+        {
+            let evidence = format!("/action/arguments{at}");
+            return Err(Unasked {
+                code: "escape-in-arguments",
+                message: format!(
+                    "`{evidence}` is an entity or an extension value in Cedar's JSON, which a caller may not make: send it in the context, or declare its type in a schema"
+                ),
+                evidence,
+            });
+        }
+        put("arguments", arguments);
+        put_all(&mut members, "/context", request.context.iter())?;
+        match schema {
+            Some(schema) if declared.is_some() => {
+                let held_to = Some((schema, action));
+                Context::from_json_value(Json::Object(members), held_to).map_err(|error| Unasked {
+                    code: "not-in-schema",
+                    message: format!(
+                        "the context of `{action}` does not keep to the schema: {}",
+                        with_causes(&error)
+                    ),
+                    evidence: "/context".to_owned(),
+                })
+            }
+            _ => {
+                let (escaped, plain) = apart(members);
+                let plain = expressions(plain, "/context")?;
+                if escaped.is_empty() {
+                    return Context::from_pairs(plain).map_err(|error| refused("/context", &error));
+                }
+                let context = Context::from_json_value(Json::Object(escaped), None)
+                    .map_err(|error| refused("/context", &error))?;
+                context
+                    .merge(plain)
+                    .map_err(|error| refused("/context", &error))
+            }
+        }
+    }
 
-fn resource_attributes(request: &Request) -> Result<Record, Unasked> {
-    let mut record = Record::new();
-    put_known(&mut record, "environment", &request.resource.environment);
-    put_all(
-        &mut record,
-        "/resource/attributes",
-        &request.resource.attributes,
-    )?;
-    Ok(record)
-}
-
-fn context(request: &Request, arguments: Json) -> Result<Record, Unasked> {
-    let mut record = Record::new();
-    put(&mut record, "integration", &request.integration);
-    put(&mut record, "class", request.action.class.as_str());
-    put(
-        &mut record,
-        "attestation",
-        request.principal.attestation.as_str(),
-    );
-    let arguments =
-        value::of_json(arguments).map_err(|error| not_representable("/action/arguments", error))?;
-    record.insert("arguments".to_owned(), arguments);
-    if let Some(intent) = &request.intent {
-        let members = [
-            ("id", &intent.id),
-            ("purpose", &intent.purpose),
-            ("approvedBy", &intent.approved_by),
-        ]
-        .map(|(name, text)| {
-            let text = RestrictedExpression::new_string(text.clone());
-            (name.to_owned(), text)
+    /// The entity `uid` of a request. With a schema it is what the schema has a place for, and there
+    /// is none if that is nothing. It has no parents: those are for the settings alone.
+    fn entity<'a>(
+        &self,
+        uid: &EntityUid,
+        host: &[(&str, &str)],
+        at: &str,
+        own: impl Iterator<Item = &'a Attribute>,
+    ) -> Result<Option<Entity>, Unasked> {
+        let schema = self.schema.as_ref();
+        let declared =
+            schema.and_then(|schema| schema.as_ref().get_entity_type(uid.type_name().as_ref()));
+        let mut attributes = Members::new();
+        for (name, text) in host.iter().filter(|(_, text)| !text.is_empty()) {
+            if declared.is_none_or(|declared| declared.attr(name).is_some()) {
+                attributes.insert((*name).to_owned(), Json::from(*text));
+            }
+        }
+        put_all(&mut attributes, at, own)?;
+        if attributes.is_empty() && schema.is_some() {
+            return Ok(None);
+        }
+        let held_to = schema.filter(|_| self.holds_requests);
+        let (escaped, plain) = match held_to {
+            Some(_) => (attributes, Members::new()),
+            None => apart(attributes),
+        };
+        if escaped.is_empty() {
+            let plain: BTreeMap<_, _> = expressions(plain, at)?.into_iter().collect();
+            return Entity::new_with_tags(uid.clone(), plain, [], [])
+                .map(Some)
+                .map_err(|error| refused(at, &error));
+        }
+        let attributes: Members = escaped.into_iter().chain(plain).collect();
+        let id: &str = uid.id().unescaped();
+        let json = json!({
+            "uid": { "type": uid.type_name().to_string(), "id": id },
+            "attrs": attributes,
+            "parents": [],
         });
-        let intent = RestrictedExpression::new_record(members)
-            .map_err(|error| refused("/intent", &error))?;
-        record.insert("intent".to_owned(), intent);
+        Entity::from_json_value(json, held_to)
+            .map(Some)
+            .map_err(|error| Unasked {
+                code: match held_to {
+                    Some(_) => "not-in-schema",
+                    None => "not-representable",
+                },
+                message: format!(
+                    "the attributes of `{uid}` do not keep to {}: {}",
+                    match held_to {
+                        Some(_) => "the schema",
+                        None => "Cedar's JSON",
+                    },
+                    with_causes(&error)
+                ),
+                evidence: at.to_owned(),
+            })
     }
-    if let Some(now) = request.now {
-        let now = i64::try_from(now.0).map_err(|error| refused("/now", &error))?;
-        record.insert("now".to_owned(), RestrictedExpression::new_long(now));
-    }
-    put_all(&mut record, "/context", &request.context)?;
-    Ok(record)
 }
 
-/// Puts `text`, known or not.
-fn put(record: &mut Record, name: &str, text: &str) {
-    let text = RestrictedExpression::new_string(text.to_owned());
-    record.insert(name.to_owned(), text);
-}
-
-/// Puts `text` if it is known. A policy that does not ask whether it is there then errs, where it
-/// would compare with nothing.
-fn put_known(record: &mut Record, name: &str, text: &str) {
-    if !text.is_empty() {
-        put(record, name, text);
+fn has_member(context: &Type, name: &str) -> bool {
+    match context {
+        Type::Record { attrs, .. } => attrs.get_attr(name).is_some(),
+        _ => false,
     }
 }
 
 /// Puts attributes beside what is there, and never in its place.
-fn put_all(record: &mut Record, at: &str, attributes: &[Attribute]) -> Result<(), Unasked> {
+fn put_all<'a>(
+    members: &mut Members,
+    at: &str,
+    attributes: impl Iterator<Item = &'a Attribute>,
+) -> Result<(), Unasked> {
     for Attribute { name, value } in attributes {
         let pointer = || format!("{at}/{}", escape_key(name));
-        let value = value::of(value).map_err(|error| not_representable(&pointer(), error))?;
-        if record.insert(name.clone(), value).is_some() {
+        let json = value::json_of(value).map_err(|error| not_representable(&pointer(), error))?;
+        value::representable(&json).map_err(|error| not_representable(&pointer(), error))?;
+        if members.insert(name.clone(), json).is_some() {
             return Err(Unasked {
                 code: "name-taken",
-                message: format!("`{name}` is there already: send it under another name"),
+                message: format!(
+                    "`{name}` is the host's: send it under another name, or leave the host's out of `host-context`"
+                ),
                 evidence: pointer(),
             });
         }
     }
     Ok(())
+}
+
+/// Apart: what Cedar's own JSON reads as an entity or an extension value, or has one in it, and the rest.
+fn apart(members: Members) -> (Members, Members) {
+    members
+        .into_iter()
+        .partition(|(name, json)| is_escape(name) || value::escape_in(json).is_some())
+}
+
+/// Whether the name makes the whole object an entity or an extension value.
+fn is_escape(name: &str) -> bool {
+    value::escape_in(&json!({ name: null })).is_some()
+}
+
+fn expressions(members: Members, at: &str) -> Result<Vec<(String, RestrictedExpression)>, Unasked> {
+    members
+        .into_iter()
+        .map(|(name, json)| {
+            let pointer = format!("{at}/{}", escape_key(&name));
+            let value = value::of_json(json).map_err(|error| not_representable(&pointer, error))?;
+            Ok((name, value))
+        })
+        .collect()
 }
 
 fn not_representable(at: &str, error: Unrepresentable) -> Unasked {
@@ -194,10 +416,10 @@ fn not_representable(at: &str, error: Unrepresentable) -> Unasked {
 }
 
 /// What Cedar itself does not take.
-fn refused(evidence: &str, error: &dyn std::fmt::Display) -> Unasked {
+fn refused(evidence: &str, error: &dyn std::error::Error) -> Unasked {
     Unasked {
         code: "not-representable",
-        message: error.to_string(),
+        message: with_causes(error),
         evidence: evidence.to_owned(),
     }
 }

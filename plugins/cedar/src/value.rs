@@ -27,27 +27,59 @@ impl Unrepresentable {
     }
 }
 
-/// The value of an attribute or a circumstance.
-pub(crate) fn of(value: &Value) -> Result<RestrictedExpression, Unrepresentable> {
+/// The members that stand for an entity or an extension value in Cedar's own JSON.
+const ESCAPES: [&str; 3] = ["__entity", "__extn", "__expr"];
+
+/// An attribute or a circumstance as JSON.
+pub(crate) fn json_of(value: &Value) -> Result<Json, Unrepresentable> {
     match value {
-        Value::Text(text) => Ok(RestrictedExpression::new_string(text.clone())),
-        Value::Integer(integer) => Ok(RestrictedExpression::new_long(*integer)),
-        Value::Boolean(boolean) => Ok(RestrictedExpression::new_bool(*boolean)),
-        Value::Texts(texts) => {
-            let texts = texts.iter().cloned();
-            Ok(RestrictedExpression::new_set(
-                texts.map(RestrictedExpression::new_string),
-            ))
+        Value::Text(text) => Ok(Json::from(text.as_str())),
+        Value::Integer(integer) => Ok(Json::from(*integer)),
+        Value::Boolean(boolean) => Ok(Json::from(*boolean)),
+        Value::Texts(texts) => Ok(Json::from(texts.as_slice())),
+        Value::Json(text) => {
+            serde_json::from_str(text).map_err(|_| Unrepresentable::new("text that is no JSON"))
         }
-        Value::Json(text) => match serde_json::from_str(text) {
-            Ok(json) => of_json(json),
-            Err(_) => Err(Unrepresentable::new("text that is no JSON")),
-        },
     }
 }
 
-/// A JSON value. What in Cedar's own JSON stands for an entity or an extension value is a record like
-/// any other here: a caller writes the arguments, and must not choose what they are.
+/// Looks for what Cedar has no type for.
+pub(crate) fn representable(json: &Json) -> Result<(), Unrepresentable> {
+    match json {
+        Json::Null => Err(Unrepresentable::new("null")),
+        Json::Number(number) if number.as_i64().is_none() => {
+            Err(Unrepresentable::new("a number that is no 64-bit integer"))
+        }
+        Json::Bool(_) | Json::String(_) | Json::Number(_) => Ok(()),
+        Json::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            representable(item).map_err(|error| error.within(&index.to_string()))
+        }),
+        Json::Object(members) => members
+            .iter()
+            .try_for_each(|(key, member)| representable(member).map_err(|error| error.within(key))),
+    }
+}
+
+/// Where in `json` there is something that Cedar's own JSON reads as an entity or an extension value,
+/// as a JSON Pointer.
+pub(crate) fn escape_in(json: &Json) -> Option<String> {
+    match json {
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| Some(format!("/{index}{}", escape_in(item)?))),
+        Json::Object(members) => members.iter().find_map(|(key, member)| {
+            let within = match ESCAPES.contains(&key.as_str()) {
+                true => String::new(),
+                false => escape_in(member)?,
+            };
+            Some(format!("/{}{within}", escape_key(key)))
+        }),
+        _ => None,
+    }
+}
+
+/// A JSON value without entities and extension values.
 pub(crate) fn of_json(json: Json) -> Result<RestrictedExpression, Unrepresentable> {
     match json {
         Json::Null => Err(Unrepresentable::new("null")),
@@ -94,14 +126,23 @@ mod tests {
             expression(r#"{"a": [1, "x", true], "b": {"c d": 2}}"#)
         );
         let texts = Value::Texts(vec!["x".to_owned(), "y".to_owned()]);
-        assert_eq!(of(&texts).unwrap(), expression(r#"["x", "y"]"#));
+        assert_eq!(json_of(&texts).unwrap(), json!(["x", "y"]));
     }
 
     #[test]
-    fn a_caller_cannot_make_an_entity_or_an_address() {
-        let json = json!({ "__entity": { "type": "Agent", "id": "x" } });
-        let record = expression(r#"{"__entity": {"type": "Agent", "id": "x"}}"#);
-        assert_eq!(of_json(json).unwrap(), record);
+    fn an_entity_and_an_extension_value_are_found_wherever_they_are() {
+        for (json, at) in [
+            (
+                json!({ "a": [1, { "__entity": {} }] }),
+                Some("/a/1/__entity"),
+            ),
+            (json!({ "a/b": { "__extn": 1 } }), Some("/a~1b/__extn")),
+            (json!([{ "__expr": "x" }]), Some("/0/__expr")),
+            (json!({ "entity": { "type": "User", "id": "x" } }), None),
+            (json!("__entity"), None),
+        ] {
+            assert_eq!(escape_in(&json).as_deref(), at, "{json}");
+        }
     }
 
     #[test]
@@ -112,7 +153,13 @@ mod tests {
         assert_eq!(refused(json!([0.5])).pointer, "/0");
         assert_eq!(refused(json!(u64::MAX)).pointer, "");
         assert!(of_json(json!(i64::MIN)).is_ok());
-        let attribute = of(&Value::Json("[null]".to_owned())).unwrap_err();
-        assert_eq!(attribute.pointer, "/0");
+        for json in [
+            json!({ "a": [1, { "b": null }] }),
+            json!([0.5]),
+            json!(u64::MAX),
+        ] {
+            assert_eq!(representable(&json), of_json(json.clone()).map(|_| ()));
+        }
+        assert!(json_of(&Value::Json("[".to_owned())).is_err());
     }
 }
