@@ -74,7 +74,13 @@ fn json_to_json(c: &mut Criterion) {
         b.iter(|| cedar.decide_json_by_hand(&documents[turn.next().unwrap()]));
     });
     let source = PluginSource::new(guests::plugin("cedar").unwrap())
-        .settings(json!({ "policies": include_str!("../rules/five.cedar") }))
+        .settings(json!({
+            "policies": include_str!("../rules/five.cedar"),
+            "types": {
+                "principal": { "agent": "Agent", "service": "Service" },
+                "resource": { "repository": "Repository" },
+            },
+        }))
         .limits(portcullis_cases::limits());
     let inside = Pdp::builder()
         .integration(workload::integration().plugin(Plugin::load(&source).unwrap()))

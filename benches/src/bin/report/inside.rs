@@ -14,7 +14,13 @@ use std::hint::black_box;
 pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let source = PluginSource::new(guests::plugin("cedar")?)
-        .settings(json!({ "policies": include_str!("../../../rules/five.cedar") }))
+        .settings(json!({
+            "policies": include_str!("../../../rules/five.cedar"),
+            "types": {
+                "principal": { "agent": "Agent", "service": "Service" },
+                "resource": { "repository": "Repository" },
+            },
+        }))
         .limits(portcullis_cases::limits());
     let pdp = |source: PluginSource, lane| -> anyhow::Result<Pdp> {
         let integration = workload::integration().lane(lane);
