@@ -2,7 +2,7 @@
 
 use crate::asked::Asked;
 use anyhow::{Context as _, ensure};
-use portcullis_host::{Lane, Plugin, PluginSource, Verdict};
+use portcullis_host::{ActionClass, Lane, Plugin, PluginSource, Request, Timestamp, Verdict};
 use portcullis_tests::guests;
 use serde_json::Value;
 use std::io::Write as _;
@@ -22,15 +22,28 @@ pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     Ok(plugin)
 }
 
-/// What the plugin says of a request: in an instance of its own, and in one that was put back.
+/// What the plugin says of what is asked: in an instance of its own, and in one that was put back.
 ///
 /// # Errors
 ///
 /// If it faults, or says something else in one than in the other.
 pub fn judge(plugin: &Plugin, asked: &Asked) -> anyhow::Result<Verdict> {
-    let (request, clock) = (asked.request(), asked.clock());
+    judge_request(plugin, &asked.request(), asked.class, asked.clock())
+}
+
+/// As [`judge`], of a request that was read, whose action is of `class`.
+///
+/// # Errors
+///
+/// If it faults, or says something else in one than in the other.
+pub fn judge_request(
+    plugin: &Plugin,
+    request: &Request,
+    class: ActionClass,
+    clock: Timestamp,
+) -> anyhow::Result<Verdict> {
     let [fresh, restored] = [Lane::Fresh, Lane::Restored].map(|lane| {
-        let evaluation = plugin.evaluate_in(lane, &request, asked.class, clock);
+        let evaluation = plugin.evaluate_in(lane, request, class, clock);
         evaluation.outcome.context("the plugin faulted")
     });
     let (fresh, restored) = (fresh?, restored?);

@@ -1,9 +1,13 @@
 //! Cedar: random policy sets, what the native engine says of a request, and what the plugin says.
 
+mod expected;
 mod native;
+mod own;
 mod policies;
 
+pub use expected::Expected;
 pub use native::Native;
+pub use own::{Organisation, OwnRequest};
 pub use policies::PolicyText;
 
 use anyhow::{Context as _, bail, ensure};

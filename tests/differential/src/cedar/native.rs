@@ -26,13 +26,9 @@ impl Native {
     ///
     /// If it does not parse.
     pub fn of(text: &PolicyText) -> Self {
-        let schema = text.schema.as_deref().map(|schema| {
-            let schema = schema.parse::<cedar_policy::Schema>();
-            schema.expect("the schema parses")
-        });
         Self {
             policies: text.policies.parse().expect("the policies parse"),
-            entities: Entities::from_json_value(text.entities.clone(), schema.as_ref())
+            entities: Entities::from_json_value(text.entities.clone(), None)
                 .expect("the entities parse"),
             prefix: text.prefix(),
         }

@@ -47,6 +47,15 @@ action \"repos.delete\" appliesTo {
 };
 ";
 
+/// The kinds of principals, and what Cedar calls each.
+const PRINCIPAL_KINDS: [(&str, &str); 5] = [
+    ("agent", "Agent"),
+    ("service", "Service"),
+    ("pipeline", "Pipeline"),
+    ("human", "Human"),
+    ("break-glass", "BreakGlass"),
+];
+
 /// How often a policy is drawn before a plain one takes its place.
 const DRAWS: usize = 200;
 
@@ -55,8 +64,8 @@ const DRAWS: usize = 200;
 pub struct PolicyText {
     /// The policies.
     pub policies: String,
-    /// The schema that they keep to, if they keep to one.
-    pub schema: Option<String>,
+    /// Whether they keep to a schema of what requests may be, which most requests do not.
+    pub is_typed: bool,
     /// The entities that are listed.
     pub entities: Value,
     /// The namespace of the types, if they have one.
@@ -86,12 +95,12 @@ impl PolicyText {
         };
         let entities = match number % 3 {
             1 => json!([]),
-            _ => writer.entities(schema.is_none()),
+            _ => writer.entities(),
         };
         let policies = writer.policies(number.is_multiple_of(2));
         Self {
             policies,
-            schema,
+            is_typed: schema.is_some(),
             entities,
             namespace,
         }
@@ -103,16 +112,28 @@ impl PolicyText {
             .map_or_else(String::new, |namespace| format!("{namespace}::"))
     }
 
+    /// What the kinds of principals and resources are called.
+    fn types(&self) -> Value {
+        let prefix = self.prefix();
+        let named = |kinds: &[(&str, &str)]| {
+            let named = kinds
+                .iter()
+                .map(|(kind, name)| ((*kind).to_owned(), json!(format!("{prefix}{name}"))));
+            Value::Object(named.collect())
+        };
+        json!({ "principal": named(&PRINCIPAL_KINDS), "resource": named(&RESOURCE_KINDS) })
+    }
+
     /// The plugin's settings.
     pub fn settings(&self) -> Value {
         let mut settings = json!({
             "policies": self.policies,
             "entities": self.entities,
             "errors": "skip",
+            "types": self.types(),
+            // Some sets permit nothing, and some have no entities.
+            "validate-policies": false,
         });
-        if let Some(schema) = &self.schema {
-            settings["schema"] = json!(schema);
-        }
         if let Some(namespace) = self.namespace {
             settings["namespace"] = json!(namespace);
         }
@@ -122,9 +143,9 @@ impl PolicyText {
 
 impl fmt::Display for PolicyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let with = match self.schema {
-            Some(_) => "with a schema",
-            None => "without a schema",
+        let with = match self.is_typed {
+            true => "well typed",
+            false => "of any types",
         };
         write!(
             f,
@@ -322,9 +343,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Groups, some of the principals and resources, and the groups of actions where no schema has
-    /// them.
-    fn entities(&mut self, with_actions: bool) -> Value {
+    /// Groups, some of the principals and resources, and the groups of actions.
+    fn entities(&mut self) -> Value {
         let prefix = self.prefix.clone();
         let uid = |kind: &str, id: &str| json!({ "type": format!("{prefix}{kind}"), "id": id });
         let plain = |kind: &str, id: &str, parents: Value| json!({ "uid": uid(kind, id), "attrs": {}, "parents": parents });
@@ -335,11 +355,9 @@ impl Writer<'_> {
             plain("Project", "core", json!([])),
             plain("Project", "edge", json!([uid("Project", "core")])),
         ];
-        if with_actions {
-            entities.push(plain("Action", "issues", json!([])));
-            for action in ["issues.create", "issues.read"] {
-                entities.push(plain("Action", action, json!([uid("Action", "issues")])));
-            }
+        entities.push(plain("Action", "issues", json!([])));
+        for action in ["issues.create", "issues.read"] {
+            entities.push(plain("Action", action, json!([uid("Action", "issues")])));
         }
         for kind in ["Agent", "Service"] {
             for id in PRINCIPALS {
