@@ -10,8 +10,8 @@ use portcullis_host::{ActionClass, Effect, Plugin, Request, RequestLimits, Times
 use std::collections::BTreeMap;
 
 const SEED: u64 = 20_261_126;
-const ORGANISATIONS: usize = 60;
-const REQUESTS_OF_EACH: usize = 100;
+const ORGANISATIONS: usize = 40;
+const REQUESTS_OF_EACH: usize = 150;
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,9 +56,9 @@ fn every_request_is_decided_as_natively_or_refused_by_name() {
     assert!(total >= 5_000, "{counts:?}");
     for kind in ["permitted", "forbidden", "not permitted", "with errors"] {
         let many = counts[&Outcome::Agrees(kind)];
-        assert!(many * 100 >= total * 4, "{kind}: {counts:?}");
+        assert!(many * 100 >= total * 3, "{kind}: {counts:?}");
     }
-    assert!(loaded.held_to_the_schema >= 5, "{loaded:?}");
+    assert!(loaded.held_to_the_schema >= 3, "{loaded:?}");
     // What the plugin refuses and the engine decides is refused for one reason.
     for outcome in counts.keys() {
         if let Outcome::RefusedByPlugin(code) = outcome {

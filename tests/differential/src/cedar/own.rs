@@ -571,6 +571,18 @@ impl Drawing<'_> {
             });
             policies.extend(drawn);
         }
+        if self.random.chance(60) {
+            let plain: Vec<_> = self
+                .actions
+                .iter()
+                .filter(|it| !it.id.contains(' '))
+                .collect();
+            let one = plain[self.random.below(plain.len())].uid();
+            let other = plain[self.random.below(plain.len())].uid();
+            policies.push(format!(
+                "forbid (principal, action in [{one}, {other}], resource);"
+            ));
+        }
         // With a permit, the set is one that can be loaded.
         policies.push(
             "permit (principal, action, resource) when { resource == resource && principal == resource };"
