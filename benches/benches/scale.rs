@@ -88,7 +88,7 @@ fn whole_way(c: &mut Criterion) {
                         "id": format!("int-{asked}"), "purpose": "p", "principal": id(number),
                         "approved-by": { "who": "alice@acme.example", "at": now },
                         "issued-at": now, "expires-at": hour,
-                        "allows": [{ "integration": "files", "action": "read_*", "resource": "files" }],
+                        "allows": [{ "integration": "files", "action": "read_*", "resource": "files", "arguments": "open" }],
                     });
                     intents.insert(intent.to_string().as_bytes()).unwrap();
                     let principal = Principal {

@@ -53,7 +53,7 @@ impl Key {
             "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a",
             "approved-by": { "who": "alice", "at": now },
             "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
-            "allows": [{ "integration": "x", "action": "a", "resource": "r" }],
+            "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": "open" }],
         });
         portcullis_host::sign(
             intent.to_string().as_bytes(),

@@ -152,6 +152,7 @@ pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
             "issued-at": now, "expires-at": hour,
             "allows": [
                 { "integration": INTEGRATION, "action": "issues.*", "resource": "acme/*",
+                  "arguments": "open",
                   "constraints": [{ "path": "/labels", "op": "subset-of", "value": ["invoice"] }] },
             ],
         });

@@ -50,7 +50,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(if checked.pdp.is_some() {
+    let mut problems = checked.problems.iter();
+    let refuses = problems.any(|problem| problem.severity >= Severity::Refused);
+    Ok(if checked.pdp.is_some() && !refuses {
         Exit::Success
     } else {
         Exit::Invalid
@@ -81,6 +83,7 @@ fn report(problems: &[Problem]) {
         };
         let kind = match problem.severity {
             Severity::Error => styled(BAD, "error"),
+            Severity::Refused => styled(BAD, "refused"),
             Severity::Warning => styled(WARN, "warning"),
         };
         output::note(&format!("{place}: {kind}: {}", problem.message));
@@ -91,6 +94,7 @@ fn to_json(problem: &Problem) -> serde_json::Value {
     json!({
         "severity": match problem.severity {
             Severity::Error => "error",
+            Severity::Refused => "refused",
             Severity::Warning => "warning",
         },
         "file": shown(&problem.file.display().to_string()),

@@ -46,6 +46,11 @@ pub(crate) fn error(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}: {text}", styled(BAD, "error"));
 }
 
+/// Warns of something on standard error.
+pub(crate) fn warn(text: &str) {
+    note(&format!("{}: {text}", styled(WARN, "warning")));
+}
+
 /// Says that a file has text that looks like a secret, which is never echoed.
 pub(crate) fn warn_of_token(place: &str) {
     note(&format!(

@@ -252,6 +252,7 @@ integrations = ["files"]
         "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
         "allows": [{
             "integration": "files", "action": "read", "resource": "r",
+            "arguments": { "required": ["/path"] },
             "constraints": [{ "path": "/path", "op": "under", "value": "/w" }],
         }],
         "denies": [{ "integration": "files", "action": "remove", "resource": "**" }],

@@ -77,8 +77,8 @@ integrations = ["files"]
         "approved-by": { "who": "alice", "at": "2026-01-01T00:00:00Z" },
         "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
         "allows": [
-            { "integration": "files", "action": "*", "resource": "**" },
-            { "integration": "mails", "action": "*", "resource": "**" },
+            { "integration": "files", "action": "*", "resource": "**", "arguments": { "required": ["/path"] } },
+            { "integration": "mails", "action": "*", "resource": "**", "arguments": {} },
         ],
         "exception": { "owner": "bob", "waives": ["credential-lifetime"] },
     });

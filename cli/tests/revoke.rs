@@ -115,7 +115,7 @@ path = "decisions.jsonl"
             "id": id, "purpose": "p", "principal": principal,
             "approved-by": { "who": by, "at": "2026-01-01T00:00:00Z" },
             "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
-            "allows": [{ "integration": "files", "action": "read", "resource": "files" }],
+            "allows": [{ "integration": "files", "action": "read", "resource": "files", "arguments": { "required": ["/path"] } }],
         })
     };
     let root = intent("int-1", "spiffe://a.example/boss", "alice");

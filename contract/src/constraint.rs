@@ -8,7 +8,9 @@ use std::fmt;
 
 /// A condition on one argument of an action.
 ///
-/// An argument that is absent meets no constraint. Numbers are compared by value (`1` equals
+/// An argument that is absent meets no constraint. An empty list meets neither [`Operator::Prefix`],
+/// [`Operator::Under`] nor [`Operator::SubsetOf`], since many tools read it as "all of them": where it
+/// is meant, [`Operator::Equals`] with `[]` says so. Numbers are compared by value (`1` equals
 /// `1.0`), lengths are counted in characters and items, and there are no regular expressions, so
 /// whether one constraint implies another can be decided exactly.
 ///
@@ -38,11 +40,11 @@ pub enum Operator {
     Equals,
     /// The argument equals one of the operand's items. Operand: a list.
     OneOf,
-    /// The argument is text that begins with the operand, or a list of texts that each do.
-    /// Operand: text. For paths and URLs use [`Operator::Under`].
+    /// The argument is text that begins with the operand, or a list of texts, at least one, that each
+    /// do. Operand: text. For paths and URLs use [`Operator::Under`].
     Prefix,
     /// The argument is a path or URL that is the operand or lies below it, segment by segment, or
-    /// a list of such. Operand: text. One with an empty, `.` or `..` segment, a backslash, a
+    /// a list of such, at least one. Operand: text. One with an empty, `.` or `..` segment, a backslash, a
     /// control character or a percent-encoded one of these lies below nothing.
     Under,
     /// The argument is a number of at least the operand. Operand: a number.
@@ -55,7 +57,8 @@ pub enum Operator {
     /// The argument is text of at most that many characters, or a list of at most that many items.
     /// Operand: a whole number.
     MaxLength,
-    /// The argument is a list, and each of its items is an item of the operand. Operand: a list.
+    /// The argument is a list of at least one item, and each is an item of the operand. Operand: a
+    /// list.
     SubsetOf,
     /// The argument's origin, and that of each part of it, is one of the operand's items. Operand: a
     /// list of texts, each `user`, `tool:<name>` or `unknown`.
@@ -66,8 +69,28 @@ pub enum Operator {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConstraintError {
     /// The path is not a JSON Pointer.
-    #[error("`{0}` is not a JSON Pointer: it is empty or begins with `/`, as in `/labels/0`")]
+    #[error(
+        "`{0}` is not a JSON Pointer: it is empty or begins with `/`, as in `/labels/0`, and has `~` only as `~0` or `~1`"
+    )]
     Path(String),
+    /// The path has a segment without a name, such as the one behind a `/` at the end.
+    #[error("`{path}` names a member without a name: write `{instead}`")]
+    EmptySegment {
+        /// The path.
+        path: String,
+        /// The path without such segments.
+        instead: String,
+    },
+    /// Every argument meets it, or none does.
+    #[error("`{constraint}` {what}: {instead}")]
+    Pointless {
+        /// The constraint, as text.
+        constraint: String,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// The operand does not suit the operator.
     #[error("`{operator}` needs {needs} to compare with, not `{operand}`")]
     Operand {
@@ -94,12 +117,11 @@ impl Origins<'_> {
     /// Whether every origin that the argument at `path` has, in whole or in part, is `allowed`.
     fn all(&self, path: &str, allowed: impl Fn(&str) -> bool) -> bool {
         let holders = self.0.iter().filter(|(at, _)| is_at_or_below(path, at));
-        let Some(nearest) = holders.clone().map(|(at, _)| at.len()).max() else {
-            return allowed("unknown");
-        };
-        let own = holders.filter(|(at, _)| at.len() == nearest);
+        let nearest = holders.clone().map(|(at, _)| at.len()).max();
+        let own = holders.filter(|(at, _)| Some(at.len()) == nearest);
         let parts = self.0.iter().filter(|(at, _)| is_at_or_below(at, path));
-        own.chain(parts).all(|(_, origin)| allowed(origin))
+        (nearest.is_some() || allowed("unknown"))
+            && own.chain(parts).all(|(_, origin)| allowed(origin))
     }
 }
 
@@ -115,7 +137,7 @@ impl Constraint {
         operand: Value,
     ) -> Result<Self, ConstraintError> {
         let path = path.into();
-        if !path.is_empty() && !path.starts_with('/') {
+        if !is_pointer(&path) {
             return Err(ConstraintError::Path(crate::excerpt(&path)));
         }
         if let Some(needs) = operator.needs_other_than(&operand) {
@@ -130,6 +152,163 @@ impl Constraint {
             operator,
             operand,
         })
+    }
+
+    /// Makes a constraint as [`Constraint::new`] does, and refuses one that somebody can only have written by
+    /// mistake: every argument meets it, or none does. Constraints that are deserialised are written by
+    /// people, and held to this.
+    ///
+    /// # Errors
+    ///
+    /// [`ConstraintError`], with what to write instead.
+    pub fn written(
+        path: impl Into<String>,
+        operator: Operator,
+        operand: Value,
+    ) -> Result<Self, ConstraintError> {
+        let constraint = Self::new(path, operator, operand)?;
+        let path = constraint.path.as_str();
+        if path.split('/').skip(1).any(str::is_empty) {
+            let named: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
+            return Err(ConstraintError::EmptySegment {
+                path: crate::excerpt(path),
+                instead: crate::excerpt(&format!("/{}", named.join("/"))),
+            });
+        }
+        match constraint.pointless() {
+            None => Ok(constraint),
+            Some((what, instead)) => Err(ConstraintError::Pointless {
+                constraint: crate::excerpt(&constraint.to_string()),
+                what,
+                instead,
+            }),
+        }
+    }
+
+    /// What is wrong with the operand, and what to write instead, if every argument meets the constraint, or
+    /// none does.
+    fn pointless(&self) -> Option<(&'static str, &'static str)> {
+        const NONE: &str = "is met by no argument";
+        let empty_list = self.operand.as_array().is_some_and(Vec::is_empty);
+        let text = self.operand.as_str();
+        match self.operator {
+            Operator::OneOf | Operator::OriginIs if empty_list => {
+                Some((NONE, "list what it may be"))
+            }
+            Operator::SubsetOf if empty_list => Some((
+                NONE,
+                "list what its items may be, or write `equals` with `[]` for the empty list",
+            )),
+            Operator::OriginIs if !self.lists_origins() => Some((
+                "lists what is not an origin",
+                "write `user`, `tool:<name>` or `unknown`",
+            )),
+            Operator::Prefix if text == Some("") => Some((
+                "is met by every text",
+                "write what it has to begin with, or leave it out",
+            )),
+            Operator::Under if text == Some("") => Some((
+                "is met by every absolute path",
+                "write the folder or the URL that it lies under, or `/` for every absolute path",
+            )),
+            Operator::MinLength if self.operand.as_u64() == Some(0) => Some((
+                "is met by every text and every list",
+                "write 1 or more, or leave it out",
+            )),
+            Operator::Prefix | Operator::Under if text.is_some_and(is_in_pattern_syntax) => {
+                Some((
+                    "has the syntax of a pattern, and is compared as text",
+                    "write the text that it begins with, such as `/workspace`, without `*`, `^` or `$`",
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn lists_origins(&self) -> bool {
+        let mut origins = self.operand.as_array().into_iter().flatten();
+        origins.all(|origin| origin.as_str().is_some_and(is_origin))
+    }
+
+    /// What the author should know of a constraint that is sound but may be meant otherwise.
+    pub fn warning(&self) -> Option<String> {
+        let listed = match self.operator {
+            Operator::Equals => std::slice::from_ref(&self.operand),
+            Operator::OneOf | Operator::SubsetOf => {
+                self.operand.as_array().map_or(&[][..], Vec::as_slice)
+            }
+            _ => &[],
+        };
+        let mut texts = listed.iter().filter_map(Value::as_str);
+        let text = self.operand.as_str();
+        let why = match self.operator {
+            Operator::Under if text == Some("/") => {
+                "every absolute path lies under `/`: write the folder that is meant"
+            }
+            Operator::Prefix if text.is_some_and(|text| text.contains('/')) => {
+                "`prefix` compares text, which `/workspace-2` and `/workspace/../etc` pass for `/workspace`: write `under` for paths and URLs"
+            }
+            _ if texts.any(is_in_pattern_syntax) => {
+                "it has the syntax of a pattern, and is compared as text: `*`, `^` and `$` stand for themselves"
+            }
+            _ => return None,
+        };
+        Some(format!("`{}`: {why}", crate::excerpt(&self.to_string())))
+    }
+
+    /// Why no argument meets all of `constraints`, where that can be told.
+    ///
+    /// Never wrong where it says so. Constraints on the same argument are looked at together: bounds that
+    /// exclude each other, kinds of value that do, and listed values of which none meets the others.
+    pub fn contradiction(constraints: &[Self]) -> Option<String> {
+        let pair = |one: &Self, other: &Self| {
+            format!(
+                "no argument meets both `{}` and `{}`: leave one of them out",
+                crate::excerpt(&one.to_string()),
+                crate::excerpt(&other.to_string())
+            )
+        };
+        for (index, one) in constraints.iter().enumerate() {
+            let others = constraints.iter().skip(index + 1);
+            for other in others.filter(|other| other.path == one.path) {
+                if one.excludes(other) || other.excludes(one) {
+                    return Some(pair(one, other));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether no argument meets this and `other`, which are on the same argument.
+    fn excludes(&self, other: &Self) -> bool {
+        use Operator::{AtLeast, AtMost, MaxLength, MinLength, OriginIs, Prefix, SubsetOf, Under};
+        let (ours, theirs) = (&self.operand, &other.operand);
+        let texts = || ours.as_str().zip(theirs.as_str());
+        if let Some(values) = self.listed() {
+            let meets = |value: &Value| other.holds_for(value, Origins::UNKNOWN);
+            return other.operator != OriginIs && !values.iter().any(meets);
+        }
+        match (self.operator, other.operator) {
+            (AtLeast, AtMost) => compare(ours, theirs).is_some_and(Ordering::is_gt),
+            (MinLength, MaxLength) => ours.as_u64() > theirs.as_u64(),
+            (AtLeast | AtMost, Prefix | Under | MinLength | MaxLength | SubsetOf) => true,
+            (Prefix, Prefix) => texts().is_some_and(|(ours, theirs)| {
+                !ours.starts_with(theirs) && !theirs.starts_with(ours)
+            }),
+            (Under, Under) => texts().is_some_and(|(ours, theirs)| {
+                !is_under(ours, theirs) && !is_under(theirs, ours)
+            }),
+            _ => false,
+        }
+    }
+
+    /// The values that the operand lists, of which the argument is one.
+    fn listed(&self) -> Option<&[Value]> {
+        match self.operator {
+            Operator::Equals => Some(std::slice::from_ref(&self.operand)),
+            Operator::OneOf => self.operand.as_array().map(Vec::as_slice),
+            _ => None,
+        }
     }
 
     /// The JSON Pointer of the argument.
@@ -175,11 +354,7 @@ impl Constraint {
             return false;
         }
         // Where the values are listed, what they have to meet besides is tried one by one.
-        let listed = on_this.iter().find_map(|other| match other.operator {
-            Operator::Equals => Some(std::slice::from_ref(&other.operand)),
-            Operator::OneOf => other.operand.as_array().map(Vec::as_slice),
-            _ => None,
-        });
+        let listed = on_this.iter().find_map(|other| other.listed());
         listed.is_some_and(|values| {
             values.iter().all(|value| {
                 let possible = on_this
@@ -238,7 +413,9 @@ impl Constraint {
                 .is_some_and(|(length, most)| length <= most),
             Operator::SubsetOf => argument
                 .as_array()
-                .is_some_and(|items| items.iter().all(|item| contains(operand, item))),
+                .is_some_and(|items| {
+                    !items.is_empty() && items.iter().all(|item| contains(operand, item))
+                }),
             Operator::OriginIs => {
                 origins.all(&self.path, |origin| contains(operand, &Value::from(origin)))
             }
@@ -311,8 +488,25 @@ impl<'de> Deserialize<'de> for Constraint {
             value: Value,
         }
         let Wire { path, op, value } = Wire::deserialize(deserializer)?;
-        Self::new(path, op, value).map_err(serde::de::Error::custom)
+        Self::written(path, op, value).map_err(serde::de::Error::custom)
     }
+}
+
+/// Whether the text is a JSON Pointer (RFC 6901).
+pub fn is_pointer(text: &str) -> bool {
+    let is_escaped = |after: &str| after.starts_with(['0', '1']);
+    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
+}
+
+/// Whether the text is the origin of an argument: `user`, `tool:<name>` or `unknown`.
+pub fn is_origin(text: &str) -> bool {
+    let tool = text.strip_prefix("tool:");
+    matches!(text, "user" | "unknown") || tool.is_some_and(|name| !name.is_empty())
+}
+
+/// Whether the text is written as a pattern or a regular expression is.
+fn is_in_pattern_syntax(text: &str) -> bool {
+    text.contains('*') || text.starts_with('^') || text.ends_with('$')
 }
 
 /// Whether the JSON Pointer `path` is `holder` or points into what `holder` points to.
@@ -372,9 +566,11 @@ fn each_text(argument: &Value, operand: &Value, meets: impl Fn(&str, &str) -> bo
     };
     match argument {
         Value::String(text) => meets(text, operand),
-        Value::Array(items) => items
-            .iter()
-            .all(|item| item.as_str().is_some_and(|text| meets(text, operand))),
+        // What a tool makes of an empty list, all or nothing, is for the constraint to say.
+        Value::Array(items) => {
+            let meets = |item: &Value| item.as_str().is_some_and(|text| meets(text, operand));
+            !items.is_empty() && items.iter().all(meets)
+        }
         _ => false,
     }
 }

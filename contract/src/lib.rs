@@ -33,7 +33,7 @@ mod text;
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
 
-pub use constraint::{Constraint, ConstraintError, Operator, Origins};
+pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_origin, is_pointer};
 pub use inclusion::Steps;
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};

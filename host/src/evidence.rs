@@ -52,6 +52,13 @@ pub struct IntentSeen {
     pub digest: String,
     /// Who may act on it.
     pub principal: String,
+    /// Who approved it; empty where an older log does not say.
+    #[serde(
+        rename = "approved-by",
+        default,
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub approved_by: String,
 }
 
 /// Where a decision has what it is made from.

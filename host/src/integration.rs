@@ -4,7 +4,7 @@ use crate::plugin::{Lane, Plugin};
 use crate::posture::PostureRule;
 use crate::request::Request;
 use portcullis_contract::name::Naming;
-use portcullis_contract::{ActionClass, Attestation};
+use portcullis_contract::{ActionClass, Attestation, Pattern};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -208,6 +208,24 @@ impl Integration {
     /// What the operator says that the action called `name` does.
     pub fn class_of(&self, name: &str) -> ActionClass {
         self.actions.get(name).copied().unwrap_or_default()
+    }
+
+    /// Which action that the pattern matches does more than read, and what it is; nothing if all that are
+    /// classified read. Where none is classified, none is known to read.
+    pub(crate) fn acts(&self, pattern: &Pattern) -> Option<String> {
+        let mut matched: Vec<_> = self
+            .actions
+            .iter()
+            .filter(|(name, _)| pattern.matches(name))
+            .collect();
+        matched.sort_unstable_by_key(|(name, _)| name.as_str());
+        if matched.is_empty() {
+            return Some(format!(
+                "no action that `{pattern}` matches is classified under `[integration.actions]`"
+            ));
+        }
+        let acting = matched.iter().find(|(_, class)| **class != ActionClass::Read);
+        acting.map(|(name, class)| format!("`{name}` is {}", class.as_str()))
     }
 
     /// For how long a grant lasts at most, by the integration's own cap and that of its trust.

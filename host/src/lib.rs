@@ -127,8 +127,8 @@ pub use engine::{
 pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
 pub use intent::{
-    Allowance, Denial, Exception, INTENT_TYPE, IntentError, Intents, SignError, Signatures,
-    StoredIntent, Waiver, Widening, sign, unverified_intent,
+    Allowance, Arguments, Denial, Exception, INTENT_TYPE, IntentError, Intents, KnownArguments,
+    SignError, Signatures, StoredIntent, Waiver, Widening, sign, unverified_intent,
 };
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};
@@ -139,7 +139,7 @@ pub use plugin::{
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind, excerpt, has_well_known_token, printable, well_known_withheld,
+    Origins, Pattern, PrincipalKind, escape_key, excerpt, has_well_known_token, printable, well_known_withheld,
     withheld,
 };
 pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};

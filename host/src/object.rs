@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::request::{Intent, Posture, RequestError, SessionPath};
-use portcullis_contract::{escape_key, excerpt};
+use portcullis_contract::{escape_key, excerpt, is_origin};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -217,13 +217,6 @@ pub(crate) fn check_origins(origins: &[(String, String)], at: &str) -> Result<()
         }
     }
     Ok(())
-}
-
-fn is_origin(origin: &str) -> bool {
-    matches!(origin, "user" | "unknown")
-        || origin
-            .strip_prefix("tool:")
-            .is_some_and(|name| !name.is_empty())
 }
 
 pub(crate) fn unexpected(at: String, expected: &str, found: &Value) -> RequestError {

@@ -21,7 +21,7 @@ fn intent(id: &str, principal: &str, by: &str, ends: Timestamp, constraint: Valu
         "id": id, "purpose": "p", "principal": principal,
         "approved-by": { "who": by, "at": NOW.to_string() },
         "issued-at": NOW.to_string(), "expires-at": ends.to_string(),
-        "allows": [{ "integration": "x", "action": "a", "resource": "r", "constraints": [constraint] }],
+        "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": "open", "constraints": [constraint] }],
     })
 }
 

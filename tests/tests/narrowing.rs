@@ -3,7 +3,7 @@
 
 use portcullis_host::state::EmbeddedState;
 use portcullis_host::{
-    Constraint, Integration, Intent, Intents, Operator, Pdp, Principal, PrincipalKind, Request,
+    ActionClass, Constraint, Integration, Intent, Intents, Operator, Pdp, Principal, PrincipalKind, Request,
     RequestLimits, Resource, StoredIntent, Timestamp,
 };
 use portcullis_tests::guests;
@@ -52,8 +52,19 @@ struct Terms {
 struct Allows {
     action: &'static str,
     resource: &'static str,
+    arguments: Arguments,
     constraints: Vec<Constraint>,
     uses: Option<u64>,
+}
+
+/// Which arguments an allowance lets a call have.
+#[derive(Debug, Clone)]
+enum Arguments {
+    /// It says nothing of them.
+    Unsaid,
+    Open,
+    /// Those that are required, and those that are optional.
+    Only(Vec<&'static str>, Vec<&'static str>),
 }
 
 /// One step that makes less of an intent. An index says of which of its parts, however many there are.
@@ -63,6 +74,7 @@ enum Step {
     Action(Index, Index),
     Resource(Index, Index),
     Constrain(Index, Constraint),
+    Arguments(Index, Index),
     /// Begins so many tenths of its time later.
     Begin(u64),
     /// Ends so many tenths of its time earlier.
@@ -101,8 +113,16 @@ impl Terms {
             Step::Constrain(place, new) => {
                 let constraints = &mut place.get_mut(&mut self.allows).constraints;
                 // What follows from it need not be said any more.
-                constraints.retain(|old| !old.follows_from(std::slice::from_ref(new)));
-                constraints.push(new.clone());
+                let mut narrowed = constraints.clone();
+                narrowed.retain(|old| !old.follows_from(std::slice::from_ref(new)));
+                narrowed.push(new.clone());
+                // What nothing meets is no intent.
+                if Constraint::contradiction(&narrowed).is_none() {
+                    *constraints = narrowed;
+                }
+            }
+            Step::Arguments(place, which) => {
+                place.get_mut(&mut self.allows).arguments.narrow(*which);
             }
             Step::Begin(tenths) => self.begins += time * tenths / 10,
             Step::End(tenths) => self.ends -= time * tenths / 10,
@@ -127,10 +147,18 @@ impl Terms {
             .allows
             .iter()
             .map(|one| {
-                let allowance = json!({
+                let mut allowance = json!({
                     "integration": "x", "action": one.action, "resource": one.resource,
                     "constraints": one.constraints,
                 });
+                match &one.arguments {
+                    Arguments::Unsaid => {}
+                    Arguments::Open => allowance["arguments"] = json!("open"),
+                    Arguments::Only(required, optional) => {
+                        allowance["arguments"] =
+                            json!({ "required": required, "optional": optional });
+                    }
+                }
                 with_uses(allowance, one.uses)
             })
             .collect();
@@ -150,6 +178,29 @@ impl Terms {
             document["parent"] = json!({ "id": parent.id, "digest": digest });
         }
         with_uses(document, self.uses)
+    }
+}
+
+impl Arguments {
+    /// Those that are all listed: constraints are on the first two.
+    fn listed() -> Self {
+        Self::Only(Vec::new(), vec!["/n", "/labels", "/more/a", "/more/b"])
+    }
+
+    /// Lists those that there may be, or makes one required that is optional, or leaves one out.
+    fn narrow(&mut self, which: Index) {
+        match self {
+            Self::Unsaid => {}
+            Self::Open => *self = Self::listed(),
+            Self::Only(required, optional) if !optional.is_empty() => {
+                let place = which.index(optional.len());
+                let one = optional.remove(place);
+                if !one.starts_with("/more") || place % 2 == 0 {
+                    required.push(one);
+                }
+            }
+            Self::Only(..) => {}
+        }
     }
 }
 
@@ -191,6 +242,7 @@ fn step() -> impl Strategy<Value = Step> {
         (place(), place()).prop_map(|(place, which)| Step::Action(place, which)),
         (place(), place()).prop_map(|(place, which)| Step::Resource(place, which)),
         (place(), constraint()).prop_map(|(place, new)| Step::Constrain(place, new)),
+        (place(), place()).prop_map(|(place, which)| Step::Arguments(place, which)),
         (0_u64..4).prop_map(Step::Begin),
         (0_u64..4).prop_map(Step::End),
         (1_u64..9).prop_map(Step::Uses),
@@ -208,12 +260,21 @@ fn root() -> impl Strategy<Value = Terms> {
     let allows = (
         prop::sample::select(vec!["*", "a.*", "*.x"]),
         prop::sample::select(vec!["**", "o/**", "*/r"]),
+        prop_oneof![
+            1 => Just(Arguments::Unsaid),
+            4 => Just(Arguments::Open),
+            4 => Just(Arguments::listed()),
+        ],
         prop::collection::vec(constraint(), 0..2),
     );
-    let allows = allows.prop_map(|(action, resource, constraints)| Allows {
+    let allows = allows.prop_map(|(action, resource, arguments, constraints)| Allows {
         action,
         resource,
-        constraints,
+        arguments,
+        constraints: match Constraint::contradiction(&constraints) {
+            None => constraints,
+            Some(_) => Vec::new(),
+        },
         uses: None,
     });
     (prop::collection::vec(allows, 1..4), 1_u64..20, 100_u64..500).prop_map(
@@ -261,6 +322,8 @@ fn read(document: &[u8]) -> Arc<StoredIntent> {
 fn world() -> Vec<Request> {
     let mut arguments = vec![json!({}), json!({ "n": "3" }), json!({ "n": 2.5 })];
     arguments.extend((0..11).map(|n| json!({ "n": n })));
+    let more = [json!(1), json!({ "a": 1 }), json!({ "a": 1, "b": 2 }), json!({ "c": 1 })];
+    arguments.extend(more.map(|more| json!({ "n": 3, "more": more })));
     let labels = [json!(null), json!(["a"]), json!(["b", "c"])];
     let mut world = Vec::new();
     for action in ["a.x", "a.y", "b.x", "b.y"] {
@@ -287,8 +350,13 @@ fn world() -> Vec<Request> {
     world
 }
 
+/// Whether the intent allows the request, whose action nobody classified.
 fn allows(intent: &StoredIntent, request: &Request) -> bool {
-    intent.allowance_for(request).is_some()
+    allows_of(ActionClass::Unclassified, intent, request)
+}
+
+fn allows_of(class: ActionClass, intent: &StoredIntent, request: &Request) -> bool {
+    intent.allowance_for(request, class).is_some()
 }
 
 fn count(of: &Cell<u32>) {
@@ -313,8 +381,10 @@ fn what_is_within_another_intent_allows_nothing_that_it_does_not() {
             let (parent, child) = (&chain[0], &chain[1]);
             let allowed = || world.iter().filter(move |request| allows(child, request));
             if child.is_within(parent).is_ok() {
-                for request in allowed() {
-                    assert!(allows(parent, request), "{request:?}");
+                for class in [ActionClass::Unclassified, ActionClass::Read] {
+                    for request in world.iter().filter(|it| allows_of(class, child, it)) {
+                        assert!(allows_of(class, parent, request), "{request:?}");
+                    }
                 }
                 assert!(parent.issued_at <= child.issued_at);
                 assert!(child.expires_at <= parent.expires_at);
@@ -447,7 +517,9 @@ fn what_is_permitted_is_within_every_intent_of_its_chain_and_ends_with_the_first
                 assert_eq!(grant.expires_at(), ends.min(others), "{terms:?}");
                 end_with[narrowings] += u32::from(ends < others);
                 for intent in &chain {
-                    let allowance = intent.allowance_for(&request).unwrap();
+                    let allowance = intent
+                        .allowance_for(&request, ActionClass::Unclassified)
+                        .unwrap();
                     for constraint in &allowance.constraints {
                         assert!(grant.constraints().contains(constraint), "{constraint}");
                     }

@@ -42,7 +42,7 @@ fn intent(id: &str) -> Value {
         "id": id, "purpose": "p", "principal": AGENT, "max-uses": 100,
         "approved-by": { "who": "alice@acme.example", "at": now },
         "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
-        "allows": [{ "integration": "x", "action": "a", "resource": "r" }],
+        "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": {} }],
     })
 }
 

@@ -1,6 +1,6 @@
 //! Intents as documents: read from files, and written for somebody to approve.
 
-use crate::output;
+use crate::output::{self, shown};
 use anyhow::{Context as _, anyhow};
 use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{StoredIntent, Timestamp, printable};
@@ -39,6 +39,9 @@ pub(super) fn of(intent: &StoredIntent) -> Value {
             "action": allowance.action,
             "resource": allowance.resource,
         });
+        if let Some(arguments) = &allowance.arguments {
+            json["arguments"] = arguments.to_json();
+        }
         if !allowance.constraints.is_empty() {
             json["constraints"] = json!(allowance.constraints);
         }
@@ -77,6 +80,14 @@ pub(super) fn of(intent: &StoredIntent) -> Value {
         document["exception"] = json!({ "owner": exception.owner, "waives": exception.waives });
     }
     document
+}
+
+/// Warns of what whoever signs the intent should know.
+pub(super) fn warn(intent: &StoredIntent) {
+    for warning in intent.warnings() {
+        let text = format!("intent {}: {warning}", intent.id);
+        output::warn(&shown(&text));
+    }
 }
 
 /// Writes a document to `file`, or to standard output.
@@ -149,8 +160,10 @@ mod tests {
             "max-uses": 9,
             "allows": [
                 { "integration": "bank", "action": "*", "resource": "acme/**", "max-uses": 3,
+                  "arguments": { "required": ["/to"], "optional": ["/message/text"] },
                   "constraints": [{ "path": "/to", "op": "one-of", "value": ["a", "b"] }] },
-                { "integration": "mail", "action": "send", "resource": "*" },
+                { "integration": "mail", "action": "send", "resource": "*", "arguments": "open" },
+                { "integration": "mail", "action": "read", "resource": "*" },
             ],
             "denies": [{ "integration": "bank", "action": "close", "resource": "**" }],
             "exception": { "owner": "alice", "waives": ["credential-lifetime", "posture"] },

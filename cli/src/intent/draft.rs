@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::period::period;
 use portcullis_host::log::{self, Decided, Event};
-use portcullis_host::{StoredIntent, has_well_known_token};
+use portcullis_host::{StoredIntent, escape_key, has_well_known_token};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,9 @@ use std::time::Duration;
 ///
 /// From a denial, it allows that very call: the integration, the action, the resource, and each
 /// argument as it was. Look at it before you sign it.
+///
+/// A call has the arguments that are listed and no others. Where none is listed, only actions that are
+/// classified as `read` are allowed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The denial, by the `evaluation_id` that the decision came with.
@@ -23,9 +26,15 @@ pub(crate) struct Args {
     /// The decision log that has the denial.
     #[arg(long, requires = "evaluation")]
     log: Option<PathBuf>,
-    /// From a denial: allow any arguments instead of the very same ones.
-    #[arg(long, requires = "evaluation")]
+    /// Allow any arguments (`"arguments": "open"`), instead of those that are listed, or of the very same ones.
+    #[arg(long, conflicts_with_all = ["required_argument", "optional_argument"])]
     any_arguments: bool,
+    /// An argument that a call has to have, as a JSON Pointer such as `/path`.
+    #[arg(long, value_name = "POINTER", requires = "allow")]
+    required_argument: Vec<String>,
+    /// An argument that a call may have, as a JSON Pointer.
+    #[arg(long, value_name = "POINTER", requires = "allow")]
+    optional_argument: Vec<String>,
     /// Who may act on it, by SPIFFE ID.
     #[arg(long, required_unless_present = "evaluation")]
     principal: Option<String>,
@@ -60,9 +69,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         _ => {
             let allows = args.allow.chunks(3).filter_map(|allowed| match allowed {
-                [integration, action, resource] => Some(json!({
-                    "integration": integration, "action": action, "resource": resource,
-                })),
+                [integration, action, resource] => {
+                    let mut allowance = json!({
+                        "integration": integration, "action": action, "resource": resource,
+                    });
+                    if let Some(arguments) = args.arguments() {
+                        allowance["arguments"] = arguments;
+                    }
+                    Some(allowance)
+                }
                 _ => None,
             });
             (
@@ -84,14 +99,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(uses) = args.max_uses {
         intent["max-uses"] = json!(uses);
     }
-    if let Err(error) = StoredIntent::from_json(intent.to_string().as_bytes()) {
-        output::error(&shown_of_request(&format!(
-            "that would be no intent: {error}"
-        )));
-        return Ok(Exit::Invalid);
+    match StoredIntent::from_json(intent.to_string().as_bytes()) {
+        Ok(intent) => document::warn(&intent),
+        Err(error) => {
+            output::error(&shown_of_request(&format!(
+                "that would be no intent: {error}"
+            )));
+            return Ok(Exit::Invalid);
+        }
     }
     document::write(&document::to_text(&intent), args.output.as_ref())?;
     Ok(Exit::Success)
+}
+
+impl Args {
+    /// The arguments that are named, if any are.
+    fn arguments(&self) -> Option<Value> {
+        let (required, optional) = (&self.required_argument, &self.optional_argument);
+        match (self.any_arguments, required.is_empty() && optional.is_empty()) {
+            (true, _) => Some(json!("open")),
+            (false, true) => None,
+            (false, false) => Some(json!({ "required": required, "optional": optional })),
+        }
+    }
 }
 
 /// The denial of that name that can be drafted from; if there is none, it is said why.
@@ -159,14 +189,22 @@ fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
         .request
         .pointer("/action/properties")
         .unwrap_or(&empty);
-    let constraints = match any_arguments {
-        true => json!([]),
-        false => json!([{ "path": "", "op": "equals", "value": arguments }]),
+    let names = arguments.as_object().into_iter().flatten();
+    let names: Vec<_> = names
+        .map(|(key, _)| format!("/{}", escape_key(key)))
+        .collect();
+    let (listed, constraints) = match any_arguments {
+        true => (json!("open"), json!([])),
+        false => (
+            json!({ "required": names }),
+            json!([{ "path": "", "op": "equals", "value": arguments }]),
+        ),
     };
     let allowance = json!({
         "integration": text("/context/integration"),
         "action": text("/action/name"),
         "resource": text("/resource/id"),
+        "arguments": listed,
         "constraints": constraints,
     });
     (text("/subject/id"), vec![allowance])

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use crate::secrets::request_has_token;
 use anyhow::Context as _;
-use portcullis_host::{Request, RequestLimits, StoredIntent, Timestamp};
+use portcullis_host::{ActionClass, Request, RequestLimits, StoredIntent, Timestamp};
 use std::path::PathBuf;
 
 /// Say what an intent allows; and of a request, clause by clause, whether it is within it.
@@ -17,9 +17,20 @@ pub(crate) struct Args {
     /// A request, as an AuthZEN evaluation, to hold against it.
     #[arg(long)]
     request: Option<PathBuf>,
+    /// What the action is, as the operator classifies it: `read`, `write`, `destructive`, `exfiltration` or
+    /// `admin`. By default unclassified, as an action is that nobody classified.
+    #[arg(long, value_parser = class, default_value = "unclassified", requires = "request")]
+    class: ActionClass,
     /// The time to judge at, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
+}
+
+/// The class of that name.
+fn class(text: &str) -> Result<ActionClass, String> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        "it is `read`, `write`, `destructive`, `exfiltration`, `admin` or `unclassified`".to_owned()
+    })
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -54,7 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let now = args.now.unwrap_or_else(Timestamp::now);
     let mut within = true;
     for (depth, intent) in chain.iter().enumerate() {
-        within &= explain(intent, depth, request.as_ref(), now)?;
+        within &= explain(intent, depth, request.as_ref(), args.class, now)?;
     }
     if let (Some(request), Some(last)) = (&request, chain.last()) {
         let asks = &request.principal().id;
@@ -85,6 +96,7 @@ fn explain(
     intent: &StoredIntent,
     depth: usize,
     request: Option<&Request>,
+    class: ActionClass,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
     let head = if depth == 0 { "intent" } else { "delegated as" };
@@ -125,7 +137,7 @@ fn explain(
         clause(depth, spared, &format!("{does} {denial}"))?;
     }
     for allowance in &intent.allows {
-        let included = request.map(|request| allowance.includes(request));
+        let included = request.map(|request| allowance.includes(request, class));
         clause(depth, included, &format!("allows {allowance}"))?;
         let Some(request) = request.filter(|_| included == Some(false)) else {
             continue;
@@ -148,6 +160,18 @@ fn explain(
         for (holds, text) in parts {
             clause(depth + 1, Some(holds), &text)?;
         }
+        let listed = match &allowance.arguments {
+            None => (
+                class == ActionClass::Read,
+                format!("it says nothing of its arguments, and the action is {}", class.as_str()),
+            ),
+            Some(arguments) => {
+                let other = arguments.other_than(request.arguments());
+                let text = other.as_deref().unwrap_or("the arguments are those that are listed");
+                (other.is_none(), text.to_owned())
+            }
+        };
+        clause(depth + 1, Some(listed.0), &listed.1)?;
         for constraint in &allowance.constraints {
             let met = constraint.met_by(request.arguments(), request.origins());
             clause(
@@ -157,7 +181,7 @@ fn explain(
             )?;
         }
     }
-    Ok(in_time && request.is_none_or(|request| intent.allowance_for(request).is_some()))
+    Ok(in_time && request.is_none_or(|request| intent.allowance_for(request, class).is_some()))
 }
 
 fn clause(depth: usize, holds: Option<bool>, text: &str) -> std::io::Result<()> {

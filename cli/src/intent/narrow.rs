@@ -93,6 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::error(&shown(&format!("that would not be narrower: {widening}")));
         return Ok(Exit::Invalid);
     }
+    document::warn(&proposed);
     document::write(&document::to_text(&narrowed), args.output.as_ref())?;
     Ok(Exit::Success)
 }

@@ -4,7 +4,7 @@ use super::document;
 use crate::exit::Exit;
 use crate::output::{self, shown};
 use anyhow::Context as _;
-use portcullis_host::SignError;
+use portcullis_host::{SignError, StoredIntent};
 use std::path::PathBuf;
 
 /// Approve an intent: sign it, as who it says has approved it, or, if it is delegated, as the one
@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (key_id, audience) = (args.key_id.as_deref(), args.audience.as_deref());
     match portcullis_host::sign(&intent, &key, key_id, audience) {
         Ok(token) => {
+            document::warn(&StoredIntent::from_json(&intent)?);
             document::write(&token, args.output.as_ref())?;
             Ok(Exit::Success)
         }

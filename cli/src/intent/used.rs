@@ -2,7 +2,7 @@
 
 use super::document;
 use portcullis_host::log::{self, Broken, Decided, Event};
-use portcullis_host::{Digest, Intents, Pattern, StoredIntent, Timestamp, withheld};
+use portcullis_host::{ActionClass, Digest, Intents, Pattern, StoredIntent, Timestamp, withheld};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,8 +53,10 @@ impl Used {
             request.resource().id.clone(),
         );
         *self.calls.entry(call).or_default() += 1;
+        // Of a permit, the class of its action was looked at: one that says nothing of its arguments reads.
+        let class = ActionClass::Read;
         let mut allowances = intent.allows.iter();
-        if let Some(place) = allowances.position(|allowance| allowance.includes(&request)) {
+        if let Some(place) = allowances.position(|allowance| allowance.includes(&request, class)) {
             *self.allowances.entry(place).or_default() += 1;
         }
     }

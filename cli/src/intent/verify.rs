@@ -81,6 +81,7 @@ impl From {
             if texts.any(|text| looks_like_a_token(&text)) {
                 output::warn_of_token(&format!("intent {}", intent.id));
             }
+            super::document::warn(intent);
         }
         Ok(Some((intents, refused)))
     }
@@ -102,6 +103,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                     json!({
                         "id": intent.id, "digest": intent.digest(), "principal": intent.principal,
                         "chain": chain.iter().map(|intent| &intent.id).collect::<Vec<_>>(),
+                        "warnings": intent.warnings().iter().map(|it| shown(it)).collect::<Vec<_>>(),
                     })
                 })
                 .collect();

@@ -3,13 +3,15 @@
 use super::{Admission, Checks, IntentFacts, Requirement};
 use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
-use crate::intent::{Allowance, Chain, Intents, StoredIntent};
+use crate::intent::{
+    Allowance, Arguments, Chain, Intents, StoredIntent, member_to_write, members_of,
+};
 use crate::registry::Identity;
 use crate::request::Request;
 use crate::state::Use;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
 use crate::trace::{Conclusion, Trace};
-use portcullis_contract::{Constraint, Operator, PrincipalKind, excerpt};
+use portcullis_contract::{ActionClass, Constraint, Operator, PrincipalKind, excerpt};
 
 /// Who needs an intent, and where it is looked up.
 #[derive(Debug, Clone)]
@@ -80,8 +82,10 @@ impl<T: Trace> Checks<'_, '_, T> {
                 let failed = match cause {
                     Cause::OutsideIntent => chain
                         .iter()
-                        .find(|intent| intent.allowance_for(on.request).is_none())
-                        .map_or_else(String::new, |intent| failed_clause(intent, on.request)),
+                        .find(|intent| intent.allowance_for(on.request, on.class).is_none())
+                        .map_or_else(String::new, |intent| {
+                            failed_clause(intent, on.request, on.class)
+                        }),
                     Cause::IntentOfAnother => {
                         let (of, asks) = (chain.last(), &on.request.principal().id);
                         let of = of.map_or("", |intent| intent.principal.as_str());
@@ -154,7 +158,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         counted: &mut Vec<(Use, u64)>,
     ) -> Result<&'i Allowance, Refusal> {
         let mut last = None;
-        for (index, allowance) in intent.allowances_for(self.on.request) {
+        for (index, allowance) in intent.allowances_for(self.on.request, self.on.class) {
             let Some(limit) = allowance.max_uses else {
                 return Ok(allowance);
             };
@@ -171,7 +175,10 @@ impl<T: Trace> Checks<'_, '_, T> {
                 Ok(allowance)
             }
             // The chain was held to the request before: there is one.
-            None => Err((Cause::OutsideIntent, outside(intent, self.on.request))),
+            None => Err((
+                Cause::OutsideIntent,
+                outside(intent, self.on.request, self.on.class),
+            )),
         }
     }
 
@@ -182,7 +189,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         allowance: Option<usize>,
         limit: u64,
     ) -> Result<(Use, u64), Refusal> {
-        let key = intent.budget_key(allowance);
+        let key = self.on.counted(intent.budget_key(allowance));
         let left = limit.saturating_sub(self.spent(check, &key)?);
         let one = Use {
             key,
@@ -228,13 +235,31 @@ impl<T: Trace> Checks<'_, '_, T> {
 }
 
 impl Admission<'_> {
-    /// Who delegated it is registered no more.
+    /// The key of what a permit uses up. Where decisions are only observed they are counted, too, and apart: they
+    /// use up nothing that is enforced.
+    pub(super) fn counted(&self, key: String) -> String {
+        match self.integration.is_observed() {
+            true => format!("observed {key}"),
+            false => key,
+        }
+    }
+
+    /// Who delegated it is registered no more, or not for the integration.
     fn unregistered(&self, chain: &Chain) -> Option<Refusal> {
         let registry = self.registry?;
         let (_, delegated_by) = chain.split_last()?;
         delegated_by.iter().find_map(|intent| {
             let delegator = &intent.principal;
-            let ends = registry.get(delegator).map(Identity::ends);
+            let identity = registry.get(delegator);
+            let integration = self.request.integration();
+            if let Some(identity) = identity
+                && identity.ends() > self.now
+                && !identity.may_use(integration)
+            {
+                let detail = format!("`{delegator}`, which delegated the intent, is not registered for `{integration}`, and passes on no more than it has: add it to its `integrations`, if it should be");
+                return Some((Cause::IntegrationNotRegistered, detail));
+            }
+            let ends = identity.map(Identity::ends);
             let detail = match ends {
                 Some(ends) if ends > self.now => return None,
                 Some(ends) => format!("the registration of `{delegator}`, which delegated the intent, ended at {ends}: have its owner renew it"),
@@ -267,12 +292,24 @@ impl Admission<'_> {
         }
         chain
             .iter()
-            .find_map(|intent| outside_one(intent, self.request, self.now))
+            .find_map(|intent| outside_one(intent, self.request, self.class, self.now))
     }
 }
 
-fn outside_one(intent: &StoredIntent, request: &Request, now: Timestamp) -> Option<Refusal> {
+fn outside_one(
+    intent: &StoredIntent,
+    request: &Request,
+    class: ActionClass,
+    now: Timestamp,
+) -> Option<Refusal> {
     let id = &intent.id;
+    if intent.approved_at > now.plus(CLOCK_LEEWAY) {
+        let (at, by) = (intent.approved_at, &intent.approved_by);
+        let detail = format!(
+            "intent `{id}` was approved by `{by}` at {at}, and it is {now}: look at the approver's clock, or have it approved again"
+        );
+        return Some((Cause::IntentNotYet, detail));
+    }
     if now < intent.issued_at {
         let from = intent.issued_at;
         let detail = format!("intent `{id}` holds from {from}, and it is {now}");
@@ -283,14 +320,14 @@ fn outside_one(intent: &StoredIntent, request: &Request, now: Timestamp) -> Opti
         let detail = format!("intent `{id}` expired at {at}: have a new one approved");
         return Some((Cause::IntentExpired, detail));
     }
-    match intent.allowance_for(request) {
+    match intent.allowance_for(request, class) {
         Some(_) => None,
-        None => Some((Cause::OutsideIntent, outside(intent, request))),
+        None => Some((Cause::OutsideIntent, outside(intent, request, class))),
     }
 }
 
 /// What an intent allows that the request is not.
-fn outside(intent: &StoredIntent, request: &Request) -> String {
+fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     let id = &intent.id;
     let asked = format!(
         "`{}: {} {}`",
@@ -309,7 +346,7 @@ fn outside(intent: &StoredIntent, request: &Request) -> String {
     } else {
         ""
     };
-    let failed = failed_clause(intent, request);
+    let failed = failed_clause(intent, request, class);
     format!(
         "{asked}, as it is called, is not what intent `{id}` allows: {failed}; it allows {}{more}, less what it denies; have another one approved, or ask for less",
         allows.join(", ")
@@ -318,24 +355,25 @@ fn outside(intent: &StoredIntent, request: &Request) -> String {
 
 /// The clause of an intent that the request does not meet: what denies it, or of the allowance that it comes
 /// closest to, what it is not.
-fn failed_clause(intent: &StoredIntent, request: &Request) -> String {
+fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
         return format!("it denies {denial}");
     }
     let allowances = intent.allows.iter().rev();
     let (_, failed) = allowances
-        .map(|allowance| closeness(allowance, request))
+        .map(|allowance| closeness(allowance, request, class))
         .max_by_key(|(met, _)| *met)
         .unwrap_or_default();
     failed
 }
 
 /// How many clauses of an allowance the request meets, and the first that it does not.
-fn closeness(allowance: &Allowance, request: &Request) -> (usize, String) {
+fn closeness(allowance: &Allowance, request: &Request, class: ActionClass) -> (usize, String) {
     let Allowance {
         integration,
         action,
         resource,
+        arguments,
         constraints,
         ..
     } = allowance;
@@ -358,7 +396,11 @@ fn closeness(allowance: &Allowance, request: &Request) -> (usize, String) {
         |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());
     let met = constraints.iter().filter(meets).count();
     let unmet = constraints.iter().find(|constraint| !meets(constraint));
-    let text = unmet.map_or_else(String::new, |unmet| {
+    let Some(unmet) = unmet else {
+        let text = other_arguments(arguments.as_ref(), request, class);
+        return (3 + met, text);
+    };
+    let text = {
         let found = match request.arguments().pointer(unmet.path()) {
             None => "is not there".to_owned(),
             Some(_) if unmet.operator() == Operator::OriginIs => "comes from elsewhere".to_owned(),
@@ -368,6 +410,25 @@ fn closeness(allowance: &Allowance, request: &Request) -> (usize, String) {
             "its arguments are not `{unmet}`: `{}` {found}",
             unmet.path()
         )
-    });
+    };
     (3 + met, text)
+}
+
+/// How the arguments of the request are not those of an allowance.
+fn other_arguments(
+    arguments: Option<&Arguments>,
+    request: &Request,
+    class: ActionClass,
+) -> String {
+    let Some(arguments) = arguments else {
+        let has = members_of(request.arguments());
+        return format!(
+            "it says nothing of its arguments, so that it allows only what is classified as `read`, and `{}` is {}: have it approved with {}",
+            excerpt(request.action()),
+            class.as_str(),
+            member_to_write(has.iter().map(String::as_str))
+        );
+    };
+    let other = arguments.other_than(request.arguments());
+    other.unwrap_or_default()
 }

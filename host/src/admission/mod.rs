@@ -160,6 +160,7 @@ impl<'a> Admission<'a> {
                     id: intent.id.clone(),
                     digest: intent.digest().to_string(),
                     principal: intent.principal.clone(),
+                    approved_by: intent.approved_by.clone(),
                 })
                 .collect();
         }

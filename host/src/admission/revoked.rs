@@ -3,7 +3,7 @@
 use super::{Admission, Checks, Requirement};
 use crate::cause::{Cause, Refusal};
 use crate::evidence::{Evidence, Sources};
-use crate::intent::revoked_in;
+use crate::intent::{find_revoked, revoked_in};
 use crate::revocation::{Known, Revocable};
 use crate::trace::{Conclusion, Trace};
 
@@ -104,14 +104,8 @@ impl Admission<'_> {
             (Some(chain), _) => revoked_in(chain, known),
             // What a request carried is not in the log, and what it hung on is.
             (None, Sources::Recorded(evidence, _)) if carried => {
-                evidence.intents.iter().find_map(|intent| {
-                    [
-                        (Revocable::Intent, &intent.id),
-                        (Revocable::Principal, &intent.principal),
-                    ]
-                    .into_iter()
-                    .find_map(|(kind, id)| Some((id.clone(), known.find(kind, id)?)))
-                })
+                let mut seen = evidence.intents.iter();
+                seen.find_map(|it| find_revoked(&it.id, &it.principal, &it.approved_by, known))
             }
             (None, _) => None,
         };

@@ -8,7 +8,7 @@ use super::{action_class, from_text, principal_kind};
 use crate::admission::{Requirement, Requirements};
 use crate::identity::Bundles;
 use crate::integration::{Trust, TrustCeiling};
-use crate::intent::{Intents, Signatures, unverified_intent};
+use crate::intent::{IntentError, Intents, Signatures, unverified_intent};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
@@ -142,9 +142,8 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             return None;
         }
         Ok(refused) => {
-            for (file, error) in refused {
-                source.error(span.clone(), format!("{}: {error}", file.display()));
-            }
+            // One file that does not count does not keep the others from counting.
+            source.add(refused.iter().map(|(file, error)| not_counted(file, error)).collect());
         }
     }
     if !intents.are_signed() {
@@ -169,6 +168,19 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
         required_for,
         access_requests: access_requests.map(|(span, how)| (how, span)),
     })
+}
+
+/// That a file in the folder of intents does not count. Where time or keys did that, it is only noted; where it is
+/// the file itself, `check` refuses it.
+fn not_counted(file: &Path, error: &IntentError) -> Problem {
+    let message = format!("{error}; until then, it does not count");
+    match error {
+        IntentError::Signature(_)
+        | IntentError::Unsigned
+        | IntentError::NoKeys
+        | IntentError::NoParent { .. } => Problem::warning(file, message),
+        _ => Problem::refused(file, message),
+    }
 }
 
 /// The ids of the intents that are exceptions.

@@ -200,6 +200,7 @@ fn check_with(file: &Path, metered: bool) -> Checked {
         }
         builder
             .begin()
+            .inspect(|pdp| problems.extend_from_slice(pdp.notices()))
             .map_err(|error| problems.push(Problem::of_file(file, error.to_string())))
             .ok()
     });

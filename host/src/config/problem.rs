@@ -35,8 +35,16 @@ impl Problem {
         }
     }
 
+    /// That the file as a whole does not count.
+    pub(crate) fn refused(file: &Path, message: String) -> Self {
+        Self {
+            severity: Severity::Refused,
+            ..Self::of_file(file, message)
+        }
+    }
+
     /// A warning that is of the file as a whole.
-    pub(super) fn warning(file: &Path, message: String) -> Self {
+    pub(crate) fn warning(file: &Path, message: String) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::of_file(file, message)
@@ -49,6 +57,8 @@ impl Problem {
 pub enum Severity {
     /// It does not.
     Warning,
+    /// It does not, but what it is about does not count, or not in full, until it is put right.
+    Refused,
     /// It does.
     Error,
 }
@@ -63,6 +73,7 @@ impl fmt::Display for Problem {
         }
         let kind = match self.severity {
             Severity::Warning => "warning",
+            Severity::Refused => "refused",
             Severity::Error => "error",
         };
         write!(f, " {kind}: {}", self.message)

@@ -11,12 +11,17 @@
 //!   "max-uses": 20,
 //!   "allows": [
 //!     { "integration": "github", "action": "issues.create", "resource": "acme/billing",
+//!       "arguments": { "required": ["/title", "/labels"], "optional": ["/body"] },
 //!       "constraints": [{ "path": "/labels", "op": "subset-of", "value": ["invoice"] }],
 //!       "max-uses": 15 }
 //!   ],
 //!   "denies": [{ "integration": "github", "action": "repos.*", "resource": "**" }]
 //! }
 //! ```
+//!
+//! An allowance says which arguments a call has to have and may have ([`Arguments`]); a call with another one
+//! is not allowed. `"arguments": "open"` allows any. Without `arguments`, an allowance allows only actions
+//! that the operator classified as `read`.
 //!
 //! An intent that was delegated has a `parent`, with its id and digest. It is approved by the
 //! parent's principal, and allows nothing that the parent does not. One that is an `exception` says
@@ -25,20 +30,23 @@
 //!
 //! Signed, an intent is a JWT whose `authorization_details` (RFC 9396) hold it.
 
+mod arguments;
 mod read;
 mod signed;
 mod store;
 mod subset;
 
+pub(crate) use arguments::{member_to_write, members_of};
+pub use arguments::{Arguments, KnownArguments};
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
-pub(crate) use store::{Chain, revoked_in};
+pub(crate) use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};
 pub use subset::Widening;
 
 use crate::Timestamp;
 use crate::plugin::Digest;
 use crate::request::Request;
-use portcullis_contract::{Constraint, Pattern};
+use portcullis_contract::{ActionClass, Constraint, Pattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -81,6 +89,8 @@ pub struct Allowance {
     pub action: Pattern,
     /// The resources.
     pub resource: Pattern,
+    /// Which arguments there may be. Without any, only actions that are classified as `read` are allowed.
+    pub arguments: Option<Arguments>,
     /// What the arguments meet.
     pub constraints: Vec<Constraint>,
     /// How often it may be used.
@@ -156,21 +166,53 @@ impl StoredIntent {
         self.denies.iter().any(|denial| denial.includes(request))
     }
 
-    /// The first allowance that includes `request`, unless the intent denies it.
-    pub fn allowance_for(&self, request: &Request) -> Option<&Allowance> {
-        self.allowances_for(request).map(|(_, found)| found).next()
+    /// The first allowance that includes `request`, whose action is of `class`, unless the intent denies it.
+    pub fn allowance_for(&self, request: &Request, class: ActionClass) -> Option<&Allowance> {
+        let mut allowances = self.allowances_for(request, class);
+        allowances.next().map(|(_, found)| found)
     }
 
-    /// Every allowance that includes `request`, with its place; none if the intent denies it.
+    /// Every allowance that includes `request`, whose action is of `class`, with its place; none if the
+    /// intent denies it.
     pub(crate) fn allowances_for<'a, 'r>(
         &'a self,
         request: &'r Request,
+        class: ActionClass,
     ) -> impl Iterator<Item = (usize, &'a Allowance)> + use<'a, 'r> {
         let denied = self.denies(request);
         self.allows
             .iter()
             .enumerate()
-            .filter(move |(_, allowance)| !denied && allowance.includes(request))
+            .filter(move |(_, allowance)| !denied && allowance.includes(request, class))
+    }
+
+    /// What whoever approves it should know: what is sound, and may be meant otherwise.
+    pub fn warnings(&self) -> Vec<String> {
+        let of_allowance = |(place, allowance): (usize, &Allowance)| {
+            let place = format!("`/allows/{place}`");
+            let constraints = allowance.constraints.iter();
+            let mut all: Vec<_> = constraints
+                .filter_map(|it| Some(format!("{place}: {}", it.warning()?)))
+                .collect();
+            let known = || allowance.constraints.iter().map(Constraint::path);
+            match &allowance.arguments {
+                Some(Arguments::Only(_)) => {}
+                Some(Arguments::Open) => all.push(format!(
+                    "{place}: `\"arguments\": \"open\"` allows a call any arguments: list those that it needs, as in {}",
+                    member_to_write(known())
+                )),
+                None => all.push(format!(
+                    "{place}: it says nothing of its `arguments`, so that it allows only actions that are classified as `read`: list them, as in {}",
+                    member_to_write(known())
+                )),
+            }
+            all
+        };
+        self.allows
+            .iter()
+            .enumerate()
+            .flat_map(of_allowance)
+            .collect()
     }
 
     /// What counts the uses of the intent, or of one of its allowances.
@@ -183,11 +225,17 @@ impl StoredIntent {
 }
 
 impl Allowance {
-    /// Whether the request's integration, action, resource and arguments are what is allowed.
-    pub fn includes(&self, request: &Request) -> bool {
+    /// Whether the request's integration, action, of `class`, resource and arguments are what is allowed.
+    pub fn includes(&self, request: &Request, class: ActionClass) -> bool {
+        let has_arguments = match &self.arguments {
+            None => arguments::may_be_unsaid(class),
+            Some(Arguments::Open) => true,
+            Some(Arguments::Only(known)) => known.differ(request.arguments()).is_none(),
+        };
         self.integration == request.integration()
             && self.action.matches(request.action())
             && request.resource_matches(&self.resource)
+            && has_arguments
             && self
                 .constraints
                 .iter()
@@ -213,6 +261,11 @@ impl fmt::Display for Allowance {
         )?;
         for constraint in &self.constraints {
             write!(f, " with `{constraint}`")?;
+        }
+        match &self.arguments {
+            None => {}
+            Some(Arguments::Open) => f.write_str(" with any arguments")?,
+            Some(only) => write!(f, " with the arguments `{}`", only.to_json())?,
         }
         if let Some(uses) = self.max_uses {
             write!(f, " at most {uses} times")?;

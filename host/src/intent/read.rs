@@ -1,6 +1,6 @@
 //! From JSON to an intent, with the place of whatever keeps it from being one.
 
-use super::{Allowance, Denial, Exception, StoredIntent, Waiver};
+use super::{Allowance, Arguments, Denial, Exception, KnownArguments, StoredIntent, Waiver};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
@@ -8,7 +8,7 @@ use crate::plugin::Digest;
 use crate::registry::is_spiffe_id;
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
-use portcullis_contract::{Constraint, Pattern};
+use portcullis_contract::{Constraint, Pattern, is_pointer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -121,18 +121,80 @@ impl StoredIntent {
 
 impl Allowance {
     fn read(mut object: Object) -> Result<Self, RequestError> {
+        let constraints: Vec<Constraint> =
+            list(&mut object, "constraints", |constraint: Object| {
+                constraint.value()
+            })?;
+        if let Some(why) = Constraint::contradiction(&constraints) {
+            return Err(RequestError::Unexpected {
+                at: object.at("constraints"),
+                expected: "constraints that some argument meets".to_owned(),
+                found: why,
+            });
+        }
         let read = Self {
             integration: object.text("integration")?,
             action: pattern(&mut object, "action")?,
             resource: pattern(&mut object, "resource")?,
-            constraints: list(&mut object, "constraints", |constraint: Object| {
-                constraint.value()
-            })?,
+            arguments: arguments(&mut object, &constraints)?,
+            constraints,
             max_uses: max_uses(&mut object)?,
         };
-        object.end("`integration`, `action`, `resource`, `constraints`, `max-uses`")?;
+        object.end(
+            "`integration`, `action`, `resource`, `arguments`, `constraints`, `max-uses`",
+        )?;
         Ok(read)
     }
+}
+
+/// The arguments of an allowance, which have one spelling.
+fn arguments(
+    allowance: &mut Object,
+    constraints: &[Constraint],
+) -> Result<Option<Arguments>, RequestError> {
+    const EXPECTED: &str =
+        "an object such as `{ \"required\": [\"/to\"], \"optional\": [\"/subject\"] }`, or `\"open\"`";
+    let at = allowance.at("arguments");
+    let value = match allowance.take("arguments") {
+        None => return Ok(None),
+        Some(Value::String(text)) if text == "open" => return Ok(Some(Arguments::Open)),
+        Some(value @ Value::Object(_)) => value,
+        Some(other) => return Err(unexpected(at, EXPECTED, &other)),
+    };
+    let mut object = Object::new(value, at.clone())?;
+    let mut listed = |key: &str| {
+        let at = object.at(key);
+        let list = object.texts(key)?.unwrap_or_default();
+        if list.len() > MAX_ITEMS {
+            let expected = format!("at most {MAX_ITEMS} of them");
+            return Err(unexpected(at, &expected, &Value::from(list.len())));
+        }
+        for (index, pointer) in list.iter().enumerate() {
+            let at = format!("{at}/{index}");
+            let found = Value::from(pointer.as_str());
+            let has_names = pointer.split('/').skip(1).all(|name| !name.is_empty());
+            if pointer.is_empty() || !is_pointer(pointer) || !has_names {
+                let expected = "a JSON Pointer to an argument, such as `/path`";
+                return Err(unexpected(at, expected, &found));
+            }
+            if pointer.contains('*') {
+                let expected = "the JSON Pointer of one argument, without `*`";
+                return Err(unexpected(at, expected, &found));
+            }
+            if pointer.len() > MAX_PATTERN_BYTES {
+                let expected = format!("a JSON Pointer of at most {MAX_PATTERN_BYTES} bytes");
+                return Err(unexpected(at, &expected, &found));
+            }
+        }
+        Ok(list)
+    };
+    let (required, optional) = (listed("required")?, listed("optional")?);
+    object.end("`required`, `optional`")?;
+    let known = KnownArguments::new(required, optional, constraints).map_err(|pointer| {
+        let expected = "each argument once, and none that lies within another";
+        unexpected(at, expected, &Value::from(pointer))
+    })?;
+    Ok(Some(Arguments::Only(known)))
 }
 
 impl Denial {

@@ -2,8 +2,10 @@
 
 use super::signed::SignatureError;
 use super::{Signatures, StoredIntent, Widening};
+use crate::plugin::Digest;
 use crate::request::RequestError;
 use crate::revocation::{Known, Revocable, Revoked};
+use crate::timestamp::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -12,8 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// How many intents a chain may have.
+/// How many intents a chain may have, the approved one included.
 pub(crate) const MAX_DEPTH: usize = 8;
+
+/// How many ids of intents that requests carried are kept in mind.
+const CARRIED_IDS: usize = 64 * 1024;
 
 /// How many bytes of documents that requests carried are kept in mind, read.
 const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
@@ -50,6 +55,8 @@ pub struct Intents {
     signatures: Option<Arc<Signatures>>,
     /// By the hash of the documents.
     carried: Arc<Cache<[u8; 32], Carried, Bytes>>,
+    /// Which intent had an id first, of those that requests carried.
+    carried_ids: Arc<Cache<String, Digest>>,
 }
 
 /// An intent and those that it was delegated by, root first, itself last.
@@ -98,7 +105,9 @@ pub enum IntentError {
         parent: String,
     },
     /// The chain is too long.
-    #[error("intent `{0}` is more than {MAX_DEPTH} delegations from its root")]
+    #[error(
+        "intent `{0}` would make a chain of more than {MAX_DEPTH} intents, the approved one included: delegate from one nearer to it"
+    )]
     TooDeep(String),
     /// It goes beyond its parent.
     #[error("intent `{id}` goes beyond its parent: {widening}")]
@@ -113,6 +122,40 @@ pub enum IntentError {
         "intent `{0}` is not delegated from the one that is carried before it: carry a chain, root first"
     )]
     NotNext(String),
+    /// It says nothing of the arguments of an action that acts.
+    #[error(
+        "intent `{id}`: its allowance {allowance} says nothing of its arguments, and {acts}: add {write} to it, or `\"arguments\": \"open\"`"
+    )]
+    ArgumentsUnsaid {
+        /// The intent.
+        id: String,
+        /// The allowance.
+        allowance: String,
+        /// Which action acts.
+        acts: String,
+        /// The member to add.
+        write: String,
+    },
+    /// Its approval is dated in the future.
+    #[error("intent `{id}` was approved at {at}, which is in the future: look at the approver's clock")]
+    FromTheFuture {
+        /// The intent.
+        id: String,
+        /// When it says that it was approved.
+        at: Timestamp,
+    },
+    /// Who delegated it is not registered for what it passes on.
+    #[error(
+        "intent `{id}` allows `{integration}`, for which `{delegator}`, which delegates it, is not registered: register it for that, or leave it out"
+    )]
+    DelegatorNotRegistered {
+        /// The intent.
+        id: String,
+        /// Who delegated it.
+        delegator: String,
+        /// For which integration.
+        integration: String,
+    },
     /// What was taken up could not be kept.
     #[error("{0}")]
     NotKept(String),
@@ -128,6 +171,7 @@ impl Default for Intents {
                 CARRIED_BYTES,
                 Bytes,
             )),
+            carried_ids: Arc::new(Cache::new(CARRIED_IDS)),
         }
     }
 }
@@ -148,8 +192,18 @@ impl Intents {
     ///
     /// [`IntentError`] if it is none, is not signed and has to be, or is not within its parent.
     pub fn insert(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
+        self.insert_if(document, |_| Ok(()))
+    }
+
+    /// As [`Intents::insert`], if `accepts` finds nothing against the chain.
+    pub(crate) fn insert_if(
+        &self,
+        document: &[u8],
+        accepts: impl FnOnce(&Chain) -> Result<(), IntentError>,
+    ) -> Result<Arc<StoredIntent>, IntentError> {
         // Compared while decisions go on: what is in the chain never changes.
         let (intent, chain) = self.delegated(document, None)?;
+        accepts(&chain)?;
         let id = intent.id.clone();
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         match by_id.get(&id).and_then(|known| known.last()) {
@@ -190,6 +244,9 @@ impl Intents {
                     let parent = parent.clone();
                     return Err(IntentError::OtherParent { id, parent });
                 };
+                if chain.iter().any(|other| other.id == id) {
+                    return Err(IntentError::Duplicate(id));
+                }
                 if chain.len() >= MAX_DEPTH {
                     return Err(IntentError::TooDeep(id));
                 }
@@ -225,6 +282,30 @@ impl Intents {
     /// The chain that a request carries, root first; the first may hang on one that is known. What came
     /// of it is kept in mind until a key changes.
     pub(crate) fn carried(&self, documents: &[String]) -> Result<Chain, IntentError> {
+        let chain = self.verified(documents)?;
+        // An id is used once: looked at each time, since what is known changes.
+        for intent in chain.iter() {
+            let known = self.chain(&intent.id);
+            let known = known.as_ref().and_then(|known| known.last());
+            let first = match known {
+                Some(known) => known.digest(),
+                None => {
+                    let (id, digest) = (intent.id.as_str(), intent.digest());
+                    let first = self
+                        .carried_ids
+                        .get_or_insert_with(id, || Ok::<_, std::convert::Infallible>(digest));
+                    first.unwrap_or(digest)
+                }
+            };
+            if first != intent.digest() {
+                return Err(IntentError::Duplicate(intent.id.clone()));
+            }
+        }
+        Ok(chain)
+    }
+
+    /// As [`Intents::carried`], whatever else has the ids of the chain.
+    fn verified(&self, documents: &[String]) -> Result<Chain, IntentError> {
         // Who writes a request could carry anything that is not signed.
         let Some(signatures) = &self.signatures else {
             return Err(IntentError::NoKeys);
@@ -358,13 +439,26 @@ fn hash(documents: &[String]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The first intent or principal of a chain that is revoked.
+/// The first intent, principal or approver of a chain that is revoked.
 pub(crate) fn revoked_in<'a>(chain: &Chain, known: &'a Known<'_>) -> Option<(String, &'a Revoked)> {
-    chain.iter().find_map(|intent| {
-        let of_intent = known.find(Revocable::Intent, &intent.id);
-        let of_principal = known.find(Revocable::Principal, &intent.principal);
-        of_intent
-            .map(|revoked| (intent.id.clone(), revoked))
-            .or_else(|| of_principal.map(|revoked| (intent.principal.clone(), revoked)))
-    })
+    chain
+        .iter()
+        .find_map(|it| find_revoked(&it.id, &it.principal, &it.approved_by, known))
+}
+
+/// As [`revoked_in`], of an intent of which only the names are known.
+pub(crate) fn find_revoked<'a>(
+    id: &str,
+    principal: &str,
+    approved_by: &str,
+    known: &'a Known<'_>,
+) -> Option<(String, &'a Revoked)> {
+    let named = [
+        (Revocable::Intent, id),
+        (Revocable::Principal, principal),
+        (Revocable::Principal, approved_by),
+    ];
+    named
+        .into_iter()
+        .find_map(|(kind, id)| Some((id.to_owned(), known.find(kind, id)?)))
 }

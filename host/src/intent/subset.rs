@@ -1,6 +1,6 @@
 //! Whether one intent is within another.
 
-use super::{Allowance, Denial, StoredIntent};
+use super::{Allowance, Arguments, Denial, StoredIntent};
 use crate::timestamp::Timestamp;
 use portcullis_contract::Steps;
 
@@ -40,6 +40,16 @@ pub enum Widening {
     /// It waives something that its parent does not.
     #[error("it waives `{0}`, and its parent does not")]
     Waiver(&'static str),
+    /// It names another owner of the exception than the approver did.
+    #[error(
+        "it says that `{owner}` answers for the exception, and by its parent `{approved}` does: name that one"
+    )]
+    Owner {
+        /// Who it says answers for it.
+        owner: String,
+        /// Who does, by the approver's word.
+        approved: String,
+    },
 }
 
 impl StoredIntent {
@@ -99,6 +109,14 @@ impl StoredIntent {
                 return Err(Widening::Waiver(waiver.as_str()));
             }
         }
+        if let (Some(ours), Some(theirs)) = (&self.exception, &parent.exception)
+            && ours.owner != theirs.owner
+        {
+            return Err(Widening::Owner {
+                owner: ours.owner.clone(),
+                approved: theirs.owner.clone(),
+            });
+        }
         Ok(())
     }
 }
@@ -112,6 +130,11 @@ impl Allowance {
                 .constraints
                 .iter()
                 .all(|constraint| constraint.follows_from(&self.constraints))
+            && Arguments::are_within(
+                self.arguments.as_ref(),
+                &self.constraints,
+                other.arguments.as_ref(),
+            )
             && other
                 .max_uses
                 .is_none_or(|most| self.max_uses.is_some_and(|own| own <= most))

@@ -196,13 +196,15 @@ impl PdpBuilder {
                 return Err(PdpError::DuplicateIntegration(name));
             }
         }
+        let mut parts = self.parts;
+        parts.take_up_what_was_kept()?;
+        parts.note_intents(&by_name);
         let pdp = Pdp {
             inner: Arc::new(Inner {
                 integrations: by_name,
-                parts: self.parts,
+                parts,
             }),
         };
-        pdp.take_up_what_was_kept()?;
         pdp.record_what_it_begins_with(Timestamp::now())?;
         Ok(pdp)
     }

@@ -393,7 +393,16 @@ impl Pdp {
             return Ok(None);
         };
         if intent.documents.is_empty() {
-            return Ok(rule.intents.chain(&intent.id));
+            let chain = rule.intents.chain(&intent.id);
+            return Ok(match sources {
+                // An intent counts from its issuance on: what a decision was made from says which was known.
+                Sources::Recorded(evidence, _) => chain.filter(|chain| {
+                    let seen = evidence.intents.last();
+                    let digest = chain.last().map(|intent| intent.digest().to_string());
+                    seen.map(|seen| &seen.digest) == digest.as_ref()
+                }),
+                Sources::Live | Sources::DryRun => chain,
+            });
         }
         // Signatures cost more than all the rest: they are not verified for whom they could not help.
         if !self.could_be_admitted(request, now, sources) {

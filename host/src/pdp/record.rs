@@ -1,14 +1,20 @@
 //! What a decision point records, and the intents that it takes up.
 
-use super::Pdp;
+use super::{Parts, Pdp};
 use crate::cause::Cause;
+use crate::config::Problem;
 use crate::decision::Decision;
-use crate::intent::{Chain, IntentError, StoredIntent};
+use crate::integration::Integration;
+use crate::intent::{Chain, IntentError, StoredIntent, member_to_write, unverified_intent};
 use crate::log::{Issued, LogError};
 use crate::request::Request;
 use crate::revocation::{EventError, ListError, Record};
 use crate::state::StateError;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
+use portcullis_contract::{Constraint, excerpt};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why a security event was not taken.
@@ -39,7 +45,13 @@ impl Pdp {
                 "no intents are configured: add `[intents]`".to_owned(),
             ));
         };
-        let intent = rule.intents.insert(document)?;
+        let now = Timestamp::now();
+        let intent = rule.intents.insert_if(document, |chain| {
+            match self.inner.parts.against(&self.inner.integrations, chain, now) {
+                None => Ok(()),
+                Some(error) => Err(error),
+            }
+        })?;
         let not_kept = |error: String| IntentError::NotKept(error);
         if let Some(state) = &self.inner.parts.state {
             state
@@ -70,16 +82,6 @@ impl Pdp {
         Ok(revocations.accept(&event)?)
     }
 
-    /// Takes up the intents that were taken up before the host was last stopped. One that is none any
-    /// more, as when its approver's key was withdrawn, is left.
-    pub(super) fn take_up_what_was_kept(&self) -> Result<(), StateError> {
-        if let (Some(rule), Some(state)) = (&self.inner.parts.intents, &self.inner.parts.state) {
-            let kept = state.kept_intents()?;
-            rule.intents
-                .insert_all(kept.into_iter().map(|document| ((), document)).collect());
-        }
-        Ok(())
-    }
 
     /// Records with which intents and how many revocations the host begins, and from now on each
     /// revocation that it learns of.
@@ -143,6 +145,108 @@ impl Pdp {
             Err(error) => not_recorded(&error, &decision),
         }
     }
+}
+
+impl Parts {
+    /// Takes up the intents that were taken up before the host was last stopped, and notes those that do not
+    /// count any more, as when the key of an approver was withdrawn.
+    pub(super) fn take_up_what_was_kept(&mut self) -> Result<(), StateError> {
+        let (Some(rule), Some(state)) = (&self.intents, &self.state) else {
+            return Ok(());
+        };
+        let kept = state.kept_intents()?.into_iter();
+        let named = kept.map(|document| (name_in(&document), document));
+        for (name, error) in rule.intents.insert_all(named.collect()) {
+            let message = format!(
+                "intent `{}`, which was taken up before, does not count any more: {error}",
+                excerpt(&name)
+            );
+            self.notices
+                .push(Problem::warning(Path::new("[state]"), message));
+        }
+        Ok(())
+    }
+
+    /// Notes of the intents that are known what does not count, and what their approvers should know.
+    pub(super) fn note_intents(&mut self, integrations: &HashMap<String, Integration>) {
+        let Some(rule) = &self.intents else {
+            return;
+        };
+        let mut chains = rule.intents.chains();
+        chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+        let mut noted = Vec::new();
+        let place = Path::new("[intents]");
+        for chain in &chains {
+            let Some(intent) = chain.last() else { continue };
+            // The clock is looked at when a request is decided.
+            let against = self.against(integrations, chain, Timestamp::from_millis(u64::MAX));
+            if let Some(error) = &against {
+                noted.push(Problem::refused(place, error.to_string()));
+            }
+            for warning in intent.warnings() {
+                let is_refused = matches!(against, Some(IntentError::ArgumentsUnsaid { .. }));
+                if !(is_refused && warning.contains("says nothing of its")) {
+                    let message = format!("intent `{}`: {warning}", intent.id);
+                    noted.push(Problem::warning(place, message));
+                }
+            }
+        }
+        self.notices.extend(noted);
+    }
+
+    /// What there is against the last intent of a chain here: that it says nothing of the arguments of what acts,
+    /// that it passes on what its delegator is not registered for, or that it is from the future.
+    pub(super) fn against(
+        &self,
+        integrations: &HashMap<String, Integration>,
+        chain: &Chain,
+        now: Timestamp,
+    ) -> Option<IntentError> {
+        let (intent, delegated_by) = chain.split_last()?;
+        if intent.approved_at > now.plus(CLOCK_LEEWAY) {
+            return Some(IntentError::FromTheFuture {
+                id: intent.id.clone(),
+                at: intent.approved_at,
+            });
+        }
+        let unsaid = intent.allows.iter().find_map(|allowance| {
+            let integration = integrations.get(&allowance.integration)?;
+            let acts = integration.acts(&allowance.action)?;
+            let known = allowance.constraints.iter().map(Constraint::path);
+            allowance.arguments.is_none().then(|| IntentError::ArgumentsUnsaid {
+                id: intent.id.clone(),
+                allowance: allowance.to_string(),
+                acts,
+                write: member_to_write(known),
+            })
+        });
+        if unsaid.is_some() {
+            return unsaid;
+        }
+        let registry = self.registry.as_ref()?;
+        delegated_by.iter().find_map(|parent| {
+            let delegator = registry.get(&parent.principal)?;
+            let mut allowances = intent.allows.iter();
+            let beyond = allowances.find(|it| !delegator.may_use(&it.integration))?;
+            Some(IntentError::DelegatorNotRegistered {
+                id: intent.id.clone(),
+                delegator: parent.principal.clone(),
+                integration: beyond.integration.clone(),
+            })
+        })
+    }
+}
+
+/// What an intent that may be none calls itself.
+fn name_in(document: &[u8]) -> String {
+    let text = String::from_utf8_lossy(document);
+    let json = match text.trim_start().starts_with('{') {
+        true => text.into_owned(),
+        false => unverified_intent(text.trim()).unwrap_or_default(),
+    };
+    let intent: Value = serde_json::from_str(&json).unwrap_or_default();
+    let id = intent.get("id").and_then(Value::as_str);
+    id.unwrap_or("without an id").to_owned()
 }
 
 fn not_recorded(error: &LogError, decision: &Decision) -> Decision {

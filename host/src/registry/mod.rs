@@ -274,6 +274,13 @@ impl Identity {
         }
     }
 
+    /// Whether it is registered for that integration.
+    pub(crate) fn may_use(&self, integration: &str) -> bool {
+        self.integrations
+            .iter()
+            .any(|allowed| **allowed == *integration)
+    }
+
     /// Holds a request of this identity to its registration.
     pub(crate) fn refuse(
         &self,
@@ -321,11 +328,7 @@ impl Identity {
                 ),
             ));
         }
-        if !self
-            .integrations
-            .iter()
-            .any(|allowed| **allowed == *integration)
-        {
+        if !self.may_use(integration) {
             return Some((
                 Cause::IntegrationNotRegistered,
                 format!(

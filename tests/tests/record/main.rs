@@ -52,7 +52,7 @@ settings = { behaviour = "permit" }
         "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a", "max-uses": BUDGET,
         "approved-by": { "who": "alice@acme.example", "at": now },
         "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
-        "allows": [{ "integration": "x", "action": "a", "resource": "**" }],
+        "allows": [{ "integration": "x", "action": "a", "resource": "**", "arguments": "open" }],
     });
     fs::write(folder.join("intents/int-1.json"), intent.to_string()).unwrap();
 }
@@ -172,6 +172,7 @@ fn intents() -> Intents {
         let allows = ["permits", "tells", "faults"].map(|integration| {
             json!({
                 "integration": integration, "action": "a", "resource": "**",
+                "arguments": { "required": ["/number"] },
                 "constraints": [{ "path": "/number", "op": "at-most", "value": 9900 }],
             })
         });
@@ -504,7 +505,7 @@ fn what_could_not_be_spent_is_decided_the_same_again() {
             "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a", "max-uses": 10,
             "approved-by": { "who": "alice@acme.example", "at": now },
             "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
-            "allows": [{ "integration": "x", "action": "a", "resource": "**" }],
+            "allows": [{ "integration": "x", "action": "a", "resource": "**", "arguments": "open" }],
         });
         intents.insert(intent.to_string().as_bytes()).unwrap();
         let pdp = |state: Arc<dyn State>| {
