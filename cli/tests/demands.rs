@@ -125,10 +125,16 @@ fn run(folder: &Path) -> anyhow::Result<()> {
     let refuses = |it: &&Problem| it.severity >= Severity::Refused;
     if let Some(said) = &expected.refused {
         let mut refused = checked.problems.iter().filter(refuses);
-        ensure!(refused.any(|it| it.to_string().contains(said)), "{demand}: {problems}");
+        ensure!(
+            refused.any(|it| it.to_string().contains(said)),
+            "{demand}: {problems}"
+        );
         return Ok(());
     }
-    ensure!(!checked.problems.iter().any(|it| refuses(&it)), "{demand}: {problems}");
+    ensure!(
+        !checked.problems.iter().any(|it| refuses(&it)),
+        "{demand}: {problems}"
+    );
     let pdp = checked.pdp.with_context(|| problems.clone())?;
     requests(folder, &expected, &pdp)
 }

@@ -386,6 +386,9 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         decide(&request(HELPER, "/w/a", Some(&named)))["decision"],
         true
     );
+    // The intent counts from then on: what was denied before is denied again.
+    let replayed = folder.run(&["replay", "decisions.jsonl"]);
+    assert_eq!(replayed.code, 0, "{} {}", replayed.out, replayed.err);
     let more = decide(&request(HELPER, "/w/b", Some(&named)));
     assert_eq!(more["context"]["cause"], "outside-intent");
     assert!(more["context"]["evaluation_id"].is_string());
@@ -444,6 +447,168 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     ]);
     assert_eq!(unknown.code, 3);
     assert!(unknown.err.contains("eval-0"), "{}", unknown.err);
+}
+
+#[test]
+fn what_was_named_before_it_was_approved_is_unknown_in_a_replay() {
+    let folder = folder();
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let drafted = folder.run(&[
+        "intent",
+        "draft",
+        "--principal",
+        HELPER,
+        "--allow",
+        "files",
+        "read",
+        "files",
+        "--required-argument",
+        "/path",
+        "--purpose",
+        "p",
+        "--approver",
+        "alice@acme.example",
+        "--output",
+        "int.json",
+    ]);
+    assert_eq!(drafted.code, 0, "{}", drafted.err);
+    let intent = json(&fs::read_to_string(folder.path().join("int.json")).unwrap());
+    let named = request(HELPER, "/w/a", Some(&json!({ "id": intent["id"] })));
+    let cause = || pdp.evaluate_authzen(named.as_bytes()).cause();
+    assert_eq!(cause(), Cause::IntentUnknown);
+    let key = fs::read(folder.path().join("alice.pem")).unwrap();
+    let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
+    pdp.take_up_intent(signed.unwrap().as_bytes()).unwrap();
+    assert_eq!(cause(), Cause::Permitted);
+    drop(pdp);
+    let replayed = folder.run(&["replay", "decisions.jsonl"]);
+    assert_eq!(replayed.code, 0, "{} {}", replayed.out, replayed.err);
+    assert!(replayed.err.contains("0 different"), "{}", replayed.err);
+}
+
+#[test]
+fn what_is_taken_up_says_which_arguments_there_may_be_and_is_not_from_the_future() {
+    let folder = folder();
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let key = fs::read(folder.path().join("alice.pem")).unwrap();
+    let now = portcullis_host::Timestamp::from_millis(
+        portcullis_host::Timestamp::now().as_millis() / 1000 * 1000,
+    );
+    let later = |seconds| now.plus(std::time::Duration::from_secs(seconds));
+    let take_up = |id: &str, at: portcullis_host::Timestamp, arguments: Option<Value>| {
+        let mut intent = json!({
+            "id": id, "purpose": "p", "principal": HELPER,
+            "approved-by": { "who": "alice@acme.example", "at": at },
+            "issued-at": now, "expires-at": later(3600),
+            "allows": [{ "integration": "files", "action": "read", "resource": "files" }],
+        });
+        if let Some(arguments) = arguments {
+            intent["allows"][0]["arguments"] = arguments;
+        }
+        let signed =
+            portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
+        let taken = pdp.take_up_intent(signed.unwrap().as_bytes());
+        taken.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let unsaid = take_up("int-1", now, None).unwrap_err();
+    assert!(
+        unsaid.contains("\"arguments\": {\"required\":[]}"),
+        "{unsaid}"
+    );
+    let future = take_up("int-2", later(60), Some(json!({ "required": ["/path"] }))).unwrap_err();
+    assert!(future.contains("in the future"), "{future}");
+    for (id, arguments) in [
+        ("int-3", json!({ "required": ["/path"] })),
+        ("int-4", json!("open")),
+    ] {
+        assert_eq!(take_up(id, now, Some(arguments)), Ok(()));
+    }
+    assert_eq!(
+        pdp.intents().unwrap().len(),
+        2,
+        "what is refused does not count"
+    );
+}
+
+#[test]
+fn what_is_only_observed_spends_nothing_that_is_enforced() {
+    let folder = folder();
+    let config = fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let observed = config.replace("name = \"files\"", "name = \"files\"\nmode = \"observe\"");
+    let flags = [
+        "draft",
+        "--principal",
+        HELPER,
+        "--allow",
+        "files",
+        "read",
+        "files",
+        "--required-argument",
+        "/path",
+        "--purpose",
+        "p",
+        "--approver",
+        "alice@acme.example",
+        "--max-uses",
+        "1",
+    ];
+    let intent = approved(&folder, &flags, "alice", "once.json");
+    let named = request(HELPER, "/w/a", Some(&json!({ "id": intent["id"] })));
+    let causes = |config: &str| {
+        folder.write("portcullis.toml", config);
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        [(); 2].map(|()| pdp.evaluate_authzen(named.as_bytes()).cause())
+    };
+    let once = [Cause::Permitted, Cause::IntentUsedUp];
+    assert_eq!(causes(&observed), once, "as it would be enforced");
+    assert_eq!(causes(&config), once, "and it is");
+}
+
+#[test]
+fn what_was_taken_up_and_does_not_count_any_more_is_noticed() {
+    let folder = folder();
+    let file = folder.path().join("portcullis.toml");
+    let flags = [
+        "draft",
+        "--principal",
+        HELPER,
+        "--allow",
+        "files",
+        "read",
+        "files",
+        "--required-argument",
+        "/path",
+        "--purpose",
+        "p",
+        "--approver",
+        "alice@acme.example",
+    ];
+    let intent = approved(&folder, &flags, "alice", "kept.json");
+    let id = intent["id"].as_str().unwrap();
+    let signed = folder.path().join("intents/kept.jwt");
+    let token = fs::read(&signed).unwrap();
+    fs::remove_file(signed).unwrap();
+    let pdp = portcullis_host::Pdp::from_file(&file).unwrap();
+    pdp.take_up_intent(&token).unwrap();
+    drop(pdp);
+    let noticed = || {
+        let pdp = portcullis_host::Pdp::from_file(&file).unwrap();
+        let notices: Vec<_> = pdp.notices().iter().map(ToString::to_string).collect();
+        let known = pdp.intents().unwrap().chain(id).is_some();
+        (
+            known,
+            notices
+                .iter()
+                .any(|it| it.contains(id) && it.contains("does not count any more")),
+        )
+    };
+    assert_eq!(noticed(), (true, false));
+    fs::copy(
+        folder.path().join("lead.json"),
+        folder.path().join("alice.json"),
+    )
+    .unwrap();
+    assert_eq!(noticed(), (false, true));
 }
 
 /// An approval, it and what was delegated of it as they are signed, and a request that carries both.

@@ -215,12 +215,10 @@ impl Constraint {
                 "is met by every text and every list",
                 "write 1 or more, or leave it out",
             )),
-            Operator::Prefix | Operator::Under if text.is_some_and(is_in_pattern_syntax) => {
-                Some((
-                    "has the syntax of a pattern, and is compared as text",
-                    "write the text that it begins with, such as `/workspace`, without `*`, `^` or `$`",
-                ))
-            }
+            Operator::Prefix | Operator::Under if text.is_some_and(is_in_pattern_syntax) => Some((
+                "has the syntax of a pattern, and is compared as text",
+                "write the text that it begins with, such as `/workspace`, without `*`, `^` or `$`",
+            )),
             _ => None,
         }
     }
@@ -295,9 +293,8 @@ impl Constraint {
             (Prefix, Prefix) => texts().is_some_and(|(ours, theirs)| {
                 !ours.starts_with(theirs) && !theirs.starts_with(ours)
             }),
-            (Under, Under) => texts().is_some_and(|(ours, theirs)| {
-                !is_under(ours, theirs) && !is_under(theirs, ours)
-            }),
+            (Under, Under) => texts()
+                .is_some_and(|(ours, theirs)| !is_under(ours, theirs) && !is_under(theirs, ours)),
             _ => false,
         }
     }
@@ -411,11 +408,9 @@ impl Constraint {
             Operator::MaxLength => length(argument)
                 .zip(operand.as_u64())
                 .is_some_and(|(length, most)| length <= most),
-            Operator::SubsetOf => argument
-                .as_array()
-                .is_some_and(|items| {
-                    !items.is_empty() && items.iter().all(|item| contains(operand, item))
-                }),
+            Operator::SubsetOf => argument.as_array().is_some_and(|items| {
+                !items.is_empty() && items.iter().all(|item| contains(operand, item))
+            }),
             Operator::OriginIs => {
                 origins.all(&self.path, |origin| contains(operand, &Value::from(origin)))
             }
@@ -617,6 +612,96 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_meets_nothing_that_is_asked_of_each_item() {
+        use Operator::{Equals, MaxLength, OneOf, Prefix, SubsetOf, Under};
+        for (operator, operand, meets) in [
+            (Under, json!("/workspace"), json!(["/workspace/a"])),
+            (Under, json!("/"), json!("/a")),
+            (Prefix, json!("inv-"), json!(["inv-1", "inv-2"])),
+            (SubsetOf, json!(["a", "b"]), json!(["a"])),
+        ] {
+            assert!(met(operator, operand.clone(), meets), "{operator}");
+            for empty in [
+                json!([]),
+                json!(""),
+                json!({}),
+                json!(null),
+                json!([[]]),
+                json!([["/workspace/a"]]),
+                json!([null]),
+                json!([{}]),
+                json!(["/workspace/a", ""]),
+                json!(["/workspace/a", []]),
+                json!({ "0": "/workspace/a" }),
+            ] {
+                assert!(
+                    !met(operator, operand.clone(), empty.clone()),
+                    "{operator} {empty}"
+                );
+            }
+        }
+        // Where it is meant, the constraint says so.
+        assert!(met(Equals, json!([]), json!([])));
+        assert!(met(OneOf, json!([[], ["a"]]), json!([])));
+        assert!(met(MaxLength, json!(2), json!([])));
+    }
+
+    #[test]
+    fn values_of_another_kind_are_other_values() {
+        use Operator::{AtLeast, AtMost, MaxLength, MinLength, OneOf, SubsetOf};
+        for other in [
+            json!("1"),
+            json!(true),
+            json!([1]),
+            json!({ "a": 1 }),
+            json!(null),
+        ] {
+            assert!(!met(OneOf, json!([1]), other.clone()), "{other}");
+            assert!(!met(AtLeast, json!(0), other.clone()), "{other}");
+            assert!(!met(AtMost, json!(9), other.clone()), "{other}");
+            assert!(!met(SubsetOf, json!([1]), json!([other])));
+        }
+        assert!(met(OneOf, json!([1]), json!(1.0)));
+        assert!(!met(OneOf, json!([true]), json!(1)));
+        assert!(!met(OneOf, json!(["1"]), json!(1)));
+        for other in [json!(1), json!({ "a": 1 }), json!(null), json!(true)] {
+            assert!(!met(MinLength, json!(0), other.clone()), "{other}");
+            assert!(!met(MaxLength, json!(9), other.clone()), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_means_something() {
+        let written = |text: Value| serde_json::from_value::<Constraint>(text);
+        for (path, op, value) in [
+            ("/a", "under", json!("")),
+            ("/a", "under", json!("/w/*")),
+            ("/a", "prefix", json!("")),
+            ("/a", "prefix", json!("^inv")),
+            ("/a", "one-of", json!([])),
+            ("/a", "subset-of", json!([])),
+            ("/a", "origin-is", json!(["me"])),
+            ("/a", "min-length", json!(0)),
+            ("/a/", "equals", json!(1)),
+            ("/", "equals", json!(1)),
+            ("/~2", "equals", json!(1)),
+        ] {
+            let text = json!({ "path": path, "op": op, "value": value });
+            let error = written(text.clone()).unwrap_err().to_string();
+            assert!(error.contains('`'), "{text}: {error}");
+        }
+        for (path, op, value) in [
+            ("/a", "under", json!("/")),
+            ("/a~1b", "equals", json!([])),
+            ("", "origin-is", json!(["user", "tool:x", "unknown"])),
+            ("/a", "max-length", json!(0)),
+        ] {
+            let text = json!({ "path": path, "op": op, "value": value });
+            assert!(written(text.clone()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn under_cannot_be_left_by_another_spelling() {
         for path in [
             "/w/../etc",
@@ -708,6 +793,13 @@ mod tests {
         assert!(!from_user("/to/1"));
         assert!(!from_user("/top"));
         assert!(!from_user("/to"), "a part of it is not from the user");
+        let of_part = [("/to/0".to_owned(), "tool:mail".to_owned())];
+        let unknown = Constraint::new("/to", Operator::OriginIs, json!(["unknown"])).unwrap();
+        assert!(unknown.met_by(&json!({ "to": ["a"] }), Origins::UNKNOWN));
+        assert!(
+            !unknown.met_by(&json!({ "to": ["a"] }), Origins(&of_part)),
+            "what is not stated of the whole does not hide a part"
+        );
     }
 
     #[test]
@@ -776,6 +868,26 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_contradicts_itself_is_met_by_nothing(
+            constraints in prop::collection::vec(constraint(), 1..4),
+        ) {
+            if Constraint::contradiction(&constraints).is_none() {
+                return Ok(());
+            }
+            let arguments = [
+                json!("/w"), json!("/w/a"), json!("/"), json!("inv-1"), json!("i"), json!(""), json!("a"),
+                json!(0), json!(1), json!(1.5), json!(3), json!(null), json!([]), json!(["a"]),
+                json!(["a", "b"]), json!(["/w", "/w/a"]), json!(["inv-1"]),
+            ];
+            let origins = [("/a".to_owned(), "user".to_owned())];
+            for argument in arguments {
+                let arguments = json!({ "a": argument });
+                let mut met = constraints.iter().map(|it| it.met_by(&arguments, Origins(&origins)));
+                prop_assert!(!met.all(|met| met), "{arguments}");
+            }
+        }
+
         #[test]
         fn what_follows_holds_wherever_its_premises_hold(
             premises in prop::collection::vec(constraint(), 1..4),

@@ -224,7 +224,9 @@ impl Integration {
                 "no action that `{pattern}` matches is classified under `[integration.actions]`"
             ));
         }
-        let acting = matched.iter().find(|(_, class)| **class != ActionClass::Read);
+        let acting = matched
+            .iter()
+            .find(|(_, class)| **class != ActionClass::Read);
         acting.map(|(name, class)| format!("`{name}` is {}", class.as_str()))
     }
 

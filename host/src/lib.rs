@@ -139,8 +139,8 @@ pub use plugin::{
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind, escape_key, excerpt, has_well_known_token, printable, well_known_withheld,
-    withheld,
+    Origins, Pattern, PrincipalKind, escape_key, excerpt, has_well_known_token, printable,
+    well_known_withheld, withheld,
 };
 pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};
 pub use registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};

@@ -3,8 +3,8 @@
 
 use portcullis_host::state::EmbeddedState;
 use portcullis_host::{
-    ActionClass, Constraint, Integration, Intent, Intents, Operator, Pdp, Principal, PrincipalKind, Request,
-    RequestLimits, Resource, StoredIntent, Timestamp,
+    ActionClass, Constraint, Integration, Intent, Intents, Operator, Pdp, Principal, PrincipalKind,
+    Request, RequestLimits, Resource, StoredIntent, Timestamp,
 };
 use portcullis_tests::guests;
 use proptest::prelude::*;
@@ -322,7 +322,12 @@ fn read(document: &[u8]) -> Arc<StoredIntent> {
 fn world() -> Vec<Request> {
     let mut arguments = vec![json!({}), json!({ "n": "3" }), json!({ "n": 2.5 })];
     arguments.extend((0..11).map(|n| json!({ "n": n })));
-    let more = [json!(1), json!({ "a": 1 }), json!({ "a": 1, "b": 2 }), json!({ "c": 1 })];
+    let more = [
+        json!(1),
+        json!({ "a": 1 }),
+        json!({ "a": 1, "b": 2 }),
+        json!({ "c": 1 }),
+    ];
     arguments.extend(more.map(|more| json!({ "n": 3, "more": more })));
     let labels = [json!(null), json!(["a"]), json!(["b", "c"])];
     let mut world = Vec::new();

@@ -116,7 +116,10 @@ impl Args {
     /// The arguments that are named, if any are.
     fn arguments(&self) -> Option<Value> {
         let (required, optional) = (&self.required_argument, &self.optional_argument);
-        match (self.any_arguments, required.is_empty() && optional.is_empty()) {
+        match (
+            self.any_arguments,
+            required.is_empty() && optional.is_empty(),
+        ) {
             (true, _) => Some(json!("open")),
             (false, true) => None,
             (false, false) => Some(json!({ "required": required, "optional": optional })),

@@ -163,11 +163,16 @@ fn explain(
         let listed = match &allowance.arguments {
             None => (
                 class == ActionClass::Read,
-                format!("it says nothing of its arguments, and the action is {}", class.as_str()),
+                format!(
+                    "it says nothing of its arguments, and the action is {}",
+                    class.as_str()
+                ),
             ),
             Some(arguments) => {
                 let other = arguments.other_than(request.arguments());
-                let text = other.as_deref().unwrap_or("the arguments are those that are listed");
+                let text = other
+                    .as_deref()
+                    .unwrap_or("the arguments are those that are listed");
                 (other.is_none(), text.to_owned())
             }
         };

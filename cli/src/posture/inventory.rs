@@ -7,7 +7,7 @@ use portcullis_host::log::Issued;
 use portcullis_host::revocation::Record;
 use portcullis_host::{Pdp, Timestamp, withheld};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ impl Inventory {
         pdp: &Pdp,
         owners: Option<&BTreeSet<String>>,
         used: &UsedByIntent,
+        issued: &[Issued],
         measures: &Measures,
         now: Timestamp,
     ) -> Self {
@@ -80,6 +81,27 @@ impl Inventory {
                     owner: withheld(&exception.owner),
                     until: intent.expires_at,
                     has_ended: intent.expires_at <= now,
+                });
+            }
+        }
+        // Those that requests carried are known by the log alone.
+        let mut carried: BTreeMap<&str, &Issued> = BTreeMap::new();
+        if signed.is_some() {
+            let unknown = issued.iter().filter(|it| {
+                let known = chains.iter().flatten().filter_map(|chain| chain.last());
+                !known.into_iter().any(|intent| intent.id == it.intent)
+            });
+            carried.extend(unknown.map(|it| (it.intent.as_str(), it)));
+        }
+        for (id, issued) in carried {
+            if let Some(owner) = &issued.exception_owner {
+                let waives = issued.exception_waives.iter();
+                exceptions.push(ExceptionNow {
+                    of: id.to_owned(),
+                    waives: waives.map(|it| it.as_str().to_owned()).collect(),
+                    owner: withheld(owner),
+                    until: issued.expires_at,
+                    has_ended: issued.expires_at <= now,
                 });
             }
         }

@@ -140,7 +140,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut report = Report {
         at: now,
         since: args.since,
-        inventory: Inventory::of(&pdp, owners.as_ref(), &used, &measures, now),
+        inventory: Inventory::of(&pdp, owners.as_ref(), &used, &issued, &measures, now),
         measures: measures.done(),
         before: args.since.map(|_| before.done()),
         inventory_before,

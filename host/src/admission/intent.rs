@@ -415,11 +415,7 @@ fn closeness(allowance: &Allowance, request: &Request, class: ActionClass) -> (u
 }
 
 /// How the arguments of the request are not those of an allowance.
-fn other_arguments(
-    arguments: Option<&Arguments>,
-    request: &Request,
-    class: ActionClass,
-) -> String {
+fn other_arguments(arguments: Option<&Arguments>, request: &Request, class: ActionClass) -> String {
     let Some(arguments) = arguments else {
         let has = members_of(request.arguments());
         return format!(

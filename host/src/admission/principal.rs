@@ -189,9 +189,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
         };
         let once = Use {
-            key: self
-                .on
-                .counted(format!("credential {} {id}", principal.id)),
+            key: self.on.counted(format!("credential {} {id}", principal.id)),
             limit: 1,
             until,
         };

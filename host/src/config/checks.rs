@@ -143,7 +143,12 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
         }
         Ok(refused) => {
             // One file that does not count does not keep the others from counting.
-            source.add(refused.iter().map(|(file, error)| not_counted(file, error)).collect());
+            source.add(
+                refused
+                    .iter()
+                    .map(|(file, error)| not_counted(file, error))
+                    .collect(),
+            );
         }
     }
     if !intents.are_signed() {

@@ -11,6 +11,7 @@ use crate::plugin::{
 use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
+use portcullis_contract::name::check_action;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
@@ -46,6 +47,19 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     );
     integration.obligations = section.texts("obligations");
     for (action, class) in section.entries("actions") {
+        if let Err(error) = check_action(action) {
+            let remedy = match action.contains('*') {
+                true => {
+                    "actions are classified one by one, and patterns are not read here: name each"
+                }
+                false => "write the name that requests have",
+            };
+            source.error(
+                class.span(),
+                format!("no request has the action `{action}`: {error}; {remedy}"),
+            );
+            continue;
+        }
         match class.get_ref().as_str().and_then(action_class) {
             Some(class) => integration = integration.action(action, class),
             None => source.error(

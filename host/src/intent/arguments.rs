@@ -138,9 +138,8 @@ impl Arguments {
             (Some(Self::Only(ours)), Some(Self::Only(theirs))) if ours.is_within(theirs) => true,
             // Where the very arguments are said, they are looked at.
             (_, Some(Self::Only(theirs))) => {
-                let whole = |it: &&Constraint| {
-                    it.path().is_empty() && it.operator() == Operator::Equals
-                };
+                let whole =
+                    |it: &&Constraint| it.path().is_empty() && it.operator() == Operator::Equals;
                 let exact = constraints.iter().find(whole);
                 exact.is_some_and(|exact| theirs.differ(exact.operand()).is_none())
             }
@@ -262,11 +261,12 @@ fn holds_something(value: &Value) -> bool {
 }
 
 fn are_within(ours: &Members, theirs: &Members) -> bool {
-    ours.iter().all(|(key, ours)| match (ours, theirs.get(key)) {
-        (_, Some(Below::Anything)) => true,
-        (Below::Only(ours), Some(Below::Only(theirs))) => are_within(ours, theirs),
-        (Below::Anything, Some(Below::Only(_))) | (_, None) => false,
-    })
+    ours.iter()
+        .all(|(key, ours)| match (ours, theirs.get(key)) {
+            (_, Some(Below::Anything)) => true,
+            (Below::Only(ours), Some(Below::Only(theirs))) => are_within(ours, theirs),
+            (Below::Anything, Some(Below::Only(_))) | (_, None) => false,
+        })
 }
 
 #[cfg(test)]

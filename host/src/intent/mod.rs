@@ -36,8 +36,8 @@ mod signed;
 mod store;
 mod subset;
 
-pub(crate) use arguments::{member_to_write, members_of};
 pub use arguments::{Arguments, KnownArguments};
+pub(crate) use arguments::{member_to_write, members_of};
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub(crate) use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};

@@ -8,7 +8,8 @@ use crate::plugin::Digest;
 use crate::registry::is_spiffe_id;
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
-use portcullis_contract::{Constraint, Pattern, is_pointer};
+use portcullis_contract::name::{check_action, check_identifier};
+use portcullis_contract::{Constraint, Pattern, PatternError, is_pointer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -82,6 +83,20 @@ impl StoredIntent {
                 return Err(unexpected(at.to_owned(), expected, &Value::from("")));
             }
         }
+        // What is accepted can be revoked, which takes an id that has one spelling.
+        for (at, id) in [
+            ("/id", &self.id),
+            ("/principal", &self.principal),
+            ("/approved-by/who", &self.approved_by),
+        ] {
+            if let Err(error) = check_identifier(id) {
+                return Err(RequestError::Unexpected {
+                    at: at.to_owned(),
+                    expected: "an id that has one spelling".to_owned(),
+                    found: format!("`{}`: {error}", portcullis_contract::excerpt(id)),
+                });
+            }
+        }
         if !is_spiffe_id(&self.principal) {
             let at = "/principal".to_owned();
             let found = Value::from(self.principal.as_str());
@@ -134,15 +149,14 @@ impl Allowance {
         }
         let read = Self {
             integration: object.text("integration")?,
-            action: pattern(&mut object, "action")?,
+            action: action(&mut object)?,
             resource: pattern(&mut object, "resource")?,
             arguments: arguments(&mut object, &constraints)?,
             constraints,
             max_uses: max_uses(&mut object)?,
         };
-        object.end(
-            "`integration`, `action`, `resource`, `arguments`, `constraints`, `max-uses`",
-        )?;
+        object
+            .end("`integration`, `action`, `resource`, `arguments`, `constraints`, `max-uses`")?;
         Ok(read)
     }
 }
@@ -152,8 +166,7 @@ fn arguments(
     allowance: &mut Object,
     constraints: &[Constraint],
 ) -> Result<Option<Arguments>, RequestError> {
-    const EXPECTED: &str =
-        "an object such as `{ \"required\": [\"/to\"], \"optional\": [\"/subject\"] }`, or `\"open\"`";
+    const EXPECTED: &str = "an object such as `{ \"required\": [\"/to\"], \"optional\": [\"/subject\"] }`, or `\"open\"`";
     let at = allowance.at("arguments");
     let value = match allowance.take("arguments") {
         None => return Ok(None),
@@ -201,7 +214,7 @@ impl Denial {
     fn read(mut object: Object) -> Result<Self, RequestError> {
         let read = Self {
             integration: object.text("integration")?,
-            action: pattern(&mut object, "action")?,
+            action: action(&mut object)?,
             resource: pattern(&mut object, "resource")?,
         };
         object.end("`integration`, `action`, `resource`")?;
@@ -256,16 +269,36 @@ fn max_uses(object: &mut Object) -> Result<Option<u64>, RequestError> {
     }
 }
 
+/// A pattern of actions: without its wildcards, it has the characters that names of actions have.
+fn action(object: &mut Object) -> Result<Pattern, RequestError> {
+    let at = object.at("action");
+    let pattern = pattern(object, "action")?;
+    let literal = pattern.as_str().replace('*', "");
+    match check_action(&literal) {
+        Err(error) if !literal.is_empty() => Err(RequestError::Unexpected {
+            at,
+            expected: "a name of an action, where `*` stands for any characters but `/`".to_owned(),
+            found: format!(
+                "`{}`, which matches none: {error}",
+                portcullis_contract::excerpt(pattern.as_str())
+            ),
+        }),
+        _ => Ok(pattern),
+    }
+}
+
 fn pattern(object: &mut Object, key: &str) -> Result<Pattern, RequestError> {
     let text = object.text(key)?;
     if text.len() > MAX_PATTERN_BYTES {
         let expected = format!("a pattern of at most {MAX_PATTERN_BYTES} bytes");
         return Err(unexpected(object.at(key), &expected, &Value::from(text)));
     }
-    text.parse().map_err(|_| {
-        let expected = "a pattern, such as `acme/*`";
-        unexpected(object.at(key), expected, &Value::from(text))
-    })
+    text.parse()
+        .map_err(|error: PatternError| RequestError::Unexpected {
+            at: object.at(key),
+            expected: "a pattern, such as `acme/*`".to_owned(),
+            found: format!("one that is not: {error}"),
+        })
 }
 
 fn list<T>(

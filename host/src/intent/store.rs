@@ -137,7 +137,9 @@ pub enum IntentError {
         write: String,
     },
     /// Its approval is dated in the future.
-    #[error("intent `{id}` was approved at {at}, which is in the future: look at the approver's clock")]
+    #[error(
+        "intent `{id}` was approved at {at}, which is in the future: look at the approver's clock"
+    )]
     FromTheFuture {
         /// The intent.
         id: String,

@@ -6,6 +6,8 @@ use crate::request::{Principal, Resource};
 use serde_json::Value;
 use serde_json::json;
 
+const WRITE: ActionClass = ActionClass::Write;
+
 fn whole() -> Value {
     json!({
         "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a",
@@ -13,6 +15,7 @@ fn whole() -> Value {
         "issued-at": "2026-11-22T09:00:00Z", "expires-at": "2026-11-22T10:00:00Z",
         "allows": [{
             "integration": "github", "action": "issues.*", "resource": "acme/*",
+            "arguments": { "required": ["/labels"], "optional": ["/title"] },
             "constraints": [{ "path": "/labels", "op": "subset-of", "value": ["a", "b"] }]
         }],
         "denies": [{ "integration": "github", "action": "issues.delete", "resource": "**" }]
@@ -40,7 +43,7 @@ fn allows_what_an_allowance_includes_and_no_denial_does() {
     let labels = json!({ "labels": ["a"] });
     assert!(
         intent
-            .allowance_for(&request("issues.create", "acme/x", labels.clone()))
+            .allowance_for(&request("issues.create", "acme/x", labels.clone()), WRITE)
             .is_some()
     );
     for (action, resource, arguments) in [
@@ -52,7 +55,7 @@ fn allows_what_an_allowance_includes_and_no_denial_does() {
     ] {
         assert!(
             intent
-                .allowance_for(&request(action, resource, arguments))
+                .allowance_for(&request(action, resource, arguments), WRITE)
                 .is_none(),
             "{action}"
         );
@@ -60,15 +63,129 @@ fn allows_what_an_allowance_includes_and_no_denial_does() {
 }
 
 #[test]
+fn a_call_has_the_arguments_that_are_allowed_and_no_others() {
+    let mut value = whole();
+    let allowed = |value: &Value, class: ActionClass, arguments: Value| {
+        let request = request("issues.create", "acme/x", arguments);
+        intent(value).allowance_for(&request, class).is_some()
+    };
+    let labels = json!({ "labels": ["a"] });
+    let more = json!({ "labels": ["a"], "bcc": ["mallory"] });
+    let title = json!({ "labels": ["a"], "title": { "any": "thing" } });
+    assert!(allowed(&value, WRITE, labels.clone()));
+    assert!(allowed(&value, WRITE, title));
+    for class in [WRITE, ActionClass::Read, ActionClass::Unclassified] {
+        assert!(!allowed(&value, class, more.clone()));
+        let other_case = json!({ "labels": ["a"], "Title": "t" });
+        assert!(!allowed(&value, class, other_case));
+    }
+    // What is constrained need not be listed, and is not listed for others.
+    value["allows"][0]["arguments"] = json!({});
+    assert!(allowed(&value, WRITE, labels.clone()));
+    assert!(!allowed(&value, WRITE, more.clone()));
+    value["allows"][0]["arguments"] = json!("open");
+    assert!(allowed(&value, WRITE, more.clone()));
+    assert!(intent(&value).warnings()[0].contains("any arguments"));
+    // Who says nothing of them allows reading.
+    value["allows"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("arguments");
+    assert!(allowed(&value, ActionClass::Read, more));
+    for class in [
+        ActionClass::Unclassified,
+        WRITE,
+        ActionClass::Destructive,
+        ActionClass::Exfiltration,
+        ActionClass::Admin,
+    ] {
+        assert!(!allowed(&value, class, labels.clone()), "{class:?}");
+    }
+    assert!(intent(&value).warnings()[0].contains("says nothing"));
+}
+
+#[test]
+fn constraints_that_every_argument_or_none_meets_are_refused() {
+    let with = |constraints: Value| {
+        let mut value = whole();
+        value["allows"][0]["constraints"] = constraints;
+        StoredIntent::from_json(value.to_string().as_bytes())
+    };
+    let one =
+        |path: &str, op: &str, value: Value| json!({ "path": path, "op": op, "value": value });
+    for refused in [
+        json!([one("/labels", "under", json!(""))]),
+        json!([one("/labels", "prefix", json!(""))]),
+        json!([one("/labels", "under", json!("/workspace/**"))]),
+        json!([one("/labels", "one-of", json!([]))]),
+        json!([one("/labels", "subset-of", json!([]))]),
+        json!([one("/labels", "origin-is", json!([]))]),
+        json!([one("/labels", "origin-is", json!(["usr"]))]),
+        json!([one("/labels", "min-length", json!(0))]),
+        json!([one("/labels/", "equals", json!(1))]),
+        json!([one("labels", "equals", json!(1))]),
+        json!([one("/la~bels", "equals", json!(1))]),
+        json!([
+            one("/labels", "at-least", json!(5)),
+            one("/labels", "at-most", json!(4))
+        ]),
+        json!([
+            one("/labels", "min-length", json!(5)),
+            one("/labels", "max-length", json!(4))
+        ]),
+        json!([
+            one("/labels", "equals", json!("a")),
+            one("/labels", "prefix", json!("b"))
+        ]),
+        json!([
+            one("/labels", "at-least", json!(5)),
+            one("/labels", "prefix", json!("b"))
+        ]),
+        json!([
+            one("/labels", "under", json!("/a")),
+            one("/labels", "under", json!("/b"))
+        ]),
+    ] {
+        let error = with(refused.clone()).unwrap_err().to_string();
+        assert!(
+            error.contains("/allows/0/constraints"),
+            "{refused}: {error}"
+        );
+    }
+    for accepted in [
+        json!([one("/labels", "under", json!("/"))]),
+        json!([one("/labels", "equals", json!([]))]),
+        json!([one("/labels", "max-length", json!(0))]),
+        json!([
+            one("/labels", "at-least", json!(5)),
+            one("/labels", "at-most", json!(5))
+        ]),
+        json!([
+            one("/labels", "under", json!("/a")),
+            one("/labels", "under", json!("/a/b"))
+        ]),
+        json!([
+            one("/labels", "at-least", json!(5)),
+            one("/title", "at-most", json!(4))
+        ]),
+    ] {
+        assert!(with(accepted.clone()).is_ok(), "{accepted}");
+    }
+    let under_root = with(json!([one("/labels", "under", json!("/"))])).unwrap();
+    assert!(under_root.warnings()[0].contains("absolute path"));
+}
+
+#[test]
 fn a_denial_is_not_escaped_by_another_spelling() {
     let mut value = whole();
     value["allows"][0]["resource"] = json!("https://api.acme.example/v1");
     value["allows"][0]["constraints"] = json!([]);
+    value["allows"][0]["arguments"] = json!({});
     let intent = intent(&value);
     let url = |action| request(action, "https://api.acme.example/v1", json!({}));
-    assert!(intent.allowance_for(&url("issues.create")).is_some());
+    assert!(intent.allowance_for(&url("issues.create"), WRITE).is_some());
     assert!(
-        intent.allowance_for(&url("issues.delete")).is_none(),
+        intent.allowance_for(&url("issues.delete"), WRITE).is_none(),
         "`**` denies it"
     );
 }
@@ -101,6 +218,17 @@ fn a_delegated_intent_is_within_its_parent_in_every_dimension() {
         ("/allows/0/integration", json!("bank"), "allows"),
         ("/allows/0/constraints", json!([]), "allows"),
         ("/allows/0/constraints/0/value", json!(["a", "c"]), "allows"),
+        ("/allows/0/arguments", json!("open"), "allows"),
+        (
+            "/allows/0/arguments",
+            json!({ "required": ["/labels", "/bcc"] }),
+            "allows",
+        ),
+        (
+            "/allows/0/arguments",
+            json!({ "optional": ["/title", "/body"] }),
+            "allows",
+        ),
         ("/denies", json!([]), "denies"),
         ("/denies/0/resource", json!("acme/*"), "denies"),
     ] {
@@ -123,6 +251,35 @@ fn says_where_an_intent_is_none() {
         ("/allows/0/constraints/0/value", json!(vec!["a"; 600])),
         ("/allows", json!([])),
         ("/allows/0/action", json!("a**")),
+        ("/allows/0/action", json!("^delete")),
+        ("/allows/0/action", json!("delete_[a-z]*")),
+        ("/allows/0/action", json!("{get,set}")),
+        ("/allows/0/action", json!("issues create")),
+        ("/allows/0/resource", json!("acme/{a,b}")),
+        ("/allows/0/resource", json!("^acme/.*")),
+        ("/allows/0/resource", json!("users/:id")),
+        ("/denies/0/action", json!("^delete")),
+        ("/denies/0/resource", json!("acme/[a-z]*")),
+        ("/id", json!("kid ")),
+        ("/id", json!("a\u{200b}b")),
+        ("/approved-by/who", json!(" alice@acme.example")),
+        ("/allows/0/arguments", json!("any")),
+        ("/allows/0/arguments", json!(["/labels"])),
+        ("/allows/0/arguments", json!(null)),
+        ("/allows/0/arguments/required", json!(["labels"])),
+        ("/allows/0/arguments/required", json!([""])),
+        ("/allows/0/arguments/required", json!(["/labels/"])),
+        ("/allows/0/arguments/required", json!(["/*"])),
+        ("/allows/0/arguments/required", json!("/labels")),
+        (
+            "/allows/0/arguments",
+            json!({ "required": ["/a"], "optional": ["/a"] }),
+        ),
+        (
+            "/allows/0/arguments",
+            json!({ "required": ["/a"], "optional": ["/a/b"] }),
+        ),
+        ("/allows/0/arguments", json!({ "requires": ["/a"] })),
         (
             "/allows/0/constraints/0",
             json!({ "path": "/a", "op": "matches", "value": ".*" }),
@@ -133,6 +290,7 @@ fn says_where_an_intent_is_none() {
         *wrong.pointer_mut(pointer).unwrap() = value;
         let error = StoredIntent::from_json(wrong.to_string().as_bytes()).unwrap_err();
         let place = pointer.trim_end_matches("/0/constraints/0/value");
+        let place = place.trim_end_matches("/required");
         assert!(error.to_string().contains(place), "{pointer}: {error}");
     }
     for (pointer, value) in [
@@ -190,11 +348,22 @@ fn uses_and_exceptions_are_within_the_parents() {
         .as_object_mut()
         .unwrap()
         .remove("max-uses");
+    let another_owner = with(
+        &[
+            ("max-uses", json!(5)),
+            (
+                "exception",
+                json!({ "owner": "mallory", "waives": ["posture"] }),
+            ),
+        ],
+        json!(3),
+    );
     for wider in [
         with(&[("max-uses", json!(6))], json!(3)),
         with(&[], json!(3)),
         with(&[("max-uses", json!(5))], json!(4)),
         unbounded,
+        another_owner,
         with(
             &[
                 ("max-uses", json!(5)),

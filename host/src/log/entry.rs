@@ -3,7 +3,7 @@
 use super::Mask;
 use crate::decision::{Decision, Replayable};
 use crate::evidence::Evidence;
-use crate::intent::StoredIntent;
+use crate::intent::{StoredIntent, Waiver};
 use crate::limits::RequestLimits;
 use crate::plugin::Digest;
 use crate::request::{Request, Written as AsEvaluation};
@@ -147,6 +147,9 @@ pub struct Issued {
     /// Who answers for it, if it is an exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception_owner: Option<String>,
+    /// What it waives, if it is an exception.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exception_waives: Vec<Waiver>,
 }
 
 impl Issued {
@@ -160,6 +163,10 @@ impl Issued {
             expires_at: intent.expires_at,
             parent: intent.parent.as_ref().map(|(id, _)| id.clone()),
             exception_owner: intent.exception.as_ref().map(|it| it.owner.clone()),
+            exception_waives: intent
+                .exception
+                .as_ref()
+                .map_or_else(Vec::new, |it| it.waives.clone()),
         }
     }
 

@@ -47,7 +47,11 @@ impl Pdp {
         };
         let now = Timestamp::now();
         let intent = rule.intents.insert_if(document, |chain| {
-            match self.inner.parts.against(&self.inner.integrations, chain, now) {
+            match self
+                .inner
+                .parts
+                .against(&self.inner.integrations, chain, now)
+            {
                 None => Ok(()),
                 Some(error) => Err(error),
             }
@@ -81,7 +85,6 @@ impl Pdp {
         let event = issuers.verify(token, Timestamp::now())?;
         Ok(revocations.accept(&event)?)
     }
-
 
     /// Records with which intents and how many revocations the host begins, and from now on each
     /// revocation that it learns of.
@@ -180,8 +183,23 @@ impl Parts {
             let Some(intent) = chain.last() else { continue };
             // The clock is looked at when a request is decided.
             let against = self.against(integrations, chain, Timestamp::from_millis(u64::MAX));
-            if let Some(error) = &against {
-                noted.push(Problem::refused(place, error.to_string()));
+            match &against {
+                None => {}
+                Some(error @ IntentError::ArgumentsUnsaid { .. }) => {
+                    noted.push(Problem::refused(place, error.to_string()));
+                }
+                Some(error) => noted.push(Problem::warning(place, error.to_string())),
+            }
+            let denied = intent.denies.iter().map(|it| ("denies", &it.integration));
+            let allowed = intent.allows.iter().map(|it| ("allows", &it.integration));
+            for (does, name) in allowed.chain(denied) {
+                if !integrations.contains_key(name) {
+                    let message = format!(
+                        "intent `{}` {does} something of `{name}`, and no integration is called that: nothing is meant by it",
+                        intent.id
+                    );
+                    noted.push(Problem::warning(place, message));
+                }
             }
             for warning in intent.warnings() {
                 let is_refused = matches!(against, Some(IntentError::ArgumentsUnsaid { .. }));
@@ -213,12 +231,15 @@ impl Parts {
             let integration = integrations.get(&allowance.integration)?;
             let acts = integration.acts(&allowance.action)?;
             let known = allowance.constraints.iter().map(Constraint::path);
-            allowance.arguments.is_none().then(|| IntentError::ArgumentsUnsaid {
-                id: intent.id.clone(),
-                allowance: allowance.to_string(),
-                acts,
-                write: member_to_write(known),
-            })
+            allowance
+                .arguments
+                .is_none()
+                .then(|| IntentError::ArgumentsUnsaid {
+                    id: intent.id.clone(),
+                    allowance: allowance.to_string(),
+                    acts,
+                    write: member_to_write(known),
+                })
         });
         if unsaid.is_some() {
             return unsaid;

@@ -15,6 +15,10 @@ const SPENT: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("spent
 /// What may be forgotten when.
 const ENDS: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("ends");
 
+/// The latest end of what was forgotten, in milliseconds since 1970, under [`LATEST`].
+const FORGOTTEN: TableDefinition<'_, &str, u64> = TableDefinition::new("forgotten");
+const LATEST: &str = "latest";
+
 /// The documents of intents, by id.
 const INTENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intents");
 
@@ -93,9 +97,11 @@ impl State for EmbeddedState {
     }
 
     fn spend(&self, uses: &[Use], now: Timestamp) -> Result<(), SpendError> {
-        let used_up = self.with(|database| {
+        let refused = self.with(|database| {
             let writing = database.begin_write()?;
             {
+                let mut forgotten = writing.open_table(FORGOTTEN)?;
+                let latest = forgotten.get(LATEST)?.map_or(0, |latest| latest.value());
                 let mut spent = writing.open_table(SPENT)?;
                 let mut ends = writing.open_table(ENDS)?;
                 for one in uses {
@@ -104,9 +110,17 @@ impl State for EmbeddedState {
                     let count = before.map_or(0, |(count, _)| count);
                     if count >= one.limit {
                         // What was written in this transaction is dropped with it.
-                        return Ok(Some(one.key.clone()));
+                        return Ok(Some(SpendError::UsedUp(one.key.clone())));
                     }
                     let until = one.until.as_millis();
+                    // The clock had gone past its end, and was set back: its count may be gone.
+                    if before.is_none() && until <= latest {
+                        return Ok(Some(SpendError::State(StateError::Forgotten {
+                            key: one.key.clone(),
+                            until: one.until,
+                            forgotten: Timestamp::from_millis(latest),
+                        })));
+                    }
                     if let Some((_, end)) = before.filter(|(_, end)| *end != until) {
                         ends.remove((end, key))?;
                     }
@@ -118,6 +132,9 @@ impl State for EmbeddedState {
                     .take(FORGOTTEN_AT_ONCE)
                     .map(|entry| entry.map(|(end, _)| (end.value().0, end.value().1.to_owned())))
                     .collect::<Result<_, _>>()?;
+                if let Some((end, _)) = over.last().filter(|(end, _)| *end > latest) {
+                    forgotten.insert(LATEST, *end)?;
+                }
                 for (end, key) in over {
                     ends.remove((end, key.as_str()))?;
                     spent.remove(key.as_str())?;
@@ -126,9 +143,9 @@ impl State for EmbeddedState {
             writing.commit()?;
             Ok(None)
         })?;
-        match used_up {
+        match refused {
             None => Ok(()),
-            Some(key) => Err(SpendError::UsedUp(key)),
+            Some(error) => Err(error),
         }
     }
 
@@ -168,6 +185,7 @@ fn open(file: &Path) -> Result<Database, StateError> {
         let writing = database.begin_write()?;
         writing.open_table(SPENT)?;
         writing.open_table(ENDS)?;
+        writing.open_table(FORGOTTEN)?;
         writing.open_table(INTENTS)?;
         writing.commit()?;
         Ok(database)
@@ -263,6 +281,34 @@ mod tests {
             .spend(&[one("c", 1)], NOW.plus(Duration::from_secs(61)))
             .unwrap();
         assert_eq!((state.spent("a"), state.spent("b")), (Ok(0), Ok(1)));
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_given_out_again_when_the_clock_goes_back() {
+        let file = file("back");
+        let window = Duration::from_secs(60);
+        let state = EmbeddedState::open(&file, window).unwrap();
+        let ends = |key: &str, seconds| Use {
+            until: NOW.plus(Duration::from_secs(seconds)),
+            ..one(key, 1)
+        };
+        state.spend(&[ends("spent", 60)], NOW).unwrap();
+        state.spend(&[ends("longer", 600)], NOW).unwrap();
+        let later = NOW.plus(Duration::from_secs(61));
+        state.spend(&[ends("later", 700)], later).unwrap();
+        assert_eq!(state.spent("spent"), Ok(0), "it was forgotten");
+        // After a restart, too.
+        drop(state);
+        let state = EmbeddedState::open(&file, window).unwrap();
+        for (key, seconds) in [("spent", 60), ("of the same end", 60), ("sooner", 30)] {
+            let again = state.spend(&[ends(key, seconds)], NOW);
+            let forgotten = matches!(again, Err(SpendError::State(StateError::Forgotten { .. })));
+            assert!(forgotten, "{key}: {again:?}");
+        }
+        let still = state.spend(&[ends("longer", 600)], NOW);
+        assert_eq!(still, Err(SpendError::UsedUp("longer".into())));
+        assert_eq!(state.spend(&[ends("another", 61)], NOW), Ok(()));
         std::fs::remove_file(file).unwrap();
     }
 }

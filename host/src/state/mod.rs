@@ -97,6 +97,19 @@ pub enum StateError {
         /// What was said.
         message: String,
     },
+    /// What is to be spent ended before others that were forgotten: the clock went back, and how often it was spent
+    /// cannot be told.
+    #[error(
+        "`{key}` ended at {until}, and what ended by {forgotten} was forgotten: set the clock, which went back"
+    )]
+    Forgotten {
+        /// What was to be spent.
+        key: String,
+        /// When it ends.
+        until: Timestamp,
+        /// The latest end of what was forgotten.
+        forgotten: Timestamp,
+    },
     /// More credentials were seen within the window than are kept in mind.
     #[error("more than {0} credentials were seen within the window in which clones are looked for")]
     TooManyCredentials(usize),

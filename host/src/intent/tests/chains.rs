@@ -203,6 +203,54 @@ fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
 }
 
 #[test]
+fn an_id_is_used_once_in_what_is_carried_too() {
+    let signer = Signer::new("ids");
+    let first = intent(&link(1, None));
+    let signatures = signer.signatures();
+    let signatures = signatures.delegator(&first.principal, &signer.jwks);
+    let intents = Intents::signed(signatures.unwrap());
+    let carried = |documents: &[&Value]| {
+        let signed: Vec<_> = documents.iter().map(|it| signer.sign(it, None)).collect();
+        intents.carried(&signed).map(|chain| chain.len())
+    };
+    let duplicate = |id: &str| Err(IntentError::Duplicate(id.to_owned()));
+    let root = link(1, None);
+    let child = link(2, Some(&first));
+    assert_eq!(carried(&[&root, &child]), Ok(2));
+    // The very same ones, again and in another chain.
+    assert_eq!(carried(&[&root, &child]), Ok(2));
+    assert_eq!(carried(&[&root]), Ok(1));
+
+    // The id of its parent.
+    let mut of_parent = child.clone();
+    of_parent["id"] = json!("int-1");
+    assert_eq!(carried(&[&root, &of_parent]), duplicate("int-1"));
+    // That of another one that was carried.
+    let mut other = child.clone();
+    other["purpose"] = json!("something else");
+    assert_eq!(carried(&[&root, &other]), duplicate("int-2"));
+    // That of one that is known, whether it was taken up before or is afterwards.
+    let mut known = link(7, None);
+    let taken = intents.insert(signer.sign(&known, None).as_bytes());
+    assert!(taken.is_ok());
+    assert_eq!(carried(&[&known]), Ok(1), "it is that one");
+    known["purpose"] = json!("something else");
+    assert_eq!(carried(&[&known]), duplicate("int-7"));
+    let mut later = link(8, None);
+    assert_eq!(carried(&[&later]), Ok(1));
+    let before = later.clone();
+    later["purpose"] = json!("taken up");
+    let taken = intents.insert(signer.sign(&later, None).as_bytes());
+    assert!(taken.is_ok());
+    assert_eq!(carried(&[&before]), duplicate("int-8"));
+    // A chain is as good as each of its ids.
+    let known_root = intent(&link(7, None));
+    let mut third = link(3, Some(&known_root));
+    third["approved-by"]["who"] = json!(known_root.principal);
+    assert!(carried(&[&known, &third]).is_err());
+}
+
+#[test]
 fn a_chain_that_was_carried_before_is_none_once_its_key_is_withdrawn() {
     let signer = Signer::new("withdrawn");
     let intents = Intents::signed(signer.signatures());
