@@ -603,12 +603,65 @@ fn what_was_taken_up_and_does_not_count_any_more_is_noticed() {
         )
     };
     assert_eq!(noticed(), (true, false));
-    fs::copy(
-        folder.path().join("lead.json"),
-        folder.path().join("alice.json"),
-    )
-    .unwrap();
+    for file in ["alice.pem", "alice.json"] {
+        fs::remove_file(folder.path().join(file)).unwrap();
+    }
+    let key = ["--private", "alice.pem", "--public", "alice.json"];
+    let another = folder.run(&[&["intent", "key", "--key-id", "alice"], &key[..]].concat());
+    assert_eq!(another.code, 0, "{}", another.err);
     assert_eq!(noticed(), (false, true));
+}
+
+#[test]
+fn an_exception_that_a_request_carries_is_counted() {
+    let folder = folder();
+    let now = portcullis_host::Timestamp::from_millis(
+        portcullis_host::Timestamp::now().as_millis() / 1000 * 1000,
+    );
+    let intent = json!({
+        "id": "int-carried", "purpose": "p", "principal": HELPER,
+        "approved-by": { "who": "alice@acme.example", "at": now },
+        "issued-at": now, "expires-at": now.plus(std::time::Duration::from_secs(3600)),
+        "allows": [{
+            "integration": "files", "action": "read", "resource": "files",
+            "arguments": { "required": ["/path"] },
+        }],
+        "exception": { "owner": "bob@acme.example", "waives": ["environment", "posture"] },
+    });
+    let key = fs::read(folder.path().join("alice.pem")).unwrap();
+    let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
+    let carried = json!({ "id": "int-carried", "documents": [signed.unwrap()] });
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let request = request(HELPER, "/w/a", Some(&carried));
+    for _ in 0..2 {
+        assert!(pdp.evaluate_authzen(request.as_bytes()).is_permit());
+    }
+    drop(pdp);
+    let report = [
+        "posture",
+        "report",
+        "--log",
+        "decisions.jsonl",
+        "--format",
+        "json",
+    ];
+    let report = folder.run(&report);
+    assert_eq!(report.code, 0, "{}", report.err);
+    let report = json(&report.out);
+    let exceptions = report.pointer("/inventory/exceptions").unwrap();
+    assert_eq!(exceptions.as_array().unwrap().len(), 1, "{exceptions}");
+    assert_eq!(
+        (
+            &exceptions[0]["of"],
+            &exceptions[0]["owner"],
+            &exceptions[0]["waives"]
+        ),
+        (
+            &json!("int-carried"),
+            &json!("bob@acme.example"),
+            &json!(["environment", "posture"])
+        )
+    );
 }
 
 /// An approval, it and what was delegated of it as they are signed, and a request that carries both.

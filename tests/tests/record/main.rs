@@ -172,7 +172,7 @@ fn intents() -> Intents {
         let allows = ["permits", "tells", "faults"].map(|integration| {
             json!({
                 "integration": integration, "action": "a", "resource": "**",
-                "arguments": { "required": ["/number"] },
+                "arguments": { "required": ["/number"], "optional": ["/text", "/half"] },
                 "constraints": [{ "path": "/number", "op": "at-most", "value": 9900 }],
             })
         });
