@@ -227,7 +227,7 @@ impl StoredIntent {
 impl Allowance {
     /// Whether the request's integration, action, of `class`, resource and arguments are what is allowed.
     pub fn includes(&self, request: &Request, class: ActionClass) -> bool {
-        let has_arguments = match &self.arguments {
+        let has_arguments = || match &self.arguments {
             None => arguments::may_be_unsaid(class),
             Some(Arguments::Open) => true,
             Some(Arguments::Only(known)) => known.differ(request.arguments()).is_none(),
@@ -235,7 +235,7 @@ impl Allowance {
         self.integration == request.integration()
             && self.action.matches(request.action())
             && request.resource_matches(&self.resource)
-            && has_arguments
+            && has_arguments()
             && self
                 .constraints
                 .iter()
