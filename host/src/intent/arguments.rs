@@ -343,9 +343,9 @@ mod tests {
     fn one_argument_is_listed_once() {
         for (required, optional) in [
             (&["/a", "/a"][..], &[][..]),
-            (&["/a"], &["/a"]),
-            (&["/a"], &["/a/b"]),
-            (&["/a/b"], &["/a"]),
+            (&["/a"][..], &["/a"][..]),
+            (&["/a"][..], &["/a/b"][..]),
+            (&["/a/b"][..], &["/a"][..]),
         ] {
             let owned = |list: &[&str]| list.iter().map(|&it| it.to_owned()).collect();
             let made = KnownArguments::new(owned(required), owned(optional), &[]);
