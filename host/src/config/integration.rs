@@ -45,6 +45,9 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
         section.duration("max-grant-ttl", ttl),
     );
     integration.obligations = section.texts("obligations");
+    for kind in integration.obligations.iter().flatten() {
+        super::checks::refuse_misspelt(section.source(), &section.span(), kind);
+    }
     for (action, class) in section.entries("actions") {
         match class.get_ref().as_str().and_then(action_class) {
             Some(class) => integration = integration.action(action, class),
