@@ -33,6 +33,38 @@ pub fn limits() -> PluginLimits {
     }
 }
 
+/// What a document is, by its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// An AuthZEN evaluation, or nothing that is known.
+    Authzen,
+    /// An MCP message with its envelope.
+    Mcp,
+    /// It has what an evaluation needs and what an envelope needs.
+    Either,
+}
+
+/// What a document is: an envelope has `integration`, `principal` and `message`; an evaluation has `subject`, `action`
+/// and `resource`, and may have a `message` of its own. One that is neither is what it has more of.
+pub fn shape_of(document: &[u8]) -> Shape {
+    let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(document) else {
+        return Shape::Authzen;
+    };
+    let having = |names: [&str; 3]| {
+        names
+            .iter()
+            .filter(|name| members.contains_key(**name))
+            .count()
+    };
+    let envelope = having(["integration", "principal", "message"]);
+    let evaluation = having(["subject", "action", "resource"]);
+    match (envelope, evaluation) {
+        (3, 3) => Shape::Either,
+        _ if envelope > evaluation => Shape::Mcp,
+        _ => Shape::Authzen,
+    }
+}
+
 /// A request, the plugin's settings and what is to come of it.
 #[derive(Debug)]
 pub struct Case {
@@ -91,11 +123,13 @@ impl Case {
         let request = read(&folder.join("request.json"))?;
         let limits = RequestLimits::default();
         let file = folder.join("request.json");
-        let document: Value = serde_json::from_str(&request)
-            .map_err(|error| anyhow!("{}: it is not JSON: {error}", file.display()))?;
-        let request = match document.get("message") {
-            Some(_) => Request::from_mcp(request.as_bytes(), &limits),
-            None => Request::from_authzen(request.as_bytes(), &limits),
+        let request = match shape_of(request.as_bytes()) {
+            Shape::Mcp => Request::from_mcp(request.as_bytes(), &limits),
+            Shape::Authzen => Request::from_authzen(request.as_bytes(), &limits),
+            Shape::Either => bail!(
+                "{}: it is an AuthZEN evaluation and an MCP envelope in one: keep the members of one",
+                file.display()
+            ),
         };
         let own = folder.join("settings.toml");
         let shared = folder.with_file_name("settings.toml");

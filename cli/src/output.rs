@@ -2,7 +2,7 @@
 //! `NO_COLOR` is set.
 
 use anstyle::{AnsiColor, Style};
-use portcullis_host::{printable, well_known_withheld, withheld};
+use portcullis_host::{escaped, printable, well_known_withheld, withheld};
 use serde::Serialize;
 use std::io::{self, Write as _};
 
@@ -34,9 +34,12 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(anstream::stdout(), "{text}")
 }
 
-/// Prints the result as one line of JSON, without what looks like a secret.
+/// Prints the result as one line of JSON, without what looks like a secret, and with what could command the terminal
+/// written as escapes.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&well_known_withheld(&serde_json::to_string(value)?))?;
+    line(&escaped(&well_known_withheld(&serde_json::to_string(
+        value,
+    )?)))?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-//! Requests in files: one, or one a line.
+//! Requests in files: one, or several after one another.
 
 use clap::ValueEnum;
-use portcullis_host::{Request, RequestError, RequestLimits};
-use serde_json::Value;
+use portcullis_cases::{Shape, shape_of};
+use portcullis_host::{Pdp, Request, RequestError};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 /// What a request is.
@@ -17,15 +17,24 @@ pub(crate) enum From {
 }
 
 impl From {
+    /// What a document is, as the operator says or by its shape.
+    pub(crate) fn of(stated: Option<Self>, document: &[u8]) -> Result<Self, RequestError> {
+        match (stated, shape_of(document)) {
+            (Some(stated), _) => Ok(stated),
+            (None, Shape::Authzen) => Ok(Self::Authzen),
+            (None, Shape::Mcp) => Ok(Self::Mcp),
+            (None, Shape::Either) => Err(RequestError::NotHere {
+                at: String::new(),
+                why: "this is an AuthZEN evaluation and an MCP envelope in one, and each is read otherwise: say which it is with `--from authzen` or `--from mcp`",
+            }),
+        }
+    }
+
     /// Reads a request of this kind.
-    pub(crate) fn read(
-        self,
-        document: &[u8],
-        limits: &RequestLimits,
-    ) -> Result<Request, RequestError> {
+    pub(crate) fn read(self, document: &[u8], pdp: &Pdp) -> Result<Request, RequestError> {
         match self {
-            Self::Authzen => Request::from_authzen(document, limits),
-            Self::Mcp => Request::from_mcp(document, limits),
+            Self::Authzen => pdp.read_authzen(document),
+            Self::Mcp => Request::from_mcp(document, pdp.request_limits()),
         }
     }
 }
@@ -34,13 +43,16 @@ impl From {
 pub(crate) struct Input {
     name: String,
     source: Box<dyn BufRead>,
+    /// The line that is read, from 1.
     line: usize,
+    /// The line on which the last document began.
+    began: usize,
     documents: usize,
+    /// Whether each line is a document, as in a file of JSON Lines.
+    is_by_line: bool,
     batch: bool,
-    /// A line that was read to see whether there is one.
-    ahead: Option<Vec<u8>>,
-    /// Whether the last line was longer than what was read of it.
-    cut: bool,
+    /// A document that was read to see whether there is one, and the line on which it began.
+    ahead: Option<(Vec<u8>, usize)>,
 }
 
 impl Input {
@@ -56,91 +68,87 @@ impl Input {
                 Box::new(BufReader::new(File::open(path)?)),
             )
         };
-        Ok(Self {
-            name,
-            source,
-            line: 0,
-            documents: 0,
-            batch: path
-                .extension()
-                .is_some_and(|extension| extension == "jsonl"),
-            ahead: None,
-            cut: false,
-        })
+        let is_by_line = path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl");
+        Ok(Self::from_source(name, source, is_by_line))
     }
 
-    /// The next request, of which at most `most` bytes are read.
+    fn from_source(name: String, source: Box<dyn BufRead>, is_by_line: bool) -> Self {
+        Self {
+            name,
+            source,
+            line: 1,
+            began: 1,
+            documents: 0,
+            is_by_line,
+            batch: is_by_line,
+            ahead: None,
+        }
+    }
+
+    /// The next request, of which at most `most` bytes are kept.
     ///
-    /// A first line that is a whole object, `{` to `}`, is a request, and so is each line after
-    /// it. Anything else is one request over all lines.
+    /// A request is one JSON value, over as many lines as it takes, and the next one begins on a line of its own.
     pub(crate) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
-        let line = match self.ahead.take() {
-            Some(line) => line,
-            None => match self.next_line(most)? {
-                Some(line) => line,
-                None => return Ok(None),
-            },
+        let next = match self.ahead.take() {
+            Some(ahead) => Some(ahead),
+            None => self.read(most)?,
         };
+        let Some((document, began)) = next else {
+            return Ok(None);
+        };
+        self.began = began;
         self.documents += 1;
         self.batch |= self.documents > 1;
-        if self.batch || line.starts_with(b"{") && (line.ends_with(b"}") || self.cut) {
-            return Ok(Some(line));
-        }
-        let mut document = line;
-        document.push(b'\n');
-        let left = most.saturating_sub(document.len());
-        (&mut self.source)
-            .take(left as u64)
-            .read_to_end(&mut document)?;
-        io::copy(&mut self.source, &mut io::sink())?;
         Ok(Some(document))
     }
 
     /// Waits until it is known whether another request follows the first.
     pub(crate) fn look_ahead(&mut self, most: usize) -> io::Result<()> {
         if !self.batch {
-            self.ahead = self.next_line(most)?;
+            self.ahead = self.read(most)?;
             self.batch = self.ahead.is_some();
         }
         Ok(())
     }
 
-    /// The next line that is not empty, without the white space around it.
-    fn next_line(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
-        loop {
-            let mut line = Vec::new();
-            let read = (&mut self.source)
-                .take(most as u64)
-                .read_until(b'\n', &mut line)?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.line += 1;
-            self.cut = read == most && !line.ends_with(b"\n");
-            if self.cut {
-                self.skip_line()?;
-                // As long as it is, it says itself that it is too long.
-                return Ok(Some(line));
-            }
-            let trimmed = line.trim_ascii();
-            if !trimmed.is_empty() {
-                return Ok(Some(trimmed.to_vec()));
-            }
-        }
-    }
-
-    fn skip_line(&mut self) -> io::Result<()> {
+    /// The next document, without the white space around it, and the line on which it begins.
+    fn read(&mut self, most: usize) -> io::Result<Option<(Vec<u8>, usize)>> {
+        let mut document = Document::new(most, self.is_by_line);
+        let mut began = self.line;
         loop {
             let available = self.source.fill_buf()?;
-            let (used, done) = match available.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (available.len(), available.is_empty()),
-            };
+            if available.is_empty() {
+                break;
+            }
+            let mut used = 0;
+            let mut is_over = false;
+            for byte in available {
+                if document.is_over_before(*byte) {
+                    is_over = true;
+                    break;
+                }
+                used += 1;
+                if *byte == b'\n' {
+                    self.line += 1;
+                }
+                document.push(*byte);
+                if document.is_empty() {
+                    began = self.line;
+                }
+                // It is given as soon as its line ends: whoever wrote it may wait for the answer.
+                if document.is_over {
+                    is_over = true;
+                    break;
+                }
+            }
             self.source.consume(used);
-            if done {
-                return Ok(());
+            if is_over {
+                break;
             }
         }
+        Ok(document.end().map(|bytes| (bytes, began)))
     }
 
     /// Whether there are several requests, or a file of several was named.
@@ -155,20 +163,190 @@ impl Input {
     /// Where the last request was.
     pub(crate) fn place(&self) -> String {
         match self.batch {
-            true => {
-                let line = self.line - usize::from(self.ahead.is_some());
-                format!("{}, line {line}", self.name)
-            }
+            true => format!("{}, line {}", self.name, self.began),
             false => self.name.clone(),
         }
     }
 }
 
-/// What a document seems to be. One that cannot be read is an AuthZEN evaluation that cannot be
-/// read.
-pub(crate) fn shape_of(document: &[u8]) -> From {
-    match serde_json::from_slice::<Value>(document) {
-        Ok(Value::Object(members)) if members.contains_key("message") => From::Mcp,
-        _ => From::Authzen,
+/// A document as it is read: where it ends is where its brackets are closed, at the end of that line.
+///
+/// What cannot be JSON ends at its line, so that a broken request does not take those behind it along.
+struct Document {
+    bytes: Vec<u8>,
+    most: usize,
+    is_by_line: bool,
+    /// The brackets that are open, as what closes them.
+    open: Vec<u8>,
+    in_text: bool,
+    after_backslash: bool,
+    /// The last byte that is no white space and stands in no text.
+    last: u8,
+    /// Whether it ends with this line: its brackets are closed, or it is broken.
+    ends_with_line: bool,
+    is_over: bool,
+}
+
+/// How many brackets are followed. No request is nested so deeply.
+const MOST_OPEN: usize = 4096;
+
+impl Document {
+    fn new(most: usize, is_by_line: bool) -> Self {
+        Self {
+            bytes: Vec::new(),
+            most,
+            is_by_line,
+            open: Vec::new(),
+            in_text: false,
+            after_backslash: false,
+            last: 0,
+            ends_with_line: false,
+            is_over: false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether the document is over and `byte` belongs to the next one.
+    fn is_over_before(&self, byte: u8) -> bool {
+        // A member or an item stands behind `{`, `[`, `,` or `:`. A bracket that opens a line elsewhere opens the next
+        // document.
+        let begins_another = byte == b'{'
+            && !self.open.is_empty()
+            && !self.in_text
+            && !matches!(self.last, b'{' | b'[' | b',' | b':')
+            && self.bytes.ends_with(b"\n");
+        begins_another
+    }
+
+    fn push(&mut self, byte: u8) {
+        if self.is_empty() && byte.is_ascii_whitespace() {
+            return;
+        }
+        // One that is longer says itself that it is too long.
+        if self.bytes.len() < self.most {
+            self.bytes.push(byte);
+        }
+        if byte == b'\n' {
+            // No text of JSON goes on behind the end of its line.
+            let is_broken = self.in_text;
+            self.is_over = self.is_by_line || self.ends_with_line || is_broken;
+            return;
+        }
+        if self.is_by_line {
+            return;
+        }
+        if self.in_text {
+            match byte {
+                _ if self.after_backslash => self.after_backslash = false,
+                b'\\' => self.after_backslash = true,
+                b'"' => self.in_text = false,
+                _ => {}
+            }
+            return;
+        }
+        match byte {
+            b'"' => self.in_text = true,
+            b'{' | b'[' if self.open.len() >= MOST_OPEN => self.ends_with_line = true,
+            b'{' => self.open.push(b'}'),
+            b'[' => self.open.push(b']'),
+            b'}' | b']' if self.open.pop() != Some(byte) => self.ends_with_line = true,
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            self.last = byte;
+            self.ends_with_line |= self.open.is_empty();
+        }
+    }
+
+    fn end(self) -> Option<Vec<u8>> {
+        let document = self.bytes.trim_ascii();
+        (!document.is_empty()).then(|| document.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, is_by_line: bool) -> Vec<(String, usize)> {
+        let source = Box::new(BufReader::with_capacity(
+            3,
+            io::Cursor::new(text.as_bytes().to_vec()),
+        ));
+        let mut input = Input::from_source("x".to_owned(), source, is_by_line);
+        let mut all = Vec::new();
+        while let Some(document) = input.next(64).unwrap() {
+            all.push((String::from_utf8(document).unwrap(), input.began));
+        }
+        all
+    }
+
+    #[test]
+    fn a_request_takes_as_many_lines_as_it_takes() {
+        for (text, documents) in [
+            (
+                "{\"a\":1}\n{\"b\":2}",
+                vec![("{\"a\":1}", 1), ("{\"b\":2}", 2)],
+            ),
+            // Its first line looks like a whole object.
+            (
+                "{\"a\": {}, \"b\": {}\n}\n",
+                vec![("{\"a\": {}, \"b\": {}\n}", 1)],
+            ),
+            (
+                "{ \"a\": {\"b\":\"}\"}\n, \"c\": [1,\n2]}\n\n{\n\"d\":1}",
+                vec![
+                    ("{ \"a\": {\"b\":\"}\"}\n, \"c\": [1,\n2]}", 1),
+                    ("{\n\"d\":1}", 4),
+                ],
+            ),
+            ("\n\n {\"a\":\"\\\"}\"} \n", vec![("{\"a\":\"\\\"}\"}", 3)]),
+            // What follows on the same line is of it, so that it is refused.
+            (
+                "{\"a\":1} {\"b\":2}\n{}",
+                vec![("{\"a\":1} {\"b\":2}", 1), ("{}", 2)],
+            ),
+            ("", vec![]),
+            (" \n\t\n", vec![]),
+        ] {
+            let documents: Vec<_> = documents
+                .into_iter()
+                .map(|(text, line)| (text.to_owned(), line))
+                .collect();
+            assert_eq!(read(text, false), documents, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_request_does_not_take_those_behind_it_along() {
+        let good = "{\"b\":2}";
+        for broken in [
+            "{broken",
+            "{\"a\":\"x",
+            "{\"a\":[1}",
+            "not json",
+            "{\"a\":1",
+            "]",
+            "{\"a\" 1 \"b\"",
+        ] {
+            let all = read(&format!("{broken}\n{good}\n"), false);
+            let texts: Vec<_> = all.iter().map(|(text, _)| text.as_str()).collect();
+            assert_eq!(texts, [broken, good]);
+            assert_eq!(all[1].1, 2);
+        }
+        // In a file of JSON Lines a line is a document, whatever it holds.
+        let all = read("{\"a\":\n{\"b\":2}\n", true);
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn no_more_is_kept_of_a_request_than_is_read_of_it() {
+        let long = format!("{{\"a\":\"{}\"}}\n{{}}\n", "x".repeat(200));
+        let all = read(&long, false);
+        assert_eq!(all[0].0.len(), 64);
+        assert_eq!(all[1], ("{}".to_owned(), 2));
     }
 }

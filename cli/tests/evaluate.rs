@@ -339,3 +339,122 @@ fn a_request_beyond_its_limit_is_refused_however_long_it_is() {
     assert_eq!(causes, ["invalid-request", "permitted"]);
     assert!(ran.err.contains("at most 65536"), "{}", ran.err);
 }
+
+#[test]
+fn each_request_is_read_as_what_it_is() {
+    let folder = Folder::with_plugins();
+    let permitted = request("files", "read", "/w/a");
+    let value: Value = serde_json::from_str(&permitted).unwrap();
+    let causes = |input: &str, arguments: &[&str]| -> Vec<Value> {
+        let all = [&["--format", "json"], arguments].concat();
+        let ran = evaluate(&folder, &all, input);
+        let decisions = json_lines(&ran);
+        decisions
+            .iter()
+            .map(|it| it["context"]["cause"].clone())
+            .collect()
+    };
+    // The first line of a request that is laid out is an object of its own.
+    let laid_out = permitted.replacen("},", "},\n", 1).replacen('{', "{\n", 1);
+    assert_eq!(
+        causes(&format!("{laid_out}\n{permitted}"), &[]),
+        ["permitted", "permitted"]
+    );
+    let begins_whole = format!("{{\"ignored\": {{}}}}\n{permitted}");
+    assert_eq!(causes(&begins_whole, &[]), ["invalid-request", "permitted"]);
+    let mut first_line = String::from("{ \"ignored\": {\"a\": 1}\n");
+    first_line.push_str(&permitted.replacen('{', ",", 1));
+    assert_eq!(causes(&first_line, &[]), ["permitted"]);
+    // A `message` of an evaluation's own.
+    let mut with_message = value.clone();
+    with_message["message"] = json!("please");
+    assert_eq!(causes(&with_message.to_string(), &[]), ["permitted"]);
+    // What could be either is not guessed at.
+    let mut either = with_message.clone();
+    either["integration"] = json!("files");
+    either["principal"] = json!({ "id": "spiffe://acme.example/agent" });
+    let refused = evaluate(&folder, &[], &either.to_string());
+    assert_eq!(refused.code, 3);
+    assert!(refused.err.contains("--from authzen"), "{}", refused.err);
+    // A notification is no call.
+    let call = json!({
+        "integration": "files", "principal": { "id": "a" },
+        "message": { "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "read" } },
+    });
+    let mut notification = call.clone();
+    notification["message"]
+        .as_object_mut()
+        .unwrap()
+        .remove("id");
+    let refused = evaluate(&folder, &[], &notification.to_string());
+    assert_eq!(refused.code, 3);
+    assert!(refused.err.contains("`/message/id`"), "{}", refused.err);
+    assert_ne!(causes(&call.to_string(), &[]), ["invalid-request"]);
+}
+
+#[test]
+fn nothing_of_a_request_commands_the_terminal_whatever_the_format() {
+    let folder = Folder::with_plugins();
+    let nasty = "\u{1b}[2J\r\u{202e}\u{9b}31m";
+    let value: Value = serde_json::from_str(&request("files", "read", "/w/a")).unwrap();
+    for (pointer, key) in [
+        ("/context", "integration"),
+        ("/subject", "id"),
+        ("/resource", "id"),
+        ("/resource", "type"),
+        ("/subject/type", ""),
+        ("/action/properties", nasty),
+        ("/context", nasty),
+    ] {
+        let mut asked = value.clone();
+        match key {
+            "" => *asked.pointer_mut(pointer).unwrap() = json!(nasty),
+            key => asked.pointer_mut(pointer).unwrap()[key] = json!(nasty),
+        }
+        for arguments in [
+            &["--format", "json"][..],
+            &["--format", "human"],
+            &["--explain"],
+        ] {
+            let ran = evaluate(&folder, arguments, &asked.to_string());
+            for text in [&ran.out, &ran.err] {
+                let hidden = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+                assert!(
+                    !text.contains(hidden),
+                    "{pointer}/{key:?} {arguments:?}: {text:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_that_names_no_integration_is_for_the_configured_one() {
+    let folder = Folder::with_plugins();
+    let mut value: Value = serde_json::from_str(&request("files", "read", "/w/a")).unwrap();
+    value["context"]
+        .as_object_mut()
+        .unwrap()
+        .remove("integration");
+    let unnamed = value.to_string();
+    let refused = evaluate(&folder, &[], &unnamed);
+    assert_eq!(refused.code, 3);
+    assert!(refused.err.contains("`[authzen]`"), "{}", refused.err);
+    let text = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write(
+        "portcullis.toml",
+        &format!("[authzen]\nintegration = \"files\"\n{text}"),
+    );
+    assert_eq!(evaluate(&folder, &[], &unnamed).code, 0);
+    folder.write(
+        "portcullis.toml",
+        &format!("[authzen]\nintegration = \"flies\"\n{text}"),
+    );
+    let checked = folder.run(&["check", "portcullis.toml"]);
+    assert_eq!(checked.code, 3, "{}", checked.out);
+    assert!(
+        format!("{}{}", checked.out, checked.err).contains("`flies`"),
+        "{}",
+        checked.err
+    );
+}

@@ -24,6 +24,7 @@ mod constraint;
 mod inclusion;
 pub mod name;
 mod needs;
+mod obligation;
 mod path;
 mod pattern;
 mod secret;
@@ -38,11 +39,12 @@ pub use inclusion::Steps;
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 pub use needs::{Field, Needs, UnknownField};
+pub use obligation::{ObligationError, check_obligation, misspelt_obligation, required_properties};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
-pub use text::{excerpt, line_and_column, printable};
+pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, printable};
 
 /// The version of the contract (`wit/policy.wit`) that this crate belongs to.
 pub const CONTRACT_VERSION: &str = "0.1.0";

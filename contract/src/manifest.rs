@@ -1,6 +1,9 @@
 //! What a plugin says of itself.
 
-use crate::{CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, line_and_column, withheld};
+use crate::{
+    CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, line_and_column, misspelt_obligation,
+    withheld,
+};
 use serde::{Deserialize, Serialize};
 
 /// The name of the component's custom section that holds the manifest.
@@ -72,6 +75,11 @@ pub enum ManifestError {
     /// The kind of an obligation is empty, too long or has other characters.
     #[error("`obligations` has `{0}`: a kind is 1 to 64 letters, digits, `-`, `_`, `.` and `:`")]
     Obligation(String),
+    /// The kind of an obligation is one of the AuthZEN obligations profile in another spelling.
+    #[error(
+        "`obligations` has `{0}`: the AuthZEN obligations profile calls it `{1}`, and gateways know it by that name"
+    )]
+    Misspelt(String, &'static str),
     /// A field under `needs` does not exist.
     #[error("under `needs`, {0}")]
     Needs(#[source] UnknownField),
@@ -121,6 +129,11 @@ impl Manifest {
         }
         if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
             return Err(ManifestError::Obligation(shown(kind)));
+        }
+        let mut kinds = wire.obligations.iter();
+        if let Some((kind, meant)) = kinds.find_map(|kind| Some((kind, misspelt_obligation(kind)?)))
+        {
+            return Err(ManifestError::Misspelt(shown(kind), meant));
         }
         let fields =
             Needs::parse(wire.needs.iter().map(String::as_str)).map_err(ManifestError::Needs)?;

@@ -29,7 +29,28 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (line, in_line.chars().count() + 1)
 }
 
-fn is_printable(c: char) -> bool {
+/// JSON with each character that could command a terminal or reorder a line written as an escape, which means the
+/// same.
+pub fn escaped(json: &str) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Between its members JSON has white space.
+        if is_printable(c) || matches!(c, '\n' | '\t') {
+            escaped.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
+/// Whether a character neither commands a terminal nor hides or reorders what is beside it.
+pub fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
             '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -38,7 +59,7 @@ fn is_printable(c: char) -> bool {
 
 /// Whether a reader of a name does not see `c`: it is not printable, or Unicode lets readers ignore it
 /// (`Default_Ignorable_Code_Point`), or it is a blank that is no white space.
-pub(crate) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     !is_printable(c)
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -58,6 +79,17 @@ mod tests {
         );
         assert_eq!(excerpt(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
         assert_eq!(excerpt("é\n"), "é\u{fffd}");
+    }
+
+    #[test]
+    fn escaped_json_means_the_same() {
+        let json = "{\"a\u{9b}\":\"\u{202e}é\u{e0041}\"}";
+        assert_eq!(escaped(json), r#"{"a\u009b":"\u202eé\udb40\udc41"}"#);
+        let read: serde_json::Value = serde_json::from_str(&escaped(json)).unwrap();
+        assert_eq!(
+            read,
+            serde_json::from_str::<serde_json::Value>(json).unwrap()
+        );
     }
 
     #[test]

@@ -55,7 +55,7 @@ mod typed;
 pub use policy::Policy;
 pub use portcullis_contract::{
     ActionClass, Attestation, Constraint, ConstraintError, Exposure, Health, Operator, Origins,
-    Pattern, PatternError, PrincipalKind, escape_key, is_unambiguous, name,
+    Pattern, PatternError, PrincipalKind, check_obligation, escape_key, is_unambiguous, name,
 };
 pub use request::{
     Action, ArgumentsError, Attribute, Intent, Posture, Principal, Request, Resource, Value,

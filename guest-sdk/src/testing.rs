@@ -18,7 +18,7 @@
 
 use crate::settings::{self, SettingsError};
 use crate::{Attribute, Effect, Policy, Request, Timestamp, Value, Verdict};
-use portcullis_contract::{Field, Manifest, Origins, is_token};
+use portcullis_contract::{Field, Manifest, Origins, check_obligation, is_token};
 use std::path::Path;
 
 /// A policy with its settings and its manifest.
@@ -118,6 +118,9 @@ impl<P: Policy> Plugin<P> {
                 "plugin.toml does not list the obligation `{}`",
                 obligation.kind
             );
+            if let Err(error) = check_obligation(&obligation.kind, &obligation.properties) {
+                panic!("obligation `{}`: {error}", obligation.id);
+            }
         }
         let lifetime = verdict.narrowing.lifetime;
         assert!(
@@ -324,13 +327,18 @@ mod tests {
         let good: fn(&Request) -> Verdict = |_| {
             Verdict::permit()
                 .because("x", "")
-                .oblige("notification", json!({}))
+                .oblige("notification", json!({ "to": "owner", "body": "x" }))
         };
         assert_eq!(
             plugin("", good).evaluate(request("a")).effect(),
             Effect::Permit
         );
-        let refused: [fn(&Request) -> Verdict; 8] = [
+        let refused: [fn(&Request) -> Verdict; 9] = [
+            |_| {
+                Verdict::permit()
+                    .because("x", "")
+                    .oblige("notification", json!({ "to": "owner" }))
+            },
             |_| Verdict::permit(),
             |_| Verdict::deny().because("two words", ""),
             |_| {

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Verdict::permit()
 ///     .because("read-only", "the tool only reads")
 ///     .expires_in(Duration::from_secs(60))
-///     .oblige("notification", json!({ "to": "owner" }));
+///     .oblige("notification", json!({ "to": "owner", "body": "a tool was called" }));
 ///
 /// Verdict::deny()
 ///     .because("branch-protected", "`main` takes no direct pushes")
@@ -126,7 +126,8 @@ impl Verdict {
     }
 
     /// Adds what the enforcement point must do. `plugin.toml` must list `kind`, and `properties`
-    /// is a JSON object.
+    /// is a JSON object. A kind of the AuthZEN obligations profile has the properties that it asks for:
+    /// `notification` needs `to` and `body`, `step-up` needs `acr_value`, `session_termination` needs `subject`.
     pub fn oblige(mut self, kind: impl Into<String>, properties: Value) -> Self {
         let kind = kind.into();
         let id = format!("{kind}-{}", self.obligations.len() + 1);

@@ -10,7 +10,7 @@ use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Pl
 use crate::request::{Request, RequestError};
 use crate::state::Use;
 use crate::trace::{Conclusion, Trace};
-use portcullis_contract::Constraint;
+use portcullis_contract::{Constraint, printable};
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -133,7 +133,7 @@ impl Consulted {
     pub(crate) fn new(plugin: &Plugin, evaluation: &Evaluation) -> Self {
         Self {
             name: plugin.manifest().name.clone(),
-            version: plugin.manifest().version.clone(),
+            version: printable(&plugin.manifest().version),
             digest: plugin.digest(),
             settings_digest: plugin.settings_digest(),
             outcome: match &evaluation.outcome {
@@ -200,7 +200,7 @@ pub(crate) fn accept(
         access_request: None,
         evaluation_id: None,
         cause,
-        detail,
+        detail: printable(&detail),
         reasons,
         obligations,
         advice,
@@ -349,7 +349,10 @@ fn refusal(effect: CombinedEffect, plugins: &[Consulted], request: &Request) -> 
 
 impl Decision {
     /// A deny that no plugin was asked about.
-    pub(crate) fn deny(cause: Cause, detail: impl Into<String>) -> Self {
+    ///
+    /// A request, a plugin or a file controls some of `detail`, so it is made printable here, for everyone who shows
+    /// it.
+    pub(crate) fn deny(cause: Cause, detail: impl AsRef<str>) -> Self {
         Self {
             outcome: Outcome::Deny,
             mode: Mode::Enforce,
@@ -358,7 +361,7 @@ impl Decision {
             access_request: None,
             evaluation_id: None,
             cause,
-            detail: detail.into(),
+            detail: printable(detail.as_ref()),
             reasons: Vec::new(),
             obligations: Vec::new(),
             advice: Vec::new(),
@@ -469,7 +472,7 @@ impl Decision {
     }
 
     /// The cause in this case, for people: what was found and what would have to change. Empty for
-    /// a permit.
+    /// a permit. It is one printable line, whatever the request holds.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -585,7 +588,7 @@ impl Serialize for OnePlugin<'_> {
             Ok(effect) => plugin.serialize_entry("effect", effect)?,
             Err(fault) => {
                 plugin.serialize_entry("fault", &fault.kind())?;
-                plugin.serialize_entry("fault-detail", &fault.to_string())?;
+                plugin.serialize_entry("fault-detail", &printable(&fault.to_string()))?;
             }
         }
         if self.in_full {

@@ -1,19 +1,31 @@
 //! JSON as a decision needs it: one meaning or none.
 //!
-//! Duplicate keys, numbers that do not survive a double (RFC 7493) and unbounded nesting are
-//! refused, each with its place as a JSON Pointer.
+//! These are refused, each with its place as a JSON Pointer:
+//!
+//! - duplicate keys, and keys that a reader which ignores case, width or invisible characters takes for one
+//! - numbers with more digits than a double holds, and whole numbers beyond 2^53 (RFC 7493)
+//! - unbounded nesting
 
 use crate::limits::RequestLimits;
 use crate::request::RequestError;
-use portcullis_contract::escape_key;
+use portcullis_contract::{escape_key, excerpt, is_invisible, name};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The largest whole number that every reader of JSON agrees on: 2^53 - 1.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// The most significant digits of which every decimal is told from its neighbours by a double.
+const DIGITS_OF_A_DOUBLE: usize = 15;
+
+/// What some programs write before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one JSON document, of at most `limits.bytes`, nested at most `limits.depth` deep.
 ///
@@ -27,7 +39,18 @@ pub fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError
             limit: limits.bytes,
         });
     }
-    let refused = RefCell::new(None);
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        return Err(RequestError::Syntax {
+            line: 1,
+            column: 1,
+            message: "it begins with a byte order mark: send it without".to_owned(),
+        });
+    }
+    let notes = Notes {
+        refused: RefCell::new(None),
+        numbers: Cell::new(0),
+        inexact: first_inexact(bytes),
+    };
     let mut json = serde_json::Deserializer::from_slice(bytes);
     // Our own bound on nesting names the place; the library's, 128, stands behind it.
     let place = Place {
@@ -35,13 +58,13 @@ pub fn parse(bytes: &[u8], limits: &RequestLimits) -> Result<Value, RequestError
         step: Step::Root(""),
         depth: 0,
         limit: limits.depth,
-        refused: &refused,
+        notes: &notes,
     };
     let parsed = place.deserialize(&mut json).and_then(|value| {
         json.end()?;
         Ok(value)
     });
-    match (parsed, refused.into_inner()) {
+    match (parsed, notes.refused.into_inner()) {
         (_, Some(error)) => Err(error),
         (Ok(value), None) => Ok(value),
         (Err(error), None) => {
@@ -77,33 +100,172 @@ fn admit_at(
     member: Option<&str>,
     limits: &RequestLimits,
 ) -> Result<(), RequestError> {
-    let refused = RefCell::new(None);
+    let notes = Notes {
+        refused: RefCell::new(None),
+        numbers: Cell::new(0),
+        inexact: None,
+    };
     let root = Place {
         parent: None,
         step: Step::Root(at),
         depth: at.matches('/').count(),
         limit: limits.depth,
-        refused: &refused,
+        notes: &notes,
     };
     match member {
         None => root.admit(value),
         Some(name) => root.below(Step::Key(name)).admit(value),
     }
-    match refused.into_inner() {
+    match notes.refused.into_inner() {
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// `key` as the most careless reader compares it: up to the first NUL, without control and invisible
+/// characters, in the compatibility form (NFKC), with case folded.
+pub(crate) fn as_compared(key: &str) -> Cow<'_, str> {
+    if key.is_ascii() && !key.bytes().any(|byte| byte.is_ascii_control()) {
+        return name::fold(key);
+    }
+    let upto_nul = key.split('\0').next().unwrap_or_default();
+    let seen: String = upto_nul
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .nfkc()
+        .collect();
+    Cow::Owned(name::fold(&seen).into_owned())
+}
+
+/// The keys of an object, as the most careless reader compares them. Nothing is kept while each key is written as
+/// it is compared.
+#[derive(Default)]
+pub(crate) struct Keys(Option<BTreeSet<String>>);
+
+impl Keys {
+    /// Whether `key` is told from each of `earlier` by every reader.
+    pub(crate) fn add<'k>(&mut self, key: &str, earlier: impl Iterator<Item = &'k String>) -> bool {
+        let compared = as_compared(key);
+        if self.0.is_none() && matches!(compared, Cow::Borrowed(_)) {
+            return true;
+        }
+        self.0
+            .get_or_insert_with(|| earlier.map(|key| as_compared(key).into_owned()).collect())
+            .insert(compared.into_owned())
+    }
+}
+
+/// Which of `earlier` is the same as `key` to a careless reader.
+pub(crate) fn alike<'k>(key: &str, mut earlier: impl Iterator<Item = &'k String>) -> String {
+    let compared = as_compared(key);
+    let other = earlier.find(|other| as_compared(other) == compared);
+    excerpt(other.map_or("", String::as_str))
+}
+
+/// A number of a document that readers disagree on.
+struct Inexact {
+    /// Which number of the document it is, from 0.
+    ordinal: usize,
+    text: String,
+}
+
+/// The first number in a JSON document that readers disagree on. The parser rounds numbers before anything else
+/// sees them, so their text is looked at here. What is no JSON is refused by the parser.
+fn first_inexact(json: &[u8]) -> Option<Inexact> {
+    let mut rest = json;
+    let mut ordinal = 0;
+    while let Some((first, after)) = rest.split_first() {
+        match first {
+            b'"' => rest = after_text(after),
+            b'-' | b'0'..=b'9' => {
+                let is_of_it =
+                    |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+                let end = rest.iter().position(|byte| !is_of_it(byte));
+                let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
+                // Up to so many bytes there are at most so many digits, and no great exponent.
+                let is_short = number.len() <= DIGITS_OF_A_DOUBLE
+                    && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+                if !is_short {
+                    let text = std::str::from_utf8(number).unwrap_or_default();
+                    if !is_exact_text(text) {
+                        let text = excerpt(text);
+                        return Some(Inexact { ordinal, text });
+                    }
+                }
+                ordinal += 1;
+                rest = after;
+            }
+            _ => rest = after,
+        }
+    }
+    None
+}
+
+/// What is behind the text of a JSON document that begins here.
+fn after_text(json: &[u8]) -> &[u8] {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        let skipped = if rest.get(at) == Some(&b'"') {
+            at + 1
+        } else {
+            at + 2
+        };
+        let is_end = skipped == at + 1;
+        rest = rest.get(skipped..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
+}
+
+/// Whether a number means the same to every reader, as it is written: its digits are those of the double that is
+/// nearest to it, and if it is whole, it is at most 2^53 - 1, or has few digits and is written with an exponent or
+/// a fraction, so that nobody reads it as an integer.
+pub(crate) fn is_exact_text(number: &str) -> bool {
+    let plain = number.strip_prefix('-').unwrap_or(number);
+    if plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        return plain
+            .parse()
+            .is_ok_and(|whole: u64| whole <= MAX_SAFE_INTEGER);
+    }
+    let Ok(nearest) = plain.parse::<f64>() else {
+        // No number: the parser says so.
+        return true;
+    };
+    // What is beyond every double is refused by the parser.
+    nearest.is_infinite()
+        || (digits(plain) == digits(&format!("{nearest:e}")) && is_exact_float(nearest))
+}
+
+/// The significant digits of a decimal number without a sign.
+fn digits(number: &str) -> String {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
 }
 
 fn is_exact(number: &Number) -> bool {
     match (number.as_i64(), number.as_u64()) {
         (Some(signed), _) => signed.unsigned_abs() <= MAX_SAFE_INTEGER,
         (None, Some(_)) => false,
-        // What a whole number of that size was is not told from the ones beside it.
-        (None, None) => number
-            .as_f64()
-            .is_some_and(|float| float.fract() != 0.0 || float.abs() <= MAX_SAFE_INTEGER as f64),
+        (None, None) => number.as_f64().is_some_and(is_exact_float),
     }
+}
+
+/// Whether a double is told from the whole numbers beside it, if it is one.
+fn is_exact_float(float: f64) -> bool {
+    float.fract() != 0.0
+        || float.abs() <= MAX_SAFE_INTEGER as f64
+        || digits(&format!("{:e}", float.abs())).len() <= DIGITS_OF_A_DOUBLE
+}
+
+/// What is noted while a document is read.
+struct Notes {
+    refused: RefCell<Option<RequestError>>,
+    /// How many numbers were read.
+    numbers: Cell<usize>,
+    inexact: Option<Inexact>,
 }
 
 /// Where the reader is, and where it leaves what it refuses.
@@ -112,7 +274,7 @@ struct Place<'a> {
     step: Step<'a>,
     depth: usize,
     limit: usize,
-    refused: &'a RefCell<Option<RequestError>>,
+    notes: &'a Notes,
 }
 
 enum Step<'a> {
@@ -129,7 +291,7 @@ impl Place<'_> {
             step,
             depth: self.depth + 1,
             limit: self.limit,
-            refused: self.refused,
+            notes: self.notes,
         }
     }
 
@@ -144,7 +306,7 @@ impl Place<'_> {
 
     /// Keeps the first thing that is refused.
     fn note(&self, why: impl FnOnce(String) -> RequestError) {
-        let mut refused = self.refused.borrow_mut();
+        let mut refused = self.notes.refused.borrow_mut();
         refused.get_or_insert_with(|| why(self.pointer()));
     }
 
@@ -161,10 +323,15 @@ impl Place<'_> {
     }
 
     fn number<E: serde::de::Error>(&self, number: Number) -> Result<Value, E> {
-        if is_exact(&number) {
-            return Ok(Value::Number(number));
+        let ordinal = self.notes.numbers.get();
+        self.notes.numbers.set(ordinal + 1);
+        match &self.notes.inexact {
+            Some(inexact) if inexact.ordinal == ordinal => Err(self.refuse(|at| {
+                let number = inexact.text.clone();
+                RequestError::Number { at, number }
+            })),
+            _ => Ok(Value::Number(number)),
         }
-        Err(self.refuse(|at| not_exact(at, &number)))
     }
 
     /// Notes what of a value that stands here is refused.
@@ -181,9 +348,18 @@ impl Place<'_> {
                 let items = items.iter().enumerate();
                 items.for_each(|(index, item)| below(Step::Index(index), item));
             }
-            Value::Object(map) => map
-                .iter()
-                .for_each(|(key, value)| below(Step::Key(key), value)),
+            Value::Object(map) => {
+                let mut keys = Keys::default();
+                for (index, (key, value)) in map.iter().enumerate() {
+                    let earlier = || map.keys().take(index);
+                    if !keys.add(key, earlier()) {
+                        let other = alike(key, earlier());
+                        let place = self.below(Step::Key(key));
+                        place.note(|at| RequestError::AlikeKeys { at, other });
+                    }
+                    below(Step::Key(key), value);
+                }
+            }
             Value::Number(number) if !is_exact(number) => self.note(|at| not_exact(at, number)),
             _ => {}
         }
@@ -252,7 +428,14 @@ impl<'de> Visitor<'de> for Place<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
+        let mut keys = Keys::default();
         while let Some(key) = object.next_key::<String>()? {
+            let is_told_apart = keys.add(&key, map.keys());
+            if !is_told_apart && !map.contains_key(&key) {
+                let other = alike(&key, map.keys());
+                let below = self.below(Step::Key(&key));
+                return Err(below.refuse(|at| RequestError::AlikeKeys { at, other }));
+            }
             match map.entry(key) {
                 Entry::Occupied(first) => {
                     let below = self.below(Step::Key(first.key()));
@@ -306,21 +489,99 @@ mod tests {
     }
 
     #[test]
+    fn refuses_keys_that_a_careless_reader_takes_for_one() {
+        for (text, place, first) in [
+            (r#"{"name":1,"Name":2}"#, "/Name", "name"),
+            (r#"{"a":[{"root":1,"x":2,"ROOT":3}]}"#, "/a/0/ROOT", "root"),
+            // The Kelvin sign and the long s fold to `k` and `s`.
+            (r#"{"key":1,"\u212aey":2}"#, "/\u{212a}ey", "key"),
+            (r#"{"path\u017f":1,"paths":2}"#, "/paths", "path\u{17f}"),
+            // Full width, a composed letter, a ligature.
+            (r#"{"\uff50ath":1,"path":2}"#, "/path", "\u{ff50}ath"),
+            (r#"{"e\u0301":1,"\u00c9":2}"#, "/\u{c9}", "e\u{301}"),
+            (r#"{"file":1,"\ufb01le":2}"#, "/\u{fb01}le", "file"),
+            // What is not seen, and what ends a text in C.
+            (r#"{"path":1,"pa\u200bth":2}"#, "/pa\u{200b}th", "path"),
+            (r#"{"path":1,"path\u0000x":2}"#, "/path\0x", "path"),
+            (r#"{"path":1,"\rpath":2}"#, "/\rpath", "path"),
+        ] {
+            let RequestError::AlikeKeys { at, other } = refused(text) else {
+                panic!("{text} is not refused for its keys");
+            };
+            assert_eq!((at.as_str(), other), (place, excerpt(first)), "{text}");
+        }
+        for text in [
+            r#"{"name":1,"names":2,"name_":3}"#,
+            r#"{"Name":1,"other":{"name":2}}"#,
+            r#"[{"name":1},{"Name":2}]"#,
+            r#"{"é":1,"e":2}"#,
+            r#"{"ß":1,"ss":2}"#,
+            r#"{"foo\u0000bar":1}"#,
+        ] {
+            assert!(
+                parse(text.as_bytes(), &RequestLimits::default()).is_ok(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn refuses_a_number_that_readers_disagree_on() {
         for number in [
             "9007199254740992",
             "-9007199254740992",
             "18446744073709551615",
+            "10000000000000000000000",
             "12345678901234567890123",
             "-12345678901234567890123",
             "9007199254740993.0",
-            "1e300",
+            "9007199254740993e0",
+            "9007199254740992.0",
+            "1234567890123456789E3",
+            "1.7976931348623157e308",
+            "100.00000000000001421085",
+            "0.1000000000000000055511151231257827",
+            "3.141592653589793238462643383279",
+            "1e-400",
+            "-4.9406564584124655e-324",
         ] {
+            let text = format!("[0.5,\"1e999\",{{\"1\":[{number}]}},1e-400]");
             assert!(
-                matches!(refused(&format!("[{number}]")), RequestError::Number { at, .. } if at == "/0")
+                matches!(refused(&text), RequestError::Number { at, .. } if at == "/2/1/0"),
+                "{number}"
             );
         }
         assert!(matches!(refused("[1e999]"), RequestError::Syntax { .. }));
+    }
+
+    #[test]
+    fn reads_a_number_as_every_reader_does() {
+        for number in [
+            "9007199254740991",
+            "-0",
+            "0e1",
+            "0.0",
+            "1E22",
+            "1e300",
+            "1.5e300",
+            "20e1",
+            "123e45",
+            "123.456e78",
+            "100.00000000000001",
+            "0.1",
+            "0.30000000000000004",
+            "5e-324",
+            "2.2250738585072014e-308",
+            "-0.000000000000000000000000000000000000000000000000000000000000000000000000000001",
+        ] {
+            let text = format!("[{number}]");
+            let read = parse(text.as_bytes(), &RequestLimits::default());
+            let read = read.unwrap_or_else(|error| panic!("{number}: {error}"));
+            assert_eq!(read[0].as_f64(), number.parse().ok(), "{number}");
+            // What is recorded of it is read again.
+            let again = parse(read.to_string().as_bytes(), &RequestLimits::default());
+            assert_eq!(again, Ok(read), "{number}");
+        }
     }
 
     #[test]
@@ -345,6 +606,10 @@ mod tests {
         };
         assert_eq!((line, column), (2, 8));
         assert!(matches!(refused("{} {}"), RequestError::Syntax { .. }));
+        let RequestError::Syntax { message, .. } = refused("\u{feff}{}") else {
+            panic!("a byte order mark");
+        };
+        assert!(message.contains("byte order mark"), "{message}");
         assert!(matches!(
             refused("[\"\\ud800\"]"),
             RequestError::Syntax { .. }
@@ -367,6 +632,10 @@ mod tests {
         let large = serde_json::json!({ "n": u64::MAX });
         assert!(
             matches!(admit(&large, "", &limits), Err(RequestError::Number { at, .. }) if at == "/n")
+        );
+        let alike = serde_json::json!({ "a": { "Path": 1, "path": 2 } });
+        assert!(
+            matches!(admit(&alike, "", &limits), Err(RequestError::AlikeKeys { at, .. }) if at == "/a/path")
         );
     }
 }

@@ -68,7 +68,8 @@
 //! ```
 //!
 //! A [`Pdp`] is cheap to clone, `Send` and `Sync`. A decision is microseconds of work on the calling
-//! thread and waits for nothing but the log and the state, where there are any. Requests in JSON are read by [`Request::from_authzen`] and
+//! thread and waits for nothing but the log and the state, where there are any. A client's own message is
+//! read with [`Vouched`], and JSON that the gateway wrote as a whole by [`Request::from_authzen`] and
 //! [`Request::from_mcp`]; a [`Decision`] serialises as an AuthZEN response.
 //!
 //! Whatever goes wrong is a deny with a typed [`Cause`]: a plugin that traps, loops or returns
@@ -139,13 +140,14 @@ pub use plugin::{
 };
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind, escape_key, excerpt, has_well_known_token, printable,
+    Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt, has_well_known_token, printable,
     well_known_withheld, withheld,
 };
 pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};
 pub use registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
 pub use request::{
-    Intent, Posture, Principal, Request, RequestBuilder, RequestError, Resource, SessionPath,
+    DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, RequestError,
+    Resource, SessionPath, Vouched,
 };
 pub use revocation::Revocations;
 pub use timestamp::{Timestamp, TimestampError};

@@ -1,6 +1,7 @@
 //! Reads a JSON object member by member, and says where it is not what it should be.
 
 use crate::Timestamp;
+use crate::json::as_compared;
 use crate::request::{Intent, Posture, RequestError, SessionPath};
 use portcullis_contract::{escape_key, excerpt, is_origin};
 use serde::de::DeserializeOwned;
@@ -158,18 +159,79 @@ impl Object {
         self.members.into_iter().collect()
     }
 
-    /// All that is left, as attributes. One that is called almost like one of `known` is refused: it
-    /// was meant to be that, and as an attribute nobody would look at it.
+    /// All that is left, as attributes.
     pub(crate) fn attributes(self, known: &[&str]) -> Result<Vec<(String, Value)>, RequestError> {
-        for key in self.members.keys() {
-            if let Some(meant) = known.iter().find(|known| reads_alike(known, key)) {
+        self.refuse_alike(known, |_, _| false)?;
+        Ok(self.rest())
+    }
+
+    /// As [`Object::attributes`], where a member that is called exactly like a known one may be `ordinary`.
+    pub(crate) fn attributes_but(
+        self,
+        known: &[&str],
+        ordinary: impl Fn(&str, &Value) -> bool,
+    ) -> Result<Vec<(String, Value)>, RequestError> {
+        self.refuse_alike(known, ordinary)?;
+        Ok(self.rest())
+    }
+
+    /// Refuses what is left over and reads like one of `known`: another reader takes it for that.
+    pub(crate) fn refuse_alike(
+        &self,
+        known: &[&str],
+        ordinary: impl Fn(&str, &Value) -> bool,
+    ) -> Result<(), RequestError> {
+        for (key, value) in &self.members {
+            let Some(meant) = known.iter().find(|known| reads_alike(known, key)) else {
+                continue;
+            };
+            if key != meant || !ordinary(key, value) {
                 return Err(RequestError::Unknown {
                     at: self.at(key),
-                    expected: format!("it is called `{meant}`, and this may not be its place"),
+                    expected: format!(
+                        "it reads like `{meant}`, which is spelled so and may have another place"
+                    ),
                 });
             }
         }
-        Ok(self.rest())
+        Ok(())
+    }
+
+    /// Refuses what is left over and is called like one of `misplaced`, which belongs to `place`.
+    pub(crate) fn refuse_misplaced(
+        &self,
+        misplaced: &[&str],
+        place: &str,
+    ) -> Result<(), RequestError> {
+        let called = |key: &&String| misplaced.iter().any(|name| reads_alike(name, key));
+        match self.members.keys().find(called) {
+            None => Ok(()),
+            Some(key) => Err(RequestError::Unknown {
+                at: self.at(key),
+                expected: format!("it belongs to {place}"),
+            }),
+        }
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn first_left(&self) -> Option<String> {
+        self.members.keys().next().map(|key| self.at(key))
+    }
+
+    /// Takes a text that is called `key`; whatever else is called so stays.
+    pub(crate) fn text_if_text(&mut self, key: &str) -> String {
+        match self.members.get(key) {
+            Some(Value::String(_)) => match self.members.remove(key) {
+                Some(Value::String(text)) => text,
+                _ => String::new(),
+            },
+            _ => String::new(),
+        }
+    }
+
+    /// Whether the member `key` is an object.
+    pub(crate) fn has_object(&self, key: &str) -> bool {
+        self.members.get(key).is_some_and(Value::is_object)
     }
 
     /// Refuses what was not taken: a misspelt member must not be overlooked.
@@ -184,13 +246,22 @@ impl Object {
     }
 }
 
-/// Whether two names differ at most in upper case, `_` and `-`.
-fn reads_alike(one: &str, other: &str) -> bool {
-    fn plain(name: &str) -> impl Iterator<Item = char> {
-        let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
-        letters.flat_map(char::to_lowercase)
+/// Whether two names differ at most in case, width, `_`, `-`, white space and invisible characters.
+pub(crate) fn reads_alike(one: &str, other: &str) -> bool {
+    // Every member of a request is compared with every name that is known, so those that differ in how many ASCII
+    // letters they have are told apart first.
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic());
+    let letters = |name: &str| name.bytes().filter(u8::is_ascii_alphanumeric).count();
+    if is_plain(one) && is_plain(other) && letters(one) != letters(other) {
+        return false;
     }
-    plain(one).eq(plain(other))
+    let plain = |name: &str| -> String {
+        as_compared(name)
+            .chars()
+            .filter(|c| !matches!(c, '_' | '-') && !c.is_whitespace())
+            .collect()
+    };
+    plain(one) == plain(other)
 }
 
 /// Refuses origins that are none, and two origins of one argument.

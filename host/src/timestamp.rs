@@ -31,6 +31,14 @@ impl Timestamp {
             .map_or(Self(u64::MAX), |since| Self(millis(since)))
     }
 
+    /// The moment, or the last that has a text in RFC 3339 if it is later: what is written reads as the same.
+    #[must_use]
+    pub(crate) fn writable(self) -> Self {
+        // Its text has milliseconds, as ours have.
+        let last = jiff::Timestamp::MAX.as_millisecond();
+        Self(self.0.min(last.unsigned_abs()))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
@@ -106,5 +114,7 @@ mod tests {
         let last = Timestamp::from_millis(u64::MAX);
         assert_eq!(last.plus(Duration::MAX), last);
         assert!(last.to_string().starts_with("9999-"));
+        let writable = last.writable();
+        assert_eq!(writable.to_string().parse(), Ok(writable));
     }
 }

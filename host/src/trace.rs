@@ -1,5 +1,6 @@
 //! What a decision looked at, step by step.
 
+use portcullis_contract::printable;
 use serde::Serialize;
 
 /// One step of a decision, in the order in which they are taken.
@@ -53,9 +54,10 @@ impl Trace for Vec<Check> {
         evidence: impl FnOnce() -> String,
     ) {
         self.push(Check {
-            name: name(),
+            name: printable(&name()),
             conclusion,
-            evidence: evidence(),
+            // A request or a plugin controls some of it.
+            evidence: printable(&evidence()),
         });
     }
 }

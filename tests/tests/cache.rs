@@ -22,9 +22,17 @@ fn abstaining() -> PluginSource {
 }
 
 fn answer(plugin: &Plugin) -> Effect {
-    let request = Request::builder("x", Principal::default(), "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
+    let request = Request::builder(
+        "x",
+        Principal {
+            id: "agent-x".into(),
+            ..Principal::default()
+        },
+        "a",
+        Resource::default(),
+    )
+    .build(&RequestLimits::default())
+    .unwrap();
     let evaluation = plugin.evaluate(&request, ActionClass::Read, Timestamp::from_millis(1));
     evaluation.outcome.unwrap().effect
 }

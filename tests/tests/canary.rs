@@ -112,7 +112,7 @@ const UNGROWN: usize = 2 * 64 * 1024;
 
 /// The answers of `tenant` to requests of two principals in turn, the second of which is shorter.
 fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, Fault>> {
-    let requests = ["a tenant whose name is long", "b"].map(|id| {
+    let requests = ["a-tenant-whose-name-is-long", "b"].map(|id| {
         let principal = Principal {
             id: id.into(),
             ..Principal::default()

@@ -12,9 +12,10 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
 fn request() -> Request {
     let principal = Principal {
+        id: "the-principal".into(),
         owner: "the owner".into(),
-        credential_id: "the credential".into(),
-        instance: "the instance".into(),
+        credential_id: "the-credential".into(),
+        instance: "the-instance".into(),
         attributes: vec![
             ("visible".into(), json!("yes")),
             ("hidden".into(), json!("no")),
@@ -25,10 +26,10 @@ fn request() -> Request {
         id: "the resource".into(),
         ..Resource::default()
     };
-    Request::builder("x", principal, "the action", resource)
+    Request::builder("x", principal, "the-action", resource)
         .arguments(json!({ "secret": "the argument" }))
         .intent(Intent {
-            id: "the intent".into(),
+            id: "the-intent".into(),
             documents: vec!["the token".into()],
             ..Intent::default()
         })
@@ -228,7 +229,7 @@ fn a_plugin_is_told_only_what_its_manifest_asks_for() {
     let evaluation = hostile("tell").evaluate(&request(), ActionClass::Read, NOW);
     let told = evaluation.outcome.unwrap().reasons[0].message.clone();
     for visible in [
-        "the action",
+        "the-action",
         "\"visible\", value: Text(\"yes\")",
         r#"Json("[1,{\"a\":null}]")"#,
     ] {
@@ -238,9 +239,9 @@ fn a_plugin_is_told_only_what_its_manifest_asks_for() {
         "the owner",
         "the resource",
         "the argument",
-        "the credential",
-        "the instance",
-        "the intent",
+        "the-credential",
+        "the-instance",
+        "the-intent",
         "the token",
         "hidden",
         "Read",
@@ -280,6 +281,16 @@ fn an_obligation_that_nobody_can_carry_out_is_a_deny() {
     );
     assert!(able.is_permit());
     assert_eq!(able.obligations()[0].id, "hostile:notification-1");
+    let body = &able.obligations()[0].properties["body"];
+    assert_eq!(*body, "\u{fffd}[2J\n", "nothing in it commands a terminal");
+}
+
+#[test]
+fn an_obligation_without_what_its_kind_needs_is_a_fault() {
+    let integration = Integration::new("x").obligations(["notification"]);
+    let without = decide("oblige-without-body", integration);
+    assert_eq!(without.cause().as_str(), "plugin-output-invalid");
+    assert!(without.detail().contains("`body`"), "{}", without.detail());
 }
 
 #[test]
@@ -315,9 +326,17 @@ fn observing_is_of_one_integration_and_grants_nothing() {
         .build()
         .unwrap();
     let ask = |integration: &str| {
-        let request = Request::builder(integration, Principal::default(), "a", Resource::default())
-            .build(&RequestLimits::default())
-            .unwrap();
+        let request = Request::builder(
+            integration,
+            Principal {
+                id: "agent-x".into(),
+                ..Principal::default()
+            },
+            "a",
+            Resource::default(),
+        )
+        .build(&RequestLimits::default())
+        .unwrap();
         pdp.evaluate_at(&request, NOW)
     };
     let observed = ask("x");

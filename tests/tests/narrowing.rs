@@ -343,10 +343,18 @@ fn world() -> Vec<Request> {
                         id: id.into(),
                         ..Resource::default()
                     };
-                    let request = Request::builder("x", Principal::default(), action, resource)
-                        .arguments(arguments)
-                        .build(&RequestLimits::default())
-                        .unwrap();
+                    let request = Request::builder(
+                        "x",
+                        Principal {
+                            id: "agent-x".into(),
+                            ..Principal::default()
+                        },
+                        action,
+                        resource,
+                    )
+                    .arguments(arguments)
+                    .build(&RequestLimits::default())
+                    .unwrap();
                     world.push(request);
                 }
             }

@@ -133,3 +133,58 @@ fn a_packed_verdict_is_bounded_and_whole_or_a_fault() {
         }
     }
 }
+
+#[test]
+fn a_guest_reads_the_numbers_that_the_host_reads() {
+    let guests = [load("tests/guests/echo"), load("tests/guests/echo-typed")];
+    let mut seed = 1_u64;
+    let mut next = || {
+        // A linear congruence, so that every run sees the same numbers.
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        seed
+    };
+    for round in 0..20 {
+        let mut numbers = vec![
+            100.000_000_000_000_01,
+            0.1,
+            1e22,
+            5e-324,
+            123.456e78,
+            -2.5,
+            7.0,
+        ];
+        for _ in 0..200 {
+            // Of all sizes up to 2^53, and the doubles beside them.
+            let number = (next() >> 11) as f64 / 2_f64.powi(i32::try_from(next() % 90).unwrap());
+            numbers.extend([number, f64::from_bits(number.to_bits() + 1)]);
+        }
+        numbers.retain(|it| it.fract() != 0.0 || it.abs() < 9e15 || *it == 1e22);
+        let texts: Vec<_> = numbers.iter().map(|number| format!("{number:e}")).collect();
+        let json = format!(
+            r#"{{ "subject": {{ "type": "agent", "id": "a" }}, "resource": {{ "type": "t", "id": "r" }},
+                 "action": {{ "name": "a", "properties": {{ "numbers": [{}] }} }},
+                 "context": {{ "integration": "n" }} }}"#,
+            texts.join(",")
+        );
+        let limits = portcullis_host::RequestLimits::default();
+        let request = Request::from_authzen(json.as_bytes(), &limits).unwrap();
+        let bits = |number: f64| format!("{:016x}", number.to_bits());
+        let sent: Vec<_> = numbers.into_iter().map(bits).collect();
+        let listed = request.arguments()["numbers"].as_array().unwrap();
+        let read: Vec<_> = listed.iter().map(|it| bits(it.as_f64().unwrap())).collect();
+        assert_eq!(read, sent, "round {round}");
+        let case = Case {
+            request,
+            ..Case::read(&first_case()).unwrap()
+        };
+        for guest in &guests {
+            assert_eq!(
+                answer(guest, &case).reasons[1].message,
+                sent.join(" "),
+                "round {round}"
+            );
+        }
+    }
+}

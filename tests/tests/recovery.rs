@@ -46,9 +46,17 @@ fn the_next_decision_and_the_memory_are_unaffected() {
         (hostile("recurse"), is_trap),
         (hostile("loop"), |outcome| *outcome == Err(Fault::Deadline)),
     ];
-    let request = Request::builder("x", Principal::default(), "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
+    let request = Request::builder(
+        "x",
+        Principal {
+            id: "agent-x".into(),
+            ..Principal::default()
+        },
+        "a",
+        Resource::default(),
+    )
+    .build(&RequestLimits::default())
+    .unwrap();
     let effect = |plugin: &Plugin| {
         let evaluation = plugin.evaluate(&request, ActionClass::Read, Timestamp::now());
         evaluation.outcome.map(|verdict| verdict.effect)

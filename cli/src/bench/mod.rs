@@ -6,7 +6,7 @@ mod render;
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::period::period;
-use crate::requests::{From, Input, shape_of};
+use crate::requests::{From, Input};
 use crate::{Format, check};
 use anyhow::{Context as _, ensure};
 use measure::{Latency, Outcomes, PluginCost, Throughput};
@@ -25,10 +25,10 @@ pub(crate) struct Args {
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
-    /// The request or requests, one a line; `-` is standard input.
+    /// The request or requests, each beginning on a line of its own; `-` is standard input.
     #[arg(long, default_value = "-")]
     requests: PathBuf,
-    /// What a request is. By default each is told by its shape: MCP's has a `message`.
+    /// What a request is. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
@@ -128,22 +128,24 @@ fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
     let mut documents = Vec::new();
     let mut readable = true;
     while let Some(json) = input.next(limits.bytes + 1)? {
-        let from = args.from.unwrap_or_else(|| shape_of(&json));
-        if let Err(error) = from.read(&json, limits) {
-            readable = false;
-            output::error(&format!(
-                "{}: {}",
-                input.place(),
-                shown_of_request(&error.to_string())
-            ));
+        let from = From::of(args.from, &json);
+        match from.and_then(|from| from.read(&json, pdp).map(|_| from)) {
+            Ok(from) => documents.push(Document {
+                json,
+                from,
+                is_asked: false,
+            }),
+            Err(error) => {
+                readable = false;
+                output::error(&format!(
+                    "{}: {}",
+                    input.place(),
+                    shown_of_request(&error.to_string())
+                ));
+            }
         }
-        documents.push(Document {
-            json,
-            from,
-            is_asked: false,
-        });
     }
-    if documents.is_empty() {
+    if documents.is_empty() && readable {
         output::error(&format!(
             "{}: there is no request in it: write one a line, such as those of a decision log",
             input.place()

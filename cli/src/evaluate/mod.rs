@@ -4,7 +4,7 @@ mod render;
 
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
-use crate::requests::{From, Input, shape_of};
+use crate::requests::{From, Input};
 use crate::secrets::request_has_token;
 use crate::{Format, check};
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Decide requests as a gateway would, without enforcing anything.
 ///
-/// Several requests, one a line (JSON Lines), give one decision a line.
+/// Several requests, each beginning on a line of its own, give one decision a line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration.
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The request or requests; `-` is standard input.
     #[arg(long, default_value = "-")]
     request: PathBuf,
-    /// What a request is. By default each is told by its shape: MCP's has a `message`.
+    /// What a request is. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
@@ -91,9 +91,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
-    let limits = pdp.request_limits();
-    let from = args.from.unwrap_or_else(|| shape_of(document));
-    let request = from.read(document, limits);
+    let from = From::of(args.from, document);
+    let request = from.and_then(|from| from.read(document, pdp));
     let now = args.now.unwrap_or_else(Timestamp::now);
     let started = Instant::now();
     let (decision, checks) = match &request {

@@ -109,7 +109,8 @@ impl<T: Trace> Checks<'_, '_, T> {
                 self.obligations.push(Obligation {
                     id: "host:posture".to_owned(),
                     kind: "step-up".to_owned(),
-                    properties: json!({ "reason": what }),
+                    // Phishing-resistant, as OpenID registers it (EAP ACR values 1.0).
+                    properties: json!({ "acr_value": "phr", "reason": what }),
                 });
             }
         }

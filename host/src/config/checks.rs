@@ -433,6 +433,36 @@ pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
     requirements
 }
 
+/// Which integrations evaluations are for that name none: of a type of resource, or of any.
+pub(super) fn default_integrations(
+    root: &mut Section<'_, '_>,
+) -> Vec<(Option<String>, String, Span)> {
+    let Some(mut section) = root.section("authzen") else {
+        return Vec::new();
+    };
+    let source = section.source();
+    let any = section.text("integration");
+    let mut defaults: Vec<_> = any
+        .into_iter()
+        .map(|(name, span)| (None, name.to_owned(), span))
+        .collect();
+    for (resource_type, value) in section.entries("by-resource-type") {
+        match value.get_ref().as_str() {
+            Some(name) => {
+                let resource_type = Some(resource_type.to_owned());
+                defaults.push((resource_type, name.to_owned(), value.span()));
+            }
+            None => source.error(value.span(), "this is the name of an integration, a text"),
+        }
+    }
+    if defaults.is_empty() {
+        let message = "this names no integration: add `integration`, or types of resources under `by-resource-type`";
+        source.error(section.span(), message);
+    }
+    section.end();
+    defaults
+}
+
 /// Reads `[ceiling.…]`.
 pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeiling> {
     let mut ceilings = HashMap::new();
@@ -452,6 +482,16 @@ pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeilin
     ceilings
 }
 
+/// Notes a kind of obligation that is one of the AuthZEN obligations profile in another spelling.
+pub(super) fn refuse_misspelt(source: &super::reader::Source<'_>, span: &Span, kind: &str) {
+    if let Some(meant) = portcullis_contract::misspelt_obligation(kind) {
+        let message = format!(
+            "under `obligations`, `{kind}` is called `{meant}` in the AuthZEN obligations profile: write that"
+        );
+        source.error(span.clone(), message);
+    }
+}
+
 fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
     let source = section.source();
     let span = section.span();
@@ -460,6 +500,17 @@ fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
     let max_grant_ttl = section.duration("max-grant-ttl", range);
     let obligations = section.texts("obligations").unwrap_or_default();
     section.end();
+    for kind in &obligations {
+        refuse_misspelt(source, &span, kind);
+        let required = portcullis_contract::required_properties(kind);
+        if !required.is_empty() {
+            let message = format!(
+                "under `obligations`, `{kind}` needs `{}` (AuthZEN obligations profile), and a ceiling states no properties: let a plugin oblige to it",
+                required.join("`, `")
+            );
+            source.error(span.clone(), message);
+        }
+    }
     let Some(classes) = classes else {
         let message = "`classes` is missing here: it lists what such integrations may be used for, such as `[\"read\"]`";
         source.error(span, message);

@@ -46,6 +46,9 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
         section.duration("max-grant-ttl", ttl),
     );
     integration.obligations = section.texts("obligations");
+    for kind in integration.obligations.iter().flatten() {
+        super::checks::refuse_misspelt(section.source(), &section.span(), kind);
+    }
     for (action, class) in section.entries("actions") {
         if let Err(error) = check_action(action) {
             let remedy = match action.contains('*') {

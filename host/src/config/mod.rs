@@ -12,6 +12,10 @@
 //! max-bytes = 65536
 //! max-depth = 32
 //!
+//! [authzen]                                 # which integration evaluations are for that name none
+//! integration = "github"
+//! by-resource-type = { route = "gateway" }
+//!
 //! [trust]                                   # SPIFFE trust domain -> bundle (JWKS)
 //! "acme.example" = "trust/acme.example.json"
 //!
@@ -97,6 +101,7 @@ use crate::identity::{Bundles, Verifier};
 use crate::limits::{PluginLimits, RequestLimits};
 use crate::log::{DecisionLog, LogOptions};
 use crate::pdp::{Pdp, PdpBuilder};
+use crate::request::DefaultIntegrations;
 use crate::state::{EmbeddedState, State};
 use keeping::StateOptions;
 use portcullis_contract::{ActionClass, PrincipalKind};
@@ -281,6 +286,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         set(&mut request.depth, section.integer("max-depth", 1..=100));
         section.end();
     }
+    let defaults = checks::default_integrations(&mut root);
     let registry = root
         .section("registry")
         .map(|section| checks::registry(section, folder));
@@ -321,6 +327,11 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         cache: cache.as_ref(),
         metered,
     };
+    // One that cannot be used was noted as an error of its own.
+    let sections_named: Vec<String> = sections
+        .iter()
+        .filter_map(|section| section.peek_text("name"))
+        .collect();
     let mut names: Vec<String> = Vec::new();
     let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
@@ -341,6 +352,20 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         names.push(integration.name.clone());
         builder = builder.integration(integration);
     }
+    for (name, span) in defaults.iter().map(|(_, name, span)| (name, span)) {
+        if !names.contains(name) && !sections_named.contains(name) {
+            let message =
+                format!("there is no integration called `{name}`: add it, or name another one");
+            source.error(span.clone(), message);
+        }
+    }
+    builder = builder.default_integrations(defaults.into_iter().fold(
+        DefaultIntegrations::default(),
+        |defaults, (resource_type, name, _)| match resource_type {
+            None => defaults.any(name),
+            Some(resource_type) => defaults.resource_type(resource_type, name),
+        },
+    ));
     for (class, required) in requirements {
         builder = builder.require(class, required);
     }

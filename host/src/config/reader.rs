@@ -198,6 +198,13 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
+    /// The text of `key`, if it is one; nothing is noted.
+    pub(crate) fn peek_text(&self, key: &str) -> Option<String> {
+        let mut members = self.table.iter();
+        let value = members.find_map(|(name, value)| (name.get_ref() == key).then_some(value))?;
+        Some(value.get_ref().as_str()?.to_owned())
+    }
+
     /// Notes it if there is no `key`.
     fn require(&self, key: &str, what: &str) {
         if !self.has(key) {
@@ -315,7 +322,12 @@ impl<'a, 'i> Section<'a, 'i> {
                 Value::from,
             ),
             DeValue::Float(float) => {
-                let number = float.as_str().replace('_', "").parse::<f64>().ok();
+                let text = float.as_str().replace('_', "");
+                if !crate::json::is_exact_text(text.trim_start_matches('+')) {
+                    let message = "this number has more digits than a double holds, or is whole and beyond 2^53: write fewer";
+                    self.source.error(value.span(), message);
+                }
+                let number = text.parse::<f64>().ok();
                 match number.and_then(serde_json::Number::from_f64) {
                     Some(number) => Value::Number(number),
                     None => {

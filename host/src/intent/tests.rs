@@ -31,10 +31,18 @@ fn request(action: &str, resource: &str, arguments: Value) -> Request {
         id: resource.to_owned(),
         ..Resource::default()
     };
-    Request::builder("github", Principal::default(), action, resource)
-        .arguments(arguments)
-        .build(&RequestLimits::default())
-        .unwrap()
+    Request::builder(
+        "github",
+        Principal {
+            id: "agent-x".into(),
+            ..Principal::default()
+        },
+        action,
+        resource,
+    )
+    .arguments(arguments)
+    .build(&RequestLimits::default())
+    .unwrap()
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod mask;
 mod writer;
 
 pub use chain::{Broken, Verified, read, verify};
+#[cfg(test)]
+pub(crate) use entry::recorded_request;
 pub use entry::{Decided, Entry, Event, Issued};
 pub use mask::{Mask, MaskError};
 

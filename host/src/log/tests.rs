@@ -31,10 +31,18 @@ impl Drop for Folder {
 }
 
 fn request(n: u32) -> Request {
-    Request::builder("x", Principal::default(), "a", Resource::default())
-        .arguments(json!({ "n": n, "password": "hunter2" }))
-        .build(&RequestLimits::default())
-        .unwrap()
+    Request::builder(
+        "x",
+        Principal {
+            id: "agent-x".into(),
+            ..Principal::default()
+        },
+        "a",
+        Resource::default(),
+    )
+    .arguments(json!({ "n": n, "password": "hunter2" }))
+    .build(&RequestLimits::default())
+    .unwrap()
 }
 
 fn record(log: &DecisionLog, n: u32) -> Result<(), LogError> {
@@ -66,6 +74,7 @@ fn a_log_is_continued_where_it_ended() {
 #[test]
 fn what_is_masked_of_any_part_of_a_request_is_not_written() {
     let principal = Principal {
+        id: "agent-x".into(),
         attributes: vec![("email".into(), json!("hunter2-a"))],
         ..Principal::default()
     };

@@ -10,6 +10,7 @@ use crate::limits::RequestLimits;
 use crate::log::{DecisionLog, LogError};
 use crate::posture::Postures;
 use crate::registry::Registry;
+use crate::request::DefaultIntegrations;
 use crate::revocation::{EventIssuers, Revocations};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
@@ -44,6 +45,11 @@ pub enum PdpError {
     /// Two integrations have one name.
     #[error("two integrations are called `{0}`: give each a name of its own")]
     DuplicateIntegration(String),
+    /// An integration that requests without one are for does not exist.
+    #[error(
+        "requests that name no integration are for `{0}`, and there is none called so: add it, or name another one"
+    )]
+    NoDefault(String),
     /// An integration has no plugin, so all its requests would be denied.
     #[error("integration `{0}` has no plugin, so all its requests would be denied: add one")]
     NoPlugin(String),
@@ -83,6 +89,12 @@ impl PdpBuilder {
     /// How large a request may be.
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
         self.parts.request_limits = limits;
+        self
+    }
+
+    /// Which integration AuthZEN evaluations are for that name none. They are refused by default.
+    pub fn default_integrations(mut self, defaults: DefaultIntegrations) -> Self {
+        self.parts.default_integrations = defaults;
         self
     }
 
@@ -195,6 +207,14 @@ impl PdpBuilder {
             if by_name.insert(name.clone(), integration).is_some() {
                 return Err(PdpError::DuplicateIntegration(name));
             }
+        }
+        let defaults = &self.parts.default_integrations;
+        let missing = defaults
+            .integrations()
+            .find(|name| !by_name.contains_key(*name))
+            .map(str::to_owned);
+        if let Some(missing) = missing {
+            return Err(PdpError::NoDefault(missing));
         }
         let mut parts = self.parts;
         parts.take_up_what_was_kept()?;

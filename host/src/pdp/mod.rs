@@ -21,10 +21,11 @@ use crate::log::DecisionLog;
 use crate::plugin::{Effect, Evaluation, Plugin, Question};
 use crate::posture::Postures;
 use crate::registry::Registry;
-use crate::request::{Request, RequestError};
+use crate::request::{DefaultIntegrations, Request, RequestError};
 use crate::revocation::{EventIssuers, Revocable, Revocations};
 use crate::state::{Instances, SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
+use portcullis_contract::printable;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,6 +67,7 @@ struct Parts {
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
     notices: Vec<Problem>,
+    default_integrations: DefaultIntegrations,
 }
 
 impl Pdp {
@@ -173,7 +175,18 @@ impl Pdp {
     /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
     /// read is denied.
     pub fn evaluate_authzen(&self, json: &[u8]) -> Decision {
-        self.evaluate_read(json, Request::from_authzen(json, self.request_limits()))
+        self.evaluate_read(json, self.read_authzen(json))
+    }
+
+    /// Reads an AuthZEN 1.0 evaluation within the limits of the configuration, and of one that names no integration
+    /// takes the one that the configuration says; see [`Request::from_authzen_for`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::from_authzen`].
+    pub fn read_authzen(&self, json: &[u8]) -> Result<Request, RequestError> {
+        let defaults = &self.inner.parts.default_integrations;
+        Request::from_authzen_for(json, defaults, self.request_limits())
     }
 
     /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does; see [`Request::from_mcp`].
@@ -291,9 +304,10 @@ impl Pdp {
                 .map(str::to_owned)
                 .collect(),
             approval: Approval {
-                integration: request.integration().to_owned(),
+                // A person reads it, and approves what they see.
+                integration: printable(request.integration()),
                 action: request.action().to_owned(),
-                resource: request.resource().id.clone(),
+                resource: printable(&request.resource().id),
             },
             expires_at: now.plus(how.valid_for),
         }

@@ -3,7 +3,9 @@
 use super::Fault;
 use super::bindings::given::exports::portcullis::policy::types as wire;
 use crate::json::parse_guest_object;
-use portcullis_contract::{Constraint, Manifest, Operator, excerpt, is_token, printable};
+use portcullis_contract::{
+    Constraint, Manifest, Operator, check_obligation, excerpt, is_printable, is_token, printable,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -136,6 +138,10 @@ impl Verdict {
                 undeclared.kind
             )));
         }
+        for obligation in &obligations {
+            check_obligation(&obligation.kind, &obligation.properties)
+                .map_err(|error| invalid(format!("obligation `{}`: {error}", obligation.id)))?;
+        }
         Ok(Self {
             effect,
             reasons,
@@ -190,10 +196,36 @@ fn accept_obligations(
         accepted.push(Obligation {
             id,
             kind: obligation.kind,
-            properties,
+            properties: shown(properties),
         });
     }
     Ok(accepted)
+}
+
+/// `json` with its texts printable: whoever carries out an obligation may show or send them. A message may have
+/// several lines.
+fn shown(json: Value) -> Value {
+    let text = |text: String| -> String {
+        match text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            true => text,
+            false => text
+                .chars()
+                .map(|c| match is_printable(c) || matches!(c, '\n' | '\t') {
+                    true => c,
+                    false => '\u{fffd}',
+                })
+                .collect(),
+        }
+    };
+    match json {
+        Value::String(it) => Value::String(text(it)),
+        Value::Array(items) => items.into_iter().map(shown).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (text(key), shown(value)))
+            .collect(),
+        other => other,
+    }
 }
 
 fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {

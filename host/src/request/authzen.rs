@@ -1,10 +1,10 @@
 //! AuthZEN 1.0 evaluation requests (section 6.1).
 
-use super::{Principal, Request, RequestError, Resource};
+use super::{DefaultIntegrations, Principal, Request, RequestError, Resource};
 use crate::Timestamp;
 use crate::limits::RequestLimits;
-use crate::object::Object;
-use portcullis_contract::PrincipalKind;
+use crate::object::{Object, reads_alike, unexpected};
+use portcullis_contract::{PrincipalKind, escape_key};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::StrDeserializer;
@@ -19,14 +19,13 @@ pub(crate) const CONTEXT_MEMBERS: [&str; 5] = [
     "argument-origins",
     "supported_obligations",
 ];
-pub(crate) const PRINCIPAL_MEMBERS: [&str; 14] = [
+/// What the host itself reads of a principal's properties.
+pub(crate) const PRINCIPAL_MEMBERS: [&str; 12] = [
     "type",
     "instance",
     "workload-digest",
     "credential-id",
     "credential-issued-at",
-    "id",
-    "kind",
     "owner",
     "purpose",
     "environment",
@@ -35,37 +34,185 @@ pub(crate) const PRINCIPAL_MEMBERS: [&str; 14] = [
     "delegated-by",
     "intent",
 ];
-pub(crate) const RESOURCE_MEMBERS: [&str; 4] = ["kind", "id", "environment", "posture"];
+/// What the host itself reads of a resource's properties.
+pub(crate) const RESOURCE_MEMBERS: [&str; 2] = ["environment", "posture"];
 
-/// Reads an evaluation. As the standard asks, members that it does not know are ignored at the top
-/// level and in `subject`, `action` and `resource`.
-pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, RequestError> {
-    let mut evaluation = Object::new(json, "")?;
-    let mut subject = evaluation.object("subject")?;
-    let mut action = evaluation.object("action")?;
-    let mut resource = evaluation.object("resource")?;
-    let mut context = evaluation.object("context")?;
+/// Members of a principal's properties that others have, too, and mean something of their own by: where one is no
+/// text, it is an attribute.
+const ORDINARY_TEXTS: [&str; 4] = ["owner", "purpose", "environment", "instance"];
 
-    let integration = context.text("integration")?;
-    let kind = subject.text("type")?;
+/// What nobody but us calls so: beside `properties` it is not where it belongs.
+const OURS_OF_PRINCIPALS: [&str; 6] = [
+    "attestation",
+    "credential-id",
+    "credential-issued-at",
+    "credential-expires-at",
+    "workload-digest",
+    "delegated-by",
+];
+
+const EVALUATION: [&str; 6] = [
+    "subject",
+    "action",
+    "resource",
+    "context",
+    "evaluations",
+    "options",
+];
+const ENTITY: [&str; 3] = ["type", "id", "properties"];
+const ACTION: [&str; 2] = ["name", "properties"];
+
+/// The parts of an evaluation that say what is asked for.
+pub(super) struct Evaluation {
+    pub(super) subject: Object,
+    pub(super) action: String,
+    pub(super) arguments: Value,
+    pub(super) resource: Object,
+    pub(super) context: Option<Object>,
+}
+
+impl Evaluation {
+    /// Takes an evaluation apart. As the standard asks, members that it does not know are ignored at the top level
+    /// and in `subject`, `action` and `resource`; but not those that another reader takes for known ones, nor ours in
+    /// the wrong place.
+    pub(super) fn of(json: Value) -> Result<Self, RequestError> {
+        let mut evaluation = Object::new(json, "")?;
+        match evaluation.take("evaluations") {
+            None => {}
+            // The standard reads an empty list as none.
+            Some(Value::Array(list)) if list.is_empty() => {}
+            Some(_) => {
+                return Err(RequestError::NotHere {
+                    at: "/evaluations".to_owned(),
+                    why: "this is a batch, and one decision is asked for: read it with `Request::batch_from_authzen`, or write each of its evaluations as a request of its own",
+                });
+            }
+        }
+        let subject = evaluation.object("subject")?;
+        let mut action = evaluation.object("action")?;
+        let resource = evaluation.object("resource")?;
+        let context = evaluation.optional_object("context")?;
+        evaluation.refuse_alike(&EVALUATION, |_, _| true)?;
+        evaluation.refuse_misplaced(&CONTEXT_MEMBERS, "`/context`")?;
+        let name = action.text("name")?;
+        let arguments = match action.take("properties") {
+            None => Map::new(),
+            Some(arguments) => {
+                Map::from_iter(Object::new(arguments, action.at("properties"))?.rest())
+            }
+        };
+        action.refuse_alike(&ACTION, |_, _| false)?;
+        action.refuse_misplaced(
+            &["arguments", "argument-origins"],
+            "`/action/properties`, and its origins to `/context/argument-origins`",
+        )?;
+        Ok(Self {
+            subject,
+            action: name,
+            arguments: Value::Object(arguments),
+            resource,
+            context,
+        })
+    }
+}
+
+/// The evaluations of a batch (section 7.1), each as a document of its own: what one lacks, it has of the defaults. A
+/// batch without evaluations is one.
+pub(super) fn batch(json: Value) -> Result<Vec<Value>, RequestError> {
+    const PARTS: [&str; 4] = ["subject", "action", "resource", "context"];
+    let mut batch = Object::new(json, "")?;
+    let evaluations = match batch.take("evaluations") {
+        None => Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(unexpected("/evaluations".to_owned(), "a list", &other)),
+    };
+    if evaluations.is_empty() {
+        return Ok(vec![Value::Object(Map::from_iter(batch.rest()))]);
+    }
+    batch.refuse_alike(&EVALUATION, |_, _| true)?;
+    batch.refuse_misplaced(&CONTEXT_MEMBERS, "`/context`")?;
+    let defaults: Vec<_> = PARTS
+        .iter()
+        .filter_map(|part| Some(((*part).to_owned(), batch.take(part)?)))
+        .collect();
+    let with_defaults = |evaluation| match evaluation {
+        Value::Object(mut members) => {
+            for (part, default) in &defaults {
+                members
+                    .entry(part.as_str())
+                    .or_insert_with(|| default.clone());
+            }
+            Value::Object(members)
+        }
+        // It is refused as what it is.
+        other => other,
+    };
+    Ok(evaluations.into_iter().map(with_defaults).collect())
+}
+
+/// Takes a subject or resource apart: its type, its id and its properties.
+pub(super) fn entity(
+    mut entity: Object,
+    misplaced: &[&str],
+) -> Result<(String, String, Object), RequestError> {
+    let read = (
+        entity.text("type")?,
+        entity.text("id")?,
+        properties(&mut entity)?,
+    );
+    entity.refuse_alike(&ENTITY, |_, _| false)?;
+    entity.refuse_misplaced(misplaced, "`properties`")?;
+    Ok(read)
+}
+
+/// Takes a subject apart.
+pub(super) fn subject(subject: Object) -> Result<(String, String, Object), RequestError> {
+    entity(subject, &OURS_OF_PRINCIPALS)
+}
+
+/// Reads an evaluation.
+pub(super) fn read(
+    json: Value,
+    defaults: &DefaultIntegrations,
+    limits: &RequestLimits,
+) -> Result<Request, RequestError> {
+    let Evaluation {
+        subject,
+        action,
+        arguments,
+        resource,
+        context,
+    } = Evaluation::of(json)?;
+    let (kind, id, properties) = self::subject(subject)?;
     let principal = Principal {
         type_name: kind,
         ..principal(
-            subject.text("id")?,
+            id,
             PrincipalKind::Unspecified,
-            properties(&mut subject)?,
+            properties,
+            Format::Evaluation,
         )?
     };
-    let resource = self::resource(
-        resource.text("type")?,
-        resource.text("id")?,
-        properties(&mut resource)?,
-    )?;
-    let mut builder = Request::builder(integration, principal, action.text("name")?, resource);
-    if let Some(arguments) = action.take("properties") {
-        let arguments = Object::new(arguments, action.at("properties"))?;
-        builder = builder.arguments(Value::Object(Map::from_iter(arguments.rest())));
-    }
+    let (kind, id, properties) = entity(resource, &["posture"])?;
+    let resource = self::resource(kind, id, properties, Format::Evaluation)?;
+    let mut context = match context {
+        Some(context) => context,
+        None => Object::new(Value::Object(Map::new()), "/context")?,
+    };
+    let integration = match context.optional_text("integration")? {
+        Some(integration) => integration,
+        None => match defaults.of(&resource.kind) {
+            Some(integration) => integration.to_owned(),
+            None => {
+                return Err(RequestError::Missing {
+                    at: context.at("integration"),
+                    expected: "text, or an integration for such requests under `[authzen]` of the configuration,".to_owned(),
+                });
+            }
+        },
+    };
+    let mut builder =
+        Request::builder(integration, principal, action, resource).arguments(arguments);
     if let Some(intent) = context.intent()? {
         builder = builder.intent(intent);
     }
@@ -82,26 +229,69 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     builder.build(limits)
 }
 
-/// Refuses attributes and circumstances that are called as something of its own is: written, they
-/// would read as that.
+/// Refuses attributes and circumstances that are called, or read, like something of its own: written, they would read
+/// as that.
 pub(super) fn refuse_reserved(
-    principal: &[(String, Value)],
-    resource: &[(String, Value)],
+    principal: &Principal,
+    resource: &Resource,
     context: &[(String, Value)],
 ) -> Result<(), RequestError> {
-    let refuse = |at: &str, attributes: &[(String, Value)], reserved: &[&str]| {
-        let named = |(name, _): &&(String, Value)| reserved.contains(&name.as_str());
-        match attributes.iter().find(named) {
+    let refuse = |at: &str,
+                  attributes: &[(String, Value)],
+                  reserved: &[&str],
+                  ordinary: &dyn Fn(&str, &Value) -> bool| {
+        let meant = |(name, value): &(String, Value)| {
+            let mut reserved = reserved.iter();
+            let meant = reserved.find(|reserved| reads_alike(reserved, name))?;
+            (name != meant || !ordinary(name, value)).then_some((name.clone(), *meant))
+        };
+        match attributes.iter().find_map(meant) {
             None => Ok(()),
-            Some((name, _)) => Err(RequestError::Unknown {
-                at: format!("{at}/{name}"),
-                expected: format!("`{name}` has a place of its own"),
+            Some((name, meant)) => Err(RequestError::Unknown {
+                at: format!("{at}/{}", escape_key(&name)),
+                expected: format!("`{meant}` has a place of its own"),
             }),
         }
     };
-    refuse("/principal/attributes", principal, &PRINCIPAL_MEMBERS)?;
-    refuse("/resource/attributes", resource, &RESOURCE_MEMBERS)?;
-    refuse("/context", context, &CONTEXT_MEMBERS)
+    let given = [
+        ("owner", &principal.owner),
+        ("purpose", &principal.purpose),
+        ("environment", &principal.environment),
+        ("instance", &principal.instance),
+    ];
+    let is_given = |name: &str| {
+        given
+            .iter()
+            .any(|(given, text)| *given == name && !text.is_empty())
+    };
+    refuse(
+        "/principal/attributes",
+        &principal.attributes,
+        &PRINCIPAL_MEMBERS,
+        &|name, value| is_ordinary_of_principals(name, value) && !is_given(name),
+    )?;
+    let is_given = |name: &str| match name {
+        "posture" => resource.posture.is_some(),
+        _ => !resource.environment.is_empty(),
+    };
+    refuse(
+        "/resource/attributes",
+        &resource.attributes,
+        &RESOURCE_MEMBERS,
+        &|name, value| is_ordinary_of_resources(name, value) && !is_given(name),
+    )?;
+    refuse("/context", context, &CONTEXT_MEMBERS, &|_, _| false)
+}
+
+fn is_ordinary_of_principals(name: &str, value: &Value) -> bool {
+    ORDINARY_TEXTS.contains(&name) && !value.is_string()
+}
+
+fn is_ordinary_of_resources(name: &str, value: &Value) -> bool {
+    match name {
+        "posture" => !value.is_object(),
+        _ => !value.is_string(),
+    }
 }
 
 /// A request as the evaluation that reads as the same request. It borrows from the request, since each
@@ -321,11 +511,7 @@ pub(super) fn settle_type(principal: &mut Principal) -> Result<(), RequestError>
     if principal.kind != PrincipalKind::Unspecified && principal.kind != kind {
         let expected = format!("a type of the kind `{}`", principal.kind.as_str());
         let found = Value::from(principal.type_name.as_str());
-        return Err(crate::object::unexpected(
-            "/principal/type".to_owned(),
-            &expected,
-            &found,
-        ));
+        return Err(unexpected("/principal/type".to_owned(), &expected, &found));
     }
     principal.kind = kind;
     if principal.type_name == kind.as_str() {
@@ -335,7 +521,7 @@ pub(super) fn settle_type(principal: &mut Principal) -> Result<(), RequestError>
 }
 
 /// AuthZEN leaves the types of subjects open; those that are no kind of ours stay unspecified.
-fn kind_of(subject_type: &str) -> PrincipalKind {
+pub(super) fn kind_of(subject_type: &str) -> PrincipalKind {
     match subject_type {
         "user" => PrincipalKind::Human,
         other => {
@@ -345,19 +531,43 @@ fn kind_of(subject_type: &str) -> PrincipalKind {
     }
 }
 
+/// Where properties come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// An AuthZEN evaluation, whose properties belong to whoever writes it.
+    Evaluation,
+    /// Our own envelope.
+    Envelope,
+}
+
+impl Format {
+    /// A text that others mean something of their own by.
+    fn text(self, properties: &mut Object, key: &str) -> Result<String, RequestError> {
+        match self {
+            Self::Evaluation => Ok(properties.text_if_text(key)),
+            Self::Envelope => Ok(properties.optional_text(key)?.unwrap_or_default()),
+        }
+    }
+}
+
 /// The principal from its properties.
 pub(super) fn principal(
     id: String,
     kind: PrincipalKind,
     mut properties: Object,
+    format: Format,
 ) -> Result<Principal, RequestError> {
+    if format == Format::Envelope {
+        // Beside them stand the id and the kind.
+        properties.refuse_alike(&["id", "kind"], |_, _| false)?;
+    }
     Ok(Principal {
         id,
         kind,
         type_name: String::new(),
-        owner: properties.optional_text("owner")?.unwrap_or_default(),
-        purpose: properties.optional_text("purpose")?.unwrap_or_default(),
-        environment: properties.optional_text("environment")?.unwrap_or_default(),
+        owner: format.text(&mut properties, "owner")?,
+        purpose: format.text(&mut properties, "purpose")?,
+        environment: format.text(&mut properties, "environment")?,
         attestation: properties
             .parsed(
                 "attestation",
@@ -365,14 +575,16 @@ pub(super) fn principal(
             )?
             .unwrap_or_default(),
         credential_id: properties.optional_text("credential-id")?.unwrap_or_default(),
-        instance: properties.optional_text("instance")?.unwrap_or_default(),
+        instance: format.text(&mut properties, "instance")?,
         workload_digest: properties
             .optional_text("workload-digest")?
             .unwrap_or_default(),
         credential_issued_at: properties.time("credential-issued-at")?,
         credential_expires_at: properties.time("credential-expires-at")?,
         delegated_by: properties.texts("delegated-by")?.unwrap_or_default(),
-        attributes: properties.attributes(&PRINCIPAL_MEMBERS)?,
+        attributes: properties.attributes_but(&PRINCIPAL_MEMBERS, |name, value| {
+            format == Format::Evaluation && is_ordinary_of_principals(name, value)
+        })?,
     })
 }
 
@@ -381,14 +593,41 @@ pub(super) fn resource(
     kind: String,
     id: String,
     mut properties: Object,
+    format: Format,
 ) -> Result<Resource, RequestError> {
+    if format == Format::Envelope {
+        properties.refuse_alike(&["id", "kind"], |_, _| false)?;
+    }
+    let posture = match format {
+        Format::Evaluation if !properties.has_object("posture") => None,
+        _ => properties.posture()?,
+    };
     Ok(Resource {
         kind,
         id,
-        environment: properties.optional_text("environment")?.unwrap_or_default(),
-        posture: properties.posture()?,
-        attributes: properties.attributes(&RESOURCE_MEMBERS)?,
+        environment: format.text(&mut properties, "environment")?,
+        posture,
+        attributes: properties.attributes_but(&RESOURCE_MEMBERS, |name, value| {
+            format == Format::Evaluation && is_ordinary_of_resources(name, value)
+        })?,
     })
+}
+
+/// Refuses a text that is not the one that the gateway vouches for.
+pub(super) fn agrees(
+    at: &str,
+    found: &str,
+    vouched_for: &str,
+    what: &str,
+) -> Result<(), RequestError> {
+    match found == vouched_for {
+        true => Ok(()),
+        false => Err(unexpected(
+            at.to_owned(),
+            &format!("{what} that the gateway vouches for"),
+            &Value::from(found),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -510,7 +749,6 @@ mod tests {
             "/resource",
             "/resource/type",
             "/resource/id",
-            "/context",
             "/context/integration",
         ];
         for pointer in mandatory {
@@ -584,6 +822,172 @@ mod tests {
         wrong["context"]["intent"]["expires"] = json!("2026-11-22T10:00:00Z");
         assert!(
             matches!(parse(&wrong), Err(RequestError::Unknown { at, .. }) if at == "/context/intent/expires")
+        );
+    }
+
+    #[test]
+    fn a_batch_is_pointed_to_the_call_for_it() {
+        let mut batch = whole();
+        batch["evaluations"] =
+            json!([{ "resource": { "type": "repository", "id": "acme/payroll" } }]);
+        let Err(RequestError::NotHere { at, why }) = parse(&batch) else {
+            panic!("a batch is not one request");
+        };
+        assert_eq!(at, "/evaluations");
+        assert!(why.contains("Request::batch_from_authzen"));
+        let limits = RequestLimits::default();
+        let read = |batch: &Value| {
+            let json = batch.to_string();
+            Request::batch_from_authzen(json.as_bytes(), &DefaultIntegrations::default(), &limits)
+        };
+        batch["evaluations"] = json!([
+            {},
+            { "resource": { "type": "repository", "id": "acme/payroll" } },
+            { "action": { "name": "repos.delete" }, "context": { "integration": "other" } },
+            { "subject": { "type": "agent" } },
+            { "evaluations": [{}] },
+            "x",
+        ]);
+        let requests = read(&batch).unwrap();
+        assert_eq!(requests[0], parse(&whole()));
+        let second = requests[1].as_ref().unwrap();
+        assert_eq!(second.resource().id, "acme/payroll");
+        assert_eq!(second.action(), "issues.create");
+        let third = requests[2].as_ref().unwrap();
+        assert_eq!(
+            (third.action(), third.integration()),
+            ("repos.delete", "other")
+        );
+        assert!(third.intent().is_none(), "a context is replaced as a whole");
+        assert!(requests[3..].iter().all(Result::is_err));
+        batch["evaluations"] = json!([]);
+        assert_eq!(read(&batch).unwrap(), [parse(&whole())]);
+        batch["evaluations"] = json!({ "1": {} });
+        assert!(read(&batch).is_err());
+        for odd in [json!({ "1": {} }), json!(null), json!("x"), json!([{}])] {
+            batch["evaluations"] = odd;
+            assert!(matches!(parse(&batch), Err(RequestError::NotHere { .. })));
+        }
+        batch["Evaluations"] = json!([]);
+        assert!(parse(&batch).is_err());
+        // The standard reads an empty list as none.
+        let mut single = whole();
+        single["evaluations"] = json!([]);
+        single["options"] = json!({ "evaluations_semantic": "execute_all" });
+        assert_eq!(parse(&single), parse(&whole()));
+    }
+
+    #[test]
+    fn unknown_members_are_ignored_unless_another_reader_knows_them() {
+        let mut later = whole();
+        later["futureField"] = json!({ "nested": true });
+        later["message"] = json!({ "jsonrpc": "2.0" });
+        later["subject"]["identity"] = json!("x");
+        later["action"]["method"] = json!("POST");
+        later["resource"]["ownerID"] = json!("y");
+        assert_eq!(parse(&later), parse(&whole()));
+        for (pointer, value) in [
+            ("/Subject", json!({})),
+            ("/ACTION", json!({ "name": "repos.delete" })),
+            ("/re source", json!({})),
+            ("/intent", json!({ "id": "int-1" })),
+            ("/integration", json!("other")),
+            ("/argument_origins", json!([])),
+            ("/subject/ID", json!("spiffe://acme.example/lead")),
+            ("/subject/Properties", json!({})),
+            ("/subject/delegated-by", json!([])),
+            ("/subject/attestation", json!("none")),
+            ("/action/Name", json!("repos.delete")),
+            ("/action/\u{ff50}roperties", json!({})),
+            ("/action/arguments", json!({ "force": true })),
+            ("/resource/_id", json!("acme/payroll")),
+            ("/resource/posture", json!({})),
+        ] {
+            let mut wrong = whole();
+            let (object, key) = pointer.rsplit_once('/').unwrap();
+            wrong.pointer_mut(object).unwrap()[key] = value;
+            match parse(&wrong) {
+                Err(RequestError::AlikeKeys { .. } | RequestError::Unknown { .. }) => {}
+                other => panic!("{pointer}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_properties_never_void_a_request() {
+        let mut ordinary = whole();
+        ordinary["subject"]["properties"] = json!({
+            "id": 7, "kind": "employee", "purpose": ["a", "b"], "owner": { "id": "x" },
+            "environment": null, "instance": 3, "role": "admin",
+        });
+        ordinary["resource"]["properties"] = json!({
+            "id": "x", "kind": "todo", "environment": 7, "posture": "good", "ownerID": "y",
+        });
+        let request = parse(&ordinary).unwrap();
+        // None of them is taken for what the host looks at.
+        let principal = request.principal();
+        for text in [
+            &principal.purpose,
+            &principal.owner,
+            &principal.environment,
+            &principal.instance,
+            &request.resource().environment,
+        ] {
+            assert_eq!(text, "");
+        }
+        assert_eq!(request.resource().posture, None);
+        assert_eq!(principal.id, "spiffe://acme.example/agent");
+        assert_eq!(principal.kind, PrincipalKind::Agent);
+        assert_eq!(principal.attributes.len(), 7);
+        assert_eq!(request.resource().attributes.len(), 5);
+        // What is recorded of it reads as the same.
+        assert_eq!(parse(&request.to_authzen()), Ok(request));
+        // What nobody but us calls so is never ordinary.
+        for (key, value) in [
+            ("delegated-by", json!("x")),
+            ("credential-id", json!(7)),
+            ("attestation", json!("strong")),
+            ("intent", json!("int-1")),
+            ("Owner", json!("x")),
+        ] {
+            let mut wrong = whole();
+            wrong["subject"]["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("owner");
+            wrong["subject"]["properties"][key] = value;
+            assert!(parse(&wrong).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_names_no_integration_is_for_the_default_one() {
+        let limits = RequestLimits::default();
+        let defaults = DefaultIntegrations::default()
+            .any("todo")
+            .resource_type("route", "gateway");
+        let read = |value: &Value| {
+            Request::from_authzen_for(value.to_string().as_bytes(), &defaults, &limits)
+        };
+        let mut plain = json!({
+            "subject": { "type": "user", "id": "rick@the-citadel.com" },
+            "action": { "name": "can_read_todos" },
+            "resource": { "type": "todo", "id": "todo-1" },
+        });
+        assert_eq!(read(&plain).unwrap().integration(), "todo");
+        plain["context"] = json!({ "time": "2025-06-27T18:03-07:00", "ip": "192.168.1.1" });
+        assert_eq!(read(&plain).unwrap().integration(), "todo");
+        plain["resource"]["type"] = json!("route");
+        assert_eq!(read(&plain).unwrap().integration(), "gateway");
+        plain["context"]["integration"] = json!("github");
+        assert_eq!(read(&plain).unwrap().integration(), "github");
+        for wrong in [json!(7), json!(null), json!("")] {
+            plain["context"]["integration"] = wrong;
+            assert!(read(&plain).is_err());
+        }
+        plain.as_object_mut().unwrap().remove("context");
+        assert!(
+            matches!(parse(&plain), Err(RequestError::Missing { at, .. }) if at == "/context/integration")
         );
     }
 }

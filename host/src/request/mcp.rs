@@ -7,8 +7,10 @@ use serde_json::{Map, Value};
 
 const MEMBERS: &str = "`integration`, `principal`, `intent`, `resource`, `argument-origins`, `context`, `supported_obligations`, `message`";
 
-/// Reads an envelope. It is a format of ours, so a member that it does not have is refused; the
-/// message is MCP's, where more members may come.
+/// The members of a tool call that MCP 2025-11-25 and 2026-07-28 define, and that do not change what is called.
+const PARAMS: &str = "`name`, `arguments`, `_meta` and `task`, and what else a tool call carries may change what it does";
+
+/// Reads an envelope. It is a format of ours, so a member that it does not have is refused.
 pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, RequestError> {
     let mut envelope = Object::new(json, "")?;
     let integration = envelope.text("integration")?;
@@ -22,10 +24,12 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
             )?
             .unwrap_or_default(),
         principal,
+        authzen::Format::Envelope,
     )?;
     let resource = match envelope.optional_object("resource")? {
         Some(mut resource) => {
-            authzen::resource(resource.text("kind")?, resource.text("id")?, resource)?
+            let (kind, id) = (resource.text("kind")?, resource.text("id")?);
+            authzen::resource(kind, id, resource, authzen::Format::Envelope)?
         }
         None => super::Resource {
             kind: "mcp-server".to_owned(),
@@ -55,7 +59,13 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, Reque
     builder.build(limits)
 }
 
-/// The tool and its arguments.
+/// The tool and its arguments, of a JSON-RPC request on its own.
+pub(super) fn message(json: Value) -> Result<(String, Value), RequestError> {
+    call(Object::new(json, "")?)
+}
+
+/// The tool and its arguments. What else there is in a message or its parameters is refused: another reader may take
+/// it for a member that is known, or a later version of the protocol may let it change the call.
 fn call(mut message: Object) -> Result<(String, Value), RequestError> {
     for (key, only) in [("jsonrpc", "2.0"), ("method", "tools/call")] {
         let text = message.text(key)?;
@@ -64,12 +74,40 @@ fn call(mut message: Object) -> Result<(String, Value), RequestError> {
             return Err(unexpected(at, &format!("`{only}`"), &Value::from(text)));
         }
     }
+    let id = "text or a whole number: a call without an id is a notification, whose caller hears of no answer";
+    match message.take("id") {
+        Some(Value::String(_)) => {}
+        Some(Value::Number(number)) if number.is_i64() => {}
+        None => {
+            return Err(RequestError::Missing {
+                at: message.at("id"),
+                expected: id.to_owned(),
+            });
+        }
+        Some(other) => return Err(unexpected(message.at("id"), id, &other)),
+    }
     let mut params = message.object("params")?;
+    message.end("`jsonrpc`, `id`, `method` and `params` in a request of JSON-RPC")?;
     let tool = params.text("name")?;
     let arguments = match params.optional_object("arguments")? {
         Some(arguments) => Map::from_iter(arguments.rest()),
         None => Map::new(),
     };
+    // About the request, not the call.
+    params.optional_object("_meta")?;
+    if let Some(mut task) = params.optional_object("task")? {
+        task.parsed::<u64>("ttl", "milliseconds, a whole number")?;
+        task.end("`ttl`")?;
+    }
+    for later in ["inputResponses", "requestState"] {
+        if params.take(later).is_some() {
+            return Err(RequestError::NotHere {
+                at: params.at(later),
+                why: "an answer to what the server asked changes the call, and neither plugins nor intents are told of it yet: have the server take it as an argument, where it is judged and recorded",
+            });
+        }
+    }
+    params.end(PARAMS)?;
     Ok((tool, Value::Object(arguments)))
 }
 
@@ -133,5 +171,104 @@ mod tests {
         assert!(
             matches!(parse(&misspelt), Err(RequestError::Unknown { at, .. }) if at == "/intnet")
         );
+    }
+
+    #[test]
+    fn refuses_what_another_reader_takes_for_a_member_that_is_known() {
+        for (pointer, value) in [
+            ("/message/params/Name", json!("delete_file")),
+            (
+                "/message/params/Arguments",
+                json!({ "path": "/etc/shadow" }),
+            ),
+            ("/message/Params", json!({ "name": "delete_file" })),
+            ("/message/Method", json!("tools/list")),
+            ("/message/params/n\u{200b}ame", json!("delete_file")),
+            ("/message/params/\u{ff4e}ame", json!("delete_file")),
+            ("/message/params/arguments/Path", json!("/etc/shadow")),
+            ("/message/params/arguments/PATH", json!("/etc/shadow")),
+            ("/message/params/tool", json!("delete_file")),
+            ("/message/params/input", json!({})),
+            ("/message/result", json!({})),
+            ("/message/error", json!({})),
+            ("/principal/Kind", json!("human")),
+            ("/principal/ID", json!("spiffe://acme.example/lead")),
+            ("/principal/credential_id", json!("x")),
+            ("/context/Intent", json!({ "id": "int-1" })),
+            ("/Intent", json!({ "id": "int-1" })),
+            ("/Message", json!({})),
+        ] {
+            let mut wrong = whole();
+            let (object, key) = pointer.rsplit_once('/').unwrap();
+            wrong.pointer_mut(object).unwrap()[key] = value;
+            match parse(&wrong) {
+                Err(RequestError::AlikeKeys { .. } | RequestError::Unknown { .. }) => {}
+                other => panic!("{pointer}: {other:?}"),
+            }
+        }
+        // Alone, in an object where there is no other.
+        let nested = json!({ "options": { "root": "/w", "Root": "/etc" } });
+        let mut wrong = whole();
+        wrong["message"]["params"]["arguments"] = nested;
+        assert!(matches!(parse(&wrong), Err(RequestError::AlikeKeys { .. })));
+    }
+
+    #[test]
+    fn what_the_protocol_defines_stays_legal() {
+        let mut legal = whole();
+        legal["message"]["id"] = json!("abc");
+        legal["message"]["params"]["task"] = json!({ "ttl": 60000 });
+        legal["message"]["params"]["_meta"] = json!({
+            "progressToken": 1,
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "x", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        assert_eq!(parse(&legal), parse(&whole()));
+        legal["message"]["params"]
+            .as_object_mut()
+            .unwrap()
+            .remove("arguments");
+        assert_eq!(parse(&legal).unwrap().arguments(), &json!({}));
+    }
+
+    #[test]
+    fn what_changes_a_call_and_cannot_be_judged_is_refused_by_name() {
+        for (key, value) in [
+            (
+                "inputResponses",
+                json!({ "confirm": { "action": "accept" } }),
+            ),
+            ("inputResponses", json!({})),
+            ("requestState", json!("opaque")),
+            ("requestState", json!(null)),
+        ] {
+            let mut wrong = whole();
+            wrong["message"]["params"][key] = value;
+            let at = format!("/message/params/{key}");
+            assert!(
+                matches!(parse(&wrong), Err(RequestError::NotHere { at: found, .. }) if found == at)
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_has_an_id_that_can_be_answered() {
+        for (id, ok) in [
+            (Some(json!(7)), true),
+            (Some(json!("")), true),
+            (Some(json!(null)), false),
+            (Some(json!(1.5)), false),
+            (Some(json!({})), false),
+            (None, false),
+        ] {
+            let mut value = whole();
+            let message = value["message"].as_object_mut().unwrap();
+            match id {
+                Some(id) => message.insert("id".to_owned(), id),
+                None => message.remove("id"),
+            };
+            assert_eq!(parse(&value).is_ok(), ok, "{value}");
+        }
     }
 }

@@ -1,20 +1,29 @@
 //! A request: one thing that one principal wants to do, once.
 //!
-//! It comes from code ([`RequestBuilder`]) or from JSON: an AuthZEN 1.0 evaluation
+//! It comes from code ([`RequestBuilder`]), from a client's own message beside what a gateway vouches for
+//! ([`Vouched`]), or from JSON that a gateway wrote as a whole: an AuthZEN 1.0 evaluation
 //! ([`Request::from_authzen`]) or an MCP `tools/call` with its envelope ([`Request::from_mcp`]).
-//! Either way a [`Request`] is within its limits and has one meaning.
+//! Each way a [`Request`] is within its limits and has one meaning.
 
 mod authzen;
+mod defaults;
 mod mcp;
+#[cfg(test)]
+mod tests;
+mod vouched;
 
 pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Written};
+pub use defaults::DefaultIntegrations;
+pub use vouched::Vouched;
 
 use crate::Timestamp;
 use crate::limits::RequestLimits;
 use crate::registry::is_spiffe_id;
 use crate::{json, object};
-use portcullis_contract::name::Naming;
-use portcullis_contract::{Attestation, Exposure, Health, Origins, Pattern, PrincipalKind};
+use portcullis_contract::name::{self, NameError, Naming};
+use portcullis_contract::{
+    Attestation, Exposure, Health, Origins, Pattern, PrincipalKind, printable,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -155,7 +164,8 @@ pub struct Posture {
     pub observed_at: Option<Timestamp>,
 }
 
-/// Why something is not a request. Every variant names the place.
+/// Why something is not a request. Every variant names the place. As text it is printable, whatever the request
+/// holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// It is larger than allowed.
@@ -177,7 +187,7 @@ pub enum RequestError {
         message: String,
     },
     /// It is nested more deeply than allowed.
-    #[error("`{at}`: nested more than {limit} deep")]
+    #[error("`{}`: nested more than {limit} deep", printable(at))]
     TooDeep {
         /// A JSON Pointer.
         at: String,
@@ -185,13 +195,32 @@ pub enum RequestError {
         limit: usize,
     },
     /// An object has a key twice.
-    #[error("`{at}`: the key is there twice, and readers disagree on which one counts")]
+    #[error(
+        "`{}`: the key is there twice, and readers disagree on which one counts",
+        printable(at)
+    )]
     DuplicateKey {
         /// A JSON Pointer.
         at: String,
     },
+    /// An object has two keys that some readers take for one.
+    #[error(
+        "`{}`: a reader that ignores case, width or invisible characters takes this key for `{}`, which is there too: send one of them",
+        printable(at),
+        printable(other)
+    )]
+    AlikeKeys {
+        /// A JSON Pointer to the second.
+        at: String,
+        /// The first.
+        other: String,
+    },
     /// A number is not the same to every reader.
-    #[error("`{at}`: {number} is beyond 2^53, where readers round differently: send it as text")]
+    #[error(
+        "`{}`: {} is beyond 2^53, or has more digits than a double, and readers round it differently: send it as text",
+        printable(at),
+        printable(number)
+    )]
     Number {
         /// A JSON Pointer.
         at: String,
@@ -199,7 +228,7 @@ pub enum RequestError {
         number: String,
     },
     /// A member is missing.
-    #[error("`{at}`: missing: {expected} is needed")]
+    #[error("`{}`: missing: {expected} is needed", printable(at))]
     Missing {
         /// A JSON Pointer.
         at: String,
@@ -207,7 +236,12 @@ pub enum RequestError {
         expected: String,
     },
     /// A member has another type or value than it may have.
-    #[error("`{at}`: expected {expected}, found {found}")]
+    #[error(
+        "`{}`: expected {}, found {}",
+        printable(at),
+        printable(expected),
+        printable(found)
+    )]
     Unexpected {
         /// A JSON Pointer.
         at: String,
@@ -217,12 +251,32 @@ pub enum RequestError {
         found: String,
     },
     /// A member that the format does not have.
-    #[error("`{at}`: there is no such member: {expected}")]
+    #[error(
+        "`{}`: there is no such member: {}",
+        printable(at),
+        printable(expected)
+    )]
     Unknown {
         /// A JSON Pointer.
         at: String,
         /// The members that there are.
         expected: String,
+    },
+    /// A name or an id can be read in two ways.
+    #[error("`{}`: {why}", printable(at))]
+    Name {
+        /// A JSON Pointer.
+        at: String,
+        /// What is wrong with it, and what to write instead.
+        why: NameError,
+    },
+    /// A member of the standard's that cannot be decided here.
+    #[error("`{}`: {why}", printable(at))]
+    NotHere {
+        /// A JSON Pointer.
+        at: String,
+        /// Why, and what to do instead.
+        why: &'static str,
     },
 }
 
@@ -234,13 +288,80 @@ impl Request {
     /// `credential-expires-at`, `instance`, `workload-digest` and `delegated-by`;
     /// `action.properties` are the arguments; `resource.properties` may hold `environment` and
     /// `posture`; `context` may hold `intent`, `argument-origins` and `supported_obligations`.
-    /// What else these objects hold becomes attributes.
+    /// What else these objects hold becomes attributes; so does an `owner`, `purpose`, `environment` or `instance`
+    /// that is no text, and a `posture` that is no object. Unknown members beside `properties` are ignored, as the
+    /// standard asks, unless they read like known ones or belong elsewhere.
+    ///
+    /// All of it is taken as the word of an enforcement point that verified it. For a body that a client wrote, there
+    /// is [`Request::from_authzen_message`].
     ///
     /// # Errors
     ///
-    /// [`RequestError`] if it is not one, or not within `limits`.
+    /// [`RequestError`] if it is not one, or not within `limits`. A body with `evaluations` is a batch: see
+    /// [`Request::batch_from_authzen`].
     pub fn from_authzen(json: &[u8], limits: &RequestLimits) -> Result<Self, RequestError> {
-        authzen::read(json::parse(json, limits)?, limits)
+        Self::from_authzen_for(json, &DefaultIntegrations::default(), limits)
+    }
+
+    /// As [`Request::from_authzen`], of an enforcement point that need not know of integrations: where
+    /// `context.integration` is absent, `defaults` say which one is meant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::from_authzen`].
+    pub fn from_authzen_for(
+        json: &[u8],
+        defaults: &DefaultIntegrations,
+        limits: &RequestLimits,
+    ) -> Result<Self, RequestError> {
+        authzen::read(json::parse(json, limits)?, defaults, limits)
+    }
+
+    /// Reads an AuthZEN 1.0 evaluations request (section 7.1), which is decided one by one: each of its evaluations, or
+    /// why it is none, in their order. What an evaluation lacks of `subject`, `action`, `resource` and `context`, it has
+    /// of the top level, each as a whole. `limits` are of the whole document.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] if the document as a whole is none, or is not within `limits`.
+    pub fn batch_from_authzen(
+        json: &[u8],
+        defaults: &DefaultIntegrations,
+        limits: &RequestLimits,
+    ) -> Result<Vec<Result<Self, RequestError>>, RequestError> {
+        let evaluations = authzen::batch(json::parse(json, limits)?)?;
+        let read = |evaluation| authzen::read(evaluation, defaults, limits);
+        Ok(evaluations.into_iter().map(read).collect())
+    }
+
+    /// Reads the AuthZEN 1.0 evaluation that a client wrote in `body`; `integration` and `principal` are what the
+    /// gateway vouches for. For an intent and the like, see [`Vouched`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Vouched::authzen_message`].
+    pub fn from_authzen_message(
+        integration: impl Into<String>,
+        principal: Principal,
+        body: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Self, RequestError> {
+        Vouched::new(integration, principal).authzen_message(body, limits)
+    }
+
+    /// Reads the MCP `tools/call` that a client wrote in `body`, a JSON-RPC request; `integration` and `principal`
+    /// are what the gateway vouches for. For an intent and the like, see [`Vouched`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Vouched::mcp_message`].
+    pub fn from_mcp_message(
+        integration: impl Into<String>,
+        principal: Principal,
+        body: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Self, RequestError> {
+        Vouched::new(integration, principal).mcp_message(body, limits)
     }
 
     /// Reads an MCP `tools/call` with its envelope: `integration`, `principal` and `message` (the
@@ -249,6 +370,10 @@ impl Request {
     ///
     /// The action is the tool's name, the arguments are the tool's arguments. Without `resource`,
     /// it is of kind `mcp-server` and called like the integration.
+    ///
+    /// **The whole envelope has to be written by the gateway, with a JSON library.** One that is made by pasting a
+    /// client's body behind `"message":` lets the client close the message and add an `intent` or a `principal` of
+    /// its own. For a client's body there is [`Request::from_mcp_message`].
     ///
     /// # Errors
     ///
@@ -416,25 +541,25 @@ impl RequestBuilder {
             let limit = limits.bytes;
             return Err(RequestError::TooLarge { bytes, limit });
         }
-        let named = std::iter::once(("/principal/id", &self.principal.id));
-        let delegators = self.principal.delegated_by.iter();
-        for (at, id) in named.chain(delegators.map(|id| ("/principal/delegated-by", id))) {
-            // In another spelling it would be found in no list.
-            let scheme = id.get(..SPIFFE.len());
-            if scheme.is_some_and(|it| it.eq_ignore_ascii_case(SPIFFE)) && !is_spiffe_id(id) {
-                let expected = "a SPIFFE ID of a workload, in its one spelling";
-                let found = Value::from(id.as_str());
-                return Err(object::unexpected(at.to_owned(), expected, &found));
-            }
+        self.check_names()?;
+        for at in [
+            &mut self.principal.credential_issued_at,
+            &mut self.principal.credential_expires_at,
+        ]
+        .into_iter()
+        .chain(self.intent.iter_mut().map(|intent| &mut intent.expires_at))
+        .chain(
+            self.resource
+                .posture
+                .iter_mut()
+                .map(|posture| &mut posture.observed_at),
+        ) {
+            *at = at.map(Timestamp::writable);
         }
         json::admit(&self.arguments, "/action/arguments", limits)?;
         object::check_origins(&self.origins, "/argument-origins")?;
         authzen::settle_type(&mut self.principal)?;
-        authzen::refuse_reserved(
-            &self.principal.attributes,
-            &self.resource.attributes,
-            &self.context,
-        )?;
+        authzen::refuse_reserved(&self.principal, &self.resource, &self.context)?;
         sort_attributes(
             &mut self.principal.attributes,
             "/principal/attributes",
@@ -468,6 +593,58 @@ impl RequestBuilder {
             supported_obligations: self.supported_obligations,
             naming: Naming::default(),
         })
+    }
+
+    /// Refuses names and ids that can be read in two ways: in another spelling they would be found in no list.
+    fn check_names(&self) -> Result<(), RequestError> {
+        if self.integration.is_empty() {
+            return Err(RequestError::Missing {
+                at: "/integration".to_owned(),
+                expected: "the name of an integration".to_owned(),
+            });
+        }
+        let bad = |at: &str, why| RequestError::Name {
+            at: at.to_owned(),
+            why,
+        };
+        name::check_action(&self.action).map_err(|why| bad("/action/name", why))?;
+        let principal = &self.principal;
+        let delegators = principal.delegated_by.iter();
+        let delegators = delegators.map(|id| ("/principal/delegated-by", id));
+        for (at, id) in std::iter::once(("/principal/id", &principal.id)).chain(delegators) {
+            name::check_identifier(id).map_err(|why| bad(at, why))?;
+            if id.starts_with(SPIFFE) && !is_spiffe_id(id) {
+                let expected = "a SPIFFE ID of a workload, in its one spelling";
+                let found = Value::from(id.as_str());
+                return Err(object::unexpected(at.to_owned(), expected, &found));
+            }
+        }
+        for (at, id) in [
+            ("/principal/credential-id", &principal.credential_id),
+            ("/principal/instance", &principal.instance),
+            ("/principal/workload-digest", &principal.workload_digest),
+        ] {
+            if !id.is_empty() {
+                name::check_identifier(id).map_err(|why| bad(at, why))?;
+            }
+        }
+        let Some(intent) = &self.intent else {
+            return Ok(());
+        };
+        name::check_identifier(&intent.id).map_err(|why| bad("/intent/id", why))?;
+        if intent
+            .remaining_uses
+            .is_some_and(|uses| uses > json::MAX_SAFE_INTEGER)
+        {
+            let expected = "a whole number up to 2^53 - 1, or none for any number of uses";
+            let found = Value::from(intent.remaining_uses);
+            return Err(object::unexpected(
+                "/intent/remaining-uses".to_owned(),
+                expected,
+                &found,
+            ));
+        }
+        Ok(())
     }
 
     /// The size of all texts, in bytes, with one for each other value: never more than the size of
@@ -536,74 +713,19 @@ fn sort_attributes(
     limits: &RequestLimits,
 ) -> Result<(), RequestError> {
     attributes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    for pair in attributes.windows(2) {
-        if let [(a, _), (b, _)] = pair
-            && a == b
-        {
-            let at = format!("{at}/{}", portcullis_contract::escape_key(a));
-            return Err(RequestError::DuplicateKey { at });
+    let mut keys = json::Keys::default();
+    for (index, (name, _)) in attributes.iter().enumerate() {
+        let earlier = || attributes.iter().take(index).map(|(name, _)| name);
+        let at = || format!("{at}/{}", portcullis_contract::escape_key(name));
+        if earlier().next_back() == Some(name) {
+            return Err(RequestError::DuplicateKey { at: at() });
+        }
+        if !keys.add(name, earlier()) {
+            let other = json::alike(name, earlier());
+            return Err(RequestError::AlikeKeys { at: at(), other });
         }
     }
     attributes
         .iter()
         .try_for_each(|(name, value)| json::admit_member(value, at, name, limits))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn builder() -> RequestBuilder {
-        let resource = Resource {
-            id: "acme/billing".into(),
-            ..Resource::default()
-        };
-        Request::builder("github", Principal::default(), "push", resource)
-    }
-
-    #[test]
-    fn arguments_are_canonical_and_attributes_sorted() {
-        let request = builder()
-            .arguments(json!({ "b": 1.0, "a": "é" }))
-            .context("z", json!(1))
-            .context("a", json!(2))
-            .build(&RequestLimits::default())
-            .unwrap();
-        assert_eq!(request.canonical_arguments, r#"{"a":"é","b":1}"#);
-        assert_eq!(request.context[0].0, "a");
-    }
-
-    #[test]
-    fn a_request_from_code_is_within_its_limits() {
-        let limits = RequestLimits {
-            bytes: 100,
-            depth: 4,
-        };
-        assert!(
-            builder()
-                .context("x", json!("y".repeat(50)))
-                .build(&limits)
-                .is_ok()
-        );
-        let long = builder()
-            .context("x", json!("y".repeat(100)))
-            .build(&limits);
-        assert!(matches!(long, Err(RequestError::TooLarge { .. })));
-        let deep = builder()
-            .arguments(json!({ "a": { "b": { "c": 1 } } }))
-            .build(&limits);
-        assert!(matches!(deep, Err(RequestError::TooDeep { .. })));
-        let twice = builder()
-            .context("x", json!(1))
-            .context("x", json!(2))
-            .build(&limits);
-        assert_eq!(
-            twice,
-            Err(RequestError::DuplicateKey {
-                at: "/context/x".into()
-            })
-        );
-        assert!(builder().arguments(json!([])).build(&limits).is_err());
-    }
 }

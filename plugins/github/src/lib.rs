@@ -191,7 +191,8 @@ impl GitHub {
         }
         let verdict = because("write-allowed").at_most(1);
         if self.notify_on_write {
-            return verdict.oblige("notification", json!({ "to": "owner" }));
+            let body = "a write was permitted in one of the connector's repositories";
+            return verdict.oblige("notification", json!({ "to": "owner", "body": body }));
         }
         verdict
     }

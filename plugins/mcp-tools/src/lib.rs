@@ -2,7 +2,7 @@
 
 use portcullis_sdk::{
     Attestation, Constraint, Json, Pattern, Policy, PrincipalKind, Request, SettingsError, Verdict,
-    escape_key, json,
+    check_obligation, escape_key, json,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -81,13 +81,10 @@ impl Policy for McpTools {
                 errors.push(SettingsError::new(at("kinds"), message));
             }
             for (position, obligation) in rule.obligations.iter().enumerate() {
-                if obligation
-                    .properties
-                    .as_ref()
-                    .is_some_and(|json| !json.is_object())
-                {
+                let properties = obligation.properties.clone().unwrap_or_else(|| json!({}));
+                if let Err(error) = check_obligation(obligation.kind.as_str(), &properties) {
                     let at = at(&format!("obligations/{position}/properties"));
-                    errors.push(SettingsError::new(at, "the properties are an object"));
+                    errors.push(SettingsError::new(at, error.to_string()));
                 }
             }
         }

@@ -77,9 +77,17 @@ fn a_full_disk_denies_and_recovers_by_itself() {
         .log(DecisionLog::open(LogOptions::new(&path)).unwrap())
         .build()
         .unwrap();
-    let request = Request::builder("x", Principal::default(), "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
+    let request = Request::builder(
+        "x",
+        Principal {
+            id: "agent-x".into(),
+            ..Principal::default()
+        },
+        "a",
+        Resource::default(),
+    )
+    .build(&RequestLimits::default())
+    .unwrap();
     let mut permits = 0;
     for _ in 0..3 {
         let decision = pdp.evaluate(&request);
@@ -128,6 +136,7 @@ fn on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on() {
             next
         });
         let principal = Principal {
+            id: "agent-x".into(),
             // Long, so that the file grows.
             credential_id: format!("{number:0>2000}"),
             credential_expires_at: Some(Timestamp::now().plus(Duration::from_secs(3600))),

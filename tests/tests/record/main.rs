@@ -579,6 +579,7 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
         .unwrap();
     for credential in ["jti-1", "jti-2"] {
         let principal = Principal {
+            id: "agent-x".into(),
             credential_id: credential.into(),
             ..Principal::default()
         };

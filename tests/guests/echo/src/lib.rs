@@ -1,6 +1,6 @@
 //! A guest that says all that it is told, in a verdict that has everything a verdict can have.
 
-use portcullis_sdk::{Constraint, Operator, Policy, Request, Verdict, json};
+use portcullis_sdk::{Constraint, Json, Operator, Policy, Request, Verdict, json};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ impl Policy for Echo {
         let verdict = Verdict::permit()
             .because("told", format!("{request:?}"))
             .evidence(["/action/name", "/resource/id"])
-            .because("second", "")
-            .oblige("notification", json!({ "to": request.principal.owner }))
+            .because("second", numbers(request))
+            .oblige(
+                "notification",
+                json!({ "to": format!("owner {}", request.principal.owner), "body": "ü\n" }),
+            )
             .advise("notification", json!({ "to": ["ü", 1, null] }))
             .expires_in(Duration::from_millis(1234))
             .at_most(7);
@@ -23,6 +26,15 @@ impl Policy for Echo {
             Err(_) => Verdict::indeterminate(),
         }
     }
+}
+
+/// The bits of each number that the argument `numbers` lists, as the guest reads it.
+fn numbers(request: &Request) -> String {
+    let arguments: Json = request.arguments().unwrap_or_default();
+    let numbers = arguments.get("numbers").and_then(Json::as_array);
+    let bits = numbers.into_iter().flatten().filter_map(Json::as_f64);
+    let bits: Vec<_> = bits.map(|it| format!("{:016x}", it.to_bits())).collect();
+    bits.join(" ")
 }
 
 #[cfg(feature = "plugin")]

@@ -46,6 +46,8 @@ enum Behaviour {
     UndeclaredObligation,
     /// Obliges to something that its manifest lists.
     Oblige,
+    /// Obliges to a notification without a body.
+    ObligeWithoutBody,
     /// Permits, narrowed to other arguments than the call's.
     OtherArguments,
     /// Permits for no time.
@@ -118,7 +120,13 @@ impl Policy for Hostile {
             Behaviour::BadCode => Verdict::deny().because("not a code", ""),
             Behaviour::Escape => Verdict::deny().because("escape", "\u{1b}[2Jgone\u{202e}"),
             Behaviour::UndeclaredObligation => permit().oblige("step-up", json!({})),
-            Behaviour::Oblige => permit().oblige("notification", json!({})),
+            Behaviour::Oblige => permit().oblige(
+                "notification",
+                json!({ "to": "owner", "body": "\u{1b}[2J\n" }),
+            ),
+            Behaviour::ObligeWithoutBody => {
+                permit().oblige("notification", json!({ "to": "owner" }))
+            }
             Behaviour::OtherArguments => {
                 match Constraint::new("/other", Operator::Equals, json!(1)) {
                     Ok(other) => permit().only_if(other),
