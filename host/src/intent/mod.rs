@@ -29,6 +29,7 @@ mod read;
 mod signed;
 mod store;
 mod subset;
+mod weight;
 
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub(crate) use store::{Chain, revoked_in};
