@@ -72,6 +72,11 @@ pub enum ManifestError {
     /// The name has other characters, or too many.
     #[error("`name = \"{0}\"`: a plugin's name is 1 to 64 lower-case letters, digits and `-`")]
     Name(String),
+    /// The name is the host's own.
+    #[error(
+        "`name = \"{0}\"`: `host` and names that begin with `host-` are the host's own, as in the id `host:trust` of an obligation: choose another"
+    )]
+    Reserved(String),
     /// The kind of an obligation is empty, too long or has other characters.
     #[error("`obligations` has `{0}`: a kind is 1 to 64 letters, digits, `-`, `_`, `.` and `:`")]
     Obligation(String),
@@ -123,6 +128,9 @@ impl Manifest {
         let wire = read_on_a_large_stack(text)?;
         if !is_plugin_name(&wire.name) {
             return Err(ManifestError::Name(shown(&wire.name)));
+        }
+        if is_reserved(&wire.name) {
+            return Err(ManifestError::Reserved(wire.name));
         }
         if wire.contract != CONTRACT_VERSION {
             return Err(ManifestError::Contract(shown(&wire.contract)));
@@ -205,6 +213,11 @@ fn depth(value: &serde_json::Value) -> usize {
     }
 }
 
+/// Whether the host speaks by that name: the ids of its obligations begin with `host:`.
+fn is_reserved(name: &str) -> bool {
+    name == "host" || name.starts_with("host-")
+}
+
 fn is_plugin_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
@@ -223,6 +236,20 @@ mod tests {
         let manifest = Manifest::parse(GOOD).unwrap();
         assert!(manifest.fields().has(crate::Field::ActionName));
         assert_eq!(manifest.settings["type"], "object");
+    }
+
+    #[test]
+    fn refuses_a_name_that_the_host_speaks_by() {
+        let named = |name: &str| Manifest::parse(&GOOD.replace("\"p\"", &format!("\"{name}\"")));
+        for name in ["host", "host-", "host-trust", "host-posture"] {
+            assert_eq!(named(name), Err(ManifestError::Reserved(name.to_owned())));
+        }
+        for name in ["Host", "host:trust", " host", "host "] {
+            assert!(matches!(named(name), Err(ManifestError::Name(_))), "{name}");
+        }
+        for name in ["hostile", "hosts", "my-host", "http-api", "p"] {
+            assert!(named(name).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -248,6 +248,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             credential,
             instance,
             now: on.now,
+            expires_at: principal.credential_expires_at,
             notes,
         };
         let elsewhere = match (on.state, on.sources) {

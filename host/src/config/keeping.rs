@@ -6,7 +6,7 @@ use super::{FILE, set};
 use crate::engine::{PagemapScan, choose_pagemap_scan};
 use crate::log::{Durability, LogOptions, Mask};
 use crate::plugin::CompiledCache;
-use crate::state::{CLONE_WINDOW, EmbeddedState};
+use crate::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +14,16 @@ use std::time::Duration;
 pub(super) struct StateOptions {
     pub(super) path: PathBuf,
     pub(super) clone_window: Duration,
+    pub(super) max_credentials: usize,
 }
 
 impl StateOptions {
+    /// Opens the state, or makes it.
+    pub(super) fn open(self) -> Result<EmbeddedState, StateError> {
+        let state = EmbeddedState::open(self.path, self.clone_window)?;
+        Ok(state.max_credentials(self.max_credentials))
+    }
+
     /// Opens the state for a dry run, which makes none; and says so where it cannot be looked into.
     pub(super) fn look_into(self) -> (EmbeddedState, Option<Problem>) {
         let empty = || EmbeddedState::in_memory(self.clone_window);
@@ -67,10 +74,14 @@ pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<State
     let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     let mut clone_window = CLONE_WINDOW;
     set(&mut clone_window, section.duration("clone-window", range));
+    let mut max_credentials = MAX_CREDENTIALS;
+    let credentials = section.integer("max-credentials", 1_000..=10_000_000);
+    set(&mut max_credentials, credentials);
     section.end();
     Some(StateOptions {
         path: folder.join(path?.0),
         clone_window,
+        max_credentials,
     })
 }
 

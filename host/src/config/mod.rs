@@ -53,6 +53,7 @@
 //! [state]
 //! path = "state.redb"                       # see EmbeddedState
 //! clone-window = "10m"                      # the default
+//! max-credentials = 200000                  # the default; how many are looked for in two places at a time
 //!
 //! [cache]
 //! path = "compiled"                         # see CompiledCache; mode 0700
@@ -102,7 +103,7 @@ use crate::limits::{PluginLimits, RequestLimits};
 use crate::log::{DecisionLog, LogOptions};
 use crate::pdp::{Pdp, PdpBuilder};
 use crate::request::DefaultIntegrations;
-use crate::state::{EmbeddedState, State};
+use crate::state::State;
 use keeping::StateOptions;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use reader::{FILE, Section, Source};
@@ -160,8 +161,7 @@ impl Described {
         let mut builder = self.builder.notices(notices);
         let mut state: Option<Arc<dyn State>> = None;
         if let Some(options) = self.state {
-            let opened = EmbeddedState::open(options.path, options.clone_window)
-                .map_err(|error| error.to_string())?;
+            let opened = options.open().map_err(|error| error.to_string())?;
             let opened: Arc<dyn State> = Arc::new(opened);
             builder = builder.state(Arc::clone(&opened));
             state = Some(opened);
@@ -171,6 +171,8 @@ impl Described {
             if let Some(state) = state {
                 verifier = verifier.state(state);
             }
+            let bundles = verifier.bundles();
+            bundles.are_valid().map_err(|error| error.to_string())?;
             builder = builder.verifier(verifier);
         }
         if let Some(options) = self.log {
@@ -201,6 +203,11 @@ fn check_with(file: &Path, metered: bool) -> Checked {
         if let Some(options) = described.state {
             let (state, problem) = options.look_into();
             problems.extend(problem);
+            let bundles = described.verifier.as_ref().map(|(bundles, ..)| bundles);
+            if let Some(Err(error)) = bundles.map(|bundles| bundles.are_newer_than(&state)) {
+                problems.push(Problem::of_file(file, error.to_string()));
+                return None;
+            }
             builder = builder.state(Arc::new(state));
         }
         builder
@@ -382,6 +389,14 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     }
     if let Some(postures) = postures {
         builder = builder.postures(postures?);
+    }
+    if state.is_none()
+        && let Some(Some((bundles, ..))) = &verifier
+    {
+        for bundle in bundles.with_sequence() {
+            let message = "it has a `spiffe_sequence`, and there is nowhere to keep it: after a restart an older bundle would be accepted; add `[state]`";
+            source.add(vec![Problem::warning(bundle, message.to_owned())]);
+        }
     }
     if let Some(intents) = intents {
         let intents = intents?;

@@ -1,8 +1,9 @@
 //! Trust bundles: the keys and certificates that a trust domain signs with.
 
+use super::keys::{PublicKey, Purpose, Unfit, judge_certificate, read_set};
 use crate::followed::{Bytes, Followed};
-use crate::json;
-use crate::limits::RequestLimits;
+use crate::state::{State, StateError};
+use crate::timestamp::Timestamp;
 use base64ct::{Base64, Encoding as _};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde_json::Value;
@@ -11,29 +12,58 @@ use spiffe::bundle::jwt::JwtAuthority;
 use spiffe::{JwtBundle, TrustDomain};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// How large a bundle may be: 1 MiB, nested 8 deep.
-const LIMITS: RequestLimits = RequestLimits {
-    bytes: 1024 * 1024,
-    depth: 8,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The bundles of trust domains, from files (JWKS, SPIFFE Trust Domain and Bundle, section 4). A file
 /// that changes is read again; while it is not valid, its trust domain is not either. Replace it by
 /// renaming another one: of one that is found half written, what it said before counts for at most three
 /// seconds more.
+///
+/// `spiffe_sequence` never goes back: not while the host runs, and, where a [`State`] is given with
+/// [`Verifier::state`](super::Verifier::state), not over a restart either.
 #[derive(Debug)]
 pub struct Bundles {
-    domains: BTreeMap<TrustDomain, Followed<Bundle, BundleError>>,
+    domains: BTreeMap<TrustDomain, Domain>,
+    state: OnceLock<Arc<dyn State>>,
+}
+
+/// The state was not asked yet for the highest `spiffe_sequence`.
+const NOT_ASKED: u64 = u64::MAX;
+
+#[derive(Debug)]
+struct Domain {
+    followed: Followed<Bundle, BundleError>,
+    file: PathBuf,
+    /// The highest `spiffe_sequence` that the state has; [`NOT_ASKED`] before it was asked.
+    mark: AtomicU64,
 }
 
 /// What one trust domain signs with.
 #[derive(Debug)]
 pub(super) struct Bundle {
     jwt: Arc<JwtBundle>,
-    pub(super) roots: Vec<TrustAnchor<'static>>,
+    pub(super) roots: Vec<Root>,
     sequence: Option<u64>,
+}
+
+/// A certificate that paths end at.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) der: CertificateDer<'static>,
+    pub(super) anchor: TrustAnchor<'static>,
+    /// How many certificates of authorities, apart from those that are self-issued, may follow it.
+    pub(super) path_len: Option<u32>,
+    pub(super) not_before: Timestamp,
+    pub(super) not_after: Timestamp,
+}
+
+impl Root {
+    pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
 }
 
 /// Why a trust domain has no usable keys.
@@ -64,6 +94,30 @@ pub enum BundleError {
     /// The bundle has no key, so that its trust domain is not valid.
     #[error("{} has no key (`use` is `jwt-svid`, with a `kid`, or `x509-svid`, with `x5c`): the trust domain is not valid", .0.display())]
     Empty(PathBuf),
+    /// Every root of it has ended, and it has no other key.
+    #[error("{} has no root that is valid at present, the last of them ended at {ended}: have the trust domain publish its present bundle", file.display())]
+    Ended {
+        /// The file.
+        file: PathBuf,
+        /// When the last one ended.
+        ended: Timestamp,
+    },
+    /// The bundle has no sequence number, and the one before it had.
+    #[error("{} has no `spiffe_sequence`, and {known} was there before: publish the bundle with a sequence number again", file.display())]
+    NoSequence {
+        /// The file.
+        file: PathBuf,
+        /// The one that it had.
+        known: u64,
+    },
+    /// It cannot be told which sequence number was there before.
+    #[error("cannot tell which `spiffe_sequence` {} had before: {why}", file.display())]
+    State {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: StateError,
+    },
     /// The bundle is older than the one before it.
     #[error("{} has `spiffe_sequence` {found}, and {known} was there before: keys that were withdrawn are not taken back", file.display())]
     Older {
@@ -89,33 +143,137 @@ impl Bundles {
         for (name, file) in files {
             let name = name.as_ref();
             let domain = TrustDomain::new(name).map_err(|_| BundleError::Name(name.to_owned()))?;
-            let of = domain.clone();
+            let (of, file) = (domain.clone(), file.into());
             let followed = Followed::new(
-                file,
+                file.clone(),
                 move |file: &Path, bytes: Bytes<'_>, before: Option<&Bundle>| {
                     Bundle::read(&of, file, bytes, before)
                 },
             )?;
-            if domains.insert(domain, followed).is_some() {
+            let domain_of = Domain {
+                followed,
+                file,
+                mark: AtomicU64::new(NOT_ASKED),
+            };
+            if domains.insert(domain, domain_of).is_some() {
                 return Err(BundleError::Duplicate(name.to_owned()));
             }
         }
-        Ok(Self { domains })
+        Ok(Self {
+            domains,
+            state: OnceLock::new(),
+        })
     }
 
     /// Reads files that changed again, now instead of within a second.
     pub fn refresh(&self) {
-        self.domains.values().for_each(Followed::refresh);
+        self.domains
+            .values()
+            .for_each(|domain| domain.followed.refresh());
+    }
+
+    /// Has the state keep each `spiffe_sequence`, so that none goes back over a restart.
+    pub(super) fn keep_sequences(&self, state: Arc<dyn State>) {
+        // Who sets it twice has it kept where it was.
+        let _ = self.state.set(state);
+    }
+
+    /// Whether every bundle is valid, also beside what the state knows of it.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`] at the first that is not.
+    pub(crate) fn are_valid(&self) -> Result<(), BundleError> {
+        self.domains
+            .keys()
+            .try_for_each(|domain| self.of(domain).map(|_| ()))
+    }
+
+    /// As [`Bundles::are_valid`], beside what `state` knows, without changing it.
+    pub(crate) fn are_newer_than(&self, state: &dyn State) -> Result<(), BundleError> {
+        self.domains.iter().try_for_each(|(name, domain)| {
+            let mark = domain.raise(state, name, 0)?;
+            domain.bundle_from(mark).map(|_| ())
+        })
+    }
+
+    /// The files of bundles that have a `spiffe_sequence`.
+    pub(crate) fn with_sequence(&self) -> impl Iterator<Item = &Path> {
+        let domains = self.domains.values();
+        domains
+            .filter(|domain| domain.followed.get().is_ok_and(|it| it.sequence.is_some()))
+            .map(|domain| domain.file.as_path())
     }
 
     /// How often any of the files changed.
     pub(super) fn version(&self) -> u64 {
-        self.domains.values().map(Followed::version).sum()
+        let domains = self.domains.values();
+        domains.map(|domain| domain.followed.version()).sum()
     }
 
     /// What the trust domain signs with, if it is known.
-    pub(super) fn of(&self, domain: &TrustDomain) -> Result<Option<Arc<Bundle>>, BundleError> {
-        self.domains.get(domain).map(Followed::get).transpose()
+    pub(super) fn of(&self, name: &TrustDomain) -> Result<Option<Arc<Bundle>>, BundleError> {
+        let Some(domain) = self.domains.get(name) else {
+            return Ok(None);
+        };
+        let Some(state) = self.state.get() else {
+            return domain.followed.get().map(Some);
+        };
+        let sequence = domain.followed.get()?.sequence.unwrap_or(0);
+        let mark = match domain.mark.load(Ordering::Acquire) {
+            // Only what is not known yet is asked for: this is on the way of a decision.
+            known if known != NOT_ASKED && known >= sequence => known,
+            known => {
+                let mark = domain.raise(state.as_ref(), name, sequence)?;
+                // If somebody else was quicker, what they wrote is as high.
+                let _ =
+                    domain
+                        .mark
+                        .compare_exchange(known, mark, Ordering::AcqRel, Ordering::Acquire);
+                mark
+            }
+        };
+        domain.bundle_from(mark).map(Some)
+    }
+}
+
+impl Domain {
+    fn raise(&self, state: &dyn State, name: &TrustDomain, to: u64) -> Result<u64, BundleError> {
+        let name = format!("bundle {name}");
+        state
+            .raise_mark(&name, to)
+            .map_err(|why| BundleError::State {
+                file: self.file.clone(),
+                why,
+            })
+    }
+
+    /// The bundle, unless a newer one was there before.
+    fn bundle_from(&self, mark: u64) -> Result<Arc<Bundle>, BundleError> {
+        let bundle = self.followed.get()?;
+        not_older(
+            &self.file,
+            bundle.sequence,
+            Some(mark).filter(|mark| *mark > 0),
+        )?;
+        Ok(bundle)
+    }
+}
+
+/// Refuses a sequence number that is lower than the `known` one, or not there any more.
+fn not_older(file: &Path, found: Option<u64>, known: Option<u64>) -> Result<(), BundleError> {
+    let file = || file.to_owned();
+    match (found, known) {
+        (None, Some(known)) => Err(BundleError::NoSequence {
+            file: file(),
+            known,
+        }),
+        (Some(found), Some(known)) if found < known => Err(BundleError::Older {
+            file: file(),
+            found,
+            known,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -147,31 +305,29 @@ impl Bundle {
             file: file.to_owned(),
             message: error.to_string(),
         })?;
-        // The strict reader: a key that is there twice is not read in two ways.
-        let jwks = json::parse(bytes, &LIMITS).map_err(|error| shape(error.to_string()))?;
+        let set = read_set(bytes).map_err(shape)?;
         let sequence =
-            match jwks.get("spiffe_sequence") {
+            match set.get("spiffe_sequence") {
                 None => None,
                 Some(number) => Some(number.as_u64().ok_or_else(|| {
                     shape("`/spiffe_sequence`: a whole number is needed".to_owned())
                 })?),
             };
-        let known = before.and_then(|before| before.sequence).unwrap_or(0);
-        if let Some(found) = sequence.filter(|found| *found < known) {
-            let file = file.to_owned();
-            return Err(BundleError::Older { file, found, known });
-        }
-        let keys = jwks
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or_else(|| shape("`/keys`: a list of keys is needed".to_owned()))?;
+        not_older(file, sequence, before.and_then(|before| before.sequence))?;
+        let keys = set.get("keys").and_then(Value::as_array);
         let mut jwt = JwtBundle::new(domain.clone());
         let (mut ids, mut roots) = (Vec::new(), Vec::new());
-        for (index, key) in keys.iter().enumerate() {
+        for (index, key) in keys.into_iter().flatten().enumerate() {
+            let at = |message: String| shape(format!("`/keys/{index}`: {message}"));
             match key.get("use").and_then(Value::as_str) {
                 Some("jwt-svid") => {
+                    match PublicKey::from_jwk(key, Purpose::JwtSvid) {
+                        Ok(_) => {}
+                        Err(Unfit::NotMeant(_)) => continue,
+                        Err(Unfit::Refused(why)) => return Err(at(why)),
+                    }
                     let authority = JwtAuthority::from_jwk_json(key.to_string().as_bytes())
-                        .map_err(|error| shape(format!("`/keys/{index}`: {error}")))?;
+                        .map_err(|error| at(error.to_string()))?;
                     let id = authority.key_id().to_owned();
                     if ids.contains(&id) {
                         return Err(shape(format!("`/keys/{index}/kid`: `{id}` is there twice")));
@@ -179,16 +335,26 @@ impl Bundle {
                     ids.push(id);
                     jwt.add_jwt_authority(authority);
                 }
-                Some("x509-svid") => {
-                    let root =
-                        root(key).map_err(|what| shape(format!("`/keys/{index}/x5c`: {what}")))?;
-                    roots.push(root);
-                }
+                Some("x509-svid") => match root(key) {
+                    Ok(root) => roots.push(root),
+                    Err(Unfit::NotMeant(_)) => {}
+                    Err(Unfit::Refused(what)) => {
+                        return Err(shape(format!("`/keys/{index}/x5c`: {what}")));
+                    }
+                },
                 _ => {}
             }
         }
         if ids.is_empty() && roots.is_empty() {
             return Err(BundleError::Empty(file.to_owned()));
+        }
+        let now = Timestamp::now();
+        if ids.is_empty()
+            && let Some(ended) = roots.iter().map(|root| root.not_after).max()
+            && ended < now
+        {
+            let file = file.to_owned();
+            return Err(BundleError::Ended { file, ended });
         }
         Ok(Self {
             jwt: Arc::new(jwt),
@@ -198,14 +364,76 @@ impl Bundle {
     }
 }
 
-/// The certificate of a key: `x5c` holds exactly one (SPIFFE X509-SVID, section 6.1).
-fn root(key: &Value) -> Result<TrustAnchor<'static>, String> {
-    let chain = key.get("x5c").and_then(Value::as_array);
-    let Some([Value::String(text)]) = chain.map(Vec::as_slice) else {
-        return Err("exactly one certificate is needed".to_owned());
+/// The certificate of a key: `x5c` holds exactly one (SPIFFE X509-SVID, section 6.1; an entry without one is
+/// ignored, section 6.2), of an authority that may sign certificates (section 4.1; RFC 5280, section 4.2.1.9). What it is held to is what OpenSSL holds
+/// the end of a path to, too; whether it is valid is asked at each verification.
+fn root(key: &Value) -> Result<Root, Unfit> {
+    let refused = |message: &str| Unfit::Refused(message.to_owned());
+    let text = match key.get("x5c") {
+        None | Some(Value::Null) => {
+            return Err(Unfit::NotMeant("it has no certificate".to_owned()));
+        }
+        Some(Value::Array(chain)) => match chain.as_slice() {
+            [] => return Err(Unfit::NotMeant("it has no certificate".to_owned())),
+            [Value::String(text)] => text,
+            _ => return Err(refused("exactly one certificate is needed")),
+        },
+        Some(_) => return Err(refused("a list of one certificate is needed")),
     };
-    let der = Base64::decode_vec(text).map_err(|error| error.to_string())?;
-    let der = CertificateDer::from(der);
-    let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| error.to_string())?;
-    Ok(anchor.to_owned())
+    let der = Base64::decode_vec(text)
+        .map(CertificateDer::from)
+        .map_err(|_| refused("base64 (not base64url) is needed"))?;
+    let (rest, parsed) =
+        X509Certificate::from_der(&der).map_err(|error| Unfit::Refused(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(refused("something follows the certificate"));
+    }
+    let constraints = parsed
+        .basic_constraints()
+        .map_err(|error| Unfit::Refused(error.to_string()))?
+        .map(|constraints| constraints.value)
+        .filter(|constraints| constraints.ca)
+        .ok_or_else(|| {
+            refused("the certificate is not an authority's (`CA:TRUE`): publish the root of the trust domain")
+        })?;
+    let usage = parsed
+        .key_usage()
+        .map_err(|error| Unfit::Refused(error.to_string()))?;
+    if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
+        return Err(refused(
+            "the certificate's key may not sign certificates (`keyCertSign`)",
+        ));
+    }
+    let is_unknown = parsed.extensions().iter().any(|extension| {
+        let parsed = extension.parsed_extension();
+        extension.critical && matches!(parsed, ParsedExtension::UnsupportedExtension { .. })
+    });
+    if is_unknown {
+        return Err(refused(
+            "the certificate has a critical extension that is not known",
+        ));
+    }
+    judge_certificate(parsed.public_key())?;
+    let validity = parsed.validity();
+    let (path_len, not_before, not_after) = (
+        constraints.path_len_constraint,
+        moment(validity.not_before.timestamp()),
+        moment(validity.not_after.timestamp()),
+    );
+    let anchor = webpki::anchor_from_trusted_cert(&der)
+        .map_err(|error| Unfit::Refused(error.to_string()))?
+        .to_owned();
+    Ok(Root {
+        der: der.clone(),
+        anchor,
+        path_len,
+        not_before,
+        not_after,
+    })
+}
+
+/// A moment of a certificate. What lies before 1970 is 1970.
+pub(super) fn moment(seconds: i64) -> Timestamp {
+    let seconds = u64::try_from(seconds).unwrap_or_default();
+    Timestamp::from_millis(seconds.saturating_mul(1000))
 }

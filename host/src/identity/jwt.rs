@@ -1,20 +1,14 @@
 //! Signed JSON: a JWT whose signature is verified before any of it is believed.
 
+use super::keys::{PublicKey, Purpose, Thumbprint, Unfit, read_set};
 use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::timestamp::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// How large a key set may be: 1 MiB, nested 8 deep.
-const KEYS: RequestLimits = RequestLimits {
-    bytes: 1024 * 1024,
-    depth: 8,
-};
 
 /// How large a header may be: 8 KiB, nested 4 deep.
 const HEADER: RequestLimits = RequestLimits {
@@ -27,8 +21,7 @@ pub(crate) struct Keys(Vec<Key>);
 
 struct Key {
     id: Option<String>,
-    algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    key: PublicKey,
 }
 
 /// Why a JWT proves nothing. The text never has any of the token.
@@ -77,30 +70,44 @@ impl Keys {
         })
     }
 
-    /// Reads the keys of a JWKS. Keys that cannot verify a signature are not taken.
+    /// Reads the keys of a JWKS. Keys that are not meant for signatures are skipped.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, also if there is no usable key.
+    /// What is wrong with it, also if there is no usable key, or one that is refused
+    /// ([`super::keys`]).
     pub(crate) fn from_jwks(jwks: &[u8]) -> Result<Self, String> {
-        // The strict reader first: a member that is there twice is not read in two ways.
-        let value = json::parse(jwks, &KEYS).map_err(|error| error.to_string())?;
-        if let Some(index) = value
-            .get("keys")
-            .and_then(Value::as_array)
-            .and_then(|keys| keys.iter().position(|key| key.get("d").is_some()))
-        {
-            return Err(format!(
-                "`/keys/{index}` is a private key: keep it elsewhere, and only publish its public part"
-            ));
+        let set = read_set(jwks)?;
+        let found = set.get("keys").and_then(Value::as_array);
+        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        for (index, jwk) in found.into_iter().flatten().enumerate() {
+            let id = match jwk.get("kid") {
+                None => None,
+                Some(Value::String(id)) => Some(id.clone()),
+                Some(_) => return Err(format!("`/keys/{index}/kid`: a text is needed")),
+            };
+            match PublicKey::from_jwk(jwk, Purpose::Signatures) {
+                Ok(key) => keys.push(Key { id, key }),
+                Err(Unfit::NotMeant(why)) => skipped.push(format!("`/keys/{index}`: {why}")),
+                Err(Unfit::Refused(why)) => return Err(format!("`/keys/{index}`: {why}")),
+            }
         }
-        let set: JwkSet = serde_json::from_value(value)
-            .map_err(|error| format!("it is no set of keys: {error}"))?;
-        let keys: Vec<_> = set.keys.iter().filter_map(Key::new).collect();
         if keys.is_empty() {
-            return Err("it has no key that verifies signatures".to_owned());
+            let why = match skipped.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", skipped.join("; ")),
+            };
+            return Err(format!("it has no key that verifies signatures{why}"));
         }
         Ok(Self(keys))
+    }
+
+    /// What names a key that is in both sets, if there is one.
+    pub(crate) fn shared_with(&self, other: &Self) -> Option<Thumbprint> {
+        let mut thumbprints = self.0.iter().map(|key| key.key.thumbprint());
+        thumbprints
+            .find(|found| other.0.iter().any(|key| key.key.thumbprint() == *found))
+            .copied()
     }
 
     /// Verifies `token`, whose header says that it is of `kind`, and gives its claims.
@@ -114,11 +121,11 @@ impl Keys {
         kind: &'static str,
         limits: &RequestLimits,
     ) -> Result<Value, JwtError> {
-        let header = header(token, kind)?;
+        let (header, _) = header(token, kind)?;
         let mut fitting = self
             .0
             .iter()
-            .filter(|key| key.algorithms.contains(&header.alg))
+            .filter(|key| key.key.algorithms.contains(&header.alg))
             .filter(|key| header.kid.is_none() || key.id == header.kid)
             .peekable();
         if fitting.peek().is_none() {
@@ -132,48 +139,9 @@ impl Keys {
     }
 }
 
-impl Key {
-    fn new(jwk: &Jwk) -> Option<Self> {
-        let algorithms = algorithms(jwk);
-        let algorithms = match jwk.common.key_algorithm {
-            None => algorithms,
-            Some(only) => {
-                let only: Algorithm = only.to_string().parse().ok()?;
-                algorithms.into_iter().filter(|one| *one == only).collect()
-            }
-        };
-        (!algorithms.is_empty()).then_some(())?;
-        Some(Self {
-            id: jwk.common.key_id.clone(),
-            algorithms,
-            key: DecodingKey::from_jwk(jwk).ok()?,
-        })
-    }
-}
-
-/// The algorithms that a public key may be used with: never one with a shared secret.
-pub(super) fn algorithms(jwk: &Jwk) -> Vec<Algorithm> {
-    match &jwk.algorithm {
-        AlgorithmParameters::EllipticCurve(key) => match key.curve {
-            EllipticCurve::P256 => vec![Algorithm::ES256],
-            EllipticCurve::P384 => vec![Algorithm::ES384],
-            _ => Vec::new(),
-        },
-        AlgorithmParameters::RSA(_) => vec![
-            Algorithm::RS256,
-            Algorithm::RS384,
-            Algorithm::RS512,
-            Algorithm::PS256,
-            Algorithm::PS384,
-            Algorithm::PS512,
-        ],
-        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
-        _ => Vec::new(),
-    }
-}
-
-/// The header of a token of that kind. It is not believed: it only says which key to try.
-pub(super) fn header(token: &str, kind: &'static str) -> Result<Header, JwtError> {
+/// The header of a token of that kind, also as it is written. It is not believed: it only says which key
+/// to try.
+pub(super) fn header(token: &str, kind: &'static str) -> Result<(Header, Value), JwtError> {
     let form = |error: String| JwtError::Form(error);
     let header = jsonwebtoken::decode_header(token).map_err(|error| form(error.to_string()))?;
     let written = part(token, 0).map_err(form)?;
@@ -186,20 +154,23 @@ pub(super) fn header(token: &str, kind: &'static str) -> Result<Header, JwtError
     let typ = header.typ.as_deref().unwrap_or_default();
     let typ = typ.strip_prefix("application/").unwrap_or(typ);
     if typ.eq_ignore_ascii_case(kind) {
-        Ok(header)
+        Ok((header, written))
     } else {
         Err(JwtError::Type(kind))
     }
 }
 
 /// Whether the signature is that of `key`. What the claims say is not looked at.
-pub(super) fn is_signed_by(token: &str, algorithm: Algorithm, key: &DecodingKey) -> bool {
+pub(super) fn is_signed_by(token: &str, algorithm: Algorithm, key: &PublicKey) -> bool {
+    if !key.algorithms.contains(&algorithm) {
+        return false;
+    }
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
-    jsonwebtoken::decode::<serde::de::IgnoredAny>(token, key, &validation).is_ok()
+    jsonwebtoken::decode::<serde::de::IgnoredAny>(token, &key.key, &validation).is_ok()
 }
 
 /// The claims of a token whose signature was verified.
@@ -217,10 +188,38 @@ pub(crate) fn is_meant_for(claims: &Value, audience: &str) -> bool {
     }
 }
 
-/// A claim in whole seconds since the Unix epoch (RFC 7519, NumericDate), if it is there and is one.
+/// A claim is there and is no NumericDate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`/{0}`: a number of seconds since 1970 is needed (NumericDate, RFC 7519)")]
+pub(crate) struct NotADate(String);
+
+/// A claim in seconds since the Unix epoch (RFC 7519, NumericDate), if it is there. It may have a fraction,
+/// of which milliseconds count.
+///
+/// # Errors
+///
+/// [`NotADate`] if the claim is there and is something else.
+pub(crate) fn numeric_date(claims: &Value, name: &str) -> Result<Option<Timestamp>, NotADate> {
+    /// The end of the year 9999. What lies behind it is no date, and is exact in milliseconds before it.
+    const END: f64 = 253_402_300_800.0;
+    let Some(claim) = claims.get(name) else {
+        return Ok(None);
+    };
+    let seconds = claim
+        .as_f64()
+        .filter(|seconds| (0.0..END).contains(seconds));
+    let seconds = seconds.ok_or_else(|| NotADate(name.to_owned()))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is not negative, and lies within the range of u64"
+    )]
+    let millis = (seconds * 1000.0) as u64;
+    Ok(Some(Timestamp::from_millis(millis)))
+}
+
+/// A claim in seconds since the Unix epoch, if it is there and is one.
 pub(crate) fn seconds(claims: &Value, name: &str) -> Option<Timestamp> {
-    let millis = claims.get(name)?.as_u64()?.checked_mul(1000)?;
-    Some(Timestamp::from_millis(millis))
+    numeric_date(claims, name).ok().flatten()
 }
 
 /// What a token says, which is not to be believed: at most, which key to try.

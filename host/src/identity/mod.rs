@@ -22,6 +22,7 @@
 
 mod bundles;
 mod jwt;
+mod keys;
 mod proof;
 mod verifier;
 mod x509;

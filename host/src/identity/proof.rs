@@ -1,12 +1,11 @@
 //! Proof of possession: that who presents a token has the key that it was issued for (DPoP, RFC 9449).
 
 use super::jwt::{self, JwtError};
+use super::keys::{PublicKey, Purpose, Unfit};
 use super::verifier::SvidError;
 use crate::limits::RequestLimits;
 use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::ThumbprintHash;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -27,7 +26,8 @@ pub struct Proof<'a> {
     pub jwt: &'a str,
     /// The request's method, such as `POST`.
     pub method: &'a str,
-    /// The request's URL as the client sees it, without query and fragment.
+    /// The request's URL as the client sees it. Query and fragment do not count, and it is normalised
+    /// (RFC 3986, sections 6.2.2 and 6.2.3), as the URL in the proof is.
     pub url: &'a str,
 }
 
@@ -47,52 +47,149 @@ pub(super) fn verify(
     now: Timestamp,
 ) -> Result<Proved, SvidError> {
     let wrong = |what: &str| SvidError::Proof(what.to_owned());
-    let header = jwt::header(proof.jwt, "dpop+jwt").map_err(not_a_proof)?;
-    let key = header
-        .jwk
-        .as_ref()
+    let (header, written) = jwt::header(proof.jwt, "dpop+jwt").map_err(not_a_proof)?;
+    let jwk = written
+        .get("jwk")
         .ok_or_else(|| wrong("its header has no `jwk`"))?;
-    if !jwt::algorithms(key).contains(&header.alg) {
+    let key = PublicKey::from_jwk(jwk, Purpose::Signatures)
+        .map_err(|unfit| SvidError::Proof(format!("`/jwk`: {}", Unfit::into_message(unfit))))?;
+    if !key.algorithms.contains(&header.alg) {
         return Err(wrong("its algorithm is not one of its key"));
     }
-    let found = key
-        .thumbprint(ThumbprintHash::SHA256)
-        .map_err(|error| SvidError::Proof(error.to_string()))?;
+    let found = Base64UrlUnpadded::encode_string(key.thumbprint());
     if found != thumbprint {
         return Err(wrong(
             "its key is not the one that the token was issued for",
         ));
     }
-    let verifying =
-        DecodingKey::from_jwk(key).map_err(|error| SvidError::Proof(error.to_string()))?;
-    if !jwt::is_signed_by(proof.jwt, header.alg, &verifying) {
+    if !jwt::is_signed_by(proof.jwt, header.alg, &key) {
         return Err(wrong("its signature is not right"));
     }
     let claims = jwt::claims(proof.jwt, &LIMITS).map_err(not_a_proof)?;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    if text("htm") != proof.method {
+    let text = |name: &str| match claims.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.as_str()),
+        Some(_) => Err(SvidError::Proof(format!("`/{name}`: a text is needed"))),
+        None => Err(SvidError::Proof(format!("it has no `{name}`"))),
+    };
+    let moment = |name: &str| {
+        jwt::numeric_date(&claims, name).map_err(|what| SvidError::Proof(what.to_string()))
+    };
+    if text("htm")? != proof.method {
         return Err(wrong("it is for another method (`htm`)"));
     }
-    if text("htu") != proof.url {
+    let asked = normal_url(proof.url)
+        .ok_or_else(|| wrong("the request's URL is no `http` or `https` URL"))?;
+    let stated = normal_url(text("htu")?)
+        .ok_or_else(|| wrong("`/htu`: an `http` or `https` URL is needed"))?;
+    if stated != asked {
         return Err(wrong("it is for another URL (`htu`)"));
     }
     let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(token.as_bytes()));
-    if text("ath") != hash {
+    if text("ath")? != hash {
         return Err(wrong("it is for another token (`ath`)"));
     }
-    if text("jti").is_empty() {
-        return Err(wrong("it has no `jti`"));
-    }
-    let made_at = jwt::seconds(&claims, "iat").ok_or_else(|| wrong("it has no `iat`"))?;
+    let id = text("jti")?;
+    let made_at = moment("iat")?.ok_or_else(|| wrong("it has no `iat`"))?;
     if made_at > now.plus(CLOCK_LEEWAY) || now.since(made_at) > MAX_AGE {
         return Err(wrong("it was not made just now (`iat`)"));
     }
+    if moment("exp")?.is_some_and(|end| end <= now) {
+        return Err(wrong("it has expired (`exp`)"));
+    }
+    if moment("nbf")?.is_some_and(|begin| begin > now) {
+        return Err(wrong("it is not valid yet (`nbf`)"));
+    }
     Ok(Proved {
-        id: format!("{found} {}", text("jti")),
+        id: format!("{found} {id}"),
         until: made_at.plus(MAX_AGE).plus(CLOCK_LEEWAY),
     })
 }
 
 fn not_a_proof(error: JwtError) -> SvidError {
     SvidError::Proof(error.to_string())
+}
+
+/// An `http` or `https` URL in normal form, without query and fragment (RFC 9449, section 4.3, step 9): case
+/// of scheme and host, default port, percent-encoding and dot segments (RFC 3986, sections 6.2.2 and
+/// 6.2.3). None for what is no such URL, or has a user in it.
+fn normal_url(url: &str) -> Option<String> {
+    let is_plain = url
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b));
+    let url = url.split(['?', '#']).next().filter(|_| is_plain)?;
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
+        "http" => "80",
+        "https" => "443",
+        _ => return None,
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    if authority.contains('@') {
+        return None;
+    }
+    // In `[::1]:443` the last colon behind the bracket divides.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (authority, ""),
+    };
+    if host.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let host = normal_escapes(host)?.to_ascii_lowercase();
+    let port = match port.trim_start_matches('0') {
+        digits if port.is_empty() || digits == default_port => String::new(),
+        digits => format!(":{digits}"),
+    };
+    let path = without_dots(&normal_escapes(path)?);
+    Some(format!("{scheme}://{host}{port}{path}"))
+}
+
+/// With unreserved characters decoded, and the other escapes in upper case.
+fn normal_escapes(text: &str) -> Option<String> {
+    let mut normal = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escaped)) = rest.split_once('%') {
+        normal.push_str(before);
+        let digits = escaped.get(..2)?;
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let byte = u8::from_str_radix(digits, 16).ok()?;
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            normal.push(char::from(byte));
+        } else {
+            normal.push('%');
+            normal.push_str(&digits.to_ascii_uppercase());
+        }
+        rest = escaped.get(2..)?;
+    }
+    normal.push_str(rest);
+    Some(normal)
+}
+
+/// A path that begins with `/`, without dot segments (RFC 3986, section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    for (index, segment) in segments.iter().enumerate() {
+        let is_last = index + 1 == segments.len();
+        match *segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            segment => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        if is_last {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
 }

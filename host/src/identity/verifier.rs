@@ -6,10 +6,11 @@ use super::proof::{self, Proof};
 use super::x509;
 use crate::limits::RequestLimits;
 use crate::plugin::Digest;
+use crate::registry::is_spiffe_id;
 use crate::request::Principal;
 use crate::state::{SpendError, State, Use};
 use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
-use portcullis_contract::Attestation;
+use portcullis_contract::{Attestation, name};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -114,9 +115,13 @@ impl Verifier {
         self
     }
 
-    /// Where it is kept which proofs of possession were presented. Without it, none is accepted.
+    /// Where it is kept which proofs of possession were presented, and which `spiffe_sequence` a bundle
+    /// had. Without it, no proof is accepted, and sequences are forgotten when the host ends.
+    ///
+    /// A proof is accepted once per state: hosts that serve the same URL share one.
     #[must_use]
     pub fn state(mut self, state: Arc<dyn State>) -> Self {
+        self.bundles.keep_sequences(Arc::clone(&state));
         self.state = Some(state);
         self
     }
@@ -209,17 +214,27 @@ impl Verifier {
         bundles_version: u64,
         now: Timestamp,
     ) -> Result<Verified, SvidError> {
-        let svid = JwtSvid::parse_and_validate(token, &self.bundles, &[&self.audience])
+        JwtSvid::parse_and_validate(token, &self.bundles, &[&self.audience])
             .map_err(|error| SvidError::Invalid(Box::new(error)))?;
         // Only now, when whoever signed it is trusted, is more of it read.
         let claims =
             jwt::claims(token, &LIMITS).map_err(|error| SvidError::Claims(error.to_string()))?;
-        let issued_at = seconds(&claims, "iat")?.ok_or(SvidError::NoIssuedAt)?;
+        let id = claims
+            .get("sub")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !is_spiffe_id(id) {
+            return Err(SvidError::Claims(
+                "`/sub`: the SPIFFE ID of a workload is needed, with a path and in its one spelling"
+                    .to_owned(),
+            ));
+        }
+        let issued_at = date(&claims, "iat")?.ok_or(SvidError::NoIssuedAt)?;
         if issued_at > now.plus(CLOCK_LEEWAY) {
             return Err(SvidError::NotYetIssued(issued_at));
         }
-        let expires_at = seconds(&claims, "exp")?
-            .ok_or_else(|| SvidError::Claims("`/exp`: missing".to_owned()))?;
+        let expires_at =
+            date(&claims, "exp")?.ok_or_else(|| SvidError::Claims("`/exp`: missing".to_owned()))?;
         let found = expires_at.since(issued_at);
         if found > self.max_lifetime || expires_at <= issued_at {
             let most = self.max_lifetime;
@@ -231,11 +246,16 @@ impl Verifier {
                 let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
                 Digest::of(signed.as_bytes()).to_string()
             }
-            Some(Value::String(id)) if !id.is_empty() => id.clone(),
+            // One that is accepted can be revoked: by the very rule of the revocation list.
+            Some(Value::String(id)) => {
+                name::check_identifier(id)
+                    .map_err(|error| SvidError::Claims(format!("`/jti`: {error}")))?;
+                id.clone()
+            }
             Some(_) => return Err(SvidError::Claims("`/jti`: expected text".to_owned())),
         };
         let principal = Principal {
-            id: svid.spiffe_id().to_string(),
+            id: id.to_owned(),
             attestation: Attestation::JwtSvid,
             credential_id,
             credential_issued_at: Some(issued_at),
@@ -265,12 +285,7 @@ fn bound_to(claims: &Value) -> Result<Option<Arc<str>>, SvidError> {
     }
 }
 
-/// A claim in whole seconds, if it is there.
-fn seconds(claims: &Value, name: &str) -> Result<Option<Timestamp>, SvidError> {
-    let found = jwt::seconds(claims, name);
-    if found.is_none() && claims.get(name).is_some() {
-        let message = format!("`/{name}`: expected whole seconds since 1970");
-        return Err(SvidError::Claims(message));
-    }
-    Ok(found)
+/// A claim that is a date, if it is there.
+fn date(claims: &Value, name: &str) -> Result<Option<Timestamp>, SvidError> {
+    jwt::numeric_date(claims, name).map_err(|error| SvidError::Claims(error.to_string()))
 }

@@ -35,6 +35,7 @@ mod read;
 mod signed;
 mod store;
 mod subset;
+mod weight;
 
 pub use arguments::{Arguments, KnownArguments};
 pub(crate) use arguments::{member_to_write, members_of};

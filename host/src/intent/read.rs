@@ -5,7 +5,7 @@ use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
 use crate::plugin::Digest;
-use crate::registry::is_spiffe_id;
+use crate::registry::{is_same, is_spiffe_id};
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
 use portcullis_contract::name::{check_action, check_identifier};
@@ -67,7 +67,7 @@ impl StoredIntent {
 
     /// Refuses what is well-formed and means nothing.
     fn make_sense(&self) -> Result<(), RequestError> {
-        if self.approved_by == self.principal {
+        if is_same(&self.approved_by, &self.principal) {
             let at = "/approved-by/who".to_owned();
             let found = Value::from(self.principal.as_str());
             return Err(unexpected(at, "somebody else than the principal", &found));
@@ -96,6 +96,13 @@ impl StoredIntent {
                     found: format!("`{}`: {error}", portcullis_contract::excerpt(id)),
                 });
             }
+        }
+        if self.approved_by.to_ascii_lowercase().starts_with("spiffe:")
+            && !is_spiffe_id(&self.approved_by)
+        {
+            let at = "/approved-by/who".to_owned();
+            let found = Value::from(self.approved_by.as_str());
+            return Err(unexpected(at, "a SPIFFE ID in its one spelling", &found));
         }
         if !is_spiffe_id(&self.principal) {
             let at = "/principal".to_owned();

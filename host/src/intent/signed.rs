@@ -5,9 +5,11 @@ use super::read::LIMITS;
 use crate::followed::Followed;
 use crate::identity::{FollowedKeys, JwtError, Keys, KeysError, is_meant_for, unverified};
 use crate::limits::RequestLimits;
+use crate::registry::{is_same, is_spiffe_id};
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use portcullis_contract::{excerpt, name};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,6 +34,13 @@ pub struct Signatures {
     audience: Option<String>,
 }
 
+/// What somebody signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Approver,
+    Delegator,
+}
+
 /// Why a signature on an intent proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SignatureError {
@@ -45,6 +54,10 @@ pub(super) enum SignatureError {
     Jwt(#[from] JwtError),
     #[error("`/{claim}` is not what the intent says")]
     Differs { claim: &'static str },
+    #[error(
+        "`{who}` and `{other}` sign with one key, so that a signature does not say which of them it is of: give each a key of its own"
+    )]
+    SharedKey { who: String, other: String },
     #[error("it is meant for somebody else than `{0}` (`aud`)")]
     Audience(String),
     #[error("`/authorization_details`: exactly one of type `{INTENT_TYPE}` is needed")]
@@ -72,9 +85,11 @@ impl Signatures {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] if there is no usable key.
+    /// [`KeysError`] if there is no usable key, if `who` is no name to compare by, or if another
+    /// approver or delegator has the key, too.
     pub fn approver(mut self, who: &str, jwks: &Path) -> Result<Self, KeysError> {
-        self.approvers.insert(who.to_owned(), Keys::follow(jwks)?);
+        let keys = self.keys_of(Role::Approver, who, jwks)?;
+        self.approvers.insert(who.to_owned(), keys);
         Ok(self)
     }
 
@@ -83,10 +98,57 @@ impl Signatures {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] if there is no usable key.
+    /// As for [`Signatures::approver`].
     pub fn delegator(mut self, who: &str, jwks: &Path) -> Result<Self, KeysError> {
-        self.delegators.insert(who.to_owned(), Keys::follow(jwks)?);
+        let keys = self.keys_of(Role::Delegator, who, jwks)?;
+        self.delegators.insert(who.to_owned(), keys);
         Ok(self)
+    }
+
+    /// Reads the keys of one more signer, who is told apart from every other by them.
+    fn keys_of(&self, role: Role, who: &str, jwks: &Path) -> Result<FollowedKeys, KeysError> {
+        let wrong = |message: String| KeysError {
+            file: jwks.to_owned(),
+            message,
+        };
+        check_signer(who).map_err(wrong)?;
+        let same = self
+            .signers()
+            .find(|(its, other, _)| *its == role && is_same(other, who));
+        if let Some((_, other, _)) = same {
+            return Err(wrong(format!(
+                "`{who}` and `{other}` are one name in two spellings: configure it once"
+            )));
+        }
+        let keys = Keys::follow(jwks)?;
+        if let Some(other) = self.shares_key(role, who, &keys.get()?) {
+            return Err(wrong(
+                SignatureError::SharedKey {
+                    who: who.to_owned(),
+                    other,
+                }
+                .to_string(),
+            ));
+        }
+        Ok(keys)
+    }
+
+    /// Everybody who signs.
+    fn signers(&self) -> impl Iterator<Item = (Role, &str, &FollowedKeys)> {
+        let approvers = self.approvers.iter();
+        let approvers = approvers.map(|(who, keys)| (Role::Approver, who.as_str(), keys));
+        let delegators = self.delegators.iter();
+        approvers.chain(delegators.map(|(who, keys)| (Role::Delegator, who.as_str(), keys)))
+    }
+
+    /// Who else signs with one of `keys`, as the files are now: they are followed one by one.
+    fn shares_key(&self, role: Role, who: &str, keys: &Keys) -> Option<String> {
+        self.signers()
+            .filter(|(its, other, _)| *its != role || *other != who)
+            // Keys that cannot be read sign nothing.
+            .filter_map(|(_, other, its)| Some((other, its.get().ok()?)))
+            .find(|(_, its)| keys.shared_with(its).is_some())
+            .map(|(other, _)| other.to_owned())
     }
 
     /// Has only those count that are meant for `audience` (`aud`), so that what was approved for one
@@ -121,17 +183,18 @@ impl Signatures {
         let issuer = said.get("iss").and_then(Value::as_str);
         let issuer = issuer.unwrap_or_default().to_owned();
         let is_delegated = details(&said).is_some_and(|it| it.get("parent").is_some());
-        let keys = match is_delegated {
-            false => self
-                .approvers
-                .get(&issuer)
-                .ok_or_else(|| SignatureError::NotAnApprover(issuer.clone())),
-            true => self
-                .delegators
-                .get(&issuer)
-                .ok_or_else(|| SignatureError::NotADelegator(issuer.clone())),
-        }?
-        .get()?;
+        let (role, keys) = match is_delegated {
+            false => (Role::Approver, self.approvers.get(&issuer)),
+            true => (Role::Delegator, self.delegators.get(&issuer)),
+        };
+        let keys = keys.ok_or_else(|| match role {
+            Role::Approver => SignatureError::NotAnApprover(issuer.clone()),
+            Role::Delegator => SignatureError::NotADelegator(issuer.clone()),
+        })?;
+        let keys = keys.get()?;
+        if let Some(other) = self.shares_key(role, &issuer, &keys) {
+            return Err(SignatureError::SharedKey { who: issuer, other });
+        }
         let claims = keys.verify(token, JWT_TYPE, &CLAIMS)?;
         if let Some(audience) = &self.audience
             && !is_meant_for(&claims, audience)
@@ -224,6 +287,18 @@ fn private_key(pem: &[u8]) -> Result<(Algorithm, EncodingKey), jsonwebtoken::err
         Algorithm::ES384
     };
     Ok((algorithm, key))
+}
+
+/// Refuses a name that no intent could state, or that only looks like the SPIFFE ID of somebody else.
+fn check_signer(who: &str) -> Result<(), String> {
+    name::check_identifier(who).map_err(|error| format!("`{}`: {error}", excerpt(who)))?;
+    if who.starts_with("spiffe:") && !is_spiffe_id(who) {
+        return Err(format!(
+            "`{}` is no SPIFFE ID of a workload in its one spelling, such as `spiffe://acme.example/agent/lead`",
+            excerpt(who)
+        ));
+    }
+    Ok(())
 }
 
 /// What the registered claims say of an intent (RFC 7519).

@@ -17,13 +17,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// How many intents a chain may have, the approved one included.
 pub(crate) const MAX_DEPTH: usize = 8;
 
-/// How many ids of intents that requests carried are kept in mind.
+/// How many ids of intents that requests carried are remembered.
 const CARRIED_IDS: usize = 64 * 1024;
 
-/// How many bytes of documents that requests carried are kept in mind, read.
-const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
+/// How many bytes of memory what requests carried takes at most, once it is read.
+pub(super) const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// About how large a document is.
+/// About how much memory an intent takes.
 const DOCUMENT_BYTES: u64 = 2 * 1024;
 
 /// What came of the documents that a request carried.
@@ -37,7 +37,7 @@ struct Carried {
     is_issued: Arc<AtomicBool>,
 }
 
-/// What is kept in mind is as large as what it was made of.
+/// Weighs what is kept.
 #[derive(Debug, Clone)]
 struct Bytes;
 
@@ -331,7 +331,7 @@ impl Intents {
             let carried = Carried {
                 chain: chain.clone(),
                 version,
-                bytes: documents.iter().map(|document| document.len() as u64).sum(),
+                bytes: memory_bytes(&chain, documents.len()),
                 is_issued: Arc::default(),
             };
             self.carried.insert(hash, carried);
@@ -406,6 +406,12 @@ impl Intents {
         signatures.map_or_else(Vec::new, |it| it.approvers().collect())
     }
 
+    /// How much memory what requests carried takes.
+    #[cfg(test)]
+    pub(super) fn carried_bytes(&self) -> u64 {
+        self.carried.weight()
+    }
+
     /// How many intents there are.
     pub fn len(&self) -> usize {
         self.by_id
@@ -430,6 +436,16 @@ impl Intents {
         let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
         by_id.get(id).cloned()
     }
+}
+
+/// What is kept of a chain: the last `carried` of it, which no other entry shares, or why there is none.
+fn memory_bytes(chain: &Result<Chain, IntentError>, carried: usize) -> u64 {
+    /// The entry itself, its key, and the text of an error.
+    const ENTRY_BYTES: usize = 1024;
+    let chain = chain.as_ref().map_or(&[][..], |chain| &**chain);
+    let own = chain.iter().rev().take(carried);
+    let own: usize = own.map(|intent| intent.memory_bytes()).sum();
+    (ENTRY_BYTES + own) as u64
 }
 
 fn hash(documents: &[String]) -> [u8; 32] {

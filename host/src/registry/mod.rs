@@ -21,7 +21,7 @@ use crate::cause::{Cause, Refusal};
 use crate::config::{ConfigError, Problem, Severity};
 use crate::request::{Principal, SessionPath};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
+use portcullis_contract::{PrincipalKind, looks_like_a_token, name, withheld};
 use reader::{each_file, read};
 use spiffe::SpiffeId;
 use std::collections::{HashMap, HashSet};
@@ -383,9 +383,25 @@ impl Identity {
     }
 }
 
+/// How long a SPIFFE ID may be, in bytes (SPIFFE-ID, section 2.3).
+const MAX_SPIFFE_ID_BYTES: usize = 2048;
+
 /// Whether the text is the SPIFFE ID of a workload, spelled as it is compared.
 pub(crate) fn is_spiffe_id(text: &str) -> bool {
-    SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
+    text.len() <= MAX_SPIFFE_ID_BYTES
+        && SpiffeId::new(text).is_ok_and(|id| !id.path().is_empty() && id.to_string() == text)
+}
+
+/// Whether a reader who does not see case, or leaves a scheme or a last `/` out, takes two ids for one.
+///
+/// For refusing only: that somebody approves for itself, or is configured twice.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let folded = name::fold(text.trim()).into_owned();
+        let bare = folded.strip_prefix("spiffe://").unwrap_or(&folded);
+        bare.trim_end_matches('/').to_owned()
+    };
+    plain(one) == plain(other)
 }
 
 fn registered_twice(id: &str) -> String {

@@ -22,6 +22,9 @@ const LATEST: &str = "latest";
 /// The documents of intents, by id.
 const INTENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intents");
 
+/// How high the mark of a name is.
+const MARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("marks");
+
 /// How many counts that have ended are forgotten with each that is spent.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
@@ -60,6 +63,14 @@ impl EmbeddedState {
             database: Mutex::new(None),
             instances: Instances::new(clone_window),
         }
+    }
+
+    /// Looks for at most so many credentials with another instance at a time (200,000 by default). Where
+    /// there are more, whoever has most of them in this time has their oldest forgotten.
+    #[must_use]
+    pub fn max_credentials(mut self, most: usize) -> Self {
+        self.instances = self.instances.max_credentials(most);
+        self
     }
 
     fn database(&self) -> Result<Arc<Database>, StateError> {
@@ -153,6 +164,28 @@ impl State for EmbeddedState {
         self.instances.seen_elsewhere(seen)
     }
 
+    fn raise_mark(&self, name: &str, to: u64) -> Result<u64, StateError> {
+        self.with(|database| {
+            let reading = database.begin_read()?;
+            let mark = reading.open_table(MARKS)?.get(name)?;
+            let mark = mark.map_or(0, |mark| mark.value());
+            if mark >= to {
+                return Ok(mark);
+            }
+            let writing = database.begin_write()?;
+            let mark = {
+                let mut marks = writing.open_table(MARKS)?;
+                // Somebody else may have raised it meanwhile.
+                let before = marks.get(name)?.map_or(0, |mark| mark.value());
+                let mark = before.max(to);
+                marks.insert(name, mark)?;
+                mark
+            };
+            writing.commit()?;
+            Ok(mark)
+        })
+    }
+
     fn keep_intent(&self, id: &str, document: &[u8]) -> Result<(), StateError> {
         self.with(|database| {
             let writing = database.begin_write()?;
@@ -187,6 +220,7 @@ fn open(file: &Path) -> Result<Database, StateError> {
         writing.open_table(ENDS)?;
         writing.open_table(FORGOTTEN)?;
         writing.open_table(INTENTS)?;
+        writing.open_table(MARKS)?;
         writing.commit()?;
         Ok(database)
     };
@@ -264,6 +298,22 @@ mod tests {
                 .sum::<usize>()
         });
         assert_eq!((spent, state.spent("a")), (17, Ok(17)));
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_mark_never_goes_back() {
+        let file = file("mark");
+        let open = || EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+        let state = open();
+        assert_eq!(state.raise_mark("a", 0), Ok(0));
+        assert_eq!(state.raise_mark("a", 7), Ok(7));
+        assert_eq!(state.raise_mark("a", 3), Ok(7));
+        drop(state);
+        let state = open();
+        assert_eq!(state.raise_mark("a", 0), Ok(7));
+        assert_eq!(state.raise_mark("b", 0), Ok(0));
+        drop(state);
         std::fs::remove_file(file).unwrap();
     }
 

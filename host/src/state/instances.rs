@@ -1,37 +1,25 @@
 //! Which workload instance presents which credential: one that two present was cloned.
 
-use super::{CLONE_WINDOW, Seen, StateError};
+use super::shares::{Hash, Owner, Shares};
+use super::{CLONE_WINDOW, MAX_CREDENTIALS, Seen, StateError};
 use crate::timestamp::Timestamp;
 use portcullis_contract::excerpt;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many credentials are kept in mind.
-const MAX_CREDENTIALS: usize = 200_000;
-
-/// How long it takes at least until what is old is looked for again, once all places are taken.
-const SWEPT: Duration = Duration::from_secs(1);
-
-/// The credentials that were seen within the window. Of long names only what is shown is kept.
+/// The credentials that were seen within the window, until they expire. Of long names only what is shown
+/// is kept.
 #[derive(Debug)]
 pub(crate) struct Instances {
     window: Duration,
-    seen: Mutex<Credentials>,
-}
-
-#[derive(Debug, Default)]
-struct Credentials {
     /// By the hash of the principal and its credential's id.
-    presented: HashMap<[u8; 32], Presented>,
-    swept_at: Option<Timestamp>,
+    seen: Mutex<Shares<Presented>>,
 }
 
 #[derive(Debug)]
 struct Presented {
     instance: Instance,
-    last: Timestamp,
     /// Another instance that presented it. From then on it is nobody's, until it was not presented
     /// for as long as the window.
     other: Option<Instance>,
@@ -63,55 +51,68 @@ impl Instances {
     pub(super) fn new(window: Duration) -> Self {
         Self {
             window,
-            seen: Mutex::default(),
+            seen: Mutex::new(Shares::new(MAX_CREDENTIALS)),
         }
     }
 
-    pub(crate) fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
-        let mut hash = Sha256::new();
-        hash.update((seen.principal.len() as u64).to_be_bytes());
-        hash.update(seen.principal.as_bytes());
-        hash.update(seen.credential.as_bytes());
-        let key: [u8; 32] = hash.finalize().into();
-        let instance = Instance::new(seen.instance);
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = |presented: &Presented| seen.now.since(presented.last) > self.window;
-        if let Some(presented) = all.presented.get_mut(&key).filter(|one| !is_old(one)) {
-            let is_same = presented.instance.hash == instance.hash;
-            let other = if is_same {
-                presented.other.clone()
-            } else {
-                Some(presented.instance.clone())
-            };
-            if seen.notes {
-                presented.last = presented.last.max(seen.now);
-                if !is_same {
-                    presented.other = Some(instance);
-                }
-            }
-            return Ok(other.map(|other| other.shown));
-        }
-        if !seen.notes {
-            return Ok(None);
-        }
-        if all.presented.len() >= MAX_CREDENTIALS {
-            let due = all.swept_at.is_none_or(|at| seen.now.since(at) >= SWEPT);
-            if due {
-                all.swept_at = Some(seen.now);
-                all.presented.retain(|_, presented| !is_old(presented));
-            }
-        }
-        if all.presented.len() >= MAX_CREDENTIALS && !all.presented.contains_key(&key) {
-            return Err(StateError::TooManyCredentials(MAX_CREDENTIALS));
-        }
-        let presented = Presented {
-            instance,
-            last: seen.now,
-            other: None,
-        };
-        all.presented.insert(key, presented);
-        Ok(None)
+    /// Keeps at most so many credentials.
+    pub(super) fn max_credentials(mut self, most: usize) -> Self {
+        self.seen = Mutex::new(Shares::new(most));
+        self
     }
+
+    pub(crate) fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
+        let key = hash(&[seen.principal, seen.credential]);
+        let instance = Instance::new(seen.instance);
+        // Once it has expired it is denied for that.
+        let window = seen.now.plus(self.window);
+        let until = seen.expires_at.map_or(window, |end| end.min(window));
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(presented) = all.get_mut(&key, seen.now) else {
+            if seen.notes {
+                let presented = Presented {
+                    instance,
+                    other: None,
+                };
+                all.insert(key, owner(seen.principal), presented, until, seen.now);
+            }
+            return Ok(None);
+        };
+        let is_same = presented.instance.hash == instance.hash;
+        let other = if is_same {
+            presented.other.clone()
+        } else {
+            Some(presented.instance.clone())
+        };
+        if seen.notes {
+            if !is_same {
+                presented.other = Some(instance);
+            }
+            all.touch(&key, until);
+        }
+        Ok(other.map(|other| other.shown))
+    }
+}
+
+/// Whose share it is: the principal's, in that of its trust domain. All that have no SPIFFE ID share one.
+fn owner(principal: &str) -> Owner {
+    let domain = principal
+        .strip_prefix("spiffe://")
+        .and_then(|rest| rest.split('/').next())
+        .unwrap_or_default();
+    Owner {
+        domain: hash(&[domain]),
+        owner: hash(&[principal]),
+    }
+}
+
+fn hash(texts: &[&str]) -> Hash {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -127,6 +128,7 @@ mod tests {
             credential: "jti-1",
             instance,
             now: NOW.plus(Duration::from_secs(seconds)),
+            expires_at: None,
             notes,
         }
     }
@@ -167,5 +169,62 @@ mod tests {
         assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
         assert_eq!(instances.seen_elsewhere(&theirs), Ok(None));
         assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
+    }
+
+    /// What a flood of one principal costs another one that has the same trust domain: nothing.
+    #[test]
+    fn a_flood_of_one_principal_denies_nobody_and_hides_no_clone_of_another() {
+        const FLOOD: usize = 20_000;
+        let instances = Instances::new(WINDOW).max_credentials(FLOOD / 10);
+        let ours = seen("pod-1", 0, true);
+        assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
+        for number in 0..FLOOD {
+            let credential = format!("jti-{number}");
+            let theirs = Seen {
+                principal: "spiffe://acme.example/flood",
+                credential: &credential,
+                ..seen("pod-9", 1, true)
+            };
+            assert_eq!(instances.seen_elsewhere(&theirs), Ok(None));
+            if number % 100 == 0 {
+                let credential = format!("new-{number}");
+                let new = Seen {
+                    credential: &credential,
+                    ..ours
+                };
+                assert_eq!(instances.seen_elsewhere(&new), Ok(None), "a new credential");
+            }
+        }
+        assert_eq!(
+            instances.seen_elsewhere(&seen("pod-2", 2, true)),
+            Ok(Some("pod-1".into())),
+            "a credential of ours that was cloned is still found"
+        );
+        let kept = instances.seen.lock().unwrap().len();
+        assert_eq!(kept, FLOOD / 10);
+    }
+
+    #[test]
+    fn a_credential_is_forgotten_when_it_expires_if_that_is_earlier_than_the_window() {
+        let instances = Instances::new(WINDOW).max_credentials(2);
+        let end = NOW.plus(Duration::from_secs(5));
+        let short = Seen {
+            expires_at: Some(end),
+            ..seen("pod-1", 0, true)
+        };
+        assert_eq!(instances.seen_elsewhere(&short), Ok(None));
+        let again = Seen {
+            expires_at: Some(end),
+            ..seen("pod-2", 4, false)
+        };
+        assert_eq!(instances.seen_elsewhere(&again), Ok(Some("pod-1".into())));
+        let others = |credential| Seen {
+            credential,
+            ..seen("pod-1", 6, true)
+        };
+        for credential in ["b", "c"] {
+            assert_eq!(instances.seen_elsewhere(&others(credential)), Ok(None));
+        }
+        assert_eq!(instances.seen.lock().unwrap().len(), 2);
     }
 }

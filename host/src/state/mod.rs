@@ -6,6 +6,7 @@
 
 mod embedded;
 mod instances;
+mod shares;
 
 pub use embedded::EmbeddedState;
 pub(crate) use instances::Instances;
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 /// How far back a credential is looked for with another instance, where nobody says.
 pub(crate) const CLONE_WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// How many credentials are looked for with another instance at a time, where nobody says.
+pub(crate) const MAX_CREDENTIALS: usize = 200_000;
 
 /// What decisions change. Every error is a deny.
 pub trait State: Debug + Send + Sync {
@@ -44,6 +48,15 @@ pub trait State: Debug + Send + Sync {
     ///
     /// [`StateError`] if that cannot be told.
     fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError>;
+
+    /// Raises the mark of `name` to `to`, unless it is as high already, and gives the mark. Raising it to
+    /// 0 only looks. A mark never goes back, also not over a restart: it tells an older version of
+    /// something, such as a bundle with an earlier `spiffe_sequence`, from a newer one.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if it cannot be told or kept.
+    fn raise_mark(&self, name: &str, to: u64) -> Result<u64, StateError>;
 
     /// Keeps the document of an intent that was taken up, under its id.
     ///
@@ -82,6 +95,8 @@ pub struct Seen<'a> {
     pub instance: &'a str,
     /// When it does.
     pub now: Timestamp,
+    /// When the credential expires, if that is known: it need not be remembered for longer.
+    pub expires_at: Option<Timestamp>,
     /// Whether it is to be remembered; a dry run only looks.
     pub notes: bool,
 }
@@ -110,9 +125,6 @@ pub enum StateError {
         /// The latest end of what was forgotten.
         forgotten: Timestamp,
     },
-    /// More credentials were seen within the window than are kept in mind.
-    #[error("more than {0} credentials were seen within the window in which clones are looked for")]
-    TooManyCredentials(usize),
 }
 
 /// Why nothing was spent.

@@ -485,6 +485,10 @@ impl State for Unspendable {
         Ok(None)
     }
 
+    fn raise_mark(&self, _: &str, to: u64) -> Result<u64, StateError> {
+        Ok(to)
+    }
+
     fn keep_intent(&self, _: &str, _: &[u8]) -> Result<(), StateError> {
         Ok(())
     }

@@ -1,7 +1,10 @@
+mod keys;
 mod proof;
+mod vectors;
 mod x509;
 
 use super::*;
+use crate::state::EmbeddedState;
 use crate::timestamp::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use p256::ecdsa::signature::Signer as _;
@@ -10,6 +13,7 @@ use portcullis_contract::{Attestation, PrincipalKind};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -240,7 +244,7 @@ fn a_bundle_that_changes_is_read_again_and_one_that_is_not_valid_is_none() {
     assert!(!verify(), "the key was replaced");
     issuer.publish(&json!({ "keys": [issuer.jwk()], "spiffe_sequence": 3 }));
     assert!(verify());
-    issuer.publish(&json!({ "keys": [] }));
+    issuer.publish(&json!({ "keys": [], "spiffe_sequence": 4 }));
     assert!(!verify(), "without keys the trust domain is not valid");
     fs::write(&issuer.file, "not json").unwrap();
     assert!(!verify());
@@ -356,4 +360,235 @@ fn keys_that_were_withdrawn_are_not_taken_back() {
     issuer.publish(&bundle(3));
     verifier.bundles().refresh();
     assert!(verifier.verify(&token).is_ok());
+}
+
+#[test]
+fn a_bundle_that_has_lost_its_sequence_is_not_taken_for_the_newest() {
+    let issuer = Issuer::new("lost", 7);
+    let bundle = |sequence: Value| {
+        let mut bundle = json!({ "keys": [issuer.jwk()] });
+        if !sequence.is_null() {
+            bundle["spiffe_sequence"] = sequence;
+        }
+        issuer.publish(&bundle);
+    };
+    bundle(Value::Null);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let verifies = |sequence: Value| {
+        bundle(sequence);
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    assert!(
+        verifies(Value::Null),
+        "where there was none, none is needed"
+    );
+    assert!(verifies(json!(5)));
+    assert!(!verifies(Value::Null), "there was one before");
+    assert!(!verifies(json!(4)));
+    for wrong in [json!("6"), json!(6.5), json!(-1), json!([6])] {
+        assert!(!verifies(wrong.clone()), "{wrong}");
+    }
+    assert!(verifies(json!(5)), "the same bundle again");
+    assert!(verifies(json!(u64::MAX)));
+    assert!(!verifies(json!(6)));
+}
+
+#[test]
+fn a_sequence_does_not_go_back_over_a_restart() {
+    let issuer = Issuer::new("restart", 7);
+    let file = std::env::temp_dir().join(format!("portcullis-restart-{}.redb", std::process::id()));
+    let _ = fs::remove_file(&file);
+    let publish = |sequence: Option<u64>| {
+        let mut bundle = json!({ "keys": [issuer.jwk()] });
+        if let Some(sequence) = sequence {
+            bundle["spiffe_sequence"] = json!(sequence);
+        }
+        issuer.publish(&bundle);
+    };
+    let token = issuer.sign(&claims().to_string());
+    // A host that starts, verifies and ends.
+    let run = || {
+        let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+        let verifier = issuer.verifier().state(Arc::new(state));
+        let valid = verifier.bundles().are_valid();
+        assert_eq!(valid.is_ok(), verifier.verify(&token).is_ok());
+        valid
+    };
+    publish(None);
+    assert_eq!(run(), Ok(()));
+    publish(Some(7));
+    assert_eq!(run(), Ok(()));
+    publish(Some(6));
+    assert!(matches!(
+        run(),
+        Err(BundleError::Older {
+            found: 6,
+            known: 7,
+            ..
+        })
+    ));
+    publish(None);
+    assert!(matches!(
+        run(),
+        Err(BundleError::NoSequence { known: 7, .. })
+    ));
+    // A dry run looks, and keeps nothing.
+    publish(Some(9));
+    let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+    let bundles = Bundles::from_files([("acme.example", &issuer.file)]).unwrap();
+    assert_eq!(bundles.are_newer_than(&state), Ok(()));
+    drop(state);
+    publish(Some(7));
+    assert_eq!(run(), Ok(()));
+    // While it runs, too.
+    let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+    let verifier = issuer.verifier().state(Arc::new(state));
+    publish(Some(10));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_ok());
+    drop(verifier);
+    publish(Some(7));
+    assert!(matches!(
+        run(),
+        Err(BundleError::Older {
+            found: 7,
+            known: 10,
+            ..
+        })
+    ));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_token_is_of_a_workload_and_can_be_revoked() {
+    let issuer = Issuer::new("workload", 7);
+    let verifier = issuer.verifier();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        verifier.verify(&issuer.sign(&claims.to_string()))
+    };
+    for id in [
+        "spiffe://acme.example",
+        "spiffe://acme.example/",
+        "spiffe://ACME.example/agent",
+        "SPIFFE://acme.example/agent",
+        "spiffe://acme.example/agent/",
+        "spiffe://acme.example/a/../b",
+        " spiffe://acme.example/agent",
+    ] {
+        assert!(with("sub", json!(id)).is_err(), "{id}");
+    }
+    let long = format!("spiffe://acme.example/{}", "a".repeat(2048));
+    assert!(with("sub", json!(long)).is_err());
+    for id in [
+        " sp",
+        "sp ",
+        "s p",
+        "",
+        "\t",
+        "a\u{0}",
+        "a\u{200b}b",
+        "a\u{202e}b",
+        "\u{ff21}",
+    ] {
+        let refused = with("jti", json!(id)).unwrap_err();
+        assert!(matches!(refused, SvidError::Claims(_)), "{id:?}");
+    }
+    for id in ["jti-17", "5f0c_E.9:x/y", "urn:uuid:0c6b"] {
+        assert!(with("jti", json!(id)).is_ok(), "{id}");
+    }
+    for (date, is_valid) in [
+        (json!(now() - 60), true),
+        (json!(now() as f64 - 59.5), true),
+        (json!((now() - 60).to_string()), false),
+        (json!(-1), false),
+        (Value::Null, false),
+    ] {
+        assert_eq!(with("iat", date.clone()).is_ok(), is_valid, "{date}");
+    }
+}
+
+#[test]
+fn a_token_has_the_header_and_the_claims_of_the_standard() {
+    let issuer = Issuer::new("header", 7);
+    let verifier = issuer.verifier();
+    let signed = |header: Value, claims: &Value| {
+        let signed = format!(
+            "{}.{}",
+            encode(header.to_string()),
+            encode(claims.to_string())
+        );
+        let signature: Signature = issuer.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature.to_bytes()))
+    };
+    let good = json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" });
+    for (header, is_valid) in [
+        (good.clone(), true),
+        (json!({ "alg": "ES256", "kid": "key-1" }), true),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "typ": "JOSE" }),
+            true,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "typ": "intent+jwt" }),
+            false,
+        ),
+        (json!({ "alg": "none", "kid": "key-1" }), false),
+        (json!({ "alg": "None", "kid": "key-1" }), false),
+        (json!({ "alg": "HS256", "kid": "key-1" }), false),
+        (json!({ "alg": "EdDSA", "kid": "key-1" }), false),
+        (json!({ "alg": "ES384", "kid": "key-1" }), false),
+        (json!({ "alg": "RS256", "kid": "key-1" }), false),
+        (json!({ "alg": "ES256", "kid": "key-2" }), false),
+        (json!({ "alg": "ES256" }), false),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "crit": ["x"], "x": 1 }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "b64": false, "crit": ["b64"] }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "jku": "https://mallory.example/keys" }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "jwk": issuer.jwk() }),
+            false,
+        ),
+    ] {
+        let came = verifier.verify(&signed(header.clone(), &claims()));
+        assert_eq!(came.is_ok(), is_valid, "{header}: {came:?}");
+    }
+    for (name, value, is_valid) in [
+        ("aud", json!(AUDIENCE), true),
+        ("aud", json!(["another", AUDIENCE]), true),
+        ("aud", json!([]), false),
+        ("aud", json!(""), false),
+        ("aud", json!([format!("{AUDIENCE}/")]), false),
+        ("aud", Value::Null, false),
+        ("exp", json!(now() - 1), false),
+        ("exp", json!("tomorrow"), false),
+        ("exp", Value::Null, false),
+        ("nbf", json!(now() + 60), false),
+        ("nbf", json!("soon"), false),
+    ] {
+        let mut claims = claims();
+        claims[name] = value.clone();
+        let came = verifier.verify(&signed(good.clone(), &claims));
+        assert_eq!(came.is_ok(), is_valid, "{name} {value}: {came:?}");
+    }
+    // The key of another trust domain, under the very `kid`.
+    let other = Issuer::new("header-other", 8);
+    let files = [
+        ("acme.example", &issuer.file),
+        ("other.example", &other.file),
+    ];
+    let both = Verifier::new(Bundles::from_files(files).unwrap(), AUDIENCE);
+    assert!(both.verify(&issuer.sign(&claims().to_string())).is_ok());
+    assert!(both.verify(&other.sign(&claims().to_string())).is_err());
 }

@@ -1,10 +1,9 @@
 //! Proofs of possession.
 
 use super::*;
+use crate::identity::proof;
 use crate::request::Principal;
-use crate::state::EmbeddedState;
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
 
 const URL: &str = "https://gateway.acme.example/mcp";
 
@@ -177,4 +176,191 @@ fn a_token_that_is_bound_to_nothing_has_nothing_to_prove() {
     claims["cnf"] = json!({ "x5t#S256": "…" });
     let bound_otherwise = client.issuer.sign(&claims.to_string());
     assert!(client.verifier.verify(&bound_otherwise).is_err());
+}
+
+/// RFC 9449, section 7.1: the proof of figure 12, with its token and the thumbprint of section 6.1.
+#[test]
+fn the_example_of_the_standard_is_valid() {
+    const JWT: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
+    const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+    let verify = |url, now| {
+        let proof = Proof {
+            jwt: JWT,
+            method: "GET",
+            url,
+        };
+        proof::verify(&proof, TOKEN, THUMBPRINT, now).map(|proved| proved.id)
+    };
+    let made = at(1_562_262_618);
+    let proved = verify("https://resource.example.org/protectedresource", made).unwrap();
+    assert_eq!(proved, format!("{THUMBPRINT} e1j3V_bKic8-LAEB"));
+    assert!(verify("https://resource.example.org/other", made).is_err());
+    assert!(
+        verify(
+            "https://resource.example.org/protectedresource",
+            at(1_562_262_618 + 120)
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn a_proof_says_for_what_it_is_and_until_when() {
+    let client = Client::new("says");
+    let token = client.token();
+    for name in ["htm", "htu", "jti", "iat", "ath"] {
+        let mut claims = client.claims(&token);
+        claims.as_object_mut().unwrap().remove(name);
+        let refused = client.present(&token, &claims).unwrap_err().to_string();
+        assert!(refused.contains(&format!("no `{name}`")), "{refused}");
+        // Nor is what nobody states the same as what is not there.
+        let jwt = {
+            let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": client.jwk() });
+            client.prove(&client.key, &header, &claims)
+        };
+        let nothing = Proof {
+            jwt: &jwt,
+            method: "",
+            url: "",
+        };
+        assert!(client.verifier.verify_with_proof(&token, &nothing).is_err());
+    }
+    for (name, value, is_valid) in [
+        ("exp", json!(now() - 60), false),
+        ("exp", json!(now() + 60), true),
+        ("exp", json!("later"), false),
+        ("nbf", json!(now() + 60), false),
+        ("nbf", json!(now() - 60), true),
+        ("nbf", Value::Null, false),
+        ("iat", json!(now() as f64 - 0.5), true),
+        ("iat", json!(now().to_string()), false),
+        ("htm", json!("post"), false),
+        ("htm", json!(["POST"]), false),
+    ] {
+        let mut claims = client.claims(&token);
+        claims["jti"] = json!(format!("{name} {value}"));
+        claims[name] = value.clone();
+        let came = client.present(&token, &claims);
+        assert_eq!(came.is_ok(), is_valid, "{name} {value}: {came:?}");
+    }
+}
+
+#[test]
+fn the_key_of_a_proof_is_held_to_what_every_key_is() {
+    let client = Client::new("proof-key");
+    let token = client.token();
+    let claims = client.claims(&token);
+    let mut private = client.jwk();
+    private["d"] = json!(encode([42; 32]));
+    let mut encrypts = client.jwk();
+    encrypts["use"] = json!("enc");
+    let mut derives = client.jwk();
+    derives["key_ops"] = json!(["deriveKey"]);
+    let mut other = client.jwk();
+    other["alg"] = json!("RS256");
+    for (jwk, said) in [
+        (private, "private key"),
+        (encrypts, "`/use`"),
+        (derives, "`/key_ops`"),
+        (other, "`/alg`"),
+        (
+            json!({ "kty": "RSA", "n": encode([0xff; 128]), "e": "AQAB" }),
+            "1024 bits",
+        ),
+        (
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "AA" }),
+            "32 bytes",
+        ),
+        (
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode([0; 32]) }),
+            "small order",
+        ),
+        (json!({ "kty": "oct", "k": "c2VjcmV0" }), "shared secret"),
+        (
+            json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }),
+            "32 bytes",
+        ),
+    ] {
+        let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": jwk });
+        let proof = client.prove(&client.key, &header, &claims);
+        let refused = client.present_as(&token, &proof).unwrap_err().to_string();
+        // Some members of a key are of no type that a JWT's header has.
+        let is_said = refused.contains(said) || refused.contains("it is not a JWT");
+        assert!(is_said, "{header}: {refused}");
+    }
+    let mut signs = client.jwk();
+    signs["use"] = json!("sig");
+    signs["alg"] = json!("ES256");
+    let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": signs });
+    let proof = client.prove(&client.key, &header, &claims);
+    assert!(client.present_as(&token, &proof).is_ok());
+}
+
+#[test]
+fn a_url_is_compared_in_normal_form() {
+    let client = Client::new("normal");
+    let token = client.token();
+    let mut number = 0;
+    let mut present = |stated: &str, asked: &str| {
+        number += 1;
+        let mut claims = client.claims(&token);
+        claims["htu"] = json!(stated);
+        claims["jti"] = json!(format!("proof-{number}"));
+        let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": client.jwk() });
+        let jwt = client.prove(&client.key, &header, &claims);
+        let proof = Proof {
+            jwt: &jwt,
+            method: "POST",
+            url: asked,
+        };
+        client.verifier.verify_with_proof(&token, &proof).is_ok()
+    };
+    for same in [
+        "https://gateway.acme.example/mcp",
+        "HTTPS://gateway.acme.example/mcp",
+        "https://GATEWAY.acme.Example/mcp",
+        "https://gateway.acme.example:443/mcp",
+        "https://gateway.acme.example:/mcp",
+        "https://gateway.acme.example/%6dcp",
+        "https://gateway.acme.example/%6Dcp",
+        "https://gateway.acme.example/./mcp",
+        "https://gateway.acme.example/a/../mcp",
+        "https://gateway.acme.example/%2e/mcp",
+        "https://gateway.acme.example/a/%2E%2e/mcp",
+        "https://gateway.acme.example/mcp?query=1",
+        "https://gateway.acme.example/mcp#fragment",
+        "https://gateway.acme.example/mcp?a=/../b#c",
+    ] {
+        assert!(present(same, URL), "{same}");
+        assert!(present(URL, same), "{same}, asked for");
+    }
+    assert!(present("http://[::1]:80/a%2fb", "http://[::1]/a%2Fb"));
+    assert!(present("https://a.example", "https://a.example/"));
+    for other in [
+        "http://gateway.acme.example/mcp",
+        "https://gateway.acme.example:8443/mcp",
+        "https://gateway.acme.example:80/mcp",
+        "https://gateway.acme.example/mcp/",
+        "https://gateway.acme.example/MCP",
+        "https://gateway.acme.example//mcp",
+        "https://gateway.acme.example/mcp%2F",
+        "https://gateway.acme.example/mc%70%",
+        "https://gateway.acme.example/mcp%zz",
+        "https://gateway.acme.example\\mcp",
+        "https://gateway.acme.example /mcp",
+        "https://user@gateway.acme.example/mcp",
+        "https://gateway.acme.example@mallory.example/mcp",
+        "https://gateway.acme.example.mallory.example/mcp",
+        "https:/gateway.acme.example/mcp",
+        "//gateway.acme.example/mcp",
+        "gateway.acme.example/mcp",
+        "ftp://gateway.acme.example/mcp",
+        "/mcp",
+        "https:///mcp",
+        "https://gateway.acme.example:x/mcp",
+    ] {
+        assert!(!present(other, URL), "{other}");
+    }
 }

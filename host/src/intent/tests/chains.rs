@@ -1,7 +1,7 @@
 //! How long chains may be, and those that are signed and that a request carries.
 
 use super::*;
-use crate::intent::store::MAX_DEPTH;
+use crate::intent::store::{CARRIED_BYTES, MAX_DEPTH};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use p256::ecdsa::SigningKey;
@@ -53,7 +53,11 @@ struct Signer {
 
 impl Signer {
     fn new(name: &str) -> Self {
-        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        Self::with_key(name, 7)
+    }
+
+    fn with_key(name: &str, seed: u8) -> Self {
+        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
         let jwks =
             std::env::temp_dir().join(format!("portcullis-{name}-{}.json", std::process::id()));
         let signer = Self {
@@ -131,16 +135,19 @@ fn a_signed_intent_that_is_meant_for_another_host_is_none_here() {
 #[test]
 fn a_signed_intent_whose_claims_say_something_else_is_none() {
     let signer = Signer::new("claims");
-    // Whose key it is too: the signature alone does not tell who of them approved.
     let bob = "bob@acme.example";
-    let signatures = signer.signatures().approver(bob, &signer.jwks).unwrap();
+    let his = Signer::with_key("claims-of-bob", 8);
+    let signatures = signer.signatures().approver(bob, &his.jwks).unwrap();
     let intents = Intents::signed(signatures);
     let token = signer.sign(&whole(), None);
     let claims = token.split('.').nth(1).unwrap();
     let claims = Base64UrlUnpadded::decode_vec(claims).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
+    // What bob approved, signed by alice in her own name.
+    let mut of_bob = claims.clone();
+    of_bob["authorization_details"][0]["approved-by"]["who"] = json!(bob);
+    assert!(refused(&intents, &signer.sign_claims(&of_bob)).contains("`/iss`"));
     for (claim, value) in [
-        ("iss", json!(bob)),
         ("sub", json!("spiffe://acme.example/b")),
         ("jti", json!("int-2")),
         ("iat", json!(1)),
@@ -170,11 +177,12 @@ fn a_signed_intent_whose_claims_say_something_else_is_none() {
 fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
     let signer = Signer::new("carried");
     let first = intent(&link(1, None));
+    let lead = Signer::with_key("carried-by-lead", 8);
     let signatures = signer.signatures();
-    let signatures = signatures.delegator(&first.principal, &signer.jwks);
+    let signatures = signatures.delegator(&first.principal, &lead.jwks);
     let intents = Intents::signed(signatures.unwrap());
     let root = signer.sign(&link(1, None), None);
-    let child = signer.sign(&link(2, Some(&first)), None);
+    let child = lead.sign(&link(2, Some(&first)), None);
     let another_root = signer.sign(&link(9, None), None);
     let carried = |documents: [&String; 2]| intents.carried(&documents.map(String::clone));
 
@@ -262,5 +270,97 @@ fn a_chain_that_was_carried_before_is_none_once_its_key_is_withdrawn() {
     while intents.carried(&documents).is_ok() {
         assert!(Instant::now() < given_up, "it still counts");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_is_carried_takes_no_more_memory_than_it_may() {
+    let signer = Signer::new("weight");
+    let lead = Signer::with_key("weight-of-lead", 8);
+    let root = intent(&link(1, None));
+    let signatures = signer
+        .signatures()
+        .delegator(&root.principal, &lead.jwks)
+        .unwrap();
+    let intents = Intents::signed(signatures);
+    intents
+        .insert(signer.sign(&link(1, None), None).as_bytes())
+        .unwrap();
+    let first = heavy(0, &root);
+    let bytes = first.to_string().len() as u64;
+    let weight = intent(&first).memory_bytes() as u64;
+    assert!(weight > 4 * bytes, "{weight} for {bytes} bytes of text");
+    let children = CARRIED_BYTES / weight * 5 / 4;
+    for place in 0..children {
+        let child = heavy(place, &root);
+        assert!(intents.carried(&[lead.sign(&child, None)]).is_ok());
+    }
+    let (kept, of) = (intents.carried_bytes(), children * weight);
+    assert!(kept <= CARRIED_BYTES, "{kept} bytes of {of}");
+    assert!(kept > CARRIED_BYTES / 2, "{kept} bytes of {of}");
+}
+
+/// A child that is short, and takes much memory once it is read.
+fn heavy(place: u64, parent: &StoredIntent) -> Value {
+    let mut child = link(2, Some(parent));
+    child["id"] = json!(format!("int-heavy-{place}"));
+    let segments = ["a"; 16].join("/");
+    let denial = json!({ "integration": "github", "action": segments, "resource": segments });
+    child["denies"] = json!(vec![denial; 64]);
+    child
+}
+
+#[test]
+fn a_key_that_comes_to_be_shared_signs_nothing_any_more() {
+    let signer = Signer::new("comes-to-be-shared");
+    let bob = Signer::with_key("comes-to-be-shared-too", 8);
+    let signatures = signer.signatures();
+    let signatures = signatures.approver("bob@acme.example", &bob.jwks).unwrap();
+    let intents = Intents::signed(signatures);
+    let of = |id: &str| {
+        let mut value = whole();
+        value["id"] = json!(id);
+        signer.sign(&value, None)
+    };
+    assert!(intents.insert(of("int-a").as_bytes()).is_ok());
+    bob.publish(&SigningKey::from_slice(&[7; 32]).unwrap());
+    let given_up = Instant::now() + Duration::from_secs(60);
+    for number in 0.. {
+        match intents.insert(of(&format!("int-{number}")).as_bytes()) {
+            Err(IntentError::Signature(why)) => {
+                assert!(why.contains("one key"), "{why}");
+                break;
+            }
+            other => assert!(Instant::now() < given_up, "it still counts: {other:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn nobody_approves_for_itself_in_whatever_spelling() {
+    let of = |who: &str| {
+        let mut value = whole();
+        value["principal"] = json!("spiffe://acme.example/agent/fixer");
+        value["approved-by"]["who"] = json!(who);
+        StoredIntent::from_json(value.to_string().as_bytes())
+    };
+    for who in [
+        "spiffe://acme.example/agent/fixer",
+        "SPIFFE://acme.example/agent/fixer",
+        "spiffe://ACME.example/agent/fixer",
+        "spiffe://acme.example/agent/fixer/",
+        "spiffe://acme.example/agent//fixer",
+        "spiffe://acme.example/agent/%66ixer",
+        "spiffe://acme.example/agent/./fixer",
+        "spiffe://acme.example/Agent/Fixer",
+        "acme.example/agent/fixer",
+        " spiffe://acme.example/agent/fixer",
+        "spiffe://acme.example/agent/fixer\n",
+    ] {
+        assert!(of(who).is_err(), "{who:?}");
+    }
+    for who in ["alice@acme.example", "spiffe://acme.example/agent/lead"] {
+        assert!(of(who).is_ok(), "{who}");
     }
 }
