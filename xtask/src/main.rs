@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advisories;
 mod demo;
 mod steps;
 mod trust;
@@ -14,9 +15,10 @@ cargo xtask COMMAND
   demo      build everything, decide real requests of three integrations, and take an approval from
             its draft to its end
   test      build everything and run every test, but those of `engines`
-  engines   test the plugins that hold Cedar and Rego, beside the native engines
+  engines   test the plugins that hold Cedar and Rego, beside the native engines; and the host in a
+            process that has all of the runtime
   bench     measure what a decision costs, beside Cedar, regorus and the runtime alone
-  lint      what CI checks besides: formatting, clippy and documentation
+  lint      what CI checks besides: advisories, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
   wit       copy wit/policy.wit to the crates that carry it";
 

@@ -37,7 +37,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })
 }
 
-/// Tests the plugins that hold Cedar and Rego, and holds them against the native engines.
+/// Tests the plugins that hold Cedar and Rego, and holds them against the native engines; and the host where
+/// the runtime is built with its default features.
 pub(crate) fn engines() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     step("tests of the plugins", || {
@@ -47,6 +48,17 @@ pub(crate) fn engines() -> anyhow::Result<()> {
         "the plugins in their sandbox, beside the native engines",
         || cargo(&["test", "--release", "-p", ENGINES[2]]),
     )?;
+    step("the host, with all of the runtime", || {
+        // Built a second time, with other features, in a folder of its own.
+        cargo(&[
+            "test",
+            "--locked",
+            "--manifest-path",
+            "tests/default-features/Cargo.toml",
+            "--target-dir",
+            "target/default-features",
+        ])
+    })?;
     step("clippy", || {
         let mut clippy = vec!["clippy", "--release", "--all-targets"];
         for package in ENGINES {
@@ -79,6 +91,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
 
 /// Runs what CI checks besides the tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
+    step("advisories", || crate::advisories::check(&root()))?;
     step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     step("clippy", || {
         cargo_without_engines(
