@@ -121,7 +121,7 @@ impl Signatures {
             )));
         }
         let keys = Keys::follow(jwks)?;
-        if let Some(other) = self.shares_key(role, who, &keys.get()?) {
+        if let Some(other) = self.shares_key(role, who, &*keys.get()?) {
             return Err(wrong(
                 SignatureError::SharedKey {
                     who: who.to_owned(),

@@ -2,7 +2,6 @@
 
 use super::shares::{Hash, Owner, Shares};
 use super::{CLONE_WINDOW, MAX_CREDENTIALS, Seen, StateError};
-use crate::timestamp::Timestamp;
 use portcullis_contract::excerpt;
 use sha2::{Digest as _, Sha256};
 use std::sync::{Mutex, PoisonError};
@@ -118,6 +117,7 @@ fn hash(texts: &[&str]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
     const WINDOW: Duration = Duration::from_secs(60);
