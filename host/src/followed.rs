@@ -1,14 +1,22 @@
 //! A file of JSON that is read again when it changes, without holding up decisions.
 
 use serde::de::IgnoredAny;
+use sha2::{Digest as _, Sha256};
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file is looked at, at most.
 const LOOKED_AT: Duration = Duration::from_secs(1);
+
+/// A file that changed less than this before it was read is read again, whatever its stamp says.
+const RECENT: Duration = Duration::from_secs(2);
+
+/// Files of at most this many bytes are read at each look, and compared by their digest: that costs
+/// microseconds, and does not rely on what the file system says of times.
+const COMPARED_BYTES: u64 = 64 * 1024;
 
 /// For how long a file may be in the middle of being written, while what it said before counts.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
@@ -26,6 +34,58 @@ pub(crate) fn identity_of(metadata: &Metadata) -> FileIdentity {
 #[cfg(not(unix))]
 pub(crate) fn identity_of(_: &Metadata) -> FileIdentity {
     (0, 0)
+}
+
+/// A file as the file system describes it. A copy that keeps length and modification time (`cp -p`)
+/// still changes the time of the inode's last change, which no tool sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    bytes: u64,
+    file: FileIdentity,
+    modified: Option<SystemTime>,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            bytes: metadata.len(),
+            file: identity_of(metadata),
+            modified: metadata.modified().ok(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            file: identity_of(metadata),
+            modified: metadata.modified().ok(),
+            changed: (0, 0),
+        }
+    }
+
+    /// Whether the file changed so shortly before `read_at` that a change right after it may have the
+    /// same stamp: file systems count time in steps of some milliseconds.
+    pub(crate) fn is_recent(&self, read_at: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let changed = u64::try_from(seconds).ok().and_then(|seconds| {
+            let nanoseconds = u32::try_from(nanoseconds).ok()?;
+            UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
+        });
+        // Where there is no such time, the file is always read again.
+        changed
+            .filter(|_| self.changed != (0, 0))
+            .is_none_or(|changed| {
+                read_at
+                    .duration_since(changed)
+                    .is_ok_and(|age| age < RECENT)
+                    || changed > read_at
+            })
+    }
 }
 
 /// What was read of a file.
@@ -48,7 +108,11 @@ pub(crate) struct Followed<T, E> {
 }
 
 struct Known<T, E> {
-    changed: Option<(SystemTime, u64, FileIdentity)>,
+    stamp: Option<Stamp>,
+    /// Whether the stamp may be that of other content, too.
+    is_recent: bool,
+    /// The digest of what was read; none if the file could not be read.
+    digest: Option<[u8; 32]>,
     content: Result<Arc<T>, E>,
     last_valid: Option<Arc<T>>,
     version: u64,
@@ -68,14 +132,16 @@ impl<T, E: Clone> Followed<T, E> {
     ) -> Result<Self, E> {
         let file = file.into();
         // Looked at first: a change while it is read is seen the next time.
-        let changed = changed(&file);
+        let (stamp, is_recent) = look_at(&file);
         let bytes = std::fs::read(&file);
         let content = Arc::new(read(&file, bytes.as_deref(), None)?);
         Ok(Self {
             file,
             read: Box::new(read),
             known: RwLock::new(Known {
-                changed,
+                stamp,
+                is_recent,
+                digest: digest(&bytes),
                 last_valid: Some(Arc::clone(&content)),
                 content: Ok(content),
                 version: 0,
@@ -132,15 +198,28 @@ impl<T, E: Clone> Followed<T, E> {
     }
 
     fn read_again(&self) {
-        let now = changed(&self.file);
-        let (before, last_valid) = {
+        let (stamp, is_recent) = look_at(&self.file);
+        let (before, was_recent, digest_before, last_valid) = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            (known.changed, known.last_valid.clone())
+            (
+                known.stamp,
+                known.is_recent,
+                known.digest,
+                known.last_valid.clone(),
+            )
         };
-        if now.is_some() && now == before {
+        let is_small = stamp.is_some_and(|stamp| stamp.bytes <= COMPARED_BYTES);
+        if stamp.is_some() && stamp == before && !was_recent && !is_small {
             return;
         }
         let bytes = std::fs::read(&self.file);
+        let digest = digest(&bytes);
+        if digest.is_some() && digest == digest_before {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            (known.stamp, known.is_recent) = (stamp, is_recent);
+            known.cut_off_since = None;
+            return;
+        }
         let content = (self.read)(&self.file, bytes.as_deref(), last_valid.as_deref());
         let is_cut_off = content.is_err() && bytes.as_deref().is_ok_and(is_cut_off);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +235,8 @@ impl<T, E: Clone> Followed<T, E> {
             known.last_valid = Some(Arc::clone(content));
         }
         known.cut_off_since = None;
-        known.changed = now;
+        (known.stamp, known.is_recent) = (stamp, is_recent);
+        known.digest = digest;
         known.content = content;
         known.version += 1;
     }
@@ -176,13 +256,22 @@ impl<T, E> std::fmt::Debug for Followed<T, E> {
     }
 }
 
-fn changed(file: &Path) -> Option<(SystemTime, u64, FileIdentity)> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((
-        metadata.modified().ok()?,
-        metadata.len(),
-        identity_of(&metadata),
-    ))
+/// The file's stamp, and whether the file changed just now.
+fn look_at(file: &Path) -> (Option<Stamp>, bool) {
+    match std::fs::metadata(file) {
+        Ok(metadata) => {
+            let stamp = Stamp::of(&metadata);
+            (Some(stamp), stamp.is_recent(SystemTime::now()))
+        }
+        Err(_) => (None, true),
+    }
+}
+
+fn digest(bytes: &io::Result<Vec<u8>>) -> Option<[u8; 32]> {
+    bytes
+        .as_ref()
+        .ok()
+        .map(|bytes| Sha256::digest(bytes).into())
 }
 
 #[cfg(test)]
@@ -243,6 +332,59 @@ mod tests {
         *followed.looked_at.lock().unwrap() = ago(LOOKED_AT);
         assert_eq!(followed.version(), 2);
         assert!(followed.get().is_err());
+    }
+
+    /// What `cp -p` leaves: the file has new content, and the length and time of the old.
+    fn copy_over(file: &Path, text: &str) {
+        let times = std::fs::metadata(file).unwrap().modified().unwrap();
+        std::fs::write(file, text).unwrap();
+        let open = std::fs::File::options().write(true).open(file).unwrap();
+        open.set_modified(times).unwrap();
+    }
+
+    #[test]
+    fn another_content_of_the_same_length_and_time_is_seen() {
+        for padding in [0, 100 * 1024] {
+            let text = |letter: char| format!("\"{letter}{}\"", "x".repeat(padding));
+            let example = Example::new("copied", &text('a'));
+            let look = |expected: &str| {
+                example.followed.refresh();
+                assert_eq!(example.says().as_deref(), Some(expected.trim_matches('"')));
+            };
+            // In place.
+            copy_over(&example.file, &text('b'));
+            look(&text('b'));
+            assert_eq!(example.followed.version(), 1);
+            // Another file in its place.
+            let beside = example.file.with_extension("beside");
+            std::fs::copy(&example.file, &beside).unwrap();
+            copy_over(&beside, &text('c'));
+            std::fs::rename(&beside, &example.file).unwrap();
+            look(&text('c'));
+            // A link to another file.
+            std::fs::write(&beside, text('d')).unwrap();
+            std::fs::remove_file(&example.file).unwrap();
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(&beside, &example.file).unwrap();
+            #[cfg(unix)]
+            look(&text('d'));
+            // The same content is no change.
+            let version = example.followed.version();
+            copy_over(&beside, &text('d'));
+            example.followed.refresh();
+            assert_eq!(example.followed.version(), version);
+            std::fs::remove_file(&beside).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_long_ago_is_not_read_again() {
+        let example = Example::new("old", "\"a\"");
+        let metadata = std::fs::metadata(&example.file).unwrap();
+        let stamp = Stamp::of(&metadata);
+        let now = SystemTime::now();
+        assert!(stamp.is_recent(now));
+        assert!(!stamp.is_recent(now + Duration::from_secs(3)));
     }
 
     #[test]

@@ -12,6 +12,34 @@ pub struct Timestamp(u64);
 /// How far another machine's clock may be ahead of ours.
 pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
 
+/// The last second of the year 9999: past it a number of seconds is one of milliseconds.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A moment as JSON Web Tokens state it (RFC 7519, NumericDate): a number of seconds since 1970, which may
+/// have a fraction. It is kept to the millisecond.
+///
+/// # Errors
+///
+/// What the value is instead.
+pub(crate) fn numeric_date(value: &serde_json::Value) -> Result<Timestamp, &'static str> {
+    let Some(seconds) = value.as_f64() else {
+        return Err("no number: seconds since 1970 are needed, such as 1790000000");
+    };
+    if !(0.0..=LAST_SECOND as f64).contains(&seconds) {
+        return Err(match seconds < 0.0 {
+            true => "before 1970: seconds since then are needed",
+            false => "past the year 9999: seconds since 1970 are needed, not milliseconds",
+        });
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is between 0 and the year 9999"
+    )]
+    let millis = (seconds * 1000.0).round() as u64;
+    Ok(Timestamp::from_millis(millis))
+}
+
 /// A text that is not RFC 3339, or a moment before 1970.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time as in RFC 3339, such as `2026-11-22T09:00:00Z`")]
@@ -107,6 +135,32 @@ mod tests {
         assert_eq!(at.to_string(), "2026-11-22T08:00:00.25Z");
         assert!("2026-11-22".parse::<Timestamp>().is_err());
         assert!("1969-12-31T23:59:59Z".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn a_numeric_date_is_a_number_of_seconds() {
+        let read = |json: &str| numeric_date(&serde_json::from_str(json).unwrap());
+        for (json, millis) in [
+            ("1790000000", 1_790_000_000_000),
+            ("1790000000.25", 1_790_000_000_250),
+            ("1790000000.0", 1_790_000_000_000),
+            ("1.79e9", 1_790_000_000_000),
+            ("1790000000.1234567", 1_790_000_000_123),
+            ("0", 0),
+        ] {
+            assert_eq!(read(json), Ok(Timestamp::from_millis(millis)), "{json}");
+        }
+        for (json, why) in [
+            ("\"1790000000\"", "no number"),
+            ("null", "no number"),
+            ("[1790000000]", "no number"),
+            ("true", "no number"),
+            ("-1", "before 1970"),
+            ("1790000000000", "milliseconds"),
+            ("1e300", "milliseconds"),
+        ] {
+            assert!(read(json).unwrap_err().contains(why), "{json}");
+        }
     }
 
     #[test]

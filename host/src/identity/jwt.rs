@@ -4,7 +4,7 @@ use super::keys::{PublicKey, Purpose, Thumbprint, Unfit, read_set};
 use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{self, Timestamp};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::Value;
@@ -190,8 +190,11 @@ pub(crate) fn is_meant_for(claims: &Value, audience: &str) -> bool {
 
 /// A claim is there and is no NumericDate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`/{0}`: a number of seconds since 1970 is needed (NumericDate, RFC 7519)")]
-pub(crate) struct NotADate(String);
+#[error("`/{claim}` is {why} (NumericDate, RFC 7519)")]
+pub(crate) struct NotADate {
+    claim: String,
+    why: &'static str,
+}
 
 /// A claim in seconds since the Unix epoch (RFC 7519, NumericDate), if it is there. It may have a fraction,
 /// of which milliseconds count.
@@ -200,26 +203,11 @@ pub(crate) struct NotADate(String);
 ///
 /// [`NotADate`] if the claim is there and is something else.
 pub(crate) fn numeric_date(claims: &Value, name: &str) -> Result<Option<Timestamp>, NotADate> {
-    /// The end of the year 9999. What lies behind it is no date, and is exact in milliseconds before it.
-    const END: f64 = 253_402_300_800.0;
-    let Some(claim) = claims.get(name) else {
-        return Ok(None);
-    };
-    let seconds = claim
-        .as_f64()
-        .filter(|seconds| (0.0..END).contains(seconds));
-    let seconds = seconds.ok_or_else(|| NotADate(name.to_owned()))?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "it is not negative, and lies within the range of u64"
-    )]
-    let millis = (seconds * 1000.0) as u64;
-    Ok(Some(Timestamp::from_millis(millis)))
-}
-
-/// A claim in seconds since the Unix epoch, if it is there and is one.
-pub(crate) fn seconds(claims: &Value, name: &str) -> Option<Timestamp> {
-    numeric_date(claims, name).ok().flatten()
+    let read = claims.get(name).map(timestamp::numeric_date).transpose();
+    read.map_err(|why| NotADate {
+        claim: name.to_owned(),
+        why,
+    })
 }
 
 /// What a token says, which is not to be believed: at most, which key to try.

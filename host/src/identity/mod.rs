@@ -29,7 +29,7 @@ mod x509;
 
 pub use bundles::{BundleError, Bundles};
 pub use jwt::KeysError;
-pub(crate) use jwt::{FollowedKeys, JwtError, Keys, is_meant_for, seconds, unverified};
+pub(crate) use jwt::{FollowedKeys, JwtError, Keys, is_meant_for, unverified};
 pub use proof::Proof;
 pub use verifier::{SvidError, Verifier};
 
