@@ -6,6 +6,7 @@ use crate::combine::tighter;
 use crate::evidence::Sources;
 use crate::intent::Waiver;
 use crate::request::SessionPath;
+use crate::revocation::normal_credential;
 use crate::state::{Seen, Use};
 use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{Attestation, excerpt};
@@ -189,7 +190,12 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
         };
         let once = Use {
-            key: self.on.counted(format!("credential {} {id}", principal.id)),
+            // In one spelling, so that another one is no other credential.
+            key: self.on.counted(format!(
+                "credential {} {}",
+                principal.id,
+                normal_credential(id)
+            )),
             limit: 1,
             until,
         };
@@ -243,9 +249,10 @@ impl<T: Trace> Checks<'_, '_, T> {
             });
             return Ok(());
         }
+        let normal = normal_credential(credential);
         let seen = |notes| Seen {
             principal: &principal.id,
-            credential,
+            credential: &normal,
             instance,
             now: on.now,
             expires_at: principal.credential_expires_at,

@@ -86,7 +86,11 @@ impl Admission<'_> {
             .chain(intent.map(|id| (Revocable::Intent, id)))
             .chain([(Revocable::Integration, &self.integration.name)]);
         for (kind, id) in named {
-            if let Some(revoked) = known.find(kind, id) {
+            let found = match kind {
+                Revocable::Credential => known.find_credential(id, &principal.id),
+                _ => known.find(kind, id),
+            };
+            if let Some(revoked) = found {
                 return Some((
                     Cause::Revoked,
                     format!("`{id}` was revoked by {}: {}", revoked.by, revoked.reason),

@@ -2,7 +2,7 @@
 //! `[trust]`, `[evidence]` and `[ceiling]`.
 
 use super::problem::{LOOKS_LIKE_A_SECRET, Problem};
-use super::reader::{Section, Span};
+use super::reader::{Section, Source, Span};
 use super::secrets::lines_with_tokens;
 use super::{action_class, from_text, principal_kind};
 use crate::admission::{Requirement, Requirements};
@@ -12,11 +12,15 @@ use crate::intent::{IntentError, Intents, Signatures, unverified_intent};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
-use crate::revocation::{EventIssuers, ListError, Revocations};
-use portcullis_contract::{ActionClass, PrincipalKind, has_well_known_token, looks_like_a_token};
+use crate::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
+use portcullis_contract::{
+    ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
 
 /// Reads `[registry]`.
 pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
@@ -37,24 +41,23 @@ pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Re
 
 /// Reads `[revocation]`.
 pub(super) fn revocations(
-    mut section: Section<'_, '_>,
+    section: Section<'_, '_>,
     folder: &Path,
 ) -> Option<(Revocations, Option<EventIssuers>)> {
     let source = section.source();
-    let path = section.required_text("path");
-    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let max_staleness = section.required_duration("max-staleness", range);
-    let issuers = section
-        .section("events")
-        .map(|section| event_issuers(section, folder));
-    section.end();
-    let issuers = match issuers {
-        None => None,
-        Some(issuers) => Some(issuers?),
+    let Revocation {
+        list,
+        max_staleness,
+        signers,
+        key,
+        events,
+    } = revocation(section, folder)?;
+    let (file, span) = list;
+    let followed = match signers {
+        None => Revocations::follow(&file, max_staleness),
+        Some(signers) => Revocations::follow_signed(&file, max_staleness, signers, key),
     };
-    let (path, span) = path?;
-    let file = folder.join(path);
-    match Revocations::follow(&file, max_staleness?) {
+    match followed {
         Ok(revocations) => {
             let lines = revocations.lines_with_tokens();
             source.add(
@@ -63,7 +66,7 @@ pub(super) fn revocations(
                     .map(|line| token_in(&file, line))
                     .collect(),
             );
-            Some((revocations, issuers))
+            Some((revocations, events))
         }
         Err(error) => {
             let remedy = match error {
@@ -79,22 +82,173 @@ pub(super) fn revocations(
     }
 }
 
-fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Option<EventIssuers> {
+/// `[revocation]`.
+pub(super) struct Revocation {
+    pub(super) list: (PathBuf, Span),
+    pub(super) max_staleness: Duration,
+    pub(super) signers: Option<Signers>,
+    pub(super) key: Option<HeadKey>,
+    pub(super) events: Option<EventIssuers>,
+}
+
+/// Reads what `[revocation]` says, without the list.
+pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocation> {
+    let source = section.source();
+    let path = section.required_text("path");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let max_staleness = section.required_duration("max-staleness", range);
+    let signers = signers(&mut section, folder)?;
+    let key = match section.text("key") {
+        None => None,
+        Some((_, span)) if signers.is_none() => {
+            source.error(span, "`key` signs what the host adds to the list, which counts where there are `signers`: add them, or leave it out");
+            return None;
+        }
+        Some((file, span)) => {
+            let file = folder.join(file);
+            let pem = std::fs::read(&file).map_err(|error| format!("cannot be read: {error}"));
+            let key =
+                pem.and_then(|pem| HeadKey::new(&pem, None).map_err(|error| error.to_string()));
+            match key {
+                Ok(key) => Some(key),
+                Err(error) => {
+                    source.error(span, format!("{}: {error}", file.display()));
+                    return None;
+                }
+            }
+        }
+    };
+    let events = section.section("events").map(|events| {
+        if signers.is_some() && key.is_none() {
+            source.error(events.span(), "what events revoke is added by the host, and has to be signed: add `key` to `[revocation]`, a private key of one of `signers`");
+            return None;
+        }
+        event_issuers(events, folder)
+    });
+    section.end();
+    let events = match events {
+        None => None,
+        Some(events) => Some(events?),
+    };
+    let (path, span) = path?;
+    Some(Revocation {
+        list: (folder.join(path), span),
+        max_staleness: max_staleness?,
+        signers,
+        key,
+        events,
+    })
+}
+
+/// Reads `[revocation.signers]`: who may sign the head of the list, if it has to be signed.
+pub(super) fn signers(section: &mut Section<'_, '_>, folder: &Path) -> Option<Option<Signers>> {
+    let source = section.source();
+    let is_stated = section.has("signers");
+    let files = files(section, "signers", folder);
+    if !is_stated {
+        return Some(None);
+    }
+    if files.is_empty() {
+        let message = "`signers` names none, so that no list could count: name one, such as `signers = { \"alice@acme.example\" = \"keys/alice.json\" }`, or leave it out where lists need not be signed";
+        source.error(section.span(), message);
+        return None;
+    }
+    let mut signers = Signers::default();
+    for (who, file, span) in &files {
+        match signers.signer(who, file) {
+            Ok(more) => signers = more,
+            Err(error) => {
+                source.error(span.clone(), error.to_string());
+                return None;
+            }
+        }
+    }
+    Some(Some(signers))
+}
+
+/// Reads `[revocation.events]`.
+pub(super) fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Option<EventIssuers> {
     let source = section.source();
     let audience = section.required_text("audience");
-    let issuers = files(&mut section, "issuers", folder);
+    let issuers = section.entries("issuers");
     section.end();
     let mut events = EventIssuers::new(audience?.0);
-    for (issuer, file, span) in issuers {
-        events = match events.issuer(&issuer, &file) {
+    for (issuer, value) in issuers {
+        let (key, domains) = event_issuer(source, issuer, value)?;
+        let file = folder.join(key);
+        events = match events.issuer(issuer, &file, domains) {
             Ok(more) => more,
             Err(error) => {
-                source.error(span, error.to_string());
+                source.error(value.span(), error.to_string());
                 return None;
             }
         };
     }
     Some(events)
+}
+
+/// The file of an issuer's keys, and the trust domains that it answers for.
+fn event_issuer<'a>(
+    source: &Source<'_>,
+    issuer: &str,
+    value: &'a Spanned<DeValue<'_>>,
+) -> Option<(&'a str, Vec<String>)> {
+    const FORM: &str = "{ key = \"keys/idp.json\", domains = [\"acme.example\"] }";
+    let wrong = |message: &str| {
+        let issuer = excerpt(issuer);
+        source.error(
+            value.span(),
+            format!("under `issuers`, `{issuer}` {message}: write `\"{issuer}\" = {FORM}`"),
+        );
+        None
+    };
+    let Some(table) = value.get_ref().as_table() else {
+        return wrong(
+            "is a file of keys alone, and an issuer revokes only in the trust domains that it answers for",
+        );
+    };
+    let get = |name: &str| {
+        table
+            .iter()
+            .find_map(|(key, value)| (key.get_ref() == name).then_some(value.get_ref()))
+    };
+    if let Some((key, _)) = table
+        .iter()
+        .find(|(key, _)| !["key", "domains"].contains(&key.get_ref().as_ref()))
+    {
+        return wrong(&format!(
+            "has `{}`, which is not known here",
+            excerpt(key.get_ref())
+        ));
+    }
+    let Some(key) = get("key").and_then(|key| key.as_str()) else {
+        return wrong("has no `key`, the file of its public keys");
+    };
+    let domains = get("domains").and_then(|domains| domains.as_array());
+    let domains: Option<Vec<String>> = domains.and_then(|domains| {
+        domains
+            .iter()
+            .map(|domain| domain.get_ref().as_str().map(str::to_owned))
+            .collect()
+    });
+    match domains {
+        Some(domains) if domains.is_empty() => {
+            wrong("has no domain in `domains`, so that it revokes nothing")
+        }
+        Some(domains) => match domains.iter().find(|domain| !is_trust_domain(domain)) {
+            Some(domain) => wrong(&format!(
+                "has `{}` in `domains`, which is no trust domain",
+                excerpt(domain)
+            )),
+            None => Some((key, domains)),
+        },
+        None => wrong("has no `domains`, the trust domains whose principals it revokes"),
+    }
+}
+
+/// Whether the text is the name of a trust domain, as SPIFFE IDs have it.
+fn is_trust_domain(name: &str) -> bool {
+    is_spiffe_id(&format!("spiffe://{name}/x"))
 }
 
 /// `[intents]`.

@@ -5,7 +5,7 @@ use super::keys::{Unfit, judge_certificate};
 use super::verifier::SvidError;
 use crate::registry::is_spiffe_id;
 use crate::request::Principal;
-use crate::revocation::serial;
+use crate::revocation::{certificate_id, issuer_of_attributes};
 use crate::timestamp::Timestamp;
 use portcullis_contract::Attestation;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
@@ -97,8 +97,7 @@ pub(super) fn verify(
     if let Some(root) = ends_at(&path, &roots) {
         expires_at = expires_at.min(root.not_after);
     }
-    let credential_id = serial(&parsed.raw_serial_as_string())
-        .filter(|serial| !serial.is_empty())
+    let credential_id = credential_id(&parsed)
         .ok_or_else(|| wrong("the leaf has no serial number that it could be revoked by"))?;
     Ok(Principal {
         id: id.to_string(),
@@ -178,6 +177,20 @@ fn parse<'a>(der: &'a [u8], name: &str) -> Result<X509Certificate<'a>, SvidError
 
 fn wrong(message: impl Into<String>) -> SvidError {
     SvidError::Certificate(message.into())
+}
+
+/// What the credential is called: its serial number, which is unique for its issuer only, with that.
+fn credential_id(leaf: &X509Certificate<'_>) -> Option<String> {
+    let attributes = leaf.issuer().iter_attributes().map(|attribute| {
+        let value = match attribute.as_str() {
+            Ok(text) => text.to_owned(),
+            // Of another encoding: its bytes tell it from others.
+            Err(_) => base16ct::lower::encode_string(attribute.as_slice()),
+        };
+        (attribute.attr_type().to_id_string(), value)
+    });
+    let issuer = issuer_of_attributes(attributes);
+    certificate_id(issuer.as_deref(), &leaf.raw_serial_as_string())
 }
 
 /// The one URI of a leaf (section 5.2: exactly one URI SAN; no authority to sign certificates).

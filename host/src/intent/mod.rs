@@ -39,6 +39,7 @@ mod weight;
 
 pub use arguments::{Arguments, KnownArguments};
 pub(crate) use arguments::{member_to_write, members_of};
+pub(crate) use signed::private_key;
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub(crate) use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};

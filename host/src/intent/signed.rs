@@ -271,7 +271,9 @@ pub fn sign(
 }
 
 /// The private key in a PEM, with the algorithm that it signs with.
-fn private_key(pem: &[u8]) -> Result<(Algorithm, EncodingKey), jsonwebtoken::errors::Error> {
+pub(crate) fn private_key(
+    pem: &[u8],
+) -> Result<(Algorithm, EncodingKey), jsonwebtoken::errors::Error> {
     if let Ok(key) = EncodingKey::from_ed_pem(pem) {
         return Ok((Algorithm::EdDSA, key));
     }

@@ -1,13 +1,16 @@
 //! Security events (RFC 8417): what an issuer, such as an identity provider, says is over.
 //!
-//! Of the Continuous Access Evaluation Profile (CAEP 1.0), `session-revoked` and `credential-change`
-//! revoke; the others say nothing about what is over.
+//! An event whose kind says that its subject is over revokes what the subject names. One that may say
+//! so, or whose subject no request is known by, is an error that says what to do: it is never taken
+//! for one that revokes nothing.
 
+use super::event_kind::{Meaning, meaning, short};
+use super::ids::{self, certificate_id, issuer_of, serial_readings};
+use super::subject::{self, text};
 use super::{Revocable, Revoked};
-use crate::identity::{FollowedKeys, JwtError, Keys, KeysError, is_meant_for, seconds};
+use crate::identity::{FollowedKeys, JwtError, Keys, KeysError, is_meant_for};
 use crate::limits::RequestLimits;
-use crate::registry::is_spiffe_id;
-use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
+use crate::timestamp::{CLOCK_LEEWAY, Timestamp, numeric_date};
 use portcullis_contract::excerpt;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,9 +18,6 @@ use std::path::Path;
 
 /// The `typ` of a security event token (RFC 8417, section 2.3).
 const JWT_TYPE: &str = "secevent+jwt";
-
-/// What the types of CAEP events begin with.
-const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 
 /// How large an event may be: 64 KiB, nested 16 deep.
 const LIMITS: RequestLimits = RequestLimits {
@@ -29,7 +29,13 @@ const LIMITS: RequestLimits = RequestLimits {
 #[derive(Debug)]
 pub struct EventIssuers {
     audience: String,
-    issuers: BTreeMap<String, FollowedKeys>,
+    issuers: BTreeMap<String, Issuer>,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    keys: FollowedKeys,
+    domains: Vec<String>,
 }
 
 /// What an event revokes, once for each event.
@@ -37,9 +43,12 @@ pub struct EventIssuers {
 pub struct Event {
     /// The issuer and its name for the event (`jti`): an event that comes again is the same.
     pub id: String,
-    /// What it revokes, everything that its subject is known by; nothing if it is about something
-    /// else.
+    /// What it revokes, everything that its subject is known by; nothing if it says that nothing is over.
     pub revoked: Vec<Revoked>,
+    /// The trust domains that its issuer answers for: it revokes what is of them, and nothing else.
+    pub domains: Vec<String>,
+    /// What it says besides that is not applied, and why.
+    pub left_out: Vec<String>,
 }
 
 /// Why an event does not count.
@@ -48,7 +57,7 @@ pub enum EventError {
     /// An issuer's keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// Nobody whose events count has issued it.
+    /// Its issuer is none whose events count.
     #[error(
         "the event is issued by `{0}`, whose events do not count here: configure its keys, if they should"
     )]
@@ -56,12 +65,44 @@ pub enum EventError {
     /// It is not a security event, or not signed by its issuer.
     #[error("the security event is not valid: {0}")]
     Invalid(String),
-    /// It is meant for somebody else.
-    #[error("the event is meant for somebody else than `{0}` (`aud`)")]
+    /// It is meant for another receiver.
+    #[error("the event is meant for another receiver than `{0}` (`aud`)")]
     Audience(String),
-    /// It says that something is over which nobody could be found by.
-    #[error("the event is about {0}, which no request is known by: revoke what is meant by hand")]
+    /// It is about a principal of a trust domain that its issuer does not answer for.
+    #[error(
+        "`{issuer}` does not answer for {id}: add the trust domain to its `domains`, if it should"
+    )]
+    Domain {
+        /// Who issued it.
+        issuer: String,
+        /// What it is about.
+        id: String,
+    },
+    /// No request is known by what it says is over.
+    #[error(
+        "the event is about {0}, which no request is known by: revoke what is meant by hand, with `portcullis revoke`"
+    )]
     Subject(String),
+    /// It does not say for sure that something is over.
+    #[error(
+        "the event `{kind}` revokes nothing by itself: {why}; find out, and revoke {about} with `portcullis revoke` if it is over"
+    )]
+    ByHand {
+        /// What kind of event it is.
+        kind: String,
+        /// Why a person has to look at it.
+        why: &'static str,
+        /// What it is about.
+        about: String,
+    },
+}
+
+impl EventError {
+    /// Whether the event is a valid one of an issuer that counts, and a person has to revoke what it is
+    /// about.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Subject(_) | Self::ByHand { .. })
+    }
 }
 
 impl EventIssuers {
@@ -73,15 +114,31 @@ impl EventIssuers {
         }
     }
 
-    /// Has the events of `issuer` count that are signed with the keys in `jwks`.
+    /// Has the events of `issuer` count that are signed with the keys in `jwks`, for principals of the trust
+    /// domains in `domains` and their credentials.
     ///
     /// # Errors
     ///
     /// [`EventError::Keys`] if there is no usable key.
-    pub fn issuer(mut self, issuer: &str, jwks: &Path) -> Result<Self, EventError> {
-        let keys = Keys::follow(jwks)?;
-        self.issuers.insert(issuer.to_owned(), keys);
+    pub fn issuer<D: Into<String>>(
+        mut self,
+        issuer: &str,
+        jwks: &Path,
+        domains: impl IntoIterator<Item = D>,
+    ) -> Result<Self, EventError> {
+        let domains = domains.into_iter().map(Into::into);
+        let domains = domains.map(|domain: String| domain.to_ascii_lowercase());
+        let issuer_of_events = Issuer {
+            keys: Keys::follow(jwks)?,
+            domains: domains.collect(),
+        };
+        self.issuers.insert(issuer.to_owned(), issuer_of_events);
         Ok(self)
+    }
+
+    /// The trust domains that an issuer answers for, if its events count.
+    pub fn domains_of(&self, issuer: &str) -> Option<&[String]> {
+        self.issuers.get(issuer).map(|it| it.domains.as_slice())
     }
 
     /// Verifies an event as at `now`, and gives what it revokes.
@@ -91,77 +148,148 @@ impl EventIssuers {
     /// [`EventError`]. Then nothing is revoked.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Event, EventError> {
         let invalid = |message: &str| EventError::Invalid(message.to_owned());
-        // Who says to have issued it: it only decides which keys are tried.
+        // The issuer as stated: it only decides which keys are tried.
         let said = crate::identity::unverified(token, &LIMITS).map_err(not_an_event)?;
         let issuer = text(&said, "iss").unwrap_or_default();
-        let keys = self
+        let of_issuer = self
             .issuers
             .get(issuer)
             .ok_or_else(|| EventError::Issuer(excerpt(issuer)))?;
-        let claims = keys
+        let claims = of_issuer
+            .keys
             .get()?
             .verify(token, JWT_TYPE, &LIMITS)
             .map_err(not_an_event)?;
         if !is_meant_for(&claims, &self.audience) {
             return Err(EventError::Audience(self.audience.clone()));
         }
-        let id = text(&claims, "jti").ok_or_else(|| invalid("it has no `jti`"))?;
-        let issued_at = seconds(&claims, "iat").ok_or_else(|| invalid("it has no `iat`"))?;
+        let id = match claims.get("jti") {
+            None => return Err(invalid("it has no `jti`")),
+            Some(Value::String(id)) if !id.is_empty() => id,
+            Some(_) => return Err(invalid("its `jti` is no text")),
+        };
+        let issued_at = match claims.get("iat").map(numeric_date) {
+            None => return Err(invalid("it has no `iat`")),
+            Some(Err(why)) => return Err(EventError::Invalid(format!("its `iat` is {why}"))),
+            Some(Ok(issued_at)) => issued_at,
+        };
         if issued_at > now.plus(CLOCK_LEEWAY) {
             return Err(invalid("it is issued in the future (`iat`)"));
         }
         let events = claims.get("events").and_then(Value::as_object);
-        let mut events = events.into_iter().flatten();
-        let (Some((kind, event)), None) = (events.next(), events.next()) else {
-            return Err(invalid("`/events`: exactly one event is needed"));
-        };
-        let subject = claims.get("sub_id").or_else(|| event.get("subject"));
-        Ok(Event {
+        let events = events.filter(|events| !events.is_empty());
+        let events = events.ok_or_else(|| invalid("`/events`: at least one event is needed"))?;
+        let mut read = Event {
             id: format!("{issuer} {id}"),
-            revoked: revoked(kind, event, subject, issuer)?,
-        })
+            revoked: Vec::new(),
+            domains: of_issuer.domains.clone(),
+            left_out: Vec::new(),
+        };
+        let mut error = None;
+        for (kind, event) in events {
+            match revoked(kind, event, &claims, issuer) {
+                Ok(all) => {
+                    for revoked in all {
+                        match beyond(&revoked, of_issuer, issuer) {
+                            None => read.revoked.push(revoked),
+                            Some(beyond) => {
+                                read.left_out.push(beyond.to_string());
+                                error.get_or_insert(beyond);
+                            }
+                        }
+                    }
+                }
+                Err(why) => {
+                    read.left_out.push(why.to_string());
+                    error.get_or_insert(why);
+                }
+            }
+        }
+        match error {
+            Some(error) if read.revoked.is_empty() => Err(error),
+            _ => Ok(read),
+        }
     }
+}
+
+/// Why a revocation is of a trust domain that the issuer does not answer for, if it is. A credential is
+/// revoked in the issuer's domains only, whoever's it is.
+fn beyond(revoked: &Revoked, of_issuer: &Issuer, issuer: &str) -> Option<EventError> {
+    if revoked.kind != Revocable::Principal {
+        return None;
+    }
+    let domain = ids::trust_domain(&revoked.id);
+    let is_theirs = domain
+        .as_deref()
+        .is_some_and(|domain| of_issuer.domains.iter().any(|one| one == domain));
+    (!is_theirs).then(|| EventError::Domain {
+        issuer: excerpt(issuer),
+        id: format!("`{}`", excerpt(&revoked.id)),
+    })
 }
 
 /// What an event of that kind revokes.
 fn revoked(
     kind: &str,
     event: &Value,
-    subject: Option<&Value>,
+    claims: &Value,
     issuer: &str,
 ) -> Result<Vec<Revoked>, EventError> {
-    let kind = kind.strip_prefix(CAEP).unwrap_or(kind);
-    let change = text(event, "change_type");
-    let what = match (kind, change) {
-        ("session-revoked", _) => find(subject),
-        ("credential-change", Some("revoke" | "delete")) => match text(event, "x509_serial") {
-            Some(text) => match serial(text) {
-                Some(serial) => vec![(Revocable::Credential, serial)],
-                None => {
-                    return Err(EventError::Subject(format!(
-                        "the serial `{}`",
-                        excerpt(text)
-                    )));
-                }
-            },
-            None => find(subject),
-        },
-        _ => return Ok(Vec::new()),
+    // Where the standard has it, where drafts had it, and where other tokens have it.
+    let subjects: Vec<&Value> = [
+        claims.get("sub_id"),
+        event.get("sub_id"),
+        event.get("subject"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let sub = text(claims, "sub");
+    let found = || {
+        let mut found: Vec<_> = subjects
+            .iter()
+            .flat_map(|subject| subject::find(subject))
+            .collect();
+        if subjects.is_empty() {
+            found.extend(sub.map(subject::find_sub).into_iter().flatten());
+        }
+        found
+    };
+    let about = || {
+        let ids: Vec<_> = found().iter().map(|(_, id)| excerpt(id)).collect();
+        match (ids.is_empty(), subjects.first(), sub) {
+            (false, ..) => format!("`{}`", ids.join("`, `")),
+            (true, Some(subject), _) => format!("`{}`", excerpt(&subject.to_string())),
+            (true, None, Some(sub)) => format!("`{}`", excerpt(sub)),
+            (true, None, None) => "no subject".to_owned(),
+        }
+    };
+    match meaning(kind, event) {
+        Meaning::Over => {}
+        Meaning::NothingOver => return Ok(Vec::new()),
+        Meaning::ByHand(why) => {
+            return Err(EventError::ByHand {
+                kind: excerpt(short(kind)),
+                why,
+                about: about(),
+            });
+        }
+    }
+    let what = match event.get("x509_serial") {
+        Some(serial) => certificates(serial, event)?,
+        None => found(),
     };
     if what.is_empty() {
-        let about = subject.map_or("nobody".to_owned(), |subject| {
-            format!("`{}`", excerpt(&subject.to_string()))
-        });
-        return Err(EventError::Subject(about));
+        return Err(EventError::Subject(about()));
     }
     let reason = event.get("reason_admin");
     let reason = reason.and_then(|reason| match reason {
         Value::String(text) => Some(text.as_str()),
         by_language => by_language.as_object()?.values().next()?.as_str(),
     });
-    let reason = match reason {
-        None => kind.to_owned(),
-        Some(why) => format!("{kind}: {}", excerpt(why)),
+    let reason = match reason.or_else(|| text(event, "reason")) {
+        None => short(kind).to_owned(),
+        Some(why) => format!("{}: {}", short(kind), excerpt(why)),
     };
     let all = what.into_iter().map(|(of_kind, id)| Revoked {
         kind: of_kind,
@@ -172,66 +300,27 @@ fn revoked(
     Ok(all.collect())
 }
 
-/// What a subject identifier (RFC 9493) means here: credentials and principals, all that it names.
-fn find(subject: Option<&Value>) -> Vec<(Revocable, String)> {
-    let Some(subject) = subject else {
-        return Vec::new();
+/// The certificates that an event names: every reading of the serial number, of the issuer if it names
+/// that.
+fn certificates(serial: &Value, event: &Value) -> Result<Vec<(Revocable, String)>, EventError> {
+    let written = match serial {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
     };
-    let credential = |name: &str| {
-        let id = text(subject, name)?;
-        Some((Revocable::Credential, id.to_owned()))
-    };
-    let principal = |name: &str| {
-        let id = text(subject, name).filter(|id| is_spiffe_id(id))?;
-        Some((Revocable::Principal, id.to_owned()))
-    };
-    let one = match text(subject, "format") {
-        Some("jwt_id") => credential("jti"),
-        Some("opaque") => credential("id"),
-        Some("uri") => principal("uri"),
-        Some("iss_sub") => principal("sub"),
-        Some("complex") => return find_complex(subject),
-        Some("aliases") => {
-            let aliases = subject.get("identifiers").and_then(Value::as_array);
-            let aliases = aliases.into_iter().flatten();
-            return aliases.flat_map(|alias| find(Some(alias))).collect();
-        }
-        _ => None,
-    };
-    one.into_iter().collect()
-}
-
-/// The session, if that is a credential for sure; or else everything that the subject has.
-fn find_complex(subject: &Value) -> Vec<(Revocable, String)> {
-    let session = subject.get("session");
-    let is_token = session.is_some_and(|session| text(session, "format") == Some("jwt_id"));
-    let mut found = find(session);
-    if !is_token {
-        for part in ["device", "application", "user"] {
-            found.extend(find(subject.get(part)));
-        }
+    let issuer = text(event, "x509_issuer").and_then(issuer_of);
+    let all: Vec<_> = serial_readings(&written)
+        .iter()
+        .filter_map(|serial| certificate_id(issuer.as_deref(), serial))
+        .map(|id| (Revocable::Credential, id))
+        .collect();
+    match all.is_empty() {
+        true => Err(EventError::Subject(format!(
+            "the serial number `{}`",
+            excerpt(&serial.to_string())
+        ))),
+        false => Ok(all),
     }
-    found
-}
-
-/// A certificate's serial number in the one spelling that credentials are called by: hexadecimal digits
-/// in lower case, without leading zeros.
-pub(crate) fn serial(text: &str) -> Option<String> {
-    let plain = text.to_lowercase().replace([':', ' ', '-'], "");
-    let plain = plain.strip_prefix("0x").unwrap_or(&plain);
-    let is_hex = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let short = plain.trim_start_matches('0');
-    is_hex.then(|| {
-        if short.is_empty() {
-            "0".to_owned()
-        } else {
-            short.to_owned()
-        }
-    })
-}
-
-fn text<'a>(of: &'a Value, name: &str) -> Option<&'a str> {
-    of.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
 fn not_an_event(error: JwtError) -> EventError {
@@ -248,6 +337,8 @@ mod tests {
     use serde_json::json;
     use std::path::PathBuf;
 
+    const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
+    const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
     const ISSUER: &str = "https://idp.acme.example";
     const AUDIENCE: &str = "https://gateway.acme.example";
     const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -273,7 +364,10 @@ mod tests {
             });
             let jwks = folder.join("idp.json");
             std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
-            let events = EventIssuers::new(AUDIENCE).issuer(ISSUER, &jwks).unwrap();
+            let events = EventIssuers::new(AUDIENCE);
+            let events = events
+                .issuer(ISSUER, &jwks, ["acme.example", "A.example"])
+                .unwrap();
             Self {
                 key,
                 folder,
@@ -415,6 +509,20 @@ mod tests {
         assert!(matches!(with("events", json!({})), EventError::Invalid(_)));
         let email = json!({ "format": "email", "email": "a@acme.example" });
         assert!(matches!(with("sub_id", email), EventError::Subject(_)));
+        for (iat, why) in [
+            (json!("1790000000"), "no number"),
+            (json!(null), "no number"),
+            (json!(NOW.as_millis()), "milliseconds"),
+            (json!(-1), "before 1970"),
+        ] {
+            let EventError::Invalid(message) = with("iat", iat) else {
+                panic!("it is not valid");
+            };
+            assert!(
+                message.contains("`iat` is") && message.contains(why),
+                "{message}"
+            );
+        }
         let other_type = issuer.sign("JWT", &good);
         assert!(issuer.events.verify(&other_type, NOW).is_err());
         let mut forged = issuer.sign("secevent+jwt", &good);
@@ -438,6 +546,345 @@ mod tests {
         };
         assert_eq!(epochs(append_event(&list, &event, NOW).unwrap()), [1, 2]);
         assert!(append_event(&list, &event, NOW).unwrap().is_empty());
-        assert_eq!(List::read(&list).unwrap().epoch, 2);
+        assert_eq!(List::read(&list, None).unwrap().epoch, 2);
+        // Another event of the same name is applied, and called a conflict.
+        let other = |id: &str| {
+            let subject = json!({ "format": "opaque", "id": id });
+            issuer
+                .verify(&claims("session-revoked", subject, json!({})))
+                .unwrap()
+        };
+        assert!(append_event(&list, &other("s-2"), NOW).unwrap().is_empty());
+        let records = append_event(&list, &other("s-3"), NOW).unwrap();
+        let conflicts: Vec<_> = records.iter().map(|it| (it.epoch, it.conflict)).collect();
+        assert_eq!(conflicts, [(3, true)]);
+        assert!(append_event(&list, &other("s-3"), NOW).unwrap().is_empty());
+        let list = List::read(&list, None).unwrap();
+        assert!(list.find(Revocable::Credential, "s-3", None, 3).is_some());
+    }
+
+    #[test]
+    fn an_event_may_state_fractions_of_seconds() {
+        let issuer = Issuer::new("fractions");
+        let mut event = claims(
+            "session-revoked",
+            json!({ "format": "opaque", "id": "s-1" }),
+            json!({ "event_timestamp": NOW.as_millis() }),
+        );
+        for iat in [
+            json!(1_790_000_000.25),
+            json!(1.79e9),
+            json!(1_790_000_000.123_456_7),
+        ] {
+            event["iat"] = iat;
+            assert_eq!(issuer.verify(&event).unwrap().revoked.len(), 1, "{event}");
+        }
+    }
+
+    /// What is found of an event of that type, or the error.
+    fn found(issuer: &Issuer, claims: &Value) -> Result<Vec<(Revocable, String)>, EventError> {
+        let event = issuer.verify(claims)?;
+        Ok(event
+            .revoked
+            .into_iter()
+            .map(|it| (it.kind, it.id))
+            .collect())
+    }
+
+    fn of_type(kind: &str, subject: &Value, event: &Value) -> Value {
+        json!({
+            "iss": ISSUER, "aud": AUDIENCE, "jti": "set-1", "iat": 1_508_184_845,
+            "sub_id": subject, "events": { kind: event },
+        })
+    }
+
+    #[test]
+    fn every_event_revokes_says_that_nothing_is_over_or_needs_a_person() {
+        let issuer = Issuer::new("kinds");
+        let agent = "spiffe://acme.example/agent";
+        let subject = json!({ "format": "iss_sub", "iss": ISSUER, "sub": agent });
+        let oauth = "https://schemas.openid.net/secevent/oauth/event-type/";
+        let ssf = "https://schemas.openid.net/secevent/ssf/event-type/";
+        let revokes = [
+            (RISC, "account-disabled", json!({ "reason": "hijacking" })),
+            (RISC, "account-purged", json!({})),
+            (
+                RISC,
+                "credential-compromise",
+                json!({ "credential_type": "password" }),
+            ),
+            (RISC, "sessions-revoked", json!({})),
+            (CAEP, "session-revoked", json!({})),
+            (
+                CAEP,
+                "device-compliance-change",
+                json!({ "current_status": "not-compliant" }),
+            ),
+            (CAEP, "device-compliance-change", json!({})),
+            (
+                CAEP,
+                "credential-change",
+                json!({ "change_type": "delete", "credential_type": "x509" }),
+            ),
+            (oauth, "tokens-revoked", json!({})),
+        ];
+        for (base, kind, event) in revokes {
+            assert_eq!(
+                found(
+                    &issuer,
+                    &of_type(&format!("{base}{kind}"), &subject, &event)
+                ),
+                Ok(vec![(Revocable::Principal, agent.to_owned())]),
+                "{kind} {event}"
+            );
+        }
+        let harmless = [
+            (
+                CAEP,
+                "credential-change",
+                json!({ "change_type": "create" }),
+            ),
+            (CAEP, "session-established", json!({})),
+            (CAEP, "session-presented", json!({})),
+            (
+                CAEP,
+                "device-compliance-change",
+                json!({ "current_status": "compliant" }),
+            ),
+            (
+                CAEP,
+                "assurance-level-change",
+                json!({ "change_direction": "increase" }),
+            ),
+            (CAEP, "risk-level-change", json!({ "current_level": "LOW" })),
+            (RISC, "account-enabled", json!({})),
+            (RISC, "opt-in", json!({})),
+            (ssf, "verification", json!({ "state": "x" })),
+        ];
+        for (base, kind, event) in harmless {
+            assert_eq!(
+                found(
+                    &issuer,
+                    &of_type(&format!("{base}{kind}"), &subject, &event)
+                ),
+                Ok(Vec::new()),
+                "{kind} {event}"
+            );
+        }
+        let by_hand = [
+            (CAEP, "credential-change", json!({})),
+            (
+                CAEP,
+                "credential-change",
+                json!({ "change_type": "update" }),
+            ),
+            (
+                CAEP,
+                "credential-change",
+                json!({ "change_type": "Revoke" }),
+            ),
+            (CAEP, "token-claims-change", json!({})),
+            (CAEP, "assurance-level-change", json!({})),
+            (
+                CAEP,
+                "risk-level-change",
+                json!({ "current_level": "HIGH" }),
+            ),
+            (CAEP, "session-ended", json!({})),
+            (RISC, "account-credential-change-required", json!({})),
+            (RISC, "identifier-changed", json!({})),
+            (RISC, "identifier-recycled", json!({})),
+            (RISC, "recovery-activated", json!({})),
+            (RISC, "account-closed", json!({})),
+            ("urn:ietf:params:scim:event:prov:", "delete", json!({})),
+            ("", "session-revoked", json!({})),
+        ];
+        for (base, kind, event) in by_hand {
+            let error = found(
+                &issuer,
+                &of_type(&format!("{base}{kind}"), &subject, &event),
+            );
+            let error = error.unwrap_err();
+            assert!(
+                matches!(error, EventError::ByHand { .. }) && error.needs_a_person(),
+                "{kind} {event}: {error}"
+            );
+            assert!(error.to_string().contains(agent), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_found_wherever_and_however_it_is_written() {
+        let issuer = Issuer::new("subjects");
+        let agent = "spiffe://acme.example/Agent";
+        let principal = || vec![(Revocable::Principal, agent.to_owned())];
+        let credential = |id: &str| vec![(Revocable::Credential, id.to_owned())];
+        let spelt = "SPIFFE://Acme.example/Agent";
+        for (subject, expected) in [
+            (json!({ "format": "opaque", "id": agent }), principal()),
+            (json!({ "format": "opaque", "id": spelt }), principal()),
+            (json!({ "format": "uri", "uri": spelt }), principal()),
+            (json!({ "format": "account", "uri": agent }), principal()),
+            // RFC 9493, sections 3.2.4 and 3.2.8; Shared Signals Framework 1.0, section 3.5.
+            (
+                json!({ "format": "aliases", "identifiers": [
+                    { "format": "email", "email": "user@example.com" },
+                    { "format": "phone_number", "phone_number": "+12065550100" },
+                    { "format": "uri", "uri": agent },
+                    { "format": "opaque", "id": agent },
+                ] }),
+                principal(),
+            ),
+            (
+                json!({ "format": "opaque", "id": "dMTlD|1600802906337.16|16008.16" }),
+                credential("dMTlD|1600802906337.16|16008.16"),
+            ),
+            (
+                json!({ "format": "jwt_id", "iss": "https://idp.example.com/123456789/", "jti": "B70BA622-9515-4353-A866-823539EECBC8" }),
+                credential("B70BA622-9515-4353-A866-823539EECBC8"),
+            ),
+            (
+                json!({
+                    "format": "complex",
+                    "user": { "format": "iss_sub", "iss": ISSUER, "sub": agent },
+                    "tenant": { "format": "opaque", "id": "123456789" },
+                }),
+                principal(),
+            ),
+            (
+                json!({
+                    "format": "complex",
+                    "application": { "format": "aliases", "identifiers": [{ "format": "uri", "uri": agent }] },
+                }),
+                principal(),
+            ),
+            // As drafts had it.
+            (
+                json!({ "subject_type": "iss-sub", "iss": ISSUER, "sub": agent }),
+                principal(),
+            ),
+            (
+                json!({ "user": { "format": "iss_sub", "iss": ISSUER, "sub": agent } }),
+                principal(),
+            ),
+        ] {
+            let kind = format!("{RISC}account-disabled");
+            let event = of_type(&kind, &subject, &json!({}));
+            assert_eq!(found(&issuer, &event), Ok(expected.clone()), "{subject}");
+            // In the place that drafts had for it.
+            let mut event = of_type(&kind, &json!(null), &json!({ "subject": subject }));
+            event.as_object_mut().unwrap().remove("sub_id");
+            assert_eq!(found(&issuer, &event), Ok(expected), "{subject}");
+        }
+        let mut by_sub = of_type(&format!("{CAEP}session-revoked"), &json!(null), &json!({}));
+        by_sub.as_object_mut().unwrap().remove("sub_id");
+        by_sub["sub"] = json!(agent);
+        assert_eq!(found(&issuer, &by_sub), Ok(principal()));
+        for subject in [
+            json!({ "format": "email", "email": "john.doe@example.com" }),
+            json!({ "format": "iss_sub", "iss": ISSUER, "sub": "7375626A656374" }),
+            json!({ "format": "account", "uri": "acct:example.user@service.example.com" }),
+            json!({ "format": "did", "url": "did:example:123456/did/url/path?versionId=1" }),
+            json!({ "format": "uri", "uri": "https://user.example.com/" }),
+            json!({ "format": "saml_assertion_id", "issuer": "https://idp.example.com/", "assertion_id": "_8e8dc5f6" }),
+            json!({ "format": "complex", "tenant": { "format": "opaque", "id": "123456789" } }),
+            json!({ "format": "opaque", "id": "urn:spiffe://acme.example/a" }),
+            json!({ "format": "opaque", "id": " jti-1" }),
+            json!({ "format": "uri", "uri": "spiffe://acme.example" }),
+            json!({}),
+            json!("spiffe://acme.example/a"),
+            json!(null),
+        ] {
+            let event = of_type(&format!("{RISC}account-purged"), &subject, &json!({}));
+            let error = found(&issuer, &event).unwrap_err();
+            assert!(
+                matches!(error, EventError::Subject(_)),
+                "{subject}: {error}"
+            );
+            assert!(error.needs_a_person());
+        }
+    }
+
+    #[test]
+    fn an_issuer_revokes_what_is_of_its_trust_domains() {
+        let issuer = Issuer::new("domains");
+        let kind = format!("{CAEP}session-revoked");
+        let about = |id: &str| of_type(&kind, &json!({ "format": "uri", "uri": id }), &json!({}));
+        assert!(found(&issuer, &about("spiffe://a.example/x")).is_ok());
+        for id in [
+            "spiffe://b.example/x",
+            "spiffe://sub.a.example/x",
+            "spiffe://a.example.evil/x",
+            "spiffe://xa.example/x",
+        ] {
+            let refused = found(&issuer, &about(id));
+            assert!(matches!(refused, Err(EventError::Domain { .. })), "{id}");
+        }
+        // What is theirs is revoked, and the rest is said.
+        let both = json!({ "format": "aliases", "identifiers": [
+            { "format": "uri", "uri": "spiffe://a.example/x" },
+            { "format": "uri", "uri": "spiffe://b.example/x" },
+        ] });
+        let event = issuer.verify(&of_type(&kind, &both, &json!({}))).unwrap();
+        assert_eq!((event.revoked.len(), event.left_out.len()), (1, 1));
+        // Credentials are revoked in these domains only.
+        let list = issuer.folder.join("revocations.jsonl");
+        let jti = json!({ "format": "jwt_id", "iss": ISSUER, "jti": "jti-1" });
+        let event = issuer.verify(&of_type(&kind, &jti, &json!({}))).unwrap();
+        append_event(&list, &event, NOW).unwrap();
+        let list = List::read(&list, None).unwrap();
+        let find = |of| list.find(Revocable::Credential, "jti-1", Some(of), 1);
+        assert!(find("spiffe://a.example/x").is_some());
+        assert!(find("spiffe://b.example/x").is_none());
+    }
+
+    #[test]
+    fn a_certificate_is_named_by_any_reading_of_its_serial_number_and_its_issuer() {
+        let issuer = Issuer::new("serials");
+        let list = issuer.folder.join("revocations.jsonl");
+        let revoke = |jti: &str, event: Value| {
+            let subject = json!({ "format": "opaque", "id": "ignored" });
+            let mut claims = of_type(&format!("{CAEP}credential-change"), &subject, &event);
+            claims["jti"] = json!(jti);
+            append_event(&list, &issuer.verify(&claims).unwrap(), NOW).unwrap();
+        };
+        let serial = |serial: Value| json!({ "change_type": "revoke", "x509_serial": serial });
+        revoke("1", serial(json!("66219")));
+        revoke("2", serial(json!("01:02:AC")));
+        revoke("3", serial(json!(66_221)));
+        let mut of_issuer = serial(json!("0102AE"));
+        of_issuer["x509_issuer"] = json!("CN=Acme CA,O=Acme");
+        revoke("4", of_issuer);
+        let list = List::read(&list, None).unwrap();
+        let of = "spiffe://a.example/x";
+        let find = |id: &str| {
+            list.find(Revocable::Credential, id, Some(of), u64::MAX)
+                .is_some()
+        };
+        for id in ["102ab", "66219", "102ac", "01:02:AD", "102ae"] {
+            assert!(find(id), "{id}");
+        }
+        assert!(!find("102af"));
+        let certificate =
+            |issuer: &str| certificate_id(issuer_of(issuer).as_deref(), "102ae").unwrap();
+        assert!(find(&certificate("O = Acme, CN = Acme CA")));
+        assert!(!find(&certificate("CN=Other CA,O=Acme")));
+    }
+
+    #[test]
+    fn several_events_in_one_token_are_all_applied() {
+        let issuer = Issuer::new("several");
+        let mut event = claims(
+            "session-revoked",
+            json!({ "format": "opaque", "id": "s-1" }),
+            json!({}),
+        );
+        event["events"][format!("{RISC}account-disabled")] =
+            json!({ "subject": { "format": "uri", "uri": "spiffe://a.example/x" } });
+        event["events"][format!("{CAEP}token-claims-change")] = json!({});
+        let event = issuer.verify(&event).unwrap();
+        let ids: Vec<_> = event.revoked.iter().map(|it| it.id.as_str()).collect();
+        assert!(ids.contains(&"s-1") && ids.contains(&"spiffe://a.example/x"));
+        assert_eq!(event.left_out.len(), 1);
     }
 }

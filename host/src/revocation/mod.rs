@@ -9,23 +9,29 @@
 //! ```
 //!
 //! A revocation that came as a security event also has that `event`, so that the same one, sent again,
-//! is not another.
+//! is not another, and the `domains` that its issuer answers for. A line with `"lift":true` ends a
+//! revocation; the line that revoked stays. A checkpoint with a `head` signs everything before it.
 
 mod append;
 mod event;
+mod event_kind;
+mod head;
+mod ids;
 mod list;
 mod record;
+mod subject;
 
-pub use append::{append, append_event};
-pub(crate) use event::serial;
+pub use append::{ListWriter, append, append_event};
 pub use event::{Event, EventError, EventIssuers};
+pub use head::{HeadKey, Signers};
+pub(crate) use ids::{certificate_id, issuer_of_attributes, normal_credential};
+pub use ids::{is_same, normal_id, serial_readings};
 pub use record::{Record, Revocable, Revoked};
 
 use crate::Timestamp;
-use crate::followed::identity_of;
+use crate::followed::Stamp;
 use list::{Added, List};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::thread;
@@ -45,8 +51,8 @@ pub enum ListError {
         /// What is wrong with it.
         message: String,
     },
-    /// Nobody could be found by what is to be revoked.
-    #[error("`{id}` is not {expected}, so that nothing would be revoked")]
+    /// No request is known by what is to be revoked.
+    #[error("`{id}` is not {expected}: nothing is revoked")]
     Id {
         /// What was to be revoked.
         id: String,
@@ -59,6 +65,34 @@ pub enum ListError {
     /// Nothing says that it is whole.
     #[error("the revocation list is empty: it begins with a checkpoint")]
     Empty,
+    /// It is older than what was seen of it before.
+    #[error(
+        "the revocation list has {found} changes, and {known} were seen before: it is an older one; restore the latest, or accept this one with `portcullis state accept list`"
+    )]
+    Behind {
+        /// How many it has.
+        found: u64,
+        /// How many it had.
+        known: u64,
+    },
+    /// It is not the list that was seen before.
+    #[error(
+        "the revocation list differs from the one that was seen before, at or before epoch {0}: restore that one, or accept this one with `portcullis state accept list`"
+    )]
+    Another(u64),
+    /// Its head is not signed by a signer.
+    #[error(
+        "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; sign it with `portcullis revoke --checkpoint --key KEY`, once its lines are known to be right"
+    )]
+    NotSigned(String),
+    /// The key is not one to sign with.
+    #[error(
+        "the key is no private key in PEM to sign with (P-256, P-384, Ed25519 or RSA, PKCS #8): {0}"
+    )]
+    Key(String),
+    /// What is to be lifted is not revoked.
+    #[error("`{0}` is not revoked, so that there is nothing to lift")]
+    NotRevoked(String),
 }
 
 /// The revocation list of a file, followed by a thread for as long as anybody holds it.
@@ -68,11 +102,22 @@ pub struct Revocations {
     max_staleness: Duration,
 }
 
-/// Is told of each revocation, with its epoch, when it is taken up.
-type Listener = Box<dyn Fn(u64, &Revoked) + Send + Sync>;
+/// What a line of the list changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Revoked(Revoked),
+    Lifted(Revoked),
+}
+
+/// Is told of each change, with its epoch, when it is taken up; and how far the list went then, if it can be
+/// relied on.
+type Listener = Box<dyn Fn(u64, &Change, Option<&ListMark>) + Send + Sync>;
 
 struct Shared {
     file: PathBuf,
+    signers: Option<Arc<Signers>>,
+    /// What the host signs with what it adds.
+    key: Option<HeadKey>,
     list: RwLock<List>,
     listener: Mutex<Option<Listener>>,
 }
@@ -94,12 +139,38 @@ impl Revocations {
     ///
     /// [`ListError`] if it cannot be used as it is now, or cannot be followed.
     pub fn follow(file: &Path, max_staleness: Duration) -> Result<Self, ListError> {
-        let list = List::read(file)?;
+        Self::begin(file, max_staleness, None, None)
+    }
+
+    /// Follows the list in `file`, as [`Revocations::follow`] does, and relies on it only while its head is
+    /// signed by one of `signers`. With `key` the host signs what it adds, see [`Revocations::accept`].
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if it cannot be used as it is now, or cannot be followed.
+    pub fn follow_signed(
+        file: &Path,
+        max_staleness: Duration,
+        signers: Signers,
+        key: Option<HeadKey>,
+    ) -> Result<Self, ListError> {
+        Self::begin(file, max_staleness, Some(Arc::new(signers)), key)
+    }
+
+    fn begin(
+        file: &Path,
+        max_staleness: Duration,
+        signers: Option<Arc<Signers>>,
+        key: Option<HeadKey>,
+    ) -> Result<Self, ListError> {
+        let list = List::read(file, signers.clone())?;
         if list.as_of.is_none() {
             return Err(ListError::Empty);
         }
         let shared = Arc::new(Shared {
             file: file.to_owned(),
+            signers,
+            key,
             list: RwLock::new(list),
             listener: Mutex::default(),
         });
@@ -128,9 +199,70 @@ impl Revocations {
     ///
     /// [`ListError`] if the list cannot be written.
     pub fn accept(&self, event: &Event) -> Result<Vec<Record>, ListError> {
-        let records = append_event(&self.shared.file, event, Timestamp::now())?;
+        if event.revoked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Shared {
+            file, signers, key, ..
+        } = &*self.shared;
+        if signers.is_some() && key.is_none() {
+            return Err(ListError::NotSigned(
+                "the host has no `key` to sign what it adds".to_owned(),
+            ));
+        }
+        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
+        let records = writer.event(event, Timestamp::now())?;
         self.refresh();
         Ok(records)
+    }
+
+    /// Where the list is.
+    pub(crate) fn file(&self) -> &Path {
+        &self.shared.file
+    }
+
+    /// Holds the list to what is known of it from before: it counts only where it goes on from there.
+    pub(crate) fn hold_to(&self, mark: &ListMark) {
+        let Shared {
+            file,
+            signers,
+            list,
+            ..
+        } = &*self.shared;
+        let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+        if !list.is_held_to_less_than(mark) {
+            return;
+        }
+        if list.went_past(mark) {
+            match List::read_held(file, signers.clone(), Some(mark.clone())) {
+                Ok(read) => *list = read,
+                Err(error) => list.error = Some(error),
+            }
+            return;
+        }
+        list.hold_to(mark);
+    }
+
+    /// How far the list went, if it can be relied on but for its age.
+    pub(crate) fn mark(&self) -> Option<ListMark> {
+        let list = self.shared.read();
+        match list.unreliable() {
+            Some(_) => None,
+            None => list.mark(),
+        }
+    }
+
+    /// How far the list went, also if nothing was ever revoked.
+    pub(crate) fn mark_or_beginning(&self) -> ListMark {
+        self.mark().unwrap_or(ListMark {
+            epoch: 0,
+            digest: None,
+        })
+    }
+
+    /// Why the list cannot be relied on, whatever its age.
+    pub fn unreliable(&self) -> Option<ListError> {
+        self.shared.read().unreliable()
     }
 
     /// The list as it is known now.
@@ -153,8 +285,23 @@ impl Revocations {
     /// Everything that is revoked, in no order, each with the epoch from which on it is.
     pub fn revoked(&self) -> Vec<(u64, Revoked)> {
         let list = self.shared.read();
-        let by_kind = list.revoked.values();
-        by_kind.flat_map(HashMap::values).cloned().collect()
+        list.revoked()
+            .map(|(from, revoked)| (from, revoked.clone()))
+            .collect()
+    }
+
+    /// Everything that is revoked, in no order, each with the trust domains that it is about. Its time is not
+    /// known.
+    pub fn in_force(&self) -> Vec<Record> {
+        self.shared.read().in_force().collect()
+    }
+
+    /// Everything that was revoked and is not any more, in no order, with the epochs of both.
+    pub fn lifted(&self) -> Vec<(u64, u64, Revoked)> {
+        let list = self.shared.read();
+        list.lifted()
+            .map(|(from, lifted_at, revoked)| (from, lifted_at, revoked.clone()))
+            .collect()
     }
 
     /// The 1-based numbers of the lines that have text which looks like a secret. It is withheld wherever a
@@ -163,10 +310,16 @@ impl Revocations {
         self.shared.read().lines_with_tokens.clone()
     }
 
-    /// Has `listener` told of each revocation from now on, once it counts.
-    pub(crate) fn whenever_revoked(
+    /// Whether a listener is told of changes already.
+    pub(crate) fn has_listener(&self) -> bool {
+        let listener = self.shared.listener.lock();
+        listener.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Has `listener` told of each change from now on, once it counts.
+    pub(crate) fn whenever_changed(
         &self,
-        listener: impl Fn(u64, &Revoked) + Send + Sync + 'static,
+        listener: impl Fn(u64, &Change, Option<&ListMark>) + Send + Sync + 'static,
     ) {
         let mut listening = self
             .shared
@@ -185,6 +338,17 @@ impl Revocations {
     pub fn seen(&self) -> ListSeen {
         self.now_known().seen()
     }
+}
+
+/// How far a list went, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ListMark {
+    /// How many changes it had.
+    pub epoch: u64,
+    /// The SHA-256 digest of its lines up to and with that of the last change, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// How far a revocation list was known.
@@ -214,7 +378,7 @@ impl Known<'_> {
         self.as_seen.clone().unwrap_or_else(|| ListSeen {
             epoch: self.list.epoch,
             as_of: self.list.as_of,
-            error: self.list.error.as_ref().map(ToString::to_string),
+            error: self.list.unreliable().map(|error| error.to_string()),
         })
     }
 
@@ -243,9 +407,15 @@ impl Known<'_> {
         })
     }
 
+    /// What revokes something of that kind. Of a credential, it is what revokes it of any principal.
     pub(crate) fn find(&self, kind: Revocable, id: &str) -> Option<&Revoked> {
-        let (from, revoked) = self.list.revoked.get(&kind)?.get(id)?;
-        (*from <= self.epoch()).then_some(revoked)
+        self.list.find(kind, id, None, self.epoch())
+    }
+
+    /// What revokes a credential of `principal`.
+    pub(crate) fn find_credential(&self, id: &str, principal: &str) -> Option<&Revoked> {
+        let kind = Revocable::Credential;
+        self.list.find(kind, id, Some(principal), self.epoch())
     }
 }
 
@@ -265,11 +435,7 @@ impl Shared {
         let changed = {
             let list = self.read();
             match std::fs::metadata(&self.file) {
-                Ok(metadata) => {
-                    metadata.len() != list.bytes_read
-                        || list.file != Some(identity_of(&metadata))
-                        || list.error.is_some()
-                }
+                Ok(metadata) => list.may_differ(Stamp::of(&metadata), metadata.len()),
                 Err(_) => true,
             }
         };
@@ -277,7 +443,7 @@ impl Shared {
             let known = self.read().position();
             // The file is read while decisions go on, and what was read is then taken up at once.
             let added = Added::read(&self.file, &known);
-            let new = {
+            let (new, mark) = {
                 let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
                 if list.bytes_read != known.bytes_read {
                     // Somebody else took up what there was. What came after that is looked for anew.
@@ -285,13 +451,17 @@ impl Shared {
                 }
                 let mut new = Vec::new();
                 list.error = added.and_then(|added| list.take_up(added, &mut new)).err();
-                new
+                let mark = match list.unreliable() {
+                    Some(_) => None,
+                    None => list.mark(),
+                };
+                (new, mark)
             };
             // Told when it counts already: whoever writes it down may take a while.
             let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(listener) = &*listener {
-                for (epoch, revoked) in &new {
-                    listener(*epoch, revoked);
+                for (epoch, change) in &new {
+                    listener(*epoch, change, mark.as_ref());
                 }
             }
         }
@@ -491,10 +661,296 @@ mod tests {
     }
 
     #[test]
+    fn a_list_without_a_line_end_is_not_relied_on() {
+        let file = file("unended");
+        append(&file, None, NOW).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let line = format!(
+            "{{\"epoch\":1,\"at\":\"{NOW}\",\"kind\":\"credential\",\"id\":\"a\",\"reason\":\"leaked\",\"by\":\"alice\"}}"
+        );
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let after = |content: String| {
+            std::fs::write(&file, content).unwrap();
+            followed.refresh();
+            followed.now_known().unreliable(NOW)
+        };
+        // A line that is whole but for its end is not being written.
+        let why = after(format!("{whole}{line}")).unwrap();
+        assert!(why.contains("line 2") && why.contains("line end"), "{why}");
+        assert!(append(&file, None, NOW).is_err());
+        let follow = Revocations::follow(&file, Duration::from_secs(60));
+        assert!(matches!(follow, Err(ListError::Line { line: 2, .. })));
+        // A half of one is, for a second.
+        assert_eq!(after(format!("{whole}{}", &line[..20])), None);
+        thread::sleep(Duration::from_millis(1010));
+        followed.refresh();
+        assert!(followed.now_known().unreliable(NOW).is_some());
+        assert_eq!(after(format!("{whole}{line}\n")), None);
+        assert!(
+            followed
+                .now_known()
+                .find(Revocable::Credential, "a")
+                .is_some()
+        );
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_list_that_was_replaced_in_place_is_not_relied_on() {
+        let file = file("replaced");
+        append(&file, None, NOW).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let after = |content: &str| {
+            std::fs::write(&file, content).unwrap();
+            let open = std::fs::File::options().write(true).open(&file).unwrap();
+            open.set_modified(modified).unwrap();
+            followed.refresh();
+            followed.now_known().unreliable(NOW)
+        };
+        let other = whole.replace("\"a\"", "\"b\"");
+        assert_eq!(other.len(), whole.len());
+        assert!(after(&other).unwrap().contains("only ever added"));
+        assert_eq!(after(&whole), None);
+        // Longer than it was.
+        let more = whole.lines().last().unwrap();
+        let more = more.replace("\"epoch\":1", "\"epoch\":2");
+        let longer = |whole: &str| format!("{whole}{more}\n");
+        assert!(after(&longer(&other)).unwrap().contains("only ever added"));
+        assert_eq!(after(&longer(&whole)), None);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_list_that_went_back_is_not_relied_on() {
+        let file = file("back");
+        append(&file, None, NOW).unwrap();
+        let older = std::fs::read_to_string(&file).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        append(&file, None, NOW).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let start = |content: &str, mark: Option<&ListMark>| {
+            std::fs::write(&file, content).unwrap();
+            let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+            if let Some(mark) = mark {
+                followed.hold_to(mark);
+            }
+            followed
+        };
+        let mark = start(&whole, None).mark().unwrap();
+        assert_eq!(mark.epoch, 1);
+        assert_eq!(start(&whole, Some(&mark)).unreliable(), None);
+        // An older one, and one that came to as many with another revocation.
+        let behind = start(&older, Some(&mark));
+        assert_eq!(
+            behind.unreliable(),
+            Some(ListError::Behind { found: 0, known: 1 })
+        );
+        assert!(behind.mark().is_none());
+        let other = whole.replace("\"a\"", "\"b\"");
+        assert_eq!(
+            start(&other, Some(&mark)).unreliable(),
+            Some(ListError::Another(1))
+        );
+        append(&file, Some(revoked("c")), NOW).unwrap();
+        let longer = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            start(&longer, Some(&mark)).unreliable(),
+            Some(ListError::Another(1)),
+            "nor one that went farther"
+        );
+        // Where only the number is known, that counts.
+        let number = ListMark {
+            digest: None,
+            ..mark
+        };
+        assert_eq!(start(&other, Some(&number)).unreliable(), None);
+        assert!(start(&older, Some(&number)).unreliable().is_some());
+        // Once the right one is back, it is relied on.
+        std::fs::write(&file, &whole).unwrap();
+        behind.refresh();
+        assert_eq!(behind.unreliable(), None);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_revocation_can_be_lifted_and_stays_on_the_list() {
+        let file = file("lifted");
+        append(&file, None, NOW).unwrap();
+        append(&file, Some(revoked("0102AB")), NOW).unwrap();
+        let lift = |id: &str| ListWriter::open(&file).unwrap().lift(revoked(id), NOW);
+        assert!(matches!(lift("jti-9"), Err(ListError::NotRevoked(_))));
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let find = |known: Known<'_>| known.find(Revocable::Credential, "01:02:ab").is_some();
+        assert!(find(followed.now_known()));
+        let lifted = lift("1:2:ab").unwrap();
+        assert_eq!((lifted.epoch, lifted.lifts), (2, true));
+        assert!(matches!(lift("102ab"), Err(ListError::NotRevoked(_))));
+        followed.refresh();
+        assert!(!find(followed.now_known()));
+        assert!(followed.revoked().is_empty());
+        assert_eq!(followed.lifted().len(), 1);
+        // What was decided in between was decided with it.
+        let then = |epoch| ListSeen {
+            epoch,
+            as_of: Some(NOW),
+            error: None,
+        };
+        assert!(find(followed.as_seen(then(1))));
+        assert!(!find(followed.as_seen(then(2))));
+        // It can be revoked again.
+        append(&file, Some(revoked("102ab")), NOW).unwrap();
+        followed.refresh();
+        assert!(find(followed.now_known()));
+        assert!(!find(followed.as_seen(then(2))));
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_line_with_domains_is_about_their_principals_only() {
+        let file = file("domains");
+        let line = |epoch: u64, kind: &str, id: &str| {
+            format!(
+                "{{\"epoch\":{epoch},\"at\":\"{NOW}\",\"kind\":\"{kind}\",\"id\":\"{id}\",\"reason\":\"r\",\"by\":\"b\",\"domains\":[\"a.example\"]}}\n"
+            )
+        };
+        let lines = [
+            line(1, "credential", "102ab"),
+            line(2, "principal", "spiffe://b.example/x"),
+            line(3, "principal", "spiffe://a.example/x"),
+        ];
+        std::fs::write(&file, lines.concat()).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let known = followed.now_known();
+        let credential = |of: &str| known.find_credential("0102AB", of).is_some();
+        assert!(credential("spiffe://a.example/y"));
+        assert!(!credential("spiffe://b.example/y"));
+        let principal = |id: &str| known.find(Revocable::Principal, id).is_some();
+        assert!(principal("spiffe://A.example/x"));
+        assert!(!principal("spiffe://b.example/x"));
+        drop(known);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    /// Signers with the key of one, and the key of somebody else.
+    fn signers(name: &str) -> (PathBuf, impl Fn() -> Signers, HeadKey, HeadKey) {
+        use p256::pkcs8::EncodePrivateKey as _;
+        let key = |byte: u8| {
+            let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
+            let pem = key.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap();
+            (HeadKey::new(pem.as_bytes(), None).unwrap(), key)
+        };
+        let ((ours, public), (theirs, _)) = (key(7), key(8));
+        let point = public.verifying_key().to_encoded_point(false);
+        let encode = |bytes: &[u8]| {
+            use base64ct::Encoding as _;
+            base64ct::Base64UrlUnpadded::encode_string(bytes)
+        };
+        let jwk = serde_json::json!({ "keys": [{
+            "kty": "EC", "crv": "P-256",
+            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
+        }] });
+        let jwks = file(name).with_extension("json");
+        std::fs::write(&jwks, jwk.to_string()).unwrap();
+        let file = jwks.clone();
+        let signers = move || Signers::default().signer("alice", &file).unwrap();
+        (jwks, signers, ours, theirs)
+    }
+
+    #[test]
+    fn with_signers_a_list_counts_only_while_its_head_is_signed() {
+        let file = file("signed");
+        let (jwks, signers, ours, theirs) = signers("signers");
+        append(&file, None, NOW).unwrap();
+        let follow =
+            || Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None).unwrap();
+        let why = || follow().now_known().unreliable(NOW);
+        assert!(why().unwrap().contains("not signed"));
+        let followed = follow();
+        let writer = |key: Option<&'static HeadKey>| {
+            ListWriter::open_signed(
+                Box::leak(file.clone().into_boxed_path()),
+                key,
+                Some(Arc::new(signers())),
+            )
+        };
+        let (ours, theirs): (&'static HeadKey, &'static HeadKey) =
+            (Box::leak(Box::new(ours)), Box::leak(Box::new(theirs)));
+        // A list that never had a head is signed for the first time.
+        writer(Some(ours)).unwrap().checkpoint(NOW).unwrap();
+        assert_eq!(why(), None);
+        writer(Some(ours))
+            .unwrap()
+            .revoke(revoked("a"), NOW)
+            .unwrap();
+        assert_eq!(why(), None);
+        followed.refresh();
+        assert_eq!(followed.now_known().unreliable(NOW), None);
+        assert!(
+            followed
+                .now_known()
+                .find(Revocable::Credential, "a")
+                .is_some()
+        );
+        let signed = std::fs::read_to_string(&file).unwrap();
+        // Behind the head there are lines that nobody signed, or somebody else did.
+        let unsigned = |add: &dyn Fn()| {
+            add();
+            assert!(why().unwrap().contains("not signed"));
+            // Nobody signs over them without having looked.
+            assert!(matches!(writer(Some(ours)), Err(ListError::NotSigned(_))));
+            std::fs::write(&file, &signed).unwrap();
+        };
+        unsigned(&|| drop(append(&file, Some(revoked("b")), NOW).unwrap()));
+        unsigned(&|| drop(append(&file, None, NOW).unwrap()));
+        unsigned(&|| {
+            drop(
+                ListWriter::open(&file)
+                    .unwrap()
+                    .lift(revoked("a"), NOW)
+                    .unwrap(),
+            )
+        });
+        unsigned(&|| {
+            let path = Box::leak(file.clone().into_boxed_path());
+            let writer = ListWriter::open_signed(path, Some(theirs), None).unwrap();
+            writer.lift(revoked("a"), NOW).unwrap();
+        });
+        // What it signed was changed.
+        let start = |content: String| {
+            std::fs::write(&file, content).unwrap();
+            why()
+        };
+        assert_eq!(start(signed.clone()), None);
+        assert!(
+            start(signed.replace("\"a\"", "\"z\""))
+                .unwrap()
+                .contains("signed another list")
+        );
+        // The head of an earlier list.
+        let first = signed.lines().nth(1).unwrap();
+        assert!(first.contains("head"));
+        let lines: Vec<_> = signed.lines().collect();
+        let moved = format!("{}\n{first}\n", lines[..lines.len() - 1].join("\n"));
+        assert!(
+            Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None).is_ok()
+        );
+        std::fs::write(&file, &moved).unwrap();
+        let followed = Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None);
+        assert!(followed.is_err(), "its epoch does not follow");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(jwks).unwrap();
+    }
+
+    #[test]
     fn refuses_to_revoke_what_nobody_could_be_found_by() {
         let file = file("ids");
         for (kind, id) in [
-            (Revocable::Principal, "spiffe://Acme.example/x"),
+            (Revocable::Principal, "spiffe://acme.example/*"),
+            (Revocable::Principal, "spiffe://acme.example"),
             (Revocable::Plugin, "ba7816bf"),
             (Revocable::Credential, " jti-1"),
             (Revocable::Integration, ""),

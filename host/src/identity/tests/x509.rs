@@ -139,7 +139,9 @@ fn a_chain_proves_who_asks() {
         .unwrap();
     assert_eq!(principal.id, ID);
     assert_eq!(principal.attestation, Attestation::X509Svid);
-    assert_eq!(principal.credential_id, "102ab");
+    // Of its issuer, whose certificates alone have serial numbers of their own.
+    let parts: Vec<_> = principal.credential_id.split(':').collect();
+    assert_eq!((parts[0], parts[1].len(), parts[2]), ("x509", 32, "102ab"));
     let lifetime = principal
         .credential_expires_at
         .unwrap()
