@@ -3,6 +3,7 @@
 use crate::intent::Waiver;
 use crate::request::Posture;
 use crate::revocation::ListSeen;
+use crate::state::StateMark;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,9 @@ pub struct Evidence {
     /// Why what a permit would have used up could not be spent, so that it became none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_spent: Option<String>,
+    /// Which state it was spent from, and how far that had gone then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateMark>,
     /// What the intent, as an exception, waived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<Waiver>,

@@ -25,18 +25,26 @@ impl StateOptions {
     }
 
     /// Opens the state for a dry run, which makes none; and says so where it cannot be looked into.
-    pub(super) fn look_into(self) -> (EmbeddedState, Option<Problem>) {
-        let empty = || EmbeddedState::in_memory(self.clone_window);
+    ///
+    /// # Errors
+    ///
+    /// The problem, if the state is damaged.
+    pub(super) fn look_into(self) -> Result<(EmbeddedState, Option<Problem>), Problem> {
         if !self.path.exists() {
-            return (empty(), None);
+            return Ok((
+                EmbeddedState::in_place_of(&self.path, self.clone_window),
+                None,
+            ));
         }
         match EmbeddedState::open(&self.path, self.clone_window) {
-            Ok(state) => (state, None),
-            Err(error) => {
+            Ok(state) => Ok((state, None)),
+            Err(error @ StateError::InUse(_)) => {
                 let message =
                     format!("{error}: a dry run takes no use for spent that is counted there");
-                (empty(), Some(Problem::warning(&self.path, message)))
+                let problem = Problem::warning(&self.path, message);
+                Ok((EmbeddedState::in_memory(self.clone_window), Some(problem)))
             }
+            Err(error) => Err(Problem::of_file(&self.path, error.to_string())),
         }
     }
 }

@@ -29,7 +29,11 @@
 //! [revocation]
 //! path = "revocations.jsonl"
 //! max-staleness = "60s"
-//! events = { audience = "https://gateway.acme.example", issuers = { "https://idp.acme.example" = "keys/idp.json" } }
+//! signers = { "alice@acme.example" = "keys/alice.json" }     # optional: who signs its head
+//! key = "keys/host.pem"                     # what the host signs with what events revoke
+//! [revocation.events]
+//! audience = "https://gateway.acme.example"
+//! issuers = { "https://idp.acme.example" = { key = "keys/idp.json", domains = ["acme.example"] } }
 //!
 //! [intents]
 //! path = "intents"                          # a folder of intents; see StoredIntent
@@ -87,23 +91,28 @@
 //! settings = { repositories = ["acme/*"] }
 //! ```
 
+mod accept;
 mod checks;
 mod integration;
 mod keeping;
 mod problem;
 pub(crate) mod reader;
 mod secrets;
+mod targets;
 
+pub use accept::{Accepts, accept};
 pub use portcullis_contract::looks_like_a_token;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secrets::lines_with_tokens;
+pub use targets::Targets;
 
 use crate::identity::{Bundles, Verifier};
 use crate::limits::{PluginLimits, RequestLimits};
 use crate::log::{DecisionLog, LogOptions};
 use crate::pdp::{Pdp, PdpBuilder};
 use crate::request::DefaultIntegrations;
-use crate::state::State;
+use crate::revocation::{EventIssuers, Signers};
+use crate::state::{EmbeddedState, State};
 use keeping::StateOptions;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use reader::{FILE, Section, Source};
@@ -200,21 +209,38 @@ fn check_with(file: &Path, metered: bool) -> Checked {
     let usable = problems.iter().all(|p| p.severity < Severity::Error);
     let pdp = described.filter(|_| usable).and_then(|described| {
         let mut builder = described.builder;
+        let log = described.log.map(|log| log.path);
+        let mut looked_into = None;
         if let Some(options) = described.state {
-            let (state, problem) = options.look_into();
-            problems.extend(problem);
-            let bundles = described.verifier.as_ref().map(|(bundles, ..)| bundles);
-            if let Some(Err(error)) = bundles.map(|bundles| bundles.are_newer_than(&state)) {
-                problems.push(Problem::of_file(file, error.to_string()));
-                return None;
+            match options.look_into() {
+                Ok((state, problem)) => {
+                    problems.extend(problem);
+                    let bundles = described.verifier.as_ref().map(|(bundles, ..)| bundles);
+                    if let Some(Err(error)) = bundles.map(|bundles| bundles.are_newer_than(&state))
+                    {
+                        problems.push(Problem::of_file(file, error.to_string()));
+                        return None;
+                    }
+                    let state = Arc::new(state);
+                    builder = builder.state(Arc::<EmbeddedState>::clone(&state));
+                    looked_into = Some(state);
+                }
+                Err(problem) => {
+                    problems.push(problem);
+                    return None;
+                }
             }
-            builder = builder.state(Arc::new(state));
         }
-        builder
-            .begin()
-            .inspect(|pdp| problems.extend_from_slice(pdp.notices()))
+        let pdp = builder
+            .dry(log)
             .map_err(|error| problems.push(Problem::of_file(file, error.to_string())))
-            .ok()
+            .ok()?;
+        problems.extend(pdp.notices().iter().cloned());
+        if let Some(lacks) = looked_into.and_then(|state| state.lacks()) {
+            let message = format!("{lacks}: until then what it counts is denied");
+            problems.push(Problem::warning(file, message));
+        }
+        Some(pdp)
     });
     Checked { pdp, problems }
 }
@@ -230,6 +256,53 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
         let message = "it has no `[revocation]` with a `path`: name a list with `--list`";
         ConfigError(vec![Problem::of_file(file, message.to_owned())])
     })
+}
+
+/// Who may sign the head of the revocation list by the configuration in `file`, if it has to be signed. Nothing
+/// else of the configuration has to be right.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is no TOML, or a signer has no usable key.
+pub fn revocation_signers(file: &Path) -> Result<Option<Signers>, ConfigError> {
+    in_revocation(file, |section, folder| checks::signers(section, folder))
+}
+
+/// Whose security events count by the configuration in `file`, if it says so. Nothing else of the
+/// configuration has to be right.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is no TOML, or an issuer is not usable.
+pub fn event_issuers(file: &Path) -> Result<Option<EventIssuers>, ConfigError> {
+    in_revocation(file, |section, folder| {
+        all(section
+            .section("events")
+            .map(|events| checks::event_issuers(events, folder)))
+    })
+}
+
+/// What `read` makes of `[revocation]`; nothing if there is no such section.
+fn in_revocation<T>(
+    file: &Path,
+    read: impl FnOnce(&mut Section<'_, '_>, &Path) -> Option<Option<T>>,
+) -> Result<Option<T>, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        ConfigError(vec![Problem::of_file(file, message)])
+    })?;
+    let source = Source::new(file, &text);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found = {
+        let Some(table) = reader::parse(&source, &text) else {
+            return Err(ConfigError(source.into_problems()));
+        };
+        match Section::new(&source, table.get_ref(), FILE).section("revocation") {
+            None => Some(None),
+            Some(mut section) => read(&mut section, folder),
+        }
+    };
+    found.ok_or_else(|| ConfigError(source.into_problems()))
 }
 
 /// The registry that the configuration in `file` names, if it names one, whether it is there or not.

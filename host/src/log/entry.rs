@@ -7,7 +7,8 @@ use crate::intent::{StoredIntent, Waiver};
 use crate::limits::RequestLimits;
 use crate::plugin::Digest;
 use crate::request::{Request, Written as AsEvaluation};
-use crate::revocation::Revoked;
+use crate::revocation::{ListMark, Revoked};
+use crate::state::StateMark;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,6 +53,31 @@ pub enum Event {
         #[serde(default)]
         revoked: Option<Revoked>,
     },
+    /// A revocation that was a mistake was lifted.
+    Lift {
+        /// How many revocations and lifts there are up to and with this one.
+        epoch: u64,
+        /// What is no longer revoked.
+        lifted: Revoked,
+    },
+    /// An operator accepted a state or a revocation list that is not the one that was known.
+    Accepted(Accepted),
+}
+
+/// What an operator accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Accepted {
+    /// Who accepted it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The state that counts from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateMark>,
+    /// How far the list goes that counts from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListMark>,
 }
 
 /// A decision, as the log has it.
@@ -189,6 +215,19 @@ pub(super) fn revocation_body(epoch: u64, revoked: Option<&Revoked>, at: Timesta
         None => body,
         Some(revoked) => with(body, "revoked", json!(revoked)),
     })
+}
+
+/// The line of a lift, see [`Event::Lift`].
+pub(super) fn lift_body(epoch: u64, lifted: &Revoked, at: Timestamp) -> Vec<u8> {
+    line(&json!({ "at": at, "event": "lift", "epoch": epoch, "lifted": lifted }))
+}
+
+impl Accepted {
+    /// A line without its number and the hash of the line before it, which the writer adds.
+    pub(super) fn body(&self, at: Timestamp) -> Vec<u8> {
+        let body = with(json!(self), "at", json!(at));
+        line(&with(body, "event", json!("accepted")))
+    }
 }
 
 /// A request as it is written to the log.

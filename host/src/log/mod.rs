@@ -11,7 +11,7 @@ mod writer;
 pub use chain::{Broken, Verified, read, verify};
 #[cfg(test)]
 pub(crate) use entry::recorded_request;
-pub use entry::{Decided, Entry, Event, Issued};
+pub use entry::{Accepted, Decided, Entry, Event, Issued};
 pub use mask::{Mask, MaskError};
 
 use crate::decision::Decision;
@@ -19,7 +19,7 @@ use crate::request::Request;
 use crate::revocation::Revoked;
 use crate::timestamp::Timestamp;
 use entry::Written;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
 
@@ -86,6 +86,7 @@ pub enum LogError {
 pub struct DecisionLog {
     writer: Arc<Writer>,
     mask: Arc<Mask>,
+    path: Arc<Path>,
 }
 
 impl DecisionLog {
@@ -107,6 +108,7 @@ impl DecisionLog {
         Ok(Self {
             writer: Arc::new(writer),
             mask: Arc::new(options.mask),
+            path: options.path.into(),
         })
     }
 
@@ -134,6 +136,31 @@ impl DecisionLog {
     ) -> Result<(), LogError> {
         self.writer
             .append(vec![entry::unreadable_body(request, decision, at)])
+    }
+
+    /// Where the log is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records that a revocation was lifted.
+    pub(crate) fn record_lifted(
+        &self,
+        epoch: u64,
+        lifted: &Revoked,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer
+            .append(vec![entry::lift_body(epoch, lifted, at)])
+    }
+
+    /// Records what an operator accepted.
+    pub(crate) fn record_accepted(
+        &self,
+        accepted: &Accepted,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(vec![accepted.body(at)])
     }
 
     /// Records that intents came to count.

@@ -16,6 +16,7 @@ use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,11 +193,17 @@ impl PdpBuilder {
         if self.parts.access_requests.is_some() && self.parts.log.is_none() {
             return Err(PdpError::NoLog);
         }
-        self.begin()
+        self.begin(true)
     }
 
-    /// Makes the decision point for dry runs, which needs no log.
-    pub(crate) fn begin(self) -> Result<Pdp, PdpError> {
+    /// Makes the decision point for dry runs: it needs no log, and remembers nothing. Where the log is says what
+    /// list and state are held to.
+    pub(crate) fn dry(mut self, log: Option<PathBuf>) -> Result<Pdp, PdpError> {
+        self.parts.log_path = log;
+        self.begin(false)
+    }
+
+    fn begin(self, live: bool) -> Result<Pdp, PdpError> {
         let mut by_name = HashMap::new();
         for integration in self.integrations {
             check(&integration)?;
@@ -217,6 +224,7 @@ impl PdpBuilder {
             return Err(PdpError::NoDefault(missing));
         }
         let mut parts = self.parts;
+        parts.bind(live);
         parts.take_up_what_was_kept()?;
         parts.note_intents(&by_name);
         let pdp = Pdp {

@@ -1,5 +1,6 @@
 //! The policy decision point.
 
+mod bound;
 mod builder;
 mod record;
 
@@ -23,12 +24,13 @@ use crate::posture::Postures;
 use crate::registry::Registry;
 use crate::request::{DefaultIntegrations, Request, RequestError};
 use crate::revocation::{EventIssuers, Revocable, Revocations};
-use crate::state::{Instances, SpendError, State};
+use crate::state::{Instances, Marks, SpendError, State};
 use crate::trace::{Check, Conclusion, Trace};
 use portcullis_contract::printable;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How often a decision is made again because somebody else spent what it would have.
@@ -66,6 +68,10 @@ struct Parts {
     requirements: Requirements,
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
+    /// Where the log is, for dry runs, which do not open it.
+    log_path: Option<PathBuf>,
+    /// What is remembered beside the log of how far list and state went.
+    marks: Option<Arc<Marks>>,
     notices: Vec<Problem>,
     default_integrations: DefaultIntegrations,
 }
@@ -155,7 +161,7 @@ impl Pdp {
                 _ => return decision,
             };
             let why = match state.spend(decision.uses(), now) {
-                Ok(()) => return decision,
+                Ok(()) => return self.spent_from(state.as_ref(), decision),
                 Err(SpendError::UsedUp(_)) if races < MAX_RACES => {
                     races += 1;
                     continue;
@@ -447,7 +453,7 @@ impl Pdp {
                 known.unreliable(now).is_some()
                     || known.find(Revocable::Principal, &principal.id).is_some()
                     || known
-                        .find(Revocable::Credential, &principal.credential_id)
+                        .find_credential(&principal.credential_id, &principal.id)
                         .is_some()
             }
             _ => false,

@@ -86,8 +86,7 @@ impl Pdp {
         Ok(revocations.accept(&event)?)
     }
 
-    /// Records with which intents and how many revocations the host begins, and from now on each
-    /// revocation that it learns of.
+    /// Records with which intents and how many revocations the host begins.
     pub(super) fn record_what_it_begins_with(&self, now: Timestamp) -> Result<(), LogError> {
         let Some(log) = &self.inner.parts.log else {
             return Ok(());
@@ -100,14 +99,11 @@ impl Pdp {
             let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
             log.record_issued(&issued, now)?;
         }
-        if let Some(revocations) = &self.inner.parts.revocations {
+        // One that cannot be relied on says nothing of how far the list went.
+        if let Some(revocations) = &self.inner.parts.revocations
+            && revocations.unreliable().is_none()
+        {
             log.record_revoked(revocations.seen().epoch, None, now)?;
-            let log = log.clone();
-            revocations.whenever_revoked(move |epoch, revoked| {
-                // The list is the list, whether the log has it or not; decisions that cannot be
-                // recorded are denied in any case.
-                let _ = log.record_revoked(epoch, Some(revoked), Timestamp::now());
-            });
         }
         Ok(())
     }

@@ -1,35 +1,50 @@
 //! The state of one host, in a file.
 
 use super::instances::Instances;
-use super::{Seen, SpendError, State, StateError, Use};
+use super::{Kept, Marks, Seen, SpendError, State, StateError, StateMark, Use};
+use crate::revocation::ListMark;
 use crate::timestamp::Timestamp;
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _,
+    WriteTransaction,
+};
+use sha2::{Digest as _, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What was spent: how often, and when that may be forgotten, in milliseconds since 1970.
-const SPENT: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("spent");
+/// What was spent: how often, when that may be forgotten, in milliseconds since 1970, and the checksum of
+/// both with the key.
+const SPENT: TableDefinition<'_, &str, (u64, u64, u64)> =
+    TableDefinition::new("spent with checksums");
 
 /// What may be forgotten when.
 const ENDS: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("ends");
 
-/// The latest end of what was forgotten, in milliseconds since 1970, under [`LATEST`].
-const FORGOTTEN: TableDefinition<'_, &str, u64> = TableDefinition::new("forgotten");
-const LATEST: &str = "latest";
+/// The documents of intents, by id, each behind its checksum.
+const INTENTS: TableDefinition<'_, &str, (u64, &[u8])> =
+    TableDefinition::new("intents with checksums");
 
-/// The documents of intents, by id.
-const INTENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intents");
+/// How high the mark of a name is, with the checksum of both.
+const MARKS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("marks with checksums");
 
-/// How high the mark of a name is.
-const MARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("marks");
+/// Which state it is, see [`About`].
+const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
+
+/// The tables of states that had no checksums.
+const SPENT_BEFORE: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("spent");
+const INTENTS_BEFORE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intents");
 
 /// How many counts that have ended are forgotten with each that is spent.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
 /// The state of one host, in a file that it alone has open. What is spent is on disk before it is
 /// known to be.
+///
+/// Beside the file, in one that ends in `.marks`, it is kept which state it is and how far it went. A state
+/// that is not that one, or not as far, denies what it counts until an operator accepts it.
 #[derive(Debug)]
 pub struct EmbeddedState {
     /// Empty if it is kept in memory.
@@ -37,22 +52,148 @@ pub struct EmbeddedState {
     /// Closed when the disk failed, and opened again when it is next needed.
     database: Mutex<Option<Arc<Database>>>,
     instances: Instances,
+    /// Nothing of a state in memory.
+    marks: Option<Marks>,
+    mark: Mutex<StateMark>,
+    /// Why it lacks what was counted before.
+    lacks: Mutex<Option<String>>,
 }
 
+/// Which state it is, how often it changed, and up to when ended counts were forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct About {
+    mark: StateMark,
+    forgotten: u64,
+}
+
+impl About {
+    fn new() -> Result<Self, Failure> {
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).map_err(|error| Failure::Store(error.to_string()))?;
+        Ok(Self {
+            mark: StateMark {
+                generation: base16ct::lower::encode_string(&name),
+                changes: 0,
+            },
+            forgotten: 0,
+        })
+    }
+
+    fn text(&self) -> String {
+        let StateMark {
+            generation,
+            changes,
+        } = &self.mark;
+        let text = format!("{generation} {changes} {}", self.forgotten);
+        let sum = checksum(&[text.as_bytes()]);
+        format!("{text} {sum}")
+    }
+
+    fn read(text: &str) -> Result<Self, Failure> {
+        let read = || {
+            let (about, sum) = text.rsplit_once(' ')?;
+            let mut parts = about.split(' ');
+            let read = Self {
+                mark: StateMark {
+                    generation: parts.next()?.to_owned(),
+                    changes: parts.next()?.parse().ok()?,
+                },
+                forgotten: parts.next()?.parse().ok()?,
+            };
+            (sum.parse() == Ok(checksum(&[about.as_bytes()]))).then_some(read)
+        };
+        read().ok_or_else(|| Failure::Damaged("which state it is has a wrong checksum".to_owned()))
+    }
+}
+
+/// What goes wrong in the database.
+#[derive(Debug)]
+enum Failure {
+    InUse,
+    Store(String),
+    Damaged(String),
+}
+
+impl Failure {
+    fn of(error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            // An end of the file that comes too early is damage, and no error of the disk.
+            redb::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::Damaged(error.to_string())
+            }
+            error @ (redb::Error::Corrupted(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::RepairAborted) => Self::Damaged(error.to_string()),
+            redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Self::Damaged(error.to_string())
+            }
+            other => Self::Store(other.to_string()),
+        }
+    }
+
+    fn at(self, file: &Path) -> StateError {
+        let file = file.to_owned();
+        match self {
+            Self::InUse => StateError::InUse(file),
+            Self::Store(message) => StateError::Store { file, message },
+            Self::Damaged(message) => StateError::Damaged { file, message },
+        }
+    }
+}
+
+/// Each operation of the database has errors of its own, which are all of one kind here.
+macro_rules! failures {
+    ($($error:ident)*) => {
+        $(impl From<redb::$error> for Failure {
+            fn from(error: redb::$error) -> Self {
+                Self::of(error.into())
+            }
+        })*
+    };
+}
+
+failures! { CommitError DatabaseError StorageError TableError TransactionError }
+
 impl EmbeddedState {
-    /// Opens the state in `file`, or makes it. Credentials are looked for in two places at a time
-    /// within `clone_window`; which ones were seen is not kept in the file.
+    /// Opens the state in `file`, or makes it. Every page of it is verified. Credentials are looked for in two
+    /// places at a time within `clone_window`; which ones were seen is not kept in the file.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if it cannot be opened, as while another process has it open.
+    /// [`StateError`] if it cannot be opened, as while another process has it open, or is damaged.
     pub fn open(file: impl Into<PathBuf>, clone_window: Duration) -> Result<Self, StateError> {
         let file = file.into();
-        let database = open(&file)?;
+        let was_there = std::fs::metadata(&file).is_ok_and(|it| it.len() > 0);
+        let marks = Marks::beside(&file, true);
+        let (database, about) = open(&file)?;
+        let mark = about.mark;
+        let (marks, lacks) = match marks {
+            Ok(marks) => {
+                let lacks = lacks(&marks.kept(), &mark, was_there);
+                (Some(marks), lacks)
+            }
+            Err(why) => (
+                None,
+                Some(format!("{why}, so that it is not known how far it went")),
+            ),
+        };
+        if let (Some(marks), None) = (&marks, &lacks) {
+            marks
+                .note_state(&mark)
+                .map_err(|error| Failure::Store(error.to_string()).at(&file))?;
+        }
         Ok(Self {
             file,
             database: Mutex::new(Some(Arc::new(database))),
             instances: Instances::new(clone_window),
+            marks,
+            mark: Mutex::new(mark),
+            lacks: Mutex::new(lacks),
         })
     }
 
@@ -62,6 +203,12 @@ impl EmbeddedState {
             file: PathBuf::new(),
             database: Mutex::new(None),
             instances: Instances::new(clone_window),
+            marks: None,
+            mark: Mutex::new(StateMark {
+                generation: String::new(),
+                changes: 0,
+            }),
+            lacks: Mutex::default(),
         }
     }
 
@@ -73,86 +220,280 @@ impl EmbeddedState {
         self
     }
 
+    /// A state in memory for a dry run, in the place of one in `file` that is not there. If there was one, it
+    /// lacks what that counted.
+    pub(crate) fn in_place_of(file: &Path, clone_window: Duration) -> Self {
+        let state = Self::in_memory(clone_window);
+        match Marks::beside(file, false) {
+            Ok(marks) if marks.kept().state.is_none() => {}
+            Ok(_) => state.distrust(&format!("{} was there, and it is gone", file.display())),
+            Err(why) => state.distrust(&why),
+        }
+        state
+    }
+
+    /// Why it lacks what was counted before, if it does.
+    pub fn lacks(&self) -> Option<StateError> {
+        let lacks = locked(&self.lacks).clone()?;
+        Some(StateError::Lacks {
+            file: self.file.clone(),
+            message: lacks,
+        })
+    }
+
+    /// Makes this state another generation, which counts from now on as it is. What others remember of the one
+    /// before no longer fits it.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if that cannot be kept.
+    pub(crate) fn accept(&self) -> Result<StateMark, StateError> {
+        let mark = self.with(|database| {
+            let writing = database.begin_write()?;
+            let forgotten = about(&writing)?.forgotten;
+            let about = About {
+                forgotten,
+                ..About::new()?
+            };
+            writing
+                .open_table(ABOUT)?
+                .insert("state", about.text().as_str())?;
+            writing.commit()?;
+            Ok(about.mark)
+        })?;
+        let failed = |error: String| Failure::Store(error).at(&self.file);
+        let accepted = Kept {
+            state: Some(mark.clone()),
+            list: None,
+        };
+        // Marks that could not be read are made new.
+        let marks = match Marks::beside(&self.file, true) {
+            Ok(marks) => marks,
+            Err(_) => {
+                Marks::remove(&self.file).map_err(|error| failed(error.to_string()))?;
+                Marks::beside(&self.file, true).map_err(failed)?
+            }
+        };
+        marks
+            .accept(&accepted)
+            .map_err(|error| failed(error.to_string()))?;
+        *locked(&self.mark) = mark.clone();
+        *locked(&self.lacks) = None;
+        Ok(mark)
+    }
+
     fn database(&self) -> Result<Arc<Database>, StateError> {
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut database = locked(&self.database);
         if let Some(database) = &*database {
             return Ok(Arc::clone(database));
         }
-        let opened = Arc::new(open(&self.file)?);
+        let (opened, about) = open(&self.file)?;
+        let opened = Arc::new(opened);
+        if !self.file.as_os_str().is_empty() {
+            let known = locked(&self.mark).clone();
+            let kept = Kept {
+                state: Some(known),
+                list: None,
+            };
+            if let Some(why) = lacks(&kept, &about.mark, true) {
+                self.distrust(&why);
+            }
+        }
         *database = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
     /// Does something with the database, and closes it if that failed: after an error of the disk it
     /// does not go on before it is opened again.
-    fn with<T>(
-        &self,
-        does: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StateError> {
+    fn with<T>(&self, does: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StateError> {
         let database = self.database()?;
-        does(&database).map_err(|error| {
-            drop(database);
-            *self.database.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            failed(&self.file, &error)
+        // The library panics on pages that it does not expect.
+        let done = catch_unwind(AssertUnwindSafe(|| does(&database))).unwrap_or_else(|_| {
+            Err(Failure::Damaged(
+                "reading it failed in a way that a whole file does not".to_owned(),
+            ))
+        });
+        done.map_err(|failure| {
+            let others = locked(&self.database).take();
+            let _ = catch_unwind(AssertUnwindSafe(move || {
+                drop(database);
+                drop(others);
+            }));
+            failure.at(&self.file)
         })
+    }
+
+    /// As [`EmbeddedState::with`], of what is counted. A state that lacks some of it tells nothing.
+    fn counted<T>(
+        &self,
+        does: impl FnOnce(&Database) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
+        match self.lacks() {
+            Some(lacks) => Err(lacks),
+            None => self.with(does),
+        }
+    }
+
+    /// Changes what is counted, if `changes` says so, and remembers that it changed.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&WriteTransaction, &mut About) -> Result<Change<T>, Failure>,
+    ) -> Result<T, StateError> {
+        let (result, mark) = self.counted(|database| {
+            let writing = database.begin_write()?;
+            let mut about = about(&writing)?;
+            match change(&writing, &mut about)? {
+                // What was written in this transaction is dropped with it.
+                Change::None(result) => Ok((result, None)),
+                Change::Of(result) => {
+                    about.mark.changes += 1;
+                    writing
+                        .open_table(ABOUT)?
+                        .insert("state", about.text().as_str())?;
+                    writing.commit()?;
+                    Ok((result, Some(about.mark)))
+                }
+            }
+        })?;
+        if let Some(mark) = mark {
+            if let Some(marks) = &self.marks {
+                marks
+                    .note_state(&mark)
+                    .map_err(|error| Failure::Store(error.to_string()).at(&self.file))?;
+            }
+            let mut known = locked(&self.mark);
+            if known.generation.is_empty() {
+                // A state in memory is never that of another process.
+                return Ok(result);
+            }
+            if known.changes < mark.changes || known.generation != mark.generation {
+                *known = mark;
+            }
+        }
+        Ok(result)
+    }
+}
+
+/// What comes of a transaction.
+enum Change<T> {
+    None(T),
+    Of(T),
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a state lacks what was counted before, by what is remembered of it.
+pub(super) fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<String> {
+    let known = kept.state.as_ref()?;
+    if !was_there {
+        return Some("there was one, and it is gone".to_owned());
+    }
+    if known.generation != found.generation {
+        return Some("another one was here before".to_owned());
+    }
+    (found.changes < known.changes).then(|| {
+        format!(
+            "it has {} changes, and {} were made: it is an older copy",
+            found.changes, known.changes
+        )
+    })
+}
+
+fn about(writing: &WriteTransaction) -> Result<About, Failure> {
+    match writing.open_table(ABOUT)?.get("state")? {
+        Some(text) => About::read(text.value()),
+        None => Err(Failure::Damaged(
+            "it does not say which state it is".to_owned(),
+        )),
+    }
+}
+
+/// The checksum of a record.
+fn checksum(parts: &[&[u8]]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+fn checksum_of_count(key: &str, count: u64, until: u64) -> u64 {
+    checksum(&[key.as_bytes(), &count.to_be_bytes(), &until.to_be_bytes()])
+}
+
+/// A count with its checksum.
+fn sealed(key: &str, count: u64, until: u64) -> (u64, u64, u64) {
+    (count, until, checksum_of_count(key, count, until))
+}
+
+/// A count whose checksum is right.
+fn opened(key: &str, (count, until, sum): (u64, u64, u64)) -> Result<(u64, u64), Failure> {
+    match sum == checksum_of_count(key, count, until) {
+        true => Ok((count, until)),
+        false => Err(Failure::Damaged(
+            "what was spent has a wrong checksum".to_owned(),
+        )),
     }
 }
 
 impl State for EmbeddedState {
     fn spent(&self, key: &str) -> Result<u64, StateError> {
-        self.with(|database| {
+        self.counted(|database| {
             let reading = database.begin_read()?;
-            let spent = reading.open_table(SPENT)?.get(key)?;
-            Ok(spent.map_or(0, |spent| spent.value().0))
+            match reading.open_table(SPENT)?.get(key)? {
+                None => Ok(0),
+                Some(spent) => Ok(opened(key, spent.value())?.0),
+            }
         })
     }
 
     fn spend(&self, uses: &[Use], now: Timestamp) -> Result<(), SpendError> {
-        let refused = self.with(|database| {
-            let writing = database.begin_write()?;
-            {
-                let mut forgotten = writing.open_table(FORGOTTEN)?;
-                let latest = forgotten.get(LATEST)?.map_or(0, |latest| latest.value());
-                let mut spent = writing.open_table(SPENT)?;
-                let mut ends = writing.open_table(ENDS)?;
-                for one in uses {
-                    let key = one.key.as_str();
-                    let before = spent.get(key)?.map(|spent| spent.value());
-                    let count = before.map_or(0, |(count, _)| count);
-                    if count >= one.limit {
-                        // What was written in this transaction is dropped with it.
-                        return Ok(Some(SpendError::UsedUp(one.key.clone())));
-                    }
-                    let until = one.until.as_millis();
-                    // The clock had gone past its end, and was set back: its count may be gone.
-                    if before.is_none() && until <= latest {
-                        return Ok(Some(SpendError::State(StateError::Forgotten {
-                            key: one.key.clone(),
-                            until: one.until,
-                            forgotten: Timestamp::from_millis(latest),
-                        })));
-                    }
-                    if let Some((_, end)) = before.filter(|(_, end)| *end != until) {
-                        ends.remove((end, key))?;
-                    }
-                    spent.insert(key, (count + 1, until))?;
-                    ends.insert((until, key), ())?;
+        let refused = self.change(|writing, about| {
+            let mut spent = writing.open_table(SPENT)?;
+            let mut ends = writing.open_table(ENDS)?;
+            for one in uses {
+                let key = one.key.as_str();
+                let until = one.until.as_millis();
+                let before = spent.get(key)?.map(|spent| spent.value());
+                let before = before.map(|spent| opened(key, spent)).transpose()?;
+                // The clock had gone past its end, and was set back: its count may be gone.
+                if before.is_none() && until <= about.forgotten {
+                    let error = StateError::Forgotten {
+                        key: one.key.clone(),
+                        until: one.until,
+                        forgotten: Timestamp::from_millis(about.forgotten),
+                    };
+                    return Ok(Change::None(Some(SpendError::State(error))));
                 }
-                let over: Vec<_> = ends
-                    .range(..(now.as_millis(), ""))?
-                    .take(FORGOTTEN_AT_ONCE)
-                    .map(|entry| entry.map(|(end, _)| (end.value().0, end.value().1.to_owned())))
-                    .collect::<Result<_, _>>()?;
-                if let Some((end, _)) = over.last().filter(|(end, _)| *end > latest) {
-                    forgotten.insert(LATEST, *end)?;
+                let count = before.map_or(0, |(count, _)| count);
+                if count >= one.limit {
+                    let error = SpendError::UsedUp(one.key.clone());
+                    return Ok(Change::None(Some(error)));
                 }
-                for (end, key) in over {
-                    ends.remove((end, key.as_str()))?;
-                    spent.remove(key.as_str())?;
+                if let Some((_, end)) = before.filter(|(_, end)| *end != until) {
+                    ends.remove((end, key))?;
                 }
+                spent.insert(key, sealed(key, count + 1, until))?;
+                ends.insert((until, key), ())?;
             }
-            writing.commit()?;
-            Ok(None)
+            let over: Vec<_> = ends
+                .range(..(now.as_millis(), ""))?
+                .take(FORGOTTEN_AT_ONCE)
+                .map(|entry| entry.map(|(end, _)| (end.value().0, end.value().1.to_owned())))
+                .collect::<Result<_, _>>()?;
+            for (end, key) in over {
+                ends.remove((end, key.as_str()))?;
+                spent.remove(key.as_str())?;
+                about.forgotten = about.forgotten.max(end);
+            }
+            Ok(Change::Of(None))
         })?;
         match refused {
             None => Ok(()),
@@ -160,25 +501,57 @@ impl State for EmbeddedState {
         }
     }
 
+    fn give_back(&self, decision: &str, uses: &[Use], _: Timestamp) -> Result<bool, StateError> {
+        self.change(|writing, _| {
+            let mut spent = writing.open_table(SPENT)?;
+            let mut ends = writing.open_table(ENDS)?;
+            // What was given back is a use of the decision's own, of which there is one.
+            let given = format!("given-back {decision}");
+            let given = given.as_str();
+            if spent.get(given)?.is_some() {
+                return Ok(Change::None(false));
+            }
+            let until = uses.iter().map(|one| one.until.as_millis()).max();
+            let until = until.unwrap_or(0);
+            spent.insert(given, sealed(given, 1, until))?;
+            ends.insert((until, given), ())?;
+            for one in uses {
+                let key = one.key.as_str();
+                let before = spent.get(key)?.map(|spent| spent.value());
+                if let Some(before) = before {
+                    let (count, until) = opened(key, before)?;
+                    spent.insert(key, sealed(key, count.saturating_sub(1), until))?;
+                }
+            }
+            Ok(Change::Of(true))
+        })
+    }
+
     fn seen_elsewhere(&self, seen: &Seen<'_>) -> Result<Option<String>, StateError> {
         self.instances.seen_elsewhere(seen)
     }
 
     fn raise_mark(&self, name: &str, to: u64) -> Result<u64, StateError> {
-        self.with(|database| {
+        let opened = |found: Option<(u64, u64)>| match found {
+            None => Ok(0),
+            Some((mark, sum)) if sum == checksum_of_count(name, mark, 0) => Ok(mark),
+            Some(_) => Err(Failure::Damaged("a mark has a wrong checksum".to_owned())),
+        };
+        // Of a state that is gone or older, nobody knows how high it was.
+        self.counted(|database| {
             let reading = database.begin_read()?;
             let mark = reading.open_table(MARKS)?.get(name)?;
-            let mark = mark.map_or(0, |mark| mark.value());
+            let mark = opened(mark.map(|mark| mark.value()))?;
             if mark >= to {
                 return Ok(mark);
             }
             let writing = database.begin_write()?;
             let mark = {
                 let mut marks = writing.open_table(MARKS)?;
-                // Somebody else may have raised it meanwhile.
-                let before = marks.get(name)?.map_or(0, |mark| mark.value());
-                let mark = before.max(to);
-                marks.insert(name, mark)?;
+                // Another thread may have raised it meanwhile.
+                let before = marks.get(name)?.map(|mark| mark.value());
+                let mark = opened(before)?.max(to);
+                marks.insert(name, (mark, checksum_of_count(name, mark, 0)))?;
                 mark
             };
             writing.commit()?;
@@ -189,7 +562,8 @@ impl State for EmbeddedState {
     fn keep_intent(&self, id: &str, document: &[u8]) -> Result<(), StateError> {
         self.with(|database| {
             let writing = database.begin_write()?;
-            writing.open_table(INTENTS)?.insert(id, document)?;
+            let sum = checksum(&[id.as_bytes(), document]);
+            writing.open_table(INTENTS)?.insert(id, (sum, document))?;
             writing.commit()?;
             Ok(())
         })
@@ -199,44 +573,120 @@ impl State for EmbeddedState {
         self.with(|database| {
             let reading = database.begin_read()?;
             let intents = reading.open_table(INTENTS)?;
-            intents
-                .iter()?
-                .map(|entry| Ok(entry?.1.value().to_vec()))
-                .collect()
+            let mut kept = Vec::new();
+            for entry in intents.iter()? {
+                let (id, document) = entry?;
+                let (sum, document) = document.value();
+                if sum != checksum(&[id.value().as_bytes(), document]) {
+                    return Err(Failure::Damaged(
+                        "an intent that was kept has a wrong checksum".to_owned(),
+                    ));
+                }
+                kept.push(document.to_vec());
+            }
+            Ok(kept)
         })
     }
+
+    fn mark(&self) -> Option<StateMark> {
+        let mark = locked(&self.mark);
+        (!mark.generation.is_empty()).then(|| mark.clone())
+    }
+
+    fn distrust(&self, why: &str) {
+        locked(&self.lacks).get_or_insert_with(|| why.to_owned());
+    }
+
+    fn list_seen(&self) -> Option<ListMark> {
+        self.marks.as_ref()?.kept().list
+    }
+
+    fn note_list(&self, mark: &ListMark) {
+        if let Some(marks) = &self.marks {
+            // The log remembers it, too, and the next change is tried again.
+            let _ = marks.note_list(mark);
+        }
+    }
 }
 
-/// Opens the database with all its tables, so that reading never lacks one.
-fn open(file: &Path) -> Result<Database, StateError> {
-    let make = || -> Result<Database, redb::Error> {
+/// Opens the database with all its tables, so that reading never lacks one. Every page is verified: a file
+/// that something else changed since is not relied on.
+fn open(file: &Path) -> Result<(Database, About), StateError> {
+    let make = || -> Result<(Database, About), Failure> {
+        let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(true);
         let database = if file.as_os_str().is_empty() {
-            Database::builder().create_with_backend(InMemoryBackend::new())?
+            builder.create_with_backend(InMemoryBackend::new())?
         } else {
-            Database::create(file)?
+            builder.create(file)?
         };
         let writing = database.begin_write()?;
-        writing.open_table(SPENT)?;
-        writing.open_table(ENDS)?;
-        writing.open_table(FORGOTTEN)?;
-        writing.open_table(INTENTS)?;
-        writing.open_table(MARKS)?;
+        let about = {
+            let mut spent = writing.open_table(SPENT)?;
+            writing.open_table(ENDS)?;
+            writing.open_table(MARKS)?;
+            let mut intents = writing.open_table(INTENTS)?;
+            let before: Vec<String> = writing
+                .list_tables()?
+                .map(|table| table.name().to_owned())
+                .collect();
+            if before.iter().any(|name| name == SPENT_BEFORE.name()) {
+                for entry in writing.open_table(SPENT_BEFORE)?.iter()? {
+                    let (key, count) = entry?;
+                    let (count, until) = count.value();
+                    spent.insert(key.value(), sealed(key.value(), count, until))?;
+                }
+                writing.delete_table(SPENT_BEFORE)?;
+            }
+            if before.iter().any(|name| name == INTENTS_BEFORE.name()) {
+                for entry in writing.open_table(INTENTS_BEFORE)?.iter()? {
+                    let (id, document) = entry?;
+                    let sum = checksum(&[id.value().as_bytes(), document.value()]);
+                    intents.insert(id.value(), (sum, document.value()))?;
+                }
+                writing.delete_table(INTENTS_BEFORE)?;
+            }
+            let mut table = writing.open_table(ABOUT)?;
+            let known = table
+                .get("state")?
+                .map(|text| About::read(text.value()))
+                .transpose()?;
+            match known {
+                Some(about) => about,
+                None => {
+                    let about = About::new()?;
+                    table.insert("state", about.text().as_str())?;
+                    about
+                }
+            }
+        };
         writing.commit()?;
-        Ok(database)
+        verify_records(&database)?;
+        Ok((database, about))
     };
-    make().map_err(|error| failed(file, &error))
+    catch_unwind(AssertUnwindSafe(make))
+        .unwrap_or_else(|_| {
+            Err(Failure::Damaged(
+                "opening it failed in a way that a whole file does not".to_owned(),
+            ))
+        })
+        .map_err(|failure| failure.at(file))
 }
 
-fn failed(file: &Path, error: &redb::Error) -> StateError {
-    StateError::Store {
-        file: file.to_owned(),
-        message: match error {
-            redb::Error::DatabaseAlreadyOpen => {
-                "another process has it open: give each host a file of its own".to_owned()
-            }
-            other => other.to_string(),
-        },
+/// Verifies the checksum of every record.
+fn verify_records(database: &Database) -> Result<(), Failure> {
+    let reading = database.begin_read()?;
+    let ends = reading.open_table(ENDS)?;
+    for entry in reading.open_table(SPENT)?.iter()? {
+        let (key, spent) = entry?;
+        let (_, until) = opened(key.value(), spent.value())?;
+        if ends.get((until, key.value()))?.is_none() {
+            return Err(Failure::Damaged(
+                "it is not known when something that was spent ends".to_owned(),
+            ));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -248,8 +698,18 @@ mod tests {
     fn file(name: &str) -> PathBuf {
         let file =
             std::env::temp_dir().join(format!("portcullis-{name}-{}.redb", std::process::id()));
-        let _ = std::fs::remove_file(&file);
+        remove(&file);
         file
+    }
+
+    /// Removes a state and what is remembered of it.
+    fn remove(file: &Path) {
+        let _ = std::fs::remove_file(file);
+        let _ = std::fs::remove_file(marks_of(file));
+    }
+
+    fn marks_of(file: &Path) -> PathBuf {
+        file.with_extension("redb.marks")
     }
 
     fn one(key: &str, limit: u64) -> Use {
@@ -275,7 +735,7 @@ mod tests {
             Err(SpendError::UsedUp("a".into()))
         );
         assert_eq!(state.spent("b"), Ok(1), "all or none");
-        std::fs::remove_file(file).unwrap();
+        remove(&file);
     }
 
     #[test]
@@ -298,23 +758,7 @@ mod tests {
                 .sum::<usize>()
         });
         assert_eq!((spent, state.spent("a")), (17, Ok(17)));
-        std::fs::remove_file(file).unwrap();
-    }
-
-    #[test]
-    fn a_mark_never_goes_back() {
-        let file = file("mark");
-        let open = || EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
-        let state = open();
-        assert_eq!(state.raise_mark("a", 0), Ok(0));
-        assert_eq!(state.raise_mark("a", 7), Ok(7));
-        assert_eq!(state.raise_mark("a", 3), Ok(7));
-        drop(state);
-        let state = open();
-        assert_eq!(state.raise_mark("a", 0), Ok(7));
-        assert_eq!(state.raise_mark("b", 0), Ok(0));
-        drop(state);
-        std::fs::remove_file(file).unwrap();
+        remove(&file);
     }
 
     #[test]
@@ -331,7 +775,239 @@ mod tests {
             .spend(&[one("c", 1)], NOW.plus(Duration::from_secs(61)))
             .unwrap();
         assert_eq!((state.spent("a"), state.spent("b")), (Ok(0), Ok(1)));
-        std::fs::remove_file(file).unwrap();
+        remove(&file);
+    }
+
+    fn reopen(file: &Path) -> Result<EmbeddedState, StateError> {
+        EmbeddedState::open(file, Duration::from_secs(60))
+    }
+
+    fn is_lacking<T: std::fmt::Debug>(result: Result<T, StateError>) -> bool {
+        matches!(result, Err(StateError::Lacks { .. }))
+    }
+
+    #[test]
+    fn a_state_that_is_gone_or_older_counts_nothing_until_it_is_accepted() {
+        let file = file("lacking");
+        reopen(&file).unwrap().spend(&[one("a", 2)], NOW).unwrap();
+        let older = std::fs::read(&file).unwrap();
+        reopen(&file).unwrap().spend(&[one("a", 2)], NOW).unwrap();
+        let latest = std::fs::read(&file).unwrap();
+        for (put, why) in [
+            (None, "gone"),
+            (Some(Vec::new()), "gone"),
+            (Some(older), "older copy"),
+        ] {
+            match &put {
+                None => std::fs::remove_file(&file).unwrap(),
+                Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            }
+            for _ in 0..2 {
+                // It does not heal by being opened again.
+                let state = reopen(&file).unwrap();
+                let lacks = state.lacks().unwrap().to_string();
+                assert!(
+                    lacks.contains(why) || lacks.contains("another one"),
+                    "{lacks}"
+                );
+                assert!(lacks.contains("portcullis state accept"), "{lacks}");
+                assert!(is_lacking(state.spent("a")));
+                let refused = state.spend(&[one("b", 1)], NOW);
+                assert!(matches!(
+                    refused,
+                    Err(SpendError::State(StateError::Lacks { .. }))
+                ));
+                assert_eq!(state.kept_intents(), Ok(Vec::new()), "they do not count");
+            }
+            std::fs::write(&file, &latest).unwrap();
+            assert_eq!(
+                reopen(&file).unwrap().spent("a"),
+                Ok(2),
+                "the latest is back"
+            );
+        }
+        // Another one in its place.
+        let other = self::file("lacking-other");
+        drop(reopen(&other).unwrap());
+        std::fs::copy(&other, &file).unwrap();
+        assert!(is_lacking(reopen(&file).unwrap().spent("a")));
+        remove(&other);
+        // Nobody knows how far it went.
+        std::fs::write(&file, &latest).unwrap();
+        let marks = std::fs::read(marks_of(&file)).unwrap();
+        std::fs::write(marks_of(&file), b"nonsense").unwrap();
+        assert!(is_lacking(reopen(&file).unwrap().spent("a")));
+        std::fs::write(marks_of(&file), &marks).unwrap();
+        assert_eq!(reopen(&file).unwrap().spent("a"), Ok(2));
+        // Accepted, it counts from there; and the one before is another one.
+        std::fs::remove_file(&file).unwrap();
+        let state = reopen(&file).unwrap();
+        state.accept().unwrap();
+        assert_eq!(state.spent("a"), Ok(0));
+        state.spend(&[one("a", 2)], NOW).unwrap();
+        drop(state);
+        assert_eq!(reopen(&file).unwrap().spent("a"), Ok(1));
+        std::fs::write(&file, &latest).unwrap();
+        assert!(is_lacking(reopen(&file).unwrap().spent("a")));
+        remove(&file);
+    }
+
+    #[test]
+    fn what_has_ended_stays_spent_when_the_clock_goes_back() {
+        let file = file("clock");
+        let state = reopen(&file).unwrap();
+        state.spend(&[one("a", 1)], NOW).unwrap();
+        let later = NOW.plus(Duration::from_secs(3600));
+        let long = |key: &str| Use {
+            until: later.plus(Duration::from_secs(60)),
+            ..one(key, 1)
+        };
+        state.spend(&[long("b")], later).unwrap();
+        assert_eq!(state.spent("a"), Ok(0), "it is forgotten");
+        drop(state);
+        let state = reopen(&file).unwrap();
+        for key in ["a", "c"] {
+            let refused = state.spend(&[one(key, 1)], NOW);
+            assert!(matches!(
+                refused,
+                Err(SpendError::State(StateError::Forgotten { .. }))
+            ));
+        }
+        state.spend(&[long("c")], NOW).unwrap();
+        assert_eq!(
+            state.spend(&[long("b")], NOW),
+            Err(SpendError::UsedUp("b".into()))
+        );
+        remove(&file);
+    }
+
+    #[test]
+    fn what_was_spent_without_checksums_is_still_spent() {
+        let file = file("before");
+        let database = Database::create(&file).unwrap();
+        let writing = database.begin_write().unwrap();
+        let until = NOW.plus(Duration::from_secs(60)).as_millis();
+        let mut spent = writing.open_table(SPENT_BEFORE).unwrap();
+        spent.insert("a", (1, until)).unwrap();
+        drop(spent);
+        let mut ends = writing.open_table(ENDS).unwrap();
+        ends.insert((until, "a"), ()).unwrap();
+        drop(ends);
+        let mut intents = writing.open_table(INTENTS_BEFORE).unwrap();
+        intents.insert("int-1", b"{}".as_slice()).unwrap();
+        drop(intents);
+        writing.commit().unwrap();
+        drop(database);
+        for _ in 0..2 {
+            let state = reopen(&file).unwrap();
+            assert_eq!(state.spent("a"), Ok(1));
+            assert_eq!(state.kept_intents(), Ok(vec![b"{}".to_vec()]));
+        }
+        remove(&file);
+    }
+
+    #[test]
+    fn no_flipped_bit_is_taken_for_what_was_spent() {
+        let file = file("flipped");
+        let state = reopen(&file).unwrap();
+        let spent: Vec<_> = (0..60).map(|number| format!("intent {number}")).collect();
+        for key in &spent {
+            state.spend(&[one(key, 3)], NOW).unwrap();
+        }
+        state.keep_intent("int-1", b"{\"max-uses\":2}").unwrap();
+        drop(state);
+        let (whole, marks) = (
+            std::fs::read(&file).unwrap(),
+            std::fs::read(marks_of(&file)).unwrap(),
+        );
+        // Half of them anywhere, and half of them where there is something.
+        let used: Vec<_> = (0..whole.len())
+            .filter(|place| whole[*place] != 0)
+            .collect();
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random % below as u64).unwrap()
+        };
+        let (mut damaged, mut unharmed, mut lacking) = (0, 0, 0);
+        for flip in 0..400 {
+            let place = match flip % 2 {
+                0 => next(whole.len()),
+                _ => used[next(used.len())],
+            };
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << next(8);
+            std::fs::write(&file, bytes).unwrap();
+            std::fs::write(marks_of(&file), &marks).unwrap();
+            match reopen(&file) {
+                Err(error @ StateError::Damaged { .. }) => {
+                    assert!(error.to_string().contains("flipped"), "{error}");
+                    damaged += 1;
+                }
+                Err(error) => panic!("{error}"),
+                Ok(state) if state.lacks().is_some() => lacking += 1,
+                Ok(state) => {
+                    for key in &spent {
+                        assert_eq!(state.spent(key), Ok(1), "byte {place}");
+                    }
+                    let kept = state.kept_intents().unwrap();
+                    assert_eq!(kept, [b"{\"max-uses\":2}".to_vec()], "byte {place}");
+                    unharmed += 1;
+                }
+            }
+        }
+        assert!(
+            damaged > 10,
+            "{damaged} damaged, {lacking} older, {unharmed} unharmed"
+        );
+        // Where a record is, whichever copy of its page counts.
+        for (record, mask) in [(&b"intent 59"[..], 1), (b"intent 3", 2), (b"max-uses", 4)] {
+            let mut bytes = whole.clone();
+            for place in 0..whole.len() - record.len() {
+                if whole[place..].starts_with(record) {
+                    bytes[place] ^= mask;
+                }
+            }
+            assert_ne!(bytes, whole);
+            std::fs::write(&file, bytes).unwrap();
+            std::fs::write(marks_of(&file), &marks).unwrap();
+            assert!(matches!(reopen(&file), Err(StateError::Damaged { .. })));
+        }
+        remove(&file);
+    }
+
+    #[test]
+    fn a_bit_that_flips_under_a_running_host_is_not_taken_for_what_was_spent() {
+        let spent = sealed("a", 7, 9);
+        assert!(opened("a", spent).is_ok());
+        for bit in 0..64 {
+            for (key, flipped) in [
+                ("a", (spent.0 ^ 1 << bit, spent.1, spent.2)),
+                ("a", (spent.0, spent.1 ^ 1 << bit, spent.2)),
+                ("a", (spent.0, spent.1, spent.2 ^ 1 << bit)),
+                ("b", spent),
+            ] {
+                assert!(matches!(opened(key, flipped), Err(Failure::Damaged(_))));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_never_goes_back() {
+        let file = file("mark");
+        let open = || EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+        let state = open();
+        assert_eq!(state.raise_mark("a", 0), Ok(0));
+        assert_eq!(state.raise_mark("a", 7), Ok(7));
+        assert_eq!(state.raise_mark("a", 3), Ok(7));
+        drop(state);
+        let state = open();
+        assert_eq!(state.raise_mark("a", 0), Ok(7));
+        assert_eq!(state.raise_mark("b", 0), Ok(0));
+        drop(state);
+        remove(&file);
     }
 
     #[test]
@@ -359,6 +1035,6 @@ mod tests {
         let still = state.spend(&[ends("longer", 600)], NOW);
         assert_eq!(still, Err(SpendError::UsedUp("longer".into())));
         assert_eq!(state.spend(&[ends("another", 61)], NOW), Ok(()));
-        std::fs::remove_file(file).unwrap();
+        remove(&file);
     }
 }

@@ -6,12 +6,16 @@
 
 mod embedded;
 mod instances;
+mod marks;
 mod shares;
 
 pub use embedded::EmbeddedState;
 pub(crate) use instances::Instances;
+pub(crate) use marks::{Kept, Marks};
 
+use crate::revocation::ListMark;
 use crate::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +43,19 @@ pub trait State: Debug + Send + Sync {
     ///
     /// [`SpendError`]; then nothing was spent.
     fn spend(&self, uses: &[Use], now: Timestamp) -> Result<(), SpendError>;
+
+    /// Gives one use of each of `uses` back, because the call that `decision` permitted was not made. It is done
+    /// once for each decision, whatever is asked: gives whether it was done now. Counts never go below zero.
+    ///
+    /// The default gives nothing back, which is safe.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; then nothing was given back.
+    fn give_back(&self, decision: &str, uses: &[Use], now: Timestamp) -> Result<bool, StateError> {
+        let _ = (decision, uses, now);
+        Ok(false)
+    }
 
     /// Whether `credential`, presented by `instance` at `now`, was seen with another instance within
     /// the window that the state looks back. [`Seen::notes`] says whether this presentation is to be
@@ -71,6 +88,38 @@ pub trait State: Debug + Send + Sync {
     ///
     /// [`StateError`] if they cannot be read.
     fn kept_intents(&self) -> Result<Vec<Vec<u8>>, StateError>;
+
+    /// Which state it is and how often it changed, so that the log can tell when it is another one or an older
+    /// one. The default is for a state that cannot go back, such as a service of its own.
+    fn mark(&self) -> Option<StateMark> {
+        None
+    }
+
+    /// Says that the state lacks what it once counted, and why. From then on it denies what it would have
+    /// counted.
+    fn distrust(&self, why: &str) {
+        let _ = why;
+    }
+
+    /// How far the revocation list went that was last seen with this state.
+    fn list_seen(&self) -> Option<ListMark> {
+        None
+    }
+
+    /// Remembers how far the revocation list went. Nothing is forgotten if that fails.
+    fn note_list(&self, mark: &ListMark) {
+        let _ = mark;
+    }
+}
+
+/// Which state it is, and how far it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StateMark {
+    /// A name that no other state has; a state that is begun or accepted anew has another one.
+    pub generation: String,
+    /// How often something was spent or given back since.
+    pub changes: u64,
 }
 
 /// One use of something that may be used so often.
@@ -110,6 +159,25 @@ pub enum StateError {
         /// The file.
         file: PathBuf,
         /// What was said.
+        message: String,
+    },
+    /// Another process has it open.
+    #[error("cannot use the state in {}: another process has it open: give each host a file of its own", .0.display())]
+    InUse(PathBuf),
+    /// The file is damaged.
+    #[error("the state in {} is damaged: {message}; stop the host, move the file away or restore the latest copy of it, and run `portcullis state accept state`", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It lacks what was counted before.
+    #[error("the state in {} lacks what was counted before: {message}; restore the latest copy of it, or run `portcullis state accept state` while the host is stopped, which gives spent uses out again", file.display())]
+    Lacks {
+        /// The file.
+        file: PathBuf,
+        /// How that is known.
         message: String,
     },
     /// What is to be spent ended before others that were forgotten: the clock went back, and how often it was spent
