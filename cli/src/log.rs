@@ -6,7 +6,7 @@ use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
 use portcullis_host::Digest;
 use portcullis_host::log::{self, Decided, Entry, Event};
-use portcullis_host::revocation::Revocable;
+use portcullis_host::revocation::{self, Revocable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,8 @@ enum Kind {
     Decision,
     Issuance,
     Revocation,
+    Lift,
+    Accepted,
     Continuation,
 }
 
@@ -190,6 +192,8 @@ impl Query {
             Event::Decision(_) => Kind::Decision,
             Event::Issuance(_) => Kind::Issuance,
             Event::Revocation { .. } => Kind::Revocation,
+            Event::Lift { .. } => Kind::Lift,
+            Event::Accepted(_) => Kind::Accepted,
             Event::Continuation { .. } => Kind::Continuation,
         };
         self.sequence.is_none_or(|wanted| wanted == entry.sequence)
@@ -205,18 +209,23 @@ impl Query {
                         && is(&self.intent, &issued.intent)
                         && is(&self.principal, &issued.principal)
                 }
-                Event::Continuation { .. } => {
+                Event::Accepted(_) | Event::Continuation { .. } => {
                     self.is_about_no_decision()
                         && self.credential.is_none()
                         && self.intent.is_none()
                         && self.principal.is_none()
                 }
-                Event::Revocation { revoked, .. } => {
+                Event::Revocation { .. } | Event::Lift { .. } => {
+                    let revoked = match &entry.event {
+                        Event::Revocation { revoked, .. } => revoked.as_ref(),
+                        Event::Lift { lifted, .. } => Some(lifted),
+                        _ => None,
+                    };
                     let named = |wanted: &Option<String>, kind: Revocable| {
                         wanted.as_ref().is_none_or(|wanted| {
-                            revoked
-                                .as_ref()
-                                .is_some_and(|it| it.kind == kind && it.id == *wanted)
+                            revoked.is_some_and(|it| {
+                                it.kind == kind && revocation::is_same(kind, &it.id, wanted)
+                            })
                         })
                     };
                     self.decision.is_none()
@@ -241,14 +250,25 @@ impl Query {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
+        // In whatever spelling: revocations are looked up the same way.
+        let names = |kind: Revocable, wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| {
+                found.is_some_and(|found| revocation::is_same(kind, found, wanted))
+            })
+        };
         let of_request = |pointer: &str| decided.request.pointer(pointer).and_then(Value::as_str);
         let permitted = decided.is_permit();
         self.decision
             .is_none_or(|wanted| permitted == (wanted == Outcome::Permit))
             && is(&self.cause, decided.cause())
             && is(&self.evaluation, decided.evaluation_id.as_deref())
-            && is(&self.principal, of_request("/subject/id"))
-            && is(
+            && names(
+                Revocable::Principal,
+                &self.principal,
+                of_request("/subject/id"),
+            )
+            && names(
+                Revocable::Credential,
                 &self.credential,
                 of_request("/subject/properties/credential-id"),
             )

@@ -24,6 +24,7 @@ mod replay;
 mod requests;
 mod revoke;
 mod secrets;
+mod state;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -53,6 +54,7 @@ enum Verb {
     Replay(replay::Args),
     Bench(bench::Args),
     Posture(posture::Args),
+    State(state::Args),
     Completions(completions::Args),
 }
 
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Posture(args) => posture::run(args),
+        Verb::State(args) => state::run(args),
         Verb::Completions(args) => completions::run(args),
     };
     match done {

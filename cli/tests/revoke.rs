@@ -101,7 +101,7 @@ fn recording() -> Folder {
 [revocation]
 path = "revocations.jsonl"
 max-staleness = "1h"
-events = { audience = "https://gateway.a.example", issuers = { "https://idp.a.example" = "idp.json" } }
+events = { audience = "https://gateway.a.example", issuers = { "https://idp.a.example" = { key = "idp.json", domains = ["a.example"] } } }
 
 [intents]
 path = "intents"
@@ -193,10 +193,17 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
     }
     let revoke = |kind: &str, id: &str| {
         let flags = ["revoke", kind, id, "--reason", "leaked", "--by", "alice"];
-        assert_eq!(folder.run(&flags).code, 0);
+        let known = folder.run(&flags);
+        if id == "jti-9" {
+            // No request ever had it.
+            assert_eq!(known.code, 5, "{}", known.err);
+            assert_eq!(folder.run(&[&flags[..], &["--unknown"]].concat()).code, 0);
+        } else {
+            assert_eq!(known.code, 0, "{}", known.err);
+        }
     };
     revoke("credential", "jti-1");
-    revoke("principal", "spiffe://a.example/boss");
+    revoke("principal", "SPIFFE://A.example/boss");
     revoke("credential", "jti-9");
     let verify = |format: &str| {
         folder.run(&[
@@ -241,7 +248,8 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         "{}",
         unconfirmed.out
     );
-    // What was permitted when the list had it already was never ended.
+    // What was permitted when the list had it already was never ended; and the list is another one than that
+    // which the log saw.
     let list = std::fs::read_to_string(folder.path().join("revocations.jsonl")).unwrap();
     folder.write("revocations.jsonl", list.replace("jti-3", "jti-4"));
     folder.write("portcullis.toml", config);
@@ -254,6 +262,20 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         "{}",
         after.out
     );
+    assert!(
+        after.err.contains("revocation 1 of the log"),
+        "{}",
+        after.err
+    );
+    // An older one lacks what the log saw.
+    let older = list.lines().next().unwrap();
+    folder.write("revocations.jsonl", format!("{older}\n"));
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    let older = verify("human");
+    assert_eq!(older.code, 5);
+    assert!(older.err.contains("an older one"), "{}", older.err);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-7")).code, 2);
+    folder.write("revocations.jsonl", &list);
 
     let log = folder.run(&["log", "query", "decisions.jsonl", "--event", "revocation"]);
     let revoked = log
@@ -288,4 +310,305 @@ fn an_event_revokes_once_and_what_is_none_revokes_nothing() {
     assert_eq!((again.code, again.out.as_str()), (0, ""));
     assert!(again.err.contains("already"), "{}", again.err);
     assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+}
+
+#[test]
+fn what_is_not_known_is_not_revoked_unless_it_is_said_so() {
+    let folder = recording();
+    {
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        for credential in ["102ab", "jti-1"] {
+            let decision = pdp.evaluate_authzen(asking(credential).as_bytes());
+            assert!(decision.is_permit(), "{}", decision.detail());
+        }
+    }
+    let run = |kind: &str, id: &str, more: &[&str]| {
+        let flags = ["revoke", kind, id, "--reason", "leaked", "--by", "alice"];
+        folder.run(&[&flags[..], more].concat())
+    };
+    for (kind, id, similar) in [
+        (
+            "principal",
+            "spiffe://a.example/bos",
+            "spiffe://a.example/boss",
+        ),
+        ("credential", "jti-2", ""),
+        ("intent", "int-3", "int-"),
+        ("integration", "file", "files"),
+        (
+            "plugin",
+            "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "",
+        ),
+    ] {
+        let unknown = run(kind, id, &[]);
+        assert_eq!((unknown.code, unknown.out.as_str()), (5, ""), "{kind} {id}");
+        assert!(unknown.err.contains("--unknown"), "{}", unknown.err);
+        assert!(unknown.err.contains(similar), "{}", unknown.err);
+        assert_eq!(run(kind, id, &["--unknown"]).code, 0, "{kind} {id}");
+    }
+    // No request can be known by these, whatever is said.
+    for (kind, id) in [
+        ("principal", "spiffe://a.example/*"),
+        ("principal", "spiffe://a.example"),
+        ("credential", " jti-1"),
+        ("plugin", "sha256:12"),
+    ] {
+        assert_eq!(run(kind, id, &["--unknown"]).code, 3, "{kind} {id}");
+    }
+    // Known in another spelling.
+    assert_eq!(folder.run_with(&["evaluate"], &asking("102ab")).code, 0);
+    let revoked = run("credential", "01:02:AB", &[]);
+    assert_eq!(revoked.code, 0, "{}", revoked.err);
+    assert!(revoked.out.contains("\"id\":\"102ab\""), "{}", revoked.out);
+    for spelt in ["102ab", "0102AB", "01:02:ab"] {
+        assert_eq!(folder.run_with(&["evaluate"], &asking(spelt)).code, 2);
+    }
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 0);
+    let query = ["log", "query", "decisions.jsonl", "--credential", "1:2:AB"];
+    assert_eq!(folder.run(&query).out.lines().count(), 1);
+    // In decimal, as RFC 5280 counts.
+    assert_eq!(run("credential", "102ab", &["--lift"]).code, 0);
+    assert_eq!(run("credential", "66219", &[]).code, 0);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("102ab")).code, 2);
+    // The digest of a plugin in capitals.
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let component = std::fs::read(folder.path().join("mcp-tools.wasm")).unwrap();
+    assert!(config.contains("mcp-tools.wasm"));
+    let digest = portcullis_host::Digest::of(&component).to_string();
+    assert_eq!(run("plugin", &digest.to_uppercase(), &[]).code, 0);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+}
+
+#[test]
+fn a_mistake_is_lifted_by_another_line() {
+    let folder = recording();
+    let run = |id: &str, more: &[&str]| {
+        let flags = ["revoke", "credential", id, "--reason", "r", "--by", "alice"];
+        folder.run(&[&flags[..], more].concat())
+    };
+    assert_eq!(run("jti-1", &["--unknown"]).code, 0);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+    let lifted = run("jti-1", &["--lift"]);
+    assert_eq!(lifted.code, 0, "{}", lifted.err);
+    assert!(lifted.out.contains("\"lift\":true"), "{}", lifted.out);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 0);
+    for id in ["jti-1", "jti-2"] {
+        let nothing = run(id, &["--lift"]);
+        assert_eq!(nothing.code, 5, "{}", nothing.err);
+    }
+    // The list still has both lines.
+    let list = std::fs::read_to_string(folder.path().join("revocations.jsonl")).unwrap();
+    assert_eq!(list.lines().count(), 3);
+    drop(portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap());
+    let verify = folder.run(&["revoke", "verify", "--log", "decisions.jsonl"]);
+    assert_eq!(verify.code, 0, "{}", verify.err);
+    assert!(verify.out.contains("lifted, epoch 2"), "{}", verify.out);
+}
+
+#[test]
+fn with_signers_a_list_counts_only_while_its_head_is_signed() {
+    let folder = Folder::with_plugins();
+    for name in ["alice", "mallory"] {
+        let (pem, jwks) = (format!("{name}.pem"), format!("{name}.json"));
+        let key = ["intent", "key", "--private", &pem, "--public", &jwks];
+        assert_eq!(folder.run(&key).code, 0);
+    }
+    let list = "[revocation]\npath = \"revocations.jsonl\"\nmax-staleness = \"1h\"\n";
+    let signers = "signers = { \"alice@a.example\" = \"alice.json\" }\n";
+    folder.configure(&format!("{list}{signers}"));
+    let evaluate = || folder.run_with(&["evaluate"], &request("files", "read", "/w/a"));
+    let checkpoint = |more: &[&str]| folder.run(&[&["revoke", "--checkpoint"][..], more].concat());
+    // Unsigned: hosts would deny everything.
+    let unsigned = checkpoint(&[]);
+    assert_eq!(unsigned.code, 3);
+    assert!(unsigned.err.contains("--key"), "{}", unsigned.err);
+    assert_eq!(checkpoint(&["--list", "revocations.jsonl"]).code, 0);
+    assert_eq!(evaluate().code, 2);
+    assert!(evaluate().out.contains("not signed"), "{}", evaluate().out);
+    assert_eq!(checkpoint(&["--key", "alice.pem"]).code, 0);
+    assert_eq!(evaluate().code, 0, "{}", evaluate().err);
+    let revoke = |id: &str, more: &[&str]| {
+        let flags = ["revoke", "principal", id, "--reason", "r", "--by", "alice"];
+        folder.run(&[&flags[..], more].concat())
+    };
+    let signed = revoke("spiffe://a.example/x", &["--key", "alice.pem"]);
+    assert_eq!(signed.code, 0, "{}", signed.err);
+    assert!(evaluate().out.contains("was revoked"), "{}", evaluate().out);
+    // Lifted by somebody else, or by nobody: everything is denied, and alice does not sign over it.
+    let file = folder.path().join("revocations.jsonl");
+    let whole = std::fs::read(&file).unwrap();
+    for more in [&["--key", "mallory.pem"][..], &[]] {
+        let lift = [&["--lift", "--list", "revocations.jsonl"][..], more].concat();
+        assert_eq!(revoke("spiffe://a.example/x", &lift).code, 0);
+        assert!(evaluate().out.contains("not signed"), "{}", evaluate().out);
+        assert_eq!(checkpoint(&["--key", "alice.pem"]).code, 5);
+        std::fs::write(&file, &whole).unwrap();
+    }
+    let lifted = revoke("spiffe://a.example/x", &["--lift", "--key", "alice.pem"]);
+    assert_eq!(lifted.code, 0, "{}", lifted.err);
+    assert_eq!(evaluate().code, 0);
+    // Signers that cannot be used, or are none.
+    for (signers, why) in [
+        ("signers = {}\n", "names none"),
+        ("signers = { \"a\" = \"none.json\" }\n", "none.json"),
+        ("signers = { \"a\" = \"alice.pem\" }\n", "alice.pem"),
+        ("key = \"alice.pem\"\n", "`signers`"),
+    ] {
+        let folder = Folder::with_plugins();
+        let key = [
+            "intent",
+            "key",
+            "--private",
+            "alice.pem",
+            "--public",
+            "a.json",
+        ];
+        assert_eq!(folder.run(&key).code, 0);
+        folder.configure(list);
+        assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+        assert_eq!(folder.run(&["check"]).code, 0);
+        let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+        folder.write(
+            "portcullis.toml",
+            config.replace(list, &format!("{list}{signers}")),
+        );
+        let refused = folder.run(&["check"]);
+        assert_eq!(refused.code, 3);
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+}
+
+#[test]
+fn a_revocation_without_a_line_end_is_noticed() {
+    let folder = recording();
+    let file = folder.path().join("revocations.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let line = "{\"epoch\":1,\"at\":\"2099-01-01T00:00:00Z\",\"kind\":\"credential\",\"id\":\"jti-1\",\"reason\":\"r\",\"by\":\"b\"}";
+    let now = portcullis_host::Timestamp::now().to_string();
+    let line = line.replace("2099-01-01T00:00:00Z", &now);
+    for unended in [line.as_str(), &line[..30], "x"] {
+        std::fs::write(&file, format!("{whole}{unended}")).unwrap();
+        let checked = folder.run(&["check"]);
+        assert_eq!(checked.code, 3, "{unended}");
+        assert!(checked.err.contains("line 2"), "{}", checked.err);
+        assert!(checked.err.contains("no line end"), "{}", checked.err);
+    }
+    std::fs::write(&file, format!("{whole}{line}\n")).unwrap();
+    assert_eq!(folder.run(&["check"]).code, 0);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+}
+
+/// Signs a security event of that type.
+fn set(folder: &Folder, jti: &str, kind: &str, subject: serde_json::Value) -> std::path::PathBuf {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    let key = std::fs::read(folder.path().join("idp.pem")).unwrap();
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some("secevent+jwt".into());
+    let claims = serde_json::json!({
+        "iss": "https://idp.a.example", "aud": "https://gateway.a.example", "jti": jti,
+        "iat": 1_790_000_000.25, "sub_id": subject,
+        "events": { format!("https://schemas.openid.net/secevent/{kind}"): {} },
+    });
+    let key = EncodingKey::from_ec_pem(&key).unwrap();
+    let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    folder.write(&format!("{jti}.jwt"), token)
+}
+
+#[test]
+fn an_event_revokes_or_says_what_to_do() {
+    let folder = recording();
+    let take = |jti: &str| folder.run(&["revoke", "event", &format!("{jti}.jwt")]);
+    let uri = |id: &str| serde_json::json!({ "format": "uri", "uri": id });
+    // The issuers of the configuration count; an `iat` may have a fraction.
+    set(
+        &folder,
+        "1",
+        "risc/event-type/account-disabled",
+        uri("spiffe://a.example/boss"),
+    );
+    let taken = take("1");
+    assert_eq!(taken.code, 0, "{}", taken.err);
+    assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
+    // Not of its domain.
+    set(
+        &folder,
+        "2",
+        "risc/event-type/account-disabled",
+        uri("spiffe://b.example/x"),
+    );
+    let beyond = take("2");
+    assert_eq!((beyond.code, beyond.out.as_str()), (3, ""));
+    assert!(beyond.err.contains("`domains`"), "{}", beyond.err);
+    // A person has to look at it.
+    set(
+        &folder,
+        "3",
+        "caep/event-type/credential-change",
+        uri("spiffe://a.example/x"),
+    );
+    let by_hand = take("3");
+    assert_eq!((by_hand.code, by_hand.out.as_str()), (5, ""));
+    assert!(by_hand.err.contains("portcullis revoke"), "{}", by_hand.err);
+    let email = serde_json::json!({ "format": "email", "email": "x@a.example" });
+    set(&folder, "4", "risc/event-type/account-purged", email);
+    assert_eq!(take("4").code, 5);
+    // Another event of the same name.
+    set(
+        &folder,
+        "1",
+        "risc/event-type/account-disabled",
+        uri("spiffe://a.example/x"),
+    );
+    let conflict = take("1");
+    assert_eq!(conflict.code, 5, "{}", conflict.err);
+    assert!(
+        conflict.out.contains("\"conflict\":true"),
+        "{}",
+        conflict.out
+    );
+    assert!(conflict.err.contains("the same `jti`"), "{}", conflict.err);
+    let again = take("1");
+    assert_eq!((again.code, again.out.as_str()), (0, ""), "{}", again.err);
+    // It says that nothing is over.
+    set(
+        &folder,
+        "5",
+        "caep/event-type/session-established",
+        uri("spiffe://a.example/x"),
+    );
+    assert_eq!(take("5").code, 0);
+
+    // The old form of issuers is refused with the new one named.
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let new = "{ key = \"idp.json\", domains = [\"a.example\"] }";
+    for (old, why) in [
+        ("\"idp.json\"", "a file of keys alone"),
+        ("{ key = \"idp.json\" }", "no `domains`"),
+        ("{ key = \"idp.json\", domains = [] }", "no domain"),
+        (
+            "{ key = \"idp.json\", domains = [\"*\"] }",
+            "no trust domain",
+        ),
+        (
+            "{ key = \"idp.json\", domains = [\"spiffe://a.example\"] }",
+            "no trust domain",
+        ),
+        (
+            "{ key = \"idp.json\", domain = [\"a.example\"] }",
+            "`domain`",
+        ),
+    ] {
+        folder.write("portcullis.toml", config.replace(new, old));
+        let refused = folder.run(&["check"]);
+        assert_eq!(refused.code, 3, "{old}");
+        assert!(refused.err.contains(why), "{}", refused.err);
+        assert!(
+            refused
+                .err
+                .contains("{ key = \"keys/idp.json\", domains = [\"acme.example\"] }"),
+            "{}",
+            refused.err
+        );
+    }
 }

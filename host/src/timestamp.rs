@@ -33,7 +33,6 @@ pub(crate) fn numeric_date(value: &serde_json::Value) -> Result<Timestamp, &'sta
     }
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
         reason = "it is between 0 and the year 9999"
     )]
     let millis = (seconds * 1000.0).round() as u64;

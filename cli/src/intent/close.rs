@@ -27,5 +27,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         reason: args.reason.clone(),
         by: args.by.clone(),
     };
-    revoke::append(&args.list, Some(closed))
+    revoke::revoke(&args.list, closed)
 }

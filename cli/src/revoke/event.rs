@@ -1,41 +1,88 @@
 //! `portcullis revoke event`.
 
+use super::known::{Known, look_for};
 use crate::exit::Exit;
 use crate::named::named;
 use crate::output::{self, GOOD, shown_of_request, styled};
-use portcullis_host::Timestamp;
-use portcullis_host::revocation::{self, EventIssuers};
+use portcullis_host::revocation::{EventError, EventIssuers, ListError, Record, Revoked};
+use portcullis_host::{Timestamp, config};
 use std::path::PathBuf;
 
-/// Take security events (RFC 8417): what `session-revoked` and `credential-change` of the Continuous
-/// Access Evaluation Profile say is over is added to the list, once for each event.
+/// Take security events (RFC 8417): what they say is over is added to the list, once for each event.
+///
+/// An event that says that something is over, and whose subject no request is known by, ends with 5, as does one
+/// that a person has to look at. By default the issuers of the configuration count.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The events, each a signed token in a file.
     #[arg(required = true)]
     events: Vec<PathBuf>,
-    /// For whom they have to be meant (`aud`).
-    #[arg(long)]
-    audience: String,
-    /// Whose events count, and the file of their public keys (JWKS).
-    #[arg(long, value_name = "ISSUER=FILE", value_parser = named, required = true)]
+    /// For whom they have to be meant (`aud`). By default as the configuration says.
+    #[arg(long, requires = "issuer")]
+    audience: Option<String>,
+    /// Whose events count, the file of their public keys (JWKS), and the trust domains that they answer for. The
+    /// domains can be left out where the configuration has the issuer.
+    #[arg(long, value_name = "ISSUER=FILE[,DOMAIN…]", value_parser = named, requires = "audience")]
     issuer: Vec<(String, PathBuf)>,
+    /// End with 0 even if nothing is known by what an event revokes.
+    #[arg(long)]
+    unknown: bool,
     #[command(flatten)]
     list: super::List,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut issuers = EventIssuers::new(&args.audience);
+/// Whose events count, as the command line or else the configuration says.
+fn issuers(args: &Args) -> Option<EventIssuers> {
+    let config = args.list.config();
+    let Some(audience) = &args.audience else {
+        let issuers = super::found(config::event_issuers(config))?;
+        if issuers.is_none() {
+            output::error(&format!(
+                "{} has no `[revocation.events]`: give `--audience` and `--issuer`",
+                config.display()
+            ));
+        }
+        return issuers;
+    };
+    let mut issuers = EventIssuers::new(audience);
     for (issuer, file) in &args.issuer {
-        issuers = match issuers.issuer(issuer, file) {
+        let text = file.to_string_lossy().into_owned();
+        let mut parts = text.split(',');
+        let file = parts.next().unwrap_or_default();
+        let mut domains: Vec<_> = parts.map(str::to_owned).collect();
+        if domains.is_empty() && config.exists() {
+            let configured = super::found(config::event_issuers(config))?;
+            let configured = configured.as_ref().and_then(|it| it.domains_of(issuer));
+            domains = configured.map(<[_]>::to_vec).unwrap_or_default();
+        }
+        if domains.is_empty() {
+            output::error(&shown_of_request(&format!(
+                "`{issuer}` answers for no trust domain, so that its events revoke nothing: write `--issuer {issuer}={file},acme.example`"
+            )));
+            return None;
+        }
+        issuers = match issuers.issuer(issuer, std::path::Path::new(file), domains) {
             Ok(more) => more,
             Err(error) => {
                 output::error(&shown_of_request(&error.to_string()));
-                return Ok(Exit::Invalid);
+                return None;
             }
         };
     }
-    let Some(list) = args.list.path(true) else {
+    Some(issuers)
+}
+
+/// Why an event was not taken.
+enum Refused {
+    Event(EventError),
+    List(ListError),
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Some(issuers) = issuers(args) else {
+        return Ok(Exit::Invalid);
+    };
+    let Some(list) = args.list.open(true) else {
         return Ok(Exit::Invalid);
     };
     let mut exit = Exit::Success;
@@ -50,38 +97,76 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
         };
         let now = Timestamp::now();
-        let appended = issuers
-            .verify(token.trim(), now)
-            .map_err(|error| error.to_string())
-            .and_then(|event| {
-                let records = revocation::append_event(&list, &event, now);
-                let records = records.map_err(|error| error.to_string())?;
-                Ok((event, records))
-            });
-        match appended {
-            Ok((event, records)) if records.is_empty() => {
-                let why = match event.revoked.is_empty() {
-                    false => "it is on the list already",
-                    true => "it revokes nothing",
-                };
-                output::note(&format!("{}: {why}", file.display()));
+        let taken = issuers.verify(token.trim(), now).map_err(Refused::Event);
+        let taken = taken.and_then(|event| {
+            if event.revoked.is_empty() {
+                return Ok((event, Vec::new()));
             }
-            Ok((_, records)) => {
+            let records = list.writer().and_then(|writer| writer.event(&event, now));
+            Ok((event, records.map_err(Refused::List)?))
+        });
+        let file = file.display();
+        match taken {
+            Ok((event, records)) => {
+                if event.revoked.is_empty() {
+                    output::note(&format!("{file}: it says that nothing is over"));
+                } else if records.is_empty() {
+                    output::note(&format!("{file}: it is on the list already"));
+                }
+                for left_out in &event.left_out {
+                    output::error(&shown_of_request(&format!("{file}: {left_out}")));
+                    exit = exit.max(Exit::GateFailed);
+                }
                 for record in &records {
                     output::note(&format!(
-                        "{}: {}, epoch {}",
-                        file.display(),
+                        "{file}: {}, epoch {}",
                         styled(GOOD, "revoked"),
                         record.epoch
                     ));
                     output::json(record)?;
                 }
+                exit = exit.max(look_at(args, &file.to_string(), &records));
             }
-            Err(error) => {
-                output::error(&shown_of_request(&format!("{}: {error}", file.display())));
-                exit = exit.max(Exit::Invalid);
+            Err(Refused::Event(error)) => {
+                output::error(&shown_of_request(&format!("{file}: {error}")));
+                exit = exit.max(match error.needs_a_person() {
+                    true => Exit::GateFailed,
+                    false => Exit::Invalid,
+                });
+            }
+            Err(Refused::List(error)) => {
+                output::error(&shown_of_request(&format!("{file}: {error}")));
+                exit = exit.max(super::exit_of(&error));
             }
         }
     }
     Ok(exit)
+}
+
+/// Reports what of an event is not as it has to be, although it was taken.
+fn look_at(args: &Args, file: &str, records: &[Record]) -> Exit {
+    let mut exit = Exit::Success;
+    if records.iter().any(|record| record.conflict) {
+        output::error(&format!(
+            "{file}: another event had the same `jti`, and revokes something else: both were taken; ask the issuer why"
+        ));
+        exit = Exit::GateFailed;
+    }
+    let all: Vec<_> = records
+        .iter()
+        .filter_map(|record| record.revoked.as_ref())
+        .collect();
+    let is_known = |revoked: &&Revoked| {
+        matches!(
+            look_for(args.list.config(), revoked.kind, &revoked.id),
+            Known::Yes
+        )
+    };
+    if !args.unknown && !all.is_empty() && !all.iter().any(is_known) {
+        output::error(&format!(
+            "{file}: it is revoked, and neither the configuration nor the log knows any of it: see that the ids are those that hosts see, or give `--unknown`"
+        ));
+        exit = Exit::GateFailed;
+    }
+    exit
 }

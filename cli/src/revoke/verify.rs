@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
 use crate::{Format, check};
 use portcullis_host::log::{self, Decided, Entry, Event};
-use portcullis_host::revocation::{Revocable, Revoked};
+use portcullis_host::revocation::{Record, Revocable, Revocations, Revoked, is_same};
 use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use std::path::PathBuf;
 /// as it is now, and show that each is now denied for that.
 ///
 /// Which permits a revocation should end is told from what the log says that they were made from, and
-/// not from what is decided now.
+/// not from what is decided now. A revocation that the log has and the list has not, or a list that has fewer
+/// changes than the log has seen, ends with 5: the list is an older one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The decision log; full files beside it are found.
@@ -29,8 +30,10 @@ pub(crate) struct Args {
 
 /// A revocation, and what became of the permits that it should end.
 struct Confirmed {
-    epoch: u64,
+    record: Record,
     revoked: Revoked,
+    /// When it was lifted, if it was: then permits are given again.
+    lifted: Option<u64>,
     /// How many permits hang on what is revoked.
     permits: u64,
     /// How many of them are now denied because of it, or because what is revoked is gone.
@@ -65,24 +68,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Invalid);
     };
     let mut all: Vec<_> = revocations
-        .revoked()
+        .in_force()
         .into_iter()
-        .map(|(epoch, revoked)| Confirmed {
-            epoch,
-            revoked,
-            permits: 0,
-            denied: 0,
-            denied_otherwise: 0,
-            still_permitted: Vec::new(),
-            given_after: Vec::new(),
-        })
+        .filter_map(|record| Confirmed::new(record, None))
         .collect();
-    all.sort_by_key(|confirmed| confirmed.epoch);
+    for (epoch, lifted, revoked) in revocations.lifted() {
+        let record = Record::revocation(epoch, revoked);
+        all.extend(Confirmed::new(record, Some(lifted)));
+    }
+    all.sort_by_key(|confirmed| confirmed.record.epoch);
+    let mut by_log = ByLog::default();
     let read = log::read(&args.log, |_, _, _, entry| {
+        by_log.take(&entry);
         if let Event::Decision(decided) = &entry.event
             && decided.is_permit()
         {
-            confirm(&pdp, &mut all, &entry, decided);
+            confirm(&pdp, &mut all, &entry, decided, &by_log);
         }
         Ok(())
     });
@@ -91,19 +92,126 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::of_log(&broken));
     }
     report(args.format, &all)?;
-    Ok(if all.iter().all(Confirmed::is_confirmed) {
-        Exit::Success
-    } else {
-        Exit::GateFailed
-    })
+    let wrong = by_log.holds_against(revocations);
+    for wrong in &wrong {
+        output::error(&shown_of_request(wrong));
+    }
+    Ok(
+        if wrong.is_empty() && all.iter().all(Confirmed::is_confirmed) {
+            Exit::Success
+        } else {
+            Exit::GateFailed
+        },
+    )
+}
+
+/// What the log says of the list, line by line.
+#[derive(Default)]
+struct ByLog {
+    /// How many changes the list had.
+    epoch: u64,
+    /// What was revoked, each with its epoch.
+    revoked: Vec<(u64, Revoked)>,
+    /// How many changes the list once had, where a host began with fewer.
+    went_back_from: Option<u64>,
+}
+
+impl ByLog {
+    fn take(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Revocation { epoch, revoked } => {
+                match revoked {
+                    Some(revoked) => self.revoked.push((*epoch, revoked.clone())),
+                    // With so many a host began.
+                    None => self.went_back_from = Some(self.epoch).filter(|known| epoch < known),
+                }
+                self.epoch = self.epoch.max(*epoch);
+            }
+            Event::Lift { epoch, lifted } => {
+                self.revoked.retain(|(_, revoked)| {
+                    revoked.kind != lifted.kind || !is_same(lifted.kind, &revoked.id, &lifted.id)
+                });
+                self.epoch = self.epoch.max(*epoch);
+            }
+            Event::Accepted(accepted) => {
+                if let Some(list) = &accepted.list {
+                    self.epoch = list.epoch;
+                    self.revoked.retain(|(epoch, _)| *epoch <= list.epoch);
+                    self.went_back_from = None;
+                }
+            }
+            Event::Decision(decided) => {
+                let seen = decided.evidence.revocation.as_ref();
+                let seen = seen.filter(|seen| seen.error.is_none());
+                self.epoch = self.epoch.max(seen.map_or(0, |seen| seen.epoch));
+            }
+            _ => {}
+        }
+    }
+
+    /// What the list lacks of what the log has.
+    fn holds_against(&self, list: &Revocations) -> Vec<String> {
+        let mut wrong: Vec<_> = list.unreliable().iter().map(ToString::to_string).collect();
+        let found = list.seen().epoch;
+        if found < self.epoch {
+            wrong.push(format!(
+                "the list has {found} changes, and the log has seen {}: it is an older one; restore the latest",
+                self.epoch
+            ));
+        }
+        let (in_force, lifted) = (list.revoked(), list.lifted());
+        let has = |wanted: &Revoked| {
+            in_force
+                .iter()
+                .map(|(_, revoked)| revoked)
+                .chain(lifted.iter().map(|(_, _, revoked)| revoked))
+                .any(|one| one.kind == wanted.kind && is_same(one.kind, &one.id, &wanted.id))
+        };
+        let missing = self.revoked.iter().filter(|(_, revoked)| !has(revoked));
+        wrong.extend(missing.map(|(epoch, revoked)| {
+            format!(
+                "revocation {epoch} of the log, of `{}` by {}, is not on the list: it is another list, or an older one",
+                revoked.id, revoked.by
+            )
+        }));
+        wrong
+    }
+}
+
+impl Confirmed {
+    fn new(record: Record, lifted: Option<u64>) -> Option<Self> {
+        Some(Self {
+            revoked: record.revoked.clone()?,
+            record,
+            lifted,
+            permits: 0,
+            denied: 0,
+            denied_otherwise: 0,
+            still_permitted: Vec::new(),
+            given_after: Vec::new(),
+        })
+    }
+
+    /// Whether it should end what `named` names, of `principal`.
+    fn ends(&self, named: &[(Revocable, &str)], principal: &str) -> bool {
+        // Whoever is named, its own trust domain counts; of a credential, its principal's.
+        let is_about = self.revoked.kind == Revocable::Principal || self.record.is_about(principal);
+        self.lifted.is_none()
+            && is_about
+            && named.iter().any(|(kind, id)| {
+                *kind == self.revoked.kind && is_same(*kind, id, &self.revoked.id)
+            })
+    }
 }
 
 /// Holds a permit against every revocation that should end it.
-fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided) {
+fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, by_log: &ByLog) {
     let named = named(decided);
+    let principal = decided.request.pointer("/subject/id");
+    let principal = principal.and_then(Value::as_str).unwrap_or_default();
     let mut ended = all
         .iter_mut()
-        .filter(|one| named.contains(&(one.revoked.kind, one.revoked.id.as_str())))
+        .filter(|one| one.ends(&named, principal))
         .peekable();
     if ended.peek().is_none() {
         return;
@@ -116,11 +224,20 @@ fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided) {
     let known = known.map_or(0, |seen| seen.epoch);
     for one in ended {
         one.permits += 1;
-        if known >= one.epoch {
+        let epoch = one.record.epoch;
+        // By what the decision saw, and by what the log had seen before it.
+        let had_it = by_log.went_back_from.is_some_and(|from| epoch <= from);
+        if known >= epoch || had_it {
             one.given_after.push(entry.sequence);
         }
         let is_gone = |now: &Decision| {
-            let digest = |plugin: &Consulted| plugin.digest.to_string() == one.revoked.id;
+            let digest = |plugin: &Consulted| {
+                is_same(
+                    Revocable::Plugin,
+                    &plugin.digest.to_string(),
+                    &one.revoked.id,
+                )
+            };
             one.revoked.kind == Revocable::Plugin && !now.plugins().iter().any(digest)
         };
         match &now {
@@ -146,6 +263,7 @@ fn named(decided: &Decided) -> Vec<(Revocable, &str)> {
     for intent in &decided.evidence.intents {
         add(Revocable::Intent, Some(intent.id.as_str()));
         add(Revocable::Principal, Some(intent.principal.as_str()));
+        add(Revocable::Principal, Some(intent.approved_by.as_str()));
     }
     let delegators = decided.request.pointer("/subject/properties/delegated-by");
     for delegator in delegators.and_then(Value::as_array).into_iter().flatten() {
@@ -163,7 +281,7 @@ fn report(format: Format, all: &[Confirmed]) -> anyhow::Result<()> {
     if format == Format::Json {
         let all = all.iter().map(|one| {
             json!({
-                "epoch": one.epoch, "revoked": one.revoked, "permits": one.permits,
+                "epoch": one.record.epoch, "revoked": one.revoked, "lifted": one.lifted, "permits": one.permits,
                 "denied": one.denied, "denied-otherwise": one.denied_otherwise,
                 "still-permitted": one.still_permitted, "given-after": one.given_after,
             })
@@ -185,7 +303,7 @@ fn report(format: Format, all: &[Confirmed]) -> anyhow::Result<()> {
             shown_of_request(by),
             shown_of_request(reason)
         );
-        let epoch = styled(FAINT, &format!("{:>6}", one.epoch));
+        let epoch = styled(FAINT, &format!("{:>6}", one.record.epoch));
         output::line(&format!("{epoch} {head}: {}", outcome(one)))?;
     }
     Ok(())
@@ -197,6 +315,9 @@ fn outcome(one: &Confirmed) -> String {
         first.join(", ")
     };
     let permits = one.permits;
+    if let Some(lifted) = one.lifted {
+        return styled(FAINT, &format!("lifted, epoch {lifted}"));
+    }
     if permits == 0 {
         return styled(FAINT, "the log has no permit that it ends");
     }

@@ -131,6 +131,7 @@ fn is_in_log(path: &Path, kind: Revocable, id: &str) -> bool {
                 for intent in &decided.evidence.intents {
                     names.push((Revocable::Intent, intent.id.clone()));
                     names.push((Revocable::Principal, intent.principal.clone()));
+                    names.push((Revocable::Principal, intent.approved_by.clone()));
                 }
             }
             Event::Issuance(issued) => {
