@@ -399,7 +399,10 @@ impl Constraint {
             Operator::Equals => same(argument, operand),
             Operator::OneOf => contains(operand, argument),
             Operator::Prefix => each_text(argument, operand, |text, p| text.starts_with(p)),
-            Operator::Under => each_text(argument, operand, is_under),
+            // An empty text names no path, whatever a reader makes of it.
+            Operator::Under => each_text(argument, operand, |text, base| {
+                !text.is_empty() && is_under(text, base)
+            }),
             Operator::AtLeast => compare(argument, operand).is_some_and(Ordering::is_ge),
             Operator::AtMost => compare(argument, operand).is_some_and(Ordering::is_le),
             Operator::MinLength => length(argument)

@@ -213,12 +213,17 @@ fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
 #[test]
 fn an_id_is_used_once_in_what_is_carried_too() {
     let signer = Signer::new("ids");
+    let lead = Signer::with_key("ids-of-lead", 8);
     let first = intent(&link(1, None));
     let signatures = signer.signatures();
-    let signatures = signatures.delegator(&first.principal, &signer.jwks);
+    let signatures = signatures.delegator(&first.principal, &lead.jwks);
     let intents = Intents::signed(signatures.unwrap());
     let carried = |documents: &[&Value]| {
-        let signed: Vec<_> = documents.iter().map(|it| signer.sign(it, None)).collect();
+        let signed = documents.iter().map(|it| match it.get("parent") {
+            None => signer.sign(it, None),
+            Some(_) => lead.sign(it, None),
+        });
+        let signed: Vec<_> = signed.collect();
         intents.carried(&signed).map(|chain| chain.len())
     };
     let duplicate = |id: &str| Err(IntentError::Duplicate(id.to_owned()));
@@ -306,7 +311,10 @@ fn heavy(place: u64, parent: &StoredIntent) -> Value {
     child["id"] = json!(format!("int-heavy-{place}"));
     let segments = ["a"; 16].join("/");
     let denial = json!({ "integration": "github", "action": segments, "resource": segments });
-    child["denies"] = json!(vec![denial; 64]);
+    let mut denies = vec![denial; 63];
+    // What its parent denies, it denies.
+    denies.push(child["denies"][0].clone());
+    child["denies"] = json!(denies);
     child
 }
 
