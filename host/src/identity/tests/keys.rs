@@ -226,7 +226,7 @@ fn keys() -> Vec<(&'static str, Value, Verdict)> {
         (
             "oct with its secret",
             json!({ "kty": "oct", "k": "c2VjcmV0" }),
-            Refused("`/k`"),
+            Refused("/k`"),
         ),
         ("no kty", json!({ "x": "AA" }), Refused("`/kty`")),
         (
