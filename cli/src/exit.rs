@@ -37,7 +37,10 @@ impl Exit {
     pub(crate) fn of_log(broken: &Broken) -> Self {
         match broken {
             Broken::Read { .. } => Self::Failed,
-            Broken::Line { .. } | Broken::Truncated { .. } | Broken::NoHead(_) => Self::Invalid,
+            Broken::Line { .. }
+            | Broken::Truncated { .. }
+            | Broken::Missing(_)
+            | Broken::NoHead(_) => Self::Invalid,
         }
     }
 

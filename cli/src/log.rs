@@ -4,9 +4,9 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::Digest;
-use portcullis_host::log::{self, Decided, Entry, Event};
+use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event};
 use portcullis_host::revocation::{self, Revocable};
+use portcullis_host::{Digest, escaped};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,12 @@ enum Verb {
     /// Find any edit, removal, reordering or truncation, and say where. Lines that were added at the end
     /// look like those that a crash leaves, and are counted.
     Verify {
-        /// The latest file of the log; full ones beside it are found.
+        /// The latest file of the log; sealed ones beside it are found.
         file: PathBuf,
+        /// The folder of archived files, to verify those too. Without it the log is verified from the seal of
+        /// the last archived file on.
+        #[arg(long)]
+        archive: Option<PathBuf>,
         /// A head that was kept elsewhere, which has to be that of a line of the log.
         #[arg(long)]
         head: Option<String>,
@@ -33,11 +37,30 @@ enum Verb {
     },
     /// Print the lines that are asked for, as JSON Lines.
     Query(Query),
+    /// Move sealed files to another folder, from the oldest on, and put on record where what is left begins. Each
+    /// is verified first, and is in the folder before it is removed. The host may go on writing.
+    Archive(Archive),
+}
+
+#[derive(Debug, clap::Args)]
+struct Archive {
+    /// The latest file of the log; sealed ones beside it are found.
+    file: PathBuf,
+    /// The folder that files are moved to. It is made with mode 0700 if it is not there.
+    #[arg(long, required_unless_present = "accept_missing")]
+    to: Option<PathBuf>,
+    /// How many of the newest sealed files stay.
+    #[arg(long, default_value_t = 0)]
+    keep: usize,
+    /// Put on record that the oldest files are lost, so that the log is verified from what is left on. Whether
+    /// they were whole cannot be told any more.
+    #[arg(long, conflicts_with_all = ["to", "keep"])]
+    accept_missing: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct Query {
-    /// The latest file of the log; full ones beside it are found.
+    /// The latest file of the log; sealed ones beside it are found.
     file: PathBuf,
     /// Only the line of this number.
     #[arg(long)]
@@ -45,9 +68,12 @@ struct Query {
     /// Only events of this kind.
     #[arg(long, value_enum)]
     event: Option<Kind>,
-    /// Only the decision that this evaluation came to, as a requestable denial names it.
+    /// Only the decision of this id, and what the gateway reported of it.
+    #[arg(long, visible_alias = "evaluation")]
+    id: Option<String>,
+    /// Only lines of this trace (W3C Trace Context).
     #[arg(long)]
-    evaluation: Option<String>,
+    trace: Option<String>,
     /// Only permits or denies.
     #[arg(long, value_enum)]
     decision: Option<Outcome>,
@@ -81,18 +107,77 @@ enum Kind {
     Revocation,
     Lift,
     Accepted,
+    Refused,
+    Outcome,
+    Seal,
+    Opening,
     Continuation,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.verb {
-        Verb::Verify { file, head, format } => verify(file, head.as_deref(), *format),
+        Verb::Verify {
+            file,
+            archive,
+            head,
+            format,
+        } => verify(file, archive.as_deref(), head.as_deref(), *format),
         Verb::Query(query) => search(query),
+        Verb::Archive(args) => archive(args),
     }
 }
 
-fn verify(file: &Path, head: Option<&str>, format: Format) -> anyhow::Result<Exit> {
-    let verified = log::verify(file);
+fn archive(args: &Archive) -> anyhow::Result<Exit> {
+    let done = match &args.to {
+        Some(to) => log::archive(&args.file, to, args.keep),
+        None => log::accept_missing(&args.file).map(Vec::from_iter),
+    };
+    match done {
+        Ok(done) if done.is_empty() => {
+            let why = match args.accept_missing {
+                true => "no file is missing",
+                false => "there is no sealed file to archive",
+            };
+            output::note(why);
+            Ok(Exit::Success)
+        }
+        Ok(done) => {
+            for one in &done {
+                let what = match &one.moved_to {
+                    Some(folder) => format!("archived in {folder}"),
+                    None => "accepted as missing".to_owned(),
+                };
+                output::note(&format!(
+                    "file {}, lines {} to {}: {}",
+                    one.file,
+                    one.first,
+                    one.last,
+                    styled(GOOD, &shown_of_request(&what))
+                ));
+                output::json(one)?;
+            }
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            output::error(&shown_of_request(&error.to_string()));
+            Ok(match &error {
+                ArchiveError::Broken(broken) => Exit::of_log(broken),
+                ArchiveError::File { .. } | ArchiveError::Busy(_) => Exit::Failed,
+            })
+        }
+    }
+}
+
+fn verify(
+    file: &Path,
+    archive: Option<&Path>,
+    head: Option<&str>,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    let verified = match archive {
+        None => log::verify(file),
+        Some(archive) => log::verify_with_archive(file, archive),
+    };
     let mut exit = match &verified {
         Ok(_) => Exit::Success,
         Err(broken) => Exit::of_log(broken),
@@ -106,7 +191,8 @@ fn verify(file: &Path, head: Option<&str>, format: Format) -> anyhow::Result<Exi
     }
     match (format, &verified) {
         (Format::Json, Ok(verified)) => output::json(&json!({
-            "whole": has_head != Some(false), "entries": verified.entries, "head": verified.head,
+            "whole": has_head != Some(false), "entries": verified.entries, "first": verified.first,
+            "head": verified.head,
             "behind-head": verified.behind_head, "has-given-head": has_head,
         }))?,
         (Format::Json, Err(broken)) => {
@@ -128,9 +214,16 @@ fn verify(file: &Path, head: Option<&str>, format: Format) -> anyhow::Result<Exi
                     &format!("(keep its head elsewhere: {})", verified.head)
                 )
             ))?;
+            if verified.first > 1 {
+                output::line(&format!(
+                    "{} lines 1 to {} are archived, and not read: see `--archive`",
+                    styled(FAINT, "note"),
+                    verified.first - 1
+                ))?;
+            }
             if verified.behind_head > 0 {
                 output::line(&format!(
-                    "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or somebody added them",
+                    "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or were added by hand",
                     styled(WARN, "note"),
                     verified.behind_head
                 ))?;
@@ -170,7 +263,8 @@ fn search(query: &Query) -> anyhow::Result<Exit> {
     let mut failed = None;
     let read = log::read(&query.file, |_, _, line, entry| {
         if failed.is_none() && query.asks_for(&entry) {
-            failed = output::line(line).err();
+            // The same JSON, with escapes for what could command a terminal.
+            failed = output::line(&escaped(line)).err();
         }
         Ok(())
     });
@@ -194,6 +288,10 @@ impl Query {
             Event::Revocation { .. } => Kind::Revocation,
             Event::Lift { .. } => Kind::Lift,
             Event::Accepted(_) => Kind::Accepted,
+            Event::Refused(_) => Kind::Refused,
+            Event::Outcome(_) => Kind::Outcome,
+            Event::Seal(_) => Kind::Seal,
+            Event::Opening(_) => Kind::Opening,
             Event::Continuation { .. } => Kind::Continuation,
         };
         self.sequence.is_none_or(|wanted| wanted == entry.sequence)
@@ -209,11 +307,37 @@ impl Query {
                         && is(&self.intent, &issued.intent)
                         && is(&self.principal, &issued.principal)
                 }
-                Event::Accepted(_) | Event::Continuation { .. } => {
+                Event::Accepted(_)
+                | Event::Continuation { .. }
+                | Event::Seal(_)
+                | Event::Opening(_) => {
                     self.is_about_no_decision()
                         && self.credential.is_none()
                         && self.intent.is_none()
                         && self.principal.is_none()
+                }
+                Event::Refused(refused) => {
+                    let is = |wanted: &Option<String>, found: Option<&str>| {
+                        wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+                    };
+                    self.decision.is_none()
+                        && self.cause.is_none()
+                        && self.credential.is_none()
+                        && self.intent.is_none()
+                        && is(&self.id, Some(&refused.id))
+                        && is(&self.trace, refused.what.trace_id())
+                        && is(&self.principal, refused.what.claimed())
+                        && is(&self.integration, refused.what.for_integration())
+                }
+                Event::Outcome(outcome) => {
+                    self.decision.is_none()
+                        && self.cause.is_none()
+                        && self.credential.is_none()
+                        && self.intent.is_none()
+                        && self.principal.is_none()
+                        && self.integration.is_none()
+                        && self.trace.is_none()
+                        && self.id.as_ref().is_none_or(|id| *id == outcome.decision)
                 }
                 Event::Revocation { .. } | Event::Lift { .. } => {
                     let revoked = match &entry.event {
@@ -230,7 +354,8 @@ impl Query {
                     };
                     self.decision.is_none()
                         && self.cause.is_none()
-                        && self.evaluation.is_none()
+                        && self.id.is_none()
+                        && self.trace.is_none()
                         && named(&self.intent, Revocable::Intent)
                         && named(&self.principal, Revocable::Principal)
                         && named(&self.credential, Revocable::Credential)
@@ -242,7 +367,8 @@ impl Query {
     fn is_about_no_decision(&self) -> bool {
         self.decision.is_none()
             && self.cause.is_none()
-            && self.evaluation.is_none()
+            && self.id.is_none()
+            && self.trace.is_none()
             && self.integration.is_none()
     }
 
@@ -261,7 +387,8 @@ impl Query {
         self.decision
             .is_none_or(|wanted| permitted == (wanted == Outcome::Permit))
             && is(&self.cause, decided.cause())
-            && is(&self.evaluation, decided.evaluation_id.as_deref())
+            && is(&self.id, Some(&decided.id))
+            && is(&self.trace, decided.trace_id.as_deref())
             && names(
                 Revocable::Principal,
                 &self.principal,

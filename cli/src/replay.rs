@@ -1,23 +1,26 @@
 //! `portcullis replay`.
 
 use crate::exit::Exit;
-use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
+use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use crate::{Format, check};
-use portcullis_host::ListAsOf;
+use portcullis_host::log::compare::{self, Change, Changes, Part, Turn};
 use portcullis_host::log::{self, Decided, Entry, Event};
+use portcullis_host::{ListAsOf, Pdp};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Decide what a log recorded again, with the same configuration or another one, and list what would
 /// now be decided differently.
 ///
-/// Decisions are compared byte for byte, but for how long they took. Requests that were masked, carried
-/// signed intents or could not be read are counted, and not decided again. What a decision was made from besides, such as
-/// uses that were left, is taken from the log. Where a plugin had run out of time, or there was no room for
+/// Decisions are compared by effect, mode, cause, grant and obligations, and those that changed alike are listed
+/// together: a new version of a plugin that decides the same has no differences. With `--exact` they are compared
+/// byte for byte, but for how long they took, and listed one by one. Requests that were masked, carried
+/// signed intents or could not be read are counted, and not decided again. What a decision was made from besides,
+/// such as uses that were left, is taken from the log. Where a plugin had run out of time, or there was no room for
 /// it, the decision depends on the machine: those are listed and counted apart, and fail nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The latest file of the log; full ones beside it are found.
+    /// The latest file of the log; sealed ones beside it are found.
     log: PathBuf,
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
@@ -25,9 +28,23 @@ pub(crate) struct Args {
     /// Hold requests to the revocation list as it is now, instead of as it was then.
     #[arg(long)]
     revoked_since: bool,
+    /// Compare decisions byte for byte, with versions and digests of plugins and the words of reasons.
+    #[arg(long)]
+    exact: bool,
     /// How to write differences.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+}
+
+/// What came of deciding again.
+#[derive(Debug, Default)]
+struct Replayed {
+    same: u64,
+    different: u64,
+    depend_on_machine: u64,
+    not_decided: u64,
+    /// What a gateway reported: nothing of it is decided.
+    reported: u64,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -42,53 +59,159 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         ListAsOf::Then
     };
-    let (mut same, mut different, mut apart, mut skipped) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut changes = Changes::default();
     let mut failed = None;
-    let read = log::read(&args.log, |_, _, _, entry| {
-        let Event::Decision(decided) = &entry.event else {
-            return Ok(());
-        };
-        let Some(request) = decided.request() else {
-            skipped += 1;
-            return Ok(());
-        };
-        let again = pdp.evaluate_again(&request, entry.at, &decided.evidence, list);
-        let now = again.replayable();
-        if decided.depends_on_machine() {
-            apart += 1;
-        } else if now == decided.decision {
-            same += 1;
-            return Ok(());
-        } else {
-            different += 1;
+    let replayed = replay(&pdp, &args.log, list, |entry, decided, now| {
+        let is_same = decided.decision == *now;
+        if args.exact {
+            if !is_same && failed.is_none() {
+                failed = one_by_one(args.format, entry, decided, now).err();
+            }
+            return is_same;
         }
-        if failed.is_none() {
-            failed = report(args.format, &entry, decided, &now).err();
+        let differs = match is_same {
+            true => Vec::new(),
+            false => compare::differing(&decided.decision, now),
+        };
+        let is_same = differs.is_empty();
+        if !is_same || decided.depends_on_machine() {
+            changes.note(entry.sequence, decided, now, differs);
         }
-        Ok(())
+        is_same
     });
     if let Some(error) = failed {
         return Err(error);
     }
-    if let Err(broken) = read {
-        output::error(&shown_of_request(&broken.to_string()));
-        return Ok(Exit::of_log(&broken));
+    let replayed = match replayed {
+        Ok(replayed) => replayed,
+        Err(broken) => {
+            output::error(&shown_of_request(&broken.to_string()));
+            return Ok(Exit::of_log(&broken));
+        }
+    };
+    if !args.exact {
+        let groups = changes.groups();
+        match args.format {
+            Format::Json => output::json(&json!({
+                "same": replayed.same, "different": replayed.different,
+                "depend-on-machine": replayed.depend_on_machine,
+                "not-decided-again": replayed.not_decided, "changes": groups,
+            }))?,
+            Format::Human => groups.iter().try_for_each(grouped)?,
+        }
     }
-    let summary = format!(
-        "{same} the same, {different} different, {apart} that depend on the machine, {skipped} not decided again"
-    );
-    output::note(&styled(if different == 0 { GOOD } else { BAD }, &summary));
-    Ok(if different == 0 {
-        Exit::Success
-    } else {
-        Exit::GateFailed
+    summary(&replayed);
+    Ok(match replayed.different {
+        0 => Exit::Success,
+        _ => Exit::GateFailed,
     })
 }
 
-fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyhow::Result<()> {
+/// Decides every recorded request again. `each` is given what was recorded and what is decided now, and says
+/// whether that is the same.
+fn replay(
+    pdp: &Pdp,
+    log: &Path,
+    list: ListAsOf,
+    mut each: impl FnMut(&Entry, &Decided, &Value) -> bool,
+) -> Result<Replayed, log::Broken> {
+    let mut replayed = Replayed::default();
+    log::read(log, |_, _, _, entry| {
+        let decided = match &entry.event {
+            Event::Decision(decided) => decided,
+            Event::Refused(_) | Event::Outcome(_) => {
+                replayed.reported += 1;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let Some(request) = decided.request() else {
+            replayed.not_decided += 1;
+            return Ok(());
+        };
+        let again = pdp.evaluate_again(&request, entry.at, &decided.evidence, list);
+        let is_same = each(&entry, decided, &again.replayable());
+        if decided.depends_on_machine() {
+            replayed.depend_on_machine += 1;
+        } else if is_same {
+            replayed.same += 1;
+        } else {
+            replayed.different += 1;
+        }
+        Ok(())
+    })?;
+    Ok(replayed)
+}
+
+fn summary(replayed: &Replayed) {
+    let Replayed {
+        same,
+        different,
+        depend_on_machine,
+        not_decided,
+        reported,
+    } = replayed;
+    let mut text = format!(
+        "{same} the same, {different} different, {depend_on_machine} that depend on the machine, {not_decided} not decided again"
+    );
+    if *reported > 0 {
+        text = format!("{text}, {reported} reports of the gateway's");
+    }
+    let style = if *different == 0 { GOOD } else { BAD };
+    output::note(&styled(style, &text));
+}
+
+/// Writes the decisions that changed alike.
+fn grouped(change: &Change) -> anyhow::Result<()> {
+    let (turn, style) = match change.turn {
+        Turn::DenyToPermit => ("deny -> permit", BAD),
+        Turn::PermitToDeny => ("permit -> deny", WARN),
+        Turn::Permit => ("permit", FAINT),
+        Turn::Deny => ("deny", FAINT),
+    };
+    let parts = change.differs.iter();
+    let parts: Vec<_> = parts
+        .filter(|part| !matches!(part, Part::Effect | Part::Cause))
+        .map(|part| part.as_str())
+        .collect();
+    let parts = match parts.as_slice() {
+        [] => String::new(),
+        parts => format!("; another {} (at {})", parts.join(", "), change.at),
+    };
+    let mut lines: Vec<_> = change.lines.iter().map(u64::to_string).collect();
+    if change.count > lines.len() as u64 {
+        lines.push("…".to_owned());
+    }
+    let machine = match change.depends_on_machine {
+        true => "; it depends on the machine",
+        false => "",
+    };
+    output::line(&format!(
+        "{} {} {}: {}: {} -> {}{}",
+        styled(FAINT, &format!("{:>6}", change.count)),
+        styled(style, &format!("{turn:<14}")),
+        shown_of_request(&change.integration),
+        shown_of_request(&change.action),
+        shown_of_request(&change.recorded_cause),
+        shown_of_request(&change.cause),
+        styled(
+            FAINT,
+            &format!(
+                "{}{machine}; lines {}: {}",
+                shown_of_request(&parts),
+                lines.join(", "),
+                shown_of_request(&change.resources.join(", ")),
+            )
+        ),
+    ))?;
+    Ok(())
+}
+
+/// Writes one decision that differs in any byte.
+fn one_by_one(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyhow::Result<()> {
     match format {
         Format::Json => output::json(&json!({
-            "sequence": entry.sequence, "recorded": decided.decision, "now": now,
+            "sequence": entry.sequence, "id": decided.id, "recorded": decided.decision, "now": now,
             "depends-on-machine": decided.depends_on_machine(),
         })),
         Format::Human => {
@@ -100,8 +223,8 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
             let note = if decided.depends_on_machine() {
                 " (it depends on the machine)".to_owned()
             } else {
-                let place = difference(&decided.decision, now, String::new());
-                format!(" (at {})", shown_of_request(&place))
+                let place = compare::first_difference(&decided.decision, now);
+                format!(" (at {})", shown_of_request(&place.unwrap_or_default()))
             };
             output::line(&format!(
                 "{} {}: {} {}: {} -> {}{}",
@@ -114,34 +237,6 @@ fn report(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyh
                 styled(FAINT, &note),
             ))?;
             Ok(())
-        }
-    }
-}
-
-/// The place, as a JSON Pointer, of the first value in which they differ.
-fn difference(recorded: &Value, now: &Value, at: String) -> String {
-    let first = match (recorded, now) {
-        (Value::Object(recorded), Value::Object(now)) => {
-            let mut keys: Vec<_> = recorded.keys().chain(now.keys()).collect();
-            keys.sort();
-            let differs = keys
-                .into_iter()
-                .find(|key| recorded.get(*key) != now.get(*key));
-            differs.map(|key| (key.clone(), recorded.get(key), now.get(key)))
-        }
-        (Value::Array(recorded), Value::Array(now)) => (0..recorded.len().max(now.len()))
-            .find(|index| recorded.get(*index) != now.get(*index))
-            .map(|index| (index.to_string(), recorded.get(index), now.get(index))),
-        _ => None,
-    };
-    match first {
-        None => at,
-        Some((key, recorded, now)) => {
-            let at = format!("{at}/{key}");
-            match (recorded, now) {
-                (Some(recorded), Some(now)) => difference(recorded, now, at),
-                _ => at,
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Folder, request};
+use portcullis_host::log::{CallOutcome, Refused};
 use portcullis_host::{Pdp, Request, RequestLimits};
 use serde_json::Value;
 
@@ -87,7 +88,10 @@ fn query_prints_the_lines_that_are_asked_for() {
         ["--integration", "mails"],
         ["--credential", "jti-1"],
         ["--intent", "int-1"],
-        ["--evaluation", "eval-1"],
+        ["--id", "none"],
+        ["--evaluation", "none"],
+        ["--trace", "none"],
+        ["--event", "seal"],
         ["--event", "issuance"],
         ["--event", "continuation"],
         ["--sequence", "5"],
@@ -154,6 +158,41 @@ fn replay_lists_what_would_now_be_decided_differently() {
     );
     let other = folder.run(&["replay", "decisions.jsonl", "--config", "other.toml"]);
     assert_eq!(other.code, 5);
+    // What changed alike is one line, what is now permitted first.
+    assert_eq!(other.out.lines().count(), 2, "{}", other.out);
+    assert!(
+        other.out.lines().next().unwrap().contains("deny -> permit"),
+        "{}",
+        other.out
+    );
+    assert!(other.out.contains("lines 1, 2, 4: r"), "{}", other.out);
+    let json = folder.run(&[
+        "replay",
+        "decisions.jsonl",
+        "--config",
+        "other.toml",
+        "--format",
+        "json",
+    ]);
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (&json["different"], &json["changes"][1]["count"]),
+        (&4.into(), &3.into())
+    );
+    assert_eq!(json["changes"][0]["turn"], "deny-to-permit");
+    let exact = folder.run(&[
+        "replay",
+        "decisions.jsonl",
+        "--config",
+        "other.toml",
+        "--exact",
+    ]);
+    assert_eq!(
+        (exact.code, exact.out.lines().count()),
+        (5, 4),
+        "{}",
+        exact.out
+    );
     assert!(
         other.err.contains("0 the same, 4 different"),
         "{}",
@@ -183,4 +222,237 @@ fn replay_lists_what_would_now_be_decided_differently() {
         "{}",
         shorter.out
     );
+}
+
+#[test]
+fn a_new_version_of_a_plugin_that_decides_the_same_has_no_differences() {
+    let folder = recorded();
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    // Other settings, so another digest, and other words; the same decisions.
+    folder.write(
+        "newer.toml",
+        config.replace(
+            "[{ tool = \"read\"",
+            "[{ tool = \"other\" }, { tool = \"read\"",
+        ),
+    );
+    let newer = ["replay", "decisions.jsonl", "--config", "newer.toml"];
+    let ran = folder.run(&newer);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(ran.err.contains("4 the same, 0 different"), "{}", ran.err);
+    let mut exact = newer.to_vec();
+    exact.push("--exact");
+    let ran = folder.run(&exact);
+    assert_eq!((ran.code, ran.out.lines().count()), (5, 4), "{}", ran.out);
+}
+
+#[test]
+fn decisions_are_found_by_id_with_what_the_gateway_reported_of_them() {
+    let folder = recorded();
+    let file = folder.path().join("decisions.jsonl");
+    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let json = request("files", "read", "/w/d");
+    let json = json.replace(
+        "\"context\":{",
+        &format!("\"context\":{{\"traceparent\":\"00-{trace}-00f067aa0ba902b7-01\","),
+    );
+    let decision = pdp.evaluate_authzen(json.as_bytes());
+    let outcome = CallOutcome::not_made("no mail server").obligation("notification");
+    pdp.record_outcome(&decision, &outcome).unwrap();
+    let refused = Refused::authentication("expired").claimed_principal("spiffe://a.example/x");
+    let refused = pdp.record_refused(&refused).unwrap();
+    drop(pdp);
+    let query = |more: &[&str]| {
+        let arguments = [&["log", "query", "decisions.jsonl"], more].concat();
+        let ran = folder.run(&arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let lines = ran.out.lines();
+        let kinds = lines.map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["event"].as_str().unwrap().to_owned()
+        });
+        kinds.collect::<Vec<_>>()
+    };
+    let id = decision.id().unwrap();
+    let response = serde_json::to_value(&decision).unwrap();
+    assert_eq!(response["context"]["id"], id);
+    assert_eq!(query(&["--id", id]), ["decision", "outcome"]);
+    assert_eq!(query(&["--trace", trace]), ["decision"]);
+    assert_eq!(query(&["--id", &refused]), ["refused"]);
+    assert_eq!(
+        query(&["--event", "refused", "--principal", "spiffe://a.example/x"]),
+        ["refused"]
+    );
+    assert_eq!(query(&["--event", "outcome"]), ["outcome"]);
+    assert!(query(&["--id", "none"]).is_empty());
+    let ran = folder.run(&["replay", "decisions.jsonl"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("2 reports"), "{}", ran.err);
+    assert!(file.exists());
+}
+
+#[test]
+fn an_edit_of_any_kind_is_an_invalid_log_at_its_line() {
+    let folder = recorded();
+    let whole = std::fs::read(folder.path().join("decisions.jsonl")).unwrap();
+    let lines: Vec<_> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let text = String::from_utf8(lines[1].to_vec()).unwrap();
+    for changed in [
+        text.replacen("/w/b", "/w/z", 1).into_bytes(),
+        [&lines[1][..40], b"\xff", &lines[1][40..]].concat(),
+        [&lines[1][..40], b"\0", &lines[1][40..]].concat(),
+        text.replace('\n', "\r\n").into_bytes(),
+        [b"\xef\xbb\xbf", lines[1]].concat(),
+        [b"\n", lines[1]].concat(),
+        text.replacen("\"v\":1", "\"v\":2", 1).into_bytes(),
+        text.replacen("\"sequence\":2", "\"sequence\":18446744073709551615", 1)
+            .into_bytes(),
+    ] {
+        folder.write(
+            "decisions.jsonl",
+            [lines[0], &changed, lines[2], lines[3]].concat(),
+        );
+        for command in [
+            ["log", "verify", "decisions.jsonl"],
+            ["log", "query", "decisions.jsonl"],
+        ] {
+            let ran = folder.run(&command);
+            let said = format!("{}{}", ran.out, ran.err);
+            if command[1] == "verify" {
+                assert_eq!(ran.code, 3, "{said}");
+                let at = [2, 3].map(|line| format!("decisions.jsonl:{line}: "));
+                assert!(at.iter().any(|at| said.contains(at)), "{said}");
+            }
+            assert!(!said.contains("panicked"), "{said}");
+        }
+    }
+    // A host says so too, and does not panic.
+    let last = String::from_utf8(lines[3].to_vec()).unwrap();
+    let last = last.replacen("\"sequence\":4", "\"sequence\":18446744073709551615", 1);
+    folder.write(
+        "decisions.jsonl",
+        [lines[0], lines[1], lines[2], last.as_bytes()].concat(),
+    );
+    let error = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap_err();
+    assert!(
+        error.to_string().contains("18446744073709551615"),
+        "{error}"
+    );
+}
+
+#[test]
+fn nothing_that_a_log_has_commands_the_terminal() {
+    let folder = recorded();
+    // As an edit could put it there: the host writes escapes.
+    let log = std::fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap();
+    let edited = log.replacen("/w/c", "/w/\u{202e}\u{9b}31mc", 1);
+    folder.write("decisions.jsonl", &edited);
+    for command in [
+        &["log", "query", "decisions.jsonl"][..],
+        &["log", "verify", "decisions.jsonl"],
+        &["log", "verify", "decisions.jsonl", "--format", "json"],
+        &["replay", "decisions.jsonl"],
+        &["posture", "report", "--log", "decisions.jsonl"],
+        &[
+            "posture",
+            "report",
+            "--log",
+            "decisions.jsonl",
+            "--format",
+            "json",
+        ],
+    ] {
+        let ran = folder.run(command);
+        let said = format!("{}{}", ran.out, ran.err);
+        let hidden = ['\u{202e}', '\u{9b}', '\u{1b}', '\r'];
+        assert!(!said.contains(hidden), "{command:?}: {said:?}");
+    }
+    let query = folder.run(&["log", "query", "decisions.jsonl", "--sequence", "4"]);
+    let line: Value = serde_json::from_str(&query.out).unwrap();
+    assert_eq!(
+        line["request"]["action"]["properties"]["path"],
+        "/w/\u{202e}\u{9b}31mc"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn check_warns_of_a_log_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = recorded();
+    let check = || folder.run(&["check", "portcullis.toml"]);
+    let good = check();
+    assert!(
+        !good.err.contains("has mode") && !good.out.contains("has mode"),
+        "{}{}",
+        good.out,
+        good.err
+    );
+    let head = folder.path().join("decisions.jsonl.head");
+    std::fs::set_permissions(head, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let wide = check();
+    let said = format!("{}{}", wide.out, wide.err);
+    assert!(
+        said.contains("decisions.jsonl.head: warning: it has mode 0644"),
+        "{said}"
+    );
+}
+
+#[test]
+fn archived_files_are_verified_with_their_folder() {
+    let folder = Folder::with_plugins();
+    folder.configure("log = { path = \"decisions.jsonl\", max-file-bytes = 65536 }");
+    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let path = "x".repeat(4000);
+    for _ in 0..40 {
+        let _recorded = pdp.evaluate_authzen(request("files", "read", &path).as_bytes());
+    }
+    drop(pdp);
+    let none = folder.run(&["log", "archive", "decisions.jsonl"]);
+    assert_eq!(none.code, 1, "it says where: {}", none.err);
+    let moved = folder.run(&[
+        "log",
+        "archive",
+        "decisions.jsonl",
+        "--to",
+        "away",
+        "--keep",
+        "1",
+    ]);
+    assert_eq!(moved.code, 0, "{}", moved.err);
+    assert!(moved.err.contains("file 1, lines 1 to"), "{}", moved.err);
+    let verify = |more: &[&str]| {
+        let ran = folder.run(
+            &[
+                &["log", "verify", "decisions.jsonl", "--format", "json"],
+                more,
+            ]
+            .concat(),
+        );
+        let json: Value = serde_json::from_str(&ran.out).unwrap();
+        (ran.code, json["first"].as_u64())
+    };
+    let (code, first) = verify(&[]);
+    assert!(code == 0 && first > Some(1), "{first:?}");
+    assert_eq!(verify(&["--archive", "away"]), (0, Some(1)));
+    assert_eq!(folder.run(&["replay", "decisions.jsonl"]).code, 0);
+    // Gone without being on record, a file is named.
+    let sealed = (2..9).map(|n| format!("decisions.{n:06}.jsonl"));
+    let sealed = sealed
+        .map(|name| folder.path().join(name))
+        .find(|file| file.exists())
+        .unwrap();
+    std::fs::remove_file(&sealed).unwrap();
+    let missing = folder.run(&["log", "verify", "decisions.jsonl"]);
+    assert_eq!(missing.code, 3);
+    let name = sealed.file_name().unwrap().to_str().unwrap();
+    assert!(missing.out.contains(name), "{}", missing.out);
+    assert_eq!(
+        folder
+            .run(&["log", "archive", "decisions.jsonl", "--accept-missing"])
+            .code,
+        0
+    );
+    assert_eq!(verify(&[]).0, 0);
 }

@@ -15,6 +15,7 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The host's answer to one request.
 ///
@@ -29,8 +30,8 @@ pub struct Decision {
     /// What the permit spends; nothing if it is a deny.
     uses: Vec<Use>,
     access_request: Option<AccessRequest>,
-    /// What the evaluation is called where it is recorded.
-    evaluation_id: Option<String>,
+    /// What it is called, if it is not one of a dry run.
+    id: Option<String>,
     cause: Cause,
     detail: String,
     reasons: Vec<Reason>,
@@ -198,7 +199,7 @@ pub(crate) fn accept(
         evidence: Evidence::default(),
         uses: Vec::new(),
         access_request: None,
-        evaluation_id: None,
+        id: None,
         cause,
         detail: printable(&detail),
         reasons,
@@ -359,7 +360,7 @@ impl Decision {
             evidence: Evidence::default(),
             uses: Vec::new(),
             access_request: None,
-            evaluation_id: None,
+            id: None,
             cause,
             detail: printable(detail.as_ref()),
             reasons: Vec::new(),
@@ -408,14 +409,16 @@ impl Decision {
         self.access_request.as_ref()
     }
 
-    /// What the evaluation is called where it is recorded, if it is one to refer to.
-    pub fn evaluation_id(&self) -> Option<&str> {
-        self.evaluation_id.as_deref()
+    /// What it is called: a UUID of version 7, which no other decision of any host has, and which sorts by time.
+    /// Where there is a log, it is found there by it. One of a dry run has none.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
-    /// Gives it the name under which it is recorded.
-    pub(crate) fn call(&mut self, evaluation_id: String) {
-        self.evaluation_id = Some(evaluation_id);
+    /// The same decision, under a name of its own.
+    pub(crate) fn named(mut self) -> Self {
+        self.id = Some(Uuid::now_v7().to_string());
+        self
     }
 
     /// The same decision, as one of an integration in that mode.
@@ -432,7 +435,7 @@ impl Decision {
     }
 
     /// The decision as JSON, less what differs when the same is decided again: how long it took, and
-    /// what the evaluation is called.
+    /// what it is called.
     pub fn replayable(&self) -> Value {
         serde_json::to_value(Replayable(self)).unwrap_or_default()
     }
@@ -544,8 +547,12 @@ impl Serialize for ResponseContext<'_> {
         if !frameworks.is_empty() {
             context.serialize_entry("frameworks", frameworks)?;
         }
-        if let Some(evaluation_id) = decision.evaluation_id.as_ref().filter(|_| self.in_full) {
-            context.serialize_entry("evaluation_id", evaluation_id)?;
+        if let Some(id) = decision.id.as_ref().filter(|_| self.in_full) {
+            context.serialize_entry("id", id)?;
+            if decision.access_request.is_some() {
+                // What the profile calls it.
+                context.serialize_entry("evaluation_id", id)?;
+            }
         }
         if let Some(access_request) = &decision.access_request {
             // What the profile calls the cause.

@@ -132,7 +132,7 @@ pub use intent::{
     SignError, Signatures, StoredIntent, Waiver, Widening, sign, unverified_intent,
 };
 pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
-pub use pdp::{AcceptError, AccessRequests, Pdp, PdpBuilder, PdpError};
+pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 pub use plugin::{
     CacheError, CompiledCache, Digest, DigestError, Effect, Evaluation, Fault, FaultKind,
     Inspection, Lane, LoadError, Narrowing, Obligation, Origin, Plugin, PluginSource, Reason,

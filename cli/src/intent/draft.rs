@@ -134,7 +134,7 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
     let mut found = None;
     let read = log::read(log, |_, _, _, entry| {
         if let Event::Decision(decided) = entry.event
-            && decided.evaluation_id.as_deref() == Some(evaluation)
+            && decided.id == evaluation
         {
             found = Some(decided);
         }

@@ -16,7 +16,7 @@ use clap::{Subcommand, ValueEnum};
 use inventory::{Before, Inventory};
 use measures::Measures;
 use portcullis_host::log::{self, Event};
-use portcullis_host::{Timestamp, config, well_known_withheld};
+use portcullis_host::{Timestamp, config, escaped, well_known_withheld};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -149,7 +149,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     report.changes = text::changes(&report);
     let written = match args.format {
         Format::Human => text::write(&report),
-        Format::Json => well_known_withheld(&serde_json::to_string_pretty(&report)?),
+        Format::Json => escaped(&well_known_withheld(&serde_json::to_string_pretty(
+            &report,
+        )?))
+        .into_owned(),
         Format::Html => page::write(&report)?,
     };
     match &args.output {

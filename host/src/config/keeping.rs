@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::reader::Section;
 use super::{FILE, set};
 use crate::engine::{PagemapScan, choose_pagemap_scan};
-use crate::log::{Durability, LogOptions, Mask};
+use crate::log::{Durability, LogOptions, Mask, MaskError};
 use crate::plugin::CompiledCache;
 use crate::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
 use std::path::{Path, PathBuf};
@@ -85,12 +85,73 @@ pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<State
     let mut max_credentials = MAX_CREDENTIALS;
     let credentials = section.integer("max-credentials", 1_000..=10_000_000);
     set(&mut max_credentials, credentials);
+    let source = section.source();
     section.end();
+    let path = folder.join(path?.0);
+    source.add(readable_by_others(&path).into_iter().collect());
     Some(StateOptions {
-        path: folder.join(path?.0),
+        path,
         clone_window,
         max_credentials,
     })
+}
+
+/// Warns of a file with what was decided that others than the host's user can read or change.
+#[cfg(unix)]
+fn readable_by_others(file: &Path) -> Option<Problem> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(file).ok()?;
+    let (mode, is_folder) = (found.mode(), found.is_dir());
+    // Who can write in a folder without the sticky bit can put another file in the place of one there.
+    let wide = match is_folder {
+        true => mode & 0o022 != 0 && mode & 0o1000 == 0,
+        false => mode & 0o077 != 0,
+    };
+    let (what, narrow) = match is_folder {
+        true => (
+            "others can put files in the place of what the host wrote there",
+            "700",
+        ),
+        false => ("others can read or change what was decided", "600"),
+    };
+    wide.then(|| {
+        let mode = mode & 0o7777;
+        let message = format!("it has mode {mode:04o}, so that {what}: `chmod {narrow}` it");
+        Problem::warning(file, message)
+    })
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &Path) -> Option<Problem> {
+    None
+}
+
+/// A log's files, as far as they are there, and the folder that they are in.
+fn files_of(log: &Path) -> impl Iterator<Item = PathBuf> {
+    let folder = match log.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let stem = log
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = files
+        .filter(|file| file.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter(|file| {
+            let name = file.file_name();
+            let rest = name
+                .to_string_lossy()
+                .strip_prefix(stem.as_str())
+                .map(str::to_owned);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        })
+        .map(|file| file.path())
+        .collect();
+    files.sort();
+    files.into_iter().chain([folder])
 }
 
 /// Reads `[cache]`, and opens what it names.
@@ -124,11 +185,37 @@ pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOpti
     let span = section.span();
     let max_file_bytes = section.integer("max-file-bytes", 64 * 1024..=1 << 40);
     let mask = section.texts("mask").unwrap_or_default();
-    section.end();
-    let mask = Mask::new(mask.iter().map(String::as_str))
-        .map_err(|error| source.error(span, format!("under `mask`, {error}")))
+    let headers = section.texts("mask-headers").unwrap_or_default();
+    let unmasked = section.entries("unmasked-headers");
+    let mut mask = Mask::new(mask.iter().map(String::as_str))
+        .map_err(|error| source.error(span.clone(), format!("under `mask`, {error}")))
         .ok();
-    let mut options = LogOptions::new(folder.join(path?.0));
+    for header in headers {
+        mask = mask.and_then(|mask| {
+            let masked = mask.and_header(&header);
+            let wrong = |error: MaskError| {
+                source.error(span.clone(), format!("under `mask-headers`, {error}"));
+            };
+            masked.map_err(wrong).ok()
+        });
+    }
+    for (header, why) in unmasked {
+        mask = mask.and_then(|mask| {
+            let unmasked = mask.but_not_header(header, why.get_ref().as_str().unwrap_or_default());
+            let wrong = |error: MaskError| {
+                source.error(why.span(), format!("under `unmasked-headers`, {error}"))
+            };
+            unmasked.map_err(wrong).ok()
+        });
+    }
+    section.end();
+    let file = folder.join(path?.0);
+    source.add(
+        files_of(&file)
+            .filter_map(|file| readable_by_others(&file))
+            .collect(),
+    );
+    let mut options = LogOptions::new(file);
     options.durability = durability?;
     options.mask = mask?;
     set(

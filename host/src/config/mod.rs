@@ -68,6 +68,8 @@
 //! durability = "fsync"                      # or "buffered"
 //! max-file-bytes = 67108864                 # then the next file is begun
 //! mask = ["/password"]                      # what is not written; see Mask
+//! mask-headers = ["x-tenant-secret"]        # besides those that carry credentials
+//! unmasked-headers = { "x-csrf-token" = "useless without the cookie" }
 //!
 //! [[integration]]
 //! name = "github"

@@ -1,29 +1,22 @@
 //! Whether a log is whole.
 
-use super::Entry;
-use sha2::{Digest as _, Sha256};
+use super::files::{Beginning, Files, Found, Head, Next, hash, next_line};
+use super::{Entry, Event, Seal, line};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// What the first line names as the one before it.
-pub(super) const BEGINNING: &str = "the beginning";
-
-/// How often it is looked again for what a host is just about to write, and how long it takes for it
-/// in between.
-const PATIENCE: usize = 100;
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// A log that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many decisions it has.
+    /// The number of its last line: how many there are, with those that were archived.
     pub entries: u64,
+    /// The number of the first line that was read: 1, or what follows the seal of the last archived file.
+    pub first: u64,
     /// The hash of its last line. Keep it elsewhere to tell later that the log was not made anew.
     pub head: String,
     /// How many lines lie behind the head that is kept beside the log: they were recorded while it
-    /// was read, or just before a crash, or somebody added them.
+    /// was read, or just before a crash, or were added by hand.
     pub behind_head: u64,
 }
 
@@ -48,35 +41,72 @@ pub enum Broken {
         /// What is wrong there.
         message: String,
     },
+    /// Files are missing that were not archived.
+    #[error("missing: {}: put what was moved by hand back, and move it with `portcullis log archive`; of the oldest files that are lost for good, `portcullis log archive --accept-missing` puts on record that they are", names(.0))]
+    Missing(Vec<PathBuf>),
     /// What was recorded last is not kept beside the log.
-    #[error("{} cannot be read, so that nobody can tell whether lines at the end are gone", .0.display())]
+    #[error("{} cannot be read, without which lines at the end can be gone", .0.display())]
     NoHead(PathBuf),
     /// Lines at the end are gone.
-    #[error("{} ends with decision {found}, and {recorded} were recorded: lines at its end are gone", file.display())]
+    #[error("{} ends with line {found}, and {recorded} were recorded: lines at its end are gone", file.display())]
     Truncated {
         /// The file.
         file: PathBuf,
-        /// The last decision there.
+        /// The last line there.
         found: u64,
-        /// The last decision that was recorded.
+        /// The last line that was recorded.
         recorded: u64,
     },
 }
 
+/// How many missing files are named.
+const NAMED: usize = 8;
+
+fn names(files: &[PathBuf]) -> String {
+    let named = files.iter().take(NAMED);
+    let mut text: Vec<_> = named.map(|file| file.display().to_string()).collect();
+    if files.len() > NAMED {
+        text.push(format!("{} more", files.len() - NAMED));
+    }
+    text.join(", ")
+}
+
 /// Verifies the log of which `path` is the latest file: that no line was changed, removed, added or
-/// moved, in it and the full files beside it, and that none is gone from its end.
+/// moved, in it and the sealed files beside it, and that none is gone from its end. What was archived
+/// is not read: the log is verified from the seal of the last archived file on.
 ///
 /// # Errors
 ///
 /// [`Broken`], at the first place.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
+    verify_files(&Files {
+        path,
+        archive: None,
+    })
+}
+
+/// Verifies the log as [`verify`] does, and the files that were archived to the folder `archive` with it.
+///
+/// # Errors
+///
+/// [`Broken`], at the first place.
+pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Broken> {
+    verify_files(&Files {
+        path,
+        archive: Some(archive),
+    })
+}
+
+fn verify_files(files: &Files<'_>) -> Result<Verified, Broken> {
+    let path = files.path;
+    let beginning = files.beginning()?;
     let mut verified = Verified {
-        entries: 0,
-        head: BEGINNING.to_owned(),
+        entries: beginning.sequence,
+        first: beginning.sequence.saturating_add(1),
+        head: beginning.hash.clone(),
         behind_head: 0,
     };
-    let there = open_next(path, 1);
-    there.map_err(|error| Broken::Read {
+    files.open(beginning.file).map_err(|error| Broken::Read {
         file: path.to_owned(),
         error,
     })?;
@@ -84,29 +114,24 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
     let Some(recorded) = Head::read(path) else {
         return Err(Broken::NoHead(Head::file(path)));
     };
-    read(path, |file, line, text, entry| {
-        let wrong = |message: String| Broken::Line {
-            file: file.to_owned(),
-            line,
-            message,
-        };
-        if entry.previous != verified.head {
-            return Err(wrong("it does not follow from the line before it: that one was changed, or lines were removed, added or moved".to_owned()));
-        }
-        if entry.sequence != verified.entries + 1 {
-            let message = format!(
-                "its number is {}, and {} comes next",
-                entry.sequence,
-                verified.entries + 1
-            );
-            return Err(wrong(message));
-        }
+    let mut number = beginning.file;
+    // The line that the file at hand follows, and its number: that of a seal, but for the first file.
+    let (mut before, mut sealed) = (beginning.sequence, beginning.hash.clone());
+    read_files(files, &beginning, |file, line, text, entry| {
+        follows(file, line, &entry, verified.entries, &verified.head)?;
         verified.entries = entry.sequence;
         verified.head = hash(text.as_bytes());
         if verified.entries == recorded.sequence && verified.head != recorded.hash {
-            return Err(wrong(
-                "it is not the line that was recorded last: it was changed".to_owned(),
-            ));
+            return Err(Broken::Line {
+                file: file.to_owned(),
+                line,
+                message: "it is not the line that was recorded last: it was changed".to_owned(),
+            });
+        }
+        if let Event::Seal(seal) = &entry.event {
+            seals(file, line, seal, number, before, verified.entries, &sealed)?;
+            number = number.saturating_add(1);
+            (before, sealed) = (verified.entries, verified.head.clone());
         }
         Ok(())
     })?;
@@ -121,162 +146,228 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
     Ok(verified)
 }
 
-/// Reads every line of the log of which `path` is the latest file, in order. A host may write it
-/// meanwhile, and begin the next file.
+/// Whether a line follows from the one before it.
+pub(super) fn follows(
+    file: &Path,
+    line: usize,
+    entry: &Entry,
+    sequence: u64,
+    hash: &str,
+) -> Result<(), Broken> {
+    let wrong = |message: String| {
+        Err(Broken::Line {
+            file: file.to_owned(),
+            line,
+            message,
+        })
+    };
+    if entry.previous != hash {
+        return wrong("it does not follow from the line before it: that one was changed, or lines were removed, added or moved".to_owned());
+    }
+    match sequence.checked_add(1) {
+        Some(next) if next == entry.sequence => Ok(()),
+        Some(next) => wrong(format!(
+            "its number is {}, and {next} comes next",
+            entry.sequence
+        )),
+        None => wrong("its number is higher than any line can have".to_owned()),
+    }
+}
+
+/// Whether a seal says of its file what is so: its number, its lines, the seal before it and the next file.
+pub(super) fn seals(
+    file: &Path,
+    line: usize,
+    seal: &Seal,
+    number: u32,
+    before: u64,
+    sequence: u64,
+    previous_seal: &str,
+) -> Result<(), Broken> {
+    let is_right = seal.file == number
+        && Some(seal.first) == before.checked_add(1)
+        && Some(seal.lines) == sequence.checked_sub(before)
+        && seal.previous_seal == previous_seal;
+    match is_right {
+        true => Ok(()),
+        false => Err(Broken::Line {
+            file: file.to_owned(),
+            line,
+            message: "the seal is not that of this file, as it follows the one before it"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Reads every line of the log of which `path` is the latest file, in order, from the first file that was
+/// not archived. A host may write it meanwhile, and begin the next file.
 ///
 /// # Errors
 ///
-/// What `each` gives, or [`Broken`] if a line is not one of a log.
+/// What `each` gives, or [`Broken`] if a line is not one of a log, or a file is missing.
 pub fn read(
     path: &Path,
+    each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
+) -> Result<(), Broken> {
+    let files = Files {
+        path,
+        archive: None,
+    };
+    let beginning = files.beginning()?;
+    read_files(&files, &beginning, each)
+}
+
+fn read_files(
+    files: &Files<'_>,
+    beginning: &Beginning,
     mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
-    let unreadable = |file: &Path, error| Broken::Read {
-        file: file.to_owned(),
-        error,
-    };
-    for number in 1.. {
-        let next = open_next(path, number).map_err(|error| unreadable(path, error))?;
-        let file = match &next {
-            Next::Full(file, _) => file.as_path(),
-            Next::Latest(_) => path,
-        };
-        let (Next::Full(_, opened) | Next::Latest(opened)) = &next;
-        let mut reader = BufReader::new(opened);
-        for index in 1.. {
-            let line = whole_line(&mut reader).map_err(|error| unreadable(file, error))?;
-            let Some(line) = line else {
+    for number in beginning.file.. {
+        let next = files.open(number).map_err(|error| Broken::Read {
+            file: files.path.to_owned(),
+            error,
+        })?;
+        match next {
+            Next::Sealed(file, opened) => {
+                read_file(&file, opened, number, true, &mut each)?;
+            }
+            Next::Latest(opened) => {
+                if let Some(opening) = opening(files.path, &opened)?
+                    && opening.number > number
+                {
+                    return Err(Broken::Missing(files.missing(number, opening.number)));
+                }
+                read_file(files.path, opened, number, false, &mut each)?;
                 break;
-            };
-            let entry = serde_json::from_str(&line).map_err(|error| Broken::Line {
-                file: file.to_owned(),
-                line: index,
-                message: format!("it is no decision: {error}"),
-            })?;
-            each(file, index, &line, entry)?;
-        }
-        if matches!(next, Next::Latest(_)) {
-            break;
+            }
         }
     }
     Ok(())
 }
 
-/// The file of a log that comes next, open.
-enum Next {
-    Full(PathBuf, File),
-    Latest(File),
-}
-
-/// Opens the file of that number: a full one, or else the latest.
+/// Reads the lines of one file, which has that number, and says whether it ends with its seal.
 ///
-/// A host that begins the next file gives the latest its number and makes another. So what was opened
-/// as the latest is the one of that number only if there is still no full one of it: then it had not
-/// been renamed when it was opened. A file that is missing is not made up for by any of this: those
-/// behind it do not follow from those before it.
-fn open_next(path: &Path, number: u32) -> io::Result<Next> {
-    let mut missing = io::Error::from(io::ErrorKind::NotFound);
-    for _ in 0..PATIENCE {
-        let full = numbered(path, number);
-        if full.exists() {
-            let opened = File::open(&full)?;
-            return Ok(Next::Full(full, opened));
-        }
-        let latest = File::open(path);
-        if full.exists() {
-            continue;
-        }
-        match latest {
-            Ok(latest) => return Ok(Next::Latest(latest)),
-            // The one before it has its number, and the next is about to be made.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && number > 1 => {
-                missing = error;
-                std::thread::sleep(PAUSE);
+/// # Errors
+///
+/// What `each` gives, or [`Broken`] if a line is not one of a log, if it is another file, or if it has to be
+/// sealed and is not.
+pub(super) fn read_file(
+    file: &Path,
+    opened: File,
+    number: u32,
+    has_to_be_sealed: bool,
+    each: &mut impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
+) -> Result<bool, Broken> {
+    let wrong = |line: usize, message: String| Broken::Line {
+        file: file.to_owned(),
+        line,
+        message,
+    };
+    let mut reader = BufReader::with_capacity(256 * 1024, opened);
+    let (mut is_sealed, mut lines) = (false, 0);
+    loop {
+        let index = lines + 1;
+        let found = next_line(&mut reader).map_err(|error| Broken::Read {
+            file: file.to_owned(),
+            error,
+        })?;
+        let found = match found {
+            Found::End => break,
+            Found::Whole(found) => found,
+            Found::CutOff => {
+                return Err(wrong(index, "it is cut off: a crash leaves such a line, which was never released and which the host removes when it starts; or it was cut by hand".to_owned()));
             }
-            Err(error) => return Err(error),
+            Found::TooLong => {
+                return Err(wrong(
+                    index,
+                    "it is longer than any that a host writes".to_owned(),
+                ));
+            }
+        };
+        lines = index;
+        if is_sealed {
+            return Err(wrong(index, "it is behind the seal of its file".to_owned()));
         }
-    }
-    Err(missing)
-}
-
-/// The next line, without its end. One at the end of a file that has none may be about to be written
-/// in full.
-fn whole_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
-    for _ in 0..PATIENCE {
-        if line.is_empty() || line.ends_with(b"\n") {
-            break;
+        let (text, entry) = line::parse(&found).map_err(|message| wrong(index, message))?;
+        match &entry.event {
+            Event::Opening(opening) if index > 1 => {
+                return Err(wrong(
+                    index,
+                    format!("it opens file {}, and is not its first line", opening.file),
+                ));
+            }
+            Event::Opening(opening) if opening.file != number => {
+                return Err(wrong(
+                    index,
+                    format!("it opens file {}, and this is file {number}", opening.file),
+                ));
+            }
+            Event::Opening(_) => {}
+            _ if index == 1 && number > 1 => {
+                return Err(wrong(
+                    index,
+                    format!("file {number} begins with its opening, and this is none"),
+                ));
+            }
+            Event::Seal(seal) => {
+                if seal.file != number {
+                    return Err(wrong(
+                        index,
+                        format!(
+                            "the seal is that of file {}, and this is file {number}",
+                            seal.file
+                        ),
+                    ));
+                }
+                is_sealed = true;
+            }
+            _ => {}
         }
-        std::thread::sleep(PAUSE);
-        reader.read_until(b'\n', &mut line)?;
+        each(file, index, text, entry)?;
     }
-    if line.is_empty() {
-        return Ok(None);
+    if has_to_be_sealed && !is_sealed {
+        return Err(wrong(
+            lines + 1,
+            "its seal is missing: lines at its end are gone".to_owned(),
+        ));
     }
-    if line.ends_with(b"\n") {
-        line.pop();
-    }
-    String::from_utf8(line)
-        .map(Some)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(is_sealed)
 }
 
-/// The full files, in order.
-pub(super) fn full_files(path: &Path) -> Vec<PathBuf> {
-    (1..)
-        .map(|number| numbered(path, number))
-        .take_while(|file| file.exists())
-        .collect()
-}
-
-/// The full files and then the latest.
-pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = full_files(path);
-    // Without the latest there is no log.
-    std::fs::metadata(path)?;
-    files.push(path.to_owned());
-    Ok(files)
-}
-
-/// The name of the full file of that number.
-pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    path.with_extension(format!("{number:06}.{extension}"))
-}
-
-pub(super) fn hash(line: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(line))
-}
-
-/// The last line that was recorded, kept beside the log to tell when lines at its end are gone.
-pub(super) struct Head {
+/// What the first line of a file says of it.
+pub(super) struct FirstLine {
+    /// The number of the file.
+    pub(super) number: u32,
+    /// The number of its first line.
     pub(super) sequence: u64,
-    pub(super) hash: String,
+    /// The hash of the line before that.
+    pub(super) previous: String,
 }
 
-impl Head {
-    pub(super) fn file(path: &Path) -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".head");
-        PathBuf::from(name)
-    }
-
-    pub(super) fn read(path: &Path) -> Option<Self> {
-        let file = Self::file(path);
-        let mut text = std::fs::read_to_string(&file).ok()?;
-        // A host may write it meanwhile: what is read alike twice is not half of one and half of another.
-        for _ in 0..PATIENCE {
-            let again = std::fs::read_to_string(&file).ok()?;
-            if again == text {
-                break;
-            }
-            text = again;
-        }
-        let (sequence, hash) = text.trim().split_once(' ')?;
-        Some(Self {
-            sequence: sequence.parse().ok()?,
-            hash: hash.to_owned(),
-        })
-    }
+/// The first line of a file, if it has a whole one.
+pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, Broken> {
+    let unreadable = |error| Broken::Read {
+        file: file.to_owned(),
+        error,
+    };
+    let mut opened = opened;
+    opened.rewind().map_err(unreadable)?;
+    let found = next_line(&mut BufReader::new(opened)).map_err(unreadable)?;
+    opened.rewind().map_err(unreadable)?;
+    let Found::Whole(found) = found else {
+        return Ok(None);
+    };
+    let (_, entry) = line::parse(&found).map_err(|message| Broken::Line {
+        file: file.to_owned(),
+        line: 1,
+        message,
+    })?;
+    Ok(Some(FirstLine {
+        number: match entry.event {
+            Event::Opening(opening) => opening.file,
+            _ => 1,
+        },
+        sequence: entry.sequence,
+        previous: entry.previous,
+    }))
 }

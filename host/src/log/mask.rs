@@ -1,7 +1,10 @@
 //! What is not written to the log.
 
-use crate::request::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS};
+use super::headers;
+use crate::request::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Request};
+use portcullis_contract::name::fold;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a request is not written to a log, as JSON Pointers. A `*` stands for every item of a list or
 /// every member of an object.
@@ -11,10 +14,22 @@ use serde_json::Value;
 /// an AuthZEN evaluation, too: `/context/ticket` masks a circumstance, and an argument of that name. What
 /// the host itself goes by, such as `/subject/id`, cannot be masked: without it nobody could tell from the
 /// log what a revocation has to end.
+///
+/// Keys are compared without case, as a careless reader of the arguments compares them, and those of
+/// headers with `_` for `-` as well: `/headers/authorization` masks `Authorization` and `AUTHORIZATION`.
+///
+/// Headers that carry credentials are masked by default, wherever arguments, circumstances or attributes
+/// have `headers`: `authorization`, `proxy-authorization`, `cookie`, `set-cookie`, `x-api-key`, and every
+/// name that ends with a word such as `token`, `secret` or `password`. [`Mask::and_header`] adds one, and
+/// [`Mask::but_not_header`] says why one is written nevertheless.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mask {
     arguments: Vec<Vec<String>>,
     request: Vec<Vec<String>>,
+    /// Names of headers that are masked, besides those that are by default.
+    headers: BTreeSet<String>,
+    /// Names of headers that are not masked, with the reason.
+    unmasked: BTreeMap<String, String>,
 }
 
 /// A text that is not a mask.
@@ -30,9 +45,56 @@ pub enum MaskError {
         "`{0}` is, or has in it, what the host itself goes by, without which nobody could tell from the log what a revocation has to end: name single attributes, such as `/subject/properties/email`, or write `/action/properties{0}` if it is an argument"
     )]
     Needed(String),
+    /// It is no name of a header.
+    #[error(
+        "`{0}` is not the name of a header: write letters, digits and `-`, such as `x-tenant-secret`"
+    )]
+    NotAHeader(String),
+    /// The header is written anyway.
+    #[error(
+        "header `{0}` is not masked: only one that is masked by default needs a reason for being written"
+    )]
+    NotMasked(String),
+    /// The header would be written without a reason.
+    #[error(
+        "header `{0}` carries credentials: say why it is written, such as `\"x-csrf-token\" = \"useless without the cookie\"`"
+    )]
+    NoReason(String),
 }
 
 impl Mask {
+    /// Masks headers of that name, too.
+    ///
+    /// # Errors
+    ///
+    /// [`MaskError::NotAHeader`].
+    pub fn and_header(mut self, header: &str) -> Result<Self, MaskError> {
+        self.headers.insert(header_name(header)?);
+        Ok(self)
+    }
+
+    /// Writes headers of that name, which would be masked by default, for the reason `why`.
+    ///
+    /// # Errors
+    ///
+    /// [`MaskError`] if it is not a header's name, if the header is not masked by default, or if there is no reason.
+    pub fn but_not_header(mut self, header: &str, why: &str) -> Result<Self, MaskError> {
+        let name = header_name(header)?;
+        if !headers::carries_a_credential(&name) {
+            return Err(MaskError::NotMasked(header.to_owned()));
+        }
+        if why.trim().is_empty() {
+            return Err(MaskError::NoReason(header.to_owned()));
+        }
+        self.unmasked.insert(name, why.to_owned());
+        Ok(self)
+    }
+
+    fn masks_header(&self, name: &str) -> bool {
+        self.headers.contains(name)
+            || headers::carries_a_credential(name) && !self.unmasked.contains_key(name)
+    }
+
     /// Makes a mask of JSON Pointers.
     ///
     /// # Errors
@@ -59,9 +121,19 @@ impl Mask {
         Ok(masks)
     }
 
-    /// Whether nothing is masked.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.arguments.is_empty() && self.request.is_empty()
+    /// Whether anything of the request could be masked. It is quick where nothing is.
+    pub(crate) fn may_apply(&self, request: &Request) -> bool {
+        let attributes = [
+            &request.context,
+            &request.principal.attributes,
+            &request.resource.attributes,
+        ];
+        let mut attributes = attributes.into_iter().flatten();
+        !self.arguments.is_empty()
+            || !self.request.is_empty()
+            || headers::may_be_in(&request.arguments)
+            || attributes
+                .any(|(name, value)| headers::are_headers(name) || headers::may_be_in(value))
     }
 
     /// Replaces what is masked in `request`, an AuthZEN evaluation, and says whether anything was.
@@ -72,14 +144,37 @@ impl Mask {
         let mut any = false;
         if let Some(arguments) = request.pointer_mut("/action/properties") {
             for path in &self.arguments {
-                any |= mask(arguments, path);
+                any |= mask(arguments, path, false);
             }
         }
         for path in &self.request {
-            any |= mask(request, path);
+            any |= mask(request, path, false);
+        }
+        for part in [
+            "/action/properties",
+            "/context",
+            "/subject/properties",
+            "/resource/properties",
+        ] {
+            if let Some(part) = request.pointer_mut(part) {
+                any |= headers::mask_in(part, &|name: &str| self.masks_header(name));
+            }
         }
         any
     }
+}
+
+fn header_name(header: &str) -> Result<String, MaskError> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    match !header.is_empty() && header.bytes().all(is_token) {
+        true => Ok(headers::name(header)),
+        false => Err(MaskError::NotAHeader(header.to_owned())),
+    }
+}
+
+/// What stands for what is masked.
+pub(super) fn masked() -> Value {
+    Value::from("masked")
 }
 
 /// Where a pointer points.
@@ -119,29 +214,66 @@ impl Place {
     }
 }
 
-fn mask(value: &mut Value, path: &[String]) -> bool {
+/// Masks what `path` points to in `value`, which is headers or something else.
+fn mask(value: &mut Value, path: &[String], are_headers: bool) -> bool {
     let Some((key, rest)) = path.split_first() else {
-        *value = Value::from("masked");
+        *value = masked();
         return true;
     };
+    // A header is found in every form that headers have.
+    let named = headers::name(key);
+    let mut any = are_headers && key != "*" && headers::mask(value, &|name: &str| name == named);
     match value {
-        Value::Object(members) if key == "*" => mask_each(members.values_mut(), rest),
-        Value::Object(members) => members.get_mut(key).is_some_and(|value| mask(value, rest)),
+        Value::Object(members) if key == "*" => {
+            for (name, value) in members {
+                any |= mask(value, rest, headers::are_headers(name));
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                if fold(name) == fold(key) {
+                    any |= mask(value, rest, headers::are_headers(name));
+                }
+            }
+        }
         Value::Array(items) => match (key.as_str(), key.parse::<usize>()) {
-            ("*", _) => mask_each(items.iter_mut(), rest),
-            (_, Ok(index)) => items.get_mut(index).is_some_and(|item| mask(item, rest)),
+            ("*", _) => any |= mask_each(items.iter_mut(), rest, are_headers),
+            (_, Ok(index)) => {
+                any |= items
+                    .get_mut(index)
+                    .is_some_and(|item| mask(item, rest, are_headers));
+                // A list of objects where an object was expected.
+                any |= mask_each(
+                    items.iter_mut().filter(|item| item.is_object()),
+                    path,
+                    are_headers,
+                );
+            }
             // A list where an object was expected may hold many of them.
-            (_, Err(_)) => mask_each(items.iter_mut(), path),
+            (_, Err(_)) => {
+                let items = items.iter_mut();
+                // Names and values of headers stand for themselves.
+                any |= mask_each(
+                    items.filter(|item| !are_headers || !item.is_string()),
+                    path,
+                    are_headers,
+                );
+            }
         },
-        _ => mask(value, &[]),
+        _ => any = mask(value, &[], false),
     }
+    any
 }
 
 /// Masks every one, whatever became of the one before it.
-fn mask_each<'a>(values: impl Iterator<Item = &'a mut Value>, path: &[String]) -> bool {
+fn mask_each<'a>(
+    values: impl Iterator<Item = &'a mut Value>,
+    path: &[String],
+    are_headers: bool,
+) -> bool {
     let mut any = false;
     for value in values {
-        any |= mask(value, path);
+        any |= mask(value, path, are_headers);
     }
     any
 }
@@ -187,6 +319,111 @@ mod tests {
         }
         let (any, text) = masked(&["/password"], json!({ "user": "a" }));
         assert!(!any && text == r#"{"user":"a"}"#);
+    }
+
+    #[test]
+    fn keys_are_found_as_a_careless_reader_finds_them() {
+        for (pointer, arguments) in [
+            (
+                "/headers/authorization",
+                json!({ "headers": { "Authorization": "hunter2" } }),
+            ),
+            (
+                "/headers/authorization",
+                json!({ "Headers": { "AUTHORIZATION": "hunter2" } }),
+            ),
+            (
+                "/headers/x-tenant",
+                json!({ "headers": { "X_Tenant": "hunter2" } }),
+            ),
+            (
+                "/headers/x_tenant",
+                json!({ "headers": [{ "name": "X-Tenant", "value": "hunter2" }] }),
+            ),
+            (
+                "/headers/x-tenant",
+                json!({ "headers": [["X-TENANT", "hunter2"], ["accept", "a"]] }),
+            ),
+            (
+                "/headers/x-tenant",
+                json!({ "headers": ["accept", "a", "x-tenant", "hunter2"] }),
+            ),
+            (
+                "/headers/x-tenant",
+                json!({ "headers": ["X-Tenant: hunter2"] }),
+            ),
+            (
+                "/headers/x-tenant",
+                json!({ "headers": "x-tenant: hunter2" }),
+            ),
+            (
+                "/headers/x-tenant/0",
+                json!({ "headers": { "X-Tenant": ["hunter2"] } }),
+            ),
+            (
+                "/headers/*",
+                json!({ "HEADERS": { "X-Tenant": "hunter2" } }),
+            ),
+            (
+                "/headers/*/value",
+                json!({ "headers": [{ "name": "x", "Value": "hunter2" }] }),
+            ),
+            ("/password", json!({ "PassWord": "hunter2" })),
+            ("/password", json!({ "pa\u{17f}\u{17f}word": "hunter2" })),
+            ("/a/b", json!({ "A": [[{ "B": "hunter2" }]] })),
+            ("/a/b", json!({ "a": "{\"b\":\"hunter2\"}" })),
+            ("/a/0", json!({ "a": [{ "0": "hunter2" }] })),
+            ("/action/properties/a", json!({ "A": "hunter2" })),
+        ] {
+            let (any, text) = masked(&[pointer], arguments);
+            assert!(any && !text.contains("hunter2"), "{pointer}: {text}");
+        }
+        for (pointer, arguments) in [
+            (
+                "/headers/x-tenant",
+                json!({ "headers": { "accept": "a" }, "x-tenant": "b" }),
+            ),
+            ("/password", json!({ "passwords": "a", "pass-word": "b" })),
+        ] {
+            let (any, text) = masked(&[pointer], arguments.clone());
+            assert!(!any && text == arguments.to_string(), "{pointer}: {text}");
+        }
+    }
+
+    #[test]
+    fn credentials_in_headers_are_masked_unless_a_reason_says_otherwise() {
+        let arguments =
+            || json!({ "headers": { "Authorization": "a", "X-CSRF-Token": "b", "X-Tenant": "c" } });
+        let of = |mask: Mask| {
+            let mut request = json!({
+                "action": { "properties": arguments() },
+                "context": { "headers": { "cookie": "d" } },
+            });
+            assert!(mask.apply(&mut request));
+            assert_eq!(request["context"]["headers"]["cookie"], "masked");
+            let headers = &request["action"]["properties"]["headers"];
+            ["Authorization", "X-CSRF-Token", "X-Tenant"].map(|name| headers[name] == "masked")
+        };
+        assert_eq!(of(Mask::default()), [true, true, false]);
+        let more = Mask::default().and_header("x_tenant").unwrap();
+        assert_eq!(of(more), [true, true, true]);
+        let fewer = Mask::default().but_not_header("x-csrf-token", "useless without the cookie");
+        assert_eq!(of(fewer.unwrap()), [true, false, false]);
+        let mask = Mask::default;
+        assert!(matches!(
+            mask().but_not_header("cookie", " "),
+            Err(MaskError::NoReason(_))
+        ));
+        assert!(matches!(
+            mask().but_not_header("accept", "why"),
+            Err(MaskError::NotMasked(_))
+        ));
+        for wrong in ["", "x tenant", "x:", "é"] {
+            assert!(
+                matches!(mask().and_header(wrong), Err(MaskError::NotAHeader(_))),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -2,23 +2,39 @@
 //!
 //! A decision is recorded before it is released, and one that cannot be recorded is a deny. Decisions
 //! that are made at the same time share the cost of bringing them to disk.
+//!
+//! A full file ends with a seal, gets a number and is not written again; the next one begins with its
+//! opening. Sealed files can be moved away ([`archive()`]): what is left is verified from the last seal on.
 
+mod archive;
+mod body;
 mod chain;
+pub mod compare;
 mod entry;
+mod files;
+mod headers;
+mod latest;
+mod line;
 mod mask;
+mod report;
+mod tail;
 mod writer;
 
-pub use chain::{Broken, Verified, read, verify};
+pub use archive::{ArchiveError, Archived, accept_missing, archive};
 #[cfg(test)]
-pub(crate) use entry::recorded_request;
-pub use entry::{Accepted, Decided, Entry, Event, Issued};
+pub(crate) use body::recorded_request;
+pub use chain::{Broken, Verified, read, verify, verify_with_archive};
+pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
+pub(crate) use files::private;
+pub use line::VERSION;
 pub use mask::{Mask, MaskError};
+pub use report::{Call, CallOutcome, Refused, RefusedFor};
 
 use crate::decision::Decision;
 use crate::request::Request;
 use crate::revocation::Revoked;
 use crate::timestamp::Timestamp;
-use entry::Written;
+use body::Written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
@@ -26,7 +42,7 @@ use writer::Writer;
 /// How a decision log is kept.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// The file. Full ones beside it are numbered: `decisions.jsonl`, `decisions.000001.jsonl`, ….
+    /// The file. Sealed ones beside it are numbered: `decisions.jsonl`, `decisions.000001.jsonl`, ….
     pub path: PathBuf,
     /// What it takes for a decision to be recorded.
     pub durability: Durability,
@@ -37,7 +53,7 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// A log in `path` that is on disk before a decision is released, and masks nothing.
+    /// A log in `path` that is on disk before a decision is released, and masks what [`Mask::default`] does.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -71,6 +87,17 @@ pub enum LogError {
     /// Writing it failed in a way that should not be possible.
     #[error("the decision log could not be written: please report it")]
     Panicked,
+    /// The log is not where it was opened, or not as it was written: what is written to it would be lost.
+    #[error("{} is not as it was written: {message}: put it back, or look into it and restart the host", file.display())]
+    NotInPlace {
+        /// The file.
+        file: PathBuf,
+        /// What was found instead.
+        message: String,
+    },
+    /// There is no number for another line or file.
+    #[error("{} has no number left for another line: move the log away and begin a new one", .0.display())]
+    Exhausted(PathBuf),
     /// What is there is no log, or one that was tampered with at its end.
     #[error("{} is not a decision log that can be continued: {message}", file.display())]
     NotALog {
@@ -90,9 +117,9 @@ pub struct DecisionLog {
 }
 
 impl DecisionLog {
-    /// Opens the log, continues the one that is there, or begins a new one. A line that somebody was
-    /// cut off while writing was never released, and is removed. Lines behind the head, which a crash
-    /// leaves there as well as a forger, are kept, and how many they are is recorded.
+    /// Opens the log, continues the one that is there, or begins a new one. Only the latest file is read,
+    /// and of it only the end. A line that a crash cut off was never released, and is removed. Lines behind
+    /// the head, which a crash leaves there as well as a forger, are kept, and how many they are is recorded.
     ///
     /// # Errors
     ///
@@ -100,10 +127,7 @@ impl DecisionLog {
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
         let (writer, behind_head) = Writer::open(&options)?;
         if behind_head > 0 {
-            writer.append(vec![entry::continuation_body(
-                behind_head,
-                Timestamp::now(),
-            )])?;
+            writer.append(vec![body::continuation(behind_head, Timestamp::now())])?;
         }
         Ok(Self {
             writer: Arc::new(writer),
@@ -112,19 +136,29 @@ impl DecisionLog {
         })
     }
 
-    /// Records a decision, and comes back when it is recorded. One that can be referred to is given
-    /// the name that it is found by.
+    /// Records a decision, and comes back when it is recorded.
     pub(crate) fn record(
         &self,
         request: &Request,
-        decision: &mut Decision,
+        decision: &Decision,
         at: Timestamp,
     ) -> Result<(), LogError> {
         let written = Written::new(request, &self.mask);
-        if decision.access_request().is_some() {
-            decision.call(written.evaluation_id(at));
-        }
         self.writer.append(vec![written.body(decision, at)])
+    }
+
+    /// Records what a gateway refused before there was a decision.
+    pub(crate) fn record_refused(
+        &self,
+        refused: &Recorded<Refused>,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(vec![body::refused(refused, at)])
+    }
+
+    /// Records what became of a call.
+    pub(crate) fn record_outcome(&self, outcome: &Outcome, at: Timestamp) -> Result<(), LogError> {
+        self.writer.append(vec![body::outcome(outcome, at)])
     }
 
     /// Records the deny that an unreadable request is.
@@ -135,7 +169,7 @@ impl DecisionLog {
         at: Timestamp,
     ) -> Result<(), LogError> {
         self.writer
-            .append(vec![entry::unreadable_body(request, decision, at)])
+            .append(vec![body::unreadable(request, decision, at)])
     }
 
     /// Where the log is.
@@ -150,8 +184,7 @@ impl DecisionLog {
         lifted: &Revoked,
         at: Timestamp,
     ) -> Result<(), LogError> {
-        self.writer
-            .append(vec![entry::lift_body(epoch, lifted, at)])
+        self.writer.append(vec![body::lift(epoch, lifted, at)])
     }
 
     /// Records what an operator accepted.
@@ -160,7 +193,7 @@ impl DecisionLog {
         accepted: &Accepted,
         at: Timestamp,
     ) -> Result<(), LogError> {
-        self.writer.append(vec![accepted.body(at)])
+        self.writer.append(vec![body::accepted(accepted, at)])
     }
 
     /// Records that intents came to count.
@@ -169,7 +202,7 @@ impl DecisionLog {
             [] => Ok(()),
             issued => self
                 .writer
-                .append(issued.iter().map(|one| one.body(at)).collect()),
+                .append(issued.iter().map(|one| body::issuance(one, at)).collect()),
         }
     }
 
@@ -181,7 +214,7 @@ impl DecisionLog {
         at: Timestamp,
     ) -> Result<(), LogError> {
         self.writer
-            .append(vec![entry::revocation_body(epoch, revoked, at)])
+            .append(vec![body::revocation(epoch, revoked, at)])
     }
 }
 

@@ -47,8 +47,27 @@ fn request(n: u32) -> Request {
 
 fn record(log: &DecisionLog, n: u32) -> Result<(), LogError> {
     let repeats = "`/password` is `hunter2`";
-    let mut decision = Decision::deny(Cause::PluginDenied, repeats);
-    log.record(&request(n), &mut decision, NOW)
+    let decision = Decision::deny(Cause::PluginDenied, repeats).named();
+    log.record(&request(n), &decision, NOW)
+}
+
+fn agent() -> Principal {
+    Principal {
+        id: "agent-x".into(),
+        ..Principal::default()
+    }
+}
+
+/// How many decisions a whole log has.
+fn decisions(path: &Path) -> u64 {
+    verify(path).unwrap();
+    let mut decisions = 0;
+    read(path, |_, _, _, entry| {
+        decisions += u64::from(matches!(entry.event, Event::Decision(_)));
+        Ok(())
+    })
+    .unwrap();
+    decisions
 }
 
 fn options(path: &Path) -> LogOptions {
@@ -102,8 +121,8 @@ fn what_is_masked_of_any_part_of_a_request_is_not_written() {
             ..LogOptions::new(folder.log())
         };
         let log = DecisionLog::open(options).unwrap();
-        let mut decision = Decision::deny(Cause::PluginDenied, "");
-        log.record(&request, &mut decision, NOW).unwrap();
+        let decision = Decision::deny(Cause::PluginDenied, "").named();
+        log.record(&request, &decision, NOW).unwrap();
         let text = fs::read_to_string(folder.log()).unwrap();
         assert_eq!(text.matches("hunter2").count(), left, "{text}");
         let masked = format!("\"masked\":{}", left == 0);
@@ -128,7 +147,7 @@ fn of_a_request_that_cannot_be_read_nothing_is_kept() {
         at: "/card".into(),
         number: "4111111111111111111".into(),
     };
-    log.record_unreadable(b"{", &Decision::invalid(&error), NOW)
+    log.record_unreadable(b"{", &Decision::invalid(&error).named(), NOW)
         .unwrap();
     let text = fs::read_to_string(folder.log()).unwrap();
     assert!(
@@ -162,14 +181,21 @@ fn full_files_are_numbered_and_the_chain_goes_on() {
         let log = DecisionLog::open(options.clone()).unwrap();
         (0..20).for_each(|n| record(&log, n).unwrap());
     }
-    assert_eq!(verify(&folder.log()).unwrap().entries, 40);
+    assert_eq!(decisions(&folder.log()), 40);
     assert!(folder.0.join("decisions.000003.jsonl").exists());
-    fs::remove_file(folder.0.join("decisions.000001.jsonl")).unwrap();
-    // Without the first file the others are not found; what is left does not begin at the beginning.
-    assert!(matches!(
-        verify(&folder.log()),
-        Err(Broken::Line { line: 1, .. })
-    ));
+    // Files are named that are missing, at the beginning and in the middle.
+    for number in ["000001", "000002"] {
+        let file = folder.0.join(format!("decisions.{number}.jsonl"));
+        fs::rename(&file, folder.0.join("aside")).unwrap();
+        let broken = verify(&folder.log()).unwrap_err();
+        match &broken {
+            Broken::Missing(missing) => assert_eq!(missing, std::slice::from_ref(&file)),
+            // The next sealed file is opened in its place, and is none of that number.
+            other => panic!("{other}"),
+        }
+        fs::rename(folder.0.join("aside"), &file).unwrap();
+    }
+    assert_eq!(decisions(&folder.log()), 40);
 }
 
 #[test]
@@ -189,12 +215,14 @@ fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
             verify(&folder.log()).unwrap();
         }
     });
-    assert_eq!(verify(&folder.log()).unwrap().entries, u64::from(FILES));
+    assert_eq!(decisions(&folder.log()), u64::from(FILES));
 
     // What is gone is gone, whoever writes.
     let some = folder.0.join("decisions.000500.jsonl");
     fs::rename(&some, folder.0.join("aside")).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::Line { .. })));
+    assert!(
+        matches!(verify(&folder.log()), Err(Broken::Missing(files)) if files == [some.clone()])
+    );
     fs::rename(folder.0.join("aside"), &some).unwrap();
     fs::rename(folder.log(), folder.0.join("aside")).unwrap();
     assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
@@ -227,7 +255,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     let last = f.replace("plugin-denied", "permitted");
     let next = last.replace("\"sequence\":6", "\"sequence\":7").replace(
         &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
-        &chain::hash(last.as_bytes()),
+        &files::hash(last.as_bytes()),
     );
     for (what, tampered, at) in [
         ("an edit", vec![a, b, &edited, d, e, f], 4),
@@ -250,7 +278,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     fs::write(folder.log(), &whole).unwrap();
     let more = f.replace("\"sequence\":6", "\"sequence\":7").replace(
         &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
-        &chain::hash(f.as_bytes()),
+        &files::hash(f.as_bytes()),
     );
     fs::write(folder.log(), format!("{whole}{more}\n")).unwrap();
     assert_eq!(verify(&folder.log()).unwrap().behind_head, 1);
@@ -342,4 +370,507 @@ fn lines_behind_the_head_are_kept_and_their_number_is_recorded() {
     .unwrap();
     assert_eq!(continued, [(4, 2)]);
     assert_eq!(verify(&folder.log()).unwrap().behind_head, 0);
+}
+
+/// A log of several sealed files, and its options.
+fn sealed(name: &str) -> (Folder, LogOptions) {
+    let folder = Folder::new(name);
+    let options = LogOptions {
+        max_file_bytes: 2000,
+        ..options(&folder.log())
+    };
+    let log = DecisionLog::open(options.clone()).unwrap();
+    (0..30).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    assert!(folder.0.join("decisions.000004.jsonl").exists());
+    (folder, options)
+}
+
+#[test]
+fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
+    let (folder, options) = sealed("archived");
+    let all = verify(&folder.log()).unwrap();
+    let away = folder.0.join("away");
+    // The host goes on meanwhile.
+    let log = DecisionLog::open(options.clone()).unwrap();
+    let moved = archive(&folder.log(), &away, 2).unwrap();
+    assert!(!moved.is_empty() && moved[0].file == 1);
+    (30..50).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    assert!(!folder.0.join("decisions.000001.jsonl").exists());
+    let rest = verify(&folder.log()).unwrap();
+    assert_eq!(rest.first, moved.last().unwrap().last + 1);
+    assert!(rest.entries > all.entries);
+    // With the archive, all of it.
+    assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
+    // The rest, too; then the host starts after the record alone.
+    archive(&folder.log(), &away, 0).unwrap();
+    assert!(archive(&folder.log(), &away, 0).unwrap().is_empty());
+    for _ in 0..2 {
+        let log = DecisionLog::open(options.clone()).unwrap();
+        record(&log, 50).unwrap();
+    }
+    assert!(verify(&folder.log()).unwrap().first > rest.first);
+    assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
+    // An edit of what is archived is found with it, and only then.
+    let first = away.join("decisions.000001.jsonl");
+    let text = fs::read_to_string(&first).unwrap();
+    fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
+    verify(&folder.log()).unwrap();
+    let broken = verify_with_archive(&folder.log(), &away).unwrap_err();
+    assert!(matches!(broken, Broken::Line { line: 2, .. }), "{broken}");
+    fs::write(&first, text).unwrap();
+    // Put back beside the log, they are read again.
+    for file in fs::read_dir(&away).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.0.join(file.file_name())).unwrap();
+    }
+    assert_eq!(verify(&folder.log()).unwrap().first, 1);
+}
+
+#[test]
+fn an_archive_loses_nothing() {
+    let (folder, _) = sealed("archive-safe");
+    let away = folder.0.join("away");
+    assert!(matches!(
+        archive(&folder.log(), &folder.0, 0),
+        Err(ArchiveError::File { .. })
+    ));
+    let first = folder.0.join("decisions.000001.jsonl");
+    let text = fs::read_to_string(&first).unwrap();
+    // A file that is not whole is not moved.
+    fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
+    assert!(matches!(
+        archive(&folder.log(), &away, 0),
+        Err(ArchiveError::Broken(_))
+    ));
+    fs::write(&first, &text).unwrap();
+    // Another file of that name is not overwritten.
+    fs::write(away.join("decisions.000001.jsonl"), "other").unwrap();
+    assert!(matches!(
+        archive(&folder.log(), &away, 0),
+        Err(ArchiveError::File { .. })
+    ));
+    assert_eq!(
+        fs::read_to_string(away.join("decisions.000001.jsonl")).unwrap(),
+        "other"
+    );
+    fs::remove_file(away.join("decisions.000001.jsonl")).unwrap();
+    // One that was interrupted goes on: after the copy, and after the record.
+    fs::copy(&first, away.join("decisions.000001.jsonl")).unwrap();
+    let keep = chain_of(&folder).len() - 1;
+    archive(&folder.log(), &away, keep).unwrap();
+    fs::write(&first, &text).unwrap();
+    assert_eq!(verify(&folder.log()).unwrap().first, 1);
+    assert!(archive(&folder.log(), &away, keep).unwrap().is_empty());
+    assert!(!first.exists());
+    // The record is held to what it follows from, as lines are.
+    let record = folder.0.join("decisions.jsonl.archived");
+    let whole = fs::read_to_string(&record).unwrap();
+    let twice = format!("{whole}{whole}");
+    let hash = whole.replacen("\"hash\":\"", "\"hash\":\"0", 1);
+    for wrong in [
+        "",
+        "hello\n",
+        &twice,
+        &hash,
+        &whole.replacen("\"v\":1", "\"v\":2", 1),
+    ] {
+        fs::write(&record, wrong).unwrap();
+        assert!(verify(&folder.log()).is_err(), "{wrong}");
+    }
+    fs::write(&record, whole).unwrap();
+    verify(&folder.log()).unwrap();
+}
+
+#[test]
+fn a_host_starts_where_the_oldest_files_are_gone_and_says_so_only_where_they_were_not_archived() {
+    let (folder, options) = sealed("by-hand");
+    for number in 1..=2 {
+        fs::remove_file(folder.0.join(format!("decisions.{number:06}.jsonl"))).unwrap();
+    }
+    let log = DecisionLog::open(options).unwrap();
+    record(&log, 1).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(files)) if files.len() == 2));
+    let accepted = accept_missing(&folder.log()).unwrap().unwrap();
+    assert_eq!((accepted.file, accepted.digest), (2, None));
+    assert_eq!(verify(&folder.log()).unwrap().first, accepted.last + 1);
+    assert_eq!(accept_missing(&folder.log()).unwrap(), None);
+    // One in the middle is not accepted.
+    fs::remove_file(folder.0.join("decisions.000004.jsonl")).unwrap();
+    assert_eq!(accept_missing(&folder.log()).unwrap(), None);
+    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
+}
+
+#[test]
+fn a_host_that_stopped_while_it_began_the_next_file_goes_on() {
+    let (folder, options) = sealed("between");
+    let latest = fs::read_to_string(folder.log()).unwrap();
+    let head = fs::read_to_string(folder.0.join("decisions.jsonl.head")).unwrap();
+    let newest = chain_of(&folder).pop().unwrap();
+    let seal = fs::read_to_string(&newest)
+        .unwrap()
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned();
+    let entry: Entry = serde_json::from_str(&seal).unwrap();
+    let at_seal = format!("{:020} {}\n", entry.sequence, files::hash(seal.as_bytes()));
+    // After the seal, after the rename, and after the new file was made.
+    for state in 0..3 {
+        fs::write(folder.0.join("decisions.jsonl.head"), &at_seal).unwrap();
+        match state {
+            0 => fs::rename(&newest, folder.log()).unwrap(),
+            1 => fs::remove_file(folder.log()).unwrap(),
+            _ => fs::write(folder.log(), "").unwrap(),
+        }
+        drop(DecisionLog::open(options.clone()).unwrap());
+        assert_eq!(verify(&folder.log()).unwrap().entries, entry.sequence + 1);
+        assert_eq!(chain_of(&folder).last(), Some(&newest));
+    }
+    // But lines that were recorded behind the seal are not forgotten.
+    fs::write(folder.0.join("decisions.jsonl.head"), &head).unwrap();
+    fs::write(folder.log(), "").unwrap();
+    assert!(matches!(
+        DecisionLog::open(options.clone()),
+        Err(LogError::NotALog { .. })
+    ));
+    fs::write(folder.log(), latest).unwrap();
+    drop(DecisionLog::open(options).unwrap());
+}
+
+fn chain_of(folder: &Folder) -> Vec<PathBuf> {
+    (1..)
+        .map(|number| files::numbered(&folder.log(), number))
+        .take_while(|file| file.exists())
+        .collect()
+}
+
+#[test]
+fn a_start_reads_the_end_of_the_latest_file_and_nothing_else() {
+    let (folder, options) = sealed("start");
+    for file in chain_of(&folder) {
+        fs::write(file, "not read").unwrap();
+    }
+    let log = DecisionLog::open(LogOptions {
+        max_file_bytes: u64::MAX,
+        ..options.clone()
+    })
+    .unwrap();
+    (0..10).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    // Of the latest, the first line and those from the head on count.
+    let text = fs::read_to_string(folder.log()).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    for line in 1..lines.len() - 1 {
+        lines[line] = "not read either";
+    }
+    fs::write(folder.log(), lines.join("\n") + "\n").unwrap();
+    let log = DecisionLog::open(options).unwrap();
+    record(&log, 11).unwrap();
+    assert!(verify(&folder.log()).is_err());
+}
+
+#[test]
+fn what_a_log_says_of_its_files_is_held_against_them() {
+    let (folder, _) = sealed("seals");
+    let first = folder.0.join("decisions.000001.jsonl");
+    let second = folder.0.join("decisions.000002.jsonl");
+    let text = fs::read_to_string(&first).unwrap();
+    let unsealed: Vec<_> = text.lines().take(text.lines().count() - 1).collect();
+    for (what, tampered) in [
+        ("no seal", unsealed.join("\n") + "\n"),
+        ("a line behind it", format!("{text}{}\n", unsealed[0])),
+        ("cut in the middle", text[..text.len() - 9].to_owned()),
+        ("without its last line end", text.trim_end().to_owned()),
+        ("another file", fs::read_to_string(&second).unwrap()),
+    ] {
+        fs::write(&first, tampered).unwrap();
+        assert!(
+            matches!(verify(&folder.log()), Err(Broken::Line { .. })),
+            "{what}"
+        );
+    }
+    fs::write(&first, text).unwrap();
+    verify(&folder.log()).unwrap();
+}
+
+#[test]
+fn a_line_in_another_form_is_named_by_its_place() {
+    let folder = Folder::new("forms");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    (0..4).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    let whole = fs::read(folder.log()).unwrap();
+    let lines: Vec<_> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let third = String::from_utf8(lines[2].to_vec()).unwrap();
+    for (tampered, said) in [
+        (third.replacen("plugin", "pl\0gin", 1).into_bytes(), "NUL"),
+        (third.trim_end().to_owned().into_bytes(), "no line of a log"),
+        (third.replace('\n', "\r\n").into_bytes(), "carriage return"),
+        (b"\n".to_vec(), "empty"),
+        ([b"\xef\xbb\xbf", lines[2]].concat(), "byte order mark"),
+        ([b"{\"\xff", &lines[2][2..]].concat(), "not UTF-8"),
+        (
+            third.replacen("\"v\":1", "\"v\":2", 1).into_bytes(),
+            "version `2`",
+        ),
+        (third.replacen("\"v\":1,", "", 1).into_bytes(), "no version"),
+        (
+            third
+                .replacen("\"sequence\":3", "\"sequence\":18446744073709551615", 1)
+                .into_bytes(),
+            "3 comes next",
+        ),
+    ] {
+        fs::write(
+            folder.log(),
+            [lines[0], lines[1], &tampered, lines[3]].concat(),
+        )
+        .unwrap();
+        match verify(&folder.log()) {
+            Err(Broken::Line {
+                line: 3, message, ..
+            }) => assert!(message.contains(said), "{message}"),
+            other => panic!("{said}: {other:?}"),
+        }
+    }
+    // The last line cut off, and the same without its end.
+    for cut in [9, 1] {
+        fs::write(folder.log(), &whole[..whole.len() - cut]).unwrap();
+        assert!(
+            matches!(verify(&folder.log()), Err(Broken::Line { line: 4, message, .. }) if message.contains("cut off"))
+        );
+    }
+    fs::write(folder.log(), &whole).unwrap();
+    assert_eq!(decisions(&folder.log()), 4);
+}
+
+#[test]
+fn a_log_whose_number_is_the_last_is_an_error_and_no_panic() {
+    let folder = Folder::new("exhausted");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    (0..2).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    for highest in [u64::MAX, u64::MAX - 1] {
+        let edited = whole.replace("\"sequence\":2", &format!("\"sequence\":{highest}"));
+        let last = edited.lines().last().unwrap().to_owned();
+        fs::write(folder.log(), &edited).unwrap();
+        let head = format!("{highest} {}\n", files::hash(last.as_bytes()));
+        fs::write(folder.0.join("decisions.jsonl.head"), head).unwrap();
+        match DecisionLog::open(options(&folder.log())) {
+            Ok(log) => {
+                record(&log, 1).unwrap();
+                assert!(matches!(record(&log, 2), Err(LogError::Exhausted(_))));
+            }
+            Err(error) => assert!(error.to_string().contains("edited"), "{error}"),
+        }
+        assert!(matches!(
+            verify(&folder.log()),
+            Err(Broken::Line { line: 2, .. })
+        ));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
+    use std::os::unix::fs::symlink;
+    let aside = |folder: &Folder| folder.0.join("aside");
+    type Change = fn(&Folder, &Path);
+    let changes: [(&str, bool, Change); 11] = [
+        ("removed", false, |folder, _| {
+            fs::remove_file(folder.log()).unwrap()
+        }),
+        ("renamed", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap()
+        }),
+        ("truncated", false, |folder, _| {
+            drop(fs::File::create(folder.log()).unwrap())
+        }),
+        ("cut", false, |folder, _| {
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(folder.log())
+                .unwrap();
+            file.set_len(20).unwrap();
+        }),
+        ("replaced by a copy", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap();
+            fs::copy(aside, folder.log()).unwrap();
+        }),
+        ("replaced by an empty file", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap();
+            fs::write(folder.log(), "").unwrap();
+        }),
+        ("a link to itself", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap();
+            symlink(aside, folder.log()).unwrap();
+        }),
+        ("a link to nothing", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap();
+            symlink("/dev/null", folder.log()).unwrap();
+        }),
+        ("a folder", true, |folder, aside| {
+            fs::rename(folder.log(), aside).unwrap();
+            fs::create_dir(folder.log()).unwrap();
+        }),
+        ("its head removed", false, |folder, _| {
+            fs::remove_file(folder.0.join("decisions.jsonl.head")).unwrap();
+        }),
+        ("the whole folder removed", false, |folder, _| {
+            fs::remove_dir_all(&folder.0).unwrap()
+        }),
+    ];
+    for durability in [Durability::Fsync, Durability::Buffered] {
+        for (what, comes_back, change) in &changes {
+            let folder = Folder::new("in-place");
+            let log = DecisionLog::open(LogOptions {
+                durability,
+                ..options(&folder.log())
+            })
+            .unwrap();
+            (0..3).for_each(|n| record(&log, n).unwrap());
+            change(&folder, &aside(&folder));
+            for n in 3..5 {
+                let refused = record(&log, n).unwrap_err();
+                assert!(
+                    matches!(refused, LogError::NotInPlace { .. }),
+                    "{what}: {refused}"
+                );
+            }
+            if *comes_back {
+                // The operator puts the very file back: it goes on by itself.
+                let _ = fs::remove_file(folder.log());
+                let _ = fs::remove_dir(folder.log());
+                fs::rename(aside(&folder), folder.log()).unwrap();
+                record(&log, 5).unwrap();
+                assert_eq!(decisions(&folder.log()), 4, "{what}");
+            }
+            drop(log);
+        }
+    }
+    // What something else added is taken out again, and the chain goes on.
+    let folder = Folder::new("in-place-lengthened");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    record(&log, 0).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(folder.log())
+        .unwrap();
+    std::io::Write::write_all(&mut file, b"x\n").unwrap();
+    assert!(matches!(record(&log, 1), Err(LogError::NotInPlace { .. })));
+    record(&log, 2).unwrap();
+    assert_eq!(decisions(&folder.log()), 2);
+    // The next file is begun where the log is, and nothing else is renamed.
+    let folder = Folder::new("in-place-rotated");
+    let log = DecisionLog::open(LogOptions {
+        max_file_bytes: 1,
+        ..options(&folder.log())
+    })
+    .unwrap();
+    (0..3).for_each(|n| record(&log, n).unwrap());
+    fs::rename(folder.log(), aside(&folder)).unwrap();
+    fs::write(folder.log(), "precious").unwrap();
+    assert!(record(&log, 3).is_err());
+    assert_eq!(fs::read_to_string(folder.log()).unwrap(), "precious");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_decided_is_for_the_hosts_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, _) = sealed("modes");
+    archive(&folder.log(), &folder.0.join("away"), 1).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for file in fs::read_dir(&folder.0).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(
+            mode(&path),
+            if path.is_dir() { 0o700 } else { 0o600 },
+            "{}",
+            path.display()
+        );
+    }
+    assert_eq!(mode(&folder.0.join("away/decisions.000001.jsonl")), 0o600);
+    // A link is refused, since the next file would be begun beside it.
+    let link = folder.0.join("link.jsonl");
+    std::os::unix::fs::symlink(folder.log(), &link).unwrap();
+    assert!(matches!(
+        DecisionLog::open(options(&link)),
+        Err(LogError::NotALog { .. })
+    ));
+}
+
+#[test]
+fn every_decision_has_an_id_of_its_own_and_its_trace() {
+    let folder = Folder::new("ids");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut ids = Vec::new();
+    for traceparent in [
+        Some(format!("00-{trace}-00f067aa0ba902b7-01")),
+        Some("client's own".into()),
+        None,
+    ] {
+        let builder = Request::builder("x", agent(), "a", Resource::default());
+        let builder = match traceparent {
+            Some(traceparent) => builder.traceparent(traceparent),
+            None => builder,
+        };
+        let request = builder.build(&RequestLimits::default()).unwrap();
+        let decision = Decision::deny(Cause::PluginDenied, "").named();
+        log.record(&request, &decision, NOW).unwrap();
+        ids.push(decision.id().unwrap().to_owned());
+    }
+    let (mut found, mut traces) = (Vec::new(), Vec::new());
+    read(&folder.log(), |_, _, _, entry| {
+        let Event::Decision(decided) = entry.event else {
+            panic!("it is a decision");
+        };
+        found.push(decided.id.clone());
+        traces.push(decided.trace_id.clone());
+        assert!(decided.request().is_some());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(found, ids);
+    assert_eq!(traces, [Some(trace.to_owned()), None, None]);
+    assert!(ids.is_sorted() && ids.windows(2).all(|two| two[0] != two[1]));
+}
+
+#[test]
+fn nothing_in_a_line_commands_a_terminal() {
+    let folder = Folder::new("printable");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    let id = "a\u{1b}[2J\u{9b}\u{202e}\r\n\u{200b}é";
+    let resource = Resource {
+        id: id.into(),
+        ..Resource::default()
+    };
+    let request = Request::builder("x", agent(), "a", resource);
+    let Ok(request) = request.build(&RequestLimits::default()) else {
+        // Such an id is refused altogether.
+        return;
+    };
+    log.record(
+        &request,
+        &Decision::deny(Cause::PluginDenied, id).named(),
+        NOW,
+    )
+    .unwrap();
+    let text = fs::read_to_string(folder.log()).unwrap();
+    assert_eq!(
+        portcullis_contract::printable(text.trim_end()),
+        text.trim_end()
+    );
+    read(&folder.log(), |_, _, _, entry| {
+        let Event::Decision(decided) = entry.event else {
+            panic!("it is a decision");
+        };
+        assert_eq!(decided.request.pointer("/resource/id"), Some(&json!(id)));
+        Ok(())
+    })
+    .unwrap();
 }

@@ -5,7 +5,7 @@ mod builder;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
-pub use record::AcceptError;
+pub use record::{AcceptError, OutcomeError};
 
 use crate::Timestamp;
 use crate::admission::{self, Admission, IntentRule, Requirements};

@@ -6,7 +6,7 @@ use crate::config::Problem;
 use crate::decision::Decision;
 use crate::integration::Integration;
 use crate::intent::{Chain, IntentError, StoredIntent, member_to_write, unverified_intent};
-use crate::log::{Issued, LogError};
+use crate::log::{Call, CallOutcome, Issued, LogError, Outcome, Recorded, Refused};
 use crate::request::Request;
 use crate::revocation::{EventError, ListError, Record};
 use crate::state::StateError;
@@ -29,6 +29,22 @@ pub enum AcceptError {
     /// The list cannot be written.
     #[error(transparent)]
     List(#[from] ListError),
+}
+
+/// Why an outcome was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutcomeError {
+    /// The decision has no id.
+    #[error(
+        "decision is one of a dry run, to which no call belongs: report the outcome of one from `Pdp::evaluate`"
+    )]
+    DryRun,
+    /// The outcome cannot be recorded.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// What the permit spent cannot be given back; the outcome is recorded.
+    #[error("the outcome is recorded, and what the permit spent is not given back: {0}")]
+    State(#[from] StateError),
 }
 
 impl Pdp {
@@ -120,21 +136,92 @@ impl Pdp {
     pub(super) fn recorded(
         &self,
         request: &Request,
-        mut decision: Decision,
+        decision: Decision,
         now: Timestamp,
     ) -> Decision {
+        let decision = decision.named();
         let recorded = match &self.inner.parts.log {
             None => Ok(()),
-            Some(log) => log.record(request, &mut decision, now),
+            Some(log) => log.record(request, &decision, now),
         };
         match recorded {
             Ok(()) => decision,
-            Err(error) => not_recorded(&error, &decision),
+            Err(error) => {
+                // It is not given, so that what it spent is not used.
+                let _ = self.give_back(&decision, now);
+                not_recorded(&error, &decision)
+            }
         }
+    }
+
+    /// Records what the gateway refused before there was a decision: a failed authentication, a request that
+    /// it could not read. Gives the id of the line, under which `portcullis log query` finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if it cannot be recorded.
+    pub fn record_refused(&self, refused: &Refused) -> Result<String, LogError> {
+        let recorded = Recorded {
+            id: uuid::Uuid::now_v7().to_string(),
+            what: refused.clone(),
+        };
+        if let Some(log) = &self.inner.parts.log {
+            log.record_refused(&recorded, Timestamp::now())?;
+        }
+        Ok(recorded.id)
+    }
+
+    /// Records what became of the call that `decision` was about: an obligation that could not be carried out,
+    /// a call that failed or was not made. If it was not made, the uses of budgets that the permit spent are
+    /// given back, once; a credential that is good for one request stays used.
+    ///
+    /// # Errors
+    ///
+    /// [`OutcomeError`]. If the outcome cannot be recorded, nothing is given back.
+    pub fn record_outcome(
+        &self,
+        decision: &Decision,
+        outcome: &CallOutcome,
+    ) -> Result<(), OutcomeError> {
+        let Some(id) = decision.id() else {
+            return Err(OutcomeError::DryRun);
+        };
+        let not_made = outcome.call() == Call::NotMade;
+        let budgets = || decision.uses().iter().filter(|one| one.is_budget());
+        let now = Timestamp::now();
+        if let Some(log) = &self.inner.parts.log {
+            let recorded = Outcome {
+                decision: id.to_owned(),
+                what: outcome.clone(),
+                gives_back: match not_made {
+                    true => budgets().map(|one| one.key.clone()).collect(),
+                    false => Vec::new(),
+                },
+            };
+            log.record_outcome(&recorded, now)?;
+        }
+        if not_made {
+            self.give_back(decision, now)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the uses of budgets that a decision spent, if that was not done before.
+    fn give_back(&self, decision: &Decision, now: Timestamp) -> Result<(), StateError> {
+        let (Some(state), Some(id)) = (&self.inner.parts.state, decision.id()) else {
+            return Ok(());
+        };
+        let uses = decision.uses().iter().filter(|one| one.is_budget());
+        let uses: Vec<_> = uses.cloned().collect();
+        if !uses.is_empty() {
+            state.give_back(id, &uses, now)?;
+        }
+        Ok(())
     }
 
     /// As [`Pdp::recorded`], of a request that could not be read.
     pub(super) fn recorded_unreadable(&self, json: &[u8], decision: Decision) -> Decision {
+        let decision = decision.named();
         let recorded = match &self.inner.parts.log {
             None => Ok(()),
             Some(log) => log.record_unreadable(json, &decision, Timestamp::now()),

@@ -515,6 +515,12 @@ impl RequestBuilder {
         self
     }
 
+    /// The trace that the request is part of, as its `traceparent` header has it (W3C Trace Context). It is a
+    /// circumstance, and the trace's id is recorded beside the decision's; a malformed one has none.
+    pub fn traceparent(self, traceparent: impl Into<String>) -> Self {
+        self.context(crate::trace::TRACEPARENT, Value::String(traceparent.into()))
+    }
+
     /// The kinds of obligation that the enforcement point can carry out for this request. By
     /// default those that the integration's configuration lists.
     pub fn supported_obligations(mut self, kinds: Vec<String>) -> Self {

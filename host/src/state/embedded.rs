@@ -2,6 +2,7 @@
 
 use super::instances::Instances;
 use super::{Kept, Marks, Seen, SpendError, State, StateError, StateMark, Use};
+use crate::log::private;
 use crate::revocation::ListMark;
 use crate::timestamp::Timestamp;
 use redb::backends::InMemoryBackend;
@@ -618,6 +619,13 @@ fn open(file: &Path) -> Result<(Database, About), StateError> {
         let database = if file.as_os_str().is_empty() {
             builder.create_with_backend(InMemoryBackend::new())?
         } else {
+            // Made for the host's user alone.
+            let made = private()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(file);
+            made.map_err(|error| Failure::of(redb::Error::Io(error)))?;
             builder.create(file)?
         };
         let writing = database.begin_write()?;

@@ -133,6 +133,14 @@ pub struct Use {
     pub until: Timestamp,
 }
 
+impl Use {
+    /// Whether it is of an intent's budget, which is given back where the call was not made. A credential or a
+    /// proof that was presented stays used: it may have been seen.
+    pub(crate) fn is_budget(&self) -> bool {
+        self.key.starts_with("intent ")
+    }
+}
+
 /// A credential that is presented.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod reports;
 
 const TIMES: usize = 50;
 
@@ -108,8 +109,8 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
                 permits += u64::from(decided.is_permit());
             }
             Event::Issuance(_) => issued += 1,
-            Event::Continuation { .. } => continued += 1,
-            _ => panic!("nothing is revoked"),
+            Event::Continuation { .. } | Event::Seal(_) | Event::Opening(_) => continued += 1,
+            other => panic!("nothing is revoked or reported: {other:?}"),
         }
         Ok(())
     })
@@ -603,7 +604,7 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
                 );
                 epoch
             }
-            _ => panic!("there are no intents"),
+            other => panic!("there are no intents: {other:?}"),
         });
         Ok(())
     })

@@ -1,0 +1,391 @@
+//! Moving sealed files away, and the record of it, from which the rest of the log is verified.
+
+use super::chain::{self, Broken};
+use super::files::{
+    BEGINNING, Files, Next, beside, folder_of, name_of, newest_sealed, numbered, private,
+};
+use super::{Entry, Event, line};
+use crate::timestamp::Timestamp;
+use portcullis_contract::printable;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What the record says of a file that was moved away, or of missing ones that an operator accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Archived {
+    /// The version of the record.
+    v: u64,
+    /// The number of the file; of several missing ones, of the last.
+    pub file: u32,
+    /// The number of its first line.
+    pub first: u64,
+    /// The number of its last line, which is its seal.
+    pub last: u64,
+    /// The hash that its first line names as that of the line before it.
+    pub previous: String,
+    /// The hash of its seal.
+    pub hash: String,
+    /// The digest of the file; nothing if it was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Where it was moved; nothing if it was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+impl Archived {
+    fn record(path: &Path) -> PathBuf {
+        beside(path, ".archived")
+    }
+
+    /// What was archived of the log, in order.
+    pub(super) fn read(path: &Path) -> Result<Vec<Self>, Broken> {
+        let record = Self::record(path);
+        let text = match fs::read(&record) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(Broken::Read {
+                    file: record,
+                    error,
+                });
+            }
+        };
+        let mut all: Vec<Self> = Vec::new();
+        for (index, text) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let wrong = |message: String| Broken::Line {
+                file: record.clone(),
+                line: index + 1,
+                message,
+            };
+            let one: Self = serde_json::from_slice(text).map_err(|error| {
+                let error = printable(&error.to_string());
+                wrong(format!("it is no record of an archived file: {error}"))
+            })?;
+            if one.v != line::VERSION {
+                return Err(wrong(format!(
+                    "it is of version `{}`, and version {} is read here",
+                    one.v,
+                    line::VERSION
+                )));
+            }
+            let (file, last, hash) = match all.last() {
+                None => (0, 0, BEGINNING),
+                Some(before) => (before.file, before.last, before.hash.as_str()),
+            };
+            let follows = one.file > file
+                && one.previous == hash
+                && last.checked_add(1) == Some(one.first)
+                && one.last >= one.first;
+            if !follows {
+                return Err(wrong(
+                    "it does not follow from the record before it: lines were changed, removed, added or moved".to_owned(),
+                ));
+            }
+            all.push(one);
+        }
+        Ok(all)
+    }
+
+    fn append(&self, path: &Path) -> io::Result<()> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        let mut record = private()
+            .create(true)
+            .append(true)
+            .open(Self::record(path))?;
+        record.write_all(&line)?;
+        record.sync_all()?;
+        sync_folder_of(path)
+    }
+}
+
+/// Why nothing, or nothing more, was archived.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// What is to be archived is not whole.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// A file cannot be moved.
+    #[error("cannot archive {}: {message}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said, or what is in the way.
+        message: String,
+    },
+    /// Another `log archive` runs.
+    #[error("another process archives {}: wait until it is done", .0.display())]
+    Busy(PathBuf),
+}
+
+/// Moves sealed files of the log of which `path` is the latest file to the folder `to`, from the oldest
+/// on, and leaves the `keep` newest. The host may go on writing. Each file is verified first; it is
+/// in the folder and on record before it is removed, so that an interrupted archive is repeated safely.
+///
+/// # Errors
+///
+/// [`ArchiveError`]; files before the one that it names are archived.
+pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, ArchiveError> {
+    let _alone = alone(path)?;
+    let newest = newest_sealed(path).map_err(|error| failed(path, error))?;
+    let end = u64::from(newest.unwrap_or(0)).saturating_sub(keep as u64);
+    make_folder(to).map_err(|error| failed(to, error))?;
+    // A file that is copied to itself would be removed.
+    if let (Ok(to), Ok(folder)) = (fs::canonicalize(to), fs::canonicalize(folder_of(path)))
+        && to == folder
+    {
+        return Err(ArchiveError::File {
+            file: path.to_owned(),
+            message: format!(
+                "{} is the folder of the log itself: name another",
+                to.display()
+            ),
+        });
+    }
+    let mut done = Vec::new();
+    for number in oldest(path)?..=u32::try_from(end).unwrap_or(u32::MAX) {
+        let records = Archived::read(path)?;
+        let file = numbered(path, number);
+        if records.last().is_some_and(|last| last.file >= number) {
+            // It was interrupted after this one was on record.
+            let record = records.iter().find(|record| record.file == number);
+            remove_copied(&file, to, record)?;
+            continue;
+        }
+        let mut one = sealed(path, number, &records)?;
+        one.digest = Some(copy(&file, &to.join(name_of(&file)))?);
+        let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+        one.moved_to = Some(printable(&to.to_string_lossy()));
+        one.append(path).map_err(|error| failed(&file, error))?;
+        fs::remove_file(&file).map_err(|error| failed(&file, error))?;
+        sync_folder_of(path).map_err(|error| failed(path, error))?;
+        done.push(one);
+    }
+    Ok(done)
+}
+
+/// Accepts that the oldest files of a log are gone, which puts on record where what is left begins. It
+/// can no longer be told whether they were whole. Nothing if none is missing.
+///
+/// # Errors
+///
+/// [`ArchiveError`] if what is left does not begin where a file does.
+pub fn accept_missing(path: &Path) -> Result<Option<Archived>, ArchiveError> {
+    let _alone = alone(path)?;
+    let records = Archived::read(path)?;
+    let next = records.last().map_or(1, |last| last.file.saturating_add(1));
+    let first = oldest_from(path, next)?;
+    let file = match first {
+        Some(number) => numbered(path, number),
+        None => path.to_owned(),
+    };
+    let opened = File::open(&file).map_err(|error| failed(&file, error))?;
+    let Some(begin) = chain::opening(&file, &opened)? else {
+        return Ok(None);
+    };
+    if begin.number <= next {
+        return Ok(None);
+    }
+    let (first, previous) = match records.last() {
+        None => (1, BEGINNING.to_owned()),
+        Some(last) => (last.last.saturating_add(1), last.hash.clone()),
+    };
+    let one = Archived {
+        v: line::VERSION,
+        file: begin.number - 1,
+        first,
+        last: begin.sequence.saturating_sub(1),
+        previous,
+        hash: begin.previous,
+        digest: None,
+        moved_to: None,
+        at: Timestamp::now(),
+    };
+    one.append(path).map_err(|error| failed(path, error))?;
+    Ok(Some(one))
+}
+
+/// Verifies a sealed file that follows what is on record.
+fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, ArchiveError> {
+    let (mut sequence, mut hash) = match records.last() {
+        None => (0, BEGINNING.to_owned()),
+        Some(last) => (last.last, last.hash.clone()),
+    };
+    let (before, previous) = (sequence, hash.clone());
+    let files = Files {
+        path,
+        archive: None,
+    };
+    let file = numbered(path, number);
+    let missing = || Broken::Missing(vec![file.clone()]);
+    let opened = match files.open(number).map_err(|error| failed(&file, error))? {
+        Next::Sealed(_, opened) => opened,
+        Next::Latest(_) => return Err(missing().into()),
+    };
+    let is_sealed = chain::read_file(
+        &file,
+        opened,
+        number,
+        true,
+        &mut |file: &Path, line: usize, text: &str, entry: Entry| {
+            chain::follows(file, line, &entry, sequence, &hash)?;
+            sequence = entry.sequence;
+            hash = super::files::hash(text.as_bytes());
+            if let Event::Seal(seal) = &entry.event {
+                chain::seals(file, line, seal, number, before, sequence, &previous)?;
+            }
+            Ok(())
+        },
+    )?;
+    debug_assert!(
+        is_sealed,
+        "a sealed file ends with its seal, or it is refused"
+    );
+    Ok(Archived {
+        v: line::VERSION,
+        file: number,
+        first: before.saturating_add(1),
+        last: sequence,
+        previous,
+        hash,
+        digest: None,
+        moved_to: None,
+        at: Timestamp::now(),
+    })
+}
+
+/// The oldest sealed file beside the log; the one after the newest, if there is none.
+fn oldest(path: &Path) -> Result<u32, ArchiveError> {
+    let records = Archived::read(path)?;
+    let mut next = records.last().map_or(1, |last| last.file.saturating_add(1));
+    while next > 1 && numbered(path, next - 1).exists() {
+        next -= 1;
+    }
+    Ok(next)
+}
+
+/// The oldest sealed file from that number on.
+fn oldest_from(path: &Path, first: u32) -> Result<Option<u32>, ArchiveError> {
+    let newest = newest_sealed(path).map_err(|error| failed(path, error))?;
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    Ok((first..=newest).find(|number| numbered(path, *number).exists()))
+}
+
+/// Copies a file, as durably as it is, and gives its digest.
+fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
+    if to.exists() {
+        // From an archive that was interrupted before this was on record.
+        let (there, here) = (digest(to), digest(file));
+        return match (there, here) {
+            (Ok(there), Ok(here)) if there == here => Ok(here),
+            (Err(error), _) | (_, Err(error)) => Err(failed(to, error)),
+            _ => Err(ArchiveError::File {
+                file: file.to_owned(),
+                message: format!(
+                    "{} is there already and is another file: choose another folder",
+                    to.display()
+                ),
+            }),
+        };
+    }
+    let partial = beside(to, ".partial");
+    let copied = || -> io::Result<()> {
+        let mut source = File::open(file)?;
+        let mut target = private()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&partial)?;
+        io::copy(&mut source, &mut target)?;
+        target.sync_all()?;
+        fs::rename(&partial, to)?;
+        sync_folder_of(to)
+    };
+    copied().map_err(|error| failed(file, error))?;
+    let (there, here) = (digest(to), digest(file));
+    match (there, here) {
+        (Ok(there), Ok(here)) if there == here => Ok(here),
+        (Err(error), _) | (_, Err(error)) => Err(failed(to, error)),
+        _ => Err(ArchiveError::File {
+            file: file.to_owned(),
+            message: format!("{} is not what was written to it", to.display()),
+        }),
+    }
+}
+
+/// Removes a file that is on record and in the folder.
+fn remove_copied(file: &Path, to: &Path, record: Option<&Archived>) -> Result<(), ArchiveError> {
+    let copied = to.join(name_of(file));
+    let recorded = record.and_then(|record| record.digest.as_ref());
+    let is_there = |at: &Path| digest(at).ok().as_ref() == recorded;
+    if recorded.is_some() && is_there(&copied) && is_there(file) {
+        return fs::remove_file(file).map_err(|error| failed(file, error));
+    }
+    Err(ArchiveError::File {
+        file: file.to_owned(),
+        message: format!(
+            "it is on record as archived and is not in {}: name the folder that it was moved to, or take it from beside the log",
+            to.display()
+        ),
+    })
+}
+
+fn digest(file: &Path) -> io::Result<String> {
+    let mut reader = BufReader::new(File::open(file)?);
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = reader.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hasher.update(bytes);
+    }
+    let hex = base16ct::lower::encode_string(&hasher.finalize());
+    Ok(format!("sha256:{hex}"))
+}
+
+/// Keeps two from archiving the same log at the same time.
+fn alone(path: &Path) -> Result<File, ArchiveError> {
+    let file = beside(path, ".archiving");
+    let lock = private()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&file)
+        .map_err(|error| failed(&file, error))?;
+    lock.try_lock()
+        .map_err(|_| ArchiveError::Busy(path.to_owned()))?;
+    Ok(lock)
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}
+
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn failed(file: &Path, error: io::Error) -> ArchiveError {
+    ArchiveError::File {
+        file: file.to_owned(),
+        message: error.to_string(),
+    }
+}

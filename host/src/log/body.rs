@@ -1,0 +1,245 @@
+//! The lines that a host writes, without what the writer puts before them: version, number, and the hash of
+//! the line before.
+
+use super::entry::{Accepted, Issued, Opening, Outcome, Recorded, Seal};
+use super::{Mask, Refused};
+use crate::decision::{Decision, Replayable};
+use crate::plugin::Digest;
+use crate::request::{Request, Written as AsEvaluation};
+use crate::revocation::Revoked;
+use crate::timestamp::Timestamp;
+use crate::trace;
+use portcullis_contract::escaped;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The line of an event that came to be.
+fn event(name: &str, what: &impl Serialize, at: Timestamp) -> Vec<u8> {
+    let body = with(json!(what), "at", json!(at));
+    line(&with(body, "event", json!(name)))
+}
+
+pub(super) fn issuance(issued: &Issued, at: Timestamp) -> Vec<u8> {
+    event("issuance", issued, at)
+}
+
+pub(super) fn seal(seal: &Seal, at: Timestamp) -> Vec<u8> {
+    event("seal", seal, at)
+}
+
+pub(super) fn opening(opening: &Opening, at: Timestamp) -> Vec<u8> {
+    event("opening", opening, at)
+}
+
+pub(super) fn refused(refused: &Recorded<Refused>, at: Timestamp) -> Vec<u8> {
+    event("refused", refused, at)
+}
+
+pub(super) fn outcome(outcome: &Outcome, at: Timestamp) -> Vec<u8> {
+    event("outcome", outcome, at)
+}
+
+/// The line of a continuation, see [`Event::Continuation`](super::Event::Continuation).
+pub(super) fn continuation(behind_head: u64, at: Timestamp) -> Vec<u8> {
+    line(&json!({ "at": at, "event": "continuation", "behind-head": behind_head }))
+}
+
+/// The line of a revocation, see [`Event::Revocation`](super::Event::Revocation).
+pub(super) fn revocation(epoch: u64, revoked: Option<&Revoked>, at: Timestamp) -> Vec<u8> {
+    let body = json!({ "at": at, "event": "revocation", "epoch": epoch });
+    line(&match revoked {
+        None => body,
+        Some(revoked) => with(body, "revoked", json!(revoked)),
+    })
+}
+
+/// The line of a lift, see [`Event::Lift`](super::Event::Lift).
+pub(super) fn lift(epoch: u64, lifted: &Revoked, at: Timestamp) -> Vec<u8> {
+    line(&json!({ "at": at, "event": "lift", "epoch": epoch, "lifted": lifted }))
+}
+
+/// The line of what an operator accepted.
+pub(super) fn accepted(accepted: &Accepted, at: Timestamp) -> Vec<u8> {
+    event("accepted", accepted, at)
+}
+
+/// A request as it is written to the log.
+pub(super) struct Written {
+    request: String,
+    digest: Digest,
+    masked: bool,
+    trace_id: Option<String>,
+}
+
+impl Written {
+    pub(super) fn new(request: &Request, mask: &Mask) -> Self {
+        let carries = request
+            .intent()
+            .is_some_and(|intent| !intent.documents.is_empty());
+        let (written, masked, trace_id) = match carries || mask.may_apply(request) {
+            true => Self::withheld(request, mask),
+            false => {
+                let trace_id = trace::id_of(request).map(str::to_owned);
+                (text(&AsEvaluation::new(request)), false, trace_id)
+            }
+        };
+        Self {
+            // Of what is written: a digest of what is masked could be guessed at.
+            digest: Digest::of(written.as_bytes()),
+            request: written,
+            masked,
+            trace_id,
+        }
+    }
+
+    /// The request without what is masked, whether anything was, and the trace that is left in it.
+    fn withheld(request: &Request, mask: &Mask) -> (String, bool, Option<String>) {
+        let mut written = request.to_authzen();
+        let masked = mask.apply(&mut written);
+        // A signed intent is a credential.
+        let carried = written.pointer_mut("/context/intent/documents");
+        for document in carried.and_then(Value::as_array_mut).into_iter().flatten() {
+            let digest = document.as_str().map(|text| Digest::of(text.as_bytes()));
+            *document = json!(digest.map(|digest| digest.to_string()));
+        }
+        let context = written.get("context");
+        let traceparent = context.and_then(|context| context.get(trace::TRACEPARENT)?.as_str());
+        let trace_id = traceparent.and_then(trace::id).map(str::to_owned);
+        (written.to_string(), masked, trace_id)
+    }
+
+    /// The line of a decision, without its number and the hash of the line before it. Written piece by
+    /// piece, since every decision pays for it.
+    pub(super) fn body(&self, decision: &Decision, at: Timestamp) -> Vec<u8> {
+        let Self {
+            request,
+            digest,
+            masked,
+            trace_id,
+        } = self;
+        let mut line = Vec::with_capacity(request.len() + USUAL_BYTES);
+        let begin = format!(r#"{{"at":"{at}","event":"decision","request-digest":"{digest}""#);
+        line.extend_from_slice(begin.as_bytes());
+        if let Some(id) = decision.id() {
+            line.extend_from_slice(format!(r#","id":"{id}""#).as_bytes());
+        }
+        if let Some(trace_id) = trace_id {
+            line.extend_from_slice(format!(r#","trace-id":"{trace_id}""#).as_bytes());
+        }
+        line.extend_from_slice(match masked {
+            false => br#","masked":false,"request":"#,
+            true => br#","masked":true,"request":"#,
+        });
+        line.extend_from_slice(request.as_bytes());
+        line.extend_from_slice(br#","evidence":"#);
+        write(decision.evidence(), &mut line);
+        line.extend_from_slice(br#","decision":"#);
+        match masked {
+            false => write(&Replayable(decision), &mut line),
+            true => {
+                let mut decided = decision.replayable();
+                withhold(&mut decided);
+                write(&decided, &mut line);
+            }
+        }
+        line.push(b'}');
+        shown(line)
+    }
+}
+
+/// The request that the log gives again of the line that it writes of `request`.
+#[cfg(test)]
+pub(crate) fn recorded_request(request: &Request, decision: &Decision) -> Option<Request> {
+    let written = Written::new(request, &Mask::default());
+    let line = written.body(&decision.clone().named(), Timestamp::from_millis(0));
+    let mut line: Value = serde_json::from_slice(&line).ok()?;
+    // The writer adds them.
+    line["sequence"] = json!(1);
+    line["previous"] = json!("");
+    let entry: super::Entry = serde_json::from_str(&line.to_string()).ok()?;
+    match entry.event {
+        super::Event::Decision(decided) => decided.request(),
+        _ => None,
+    }
+}
+
+/// The line of a request that could not be read: only its digest is kept, and nothing of what was
+/// found in it.
+pub(super) fn unreadable(request: &[u8], decision: &Decision, at: Timestamp) -> Vec<u8> {
+    let mut decided = decision.replayable();
+    withhold(&mut decided);
+    line(&json!({
+        "at": at,
+        "event": "decision",
+        "id": decision.id(),
+        "decision": decided,
+        "evidence": {},
+        "masked": true,
+        "request": Value::Null,
+        "request-digest": Digest::of(request),
+    }))
+}
+
+fn with(mut body: Value, key: &str, value: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+    body
+}
+
+/// What evidence and decision usually take, as JSON, in bytes.
+const USUAL_BYTES: usize = 3 * 1024;
+
+/// Writes a value as JSON. What cannot be written, which nothing here is, leaves the line readable.
+fn write(value: &impl Serialize, line: &mut Vec<u8>) {
+    let begin = line.len();
+    if serde_json::to_writer(&mut *line, value).is_err() {
+        line.truncate(begin);
+        line.extend_from_slice(b"null");
+    }
+}
+
+fn text(value: &impl Serialize) -> String {
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    write(value, &mut text);
+    // JSON is UTF-8.
+    String::from_utf8(text).unwrap_or_else(|_| "null".to_owned())
+}
+
+fn line(body: &Value) -> Vec<u8> {
+    shown(body.to_string().into_bytes())
+}
+
+/// The same JSON without characters that could command a terminal or reorder a line.
+fn shown(line: Vec<u8>) -> Vec<u8> {
+    if line.is_ascii() && !line.contains(&0x7f) {
+        return line;
+    }
+    let changed = std::str::from_utf8(&line).map(escaped);
+    changed.map_or(line, String::into_bytes)
+}
+
+/// Takes out of a decision what may repeat arguments: messages, constraints and properties.
+fn withhold(decision: &mut Value) {
+    let Some(context) = decision.get_mut("context").and_then(Value::as_object_mut) else {
+        return;
+    };
+    context.remove("detail");
+    for (list, key) in [
+        ("reasons", "message"),
+        ("reasons", "evidence"),
+        ("obligations", "properties"),
+        ("advice", "properties"),
+        ("plugins", "fault-detail"),
+    ] {
+        let items = context.get_mut(list).and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+            item.remove(key);
+        }
+    }
+    for (object, key) in [("grant", "constraints"), ("access_request", "approval")] {
+        if let Some(members) = context.get_mut(object).and_then(Value::as_object_mut) {
+            members.remove(key);
+        }
+    }
+}
