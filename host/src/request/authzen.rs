@@ -798,6 +798,11 @@ mod tests {
             ("/context", "argument_origins"),
         ] {
             let mut wrong = whole();
+            // Both would be refused as keys that are alike.
+            let (parent, members) = object.rsplit_once('/').unwrap();
+            let meant = key.to_lowercase();
+            let holder = wrong.pointer_mut(parent).unwrap()[members].as_object_mut();
+            holder.unwrap().remove(&meant);
             wrong.pointer_mut(object).unwrap()[key] = json!("2000-01-01T00:00:00Z");
             let pointer = format!("{object}/{key}");
             assert!(
@@ -870,6 +875,7 @@ mod tests {
         }
         batch["Evaluations"] = json!([]);
         assert!(parse(&batch).is_err());
+        batch.as_object_mut().unwrap().remove("Evaluations");
         // The standard reads an empty list as none.
         let mut single = whole();
         single["evaluations"] = json!([]);
