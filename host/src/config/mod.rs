@@ -14,7 +14,7 @@
 //!
 //! [authzen]                                 # which integration evaluations are for that name none
 //! integration = "github"
-//! by-resource-type = { route = "gateway" }
+//! by-resource-type = { repository = "github" }
 //!
 //! [trust]                                   # SPIFFE trust domain -> bundle (JWKS)
 //! "acme.example" = "trust/acme.example.json"
