@@ -400,7 +400,7 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         "an argument more is another call"
     );
     let mut star = json(&request(HELPER, "/w/a", None));
-    star["action"]["name"] = json!("**");
+    star["resource"]["id"] = json!("**");
     let star = decide(&star.to_string());
     let star = star["context"]["evaluation_id"].as_str().unwrap();
     let drafted = folder.run(&[
