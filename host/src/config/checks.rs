@@ -637,7 +637,7 @@ pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeilin
 }
 
 /// Notes a kind of obligation that is one of the AuthZEN obligations profile in another spelling.
-pub(super) fn refuse_misspelt(source: &super::reader::Source<'_>, span: &Span, kind: &str) {
+pub(super) fn refuse_misspelt(source: &Source<'_>, span: &Span, kind: &str) {
     if let Some(meant) = portcullis_contract::misspelt_obligation(kind) {
         let message = format!(
             "under `obligations`, `{kind}` is called `{meant}` in the AuthZEN obligations profile: write that"
