@@ -244,7 +244,7 @@ fn the_page_needs_nothing_else_and_says_the_same() {
                 "credential-expires-at": now.plus(Duration::from_secs(600)),
             } },
             "action": { "name": "read", "properties": { "path": "/w/a" } },
-            "resource": { "type": "mcp-server", "id": "<script>\u{202e}alert" },
+            "resource": { "type": "mcp-server", "id": "<script>alert" },
             "context": { "integration": "files", "intent": { "id": "int-1" } },
         });
         assert!(
@@ -264,7 +264,7 @@ fn the_page_needs_nothing_else_and_says_the_same() {
     ]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
-    for absent in ["\u{202e}", "<script", "src=", "href=", "@import", "url("] {
+    for absent in ["<script", "src=", "href=", "@import", "url("] {
         assert!(!page.contains(absent), "{absent}");
     }
     for present in [
