@@ -365,7 +365,8 @@ fn a_key_set_of_approvers_delegators_and_issuers_is_judged_alike() {
         let delegator = Signatures::default().delegator("spiffe://acme.example/lead", &file);
         let came = delegator.map(|_| ()).map_err(|error| error.to_string());
         hold(name, verdict, came);
-        let issuer = EventIssuers::new(AUDIENCE).issuer("https://idp.acme.example", &file, ["acme.example"]);
+        let issuer =
+            EventIssuers::new(AUDIENCE).issuer("https://idp.acme.example", &file, ["acme.example"]);
         let came = issuer.map(|_| ()).map_err(|error| error.to_string());
         hold(name, verdict, came);
 
