@@ -151,8 +151,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Format::Human => text::write(&report),
         Format::Json => escaped(&well_known_withheld(&serde_json::to_string_pretty(
             &report,
-        )?))
-        .into_owned(),
+        )?)),
         Format::Html => page::write(&report)?,
     };
     match &args.output {
