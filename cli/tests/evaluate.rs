@@ -441,15 +441,15 @@ fn a_request_that_names_no_integration_is_for_the_configured_one() {
     assert_eq!(refused.code, 3);
     assert!(refused.err.contains("`[authzen]`"), "{}", refused.err);
     let text = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
-    folder.write(
-        "portcullis.toml",
-        &format!("[authzen]\nintegration = \"files\"\n{text}"),
-    );
+    // A key of the top level comes before the first table.
+    let (limits, integrations) = text.split_once("\n\n").unwrap();
+    let default = |name: &str| {
+        let config = format!("{limits}\n[authzen]\nintegration = \"{name}\"\n\n{integrations}");
+        folder.write("portcullis.toml", config);
+    };
+    default("files");
     assert_eq!(evaluate(&folder, &[], &unnamed).code, 0);
-    folder.write(
-        "portcullis.toml",
-        &format!("[authzen]\nintegration = \"flies\"\n{text}"),
-    );
+    default("flies");
     let checked = folder.run(&["check", "portcullis.toml"]);
     assert_eq!(checked.code, 3, "{}", checked.out);
     assert!(
