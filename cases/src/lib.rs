@@ -33,7 +33,7 @@ pub fn limits() -> PluginLimits {
     }
 }
 
-/// What a document is, by its members.
+/// The format of a document, by its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// An AuthZEN evaluation, or nothing that is known.
@@ -44,7 +44,7 @@ pub enum Shape {
     Either,
 }
 
-/// What a document is: an envelope has `integration`, `principal` and `message`; an evaluation has `subject`, `action`
+/// The format of a document: an envelope has `integration`, `principal` and `message`; an evaluation has `subject`, `action`
 /// and `resource`, and may have a `message` of its own. One that is neither is what it has more of.
 pub fn shape_of(document: &[u8]) -> Shape {
     let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(document) else {

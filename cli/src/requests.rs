@@ -137,7 +137,7 @@ impl Input {
                 if document.is_empty() {
                     began = self.line;
                 }
-                // It is given as soon as its line ends: whoever wrote it may wait for the answer.
+                // It is given as soon as its line ends: the writer may wait for the answer.
                 if document.is_over {
                     is_over = true;
                     break;

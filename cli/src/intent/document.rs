@@ -82,7 +82,7 @@ pub(super) fn of(intent: &StoredIntent) -> Value {
     document
 }
 
-/// Warns of what whoever signs the intent should know.
+/// Warns the signer of an intent of its risks.
 pub(super) fn warn(intent: &StoredIntent) {
     for warning in intent.warnings() {
         let text = format!("intent {}: {warning}", intent.id);

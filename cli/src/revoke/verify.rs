@@ -194,7 +194,7 @@ impl Confirmed {
 
     /// Whether it should end what `named` names, of `principal`.
     fn ends(&self, named: &[(Revocable, &str)], principal: &str) -> bool {
-        // Whoever is named, its own trust domain counts; of a credential, its principal's.
+        // A principal counts with its own trust domain; a credential with that of its principal's.
         let is_about = self.revoked.kind == Revocable::Principal || self.record.is_about(principal);
         self.lifted.is_none()
             && is_about
