@@ -403,7 +403,7 @@ impl Rule {
         for QueryConstraint(constraint) in &self.query {
             verdict = verdict.only_if(constraint.clone());
         }
-        match self.hours.as_ref().zip(request.now) {
+        match self.hours.as_ref().zip(*request.now) {
             Some((hours, now)) => verdict.expires_in(hours.left(now)),
             None => verdict,
         }
