@@ -687,7 +687,7 @@ mod tests {
             let request = request.with(|request| {
                 let own =
                     |(path, origin): &(&str, &str)| ((*path).to_owned(), (*origin).to_owned());
-                request.action.origins = origins.iter().map(own).collect();
+                request.action.origins = origins.iter().map(own).collect::<Vec<_>>().into();
             });
             plugin.evaluate(request).effect()
         };
