@@ -1,6 +1,7 @@
 //! Between the generated bindings and the SDK's own types.
 
 use crate::bindings::exports::portcullis::policy::types as wire;
+use crate::field::Asked;
 use crate::{
     Effect, Narrowing, Obligation, Operator, Policy, Reason, Request, Verdict, alloc, settings,
 };
@@ -63,8 +64,14 @@ fn read_into<P: Policy>(
 
 /// Has `policy` decide `request`.
 #[cfg(feature = "typed")]
-pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: WireRequest) -> WireVerdict {
-    decide(policy, &request.into()).into()
+pub fn evaluate<P: Policy>(
+    policy: &OnceLock<P>,
+    asked: Asked,
+    request: WireRequest,
+) -> WireVerdict {
+    let mut request = Request::from(request);
+    request.keep(asked);
+    decide(policy, &request).into()
 }
 
 /// Has `policy` decide the packed `request`, and packs its verdict.
@@ -73,9 +80,15 @@ pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: WireRequest) -> WireVe
 ///
 /// If `request` is none, which is a trap: there is no verdict on it.
 #[cfg(not(feature = "typed"))]
-pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: WireRequest) -> WireVerdict {
+pub fn evaluate<P: Policy>(
+    policy: &OnceLock<P>,
+    asked: Asked,
+    request: WireRequest,
+) -> WireVerdict {
     // What is given back now is given back one by one; the instance goes as a whole.
-    let request = ManuallyDrop::new(crate::packed::request(request).expect("a packed request"));
+    let request = crate::packed::request(request).expect("a packed request");
+    let mut request = ManuallyDrop::new(request);
+    request.keep(asked);
     let verdict = ManuallyDrop::new(wire::Verdict::from(decide(policy, &request)));
     let packed = Vec::with_capacity(USUAL_VERDICT_BYTES);
     postcard::to_extend(&*verdict, packed).expect("a verdict can be packed")

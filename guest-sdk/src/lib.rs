@@ -25,12 +25,13 @@
 //! ```
 //!
 //! Beside `Cargo.toml` lies `plugin.toml`, which says what the plugin is called and which fields of
-//! a request it needs; it is passed no others. `portcullis build` makes the component, and
+//! a request it needs; it is passed no others, and reading another one is a trap ([`Field`]). `portcullis build` makes the component, and
 //! [`testing`] runs the policy in `cargo test` without WebAssembly.
 //!
 //! The SDK brings an allocator of its own for WebAssembly (never for tests), so a plugin must not
 //! declare a `#[global_allocator]`.
 
+mod field;
 mod policy;
 mod request;
 mod settings;
@@ -52,6 +53,7 @@ mod packed;
 #[cfg(all(target_family = "wasm", feature = "typed"))]
 mod typed;
 
+pub use field::{Attributes, Field};
 pub use policy::Policy;
 pub use portcullis_contract::{
     ActionClass, Attestation, Constraint, ConstraintError, Exposure, Health, Operator, Origins,
@@ -67,3 +69,11 @@ pub use serde_json::json;
 pub use settings::SettingsError;
 pub use timestamp::{Timestamp, Weekday};
 pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
+
+/// For [`export!`].
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::field::Asked;
+    pub use portcullis_contract::Field;
+    pub use portcullis_sdk_macros::asked;
+}

@@ -15,20 +15,24 @@ pub(crate) fn request(block: Vec<u8>) -> Result<Request, postcard::Error> {
 }
 
 /// Reads a text as a part of the block.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Text::deserialize(deserializer).map(|text| text.0)
+pub(crate) fn text<'de, D: Deserializer<'de>, R: From<String>>(
+    deserializer: D,
+) -> Result<R, D::Error> {
+    Text::deserialize(deserializer).map(|text| text.0.into())
 }
 
 /// Reads a list of texts.
-pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    list(deserializer, |text: Text| text.0)
+pub(crate) fn texts<'de, D: Deserializer<'de>, R: From<Vec<String>>>(
+    deserializer: D,
+) -> Result<R, D::Error> {
+    list(deserializer, |text: Text| text.0).map(Into::into)
 }
 
 /// Reads a list of pairs of texts.
-pub(crate) fn pairs<'de, D: Deserializer<'de>>(
+pub(crate) fn pairs<'de, D: Deserializer<'de>, R: From<Vec<(String, String)>>>(
     deserializer: D,
-) -> Result<Vec<(String, String)>, D::Error> {
-    list(deserializer, |(a, b): (Text, Text)| (a.0, b.0))
+) -> Result<R, D::Error> {
+    list(deserializer, |(a, b): (Text, Text)| (a.0, b.0)).map(Into::into)
 }
 
 fn list<'de, D: Deserializer<'de>, I: Deserialize<'de>, T>(

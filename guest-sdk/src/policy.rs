@@ -24,7 +24,8 @@ pub trait Policy: DeserializeOwned + Send + Sync + 'static {
 
 /// Makes the crate a plugin whose policy is the given type.
 ///
-/// Write it once, at the crate's root. It does nothing in a native build.
+/// Write it once, at the crate's root. It reads which fields the plugin needs from `plugin.toml`, beside
+/// `Cargo.toml`, and does nothing in a native build.
 #[macro_export]
 macro_rules! export {
     ($policy:ty) => {
@@ -43,7 +44,8 @@ macro_rules! export {
                 }
 
                 fn evaluate(request: $crate::guest::WireRequest) -> $crate::guest::WireVerdict {
-                    $crate::guest::evaluate(&POLICY, request)
+                    const ASKED: $crate::__private::Asked = $crate::__private::asked!();
+                    $crate::guest::evaluate(&POLICY, ASKED, request)
                 }
             }
 

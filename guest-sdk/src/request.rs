@@ -1,12 +1,14 @@
 //! What a policy is told.
 //!
-//! A field that `plugin.toml` does not ask for, or that is not known, is empty, `None`, or the
-//! first variant of its enum. That variant never speaks in the principal's favour.
+//! A field that is not known is empty, `None`, or the first variant of its enum. Reading one that
+//! `plugin.toml` does not list under `needs` panics, see [`Field`].
 
+use crate::field::{Asked, Attributes, Field};
 use crate::{
-    ActionClass, Attestation, Constraint, Exposure, Health, Origins, PrincipalKind, Timestamp,
-    Verdict, settings,
+    ActionClass, Attestation, Constraint, Exposure, Health, Operator, Origins, PrincipalKind,
+    Timestamp, Verdict, settings,
 };
+use portcullis_contract::Field as Name;
 use serde::de::DeserializeOwned;
 
 #[cfg(all(target_family = "wasm", not(feature = "typed")))]
@@ -26,19 +28,19 @@ pub struct Request {
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub integration: String,
+    pub integration: Field<String>,
     /// Who asks.
     pub principal: Principal,
     /// What was approved before acting, if anything was.
-    pub intent: Option<Intent>,
+    pub intent: Field<Option<Intent>>,
     /// What is done.
     pub action: Action,
     /// What it is done to.
     pub resource: Resource,
     /// The host's clock.
-    pub now: Option<Timestamp>,
+    pub now: Field<Option<Timestamp>>,
     /// Circumstances that belong to none of the above.
-    pub context: Vec<Attribute>,
+    pub context: Attributes,
 }
 
 /// Who asks.
@@ -53,39 +55,39 @@ pub struct Principal {
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub id: String,
+    pub id: Field<String>,
     /// What kind of identity it is.
-    pub kind: PrincipalKind,
+    pub kind: Field<PrincipalKind>,
     /// Who answers for it.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub owner: String,
+    pub owner: Field<String>,
     /// What it was registered for, in words. Never permit on it.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub purpose: String,
+    pub purpose: Field<String>,
     /// The environment it runs in.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub environment: String,
+    pub environment: Field<String>,
     /// How it proved what it is.
-    pub attestation: Attestation,
+    pub attestation: Field<Attestation>,
     /// When its credential expires.
-    pub credential_expires_at: Option<Timestamp>,
+    pub credential_expires_at: Field<Option<Timestamp>>,
     /// The SPIFFE IDs that delegated to it, root first.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "texts")
     )]
-    pub delegated_by: Vec<String>,
+    pub delegated_by: Field<Vec<String>>,
     /// Anything else that the host vouches for.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Attributes,
 }
 
 /// What was approved before acting.
@@ -100,23 +102,23 @@ pub struct Intent {
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub id: String,
+    pub id: Field<String>,
     /// The purpose, in words. Never permit on it.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub purpose: String,
+    pub purpose: Field<String>,
     /// Who approved it.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub approved_by: String,
+    pub approved_by: Field<String>,
     /// When it ends.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Field<Option<Timestamp>>,
     /// How often it may still be used.
-    pub remaining_uses: Option<u64>,
+    pub remaining_uses: Field<Option<u64>>,
 }
 
 /// What is done.
@@ -131,21 +133,21 @@ pub struct Action {
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub name: String,
+    pub name: Field<String>,
     /// What the operator says it does.
-    pub class: ActionClass,
+    pub class: Field<ActionClass>,
     /// The arguments: a JSON object in canonical form. See [`Request::arguments`].
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub arguments: String,
+    pub arguments: Field<String>,
     /// Pairs of a JSON Pointer into the arguments and an origin. See [`Request::meets`].
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "pairs")
     )]
-    pub origins: Vec<(String, String)>,
+    pub origins: Field<Vec<(String, String)>>,
 }
 
 /// What it is done to.
@@ -160,23 +162,23 @@ pub struct Resource {
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub kind: String,
+    pub kind: Field<String>,
     /// Which one it is.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub id: String,
+    pub id: Field<String>,
     /// The environment it is in.
     #[cfg_attr(
         all(target_family = "wasm", not(feature = "typed")),
         serde(deserialize_with = "text")
     )]
-    pub environment: String,
+    pub environment: Field<String>,
     /// What was last seen of it.
-    pub posture: Option<Posture>,
+    pub posture: Field<Option<Posture>>,
     /// Anything else that the host vouches for.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Attributes,
 }
 
 /// What was last seen of the place where the action lands.
@@ -292,7 +294,7 @@ pub struct ArgumentsError {
 impl Request {
     /// Reads the action's arguments into a type of the author's.
     ///
-    /// Needs `action.arguments` in `plugin.toml`.
+    /// Needs `action.arguments` in `plugin.toml`; without it, it panics as [`Field`] does.
     ///
     /// # Errors
     ///
@@ -312,13 +314,6 @@ impl Request {
     /// }
     /// ```
     pub fn arguments<T: DeserializeOwned>(&self) -> Result<T, ArgumentsError> {
-        if self.action.arguments.is_empty() {
-            // A host passes `{}` at least: the plugin was not passed the field.
-            return Err(ArgumentsError {
-                path: String::new(),
-                message: "plugin.toml does not ask for `action.arguments`".to_owned(),
-            });
-        }
         let mut json = serde_json::Deserializer::from_str(&self.action.arguments);
         serde_path_to_error::deserialize(&mut json).map_err(|error| ArgumentsError {
             path: settings::pointer(error.path()),
@@ -334,34 +329,89 @@ impl Request {
         arguments: &serde_json::Value,
         constraints: impl IntoIterator<Item = &'a Constraint>,
     ) -> bool {
-        constraints
-            .into_iter()
-            .all(|constraint| constraint.met_by(arguments, Origins(&self.action.origins)))
+        constraints.into_iter().all(|constraint| {
+            // Only where a value came from is told by the origins.
+            let origins = match constraint.operator() {
+                Operator::OriginIs => Origins(&self.action.origins),
+                _ => Origins::UNKNOWN,
+            };
+            constraint.met_by(arguments, origins)
+        })
     }
 
     /// The circumstance called `name`.
     pub fn context(&self, name: &str) -> Option<&Value> {
-        find(&self.context, name)
+        self.context.get(name)
+    }
+
+    /// Holds what the host passes to a plugin that asks for `asked`, and nothing else.
+    pub(crate) fn keep(&mut self, asked: Asked) {
+        macro_rules! keep {
+            ($($name:ident => $($path:ident).+;)+) => {$(
+                self.$($path).+.keep_if(asked.has(Name::$name), Name::$name);
+            )+};
+        }
+        keep! {
+            Integration => integration;
+            PrincipalId => principal.id;
+            PrincipalKind => principal.kind;
+            PrincipalOwner => principal.owner;
+            PrincipalPurpose => principal.purpose;
+            PrincipalEnvironment => principal.environment;
+            PrincipalAttestation => principal.attestation;
+            PrincipalCredentialExpiresAt => principal.credential_expires_at;
+            PrincipalDelegatedBy => principal.delegated_by;
+            ActionName => action.name;
+            ActionClass => action.class;
+            ActionArguments => action.arguments;
+            ActionOrigins => action.origins;
+            ResourceKind => resource.kind;
+            ResourceId => resource.id;
+            ResourceEnvironment => resource.environment;
+            ResourcePosture => resource.posture;
+            Now => now;
+        }
+        let of_intent = [
+            Name::IntentId,
+            Name::IntentPurpose,
+            Name::IntentApprovedBy,
+            Name::IntentExpiresAt,
+            Name::IntentRemainingUses,
+        ];
+        let has_intent = of_intent.into_iter().any(|name| asked.has(name));
+        if let (true, Some(intent)) = (has_intent, self.intent.as_mut()) {
+            let [id, purpose, approved_by, expires_at, remaining_uses] = of_intent;
+            intent.id.keep_if(asked.has(id), id);
+            intent.purpose.keep_if(asked.has(purpose), purpose);
+            intent
+                .approved_by
+                .keep_if(asked.has(approved_by), approved_by);
+            intent.expires_at.keep_if(asked.has(expires_at), expires_at);
+            let uses = &mut intent.remaining_uses;
+            uses.keep_if(asked.has(remaining_uses), remaining_uses);
+        }
+        self.intent.keep_if(has_intent, Name::IntentId);
+        let principal = &mut self.principal.attributes;
+        principal.keep(asked, Name::PrincipalAttributes);
+        self.resource
+            .attributes
+            .keep(asked, Name::ResourceAttributes);
+        self.context.keep(asked, Name::Context);
     }
 }
 
 impl Principal {
     /// The attribute called `name`.
     pub fn attribute(&self, name: &str) -> Option<&Value> {
-        find(&self.attributes, name)
+        self.attributes.get(name)
     }
 }
 
 impl Resource {
     /// The attribute called `name`.
     pub fn attribute(&self, name: &str) -> Option<&Value> {
-        find(&self.attributes, name)
+        self.attributes.get(name)
     }
-}
-
-fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Value> {
-    let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
-    Some(&attribute.value)
 }
 
 impl From<ArgumentsError> for Verdict {

@@ -13,9 +13,10 @@
 //! assert_eq!(verdict.effect(), Effect::Permit);
 //! ```
 //!
-//! The plugin is treated as a host would treat it: it is passed only the fields that its
-//! `plugin.toml` asks for, and a verdict that a host would refuse fails the test.
+//! The plugin is treated as a host would treat it: reading a field that its `plugin.toml` does not list
+//! fails the test and names the field, and so does a verdict that a host would refuse.
 
+use crate::field::Asked;
 use crate::settings::{self, SettingsError};
 use crate::{Attribute, Effect, Policy, Request, Timestamp, Value, Verdict};
 use portcullis_contract::{Field, Manifest, Origins, check_obligation, is_token};
@@ -26,6 +27,7 @@ use std::path::Path;
 pub struct Plugin<P> {
     policy: P,
     manifest: Manifest,
+    asked: Asked,
 }
 
 impl<P: Policy> Plugin<P> {
@@ -71,7 +73,12 @@ impl<P: Policy> Plugin<P> {
             return Err(vec![SettingsError::new("", "settings are an object")]);
         }
         let policy = settings::read(&settings.to_string())?;
-        Ok(Self { policy, manifest })
+        let asked = asked(&manifest);
+        Ok(Self {
+            policy,
+            manifest,
+            asked,
+        })
     }
 
     /// Has the policy decide `request`.
@@ -140,77 +147,29 @@ impl<P: Policy> Plugin<P> {
         verdict
     }
 
-    /// The request as a host would pass it. What `plugin.toml` does not ask for is left empty.
+    /// The request as a host would pass it. Reading what `plugin.toml` does not list panics.
     fn only_what_it_needs(&self, mut request: Request) -> Request {
-        let needs = self.manifest.fields();
-        let whole_kind = request.principal.kind;
-        let empty = Request::default();
-        macro_rules! keep {
-            ($($field:ident => $($path:ident).+;)+) => {$(
-                if !needs.has(Field::$field) {
-                    request.$($path).+ = empty.$($path).+.clone();
-                }
-            )+};
-        }
-        keep! {
-            Integration => integration;
-            PrincipalId => principal.id;
-            PrincipalKind => principal.kind;
-            PrincipalOwner => principal.owner;
-            PrincipalPurpose => principal.purpose;
-            PrincipalEnvironment => principal.environment;
-            PrincipalAttestation => principal.attestation;
-            PrincipalCredentialExpiresAt => principal.credential_expires_at;
-            PrincipalDelegatedBy => principal.delegated_by;
-            ActionName => action.name;
-            ActionClass => action.class;
-            ActionArguments => action.arguments;
-            ActionOrigins => action.origins;
-            ResourceKind => resource.kind;
-            ResourceId => resource.id;
-            ResourceEnvironment => resource.environment;
-            ResourcePosture => resource.posture;
-            Now => now;
-        }
-        let kind = whole_kind.as_str();
-        let sent = request.principal.attribute("type").cloned();
-        let sent = sent.unwrap_or_else(|| Value::Text(kind.to_owned()));
-        request.principal.attributes.retain(|it| it.name != "type");
-        let only = |field: Field, list: &mut Vec<Attribute>| {
-            list.retain(|attribute| needs.has_named(field, &attribute.name));
-        };
-        only(
-            Field::PrincipalAttributes,
-            &mut request.principal.attributes,
-        );
-        if needs.has(Field::PrincipalType) {
-            let attributes = &mut request.principal.attributes;
+        let kind = request.principal.kind.as_str();
+        let attributes = &mut request.principal.attributes;
+        if attributes.get("type").is_none() {
             let at = attributes.partition_point(|it| it.name.as_str() < "type");
-            let name = "type".to_owned();
-            attributes.insert(at, Attribute { name, value: sent });
+            let (name, value) = ("type".to_owned(), Value::Text(kind.to_owned()));
+            attributes.insert(at, Attribute { name, value });
         }
-        only(Field::ResourceAttributes, &mut request.resource.attributes);
-        only(Field::Context, &mut request.context);
-        request.intent = request.intent.filter(|_| needs.has_intent());
-        if let Some(intent) = &mut request.intent {
-            if !needs.has(Field::IntentId) {
-                intent.id.clear();
-            }
-            if !needs.has(Field::IntentPurpose) {
-                intent.purpose.clear();
-            }
-            if !needs.has(Field::IntentApprovedBy) {
-                intent.approved_by.clear();
-            }
-            intent.expires_at = intent
-                .expires_at
-                .filter(|_| needs.has(Field::IntentExpiresAt));
-            intent.remaining_uses = intent
-                .remaining_uses
-                .filter(|_| needs.has(Field::IntentRemainingUses));
-        }
+        request.keep(self.asked);
         request
     }
+}
+
+/// The fields that the manifest lists. A test lives shorter than what this keeps.
+fn asked(manifest: &Manifest) -> Asked {
+    let needs = manifest.fields();
+    let whole: Vec<_> = Field::ALL
+        .into_iter()
+        .filter(|field| needs.has(*field))
+        .collect();
+    let names = manifest.needs.iter().map(|name| &*name.clone().leak());
+    Asked::new(&whole, names.collect::<Vec<&'static str>>().leak())
 }
 
 /// A request of a test, made by [`request`].
@@ -220,8 +179,8 @@ pub struct RequestBuilder(Request);
 /// A request for the action called `action`, by nobody, on nothing, without arguments.
 pub fn request(action: &str) -> RequestBuilder {
     let mut request = Request::default();
-    request.action.name = action.to_owned();
-    request.action.arguments = "{}".to_owned();
+    request.action.name = action.into();
+    request.action.arguments = "{}".into();
     RequestBuilder(request)
 }
 
@@ -233,7 +192,7 @@ impl RequestBuilder {
         reason = "callers write `json!` in place"
     )]
     pub fn arguments(mut self, arguments: serde_json::Value) -> Self {
-        self.0.action.arguments = arguments.to_string();
+        self.0.action.arguments = arguments.to_string().into();
         self
     }
 
@@ -249,7 +208,7 @@ impl RequestBuilder {
     #[must_use]
     pub fn principal(mut self, id: &str, kind: crate::PrincipalKind) -> Self {
         id.clone_into(&mut self.0.principal.id);
-        self.0.principal.kind = kind;
+        self.0.principal.kind = kind.into();
         self
     }
 
@@ -268,7 +227,7 @@ impl RequestBuilder {
     /// Sets the host's clock, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn now(mut self, now: Timestamp) -> Self {
-        self.0.now = Some(now);
+        self.0.now = Some(now).into();
         self
     }
 
@@ -293,7 +252,7 @@ impl RequestBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Constraint, Operator};
+    use crate::{ActionClass, Attestation, Constraint, Operator, PrincipalKind};
     use serde_json::json;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
@@ -316,9 +275,11 @@ mod tests {
         let manifest = format!(
             "name = \"p\"\nversion = \"0\"\ndescription = \"\"\ncontract = \"0.1.0\"\nneeds = [{needs}]\nobligations = [\"notification\"]\n"
         );
+        let manifest = Manifest::parse(&manifest).unwrap();
         Plugin {
             policy: Answers(answers),
-            manifest: Manifest::parse(&manifest).unwrap(),
+            asked: asked(&manifest),
+            manifest,
         }
     }
 
@@ -380,8 +341,75 @@ mod tests {
         let call = || request("a").arguments(json!({ "b": 1.0, "a": { "x/y": [1] } }));
         let told = plugin("\"action.arguments\"", reads).evaluate(call());
         assert_eq!(told.reasons()[0].message, r#"{"a":{"x/y":[1]},"b":1}"#);
-        let untold = plugin("", reads).evaluate(call());
-        assert!(untold.has_reason("arguments-invalid"));
+        let untold = AssertUnwindSafe(|| plugin("", reads).evaluate(call()));
+        assert!(catch_unwind(untold).is_err());
+    }
+
+    #[test]
+    fn a_field_that_is_not_listed_is_named_when_it_is_read() {
+        let reads: [(&str, fn(&Request) -> Verdict); 9] = [
+            ("principal.kind", |request| match *request.principal.kind {
+                PrincipalKind::Agent => Verdict::deny(),
+                _ => Verdict::permit().because("no-agent", ""),
+            }),
+            ("resource.environment", |request| {
+                assert!(request.resource.environment != "prod");
+                Verdict::not_applicable()
+            }),
+            ("action.class", |request| {
+                assert!(request.action.class != ActionClass::Destructive);
+                Verdict::not_applicable()
+            }),
+            ("principal.attestation", |request| {
+                assert!(request.principal.attestation < Attestation::JwtSvid);
+                Verdict::not_applicable()
+            }),
+            ("resource.attributes.tier", |request| {
+                assert!(request.resource.attribute("tier").is_none());
+                Verdict::not_applicable()
+            }),
+            ("context.ticket", |request| {
+                assert!(request.context("ticket").is_none());
+                Verdict::not_applicable()
+            }),
+            ("intent.id", |request| {
+                assert!(request.intent.is_none());
+                Verdict::not_applicable()
+            }),
+            ("now", |request| {
+                assert!(request.now.is_none());
+                Verdict::not_applicable()
+            }),
+            ("principal.id", |request| {
+                let id: &str = &request.principal.id;
+                Verdict::deny().because("id", id.to_owned())
+            }),
+        ];
+        for (field, reads) in reads {
+            let untold =
+                AssertUnwindSafe(|| plugin("\"resource.id\"", reads).evaluate(request("a")));
+            let panic = catch_unwind(untold).unwrap_err();
+            let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            assert!(
+                message.contains(&format!("`{field}`")),
+                "{field}: {message}"
+            );
+        }
+        let listed =
+            |field: &str, reads| plugin(&format!("\"{field}\""), reads).evaluate(request("a"));
+        assert_eq!(
+            listed("principal.kind", reads[0].1).effect(),
+            Effect::Permit
+        );
+        assert_eq!(listed("principal.id", reads[8].1).effect(), Effect::Deny);
+        assert_eq!(
+            listed("now", |request| {
+                assert!(request.now.is_none());
+                Verdict::not_applicable()
+            })
+            .effect(),
+            Effect::NotApplicable
+        );
     }
 
     #[test]

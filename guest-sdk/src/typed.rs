@@ -9,13 +9,13 @@ use crate::{
 impl From<wire::Request> for Request {
     fn from(wire: wire::Request) -> Self {
         Self {
-            integration: wire.integration,
+            integration: wire.integration.into(),
             principal: wire.principal.into(),
-            intent: wire.intent.map(Into::into),
+            intent: wire.intent.map(Intent::from).into(),
             action: wire.action.into(),
             resource: wire.resource.into(),
-            now: wire.now.map(Timestamp),
-            context: attributes(wire.context),
+            now: wire.now.map(Timestamp).into(),
+            context: attributes(wire.context).into(),
         }
     }
 }
@@ -23,7 +23,7 @@ impl From<wire::Request> for Request {
 impl From<wire::Principal> for Principal {
     fn from(wire: wire::Principal) -> Self {
         Self {
-            id: wire.id,
+            id: wire.id.into(),
             kind: match wire.kind {
                 wire::PrincipalKind::Unspecified => PrincipalKind::Unspecified,
                 wire::PrincipalKind::Agent => PrincipalKind::Agent,
@@ -32,10 +32,11 @@ impl From<wire::Principal> for Principal {
                 wire::PrincipalKind::Pipeline => PrincipalKind::Pipeline,
                 wire::PrincipalKind::Human => PrincipalKind::Human,
                 wire::PrincipalKind::BreakGlass => PrincipalKind::BreakGlass,
-            },
-            owner: wire.owner,
-            purpose: wire.purpose,
-            environment: wire.environment,
+            }
+            .into(),
+            owner: wire.owner.into(),
+            purpose: wire.purpose.into(),
+            environment: wire.environment.into(),
             attestation: match wire.attestation {
                 wire::Attestation::None => Attestation::None,
                 wire::Attestation::StaticSecret => Attestation::StaticSecret,
@@ -43,10 +44,11 @@ impl From<wire::Principal> for Principal {
                 wire::Attestation::JwtSvid => Attestation::JwtSvid,
                 wire::Attestation::X509Svid => Attestation::X509Svid,
                 wire::Attestation::ProofOfPossession => Attestation::ProofOfPossession,
-            },
-            credential_expires_at: wire.credential_expires_at.map(Timestamp),
-            delegated_by: wire.delegated_by,
-            attributes: attributes(wire.attributes),
+            }
+            .into(),
+            credential_expires_at: wire.credential_expires_at.map(Timestamp).into(),
+            delegated_by: wire.delegated_by.into(),
+            attributes: attributes(wire.attributes).into(),
         }
     }
 }
@@ -54,11 +56,11 @@ impl From<wire::Principal> for Principal {
 impl From<wire::Intent> for Intent {
     fn from(wire: wire::Intent) -> Self {
         Self {
-            id: wire.id,
-            purpose: wire.purpose,
-            approved_by: wire.approved_by,
-            expires_at: wire.expires_at.map(Timestamp),
-            remaining_uses: wire.remaining_uses,
+            id: wire.id.into(),
+            purpose: wire.purpose.into(),
+            approved_by: wire.approved_by.into(),
+            expires_at: wire.expires_at.map(Timestamp).into(),
+            remaining_uses: wire.remaining_uses.into(),
         }
     }
 }
@@ -66,7 +68,7 @@ impl From<wire::Intent> for Intent {
 impl From<wire::Action> for Action {
     fn from(wire: wire::Action) -> Self {
         Self {
-            name: wire.name,
+            name: wire.name.into(),
             class: match wire.class {
                 wire::ActionClass::Unclassified => ActionClass::Unclassified,
                 wire::ActionClass::Read => ActionClass::Read,
@@ -74,13 +76,15 @@ impl From<wire::Action> for Action {
                 wire::ActionClass::Destructive => ActionClass::Destructive,
                 wire::ActionClass::Exfiltration => ActionClass::Exfiltration,
                 wire::ActionClass::Admin => ActionClass::Admin,
-            },
-            arguments: wire.arguments,
+            }
+            .into(),
+            arguments: wire.arguments.into(),
             origins: wire
                 .origins
                 .into_iter()
                 .map(|o| (o.path, o.origin))
-                .collect(),
+                .collect::<Vec<_>>()
+                .into(),
         }
     }
 }
@@ -88,11 +92,11 @@ impl From<wire::Action> for Action {
 impl From<wire::Resource> for Resource {
     fn from(wire: wire::Resource) -> Self {
         Self {
-            kind: wire.kind,
-            id: wire.id,
-            environment: wire.environment,
-            posture: wire.posture.map(Into::into),
-            attributes: attributes(wire.attributes),
+            kind: wire.kind.into(),
+            id: wire.id.into(),
+            environment: wire.environment.into(),
+            posture: wire.posture.map(Posture::from).into(),
+            attributes: attributes(wire.attributes).into(),
         }
     }
 }

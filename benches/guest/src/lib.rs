@@ -22,7 +22,7 @@ impl Policy for FiveRules {
             (&request.principal, &request.action, &request.resource);
         let agent = principal.kind == PrincipalKind::Agent;
 
-        if matches!(action.class, ActionClass::Destructive | ActionClass::Admin)
+        if matches!(*action.class, ActionClass::Destructive | ActionClass::Admin)
             && principal.attestation != Attestation::ProofOfPossession
         {
             return Verdict::deny()

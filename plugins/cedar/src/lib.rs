@@ -119,8 +119,8 @@ impl Engine {
     /// decision starts from. `text` is that of the policies.
     fn warm_up(&self, text: &str) {
         let mut request = Request::default();
-        request.action.arguments = "{}".to_owned();
-        request.resource.kind = "Nothing".to_owned();
+        request.action.arguments = "{}".into();
+        request.resource.kind = "Nothing".into();
         let _ = self.decide(&request);
         let uid = |text: &str| EntityUid::from_str(text).ok();
         let question =
@@ -299,24 +299,24 @@ mod tests {
                 .now(Timestamp(1_795_000_000_000))
                 .context("ticket", Value::Text("T-1".to_owned()))
                 .with(|request| {
-                    request.integration = "github".to_owned();
-                    request.principal.owner = "team@acme.example".to_owned();
-                    request.principal.environment = "prod".to_owned();
-                    request.principal.attestation = Attestation::JwtSvid;
+                    request.integration = "github".into();
+                    request.principal.owner = "team@acme.example".into();
+                    request.principal.environment = "prod".into();
+                    request.principal.attestation = Attestation::JwtSvid.into();
                     request.principal.attributes = vec![Attribute {
                         name: "level".to_owned(),
                         value: Value::Integer(3),
-                    }];
-                    request.action.class = ActionClass::Write;
-                    request.resource.environment = "prod".to_owned();
+                    }].into();
+                    request.action.class = ActionClass::Write.into();
+                    request.resource.environment = "prod".into();
                     request.resource.attributes = vec![Attribute {
                         name: "labels".to_owned(),
                         value: Value::Texts(vec!["public".to_owned()]),
-                    }];
+                    }].into();
                     request.intent = Some(Intent {
-                        id: "int-1".to_owned(),
+                        id: "int-1".into(),
                         ..Intent::default()
-                    });
+                    }).into();
                 });
             let verdict = plugin.evaluate(request);
             assert_eq!(
@@ -418,7 +418,7 @@ mod tests {
                 request.principal.attributes = vec![Attribute {
                     name: "level".to_owned(),
                     value: Value::Integer(level),
-                }];
+                }].into();
             })
         };
         assert_eq!(codes(&plugin.evaluate(claiming(9))), ["permitted-by"]);
@@ -535,7 +535,7 @@ mod tests {
             json!({}),
         );
         let user = view("user", "mallory", "Photo")
-            .with(|request| request.principal.kind = PrincipalKind::Human);
+            .with(|request| request.principal.kind = PrincipalKind::Human.into());
         let verdict = plugin.evaluate(user);
         assert_eq!(codes(&verdict), ["type-unmatched"]);
         assert!(
@@ -599,7 +599,7 @@ mod tests {
                     request.resource.attributes = vec![Attribute {
                         name: "owner".to_owned(),
                         value: alice(),
-                    }];
+                    }].into();
                 })
         };
         assert_eq!(codes(&plugin.evaluate(asked("10.1.2.3"))), ["permitted-by"]);
@@ -709,8 +709,8 @@ mod tests {
             asked().with(attribute("level", Value::Text("high".to_owned()))),
             asked().with(attribute("email", Value::Text("a@b".to_owned()))),
             asked().with(attribute("rank", Value::Integer(3))),
-            asked().with(|request| request.action.name = "delete".to_owned()),
-            asked().with(|request| request.action.name = "read".to_owned()),
+            asked().with(|request| request.action.name = "delete".into()),
+            asked().with(|request| request.action.name = "read".into()),
         ] {
             let verdict = plugin.evaluate(wrong.clone());
             assert_eq!(codes(&verdict), ["not-in-schema"], "{wrong:?}");
@@ -754,7 +754,7 @@ mod tests {
             ["forbidden-by"]
         );
         let edit =
-            view("User", "a", "Photo").with(|request| request.action.name = "edit".to_owned());
+            view("User", "a", "Photo").with(|request| request.action.name = "edit".into());
         assert_eq!(codes(&plugin.evaluate(edit)), ["permitted-by"]);
     }
 

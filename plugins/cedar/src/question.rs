@@ -243,7 +243,7 @@ impl Reading {
                 }),
             );
         }
-        if let Some(now) = request.now {
+        if let Some(now) = *request.now {
             let now = i64::try_from(now.0).map_err(|error| refused("/now", &error))?;
             put("now", Json::from(now));
         }

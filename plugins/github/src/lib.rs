@@ -231,7 +231,7 @@ fn refuse_approval(request: &Request, review: &Review) -> Option<Verdict> {
 /// else.
 fn is_agent(request: &Request) -> bool {
     matches!(
-        request.principal.kind,
+        *request.principal.kind,
         PrincipalKind::Agent | PrincipalKind::Unspecified
     )
 }

@@ -403,7 +403,7 @@ impl Rule {
         for QueryConstraint(constraint) in &self.query {
             verdict = verdict.only_if(constraint.clone());
         }
-        match self.hours.as_ref().zip(request.now) {
+        match self.hours.as_ref().zip(*request.now) {
             Some((hours, now)) => verdict.expires_in(hours.left(now)),
             None => verdict,
         }
@@ -687,7 +687,7 @@ mod tests {
             let request = request.with(|request| {
                 let own =
                     |(path, origin): &(&str, &str)| ((*path).to_owned(), (*origin).to_owned());
-                request.action.origins = origins.iter().map(own).collect();
+                request.action.origins = origins.iter().map(own).collect::<Vec<_>>().into();
             });
             plugin.evaluate(request).effect()
         };

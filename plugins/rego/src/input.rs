@@ -31,7 +31,7 @@ pub(crate) fn input(request: &Request, arguments: Json) -> Result<Value, serde_j
     action.put("origins", origins.collect::<Vec<_>>());
     input.put("action", action.value());
     input.put("resource", resource(&request.resource)?);
-    if let Some(now) = request.now {
+    if let Some(now) = *request.now {
         input.put("now", now.0);
     }
     input.put("context", attributes(&request.context)?);
@@ -41,12 +41,12 @@ pub(crate) fn input(request: &Request, arguments: Json) -> Result<Value, serde_j
 fn principal(principal: &Principal) -> Result<Value, serde_json::Error> {
     let mut object = Object::default();
     object.put_known("id", &principal.id);
-    object.put("kind", word(principal.kind)?);
+    object.put("kind", word(*principal.kind)?);
     object.put_known("owner", &principal.owner);
     object.put_known("purpose", &principal.purpose);
     object.put_known("environment", &principal.environment);
     object.put("attestation", principal.attestation.as_str());
-    if let Some(expires_at) = principal.credential_expires_at {
+    if let Some(expires_at) = *principal.credential_expires_at {
         object.put("credential-expires-at", expires_at.0);
     }
     let delegators = principal.delegated_by.iter();
@@ -61,10 +61,10 @@ fn intent(intent: &Intent) -> Value {
     object.put_known("id", &intent.id);
     object.put_known("purpose", &intent.purpose);
     object.put_known("approved-by", &intent.approved_by);
-    if let Some(expires_at) = intent.expires_at {
+    if let Some(expires_at) = *intent.expires_at {
         object.put("expires-at", expires_at.0);
     }
-    if let Some(uses) = intent.remaining_uses {
+    if let Some(uses) = *intent.remaining_uses {
         object.put("remaining-uses", uses);
     }
     object.value()
@@ -75,7 +75,7 @@ fn resource(resource: &Resource) -> Result<Value, serde_json::Error> {
     object.put("kind", resource.kind.as_str());
     object.put("id", resource.id.as_str());
     object.put_known("environment", &resource.environment);
-    if let Some(seen) = resource.posture {
+    if let Some(seen) = *resource.posture {
         object.put("posture", posture(seen)?);
     }
     object.put("attributes", attributes(&resource.attributes)?);
@@ -188,43 +188,46 @@ mod tests {
             value,
         };
         let mut request = Request {
-            integration: "github".to_owned(),
-            now: Some(Timestamp(3)),
+            integration: "github".into(),
+            now: Some(Timestamp(3)).into(),
             context: vec![attribute(
                 "risk",
                 portcullis_sdk::Value::Json("{\"score\":0.5}".to_owned()),
-            )],
+            )]
+            .into(),
             ..Request::default()
         };
         request.principal = Principal {
-            id: "spiffe://acme.example/agent/fixer".to_owned(),
-            kind: PrincipalKind::BreakGlass,
-            owner: "team@acme.example".to_owned(),
-            attestation: Attestation::X509Svid,
-            credential_expires_at: Some(Timestamp(4)),
-            delegated_by: vec!["spiffe://acme.example/agent/lead".to_owned()],
-            attributes: vec![attribute("level", portcullis_sdk::Value::Integer(-1))],
+            id: "spiffe://acme.example/agent/fixer".into(),
+            kind: PrincipalKind::BreakGlass.into(),
+            owner: "team@acme.example".into(),
+            attestation: Attestation::X509Svid.into(),
+            credential_expires_at: Some(Timestamp(4)).into(),
+            delegated_by: vec!["spiffe://acme.example/agent/lead".to_owned()].into(),
+            attributes: vec![attribute("level", portcullis_sdk::Value::Integer(-1))].into(),
             ..Principal::default()
         };
         request.intent = Some(Intent {
-            id: "int-1".to_owned(),
-            remaining_uses: Some(2),
+            id: "int-1".into(),
+            remaining_uses: Some(2).into(),
             ..Intent::default()
-        });
-        request.action.name = "git.push".to_owned();
-        request.action.class = ActionClass::Write;
-        request.action.origins = vec![("/to".to_owned(), "user".to_owned())];
+        })
+        .into();
+        request.action.name = "git.push".into();
+        request.action.class = ActionClass::Write.into();
+        request.action.origins = vec![("/to".to_owned(), "user".to_owned())].into();
         request.resource = Resource {
-            kind: "repository".to_owned(),
-            id: "acme/billing".to_owned(),
-            environment: "prod".to_owned(),
+            kind: "repository".into(),
+            id: "acme/billing".into(),
+            environment: "prod".into(),
             posture: Some(Posture {
                 exposure: Exposure::Internet,
                 health: Health::Healthy,
                 legacy: Some(true),
                 ..Posture::default()
-            }),
-            attributes: Vec::new(),
+            })
+            .into(),
+            attributes: Vec::new().into(),
         };
         let input = input(&request, json!({ "to": ["x"], "n": null })).unwrap();
         let expected = json!({
