@@ -49,7 +49,7 @@ struct Archive {
     /// The folder that files are moved to. It is made with mode 0700 if it is not there.
     #[arg(long, required_unless_present = "accept_missing")]
     to: Option<PathBuf>,
-    /// How many of the newest sealed files stay.
+    /// The number of newest sealed files that stay.
     #[arg(long, default_value_t = 0)]
     keep: usize,
     /// Put on record that the oldest files are lost, so that the log is verified from what is left on. Whether

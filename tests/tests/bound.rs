@@ -25,6 +25,7 @@ fn folder(sections: &str) -> TempDir {
     let config = format!(
         r#"
 limits = {{ deadline = "5s" }}
+cache = {{ path = "cache" }}
 revocation = {{ path = "revocations.jsonl", max-staleness = "1h" }}
 {sections}
 [[integration]]

@@ -28,13 +28,13 @@ pub(crate) struct Args {
     /// The request or requests, each beginning on a line of its own; `-` is standard input.
     #[arg(long, default_value = "-")]
     requests: PathBuf,
-    /// What a request is. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
+    /// The format of a request. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// For how long each number of threads is measured.
+    /// The time that each number of threads is measured for.
     #[arg(long = "for", default_value = "2s", value_parser = period)]
     time: Duration,
     /// The most threads. By default as many as the machine runs at once.

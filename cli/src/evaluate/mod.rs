@@ -24,13 +24,13 @@ pub(crate) struct Args {
     /// The request or requests; `-` is standard input.
     #[arg(long, default_value = "-")]
     request: PathBuf,
-    /// What a request is. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
+    /// The format of a request. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// How to write decisions.
+    /// The format of decisions.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     /// Show every step of the decision, with what was found.

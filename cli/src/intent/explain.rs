@@ -17,8 +17,8 @@ pub(crate) struct Args {
     /// A request, as an AuthZEN evaluation, to hold against it.
     #[arg(long)]
     request: Option<PathBuf>,
-    /// What the action is, as the operator classifies it: `read`, `write`, `destructive`, `exfiltration` or
-    /// `admin`. By default unclassified, as an action is that nobody classified.
+    /// The class that the operator gave the action: `read`, `write`, `destructive`, `exfiltration` or
+    /// `admin`. The default is for an action that nobody classified.
     #[arg(long, value_parser = class, default_value = "unclassified", requires = "request")]
     class: ActionClass,
     /// The time to judge at, as in RFC 3339. By default the system's clock.

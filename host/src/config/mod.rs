@@ -182,15 +182,19 @@ impl Described {
             if let Some(state) = state {
                 verifier = verifier.state(state);
             }
-            let bundles = verifier.bundles();
-            bundles.are_valid().map_err(|error| error.to_string())?;
             builder = builder.verifier(verifier);
         }
         if let Some(options) = self.log {
             let log = DecisionLog::open(options).map_err(|error| error.to_string())?;
             builder = builder.log(log);
         }
-        builder.build().map_err(|error| error.to_string())
+        let pdp = builder.build().map_err(|error| error.to_string())?;
+        // The state is held against the log by now: one that is not trusted remembers no sequence.
+        if let Some(verifier) = pdp.verifier() {
+            let valid = verifier.bundles().are_valid();
+            valid.map_err(|error| error.to_string())?;
+        }
+        Ok(pdp)
     }
 }
 

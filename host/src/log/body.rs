@@ -147,22 +147,6 @@ impl Written {
     }
 }
 
-/// The request that the log gives again of the line that it writes of `request`.
-#[cfg(test)]
-pub(crate) fn recorded_request(request: &Request, decision: &Decision) -> Option<Request> {
-    let written = Written::new(request, &Mask::default());
-    let line = written.body(&decision.clone().named(), Timestamp::from_millis(0));
-    let mut line: Value = serde_json::from_slice(&line).ok()?;
-    // The writer adds them.
-    line["sequence"] = json!(1);
-    line["previous"] = json!("");
-    let entry: super::Entry = serde_json::from_str(&line.to_string()).ok()?;
-    match entry.event {
-        super::Event::Decision(decided) => decided.request(),
-        _ => None,
-    }
-}
-
 /// The line of a request that could not be read: only its digest is kept, and nothing of what was
 /// found in it.
 pub(super) fn unreadable(request: &[u8], decision: &Decision, at: Timestamp) -> Vec<u8> {

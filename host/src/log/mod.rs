@@ -21,8 +21,6 @@ mod tail;
 mod writer;
 
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
-#[cfg(test)]
-pub(crate) use body::recorded_request;
 pub use chain::{Broken, Verified, read, verify, verify_with_archive};
 pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
 pub(crate) use files::private;

@@ -7,7 +7,7 @@ use crate::decision::Decision;
 use crate::evidence::Evidence;
 use crate::log::DecisionLog;
 use crate::revocation::{Change, ListMark};
-use crate::state::{Marks, State};
+use crate::state::{Marks, State, StateError};
 use crate::timestamp::Timestamp;
 use std::sync::{Arc, Weak};
 
@@ -16,7 +16,11 @@ impl Parts {
     ///
     /// Where there is a log, it remembers both; a state remembers how far the list went; and where there is
     /// neither, that is kept beside the list.
-    pub(super) fn bind(&mut self, live: bool) {
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if it cannot be remembered which state it is.
+    pub(super) fn bind(&mut self, live: bool) -> Result<(), StateError> {
         let log = self.log.as_ref().map(DecisionLog::path);
         let log = log.or(self.log_path.as_deref());
         let marks = log.map(|path| Arc::new(Marks::of_log(path, live)));
@@ -38,9 +42,12 @@ impl Parts {
                 Some(_) => {}
             }
         }
+        if live && let Some(state) = &self.state {
+            state.remember()?;
+        }
         let Some(revocations) = &self.revocations else {
             self.marks = marks;
-            return;
+            return Ok(());
         };
         let beside_list = match (&marks, &self.state) {
             (None, None) => match Marks::beside(revocations.file(), live) {
@@ -78,7 +85,7 @@ impl Parts {
             // Of several decision points with one list, one with a log records what is revoked.
             if log.is_none() && revocations.has_listener() {
                 self.marks = marks;
-                return;
+                return Ok(());
             }
             revocations.whenever_changed(move |epoch, change, mark| {
                 if let Some(mark) = mark {
@@ -96,6 +103,7 @@ impl Parts {
             });
         }
         self.marks = marks;
+        Ok(())
     }
 
     /// Where it is remembered how far the list went.

@@ -224,7 +224,7 @@ impl PdpBuilder {
             return Err(PdpError::NoDefault(missing));
         }
         let mut parts = self.parts;
-        parts.bind(live);
+        parts.bind(live)?;
         parts.take_up_what_was_kept()?;
         parts.note_intents(&by_name);
         let pdp = Pdp {

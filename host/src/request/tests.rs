@@ -4,7 +4,6 @@ use super::*;
 use serde_json::json;
 
 mod interop;
-mod round_trip;
 
 fn principal() -> Principal {
     Principal {

@@ -183,11 +183,6 @@ impl EmbeddedState {
                 Some(format!("{why}, so that it is not known how far it went")),
             ),
         };
-        if let (Some(marks), None) = (&marks, &lacks) {
-            marks
-                .note_state(&mark)
-                .map_err(|error| Failure::Store(error.to_string()).at(&file))?;
-        }
         Ok(Self {
             file,
             database: Mutex::new(Some(Arc::new(database))),
@@ -539,24 +534,20 @@ impl State for EmbeddedState {
             Some(_) => Err(Failure::Damaged("a mark has a wrong checksum".to_owned())),
         };
         // Of a state that is gone or older, nobody knows how high it was.
-        self.counted(|database| {
-            let reading = database.begin_read()?;
-            let mark = reading.open_table(MARKS)?.get(name)?;
-            let mark = opened(mark.map(|mark| mark.value()))?;
-            if mark >= to {
-                return Ok(mark);
-            }
-            let writing = database.begin_write()?;
-            let mark = {
-                let mut marks = writing.open_table(MARKS)?;
-                // Another thread may have raised it meanwhile.
-                let before = marks.get(name)?.map(|mark| mark.value());
-                let mark = opened(before)?.max(to);
-                marks.insert(name, (mark, checksum_of_count(name, mark, 0)))?;
-                mark
-            };
-            writing.commit()?;
-            Ok(mark)
+        let mark = self.counted(|database| {
+            let mark = database.begin_read()?.open_table(MARKS)?.get(name)?;
+            opened(mark.map(|mark| mark.value()))
+        })?;
+        if mark >= to {
+            return Ok(mark);
+        }
+        self.change(|writing, _| {
+            let mut marks = writing.open_table(MARKS)?;
+            // Another thread may have raised it meanwhile.
+            let before = marks.get(name)?.map(|mark| mark.value());
+            let mark = opened(before)?.max(to);
+            marks.insert(name, (mark, checksum_of_count(name, mark, 0)))?;
+            Ok(Change::Of(mark))
         })
     }
 
@@ -596,6 +587,17 @@ impl State for EmbeddedState {
 
     fn distrust(&self, why: &str) {
         locked(&self.lacks).get_or_insert_with(|| why.to_owned());
+    }
+
+    fn remember(&self) -> Result<(), StateError> {
+        if let Some(marks) = &self.marks
+            && locked(&self.lacks).is_none()
+        {
+            marks
+                .note_state(&locked(&self.mark))
+                .map_err(|error| Failure::Store(error.to_string()).at(&self.file))?;
+        }
+        Ok(())
     }
 
     fn list_seen(&self) -> Option<ListMark> {

@@ -101,6 +101,17 @@ pub trait State: Debug + Send + Sync {
         let _ = why;
     }
 
+    /// Remembers which state it is and how far it went, so that an older one, or another one in its place, is
+    /// noticed at the next start. A host does so once its log has nothing against the state. One that is
+    /// distrusted is not remembered: the right one may come back.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if that cannot be kept.
+    fn remember(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// How far the revocation list went that was last seen with this state.
     fn list_seen(&self) -> Option<ListMark> {
         None
@@ -118,7 +129,7 @@ pub trait State: Debug + Send + Sync {
 pub struct StateMark {
     /// A name that no other state has; a state that is begun or accepted anew has another one.
     pub generation: String,
-    /// How often something was spent or given back since.
+    /// How often something was spent or given back, or a mark was raised, since.
     pub changes: u64,
 }
 

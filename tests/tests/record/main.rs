@@ -22,6 +22,7 @@ use tempfile::TempDir;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod reports;
+mod round_trip;
 
 const TIMES: usize = 50;
 

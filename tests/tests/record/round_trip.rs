@@ -1,22 +1,33 @@
-//! Whatever request is made is the same one when it is read from what was recorded of it.
+//! Whatever request is made is the same one when it is read from what was recorded of it, and is decided the
+//! same again.
 //!
 //! 2,000 of each way in by default; `PROPTEST_CASES=100000` for the long form.
 
-use super::*;
-use crate::decision::Decision;
-use crate::log::recorded_request;
+use portcullis_host::log::{self, DecisionLog, Durability, Event, LogOptions};
+use portcullis_host::{
+    Attestation, Exposure, Health, Integration, Intent, ListAsOf, Pdp, Plugin, PluginSource,
+    Posture, Principal, PrincipalKind, Request, RequestError, RequestLimits, Resource, SessionPath,
+    Timestamp,
+};
+use portcullis_tests::guests;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use tempfile::TempDir;
 
-fn config() -> Config {
+/// How many requests are recorded before they are read again.
+const AT_ONCE: usize = 5000;
+
+fn runner() -> TestRunner {
     let cases = std::env::var("PROPTEST_CASES").ok();
-    Config {
+    TestRunner::new(Config {
         cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(2000),
         failure_persistence: None,
         ..Config::default()
-    }
+    })
 }
 
 /// Any text: of letters, of what has a meaning in JSON, of what is not seen.
@@ -202,7 +213,7 @@ fn origins() -> impl Strategy<Value = Vec<(String, String)>> {
 fn built() -> impl Strategy<Value = Result<Request, RequestError>> {
     (
         (
-            text(),
+            prop_oneof![8 => Just("i".to_owned()), 1 => text()],
             principal(),
             "[A-Za-z0-9_./-]{0,10}",
             resource(),
@@ -245,48 +256,111 @@ fn built() -> impl Strategy<Value = Result<Request, RequestError>> {
         )
 }
 
-/// The request that the log has of `request`.
-fn holds(request: &Request) -> Result<(), TestCaseError> {
-    let decision = Decision::deny(crate::Cause::NotApplicable, "");
-    let recorded = recorded_request(request, &decision);
-    prop_assert_eq!(recorded.as_ref(), Some(request));
-    // Decisions are made from these, too.
-    let recorded = recorded.map(|recorded| recorded.canonical_arguments);
-    prop_assert_eq!(recorded.as_ref(), Some(&request.canonical_arguments));
-    Ok(())
+/// A decision point that asks a plugin which says all that it is told, and what was asked of it.
+struct Recorder {
+    plugin: PluginSource,
+    requests: Vec<Request>,
+    permits: usize,
+    made: usize,
+    refused: usize,
 }
 
-/// How many of the requests that were made were refused, to see that it is not most of them.
-fn most_are_requests(made: u32, refused: u32) {
-    assert!(made > refused / 4, "{made} requests, {refused} refused");
+impl Recorder {
+    fn new() -> Self {
+        let component = guests::component("tests/guests/echo").unwrap();
+        Self {
+            plugin: PluginSource::new(component).limits(guests::patient()),
+            requests: Vec::new(),
+            permits: 0,
+            made: 0,
+            refused: 0,
+        }
+    }
+
+    fn take(&mut self, read: Result<Request, RequestError>) {
+        match read {
+            Ok(request) => {
+                self.requests.push(request);
+                self.made += 1;
+            }
+            Err(_) => self.refused += 1,
+        }
+        if self.requests.len() >= AT_ONCE {
+            self.record();
+        }
+    }
+
+    fn pdp(&self, log: Option<DecisionLog>) -> Pdp {
+        let plugin = Plugin::load(&self.plugin).unwrap();
+        let builder = Pdp::builder().integration(Integration::new("i").plugin(plugin));
+        match log {
+            Some(log) => builder.log(log),
+            None => builder,
+        }
+        .build()
+        .unwrap()
+    }
+
+    /// Decides and records what there is, and holds each request and decision to what is read again.
+    fn record(&mut self) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("decisions.jsonl");
+        let options = LogOptions {
+            durability: Durability::Buffered,
+            ..LogOptions::new(&path)
+        };
+        let recording = self.pdp(Some(DecisionLog::open(options).unwrap()));
+        for request in &self.requests {
+            self.permits += usize::from(recording.evaluate(request).is_permit());
+        }
+        drop(recording);
+        let again = self.pdp(None);
+        let mut requests = self.requests.drain(..);
+        log::read(&path, |_, _, _, entry| {
+            let Event::Decision(recorded) = &entry.event else {
+                return Ok(());
+            };
+            let read = recorded.request().unwrap();
+            assert_eq!(Some(&read), requests.next().as_ref());
+            let now = again.evaluate_again(&read, entry.at, &recorded.evidence, ListAsOf::Then);
+            assert_eq!(
+                now.replayable().to_string(),
+                recorded.decision.to_string(),
+                "{read:?}"
+            );
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(requests.next(), None, "it is not in the log");
+    }
+
+    /// Records what is left, and sees that most of what was made was a request, and was permitted.
+    fn end(&mut self) {
+        self.record();
+        let counts = format!(
+            "{} requests, {} permits, {} refused",
+            self.made, self.permits, self.refused
+        );
+        assert!(self.made > self.refused / 4, "{counts}");
+        assert!(self.permits > self.made / 2, "{counts}");
+    }
 }
 
 #[test]
 fn a_request_from_code_is_the_same_in_its_record() {
-    let counted = std::cell::Cell::new((0, 0));
-    let mut runner = proptest::test_runner::TestRunner::new(config());
-    runner
+    let recorder = RefCell::new(Recorder::new());
+    runner()
         .run(&built(), |built| {
-            let (made, refused) = counted.get();
-            match built {
-                Ok(request) => {
-                    counted.set((made + 1, refused));
-                    holds(&request)
-                }
-                Err(_) => {
-                    counted.set((made, refused + 1));
-                    Ok(())
-                }
-            }
+            recorder.borrow_mut().take(built);
+            Ok(())
         })
         .unwrap();
-    let (made, refused) = counted.get();
-    most_are_requests(made, refused);
+    recorder.borrow_mut().end();
 }
 
 #[test]
 fn a_request_in_json_is_the_same_in_its_record() {
-    let counted = std::cell::Cell::new((0, 0));
+    let recorder = RefCell::new(Recorder::new());
     let subject = prop_oneof![Just("user"), Just("agent"), Just("identity")];
     let evaluation = (
         subject,
@@ -298,8 +372,7 @@ fn a_request_in_json_is_the_same_in_its_record() {
         object(),
         attributes(),
     );
-    let mut runner = proptest::test_runner::TestRunner::new(config());
-    runner
+    runner()
         .run(
             &evaluation,
             |(kind, id, action, resource, properties, arguments, others, context)| {
@@ -328,19 +401,11 @@ fn a_request_in_json_is_the_same_in_its_record() {
                     Request::from_authzen(evaluation.to_string().as_bytes(), &limits),
                     Request::from_mcp(envelope.to_string().as_bytes(), &limits),
                 ] {
-                    let (made, refused) = counted.get();
-                    match read {
-                        Ok(request) => {
-                            counted.set((made + 1, refused));
-                            holds(&request)?;
-                        }
-                        Err(_) => counted.set((made, refused + 1)),
-                    }
+                    recorder.borrow_mut().take(read);
                 }
                 Ok(())
             },
         )
         .unwrap();
-    let (made, refused) = counted.get();
-    most_are_requests(made, refused);
+    recorder.borrow_mut().end();
 }

@@ -1,0 +1,182 @@
+//! What one principal's flood costs the others: the trials B6 and B7 of docs/trials.md, with their own loads. It prints
+//! figures; nothing is held to a limit here, that is for the tests of the table's rows.
+//!
+//! `cargo bench -p portcullis-benches --bench flood`; without `--bench`, as in `cargo test`, the loads are small.
+
+use jsonwebtoken::{Algorithm, EncodingKey};
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use portcullis_host::state::EmbeddedState;
+use portcullis_host::{
+    Cause, Integration, Intent, Intents, Pdp, PdpBuilder, Principal, Request, Resource, Signatures,
+    Timestamp, sign,
+};
+use portcullis_tests::guests;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const AGENT: &str = "spiffe://acme.example/a";
+const LEAD: &str = "spiffe://acme.example/lead";
+
+fn main() {
+    let whole = std::env::args().any(|argument| argument == "--bench");
+    let folder = std::env::temp_dir().join(format!("portcullis-flood-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    credentials(if whole { 200_000 } else { 200 });
+    children(&folder, if whole { 2_000 } else { 20 });
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn pdp(build: impl FnOnce(PdpBuilder) -> PdpBuilder) -> Pdp {
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let builder = Pdp::builder().integration(Integration::new("x").plugin(plugin));
+    build(builder).build().unwrap()
+}
+
+/// Asks for `principal` with a credential, an intent and the documents that it carries.
+fn ask(
+    pdp: &Pdp,
+    principal: &str,
+    credential: &str,
+    instance: &str,
+    intent: Option<Intent>,
+) -> Cause {
+    let principal = Principal {
+        id: principal.into(),
+        credential_id: credential.into(),
+        instance: instance.into(),
+        credential_expires_at: Some(Timestamp::now().plus(Duration::from_secs(3600))),
+        ..Principal::default()
+    };
+    let resource = Resource {
+        id: "r".into(),
+        ..Resource::default()
+    };
+    let mut request = Request::builder("x", principal, "a", resource);
+    if let Some(intent) = intent {
+        request = request.intent(intent);
+    }
+    pdp.evaluate(&request.build(pdp.request_limits()).unwrap())
+        .cause()
+}
+
+/// B6: one principal presents many credentials; another one presents its first, and then the same from elsewhere.
+fn credentials(count: usize) {
+    let window = Duration::from_secs(600);
+    let pdp = pdp(|builder| builder.state(Arc::new(EmbeddedState::in_memory(window))));
+    // What the first decision makes is no part of the flood.
+    ask(&pdp, "spiffe://acme.example/first", "jti", "pod-1", None);
+    let (before, started) = (resident(), Instant::now());
+    for number in 0..count {
+        ask(&pdp, AGENT, &format!("jti-{number}"), "pod-1", None);
+    }
+    let took = started.elapsed();
+    println!(
+        "B6: {count} credentials of one principal: {:.1} s, resident memory {} to {} MB",
+        took.as_secs_f64(),
+        before,
+        resident()
+    );
+    let other = "spiffe://acme.example/other";
+    let [new, elsewhere] = ["pod-1", "pod-2"].map(|pod| ask(&pdp, other, "jti", pod, None));
+    println!(
+        "B6: another principal's new credential: {}; the same from elsewhere: {}",
+        new.as_str(),
+        elsewhere.as_str()
+    );
+}
+
+/// B7: one delegate carries many signed children, each as large as a request may carry.
+fn children(folder: &Path, count: usize) {
+    let (alice, lead) = (Key::new(folder, 7), Key::new(folder, 8));
+    let signatures = Signatures::default()
+        .approver("alice@acme.example", &alice.jwks)
+        .unwrap()
+        .delegator(LEAD, &lead.jwks)
+        .unwrap();
+    let intents = Intents::signed(signatures);
+    let parent = intents
+        .insert(alice.sign(&intent("root", LEAD, "alice@acme.example")).as_bytes())
+        .unwrap();
+    let pdp = pdp(|builder| builder.intents(intents, []));
+    let documents = (0..count).map(|number| {
+        let mut child = intent(&format!("child-{number}"), AGENT, LEAD);
+        let digest = parent.digest().to_string();
+        child["parent"] = json!({ "id": "root", "digest": digest });
+        // Short to write, and much to keep: a pattern is kept by its segments.
+        let [action, resource] = [64, 250].map(|segments| vec!["b"; segments].join("/"));
+        let denial = json!({ "integration": "x", "action": action, "resource": resource });
+        child["denies"] = json!(vec![denial; 64]);
+        lead.sign(&child)
+    });
+    let mut bytes = 0;
+    let (before, started) = (resident(), Instant::now());
+    let mut causes = Vec::new();
+    for (number, document) in documents.enumerate() {
+        bytes += document.len();
+        let carried = Intent {
+            id: format!("child-{number}"),
+            documents: vec![document],
+            ..Intent::default()
+        };
+        let cause = ask(&pdp, AGENT, &format!("jti-{number}"), "pod-1", Some(carried));
+        if !causes.contains(&cause.as_str()) {
+            causes.push(cause.as_str());
+        }
+    }
+    println!(
+        "B7: {count} signed children of {} KB: {:.1} s, resident memory {} to {} MB, decided: {}",
+        bytes / count / 1000,
+        started.elapsed().as_secs_f64(),
+        before,
+        resident(),
+        causes.join(", ")
+    );
+}
+
+fn intent(id: &str, principal: &str, approver: &str) -> Value {
+    // Signed times are in whole seconds.
+    let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
+    json!({
+        "id": id, "purpose": "p", "principal": principal,
+        "approved-by": { "who": approver, "at": now },
+        "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
+        "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": "open" }],
+    })
+}
+
+/// Who signs: the public part in a JWKS, the private part in PEM.
+struct Key {
+    jwks: PathBuf,
+    pem: String,
+}
+
+impl Key {
+    fn new(folder: &Path, seed: u8) -> Self {
+        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
+        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+        let encoding = EncodingKey::from_ec_pem(pem.as_bytes()).unwrap();
+        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&encoding, Algorithm::ES256).unwrap();
+        let mut jwk = serde_json::to_value(jwk).unwrap();
+        jwk["kid"] = json!("k");
+        jwk["use"] = json!("sig");
+        let jwks = folder.join(format!("{seed}.json"));
+        std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
+        Self { jwks, pem }
+    }
+
+    fn sign(&self, intent: &Value) -> String {
+        let intent = intent.to_string();
+        sign(intent.as_bytes(), self.pem.as_bytes(), Some("k"), None).unwrap()
+    }
+}
+
+/// The memory that is resident, in megabytes; 0 where the system does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) / 1024
+}
