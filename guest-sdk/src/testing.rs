@@ -95,7 +95,8 @@ impl<P: Policy> Plugin<P> {
             .unwrap_or_else(|error| panic!("the arguments are not JSON: {error}"));
         assert!(arguments.is_object(), "arguments are an object");
         whole.action.arguments = serde_json_canonicalizer::to_string(&arguments)
-            .unwrap_or_else(|error| panic!("the arguments have no canonical form: {error}"));
+            .unwrap_or_else(|error| panic!("the arguments have no canonical form: {error}"))
+            .into();
         let verdict = self
             .policy
             .evaluate(&self.only_what_it_needs(whole.clone()));
