@@ -97,12 +97,18 @@ fn children(folder: &Path, count: usize) {
         .delegator(LEAD, &lead.jwks)
         .unwrap();
     let intents = Intents::signed(signatures);
+    // Signed times are in whole seconds, and those of a child are within those of its parent.
+    let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
     let parent = intents
-        .insert(alice.sign(&intent("root", LEAD, "alice@acme.example")).as_bytes())
+        .insert(
+            alice
+                .sign(&intent("root", LEAD, "alice@acme.example", now))
+                .as_bytes(),
+        )
         .unwrap();
     let pdp = pdp(|builder| builder.intents(intents, []));
     let documents = (0..count).map(|number| {
-        let mut child = intent(&format!("child-{number}"), AGENT, LEAD);
+        let mut child = intent(&format!("child-{number}"), AGENT, LEAD, now);
         let digest = parent.digest().to_string();
         child["parent"] = json!({ "id": "root", "digest": digest });
         // Short to write, and much to keep: a pattern is kept by its segments.
@@ -121,7 +127,13 @@ fn children(folder: &Path, count: usize) {
             documents: vec![document],
             ..Intent::default()
         };
-        let cause = ask(&pdp, AGENT, &format!("jti-{number}"), "pod-1", Some(carried));
+        let cause = ask(
+            &pdp,
+            AGENT,
+            &format!("jti-{number}"),
+            "pod-1",
+            Some(carried),
+        );
         if !causes.contains(&cause.as_str()) {
             causes.push(cause.as_str());
         }
@@ -136,9 +148,7 @@ fn children(folder: &Path, count: usize) {
     );
 }
 
-fn intent(id: &str, principal: &str, approver: &str) -> Value {
-    // Signed times are in whole seconds.
-    let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
+fn intent(id: &str, principal: &str, approver: &str, now: Timestamp) -> Value {
     json!({
         "id": id, "purpose": "p", "principal": principal,
         "approved-by": { "who": approver, "at": now },

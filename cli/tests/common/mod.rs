@@ -16,26 +16,8 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// A folder of its own.
-pub(crate) struct Folder(TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    /// A folder with the hostile guest in three integrations: one that permits, one that denies
-    /// for want of an argument, one that loops and one that panics.
-    pub(crate) fn with_plugins() -> Self {
-        let folder = Self::new();
-        folder.write(
-            "hostile.wasm",
-            guests::component("tests/guests/hostile").unwrap(),
-        );
-        folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
-        folder.write(
-            "portcullis.toml",
-            r#"
+/// The configuration of [`Folder::with_plugins`], after its first line.
+const CONFIG: &str = r#"
 limits = { deadline = "2s" }
 
 [[integration]]
@@ -56,7 +38,30 @@ name = "panicking"
 [[integration.plugin]]
 component = "hostile.wasm"
 settings = { behaviour = "panic" }
-"#,
+"#;
+
+/// A folder of its own.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// A folder with the hostile guest in three integrations: one that permits, one that denies
+    /// for want of an argument, one that loops and one that panics.
+    pub(crate) fn with_plugins() -> Self {
+        let folder = Self::new();
+        folder.write(
+            "hostile.wasm",
+            guests::component("tests/guests/hostile").unwrap(),
+        );
+        folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
+        // What was compiled for one test is compiled for all.
+        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
+        folder.write(
+            "portcullis.toml",
+            format!("cache = {{ path = {cache:?} }}{CONFIG}"),
         );
         folder
     }

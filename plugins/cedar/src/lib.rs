@@ -306,17 +306,20 @@ mod tests {
                     request.principal.attributes = vec![Attribute {
                         name: "level".to_owned(),
                         value: Value::Integer(3),
-                    }].into();
+                    }]
+                    .into();
                     request.action.class = ActionClass::Write.into();
                     request.resource.environment = "prod".into();
                     request.resource.attributes = vec![Attribute {
                         name: "labels".to_owned(),
                         value: Value::Texts(vec!["public".to_owned()]),
-                    }].into();
+                    }]
+                    .into();
                     request.intent = Some(Intent {
                         id: "int-1".into(),
                         ..Intent::default()
-                    }).into();
+                    })
+                    .into();
                 });
             let verdict = plugin.evaluate(request);
             assert_eq!(
@@ -418,7 +421,8 @@ mod tests {
                 request.principal.attributes = vec![Attribute {
                     name: "level".to_owned(),
                     value: Value::Integer(level),
-                }].into();
+                }]
+                .into();
             })
         };
         assert_eq!(codes(&plugin.evaluate(claiming(9))), ["permitted-by"]);
@@ -599,7 +603,8 @@ mod tests {
                     request.resource.attributes = vec![Attribute {
                         name: "owner".to_owned(),
                         value: alice(),
-                    }].into();
+                    }]
+                    .into();
                 })
         };
         assert_eq!(codes(&plugin.evaluate(asked("10.1.2.3"))), ["permitted-by"]);
@@ -753,8 +758,7 @@ mod tests {
             codes(&plugin.evaluate(view("User", "a", "Photo"))),
             ["forbidden-by"]
         );
-        let edit =
-            view("User", "a", "Photo").with(|request| request.action.name = "edit".into());
+        let edit = view("User", "a", "Photo").with(|request| request.action.name = "edit".into());
         assert_eq!(codes(&plugin.evaluate(edit)), ["permitted-by"]);
     }
 
