@@ -178,7 +178,7 @@ pub fn check_action(name: &str) -> Result<(), NameError> {
 /// Refuses an id that could be taken for another, or found in no list: of a principal, a credential, an
 /// intent, an instance or a key.
 ///
-/// It has 1 to 2048 bytes, no white space, no control or invisible character, and is in Unicode's form
+/// It has 1 to 2048 bytes, no white space, no `*`, no control or invisible character, and is in Unicode's form
 /// NFKC. Where it has `spiffe:`, in whatever case, it begins with it, in lower case.
 ///
 /// # Errors
@@ -190,7 +190,12 @@ pub fn check_identifier(id: &str) -> Result<(), NameError> {
         return Err(NameError::WhiteSpace);
     }
     check_characters(id)?;
-    if fold(id).contains(SPIFFE) && !(id.starts_with(SPIFFE) && !fold(after(id)).contains(SPIFFE)) {
+    if id.contains('*')
+        && let Some(error) = delimiter('*')
+    {
+        return Err(error);
+    }
+    if fold(id).contains(SPIFFE) && (!id.starts_with(SPIFFE) || fold(after(id)).contains(SPIFFE)) {
         return Err(NameError::Scheme);
     }
     Ok(())
@@ -642,6 +647,9 @@ mod tests {
             "fixer\u{7f}",
             "\u{ff46}ixer",
             "fi\u{301}xer\u{202e}",
+            "*",
+            "svc*1",
+            "a*b@c",
         ] {
             assert!(check_identifier(id).is_err(), "{id:?}");
         }

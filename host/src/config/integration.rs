@@ -11,7 +11,7 @@ use crate::plugin::{
 use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
-use portcullis_contract::name::check_action;
+use portcullis_contract::name::{check_action, check_identifier};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
@@ -33,10 +33,12 @@ pub(super) struct Around<'a> {
 pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Integration> {
     let source = section.source();
     let name = section.required_text("name");
-    if let Some(("", span)) = &name {
+    if let Some((name, span)) = &name
+        && let Err(error) = check_identifier(name)
+    {
         source.error(
             span.clone(),
-            "an integration's name has at least one character",
+            format!("the name of an integration is an identifier, and {error}"),
         );
     }
     let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));

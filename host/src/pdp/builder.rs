@@ -14,7 +14,8 @@ use crate::request::DefaultIntegrations;
 use crate::revocation::{EventIssuers, Revocations};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
-use portcullis_contract::{ActionClass, PrincipalKind};
+use portcullis_contract::name::{NameError, check_identifier};
+use portcullis_contract::{ActionClass, PrincipalKind, excerpt};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,14 @@ pub enum PdpError {
         "requests that name no integration are for `{0}`, and there is none called so: add it, or name another one"
     )]
     NoDefault(String),
+    /// Another name could be taken for that of an integration, or no revocation can name it.
+    #[error("the name of integration `{name}` is no identifier: {why}")]
+    Name {
+        /// The name, as far as it can be shown.
+        name: String,
+        /// What is wrong with it.
+        why: NameError,
+    },
     /// An integration has no plugin, so all its requests would be denied.
     #[error("integration `{0}` has no plugin, so all its requests would be denied: add one")]
     NoPlugin(String),
@@ -239,6 +248,10 @@ impl PdpBuilder {
 }
 
 fn check(integration: &Integration) -> Result<(), PdpError> {
+    check_identifier(&integration.name).map_err(|why| PdpError::Name {
+        name: excerpt(&integration.name),
+        why,
+    })?;
     let mut names: Vec<&str> = Vec::new();
     for plugin in &integration.plugins {
         let name = plugin.manifest().name.as_str();
