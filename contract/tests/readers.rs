@@ -216,10 +216,19 @@ fn cases() -> impl Strategy<Value = Case> {
         3 => pattern.clone(),
     ];
     let denied = prop_oneof![2 => Just("acme/payroll".to_owned()), 2 => pattern];
-    (name, allowed, denied).prop_map(|(name, allowed, denied)| Case {
-        name,
-        allowed,
-        denied,
+    // Once in four, it is the name in another case that is denied.
+    let is_of_the_name = prop::bool::weighted(0.25);
+    (name, allowed, denied, is_of_the_name).prop_map(|(name, allowed, denied, is_of_the_name)| {
+        let folded = name.to_lowercase();
+        let denied = match is_of_the_name && folded.parse::<Pattern>().is_ok() {
+            true => folded,
+            false => denied,
+        };
+        Case {
+            name,
+            allowed,
+            denied,
+        }
     })
 }
 
