@@ -40,6 +40,9 @@ impl Exit {
             Broken::Line { .. }
             | Broken::Truncated { .. }
             | Broken::Missing(_)
+            | Broken::NotInArchive(_)
+            | Broken::NoLatest(_)
+            | Broken::CutOff { .. }
             | Broken::NoHead(_) => Self::Invalid,
         }
     }
@@ -49,7 +52,7 @@ impl Exit {
             Cause::Permitted => Self::Success,
             Cause::InvalidRequest => Self::Invalid,
             Cause::PluginFaulted(_) => Self::Faulted,
-            Cause::HostFault | Cause::NotRecorded | Cause::StateUnavailable => Self::Failed,
+            Cause::HostFault | Cause::NotRecorded => Self::Failed,
             Cause::UnknownIntegration
             | Cause::PrincipalUnregistered
             | Cause::RegistrationExpired
@@ -81,7 +84,8 @@ impl Exit {
             | Cause::NotApplicable
             | Cause::UnsupportedObligation
             | Cause::ConstraintUnmet
-            | Cause::EmptyGrant => Self::Deny,
+            | Cause::EmptyGrant
+            | Cause::StateUnavailable => Self::Deny,
         }
     }
 }

@@ -4,9 +4,9 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event};
+use portcullis_host::escaped;
+use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event, Verified};
 use portcullis_host::revocation::{self, Revocable};
-use portcullis_host::{Digest, escaped};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -174,81 +174,97 @@ fn verify(
     head: Option<&str>,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    let verified = match archive {
-        None => log::verify(file),
-        Some(archive) => log::verify_with_archive(file, archive),
-    };
-    let mut exit = match &verified {
-        Ok(_) => Exit::Success,
-        Err(broken) => Exit::of_log(broken),
-    };
-    let has_head = match (head, &verified) {
-        (Some(head), Ok(_)) => Some(has_line(file, head)?),
-        _ => None,
-    };
-    if has_head == Some(false) {
-        exit = Exit::Invalid;
-    }
-    match (format, &verified) {
-        (Format::Json, Ok(verified)) => output::json(&json!({
-            "whole": has_head != Some(false), "entries": verified.entries, "first": verified.first,
-            "head": verified.head,
-            "behind-head": verified.behind_head, "has-given-head": has_head,
-        }))?,
-        (Format::Json, Err(broken)) => {
-            output::json(&json!({ "whole": false, "broken": broken.to_string() }))?;
+    let verified = match log::verify_with_head(file, archive, head) {
+        Ok(verified) => verified,
+        Err(broken) => {
+            match format {
+                Format::Json => {
+                    output::json(&json!({ "whole": false, "broken": broken.to_string() }))?;
+                }
+                Format::Human => output::line(&format!(
+                    "{} {}",
+                    styled(BAD, "broken"),
+                    shown_of_request(&broken.to_string())
+                ))?,
+            }
+            return Ok(Exit::of_log(&broken));
         }
-        (Format::Human, Ok(_)) if has_head == Some(false) => {
-            output::line(&format!(
-                "{} it has no line with the head that was kept: it was made anew, or cut",
-                styled(BAD, "broken")
-            ))?;
+    };
+    // It may be that of a line that was not read.
+    let has_head = match verified.has_head {
+        Some(false) if !verified.not_read.is_empty() => None,
+        has_head => has_head,
+    };
+    let exit = match (head, has_head) {
+        (Some(_), None) => Exit::Failed,
+        (_, Some(false)) => Exit::Invalid,
+        _ => Exit::Success,
+    };
+    match format {
+        Format::Json => {
+            let not_read = verified.not_read.iter();
+            let not_read = not_read.map(|(first, last)| json!({ "first": first, "last": last }));
+            output::json(&json!({
+                "whole": has_head != Some(false), "entries": verified.entries,
+                "first": verified.first, "not-read": not_read.collect::<Vec<_>>(),
+                "head": verified.head,
+                "behind-head": verified.behind_head, "has-given-head": has_head,
+            }))?;
         }
-        (Format::Human, Ok(verified)) => {
-            output::line(&format!(
-                "{} {} entries {}",
-                styled(GOOD, "whole"),
-                verified.entries,
-                styled(
-                    FAINT,
-                    &format!("(keep its head elsewhere: {})", verified.head)
-                )
-            ))?;
-            if verified.first > 1 {
+        Format::Human if exit == Exit::Invalid => output::line(&format!(
+            "{} it has no line with the head that was kept: it was made anew, or cut",
+            styled(BAD, "broken")
+        ))?,
+        Format::Human => {
+            whole(&verified, archive)?;
+            if exit == Exit::Failed {
                 output::line(&format!(
-                    "{} lines 1 to {} are archived, and not read: see `--archive`",
-                    styled(FAINT, "note"),
-                    verified.first - 1
+                    "{} the head that was kept is not that of a line that was read: it may be that of {}",
+                    styled(WARN, "not found"),
+                    not_read(&verified, archive),
                 ))?;
             }
-            if verified.behind_head > 0 {
-                output::line(&format!(
-                    "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or were added by hand",
-                    styled(WARN, "note"),
-                    verified.behind_head
-                ))?;
-            }
-        }
-        (Format::Human, Err(broken)) => {
-            output::line(&format!(
-                "{} {}",
-                styled(BAD, "broken"),
-                shown_of_request(&broken.to_string())
-            ))?;
         }
     }
     Ok(exit)
 }
 
-/// Whether the log has the line of that hash.
-fn has_line(file: &Path, head: &str) -> anyhow::Result<bool> {
-    let wanted = format!("sha256:{head}");
-    let mut found = false;
-    log::read(file, |_, _, line, _| {
-        found |= Digest::of(line.as_bytes()).to_string() == wanted;
-        Ok(())
-    })?;
-    Ok(found)
+/// Writes what is so of a whole log.
+fn whole(verified: &Verified, archive: Option<&Path>) -> anyhow::Result<()> {
+    output::line(&format!(
+        "{} {} entries {}",
+        styled(GOOD, "whole"),
+        verified.entries,
+        styled(
+            FAINT,
+            &format!("(keep its head elsewhere: {})", verified.head)
+        )
+    ))?;
+    if !verified.not_read.is_empty() {
+        let not_read = not_read(verified, archive);
+        output::line(&format!("{} not read: {not_read}", styled(FAINT, "note")))?;
+    }
+    if verified.behind_head > 0 {
+        output::line(&format!(
+            "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or were added by hand",
+            styled(WARN, "note"),
+            verified.behind_head
+        ))?;
+    }
+    Ok(())
+}
+
+/// Which lines were not read, and why.
+fn not_read(verified: &Verified, archive: Option<&Path>) -> String {
+    let parts = verified.not_read.iter();
+    let parts: Vec<_> = parts
+        .map(|(first, last)| format!("lines {first} to {last}"))
+        .collect();
+    let why = match archive {
+        None => "which are archived or accepted as missing: add `--archive`",
+        Some(_) => "which were accepted as missing",
+    };
+    format!("{}, {why}", parts.join(", "))
 }
 
 /// Whether the log can be relied on; if not, it is said why.

@@ -169,13 +169,20 @@ fn grouped(change: &Change) -> anyhow::Result<()> {
         Turn::Permit => ("permit", FAINT),
         Turn::Deny => ("deny", FAINT),
     };
+    // Only a permit has a grant and obligations: where the effect is another, so are they.
+    let has_turned = matches!(change.turn, Turn::DenyToPermit | Turn::PermitToDeny);
     let parts = change.differs.iter();
     let parts: Vec<_> = parts
-        .filter(|part| !matches!(part, Part::Effect | Part::Cause))
+        .filter(|part| match part {
+            Part::Effect | Part::Cause => false,
+            Part::Grant | Part::Obligations => !has_turned,
+            Part::Mode => true,
+        })
         .map(|part| part.as_str())
         .collect();
     let parts = match parts.as_slice() {
         [] => String::new(),
+        parts if has_turned => format!("; another {}", parts.join(", ")),
         parts => format!("; another {} (at {})", parts.join(", "), change.at),
     };
     let mut lines: Vec<_> = change.lines.iter().map(u64::to_string).collect();

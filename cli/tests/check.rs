@@ -437,3 +437,62 @@ fn a_cache_is_used_reported_on_and_refused() {
     assert!(ran.err.contains("cached.toml:2:8: error:"), "{}", ran.err);
     assert!(ran.err.contains("mode 0755"), "{}", ran.err);
 }
+
+/// A13: a denial or a revocation of one integration does not hold for another one.
+#[test]
+fn two_names_of_integrations_that_differ_in_case_are_refused() {
+    let folder = Folder::with_plugins();
+    let check = |names: &[&str]| {
+        let integrations: Vec<_> = names
+            .iter()
+            .map(|name| {
+                format!(
+                    "[[integration]]\nname = \"{name}\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = {{ behaviour = \"permit\" }}\n"
+                )
+            })
+            .collect();
+        folder.write("named.toml", integrations.concat());
+        folder.run(&["check", "named.toml"])
+    };
+    for other in ["SCM", "Scm", "\u{17f}cm"] {
+        let ran = check(&["scm", other]);
+        assert_eq!(ran.code, 3, "{other} {}", ran.err);
+    }
+    let ran = check(&["scm", "SCM"]);
+    let message = "named.toml:6:1: error: the name `SCM` differs from that of integration `scm` in the case of letters alone";
+    assert!(ran.err.contains(message), "{}", ran.err);
+    assert!(
+        check(&["scm", "scm"])
+            .err
+            .contains("there is another integration called `scm`")
+    );
+    assert_eq!(check(&["scm", "scm-2", "SCM_2"]).code, 0);
+}
+
+#[test]
+fn a_type_of_resources_is_listed_once_and_as_requests_send_it() {
+    let folder = Folder::with_plugins();
+    let check = |types: &str| {
+        let config = format!(
+            "authzen = {{ integration = \"x\", by-resource-type = {{ {types} }} }}\n[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = {{ behaviour = \"permit\" }}\n"
+        );
+        folder.write("types.toml", config);
+        folder.run(&["check", "types.toml"])
+    };
+    for (types, message) in [
+        (
+            r#"repository = "x", Repository = "x""#,
+            "case does not count: write it once",
+        ),
+        (r#""repository " = "x""#, "no request has the type"),
+        (r#""" = "x""#, "no request has the type"),
+        (r#""\u200b" = "x""#, "no request has the type"),
+        (r#""\uFF52epository" = "x""#, "no request has the type"),
+    ] {
+        let ran = check(types);
+        assert_eq!(ran.code, 3, "{types} {}", ran.err);
+        assert!(ran.err.contains(message), "{types} {}", ran.err);
+    }
+    let ran = check(r#"repository = "x", "Acme::Team" = "x", "data set" = "x""#);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}

@@ -456,3 +456,182 @@ fn archived_files_are_verified_with_their_folder() {
     );
     assert_eq!(verify(&[]).0, 0);
 }
+
+/// A folder whose log has several sealed files.
+fn with_sealed_files() -> Folder {
+    let folder = Folder::with_plugins();
+    folder.configure("log = { path = \"decisions.jsonl\", max-file-bytes = 65536 }");
+    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let path = "x".repeat(4000);
+    for _ in 0..40 {
+        let _recorded = pdp.evaluate_authzen(request("files", "read", &path).as_bytes());
+    }
+    drop(pdp);
+    folder
+}
+
+#[test]
+fn an_archive_is_verified_only_with_all_that_is_on_record() {
+    let folder = with_sealed_files();
+    let archive = ["log", "archive", "decisions.jsonl", "--to", "away"];
+    assert_eq!(folder.run(&archive).code, 0);
+    let verify = |more: &[&str]| {
+        let ran = folder.run(&[&["log", "verify", "decisions.jsonl"], more].concat());
+        (ran.code, format!("{}{}", ran.out, ran.err))
+    };
+    assert_eq!(verify(&["--archive", "away"]).0, 0);
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let (code, said) = verify(&["--archive", "empty"]);
+    assert!(
+        code == 3 && said.contains("empty/decisions.000001.jsonl"),
+        "{said}"
+    );
+    let (code, said) = verify(&["--archive", "gone"]);
+    assert!(code == 1 && said.contains("cannot read gone"), "{said}");
+    let first = folder.path().join("away/decisions.000001.jsonl");
+    std::fs::remove_file(&first).unwrap();
+    let (code, said) = verify(&["--archive", "away"]);
+    assert!(
+        code == 3 && said.contains("on record as archived"),
+        "{said}"
+    );
+    let (code, said) = verify(&[]);
+    assert!(
+        code == 0 && said.contains("archived or accepted as missing"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_head_that_was_kept_is_not_called_cut_because_its_line_was_archived() {
+    let folder = with_sealed_files();
+    let mut heads = Vec::new();
+    portcullis_host::log::read(&folder.path().join("decisions.jsonl"), |_, _, line, _| {
+        let head = portcullis_host::Digest::of(line.as_bytes()).to_string();
+        heads.push(head.trim_start_matches("sha256:").to_owned());
+        Ok(())
+    })
+    .unwrap();
+    let archive = ["log", "archive", "decisions.jsonl", "--to", "away"];
+    assert_eq!(folder.run(&archive).code, 0);
+    let verify = |head: &str, more: &[&str]| {
+        let arguments = ["log", "verify", "decisions.jsonl", "--head", head];
+        let ran = folder.run(&[&arguments, more].concat());
+        (ran.code, ran.out)
+    };
+    let with_archive = ["--archive", "away"];
+    let last = heads.last().unwrap();
+    for head in [&heads[0], &heads[1], last] {
+        assert_eq!(verify(head, &with_archive).0, 0);
+    }
+    assert_eq!(verify(last, &[]).0, 0);
+    let (code, said) = verify(&heads[1], &[]);
+    assert!(code == 1 && said.contains("add `--archive`"), "{said}");
+    assert!(!said.contains("broken"), "{said}");
+    let record = std::fs::read_to_string(folder.path().join("decisions.jsonl.archived")).unwrap();
+    for record in record.lines() {
+        let record: Value = serde_json::from_str(record).unwrap();
+        assert_eq!(verify(record["hash"].as_str().unwrap(), &[]).0, 0);
+    }
+    let (code, said) = verify(&"0".repeat(64), &with_archive);
+    assert!(code == 3 && said.contains("made anew, or cut"), "{said}");
+}
+
+#[test]
+fn check_refuses_a_log_that_a_host_does_not_start_with_and_says_what_to_do() {
+    let folder = recorded();
+    let log = folder.path().join("decisions.jsonl");
+    let head = folder.path().join("decisions.jsonl.head");
+    let (whole, kept) = (std::fs::read(&log).unwrap(), std::fs::read(&head).unwrap());
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let starts = || Pdp::from_file(folder.path().join("portcullis.toml")).is_ok();
+    let check = || {
+        let ran = folder.run(&["check", "portcullis.toml"]);
+        (ran.code, format!("{}{}", ran.out, ran.err))
+    };
+    for changed in [
+        lines[..2].concat(),
+        lines[..3].concat() + &lines[3].replacen("/w/c", "/w/z", 1),
+        lines[..3].concat() + "hello\n",
+        lines[..3].concat() + &lines[3].replacen("\"v\":1", "\"v\":2", 1),
+        String::new(),
+    ] {
+        folder.write("decisions.jsonl", &changed);
+        let (code, said) = check();
+        assert!(code == 3 && !said.contains("usable"), "{said}");
+        let remedy = "restore the file, or move the log away and begin a new one";
+        assert!(
+            said.contains(remedy) && said.contains("decisions.jsonl: "),
+            "{said}"
+        );
+        assert!(!starts());
+    }
+    std::fs::remove_file(&log).unwrap();
+    assert_eq!(check().0, 3, "the latest is gone");
+    for command in [
+        &["log", "verify", "decisions.jsonl"][..],
+        &["log", "query", "decisions.jsonl"],
+        &["replay", "decisions.jsonl"],
+        &["posture", "report", "--log", "decisions.jsonl"],
+    ] {
+        let ran = folder.run(command);
+        assert_eq!(ran.code, 3, "{command:?}: {}{}", ran.out, ran.err);
+    }
+    std::fs::write(&log, &whole).unwrap();
+    std::fs::remove_file(&head).unwrap();
+    assert_eq!(check().0, 3, "the head is gone");
+    std::fs::write(&head, kept).unwrap();
+    let (code, said) = check();
+    assert!(code == 0 && said.contains("usable"), "{said}");
+    // A line that a crash cut off is removed by the host.
+    std::fs::write(&log, text.clone() + "{\"v\":1").unwrap();
+    assert_eq!(check().0, 0);
+    assert!(starts());
+}
+
+#[test]
+fn what_is_no_log_is_not_archived_and_nothing_is_made() {
+    let folder = recorded();
+    let ran = folder.run(&["log", "archive", "nolog.jsonl", "--to", "elsewhere"]);
+    assert!(
+        ran.code == 1 && ran.err.contains("nolog.jsonl"),
+        "{}",
+        ran.err
+    );
+    let accepted = folder.run(&["log", "archive", "nolog.jsonl", "--accept-missing"]);
+    assert_eq!(accepted.code, 1);
+    for name in ["elsewhere", "nolog.jsonl.archiving", "nolog.jsonl"] {
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+    // A file of a higher number than the latest has is named.
+    folder.write("decisions.000020.jsonl", "");
+    let stray = folder.run(&["log", "archive", "decisions.jsonl", "--to", "elsewhere"]);
+    assert_eq!(stray.code, 1);
+    assert!(
+        stray.err.contains("decisions.000020.jsonl"),
+        "{}",
+        stray.err
+    );
+    std::fs::remove_file(folder.path().join("decisions.000020.jsonl")).unwrap();
+    let ran = folder.run(&["log", "archive", "decisions.jsonl", "--to", "elsewhere"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn a_turn_of_the_effect_is_not_told_again_as_another_grant() {
+    let folder = recorded();
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write(
+        "other.toml",
+        config.replace("value = \"/w\"", "value = \"/etc\""),
+    );
+    let ran = folder.run(&["replay", "decisions.jsonl", "--config", "other.toml"]);
+    assert_eq!((ran.code, ran.out.lines().count()), (5, 2), "{}", ran.out);
+    for line in ran.out.lines() {
+        assert!(
+            !line.contains("another") && !line.contains("(at "),
+            "{line}"
+        );
+    }
+}

@@ -270,7 +270,17 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
     // An older one lacks what the log saw.
     let older = list.lines().next().unwrap();
     folder.write("revocations.jsonl", format!("{older}\n"));
-    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    // What is added to it would be lost once the latest is restored.
+    let flags = ["--reason", "r", "--by", "alice"];
+    let lost = [&["revoke", "credential", "jti-8", "--unknown"][..], &flags].concat();
+    for arguments in [&["revoke", "--checkpoint"][..], &lost] {
+        let lists: [&[&str]; 2] = [&[], &["--list", "revocations.jsonl"]];
+        for more in lists {
+            let refused = folder.run(&[arguments, more].concat());
+            assert_eq!(refused.code, 5, "{}", refused.err);
+            assert!(refused.err.contains("an older one"), "{}", refused.err);
+        }
+    }
     let older = verify("human");
     assert_eq!(older.code, 5);
     assert!(older.err.contains("an older one"), "{}", older.err);
@@ -423,9 +433,30 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     let unsigned = checkpoint(&[]);
     assert_eq!(unsigned.code, 3);
     assert!(unsigned.err.contains("--key"), "{}", unsigned.err);
-    assert_eq!(checkpoint(&["--list", "revocations.jsonl"]).code, 0);
+    // So would they where the same list is named.
+    let named = checkpoint(&["--list", "./revocations.jsonl"]);
+    assert_eq!(named.code, 3);
+    assert!(named.err.contains("--key"), "{}", named.err);
+    let file = folder.path().join("revocations.jsonl");
+    // A list in another place is another one.
+    let elsewhere = |arguments: &[&str]| {
+        let beside = folder.path().join("beside.jsonl");
+        if file.exists() {
+            std::fs::copy(&file, &beside).unwrap();
+        }
+        let added = folder.run(&[arguments, &["--list", "beside.jsonl"]].concat());
+        assert_eq!(added.code, 0, "{}", added.err);
+        std::fs::rename(beside, &file).unwrap();
+    };
+    elsewhere(&["revoke", "--checkpoint"]);
     assert_eq!(evaluate().code, 2);
     assert!(evaluate().out.contains("not signed"), "{}", evaluate().out);
+    // A key that hosts do not take writes nothing.
+    let before = std::fs::read(&file).unwrap();
+    let wrong = checkpoint(&["--key", "mallory.pem"]);
+    assert_eq!(wrong.code, 3);
+    assert!(wrong.err.contains("is not that of one of"), "{}", wrong.err);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(checkpoint(&["--key", "alice.pem"]).code, 0);
     assert_eq!(evaluate().code, 0, "{}", evaluate().err);
     let revoke = |id: &str, more: &[&str]| {
@@ -436,15 +467,48 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     assert_eq!(signed.code, 0, "{}", signed.err);
     assert!(evaluate().out.contains("was revoked"), "{}", evaluate().out);
     // Lifted by somebody else, or by nobody: everything is denied, and alice does not sign over it.
-    let file = folder.path().join("revocations.jsonl");
     let whole = std::fs::read(&file).unwrap();
     for more in [&["--key", "mallory.pem"][..], &[]] {
-        let lift = [&["--lift", "--list", "revocations.jsonl"][..], more].concat();
-        assert_eq!(revoke("spiffe://a.example/x", &lift).code, 0);
+        let flags = ["revoke", "principal", "spiffe://a.example/x", "--lift"];
+        let by = ["--reason", "r", "--by", "alice"];
+        elsewhere(&[&flags[..], &by, more].concat());
         assert!(evaluate().out.contains("not signed"), "{}", evaluate().out);
-        assert_eq!(checkpoint(&["--key", "alice.pem"]).code, 5);
+        let refused = checkpoint(&["--key", "alice.pem"]);
+        assert_eq!(refused.code, 5);
+        assert!(refused.err.contains("--sign-anew"), "{}", refused.err);
+        // Unless she says that she looked at it.
+        let anew = checkpoint(&["--sign-anew", "--key", "alice.pem"]);
+        assert_eq!(anew.code, 0, "{}", anew.err);
+        assert_eq!(evaluate().code, 0, "{}", evaluate().out);
         std::fs::write(&file, &whole).unwrap();
     }
+    for arguments in [
+        &["revoke", "--checkpoint", "--sign-anew"][..],
+        &["revoke", "--sign-anew", "--key", "alice.pem"],
+    ] {
+        assert_eq!(folder.run(arguments).code, 1, "{arguments:?}");
+    }
+    // A key that was replaced: what the old one signed is signed with the new one.
+    let renew = [
+        "intent",
+        "key",
+        "--private",
+        "new.pem",
+        "--public",
+        "new.json",
+    ];
+    assert_eq!(folder.run(&renew).code, 0);
+    let old = std::fs::read(folder.path().join("alice.json")).unwrap();
+    std::fs::copy(
+        folder.path().join("new.json"),
+        folder.path().join("alice.json"),
+    )
+    .unwrap();
+    assert_eq!(checkpoint(&["--key", "new.pem"]).code, 5);
+    assert_eq!(checkpoint(&["--sign-anew", "--key", "new.pem"]).code, 0);
+    assert!(evaluate().out.contains("was revoked"), "{}", evaluate().out);
+    folder.write("alice.json", old);
+    std::fs::write(&file, &whole).unwrap();
     let lifted = revoke("spiffe://a.example/x", &["--lift", "--key", "alice.pem"]);
     assert_eq!(lifted.code, 0, "{}", lifted.err);
     assert_eq!(evaluate().code, 0);
@@ -477,6 +541,132 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
         assert_eq!(refused.code, 3);
         assert!(refused.err.contains(why), "{}", refused.err);
     }
+}
+
+#[test]
+fn digits_that_nothing_knows_are_revoked_in_every_reading() {
+    let folder = recording();
+    let issuer = "0123456789abcdef0123456789abcdef";
+    let run = |id: &str, more: &[&str]| {
+        let flags = ["revoke", "credential", id, "--reason", "r", "--by", "alice"];
+        folder.run(&[&flags[..], more].concat())
+    };
+    let evaluate = |credential: &str| folder.run_with(&["evaluate"], &asking(credential)).code;
+    let digits = run("66219", &["--unknown"]);
+    assert_eq!(digits.code, 0, "{}", digits.err);
+    assert_eq!(digits.out.lines().count(), 2, "{}", digits.out);
+    let of_issuer = format!("x509:{issuer}:102ab");
+    for credential in ["66219", "102ab", "01:02:AB", &of_issuer] {
+        assert_eq!(evaluate(credential), 2, "{credential}");
+    }
+    for (id, lines) in [("0x66220", 1), ("01:02:AF", 1), ("7", 1), ("jti-2", 1)] {
+        let revoked = run(id, &["--unknown"]);
+        assert_eq!(revoked.out.lines().count(), lines, "{id}: {}", revoked.out);
+    }
+    assert_eq!(evaluate("102ac"), 0, "`0x66220` is not decimal");
+    // Without a log nothing could know it either.
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write(
+        "portcullis.toml",
+        config.replace("[log]\npath = \"decisions.jsonl\"\n", ""),
+    );
+    let digits = run("66225", &[]);
+    assert_eq!(
+        (digits.code, digits.out.lines().count()),
+        (0, 2),
+        "{}",
+        digits.err
+    );
+    assert_eq!(evaluate("102b1"), 2);
+    // The issuer in capitals; and a lift for one issuer.
+    let capitals = format!("X509:{}:102C1", issuer.to_uppercase());
+    assert_eq!(run(&capitals, &["--unknown"]).code, 0);
+    assert_eq!(evaluate(&format!("x509:{issuer}:102c1")), 2);
+    assert_eq!(evaluate(&format!("x509:{}:102c1", "b".repeat(32))), 0);
+    let refused = run(&of_issuer, &["--lift"]);
+    assert_eq!(refused.code, 5, "{}", refused.err);
+    assert!(refused.err.contains("lift `102ab`"), "{}", refused.err);
+    assert_eq!(evaluate(&of_issuer), 2);
+    assert_eq!(run("102ab", &["--lift"]).code, 0);
+    assert_eq!(evaluate(&of_issuer), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_in_the_place_of_the_list_makes_nobody_wait() {
+    let folder = recording();
+    let list = folder.path().join("revocations.jsonl");
+    std::fs::remove_file(&list).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&list).status();
+    assert!(made.unwrap().success());
+    let flags = [
+        "revoke",
+        "credential",
+        "jti-1",
+        "--reason",
+        "r",
+        "--by",
+        "b",
+    ];
+    for arguments in [
+        &["check"][..],
+        &["revoke", "--checkpoint"],
+        &[&flags[..], &["--unknown"]].concat(),
+    ] {
+        let refused = folder.run(arguments);
+        assert_eq!(refused.code, 3, "{}", refused.err);
+        assert!(refused.err.contains("it is a fifo"), "{}", refused.err);
+        assert!(refused.err.contains("revocations.jsonl"), "{}", refused.err);
+    }
+    std::fs::remove_file(&list).unwrap();
+    std::os::unix::fs::symlink(&list, &list).unwrap();
+    let looped = folder.run(&["check"]);
+    assert_eq!(looped.code, 3);
+    assert!(
+        looped.err.contains("leads back to itself"),
+        "{}",
+        looped.err
+    );
+    assert!(!looped.err.contains("--checkpoint"), "{}", looped.err);
+    std::fs::remove_file(&list).unwrap();
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    assert_eq!(folder.run(&["check"]).code, 0);
+}
+
+#[test]
+fn an_event_about_a_credential_of_another_domain_is_reported() {
+    let folder = recording();
+    let of = |principal: &str, credential: &str| {
+        asking(credential).replace("spiffe://a.example/x", principal)
+    };
+    {
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+        for (principal, credential) in [
+            ("spiffe://b.example/x", "jti-b"),
+            ("spiffe://a.example/x", "jti-a"),
+        ] {
+            let _ = pdp.evaluate_authzen(of(principal, credential).as_bytes());
+        }
+    }
+    let take = |jti: &str, credential: &str, more: &[&str]| {
+        folder.write(&format!("{jti}.jwt"), event(&folder, jti, credential));
+        let file = format!("{jti}.jwt");
+        folder.run(&[&["revoke", "event", &file][..], more].concat())
+    };
+    let beyond = take("1", "jti-b", &[]);
+    assert_eq!(beyond.code, 5, "{}", beyond.err);
+    assert!(beyond.err.contains("--unknown"), "{}", beyond.err);
+    assert_eq!(take("2", "jti-c", &[]).code, 5, "nobody had it");
+    assert_eq!(take("3", "jti-d", &["--unknown"]).code, 0);
+    assert_eq!(take("4", "jti-a", &[]).code, 0);
+    // The same event, after a lift.
+    let flags = ["--reason", "r", "--by", "alice", "--lift"];
+    let lifted = folder.run(&[&["revoke", "credential", "jti-a"][..], &flags].concat());
+    assert_eq!(lifted.code, 0, "{}", lifted.err);
+    let again = take("4", "jti-a", &[]);
+    assert_eq!((again.code, again.out.as_str()), (5, ""));
+    assert!(again.err.contains("lifted at epoch"), "{}", again.err);
+    assert!(!again.err.contains("already"), "{}", again.err);
 }
 
 #[test]

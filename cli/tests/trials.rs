@@ -121,6 +121,11 @@ fn another_spelling_of_a_resource_is_no_way_around_a_denial() {
         "acme/pay\u{200b}roll",
         "acme/payroll\u{202e}",
         "acme/payroll:main",
+        "acme/payroll@sha256:abc",
+        "acme/payroll@main",
+        "acme:x/payroll",
+        "acme/payroll\u{1680}",
+        "acme/pa\u{327}\u{301}yroll",
         "acme/*",
         "acme/%252e%252e",
         "acme/\u{2025}",
@@ -132,6 +137,8 @@ fn another_spelling_of_a_resource_is_no_way_around_a_denial() {
     }
     for name in [
         "acme/billing",
+        "acme/billing@sha256:abc",
+        "acme/billing:main",
         "acme/.github",
         "acme/payroll-archive",
         "acme/größe",
@@ -161,14 +168,89 @@ fn names_compare_as_the_integration_declares() {
     }
     let ran = folder.run(&["check"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    folder.write("wrong.toml", "[[integration]]\nname = \"scm\"\nnames = { case = \"ignore\" }\n[[integration.plugin]]\ncomponent = \"permits.wasm\"\nsettings = { behaviour = \"permit\" }\n");
-    let ran = folder.run(&["check", "wrong.toml"]);
-    assert_eq!(ran.code, 3);
+    for (names, message) in [
+        ("case = \"ignore\"", "`case` is `exact` or `insensitive`"),
+        ("drop-suffix = \"*\"", "`drop-suffix` is the end of a name"),
+        ("drop-suffix = \"l\"", "`drop-suffix` is the end of a name"),
+        (
+            "drop-suffix = \".git \"",
+            "`drop-suffix` is the end of a name",
+        ),
+        (
+            "drop-suffix = \"\\u200b\"",
+            "`drop-suffix` is the end of a name",
+        ),
+    ] {
+        folder.write("wrong.toml", format!("[[integration]]\nname = \"scm\"\nnames = {{ {names} }}\n[[integration.plugin]]\ncomponent = \"permits.wasm\"\nsettings = {{ behaviour = \"permit\" }}\n"));
+        let ran = folder.run(&["check", "wrong.toml"]);
+        assert_eq!(ran.code, 3, "{names}");
+        assert!(ran.err.contains(message), "{}", ran.err);
+    }
+}
+
+/// A4: a denial catches a name with and without the suffix, in any case, before a tag and in each segment.
+#[test]
+fn a_suffix_that_is_dropped_is_no_way_around_a_denial() {
+    let names = "names = { drop-suffix = \".git\" }\n";
+    for (denied, caught) in [
+        (
+            "acme/payroll",
+            [
+                "acme/payroll.GIT",
+                "acme/payroll.gIt.git",
+                "acme/payroll.git:main",
+            ],
+        ),
+        (
+            "acme/secret/**",
+            ["acme/secret.git/x", "acme/secret/x", "acme/Secret.Git:v1/x"],
+        ),
+        (
+            "acme/payroll.g*",
+            ["acme/payroll.git", "acme/payroll", "acme/payroll.github"],
+        ),
+        (
+            "acme/payroll.git/**",
+            ["acme/payroll/x", "acme/payroll.GIT/x", "acme/payroll.git/y"],
+        ),
+    ] {
+        let denied = json!([{ "integration": "scm", "action": "**", "resource": denied }]);
+        let folder = folder(names, anything("**"), denied);
+        for name in caught {
+            denies(&folder, &call("read", name, json!({})));
+        }
+        for name in ["acme/billing.git", "acme/payrolls", "acme/secrets.git/x"] {
+            permits(&folder, &call("read", name, json!({})));
+        }
+    }
+}
+
+/// A6: a denial of an integration in another spelling denies nothing, and is not honoured silently.
+#[test]
+fn a_denial_of_a_misspelt_integration_is_refused() {
+    let denied = |integration: &str| json!([{ "integration": integration, "action": "**", "resource": "acme/payroll" }]);
+    for other in ["SCM", "Scm", "sCm"] {
+        let folder = folder("", anything("**"), denied(other));
+        let ran = folder.run(&["check"]);
+        assert_eq!(ran.code, 3, "{other} {}", ran.err);
+        assert!(ran.err.contains("write `scm`"), "{}", ran.err);
+        denies(&folder, &call("read", "acme/payroll", json!({})));
+    }
+    for other in ["scm ", "*"] {
+        let folder = folder("", anything("**"), denied(other));
+        let ran = folder.run(&["check"]);
+        assert_eq!(ran.code, 3, "{other} {}", ran.err);
+        denies(&folder, &call("read", "acme/payroll", json!({})));
+    }
+    let folder = folder("", anything("**"), denied("mail"));
+    let ran = folder.run(&["check"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
-        ran.err.contains("`case` is `exact` or `insensitive`"),
+        ran.err.contains("no integration is called that"),
         "{}",
         ran.err
     );
+    permits(&folder, &call("read", "acme/billing", json!({})));
 }
 
 /// A13: names of actions and tools are of a closed set.
@@ -246,6 +328,12 @@ fn keys_that_fold_to_one_are_refused() {
         json!({ "path": "/workspace/a", "PATH": "/etc/shadow" }),
         json!({ "path": "/workspace/a", "options": { "root": "/workspace", "Root": "/etc" } }),
         json!({ "path": "/workspace/a", "options": [{ "\u{212a}ey": 1, "key": 2 }] }),
+        json!({ "path": "/workspace/a", "path\u{1680}": "/etc/shadow" }),
+        json!({ "path": "/workspace/a", "path ": "/etc/shadow" }),
+        json!({ "path": "/workspace/a", "\u{3000}Path": "/etc/shadow" }),
+        json!({ "path": "/workspace/..\u{1680}/x" }),
+        json!({ "path": "/workspace/..:/x" }),
+        json!({ "path": "/workspace/..::$DATA" }),
         json!({ "Path": "/workspace/a" }),
         json!({ "path": "/etc/shadow" }),
         json!({ "path": "/workspace/..%20/etc" }),
@@ -318,4 +406,246 @@ fn agents_of_one_last_segment_are_warned_of() {
         "{}",
         both.err
     );
+}
+
+/// Adds tables to the configuration of [`folder`].
+fn configure(folder: &Folder, sections: &str) {
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    let config = config.replace("[intents]", &format!("{sections}\n[intents]"));
+    folder.write("portcullis.toml", config);
+}
+
+/// A4: a compromised destination is found under every name that a denial of its id would catch.
+#[test]
+fn another_spelling_of_a_destination_is_not_another_destination() {
+    let rule = "posture = { max-age = \"5m\", amiss = [\"legacy\"], otherwise = \"deny\" }\n";
+    let names = "names = { case = \"insensitive\", drop-suffix = \".git\" }\n";
+    let healthy = |resource: &str| {
+        let mut request = call("read", resource, json!({}));
+        request["resource"]["properties"] = json!({ "posture": {
+            "exposure": "internal", "health": "healthy", "legacy": false,
+            "observed-at": portcullis_host::Timestamp::now(),
+        } });
+        request
+    };
+    let sighting =
+        |id: &str| json!({ "destinations": [{ "id": id, "health": "compromised" }] }).to_string();
+    for (declared, id) in [(names, "acme/payroll.git"), ("", "acme/payroll")] {
+        let folder = folder(&format!("{rule}{declared}"), anything("**"), json!([]));
+        configure(&folder, "[posture]\npath = \"posture.json\"");
+        folder.write("posture.json", sighting(id));
+        for name in [
+            id,
+            "acme/payroll",
+            "Acme/Payroll",
+            "acme/payroll:main",
+            "/acme/payroll",
+        ] {
+            denies(&folder, &healthy(name));
+        }
+        permits(&folder, &healthy("acme/billing"));
+        permits(&folder, &healthy("acme/payroll-archive"));
+        for wrong in ["acme/payroll ", "acme//payroll", "acme/%70ayroll", "acme/*"] {
+            folder.write("posture.json", sighting(wrong));
+            let ran = folder.run(&["check"]);
+            assert_eq!(ran.code, 3, "{wrong:?} {}", ran.err);
+            let place = "posture.json: `/destinations/0/id`";
+            assert!(ran.err.contains(place), "{}", ran.err);
+        }
+    }
+}
+
+/// A default for every other type is not the one for a listed type in another spelling.
+#[test]
+fn another_spelling_of_a_type_is_not_another_type() {
+    let folder = folder("", anything("**"), json!([]));
+    let lax = "\n[[integration]]\nname = \"lax\"\n[[integration.plugin]]\ncomponent = \"permits.wasm\"\nsettings = { behaviour = \"permit\" }\n";
+    configure(
+        &folder,
+        "[authzen]\nintegration = \"lax\"\nby-resource-type = { repository = \"scm\" }\n",
+    );
+    let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
+    folder.write("portcullis.toml", config + lax);
+    let typed = |of: &str| {
+        json!({
+            "subject": { "type": "user", "id": "alice@acme.example" },
+            "action": { "name": "read" },
+            "resource": { "type": of, "id": "acme/billing" },
+        })
+    };
+    for (of, integration) in [
+        ("repository", "scm"),
+        ("Repository", "scm"),
+        ("todo", "lax"),
+        ("Acme::Repository", "lax"),
+    ] {
+        let ran = evaluate(&folder, &typed(of));
+        let judged = format!("{integration}: read on acme/billing");
+        assert!(ran.code == 0 && ran.out.contains(&judged), "{}", ran.out);
+    }
+    for of in [
+        "",
+        "repository ",
+        "repository\u{200b}",
+        "\u{ff52}epository",
+        "reposi\0tory",
+    ] {
+        denies(&folder, &typed(of));
+    }
+}
+
+/// A12: whoever issued an id that is no SPIFFE ID may ignore case in it.
+#[test]
+fn a_revoked_principal_is_revoked_in_every_spelling() {
+    let folder = folder("", anything("**"), json!([]));
+    configure(
+        &folder,
+        "[revocation]\npath = \"revocations.jsonl\"\nmax-staleness = \"10m\"\n",
+    );
+    let asks = |id: &str, delegators: Value| {
+        json!({
+            "subject": { "type": "user", "id": id, "properties": { "delegated-by": delegators } },
+            "action": { "name": "read" },
+            "resource": { "type": "repository", "id": "acme/billing" },
+            "context": { "integration": "scm" },
+        })
+    };
+    let revoke = |id: &str| {
+        let who = ["--reason", "left", "--by", "bob", "--unknown"];
+        folder
+            .run(&[&["revoke", "principal", id][..], &who].concat())
+            .code
+    };
+    assert_eq!(folder.run(&["revoke", "--checkpoint"]).code, 0);
+    permits(&folder, &asks("Alice@acme.example", json!([])));
+    assert_eq!(revoke("alice@Acme.example"), 0);
+    for id in [
+        "alice@acme.example",
+        "Alice@acme.example",
+        "alice@ACME.example",
+        "ALICE@ACME.EXAMPLE",
+    ] {
+        denies(&folder, &asks(id, json!([])));
+        denies(&folder, &asks("carol@acme.example", json!([id])));
+    }
+    permits(
+        &folder,
+        &asks("carol@acme.example", json!(["dave@acme.example"])),
+    );
+    assert_eq!(revoke(FIXER), 0);
+    for id in [
+        FIXER,
+        "spiffe%3A//acme.example/agent/fixer",
+        "//acme.example/agent/fixer",
+        "spiffe//acme.example/agent/fixer",
+        "spiffe;//acme.example/agent/fixer",
+    ] {
+        denies(&folder, &asks(id, json!([])));
+        denies(&folder, &asks("carol@acme.example", json!([id])));
+    }
+    permits(
+        &folder,
+        &asks("spiffe://acme.example/agent/Fixer", json!([])),
+    );
+    // No request has such an id.
+    assert_eq!(revoke("//acme.example/agent/fixer"), 3);
+}
+
+/// A name that two readers could take for two is denied, and the denial says so, and what to do.
+#[test]
+fn a_denial_says_that_the_name_is_the_trouble() {
+    let unrelated = json!([{ "integration": "scm", "action": "**", "resource": "zzz" }]);
+    for denied in [unrelated, json!([])] {
+        let folder = folder("", anything("**"), denied);
+        for (name, why) in [
+            ("b/folder/", "it has an empty segment"),
+            ("Report #3.pdf", "it has `#`"),
+            ("50% off.pdf", "it has `%`"),
+            ("Acme Inc./x", "ends with a dot"),
+            ("user#1234", "it has `#`"),
+            ("s3://b/k", "it has an empty segment"),
+            ("cafe\u{301}", "NFKC"),
+        ] {
+            let ran = evaluate(&folder, &call("read", name, json!({})));
+            assert_eq!(ran.code, 2, "{name} {}", ran.out);
+            let trouble = "two readers could take the resource's name for two";
+            assert!(
+                ran.out.contains(why) && ran.out.contains(trouble),
+                "{name} {}",
+                ran.out
+            );
+            let can = ran.out.contains("or spell it out in an allowance");
+            let cannot = ran.out.contains("as no allowance can spell it out");
+            assert!(can != cannot, "{name} {}", ran.out);
+            match name {
+                "Report #3.pdf" | "50% off.pdf" | "user#1234" => assert!(can, "{name}"),
+                "b/folder/" | "cafe\u{301}" => assert!(cannot, "{name}"),
+                _ => {}
+            }
+        }
+        permits(&folder, &call("read", "Report no. 3.pdf", json!({})));
+    }
+    // The remedy is one.
+    let folder = folder("", anything("Report #3.pdf"), json!([]));
+    permits(&folder, &call("read", "Report #3.pdf", json!({})));
+    let ran = evaluate(&folder, &call("read", "Report #4.pdf", json!({})));
+    assert_eq!(ran.code, 2, "{}", ran.out);
+}
+
+#[test]
+fn a_denial_of_a_plain_name_says_nothing_of_two_readers() {
+    let folder = folder("", anything("acme/*"), json!([]));
+    let ran = evaluate(&folder, &call("read", "other/x", json!({})));
+    assert!(
+        ran.code == 2 && !ran.out.contains("two readers"),
+        "{}",
+        ran.out
+    );
+}
+
+/// An environment that is stated in another shape or place is not an environment that nobody stated.
+#[test]
+fn an_environment_that_cannot_be_read_crosses_none() {
+    let folder = folder("", anything("**"), json!([]));
+    let with = |subject: Value, resource: Value| {
+        let mut request = call("read", "acme/billing", json!({}));
+        request["subject"]["properties"] = subject;
+        request["resource"]["properties"] = resource;
+        request
+    };
+    let dev = || json!({ "environment": "dev" });
+    let crossed = [
+        json!("prod"),
+        json!(["prod"]),
+        json!({ "name": "prod" }),
+        json!(7),
+    ];
+    for stated in crossed {
+        let other = json!({ "environment": stated });
+        denies(&folder, &with(dev(), other.clone()));
+        denies(&folder, &with(other, dev()));
+    }
+    for (subject, resource) in [
+        (dev(), dev()),
+        (dev(), json!({})),
+        (dev(), json!({ "environment": null })),
+        // A writer that means something of its own by it on both sides.
+        (
+            json!({ "environment": 7 }),
+            json!({ "environment": ["prod"] }),
+        ),
+        (json!({}), json!({ "environment": ["prod"] })),
+    ] {
+        permits(&folder, &with(subject, resource));
+    }
+    for (pointer, key) in [
+        ("/resource", "environment"),
+        ("/subject", "environment"),
+        ("/subject", "owner"),
+        ("/subject", "instance"),
+    ] {
+        let mut misplaced = call("read", "acme/billing", json!({}));
+        misplaced.pointer_mut(pointer).unwrap()[key] = json!("prod");
+        denies(&folder, &misplaced);
+    }
 }

@@ -1,5 +1,6 @@
 //! What an argument must meet.
 
+use crate::name;
 use crate::path::{is_unambiguous, is_under, trim_base};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -199,6 +200,10 @@ impl Constraint {
                 NONE,
                 "list what its items may be, or write `equals` with `[]` for the empty list",
             )),
+            Operator::OriginIs if self.lists_a_pattern() => Some((
+                "lists a pattern, and origins are compared as text",
+                "write each tool by its name, as in `tool:search`",
+            )),
             Operator::OriginIs if !self.lists_origins() => Some((
                 "lists what is not an origin",
                 "write `user`, `tool:<name>` or `unknown`",
@@ -228,8 +233,19 @@ impl Constraint {
         origins.all(|origin| origin.as_str().is_some_and(is_origin))
     }
 
+    fn lists_a_pattern(&self) -> bool {
+        let mut origins = self.operand.as_array().into_iter().flatten();
+        origins.any(|origin| origin.as_str().is_some_and(|origin| origin.contains('*')))
+    }
+
     /// What the author should know of a constraint that is sound but may be meant otherwise.
     pub fn warning(&self) -> Option<String> {
+        let why = path_in_another_syntax(&self.path).or_else(|| self.doubt())?;
+        Some(format!("`{}`: {why}", crate::excerpt(&self.to_string())))
+    }
+
+    /// What the operand may be meant as, and is not.
+    fn doubt(&self) -> Option<&'static str> {
         let listed = match self.operator {
             Operator::Equals => std::slice::from_ref(&self.operand),
             Operator::OneOf | Operator::SubsetOf => {
@@ -239,19 +255,30 @@ impl Constraint {
         };
         let mut texts = listed.iter().filter_map(Value::as_str);
         let text = self.operand.as_str();
-        let why = match self.operator {
+        match self.operator {
             Operator::Under if text == Some("/") => {
-                "every absolute path lies under `/`: write the folder that is meant"
+                Some("every absolute path lies under `/`: write the folder that is meant")
             }
-            Operator::Prefix if text.is_some_and(|text| text.contains('/')) => {
-                "`prefix` compares text, which `/workspace-2` and `/workspace/../etc` pass for `/workspace`: write `under` for paths and URLs"
-            }
-            _ if texts.any(is_in_pattern_syntax) => {
-                "it has the syntax of a pattern, and is compared as text: `*`, `^` and `$` stand for themselves"
-            }
-            _ => return None,
-        };
-        Some(format!("`{}`: {why}", crate::excerpt(&self.to_string())))
+            Operator::Under if text.is_some_and(is_scheme_alone) => Some(
+                "every URL of that scheme lies under it, whatever its host: write the host too, as in `https://api.example`",
+            ),
+            Operator::Under if text.is_some_and(|text| text.starts_with('~')) => Some(
+                "`~` stands for itself, and for no one's home: write the path that arguments have",
+            ),
+            Operator::Under if text.is_some_and(is_in_template_syntax) => Some(
+                "it has the syntax of a pattern or a template, and is compared as text: write a constraint for each folder, or the folder above",
+            ),
+            Operator::Prefix if text.is_some_and(is_in_regex_syntax) => Some(
+                "it has the syntax of a regular expression, and is compared as text: write what the argument begins with, or list the values with `one-of`",
+            ),
+            Operator::Prefix if text.is_some_and(|text| text.contains('/')) => Some(
+                "`prefix` compares text, which `/workspace-2` and `/workspace/../etc` pass for `/workspace`: write `under` for paths and URLs",
+            ),
+            _ if texts.any(is_in_pattern_syntax) => Some(
+                "it has the syntax of a pattern, and is compared as text: `*`, `^` and `$` stand for themselves",
+            ),
+            _ => None,
+        }
     }
 
     /// Why no argument meets all of `constraints`, where that can be told.
@@ -507,6 +534,55 @@ fn is_in_pattern_syntax(text: &str) -> bool {
     text.contains('*') || text.starts_with('^') || text.ends_with('$')
 }
 
+/// Whether the text is that of a path with a list, a class of characters or a variable in it.
+fn is_in_template_syntax(text: &str) -> bool {
+    text.contains(['[', '{', '<']) || text.contains("/:")
+}
+
+/// Whether the text has a group, a choice or a class of characters of a regular expression.
+fn is_in_regex_syntax(text: &str) -> bool {
+    let has_class = text.contains('[') && text.contains(']') && text.contains('-');
+    has_class || text.contains('|') || text.contains("(?") || text.contains(".+")
+}
+
+/// Whether the text is the scheme of a URL, without a host behind it.
+fn is_scheme_alone(text: &str) -> bool {
+    text.trim_end_matches('/')
+        .strip_suffix(':')
+        .is_some_and(name::is_scheme)
+}
+
+/// What is to be known of a path that is a JSON Pointer, and looks like a path in another syntax.
+fn path_in_another_syntax(path: &str) -> Option<&'static str> {
+    if path.starts_with("/action/arguments") {
+        return Some(
+            "a path begins within the arguments: write `/to`, not `/action/arguments/to`, unless an argument is called `action`",
+        );
+    }
+    let mut names = path.split('/').skip(1);
+    names.find_map(|name| {
+        let has_leading_zero = name.len() > 1
+            && name.starts_with('0')
+            && name.bytes().all(|byte| byte.is_ascii_digit());
+        match name {
+            _ if name.contains('*') => Some(
+                "`*` in a path is part of a name, and stands for no others: write a constraint for the list that holds the items, or one for each item",
+            ),
+            "-" => Some("`-` in a path is a name, and no item of a list: write its number, from 0"),
+            _ if has_leading_zero => {
+                Some("the number of an item of a list has no zeros before it: write `/0`, `/1`")
+            }
+            _ if name.contains(['[', ']']) => Some(
+                "`[` and `]` in a path are part of a name: write the item of a list as in `/labels/0`",
+            ),
+            _ if name.contains('.') => Some(
+                "a `.` in a path is part of a name: write `/options/root` for what `options` holds",
+            ),
+            _ => None,
+        }
+    })
+}
+
 /// Whether the JSON Pointer `path` is `holder` or points into what `holder` points to.
 fn is_at_or_below(path: &str, holder: &str) -> bool {
     path.strip_prefix(holder)
@@ -684,6 +760,8 @@ mod tests {
             ("/a", "one-of", json!([])),
             ("/a", "subset-of", json!([])),
             ("/a", "origin-is", json!(["me"])),
+            ("/a", "origin-is", json!(["tool:*"])),
+            ("/a", "origin-is", json!(["user", "tool:mail*"])),
             ("/a", "min-length", json!(0)),
             ("/a/", "equals", json!(1)),
             ("/", "equals", json!(1)),
@@ -701,6 +779,49 @@ mod tests {
         ] {
             let text = json!({ "path": path, "op": op, "value": value });
             assert!(written(text.clone()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_meant_otherwise_is_said() {
+        let warning = |path: &str, op: &str, value: &str| {
+            let text = json!({ "path": path, "op": op, "value": value });
+            let constraint: Constraint = serde_json::from_value(text).unwrap();
+            constraint.warning()
+        };
+        for (path, op, value) in [
+            ("/p", "under", "/"),
+            ("/p", "under", "https:"),
+            ("/p", "under", "https:/"),
+            ("/p", "under", "s3:"),
+            ("/p", "under", "{a,b}"),
+            ("/p", "under", "/w/[ab]"),
+            ("/p", "under", "/w/:id"),
+            ("/p", "under", "~/w"),
+            ("/p", "prefix", "[a-z]"),
+            ("/p", "prefix", "(?i)x"),
+            ("/p", "prefix", "a|b"),
+            ("/p", "prefix", "/w"),
+            ("/p/*", "equals", "x"),
+            ("/p/-", "equals", "x"),
+            ("/p/00", "equals", "x"),
+            ("/p[0]", "equals", "x"),
+            ("/p.q", "equals", "x"),
+            ("/action/arguments/p", "equals", "x"),
+            ("/p", "equals", "inv-*"),
+        ] {
+            assert!(warning(path, op, value).is_some(), "{path} {op} {value}");
+        }
+        for (path, op, value) in [
+            ("/p", "under", "/w"),
+            ("/p", "under", "https://api.example/v1"),
+            ("/p", "under", "w/a b"),
+            ("/p", "prefix", "[fix] "),
+            ("/p", "prefix", "inv-"),
+            ("/p/0", "equals", "x"),
+            ("/p/10/to_1", "equals", "x"),
+        ] {
+            assert_eq!(warning(path, op, value), None, "{path} {op} {value}");
         }
     }
 
@@ -740,6 +861,13 @@ mod tests {
             "/w/\u{202e}x",
             "/w/%C2%9B",
             "/w/*",
+            "/w/..:/x",
+            "/w/..::$DATA",
+            "/w/..@x",
+            "/w/.. :x",
+            "/w/..\u{1680}/x",
+            "/w/x\u{1680}",
+            "/w/%E1%9A%80",
         ] {
             assert!(!met(Operator::Under, json!("/w"), json!(path)), "{path:?}");
         }
@@ -752,6 +880,9 @@ mod tests {
             "/w/a%20b",
             "/w/caf%C3%A9",
             "/w/.env",
+            "/w/x:y",
+            "/w/@scope/p@1.2",
+            "/w/a...b:c",
         ] {
             assert!(met(Operator::Under, json!("/w/"), json!(path)), "{path:?}");
         }

@@ -44,7 +44,7 @@ pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
-pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, printable};
+pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, message, printable};
 
 /// The version of the contract (`wit/policy.wit`) that this crate belongs to.
 pub const CONTRACT_VERSION: &str = "0.1.0";

@@ -15,8 +15,7 @@
 use crate::text::is_invisible;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use unicode_normalization::char::compose;
-use unicode_normalization::{IsNormalized, is_nfkc_quick};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
 /// The most bytes that an id may have.
 pub const MAX_ID_BYTES: usize = 2048;
@@ -43,7 +42,7 @@ pub enum NameError {
     /// A segment is empty.
     #[error("it has an empty segment: write it without `//`, and without `/` at its ends")]
     EmptySegment,
-    /// A segment is `.` or `..`.
+    /// A segment is `.` or `..`, or begins so before a `:` or an `@`.
     #[error(
         "it has the segment `{0}`, which some readers resolve: write the name that it leads to"
     )]
@@ -91,9 +90,10 @@ pub enum NameError {
 /// Refuses a resource id, or another name made of segments, that two readers could take for two
 /// names.
 ///
-/// It has 1 to 2048 bytes, no empty, `.` or `..` segment after the `/` that it may begin with, none that
-/// begins or ends with a space or ends with a dot, no `\`, `%`, `?`, `#`, `;` or `*`, no control or invisible character, and is in Unicode's
-/// form NFKC.
+/// It has 1 to 2048 bytes, no empty, `.` or `..` segment after the `/` that it may begin with, with or
+/// without what follows a `:` or an `@`, none that begins or ends with a space or ends with a dot, no `\`,
+/// `%`, `?`, `#`, `;` or `*`, no control or invisible character, no white space but the space, and is in
+/// Unicode's form NFKC.
 ///
 /// # Errors
 ///
@@ -179,7 +179,8 @@ pub fn check_action(name: &str) -> Result<(), NameError> {
 /// intent, an instance or a key.
 ///
 /// It has 1 to 2048 bytes, no white space, no `*`, no control or invisible character, and is in Unicode's form
-/// NFKC. Where it has `spiffe:`, in whatever case, it begins with it, in lower case.
+/// NFKC. Where it has `spiffe:`, in whatever case or percent-encoding, it begins with it, in lower case;
+/// `spiffe` before another delimiter, as in `spiffe//`, is no beginning.
 ///
 /// # Errors
 ///
@@ -195,17 +196,54 @@ pub fn check_identifier(id: &str) -> Result<(), NameError> {
     {
         return Err(error);
     }
-    if fold(id).contains(SPIFFE) && (!id.starts_with(SPIFFE) || fold(after(id)).contains(SPIFFE)) {
-        return Err(NameError::Scheme);
+    match reads_as_spiffe(id.strip_prefix(SPIFFE).unwrap_or(id)) {
+        true => Err(NameError::Scheme),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether some reader finds the scheme of a SPIFFE ID in `text`: with its percent-encodings decoded up to three
+/// times, or with another delimiter than `:`.
+fn reads_as_spiffe(text: &str) -> bool {
+    let mut text = fold(text);
+    for _ in 0..3 {
+        let after = text.strip_prefix("spiffe");
+        let is_delimiter = |c: char| matches!(c, ':' | ';' | '/' | '\\' | '%');
+        if text.contains(SPIFFE) || after.is_some_and(|after| after.starts_with(is_delimiter)) {
+            return true;
+        }
+        if !text.contains('%') {
+            return false;
+        }
+        text = Cow::Owned(fold(&decoded_where_possible(&text)).into_owned());
+    }
+    text.contains(SPIFFE)
+}
+
+/// `text` with its percent-encodings of ASCII characters decoded, once; all else stays as it is.
+fn decoded_where_possible(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part
+            .get(..2)
+            .filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => {
+                decoded.push(char::from(code));
+                decoded.push_str(part.get(2..).unwrap_or_default());
+            }
+            None => {
+                decoded.push('%');
+                decoded.push_str(part);
+            }
+        }
+    }
+    decoded
 }
 
 const SPIFFE: &str = "spiffe:";
-
-fn after(id: &str) -> &str {
-    id.get(SPIFFE.len()..).unwrap_or_default()
-}
 
 /// `text` with its letters folded, each into one: what readers that ignore case compare (Unicode simple
 /// case folding, as encoding/json of Go does).
@@ -235,6 +273,28 @@ fn fold_char(c: char) -> char {
     }
     let upper = single(c, c.to_uppercase());
     single(upper, upper.to_lowercase())
+}
+
+/// `key` as the most careless reader of JSON compares it: up to the first NUL, without control and
+/// invisible characters and without white space at its ends, in the compatibility form (NFKC), with case
+/// folded. Two keys for which this is equal are one to some reader.
+///
+/// ```
+/// use portcullis_contract::name::alike_key;
+/// assert_eq!(alike_key("Path\u{200b} "), "path");
+/// assert_ne!(alike_key("path"), alike_key("paths"));
+/// ```
+pub fn alike_key(key: &str) -> Cow<'_, str> {
+    if key.is_ascii() && !key.bytes().any(|byte| byte.is_ascii_control()) {
+        return fold(key.trim());
+    }
+    let upto_nul = key.split('\0').next().unwrap_or_default();
+    let seen: String = upto_nul
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .nfkc()
+        .collect();
+    Cow::Owned(fold(seen.trim()).into_owned())
 }
 
 /// How the names of an integration compare: the destination decides which spellings are one name.
@@ -293,6 +353,16 @@ impl Naming {
         name
     }
 
+    /// Whether `text` is fit to be dropped from the ends of names: a dot, hyphen, underscore or colon, and
+    /// words of ASCII letters and digits behind it, as in `.git` and `.tar.gz`.
+    pub fn is_suffix(text: &str) -> bool {
+        text.strip_prefix(['.', '-', '_', ':']).is_some_and(|rest| {
+            rest.split(['.', '-', '_', ':']).all(|word| {
+                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
+        })
+    }
+
     /// Whether nothing is declared.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -321,10 +391,19 @@ fn check_segments(name: &str) -> Result<(), NameError> {
         "" => Err(NameError::EmptySegment),
         "." => Err(NameError::DotSegment(".")),
         ".." => Err(NameError::DotSegment("..")),
+        _ if is_dotted_before_a_tag(segment) => Err(NameError::DotSegment("..:")),
         _ if segment.starts_with(' ') => Err(NameError::Edge("begins with a space")),
         _ if segment.ends_with(' ') => Err(NameError::Edge("ends with a space")),
         _ if segment.ends_with('.') => Err(NameError::Edge("ends with a dot")),
         _ => Ok(()),
+    })
+}
+
+/// Whether what comes before the first `:` or `@` is nothing but dots and spaces, as in `..:x`: readers that
+/// cut a segment there resolve what is left.
+fn is_dotted_before_a_tag(segment: &str) -> bool {
+    segment.split_once([':', '@']).is_some_and(|(before, _)| {
+        !before.is_empty() && before.chars().all(|c| matches!(c, '.' | ' '))
     })
 }
 
@@ -341,30 +420,23 @@ fn delimiter(c: char) -> Option<NameError> {
 
 /// Refuses characters that are not seen, and those that are another text once it is normalised.
 fn check_characters(text: &str) -> Result<(), NameError> {
-    if let Some(hidden) = text.chars().find(|c| c.is_control() || is_invisible(*c)) {
+    let is_blank = |c: char| c.is_whitespace() && c != ' ';
+    if let Some(hidden) = text.chars().find(|c| is_invisible(*c) || is_blank(*c)) {
         return Err(NameError::Invisible(hidden.into()));
     }
     if text.is_ascii() {
         return Ok(());
     }
-    let mut before = None;
-    for c in text.chars() {
-        match is_nfkc_quick(std::iter::once(c)) {
-            IsNormalized::Yes => {}
-            IsNormalized::No => return Err(NameError::NotNormalised(c.into())),
-            // It may be one with the character before it.
-            IsNormalized::Maybe if before.is_some_and(|b| compose(b, c).is_none()) => {}
-            IsNormalized::Maybe => return Err(NameError::NotNormalised(c.into())),
-        }
-        before = Some(c);
+    // The quick check says `Maybe` where a character may be taken in by one before it.
+    if is_nfkc_quick(text.chars()) == IsNormalized::Yes || text.nfkc().eq(text.chars()) {
+        return Ok(());
     }
-    // The order of several marks on one letter.
-    match is_nfkc_quick(text.chars()) {
-        IsNormalized::No => Err(NameError::NotNormalised(
-            text.chars().find(|c| !c.is_ascii()).map_or(0, u32::from),
-        )),
-        _ => Ok(()),
-    }
+    let is_odd = |c: &char| is_nfkc_quick(std::iter::once(*c)) != IsNormalized::Yes;
+    let odd = text.chars().find(is_odd);
+    let first = || text.chars().find(|c| !c.is_ascii());
+    Err(NameError::NotNormalised(
+        odd.or_else(first).map_or(0, u32::from),
+    ))
 }
 
 /// `text` with its percent-encodings decoded, once.
@@ -452,7 +524,8 @@ fn check_authority(authority: &str) -> Result<(), NameError> {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
+/// Whether the text can be the scheme of a URL.
+pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text
             .bytes()
@@ -486,6 +559,9 @@ mod tests {
             "acme/a+b=c&d",
             "registry:5000/image:tag",
             "/v1/users",
+            "acme/payroll@sha256:abc",
+            "acme/...x:y",
+            "acme/p\u{e1}\u{327}yroll",
         ] {
             assert_eq!(check_resource(name), Ok(()), "{name}");
         }
@@ -530,6 +606,22 @@ mod tests {
             "acme/\u{2100}x",
             "acme/\u{fe0f}x",
             "acme/\u{2fa1d}",
+            // White space that NFKC leaves.
+            "acme/payroll\u{1680}",
+            "secrets\u{1680}/key",
+            "\u{1680}acme",
+            "acme/pay\u{2028}roll",
+            // The same text as with U+00E1 U+0327.
+            "acme/pa\u{327}\u{301}yroll",
+            "acme/pa\u{301}\u{327}yroll",
+            "acme/o\u{328}\u{304}",
+            "acme/a\u{323}\u{302}",
+            // Cut at a `:` or an `@`, a segment that some readers resolve.
+            "acme/..:x",
+            "acme/..::$DATA",
+            "acme/.:x/y",
+            "acme/..@x",
+            "acme/.. :x",
         ] {
             assert!(check_resource(name).is_err(), "{name:?}");
         }
@@ -627,6 +719,11 @@ mod tests {
             "CiRmZDA2MTRkMy1jMzlhLTQ3ODE=",
             "01:02:ab",
             "user:alice",
+            "spiffe-csi-driver-x7k2",
+            "spiffe@acme.example",
+            "100%",
+            "//8AAECAwQ=",
+            "https://id.acme.example/a%2Fb",
         ] {
             assert_eq!(check_identifier(id), Ok(()), "{id}");
         }
@@ -643,10 +740,19 @@ mod tests {
             "x-spiffe://acme.example/x",
             "\u{17f}piffe://acme.example/x",
             "spiffe:spiffe://a/b",
+            "spiffe%3A//acme.example/x",
+            "spiffe%3a%2F%2facme.example/x",
+            "%73piffe://acme.example/x",
+            "%2573piffe://acme.example/x",
+            "spiffe//acme.example/x",
+            "spiffe;//acme.example/x",
+            "Spiffe/acme.example/x",
             "fixer\u{200d}",
             "fixer\u{7f}",
             "\u{ff46}ixer",
             "fi\u{301}xer\u{202e}",
+            "pa\u{327}\u{301}yroll",
+            "fixer\u{1680}",
             "*",
             "svc*1",
             "a*b@c",
@@ -670,6 +776,42 @@ mod tests {
         }
         for (one, other) in [("straße", "strasse"), ("a_b", "a-b"), ("path", "pathe")] {
             assert_ne!(fold(one), fold(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn keys_that_a_careless_reader_takes_for_one_are_alike() {
+        for key in [
+            "path",
+            "Path",
+            "PATH",
+            "path ",
+            " path",
+            "path\u{200b}",
+            "\u{ff50}ath",
+            "path\0x",
+            "path\n",
+            "path\u{1680}",
+            "path\u{a0}",
+            "\u{3000}path",
+        ] {
+            assert_eq!(alike_key(key), "path", "{key:?}");
+        }
+        for key in ["paths", "pa th", "p\u{e1}th", "", "_path"] {
+            assert_ne!(alike_key(key), "path", "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_that_is_dropped_is_one_that_people_see() {
+        for suffix in [".git", "-v1", "_old", ":latest", ".tar.gz", ".GIT"] {
+            assert!(Naming::is_suffix(suffix), "{suffix}");
+        }
+        for suffix in [
+            "", "*", "l", "git", ".", "$", ".git ", " .git", "\u{200b}", "[.]git", ".git/", "/",
+            ".g*", "..git", ".größe",
+        ] {
+            assert!(!Naming::is_suffix(suffix), "{suffix:?}");
         }
     }
 

@@ -14,7 +14,8 @@ use std::str::FromStr;
 /// that is just `*` needs at least one. A segment that is just `**` stands for any number of
 /// segments, and for at least one where it comes last. All else is literal, and case matters.
 ///
-/// Allowances ask [`Pattern::matches`], and denials [`Pattern::might_match`]. A name that two readers
+/// Allowances ask [`Pattern::matches`], and denials, which [`Pattern::for_denial`] reads,
+/// [`Pattern::might_match`]. A name that two readers
 /// could take for two ([`name::check_resource`]) matches no wildcard, only its literal self, and is
 /// caught by every denial.
 ///
@@ -74,27 +75,119 @@ pub enum PatternError {
         /// Why a name of that form matches no wildcard.
         why: NameError,
     },
+    /// It is a denial of one name, and no name that is told from others is spelled so.
+    #[error("the denial `{pattern}` means no name that requests have: {why}")]
+    DeniesNothing {
+        /// The pattern.
+        pattern: String,
+        /// Why such a name is ambiguous.
+        why: NameError,
+    },
+    /// It is over actions, and has what no name of an action has.
+    #[error("pattern `{pattern}` matches no action: {why}")]
+    NoAction {
+        /// The pattern.
+        pattern: String,
+        /// Why no action is called so.
+        why: NameError,
+    },
 }
 
 impl Pattern {
+    /// Reads a pattern that denies: one name without a wildcard is held to [`name::check_resource`],
+    /// since a name that is not as that demands is caught by every denial, and is not the one that the
+    /// writer means.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`], which says what to write instead.
+    ///
+    /// ```
+    /// use portcullis_contract::Pattern;
+    /// assert!(Pattern::for_denial("acme/payroll").is_ok());
+    /// assert!(Pattern::for_denial("acme//payroll").is_err());
+    /// ```
+    pub fn for_denial(text: &str) -> Result<Self, PatternError> {
+        let pattern: Self = text.parse()?;
+        match name::check_resource(text) {
+            Err(why) if !pattern.has_wildcard() => Err(PatternError::DeniesNothing {
+                pattern: excerpt(text),
+                why,
+            }),
+            _ => Ok(pattern),
+        }
+    }
+
+    /// Reads a pattern over names of actions, for allowances and denials: beside `*`, it has the
+    /// characters that [`name::check_action`] lets a name have.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`], which says what to write instead.
+    ///
+    /// ```
+    /// use portcullis_contract::Pattern;
+    /// assert!(Pattern::of_actions("delete_*").is_ok());
+    /// assert!(Pattern::of_actions("delete repo").is_err());
+    /// ```
+    pub fn of_actions(text: &str) -> Result<Self, PatternError> {
+        let pattern: Self = text.parse()?;
+        let literal = text.replace('*', "");
+        let checked = match pattern.has_wildcard() {
+            true if literal.is_empty() => Ok(()),
+            true => name::check_action(&literal),
+            false => name::check_action(text).and_then(|()| name::check_resource(text)),
+        };
+        match checked {
+            Ok(()) => Ok(pattern),
+            Err(why) => Err(PatternError::NoAction {
+                pattern: excerpt(text),
+                why,
+            }),
+        }
+    }
+
+    /// The pattern that stands for `name` alone, whatever another language reads in it.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] if two readers could take `name` for two names.
+    pub fn literal(name: &str) -> Result<Self, NameError> {
+        name::check_resource(name)?;
+        let segments = name.split('/');
+        Ok(Self {
+            text: name.to_owned(),
+            segments: segments
+                .map(|segment| Segment::Literal(segment.to_owned()))
+                .collect(),
+        })
+    }
+
     /// Whether `name` is one of those that the pattern stands for.
     pub fn matches(&self, name: &str) -> bool {
         if name == self.text && !self.has_wildcard() {
             return true;
         }
-        name::check_resource(name).is_ok() && segments_match(&self.segments, name)
+        if name::check_resource(name).is_err() {
+            return false;
+        }
+        let names: Vec<&str> = name.split('/').collect();
+        segments_match(&self.segments, &names, |segment, name| {
+            segment.matches(name)
+        })
     }
 
     /// Whether some reader could take `name` for one that the pattern stands for. For denials: where
     /// [`Pattern::matches`] errs on the side of no, this errs on the side of yes.
     ///
-    /// Case is ignored, what follows a `:` in the last segment may be missing, and a name that two readers
+    /// Case is ignored, what follows a `:` or an `@` in a segment may be missing, and a name that two readers
     /// could take for two is caught by every pattern.
     ///
     /// ```
     /// use portcullis_contract::Pattern;
     /// let pattern: Pattern = "acme/payroll".parse()?;
     /// assert!(pattern.might_match("acme/Payroll") && pattern.might_match("acme/p%61yroll"));
+    /// assert!(pattern.might_match("acme/payroll@main"));
     /// assert!(!pattern.might_match("acme/billing"));
     /// # Ok::<(), portcullis_contract::PatternError>(())
     /// ```
@@ -103,25 +196,39 @@ impl Pattern {
     }
 
     /// As [`Pattern::might_match`], where the names compare as `naming` declares: case counts where it is
-    /// declared to.
+    /// declared to, and each segment may have the suffix that is dropped, or not.
     pub fn might_match_as(&self, name: &str, naming: &Naming) -> bool {
         if self.matches(name) || name::check_resource(name).is_err() {
             return true;
         }
+        let suffix = naming.drop_suffix.as_deref().unwrap_or_default();
         if naming.case == Some(Case::Exact) {
-            return self.matches_rootless(name);
+            return self.catches(name, suffix);
         }
-        self.folded().matches_rootless(&name::fold(name))
+        let (name, suffix) = (name::fold(name), name::fold(suffix));
+        self.folded().catches(&name, &suffix)
     }
 
-    /// Whether it matches, with and without the tag that `name` may end with, wherever the two begin.
-    fn matches_rootless(&self, name: &str) -> bool {
+    /// Whether it matches a reading of `name`, wherever the two begin.
+    fn catches(&self, name: &str, suffix: &str) -> bool {
         let segments = match self.segments.as_slice() {
             [Segment::Literal(root), below @ ..] if root.is_empty() => below,
             segments => segments,
         };
         let name = name.strip_prefix('/').unwrap_or(name);
-        segments_match(segments, name) || segments_match(segments, without_tag(name))
+        let Some(readings) = readings(name, suffix) else {
+            return true;
+        };
+        let catches = |segment: &Segment, name: &Readings<'_>| segment.catches(name, suffix);
+        if segments_match(segments, &readings, catches) {
+            return true;
+        }
+        // A tag may have segments of its own, as in `acme/payroll:feature/x`.
+        let mut ends = (1..readings.len()).filter_map(|end| readings.get(..end));
+        ends.any(|upto| {
+            upto.last().is_some_and(|last| last.is_tagged)
+                && segments_match(segments, upto, catches)
+        })
     }
 
     /// The pattern with its letters folded.
@@ -170,6 +277,42 @@ impl Pattern {
         inclusion::is_within(self, other, steps)
     }
 
+    /// What the author of a denial should know of a pattern that is sound, and may be meant otherwise.
+    ///
+    /// ```
+    /// use portcullis_contract::Pattern;
+    /// assert!(Pattern::for_denial("acme/a,acme/b")?.doubt().is_some());
+    /// assert!(Pattern::for_denial("acme/*")?.doubt().is_none());
+    /// # Ok::<(), portcullis_contract::PatternError>(())
+    /// ```
+    pub fn doubt(&self) -> Option<&'static str> {
+        let text = self.text.as_str();
+        let first = text.split('/').next().unwrap_or_default();
+        let is_variable = |segment: &str| {
+            let name = segment.strip_prefix('$').unwrap_or_default();
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        };
+        if text.ends_with(".*") {
+            return Some(
+                "`.*` is a dot and any characters after it, unlike in a regular expression: write `*` if the dot is not meant",
+            );
+        }
+        if text.contains(',') && !text.contains(", ") {
+            return Some("a `,` is part of the name: write a pattern for each if a list is meant");
+        }
+        if text.split('/').any(is_variable) {
+            return Some(
+                "`$` and what follows it are part of the name: nothing is put in its place",
+            );
+        }
+        if first.contains('@') && first.contains(':') {
+            return Some(
+                "this is an address, and ids of resources are seldom written so: write the id that requests have, such as `acme/payroll`",
+            );
+        }
+        None
+    }
+
     fn from_text(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
@@ -201,10 +344,13 @@ impl Pattern {
     }
 }
 
-/// Whether the segments of `name` are as `pattern` demands.
-fn segments_match(pattern: &[Segment], name: &str) -> bool {
+/// Whether the segments of a name are as `pattern` demands.
+fn segments_match<N>(
+    pattern: &[Segment],
+    names: &[N],
+    matches: impl Fn(&Segment, &N) -> bool,
+) -> bool {
     // Each `**` is settled as early as possible; only the last one seen is ever widened.
-    let names: Vec<&str> = name.split('/').collect();
     let (mut at, mut pattern_at) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {
@@ -215,7 +361,7 @@ fn segments_match(pattern: &[Segment], name: &str) -> bool {
                 pattern_at += 1;
                 continue;
             }
-            (Some(segment), Some(name)) => segment.matches(name),
+            (Some(segment), Some(name)) => matches(segment, name),
             _ => false,
         };
         if step {
@@ -233,12 +379,70 @@ fn segments_match(pattern: &[Segment], name: &str) -> bool {
     }
 }
 
-/// `name` without what follows a `:` in its last segment, such as a tag or the name of a stream: readers
-/// cut it off.
-fn without_tag(name: &str) -> &str {
-    let last = name.rfind('/').map_or(0, |at| at + 1);
-    let colon = name.get(last..).and_then(|segment| segment.find(':'));
-    colon.and_then(|at| name.get(..last + at)).unwrap_or(name)
+/// What may follow a name that is meant: a tag, a digest, a revision or a stream. Readers cut it off.
+const BEFORE_A_TAG: [char; 2] = [':', '@'];
+
+/// The most `:` and `@` of a name that are looked at. A name with more is caught by every denial.
+const MOST_TAGS: usize = 32;
+
+/// What a segment of a name may be read as.
+struct Readings<'a> {
+    texts: Vec<Cow<'a, str>>,
+    /// Whether some of them are without what follows a `:` or an `@`.
+    is_tagged: bool,
+}
+
+/// What each segment of `name` may be read as: itself, and what comes before each `:` and `@` behind its
+/// first character, with and without `suffix`. `None` if these are too many to look at.
+fn readings<'a>(name: &'a str, suffix: &str) -> Option<Vec<Readings<'a>>> {
+    if name.matches(BEFORE_A_TAG).nth(MOST_TAGS).is_some() {
+        return None;
+    }
+    let of_segment = |segment: &'a str| {
+        let mut texts = Vec::new();
+        add_readings(&mut texts, segment, "", suffix);
+        let tags = segment.match_indices(BEFORE_A_TAG);
+        let tags = tags.filter_map(|(at, _)| segment.split_at_checked(at));
+        let mut is_tagged = false;
+        for (before, tag) in tags.filter(|(before, _)| !before.is_empty()) {
+            is_tagged = true;
+            add_readings(&mut texts, before.trim_end_matches([' ', '.']), "", suffix);
+            if !suffix.is_empty() {
+                add_readings(&mut texts, before, tag, suffix);
+            }
+        }
+        Readings { texts, is_tagged }
+    };
+    Some(name.split('/').map(of_segment).collect())
+}
+
+/// Adds `before` and `tag` together, where `before` may have `suffix` or not.
+fn add_readings<'a>(texts: &mut Vec<Cow<'a, str>>, before: &'a str, tag: &str, suffix: &str) {
+    let mut add = |text: Cow<'a, str>| {
+        if !text.is_empty() && !texts.contains(&text) {
+            texts.push(text);
+        }
+    };
+    if tag.is_empty() {
+        add(Cow::Borrowed(before));
+    }
+    if suffix.is_empty() {
+        return;
+    }
+    let stem = without_suffix(before, suffix).trim_end_matches([' ', '.']);
+    match tag.is_empty() {
+        true => add(Cow::Borrowed(stem)),
+        false => add(Cow::Owned(format!("{stem}{tag}"))),
+    }
+    add(Cow::Owned(format!("{stem}{suffix}{tag}")));
+}
+
+/// `segment` without `suffix`, however often it ends with it, unless nothing is left then.
+fn without_suffix<'a>(segment: &'a str, suffix: &str) -> &'a str {
+    match segment.strip_suffix(suffix) {
+        Some(stem) if !stem.is_empty() && !suffix.is_empty() => without_suffix(stem, suffix),
+        _ => segment,
+    }
 }
 
 /// The part of `text` that belongs to another language, and what to write instead.
@@ -248,6 +452,36 @@ fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
             "an anchor of a regular expression (`^`, `$`)",
             "write it without: a pattern always holds for the whole name",
         ));
+    }
+    let quoted = |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    if ['"', '\'', '`'].into_iter().any(quoted) {
+        return Some(("quotes around it", "write it without"));
+    }
+    let is_named = |language: &&str| {
+        let rest = text.strip_prefix(language);
+        rest.is_some_and(|rest| !rest.starts_with(' '))
+    };
+    if ["regex:", "regexp:", "re:", "glob:"].iter().any(is_named) {
+        return Some((
+            "the name of a language of patterns before it (`regex:`, `glob:`)",
+            "write it without: a pattern is literal but for `*` and `**`",
+        ));
+    }
+    if (text.starts_with('(') && text.ends_with(')')) || text.split('/').any(is_group) {
+        return Some((
+            "a group in parentheses (`(a)`, `!(a)`, `@(a)`)",
+            "write a pattern for each, without parentheses",
+        ));
+    }
+    if text.split('/').any(|it| matches!(it, "+" | "#" | ">")) {
+        return Some((
+            "a wildcard of a message broker (`+`, `#`, `>`)",
+            "write `*` for one segment, and `**` for all that follow",
+        ));
+    }
+    let is_placeholder = |segment: &str| segment.starts_with('<') && segment.ends_with('>');
+    if text.split('/').any(is_placeholder) {
+        return Some(("a placeholder (`<name>`)", "write the name, or `*`"));
     }
     if text.starts_with('~') {
         return Some((
@@ -276,7 +510,8 @@ fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
             "write a pattern for each",
         ));
     }
-    if text.starts_with(".*") || text.contains(".*?") || text.contains(".+") {
+    let in_regex = [".*?", ".+", "_.*", "-.*"];
+    if text.starts_with(".*") || in_regex.iter().any(|it| text.contains(it)) {
         return Some((
             "a part of a regular expression (`.*`, `.+`)",
             "write `*` or `**`",
@@ -301,6 +536,14 @@ fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
     None
 }
 
+/// Whether a segment has a group of an extended glob, such as `!(a)` or `@(a|b)`.
+fn is_group(segment: &str) -> bool {
+    ["!(", "@(", "+(", "*("]
+        .iter()
+        .any(|it| segment.contains(it))
+        && segment.ends_with(')')
+}
+
 impl Segment {
     fn parse(segment: &str, whole: &str) -> Result<Self, PatternError> {
         match segment {
@@ -318,6 +561,15 @@ impl Segment {
             Self::Glob(glob) => Self::Glob(name::fold(glob).into_owned()),
             other => other.clone(),
         }
+    }
+
+    /// Whether it matches one of what a segment may be read as, where names may have `suffix` or not.
+    fn catches(&self, name: &Readings<'_>, suffix: &str) -> bool {
+        name.texts.iter().any(|text| match self {
+            // A literal may have the suffix more than once.
+            Self::Literal(own) => own == text || without_suffix(own, suffix) == text,
+            other => other.matches(text),
+        })
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -374,12 +626,13 @@ impl FromStr for Pattern {
     }
 }
 
-/// Whether a name is ambiguous in a way that its writer does not see.
+/// Whether a name is ambiguous in a way that its writer does not see. The dot that a name may end with, as
+/// in `Acme Inc.`, is seen.
 fn is_slip(why: &NameError) -> bool {
-    matches!(
-        why,
-        NameError::Edge(_) | NameError::Invisible(_) | NameError::NotNormalised(_)
-    )
+    match why {
+        NameError::Edge(edge) => !edge.ends_with("dot"),
+        other => matches!(other, NameError::Invisible(_) | NameError::NotNormalised(_)),
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -485,11 +738,44 @@ mod tests {
             "acme/payroll\0",
             "acme/\u{ff50}ayroll",
             "acme/payrol\u{200b}l",
+            "acme/payroll@sha256:abc",
+            "acme/payroll@main",
+            "acme/payroll:v1@sha256:abc",
+            "acme/payroll:feature/x",
+            "acme/payroll. :x",
+            "acme:x/payroll",
+            "acme@1:2/Payroll@x",
+            "acme/..:x",
+            "acme/..@x/y",
+            "acme/payroll\u{1680}",
+            "acme/pa\u{327}\u{301}yroll",
         ] {
             assert!(denial.might_match(name), "{name:?}");
         }
+        assert!(denial.might_match(&format!("acme/x{}", ":".repeat(33))));
+        for (denial, name) in [
+            ("secrets/**", "secrets::$INDEX_ALLOCATION/key"),
+            ("secrets/**", "secrets:x/key"),
+            ("reg/payroll:v1", "reg/payroll:v1@sha256:abc"),
+            ("reg/payroll:v1", "reg/payroll:v1:x"),
+            ("@scope/pay*", "@scope/payroll@1.2.3"),
+        ] {
+            assert!(pattern(denial).might_match(name), "{denial} {name}");
+        }
+        for (denial, name) in [
+            ("reg/payroll:v1", "reg/payroll:v2"),
+            ("reg/payroll:v1", "reg/payroll"),
+            ("secrets/*", "secret:x/key"),
+            ("other/package", "@other/package"),
+            ("arn/**", "barn:aws:s3:::bucket/key"),
+        ] {
+            assert!(!pattern(denial).might_match(name), "{denial} {name}");
+        }
         for name in [
             "acme/billing",
+            "acme/billing@payroll",
+            "acme/billing:payroll/x",
+            "acme/@payroll",
             "acme/payrolls",
             "acme/payroll/x",
             "acme/payroll-2",
@@ -526,6 +812,158 @@ mod tests {
                 .canonical(&naming)
                 .matches(&naming.canonical("acme/billing"))
         );
+    }
+
+    #[test]
+    fn a_suffix_that_is_dropped_hides_nothing_from_a_denial() {
+        let dropped = |case| Naming {
+            case,
+            drop_suffix: Some(".git".into()),
+        };
+        let caught = |denial: &str, name: &str, case| {
+            let naming = dropped(case);
+            let denial = Pattern::for_denial(denial).unwrap();
+            let denial = denial.canonical(&naming);
+            denial.might_match_as(&naming.canonical(name), &naming)
+        };
+        for (denial, name) in [
+            ("acme/payroll", "acme/payroll.git"),
+            ("acme/payroll", "acme/payroll.GIT"),
+            ("acme/payroll", "acme/Payroll.GIT"),
+            ("acme/payroll", "acme/payroll.gIt.git"),
+            ("acme/payroll.GIT", "acme/payroll"),
+            ("acme/payroll", "acme/payroll.git:main"),
+            ("acme/payroll", "acme/payroll.git@sha256:abc"),
+            ("acme/payroll.git:main", "acme/payroll:main"),
+            ("acme/payroll:main", "acme/payroll.git:main"),
+            ("acme/secret/**", "acme/secret.git/x"),
+            ("acme/secret/**", "acme/secret.GIT:v1/x"),
+            ("acme/payroll.git/**", "acme/payroll/x"),
+            ("acme/payroll.git.git/**", "acme/payroll/x"),
+            ("acme/payroll.g*", "acme/payroll.git"),
+            ("acme/payroll*git", "acme/payroll.git"),
+            ("acme/*roll.git/x", "acme/payroll/x"),
+        ] {
+            for case in [None, Some(Case::Insensitive)] {
+                assert!(caught(denial, name, case), "{denial} {name} {case:?}");
+            }
+        }
+        for (denial, name) in [
+            ("acme/payroll", "acme/payroll.gitlab"),
+            ("acme/payroll", "acme/payrollgit"),
+            ("acme/payroll", "acme/git"),
+            ("acme/payroll:main", "acme/payroll.git:next"),
+        ] {
+            assert!(!caught(denial, name, None), "{denial} {name}");
+        }
+        let exact = Some(Case::Exact);
+        assert!(caught("acme/payroll", "acme/payroll.git:main", exact));
+        assert!(!caught("acme/payroll", "acme/payroll.GIT", exact));
+        assert!(!caught("acme/payroll", "acme/Payroll", exact));
+    }
+
+    /// A6: a denial that means no name is not taken silently.
+    #[test]
+    fn a_denial_that_catches_nothing_is_refused_or_doubted() {
+        for text in [
+            "./acme/payroll",
+            "acme/./payroll",
+            "acme/x/../payroll",
+            "acme//payroll",
+            "//acme/payroll",
+            "acme\\payroll",
+            "acme/payroll#main",
+            "acme/payroll;x",
+            "acme/%70ayroll",
+            "acme/payroll.",
+            "https://github.com/acme/payroll",
+            "acme/pay\\w+",
+            "acme/\\d+",
+            "(acme/payroll)",
+            "acme/!(payroll)",
+            "acme/@(a)",
+            "acme/+(x)",
+            "acme/+",
+            "acme/#",
+            "acme/>",
+            "acme/<repo>",
+            "regex:acme/.*",
+            "glob:acme/*",
+            "re:acme",
+            "\"acme/payroll\"",
+            "'acme/*'",
+            "`acme/payroll`",
+            "acme/pay_.*",
+        ] {
+            assert!(Pattern::for_denial(text).is_err(), "{text}");
+        }
+        for text in [
+            "git@github.com:acme/payroll.git",
+            "acme/pay.*",
+            "acme/.*",
+            "acme/$repo",
+            "acme/payroll,acme/billing",
+        ] {
+            let denial = Pattern::for_denial(text).unwrap();
+            assert!(denial.doubt().is_some(), "{text}");
+        }
+        for text in [
+            "acme/payroll",
+            "acme/**",
+            "/v1/*",
+            "**",
+            "arn:aws:s3:::bucket/*",
+            "reg/payroll@sha256:abc",
+            "a+b",
+            "acme/.github",
+            "docs/Report (final), v2.pdf",
+            "app/(group)/page.tsx",
+            "re: invoice",
+        ] {
+            let denial = Pattern::for_denial(text).unwrap();
+            assert_eq!(denial.doubt(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_actions_has_their_characters() {
+        for text in [
+            "delete_.*",
+            "delete repo",
+            "delete_repo()",
+            "server:delete_*",
+            "*:delete_*",
+            "delete_repo:*",
+            "delete_*@v1",
+            "delete_\\w+",
+            "delete_repo;",
+            "delete_repo#1",
+            "delete_repo,drop_repo",
+            "\"delete_*\"",
+            "https://x/delete_repo",
+            "d\u{435}lete_*",
+            "delete//x",
+            "delete/../x",
+            "",
+        ] {
+            assert!(Pattern::of_actions(text).is_err(), "{text}");
+        }
+        for text in ["delete_*", "issues.*", "**", "*", "repos/delete", "GET"] {
+            assert!(Pattern::of_actions(text).is_ok(), "{text}");
+        }
+    }
+
+    /// The dot that a name ends with is seen: an allowance may spell the name out.
+    #[test]
+    fn an_allowance_may_spell_out_a_name_that_ends_with_a_dot() {
+        for name in ["Acme Inc.", "acme/Acme Inc.", "etc."] {
+            assert!(pattern(name).matches(name), "{name}");
+            assert!(Pattern::for_denial(name).is_err(), "{name}");
+            assert!(!pattern("**").matches(name), "{name}");
+        }
+        for name in ["acme/payroll ", " acme", "acme/* .", "acme/*."] {
+            assert!(name.parse::<Pattern>().is_err(), "{name:?}");
+        }
     }
 
     #[test]

@@ -13,8 +13,17 @@ pub fn printable(text: &str) -> String {
 
 /// The beginning of `text`, printable, where it is only to be recognised.
 pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
+    beginning(text, 60)
+}
+
+/// A message about a text that a file controls, printable, and short enough for a line of an error, with the
+/// remedy that it ends with.
+pub fn message(text: &str) -> String {
+    beginning(text, 600)
+}
+
+fn beginning(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or_default())),
         None => printable(text),
     }

@@ -5,13 +5,16 @@
 //! `PROPTEST_CASES=100000` runs the long form.
 
 use portcullis_contract::Pattern;
+use portcullis_contract::name::Naming;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 /// How a name comes to be read as another one.
-const READERS: [(&str, fn(&str) -> String); 9] = [
+type Reader = (&'static str, fn(&str) -> String);
+
+const READERS: [Reader; 10] = [
     ("a URL parser", url),
     ("a reader that decodes", decode),
     ("a reader of dot segments", dots),
@@ -45,7 +48,61 @@ const READERS: [(&str, fn(&str) -> String); 9] = [
             })
             .collect()
     }),
+    ("a file system that cuts before it resolves", |name| {
+        by_segment(name, |segment| match segment.split_once([':', '@']) {
+            Some((before, _)) if matches!(before.trim(), "." | "..") => before.trim(),
+            _ => segment,
+        })
+    }),
 ];
+
+/// Readers that take a name for a shorter one, which an allowance may have in mind and a denial has to.
+const CUTTERS: [Reader; 3] = [
+    ("a reader that cuts each segment at its first tag", |name| {
+        by_segment(name, |segment| match first_tag(segment) {
+            Some(at) => &segment[..at],
+            None => segment,
+        })
+    }),
+    ("a reader that cuts each segment at its last tag", |name| {
+        by_segment(name, |segment| match segment.rfind([':', '@']) {
+            Some(at) if at > 0 => &segment[..at],
+            _ => segment,
+        })
+    }),
+    ("a reader that ends the name at its first tag", |name| {
+        let mut begins = 0;
+        for segment in name.split('/') {
+            if let Some(at) = first_tag(segment) {
+                return name[..begins + at].to_owned();
+            }
+            begins += segment.len() + 1;
+        }
+        name.to_owned()
+    }),
+];
+
+/// A reader of names that may have `.git` in any case, and do not have to.
+const DROPS_A_SUFFIX: Reader = ("a reader that drops `.git`", |name| {
+    by_segment(name, |segment| {
+        let folded = segment.to_ascii_lowercase();
+        match folded.strip_suffix(".git") {
+            Some(stem) if !stem.is_empty() => &segment[..stem.len()],
+            _ => segment,
+        }
+    })
+});
+
+fn by_segment(name: &str, read: impl Fn(&str) -> &str) -> String {
+    let segments: Vec<_> = name.split('/').map(read).collect();
+    segments.join("/")
+}
+
+/// Where what may follow a name begins in a segment.
+fn first_tag(segment: &str) -> Option<usize> {
+    let mut tags = segment.match_indices([':', '@']).map(|(at, _)| at);
+    tags.find(|at| *at > 0)
+}
 
 fn url(name: &str) -> String {
     match url::Url::parse(&format!("https://host.example/{name}")) {
@@ -87,15 +144,18 @@ fn dots(name: &str) -> String {
     segments.join("/")
 }
 
-/// Every name that up to three readers in a row make of `name`.
-fn readings(name: &str) -> BTreeSet<String> {
+/// Every name that up to three readers in a row make of `name`: those that every name has, and `more`.
+fn readings(name: &str, more: &[Reader]) -> BTreeSet<String> {
     let mut all = BTreeSet::from([name.to_owned()]);
     for _ in 0..3 {
-        let more: Vec<String> = all
+        let found: Vec<String> = all
             .iter()
-            .flat_map(|name| READERS.iter().map(move |(_, read)| read(name)))
+            .flat_map(|name| {
+                let readers = READERS.iter().chain(more);
+                readers.map(move |(_, read)| read(name))
+            })
             .collect();
-        all.extend(more);
+        all.extend(found);
     }
     all
 }
@@ -173,8 +233,21 @@ fn cases() -> impl Strategy<Value = Case> {
         "\u{ff50}",
         "\u{1d4}",
         "e\u{301}",
+        "\u{1680}",
+        "a\u{327}\u{301}",
+        ":x",
+        "::$DATA",
+        "@sha256:abc",
+        " :x",
+        ".@x",
+        "..:x",
+        ".git",
+        ".GIT:main",
     ]);
-    let segments = prop::collection::vec(word.clone(), 1..4);
+    let segments = prop_oneof![
+        4 => prop::collection::vec(word.clone(), 1..4),
+        1 => prop::sample::select(vec![vec!["acme", "payroll"], vec!["acme", "Payroll"]]),
+    ];
     let name = (
         segments,
         prop::option::weighted(0.4, (trick, any::<prop::sample::Index>(), any::<bool>())),
@@ -188,7 +261,10 @@ fn cases() -> impl Strategy<Value = Case> {
                     .filter(|(_, c)| *c == '/')
                     .map(|(at, _)| at + 1)
                     .collect(),
-                false => name.char_indices().map(|(at, _)| at).collect(),
+                false => {
+                    let places = name.char_indices().map(|(at, _)| at);
+                    places.chain([name.len()]).collect()
+                }
             };
             let place = match places.is_empty() {
                 true => name.len(),
@@ -245,15 +321,23 @@ fn hold(case: &Case, permits: Permits) -> Result<(), TestCaseError> {
     if !permits(&allowance, &denial, name) {
         return Ok(());
     }
-    for reading in readings(name) {
+    for reading in readings(name, &[]) {
         prop_assert!(
             by_definition(allowed, &reading),
             "{name:?} is read as {reading:?}, outside {allowed}"
         );
-        let (folded, denied) = (reading.to_lowercase(), denied.to_lowercase());
+        let folded = reading.to_lowercase();
         prop_assert!(by_definition(&allowed.to_lowercase(), &folded));
+    }
+    hold_denied(name, denied, &CUTTERS)
+}
+
+/// No reader, with `more` among them, takes a name that is not denied for one that is.
+fn hold_denied(name: &str, denied: &str, more: &[Reader]) -> Result<(), TestCaseError> {
+    let denied = denied.to_lowercase();
+    for reading in readings(name, more) {
         prop_assert!(
-            !by_definition(&denied, &folded),
+            !by_definition(&denied, &reading.to_lowercase()),
             "{name:?} is read as {reading:?}, which {denied} denies"
         );
     }
@@ -276,7 +360,7 @@ fn no_reader_takes_a_permitted_name_for_another() {
         let mut counts = counts.borrow_mut();
         let (total, ambiguous, permitted): &mut (u32, u32, u32) = &mut counts;
         *total += 1;
-        *ambiguous += u32::from(readings(&case.name).len() > 1);
+        *ambiguous += u32::from(readings(&case.name, &[]).len() > 1);
         let (allowance, denial) = (case.allowed.parse().unwrap(), case.denied.parse().unwrap());
         *permitted += u32::from(as_built(&allowance, &denial, &case.name));
         hold(&case, as_built)
@@ -293,8 +377,32 @@ fn no_reader_takes_a_permitted_name_for_another() {
     );
 }
 
+/// Where names may have a suffix or not, it does not help a name past a denial.
+#[test]
+fn no_reader_that_drops_a_suffix_takes_a_permitted_name_for_a_denied_one() {
+    let naming = Naming {
+        case: None,
+        drop_suffix: Some(".git".into()),
+    };
+    let [first, last, whole] = CUTTERS;
+    let readers = [first, last, whole, DROPS_A_SUFFIX];
+    let held = |case: Case| {
+        let denial: Pattern = case.denied.parse().unwrap();
+        let denial = denial.canonical(&naming);
+        match denial.might_match_as(&naming.canonical(&case.name), &naming) {
+            true => Ok(()),
+            false => hold_denied(&case.name, &case.denied, &readers),
+        }
+    };
+    let config = ProptestConfig {
+        cases: ProptestConfig::default().cases.max(2_000),
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config).run(&cases(), held).unwrap();
+}
+
 /// The rule before it knew of more than empty, `.` and `..` segments is found to be wrong, and so is one
-/// that compares denials exactly.
+/// that compares denials exactly, and one that cuts a tag only at the end of a name.
 #[test]
 fn a_weaker_rule_is_found() {
     let before: Permits = |allowance, denial, name| {
@@ -307,6 +415,27 @@ fn a_weaker_rule_is_found() {
         matches(allowance) && !caught(denial)
     };
     let exact: Permits = |allowance, denial, name| allowance.matches(name) && !denial.matches(name);
+    let last: Permits = |allowance, denial, name| {
+        let segment = name.rsplit('/').next().unwrap_or_default();
+        let tag = segment.find(':').map_or(0, |at| segment.len() - at);
+        let denied = denial.as_str().to_lowercase();
+        let caught = |name: &str| by_definition(&denied, &name.to_lowercase());
+        allowance.matches(name) && !caught(name) && !caught(&name[..name.len() - tag])
+    };
+    for (name, denied) in [
+        ("acme/payroll@main", "acme/payroll"),
+        ("acme/payroll:v1@sha256:abc", "acme/payroll:v1"),
+        ("acme:x/payroll", "acme/payroll"),
+        ("acme/payroll:feature/x", "acme/payroll"),
+    ] {
+        let case = Case {
+            name: name.to_owned(),
+            allowed: "**".to_owned(),
+            denied: denied.to_owned(),
+        };
+        assert!(hold(&case, last).is_err(), "{name}");
+        assert!(hold(&case, as_built).is_ok(), "{name}");
+    }
     for rule in [before, exact] {
         let config = ProptestConfig {
             cases: 2_000,

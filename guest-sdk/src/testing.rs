@@ -348,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_field_that_is_not_listed_is_named_when_it_is_read() {
-        let reads: [(&str, fn(&Request) -> Verdict); 9] = [
+        type Reads = fn(&Request) -> Verdict;
+        let reads: [(&str, Reads); 9] = [
             ("principal.kind", |request| match *request.principal.kind {
                 PrincipalKind::Agent => Verdict::deny(),
                 _ => Verdict::permit().because("no-agent", ""),

@@ -1,5 +1,6 @@
 //! A file of JSON that is read again when it changes, without holding up decisions.
 
+use crate::regular;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use std::fs::Metadata;
@@ -133,7 +134,7 @@ impl<T, E: Clone> Followed<T, E> {
         let file = file.into();
         // Looked at first: a change while it is read is seen the next time.
         let (stamp, is_recent) = look_at(&file);
-        let bytes = std::fs::read(&file);
+        let bytes = regular::read(&file);
         let content = Arc::new(read(&file, bytes.as_deref(), None)?);
         Ok(Self {
             file,
@@ -212,7 +213,7 @@ impl<T, E: Clone> Followed<T, E> {
         if stamp.is_some() && stamp == before && !was_recent && !is_small {
             return;
         }
-        let bytes = std::fs::read(&self.file);
+        let bytes = regular::read(&self.file);
         let digest = digest(&bytes);
         if digest.is_some() && digest == digest_before {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -375,6 +376,23 @@ mod tests {
             assert_eq!(example.followed.version(), version);
             std::fs::remove_file(&beside).unwrap();
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fifo_in_the_place_of_a_file_is_an_error_at_once() {
+        let example = Example::new("fifo", r#""a""#);
+        std::fs::remove_file(&example.file).unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&example.file)
+            .status();
+        assert!(made.unwrap().success());
+        example.followed.refresh();
+        let error = example.followed.get().unwrap_err();
+        assert!(error.contains("it is a fifo, not a file"), "{error}");
+        std::fs::remove_file(&example.file).unwrap();
+        example.write(r#""b""#);
+        assert_eq!(example.says().as_deref(), Some("b"));
     }
 
     #[test]

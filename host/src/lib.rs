@@ -105,6 +105,7 @@ mod pdp;
 mod plugin;
 mod posture;
 mod registry;
+mod regular;
 mod request;
 pub mod revocation;
 pub mod state;

@@ -31,6 +31,13 @@ impl Object {
         self.members.remove(key)
     }
 
+    /// Drops `key` where it is null, as some writers say that there is none.
+    pub(crate) fn drop_null(&mut self, key: &str) {
+        if self.members.get(key).is_some_and(Value::is_null) {
+            self.members.remove(key);
+        }
+    }
+
     fn need<T>(&self, key: &str, expected: &str, value: Option<T>) -> Result<T, RequestError> {
         value.ok_or_else(|| RequestError::Missing {
             at: self.at(key),
@@ -71,9 +78,10 @@ impl Object {
     ) -> Result<Option<T>, RequestError> {
         match self.take(key) {
             None => Ok(None),
+            // Deserializers take `{"word": null}` for the word.
             Some(value) => match T::deserialize(&value) {
-                Ok(parsed) => Ok(Some(parsed)),
-                Err(_) => Err(unexpected(self.at(key), expected, &value)),
+                Ok(parsed) if !has_object(&value) => Ok(Some(parsed)),
+                _ => Err(unexpected(self.at(key), expected, &value)),
             },
         }
     }
@@ -243,6 +251,14 @@ impl Object {
                 expected: format!("there is {members}"),
             }),
         }
+    }
+}
+
+fn has_object(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(has_object),
+        _ => false,
     }
 }
 

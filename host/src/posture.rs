@@ -5,12 +5,13 @@ use crate::followed::{Bytes, Followed};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
-use crate::request::{Posture, RequestError, Resource};
+use crate::request::{Posture, RequestError, Resource, might_mean};
 use crate::timestamp::CLOCK_LEEWAY;
-use portcullis_contract::name::{self, NameError};
-use portcullis_contract::{ActionClass, Exposure, Health, excerpt, withheld};
+use portcullis_contract::name::{self, NameError, Naming};
+use portcullis_contract::{ActionClass, Exposure, Health, Pattern, excerpt, withheld};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,17 +152,23 @@ impl Weakness {
 /// ] }
 /// ```
 ///
-/// A destination without `kind` is meant whatever its kind is.
+/// A destination without `kind` is meant whatever its kind is. An `id` is as ids of resources are, and compares as
+/// the names of the request's integration do; one in an attacker's hands is found as a denial of it would catch it.
 #[derive(Debug)]
 pub struct Postures {
     followed: Followed<Sightings, PosturesError>,
 }
 
-/// Every sighting, by the folded id of its destination.
-type Sightings = HashMap<String, Vec<Sighting>>;
+/// What was seen of destinations.
+#[derive(Debug, Default)]
+struct Sightings {
+    /// Every sighting, by the folded id of its destination.
+    by_id: HashMap<String, Vec<Sighting>>,
+    /// The ids of those in an attacker's hands.
+    compromised: Vec<(Pattern, Posture)>,
+}
 
-/// What was seen of one destination. They are found by their ids without regard to case, since the
-/// destination may ignore it.
+/// What was seen of one destination.
 #[derive(Debug)]
 struct Sighting {
     id: String,
@@ -223,30 +230,46 @@ impl Postures {
         Ok(Self { followed })
     }
 
-    /// What the file says of `resource`. A destination in an attacker's hands is, whatever kind a request
-    /// says it is of.
+    /// What the file says of `resource`, whose id is canonical as `naming` declares. A destination in an
+    /// attacker's hands is, whatever kind a request says it is of, and under every name that a denial of its id
+    /// would catch.
     ///
     /// # Errors
     ///
     /// [`PosturesError`] while the file cannot be used: then nothing is known to be well.
-    pub(crate) fn of(&self, resource: &Resource) -> Result<Option<Posture>, PosturesError> {
+    pub(crate) fn of(
+        &self,
+        resource: &Resource,
+        naming: &Naming,
+    ) -> Result<Option<Posture>, PosturesError> {
         let known = self.followed.get()?;
         if let Err(why) = name::check_resource(&resource.id) {
             let id = excerpt(&resource.id);
             return Err(PosturesError::Ambiguous { id, why });
         }
-        let Some(seen) = known.get(&*name::fold(&resource.id)) else {
-            return Ok(None);
-        };
-        let compromised = seen
-            .iter()
-            .find(|one| one.posture.health == Health::Compromised);
-        let of_kind = |kind: &str| {
-            let mut own = seen.iter().filter(|one| one.id == resource.id);
-            own.find(|one| one.kind == kind)
-        };
-        let found = compromised.or_else(|| of_kind(&resource.kind).or_else(|| of_kind("")));
+        let mut compromised = known.compromised.iter();
+        let is_it = |pattern: &Pattern| might_mean(pattern, &resource.id, naming);
+        if let Some((_, posture)) = compromised.find(|(pattern, _)| is_it(pattern)) {
+            return Ok(Some(*posture));
+        }
+        let found = known
+            .find(resource, naming, &resource.kind)
+            .or_else(|| known.find(resource, naming, ""));
         Ok(found.map(|one| one.posture))
+    }
+}
+
+impl Sightings {
+    /// What was seen of the resource as one of `kind`, with and without the suffix that its name may have.
+    fn find(&self, resource: &Resource, naming: &Naming, kind: &str) -> Option<&Sighting> {
+        let id = resource.id.as_str();
+        let suffix = naming.drop_suffix.as_deref();
+        let with_suffix = suffix.map(|suffix| Cow::Owned(format!("{id}{suffix}")));
+        let spellings = std::iter::once(Cow::Borrowed(id)).chain(with_suffix);
+        spellings
+            .filter_map(|id| self.by_id.get(&*name::fold(&id)))
+            .flatten()
+            .find(|one| one.kind == kind && naming.canonical(&one.id) == resource.id)
     }
 }
 
@@ -281,14 +304,22 @@ fn read(json: &[u8]) -> Result<Sightings, RequestError> {
         other => return Err(unexpected(at, "a list", &other.unwrap_or_default())),
     };
     file.end("`destinations`")?;
-    let mut postures = Sightings::new();
+    let mut postures = Sightings::default();
     for (index, item) in list.into_iter().enumerate() {
         let at = format!("{at}/{index}");
         let mut destination = Object::new(item, at.as_str())?;
         let id = destination.text("id")?;
         let kind = destination.optional_text("kind")?.unwrap_or_default();
         let posture = destination.into_posture()?;
-        let seen = postures.entry(name::fold(&id).into_owned()).or_default();
+        let pattern = Pattern::literal(&id).map_err(|why| RequestError::Name {
+            at: format!("{at}/id"),
+            why,
+        })?;
+        if posture.health == Health::Compromised {
+            postures.compromised.push((pattern, posture));
+        }
+        let by_id = &mut postures.by_id;
+        let seen = by_id.entry(name::fold(&id).into_owned()).or_default();
         if seen.iter().any(|one| one.id == id && one.kind == kind) {
             return Err(RequestError::DuplicateKey { at });
         }
@@ -407,7 +438,7 @@ mod tests {
     fn a_file_says_what_destinations_are_like_and_not_twice() {
         let one = r#"{"id":"a","kind":"host","health":"healthy"}"#;
         let file = |items: &str| format!(r#"{{"destinations":[{items}]}}"#);
-        assert_eq!(read(file(one).as_bytes()).unwrap().len(), 1);
+        assert_eq!(read(file(one).as_bytes()).unwrap().by_id.len(), 1);
         let twice = read(file(&format!("{one},{one}")).as_bytes()).unwrap_err();
         let at = "/destinations/1".to_owned();
         assert_eq!(twice, RequestError::DuplicateKey { at });
@@ -427,7 +458,7 @@ mod tests {
                 kind: kind.into(),
                 ..Resource::default()
             };
-            postures.of(&resource)
+            postures.of(&resource, &Naming::default())
         };
         for kind in ["host", "repo", "other"] {
             assert_eq!(seen_as(kind).unwrap().unwrap().health, Health::Compromised);
@@ -437,7 +468,7 @@ mod tests {
                 id: id.into(),
                 ..Resource::default()
             };
-            let seen = postures.of(&resource);
+            let seen = postures.of(&resource, &Naming::default());
             let bad = |it: Option<Posture>| it.is_some_and(|it| it.health == Health::Compromised);
             assert!(seen.is_err() || seen.is_ok_and(bad), "{id}");
         }
@@ -445,10 +476,74 @@ mod tests {
             id: "b".into(),
             ..Resource::default()
         };
-        assert_eq!(postures.of(&other).unwrap(), None);
+        assert_eq!(postures.of(&other, &Naming::default()).unwrap(), None);
         std::fs::write(&file, "{}").unwrap();
         postures.followed.refresh();
         assert!(seen_as("host").is_err());
+        std::fs::remove_file(file).unwrap();
+    }
+
+    /// A4: the file is looked up by the notion of a name that denials use.
+    #[test]
+    fn a_destination_is_found_as_the_names_of_its_integration_compare() {
+        let file = std::env::temp_dir().join(format!("portcullis-named-{}", std::process::id()));
+        let postures = |seen: &[(&str, &str)]| {
+            let seen: Vec<_> = seen
+                .iter()
+                .map(|(id, health)| serde_json::json!({ "id": id, "health": health }))
+                .collect();
+            let json = serde_json::json!({ "destinations": seen });
+            std::fs::write(&file, json.to_string()).unwrap();
+            Postures::from_file(&file)
+        };
+        let health = |postures: &Postures, id: &str, naming: &Naming| {
+            let resource = Resource {
+                id: naming.canonical(id).into_owned(),
+                kind: "repository".into(),
+                ..Resource::default()
+            };
+            let seen = postures.of(&resource, naming).unwrap();
+            seen.map(|posture| posture.health)
+        };
+        let declared = Naming {
+            case: Some(name::Case::Insensitive),
+            drop_suffix: Some(".git".into()),
+        };
+        let bad = Some(Health::Compromised);
+        for seen in ["acme/payroll.git", "acme/payroll", "Acme/Payroll.GIT"] {
+            let postures = postures(&[(seen, "compromised"), ("zzz", "healthy")]).unwrap();
+            for id in [
+                "acme/payroll",
+                "acme/payroll.git",
+                "ACME/Payroll.Git",
+                "acme/payroll:main",
+                "/acme/payroll",
+            ] {
+                assert_eq!(health(&postures, id, &declared), bad, "{seen} {id}");
+            }
+            assert_eq!(health(&postures, "acme/payroll-archive", &declared), None);
+        }
+        let compromised = postures(&[("acme/payroll", "compromised")]).unwrap();
+        for id in ["acme/payroll:main", "/acme/payroll", "Acme/Payroll"] {
+            assert_eq!(health(&compromised, id, &Naming::default()), bad, "{id}");
+        }
+        let healthy = [("Acme/Billing", "healthy"), ("acme/hr.git", "healthy")];
+        let healthy = postures(&healthy).unwrap();
+        for id in ["acme/billing", "acme/billing.git", "acme/hr", "acme/HR.git"] {
+            let found = health(&healthy, id, &declared);
+            assert_eq!(found, Some(Health::Healthy), "{id}");
+        }
+        // Where nothing is declared, a name in another spelling is another one.
+        for id in ["acme/billing", "acme/hr", "acme/hr.git:main"] {
+            assert_eq!(health(&healthy, id, &Naming::default()), None, "{id}");
+        }
+        for id in ["acme/payroll ", "acme//payroll", "acme/%70ayroll", "*", ""] {
+            let error = postures(&[("acme/x", "healthy"), (id, "compromised")]).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("`/destinations/1/id`"), "{error}");
+        }
+        // No other language is read in an id.
+        assert!(postures(&[("acme/[1] {x}.pdf", "compromised")]).is_ok());
         std::fs::remove_file(file).unwrap();
     }
 }

@@ -1,17 +1,17 @@
 //! `portcullis revoke event`.
 
-use super::known::{Known, look_for};
+use super::known::may_match;
 use crate::exit::Exit;
 use crate::named::named;
 use crate::output::{self, GOOD, shown_of_request, styled};
-use portcullis_host::revocation::{EventError, EventIssuers, ListError, Record, Revoked};
+use portcullis_host::revocation::{AddedOfEvent, EventError, EventIssuers, ListError, Record};
 use portcullis_host::{Timestamp, config};
 use std::path::PathBuf;
 
 /// Take security events (RFC 8417): what they say is over is added to the list, once for each event.
 ///
 /// An event that says that something is over, and whose subject no request is known by, ends with 5, as does one
-/// that a person has to look at. By default the issuers of the configuration count.
+/// that a person has to look at, or whose revocation was lifted since. By default the issuers of the configuration count.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The events, each a signed token in a file.
@@ -100,18 +100,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         let taken = issuers.verify(token.trim(), now).map_err(Refused::Event);
         let taken = taken.and_then(|event| {
             if event.revoked.is_empty() {
-                return Ok((event, Vec::new()));
+                return Ok((event, AddedOfEvent::default()));
             }
-            let records = list.writer().and_then(|writer| writer.event(&event, now));
-            Ok((event, records.map_err(Refused::List)?))
+            let added = list.writer().and_then(|writer| writer.event(&event, now));
+            Ok((event, added.map_err(Refused::List)?))
         });
         let file = file.display();
         match taken {
-            Ok((event, records)) => {
+            Ok((event, AddedOfEvent { records, lifted })) => {
                 if event.revoked.is_empty() {
                     output::note(&format!("{file}: it says that nothing is over"));
-                } else if records.is_empty() {
+                } else if records.is_empty() && lifted.is_empty() {
                     output::note(&format!("{file}: it is on the list already"));
+                }
+                for (id, epoch) in lifted {
+                    let lifted = ListError::Lifted { id, epoch };
+                    output::error(&shown_of_request(&format!("{file}: {lifted}")));
+                    exit = exit.max(super::exit_of(&lifted));
                 }
                 for left_out in &event.left_out {
                     output::error(&shown_of_request(&format!("{file}: {left_out}")));
@@ -152,19 +157,10 @@ fn look_at(args: &Args, file: &str, records: &[Record]) -> Exit {
         ));
         exit = Exit::GateFailed;
     }
-    let all: Vec<_> = records
-        .iter()
-        .filter_map(|record| record.revoked.as_ref())
-        .collect();
-    let is_known = |revoked: &&Revoked| {
-        matches!(
-            look_for(args.list.config(), revoked.kind, &revoked.id),
-            Known::Yes
-        )
-    };
-    if !args.unknown && !all.is_empty() && !all.iter().any(is_known) {
+    let is_known = |record: &Record| may_match(args.list.config(), record);
+    if !args.unknown && !records.is_empty() && !records.iter().any(is_known) {
         output::error(&format!(
-            "{file}: it is revoked, and neither the configuration nor the log knows any of it: see that the ids are those that hosts see, or give `--unknown`"
+            "{file}: it is revoked, and neither the configuration nor the log knows any of it in the trust domains of the event's issuer: see that the ids are those that hosts see, or give `--unknown`"
         ));
         exit = Exit::GateFailed;
     }

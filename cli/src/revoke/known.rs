@@ -1,13 +1,15 @@
 //! Whether what is to be revoked is known, so that a misspelt id does not pass for a revocation.
 
 use portcullis_host::config::Targets;
-use portcullis_host::revocation::Revocable;
+use portcullis_host::revocation::{Record, Revocable};
 use std::path::Path;
 
 /// What is known of an id.
 pub(crate) enum Known {
-    /// It is known, or there is nothing to look in.
+    /// It is known.
     Yes,
+    /// There is nothing to look in.
+    NothingToLookIn,
     /// It is not, and this is the most similar one.
     No(Option<String>),
 }
@@ -27,6 +29,19 @@ pub(crate) fn look_for(config: &Path, kind: Revocable, id: &str) -> Known {
                 .min_by_key(|known| distance(known));
             Known::No(similar.map(str::to_owned))
         }
-        Some(true) | None => Known::Yes,
+        Some(true) => Known::Yes,
+        None => Known::NothingToLookIn,
     }
+}
+
+/// Whether what a line of the list revokes is known of a principal that the line is about, or there is nothing to
+/// look in.
+pub(crate) fn may_match(config: &Path, record: &Record) -> bool {
+    record.revoked.as_ref().is_some_and(|revoked| {
+        Targets::of(config)
+            .know_of(revoked.kind, &revoked.id, |principal| {
+                record.is_about(principal)
+            })
+            .unwrap_or(true)
+    })
 }

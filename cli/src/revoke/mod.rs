@@ -9,7 +9,8 @@ use crate::output::{self, GOOD, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
 use known::Known;
 use portcullis_host::revocation::{
-    HeadKey, ListError, ListWriter, Record, Revocable, Revoked, Signers, normal_id, serial_readings,
+    HeadKey, ListError, ListMark, ListWriter, Opening, Record, Revocable, Revoked, Signers,
+    normal_id, serial_readings,
 };
 use portcullis_host::{Timestamp, config};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,10 @@ pub(crate) struct Args {
     /// Only say that the list is whole as of now.
     #[arg(long, conflicts_with_all = ["kind", "id", "reason", "by", "lift", "unknown"])]
     checkpoint: bool,
+    /// Sign lines that no signer signed, such as those behind the last head, or a head whose key was replaced. Look
+    /// at them first.
+    #[arg(long, requires_all = ["checkpoint", "key"])]
+    sign_anew: bool,
     #[command(flatten)]
     list: List,
 }
@@ -87,9 +92,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         _ => None,
     };
     match revoked {
-        None => checkpoint(&args.list),
+        None => checkpoint(&args.list, args.sign_anew),
         Some(lifted) if args.lift => change(&args.list, Change::Lift(lifted)),
-        Some(revoked) if args.unknown => change(&args.list, Change::Revoke(revoked)),
+        Some(revoked) if args.unknown => {
+            change(&args.list, Change::Revoke(every_reading(&revoked)))
+        }
         Some(revoked) => revoke(&args.list, revoked),
     }
 }
@@ -116,11 +123,22 @@ pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     key: Option<HeadKey>,
     signers: Option<Arc<Signers>>,
+    floor: Option<ListMark>,
 }
 
 impl Opened {
     pub(crate) fn writer(&self) -> Result<ListWriter<'_>, ListError> {
-        ListWriter::open_signed(&self.path, self.key.as_ref(), self.signers.clone())
+        self.open(false)
+    }
+
+    fn open(&self, sign_anew: bool) -> Result<ListWriter<'_>, ListError> {
+        let opening = Opening {
+            key: self.key.as_ref(),
+            signers: self.signers.clone(),
+            floor: self.floor.clone(),
+            sign_anew,
+        };
+        ListWriter::open_as(&self.path, opening)
     }
 }
 
@@ -144,9 +162,15 @@ impl List {
             return None;
         }
         // A list beside the configuration's is another one.
-        let signers = match &self.list {
-            Some(_) => None,
-            None => found(config::revocation_signers(&self.config))?.map(Arc::new),
+        let is_configured = self.list.is_none()
+            || config::revocation_list(&self.config)
+                .is_ok_and(|configured| is_same_file(&configured, &path));
+        let (signers, floor) = match is_configured {
+            false => (None, None),
+            true => (
+                found(config::revocation_signers(&self.config))?.map(Arc::new),
+                found(config::revocation_floor(&self.config))?,
+            ),
         };
         let key = match &self.key {
             None if signers.is_some() => {
@@ -171,8 +195,27 @@ impl List {
                 }
             }
         };
-        Some(Opened { path, key, signers })
+        Some(Opened {
+            path,
+            key,
+            signers,
+            floor,
+        })
     }
+}
+
+/// Whether two paths lead to one file, which may not be there yet.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        std::fs::canonicalize(path).or_else(|_| {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = std::fs::canonicalize(folder.unwrap_or(Path::new(".")))?;
+            Ok::<_, std::io::Error>(folder.join(path.file_name().unwrap_or_default()))
+        })
+    };
+    matches!((real(one), real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What a configuration says, or nothing where it cannot be read, which is said.
@@ -187,7 +230,8 @@ pub(crate) fn found<T>(read: Result<T, config::ConfigError>) -> Option<T> {
 
 /// What is done to something that can be revoked.
 enum Change {
-    Revoke(Revoked),
+    /// One thing, in each of its readings.
+    Revoke(Vec<Revoked>),
     Lift(Revoked),
 }
 
@@ -195,26 +239,22 @@ enum Change {
 pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
     // What no request could be known by is refused when it is written, with what to write instead.
     if normal_id(revoked.kind, &revoked.id).is_err() {
-        return change(list, Change::Revoke(revoked));
+        return change(list, Change::Revoke(vec![revoked]));
     }
-    let look = |id: &str| known::look_for(list.config(), revoked.kind, id);
-    let mut ids = vec![revoked.id.clone()];
-    if revoked.kind == Revocable::Credential {
-        // Digits alone may be a serial number in decimal.
-        ids.extend(serial_readings(&revoked.id));
-    }
-    let mut similar = None;
-    for id in &ids {
-        match look(id) {
-            Known::Yes => {
-                let revoked = Revoked {
-                    id: id.clone(),
-                    ..revoked
-                };
-                return change(list, Change::Revoke(revoked));
+    let all = every_reading(&revoked);
+    let (mut similar, mut is_unknown) = (None, false);
+    for reading in &all {
+        match known::look_for(list.config(), reading.kind, &reading.id) {
+            Known::Yes => return change(list, Change::Revoke(vec![reading.clone()])),
+            Known::NothingToLookIn => {}
+            Known::No(found) => {
+                is_unknown = true;
+                similar = similar.or(found);
             }
-            Known::No(found) => similar = similar.or(found),
         }
+    }
+    if !is_unknown {
+        return change(list, Change::Revoke(all));
     }
     let kind = serde_json::to_value(revoked.kind)?;
     let kind = kind.as_str().unwrap_or_default();
@@ -226,50 +266,80 @@ pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
     Ok(Exit::GateFailed)
 }
 
+/// What a revocation can mean: digits alone may be a serial number in hexadecimal digits, or in decimal.
+fn every_reading(revoked: &Revoked) -> Vec<Revoked> {
+    let mut ids = vec![revoked.id.clone()];
+    if revoked.kind == Revocable::Credential
+        && let Ok(normal) = normal_id(revoked.kind, &revoked.id)
+    {
+        let readings = serial_readings(&revoked.id);
+        ids.extend(readings.into_iter().filter(|reading| {
+            normal_id(revoked.kind, reading).is_ok_and(|reading| reading != normal)
+        }));
+    }
+    let reading = |id| Revoked {
+        id,
+        ..revoked.clone()
+    };
+    ids.into_iter().map(reading).collect()
+}
+
 /// Says that the list is whole as of now.
-fn checkpoint(list: &List) -> anyhow::Result<Exit> {
+fn checkpoint(list: &List, sign_anew: bool) -> anyhow::Result<Exit> {
     let Some(list) = list.open(false) else {
         return Ok(Exit::Invalid);
     };
     let added = list
-        .writer()
+        .open(sign_anew)
         .and_then(|writer| writer.checkpoint(Timestamp::now()));
-    report(&list, "checkpoint", added)
+    report(&list, "checkpoint", added.map(|record| vec![record]))
 }
 
 fn change(list: &List, change: Change) -> anyhow::Result<Exit> {
     let Some(list) = list.open(true) else {
         return Ok(Exit::Invalid);
     };
-    let (Change::Revoke(what) | Change::Lift(what)) = &change;
-    if what.reason.trim().is_empty() || what.by.trim().is_empty() {
+    let what = match &change {
+        Change::Revoke(all) => all.as_slice(),
+        Change::Lift(lifted) => std::slice::from_ref(lifted),
+    };
+    if what
+        .iter()
+        .any(|it| it.reason.trim().is_empty() || it.by.trim().is_empty())
+    {
         output::error("a revocation says why, and by whom: give `--reason` and `--by` a text");
         return Ok(Exit::Invalid);
     }
     let now = Timestamp::now();
     match change {
-        Change::Revoke(revoked) => {
-            let added = list.writer().and_then(|writer| writer.revoke(revoked, now));
+        Change::Revoke(all) => {
+            let added = list.writer().and_then(|writer| writer.revoke_all(all, now));
             report(&list, "revoked", added)
         }
         Change::Lift(lifted) => {
             let added = list.writer().and_then(|writer| writer.lift(lifted, now));
-            report(&list, "lifted", added)
+            report(&list, "lifted", added.map(|record| vec![record]))
         }
     }
 }
 
 /// Says what was added to the list.
-fn report(list: &Opened, what: &str, added: Result<Record, ListError>) -> anyhow::Result<Exit> {
+fn report(
+    list: &Opened,
+    what: &str,
+    added: Result<Vec<Record>, ListError>,
+) -> anyhow::Result<Exit> {
     match added {
-        Ok(record) => {
-            output::note(&format!(
-                "{} in {}, epoch {}",
-                styled(GOOD, what),
-                list.path.display(),
-                record.epoch
-            ));
-            output::json(&record)?;
+        Ok(records) => {
+            for record in &records {
+                output::note(&format!(
+                    "{} in {}, epoch {}",
+                    styled(GOOD, what),
+                    list.path.display(),
+                    record.epoch
+                ));
+                output::json(record)?;
+            }
             Ok(Exit::Success)
         }
         Err(error) => {
@@ -285,7 +355,12 @@ fn report(list: &Opened, what: &str, added: Result<Record, ListError>) -> anyhow
 /// How a list that is not as it has to be differs from one that is not valid.
 pub(crate) fn exit_of(error: &ListError) -> Exit {
     match error {
-        ListError::NotRevoked(_) | ListError::NotSigned(_) => Exit::GateFailed,
+        ListError::NotRevoked(_)
+        | ListError::OfEveryIssuer { .. }
+        | ListError::Lifted { .. }
+        | ListError::Behind { .. }
+        | ListError::Another(_)
+        | ListError::NotSigned(_) => Exit::GateFailed,
         _ => Exit::Invalid,
     }
 }

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
 use crate::{Format, check};
 use portcullis_host::log::{self, Decided, Entry, Event};
-use portcullis_host::revocation::{Record, Revocable, Revocations, Revoked, is_same};
+use portcullis_host::revocation::{Record, Revocable, Revocations, Revoked, is_lifted, is_same};
 use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -119,7 +119,7 @@ struct ByLog {
 impl ByLog {
     fn take(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Revocation { epoch, revoked } => {
+            Event::Revocation { epoch, revoked, .. } => {
                 match revoked {
                     Some(revoked) => self.revoked.push((*epoch, revoked.clone())),
                     // With so many a host began.
@@ -127,9 +127,9 @@ impl ByLog {
                 }
                 self.epoch = self.epoch.max(*epoch);
             }
-            Event::Lift { epoch, lifted } => {
+            Event::Lift { epoch, lifted, .. } => {
                 self.revoked.retain(|(_, revoked)| {
-                    revoked.kind != lifted.kind || !is_same(lifted.kind, &revoked.id, &lifted.id)
+                    revoked.kind != lifted.kind || !is_lifted(lifted.kind, &revoked.id, &lifted.id)
                 });
                 self.epoch = self.epoch.max(*epoch);
             }

@@ -63,7 +63,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             },
             (_, None) => Ok(None),
             (_, Some(postures)) => postures
-                .of(on.request.resource())
+                .of(on.request.resource(), on.request.naming())
                 .map_err(|error| error.to_string()),
         };
         match own {

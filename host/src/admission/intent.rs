@@ -11,7 +11,8 @@ use crate::request::Request;
 use crate::state::Use;
 use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
 use crate::trace::{Conclusion, Trace};
-use portcullis_contract::{ActionClass, Constraint, Operator, PrincipalKind, excerpt};
+use portcullis_contract::name::check_resource;
+use portcullis_contract::{ActionClass, Constraint, Operator, Pattern, PrincipalKind, excerpt};
 
 /// Who needs an intent, and where it is looked up.
 #[derive(Debug, Clone)]
@@ -357,7 +358,11 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
 /// closest to, what it is not.
 fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
-        return format!("it denies {denial}");
+        let ambiguous = match denial.resource.matches(&request.resource().id) {
+            true => None,
+            false => ambiguous_name(request),
+        };
+        return format!("it denies {denial}{}", ambiguous.unwrap_or_default());
     }
     let allowances = intent.allows.iter().rev();
     let (_, failed) = allowances
@@ -365,6 +370,23 @@ fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -
         .max_by_key(|(met, _)| *met)
         .unwrap_or_default();
     failed
+}
+
+/// What to do where the resource's name is one that two readers could take for two, and so matches no wildcard and is
+/// caught by every denial.
+fn ambiguous_name(request: &Request) -> Option<String> {
+    let id = &request.resource().id;
+    let why = check_resource(id).err()?;
+    let spelled_out = id.parse::<Pattern>();
+    let otherwise = match spelled_out.is_ok_and(|pattern| pattern.matches(id)) {
+        true => {
+            "or spell it out in an allowance without wildcards, in an intent without denials of this action"
+        }
+        false => "as no allowance can spell it out",
+    };
+    Some(format!(
+        "; two readers could take the resource's name for two, so that it matches no wildcard and every denial of the action catches it: {why}, {otherwise}"
+    ))
 }
 
 /// How many clauses of an allowance the request meets, and the first that it does not.
@@ -390,7 +412,12 @@ fn closeness(allowance: &Allowance, request: &Request, class: ActionClass) -> (u
         return is_not(1, "action", request.action(), action);
     }
     if !request.resource_matches(resource) {
-        return is_not(2, "resource", asked, resource);
+        let (met, text) = is_not(2, "resource", asked, resource);
+        let ambiguous = match resource.as_str().contains('*') {
+            true => ambiguous_name(request),
+            false => None,
+        };
+        return (met, text + &ambiguous.unwrap_or_default());
     }
     let meets =
         |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());

@@ -123,6 +123,16 @@ impl<T: Trace> Checks<'_, '_, T> {
             self.facts.environment,
             on.request.resource().environment.as_str(),
         );
+        if let Some(unreadable) = self.unreadable_environment(from, to) {
+            let evidence = || format!("that of the {unreadable} is stated, and is no text");
+            let refusal = (
+                Cause::EnvironmentCrossed,
+                format!(
+                    "the `environment` of the {unreadable} is stated and is no text, so that nobody can tell whether it is the other side's: state it as text, or set `cross-environment` for the integration"
+                ),
+            );
+            return self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal);
+        }
         if from.is_empty() || to.is_empty() {
             self.skip("environment", || {
                 "the principal's or the resource's is not known".to_owned()
@@ -141,6 +151,23 @@ impl<T: Trace> Checks<'_, '_, T> {
             ),
         );
         self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal)
+    }
+
+    /// The side whose environment is stated in a form that is not read, where the other side's is known and has to be
+    /// the same.
+    fn unreadable_environment(&self, from: &str, to: &str) -> Option<&'static str> {
+        if self.on.integration.cross_environment || from.is_empty() == to.is_empty() {
+            return None;
+        }
+        let request = self.on.request;
+        let (side, attributes) = match from.is_empty() {
+            true => ("principal", &request.principal().attributes),
+            false => ("resource", &request.resource().attributes),
+        };
+        attributes
+            .iter()
+            .any(|(name, value)| name == "environment" && !value.is_null())
+            .then_some(side)
     }
 
     pub(super) fn credential(&mut self) -> Result<(), Refusal> {

@@ -60,64 +60,59 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
         None => None,
         Some(options) => Some(
             EmbeddedState::open(&options.path, options.clone_window)
-                .map_err(|error| failed(error.to_string()))
-                .map(|state| (options.path, state))?,
+                .map_err(|error| failed(error.to_string()))?,
         ),
     };
-    let accepted = match what {
+    // Whatever is to be written can be, before anything takes effect.
+    let beside_log = match &log {
+        None => None,
+        Some(log) => {
+            let marks = Marks::of_log(log.path(), true);
+            marks.can_be_written().map_err(failed)?;
+            Some(marks)
+        }
+    };
+    let accepted = |kept: &Kept| Accepted {
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+        state: kept.state.clone(),
+        list: kept.list.clone(),
+    };
+    // What the log cannot have is not accepted.
+    let record = |kept: &Kept| match &log {
+        None => Ok(()),
+        Some(log) => log
+            .record_accepted(&accepted(kept), Timestamp::now())
+            .map_err(|error| error.to_string()),
+    };
+    let kept = match what {
         Accepts::State => {
-            let (_, state) = state
-                .as_ref()
-                .ok_or_else(|| failed("it has no `[state]`".to_owned()))?;
-            let mark = state.accept().map_err(|error| failed(error.to_string()))?;
-            Kept {
-                state: Some(mark),
-                list: None,
-            }
+            let state = state.ok_or_else(|| failed("it has no `[state]`".to_owned()))?;
+            let mark = state.accept(|mark| record(&Kept::of_state(mark.clone())));
+            Kept::of_state(mark.map_err(|error| failed(error.to_string()))?)
         }
         Accepts::List => {
             let (list, _) = list.ok_or_else(|| failed("it has no `[revocation]`".to_owned()))?;
             if let Some(error) = list.unreliable() {
                 return Err(failed(error.to_string()));
             }
-            let mark = Kept {
-                state: None,
-                list: Some(list.mark_or_beginning()),
-            };
-            if let Some((path, _)) = &state {
-                let marks = Marks::beside(path, true).map_err(failed)?;
-                marks
-                    .accept(&mark)
-                    .map_err(|error| failed(error.to_string()))?;
+            let mark = list.mark_or_beginning();
+            let kept = Kept::of_list(mark.clone());
+            match &state {
+                Some(state) => state
+                    .accept_list(&mark, || record(&kept))
+                    .map_err(|error| failed(error.to_string()))?,
+                None if log.is_none() => {
+                    let beside_list = Marks::to_accept(list.file()).map_err(failed)?;
+                    beside_list.accept(&kept).map_err(failed)?;
+                }
+                None => record(&kept).map_err(failed)?,
             }
-            if log.is_none() && state.is_none() {
-                let path = list.file();
-                let marks = match Marks::beside(path, true) {
-                    Ok(marks) => marks,
-                    Err(_) => {
-                        Marks::remove(path).map_err(|error| failed(error.to_string()))?;
-                        Marks::beside(path, true).map_err(failed)?
-                    }
-                };
-                marks
-                    .accept(&mark)
-                    .map_err(|error| failed(error.to_string()))?;
-            }
-            mark
+            kept
         }
     };
-    let recorded = Accepted {
-        by: by.to_owned(),
-        reason: reason.to_owned(),
-        state: accepted.state.clone(),
-        list: accepted.list.clone(),
-    };
-    if let Some(log) = log {
-        log.record_accepted(&recorded, Timestamp::now())
-            .map_err(|error| failed(error.to_string()))?;
-        Marks::of_log(log.path(), true)
-            .accept(&accepted)
-            .map_err(|error| failed(error.to_string()))?;
+    if let Some(marks) = beside_log {
+        marks.accept(&kept).map_err(failed)?;
     }
-    Ok(recorded)
+    Ok(accepted(&kept))
 }

@@ -12,7 +12,9 @@ use crate::intent::{IntentError, Intents, Signatures, unverified_intent};
 use crate::pdp::AccessRequests;
 use crate::posture::Postures;
 use crate::registry::{Registry, is_spiffe_id};
+use crate::request::{A_PLAIN_TYPE, is_plain_type};
 use crate::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
+use portcullis_contract::name::alike_key;
 use portcullis_contract::{
     ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token,
 };
@@ -71,7 +73,7 @@ pub(super) fn revocations(
         Err(error) => {
             let remedy = match error {
                 ListError::Empty => ": make one with `portcullis revoke --checkpoint`",
-                ListError::Read(_) if !file.exists() => {
+                ListError::Read(_) if is_missing(&file) => {
                     ": make one with `portcullis revoke --checkpoint`"
                 }
                 _ => "",
@@ -80,6 +82,11 @@ pub(super) fn revocations(
             None
         }
     }
+}
+
+/// Whether nothing is there: not even a link that leads back to itself.
+fn is_missing(file: &Path) -> bool {
+    std::fs::metadata(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// `[revocation]`.
@@ -600,7 +607,24 @@ pub(super) fn default_integrations(
         .into_iter()
         .map(|(name, span)| (None, name.to_owned(), span))
         .collect();
+    let mut types: Vec<String> = Vec::new();
     for (resource_type, value) in section.entries("by-resource-type") {
+        let compared = alike_key(resource_type).into_owned();
+        if compared.is_empty() || !is_plain_type(resource_type) {
+            let message = format!(
+                "under `by-resource-type`, no request has the type `{resource_type}`: write {A_PLAIN_TYPE}"
+            );
+            source.error(value.span(), message);
+            continue;
+        }
+        if types.contains(&compared) {
+            let message = format!(
+                "under `by-resource-type`, `{resource_type}` is there in another spelling, too, and case does not count: write it once"
+            );
+            source.error(value.span(), message);
+            continue;
+        }
+        types.push(compared);
         match value.get_ref().as_str() {
             Some(name) => {
                 let resource_type = Some(resource_type.to_owned());

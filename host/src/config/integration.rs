@@ -172,10 +172,10 @@ fn naming(mut section: Section<'_, '_>) -> Naming {
         case
     });
     let drop_suffix = section.text("drop-suffix").map(|(suffix, span)| {
-        if suffix.is_empty() || suffix.contains('/') {
+        if !Naming::is_suffix(suffix) {
             source.error(
                 span,
-                "`drop-suffix` is the end of a segment, such as `.git`",
+                "`drop-suffix` is the end of a name: `.`, `-`, `_` or `:`, and ASCII letters and digits behind it, such as `.git`",
             );
         }
         suffix.to_owned()

@@ -42,7 +42,8 @@ impl StateOptions {
                 let message =
                     format!("{error}: a dry run takes no use for spent that is counted there");
                 let problem = Problem::warning(&self.path, message);
-                Ok((EmbeddedState::in_memory(self.clone_window), Some(problem)))
+                let state = EmbeddedState::beside_host(&self.path, self.clone_window);
+                Ok((state, Some(problem)))
             }
             Err(error) => Err(Problem::of_file(&self.path, error.to_string())),
         }
@@ -203,7 +204,7 @@ pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOpti
         mask = mask.and_then(|mask| {
             let unmasked = mask.but_not_header(header, why.get_ref().as_str().unwrap_or_default());
             let wrong = |error: MaskError| {
-                source.error(why.span(), format!("under `unmasked-headers`, {error}"))
+                source.error(why.span(), format!("under `unmasked-headers`, {error}"));
             };
             unmasked.map_err(wrong).ok()
         });

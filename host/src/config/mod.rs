@@ -110,12 +110,13 @@ pub use targets::Targets;
 
 use crate::identity::{Bundles, Verifier};
 use crate::limits::{PluginLimits, RequestLimits};
-use crate::log::{DecisionLog, LogOptions};
+use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued};
 use crate::pdp::{Pdp, PdpBuilder};
 use crate::request::DefaultIntegrations;
-use crate::revocation::{EventIssuers, Signers};
-use crate::state::{EmbeddedState, State};
+use crate::revocation::{EventIssuers, ListMark, Signers};
+use crate::state::{EmbeddedState, Marks, State};
 use keeping::StateOptions;
+use portcullis_contract::name::fold;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use reader::{FILE, Section, Source};
 use serde::Deserialize;
@@ -216,6 +217,15 @@ fn check_with(file: &Path, metered: bool) -> Checked {
     let pdp = described.filter(|_| usable).and_then(|described| {
         let mut builder = described.builder;
         let log = described.log.map(|log| log.path);
+        match log.as_deref().map(can_be_continued) {
+            Some(Err(LogError::NotALog { file, message })) => {
+                let message = format!("a host does not start with it: {message}");
+                problems.push(Problem::of_file(&file, message));
+                return None;
+            }
+            Some(Err(error)) => problems.push(Problem::warning(file, error.to_string())),
+            Some(Ok(())) | None => {}
+        }
         let mut looked_into = None;
         if let Some(options) = described.state {
             match options.look_into() {
@@ -264,6 +274,34 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
     })
 }
 
+/// How far the revocation list is known to have gone, by what is remembered beside the log, the state or the list
+/// that the configuration in `file` names. Nothing else of the configuration has to be right.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is no TOML, or what is remembered cannot be read.
+pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
+    let failed = |error| ConfigError(vec![Problem::of_file(file, error)]);
+    let log = named_path(file, "log")?;
+    let state = named_path(file, "state")?;
+    let beside_list = match (&log, &state) {
+        (None, None) => named_path(file, "revocation")?,
+        _ => None,
+    };
+    let mut known = Vec::new();
+    if let Some(log) = log {
+        known.extend(Marks::of_log(&log, false).kept().list);
+    }
+    for path in state.iter().chain(&beside_list) {
+        let marks = Marks::beside(path, false).map_err(failed)?;
+        known.extend(marks.kept().list);
+    }
+    Ok(known.into_iter().reduce(|mut floor, other| {
+        floor.raise(&other);
+        floor
+    }))
+}
+
 /// Who may sign the head of the revocation list by the configuration in `file`, if it has to be signed. Nothing
 /// else of the configuration has to be right.
 ///
@@ -271,7 +309,7 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
 ///
 /// [`ConfigError`] if the file is no TOML, or a signer has no usable key.
 pub fn revocation_signers(file: &Path) -> Result<Option<Signers>, ConfigError> {
-    in_revocation(file, |section, folder| checks::signers(section, folder))
+    in_revocation(file, checks::signers)
 }
 
 /// Whose security events count by the configuration in `file`, if it says so. Nothing else of the
@@ -430,8 +468,15 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             source.error(span, message);
             continue;
         }
-        if names.contains(&integration.name) {
-            let message = format!("there is another integration called `{}`", integration.name);
+        let mut earlier = names.iter();
+        if let Some(other) = earlier.find(|it| fold(it) == fold(&integration.name)) {
+            let message = match *other == integration.name {
+                true => format!("there is another integration called `{other}`"),
+                false => format!(
+                    "the name `{}` differs from that of integration `{other}` in the case of letters alone, and a denial or a revocation of one does not hold for the other: give one another name",
+                    integration.name
+                ),
+            };
             source.error(span, message);
             continue;
         }

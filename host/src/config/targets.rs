@@ -95,13 +95,23 @@ impl Targets {
 
     /// Whether something of that kind is known by `id`; nothing if there is nothing to look in.
     pub fn know(&self, kind: Revocable, id: &str) -> Option<bool> {
+        self.know_of(kind, id, |_| true)
+    }
+
+    /// As [`Targets::know`]; a credential is known if a principal had it that `is_meant`.
+    pub fn know_of(
+        &self,
+        kind: Revocable,
+        id: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Option<bool> {
         let is_it =
             |(of_kind, known): &(Revocable, String)| *of_kind == kind && is_same(kind, known, id);
         if self.ids.iter().any(is_it) {
             return Some(true);
         }
         if let Some(log) = &self.log {
-            return Some(is_in_log(log, kind, id));
+            return Some(is_in_log(log, kind, id, is_meant));
         }
         self.looked_at.contains(&kind).then_some(false)
     }
@@ -115,8 +125,8 @@ impl Targets {
     }
 }
 
-/// Whether the log has something of that kind by that id.
-fn is_in_log(path: &Path, kind: Revocable, id: &str) -> bool {
+/// Whether the log has something of that kind by that id; a credential, of a principal that `is_meant`.
+fn is_in_log(path: &Path, kind: Revocable, id: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
     // A log that is broken further on is read up to there.
     let _ = log::read(path, |_, _, _, entry| {
@@ -126,8 +136,11 @@ fn is_in_log(path: &Path, kind: Revocable, id: &str) -> bool {
         let mut names: Vec<(Revocable, String)> = Vec::new();
         match &entry.event {
             Event::Decision(decided) => {
-                let named = named(&decided.request, &decided.decision);
-                names.extend(named.into_iter().map(|(kind, id)| (kind, id.to_owned())));
+                let principal = decided.request.pointer("/subject/id");
+                let is_meant = principal.and_then(Value::as_str).is_none_or(&is_meant);
+                let named = named(&decided.request, &decided.decision).into_iter();
+                let named = named.filter(|(kind, _)| is_meant || *kind != Revocable::Credential);
+                names.extend(named.map(|(kind, id)| (kind, id.to_owned())));
                 for intent in &decided.evidence.intents {
                     names.push((Revocable::Intent, intent.id.clone()));
                     names.push((Revocable::Principal, intent.principal.clone()));

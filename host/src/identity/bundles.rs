@@ -4,7 +4,7 @@ use super::keys::{PublicKey, Purpose, Unfit, judge_certificate, read_set};
 use crate::followed::{Bytes, Followed};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
-use base64ct::{Base64, Encoding as _};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde_json::Value;
 use spiffe::bundle::BundleSource;
@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey as X509Key;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The bundles of trust domains, from files (JWKS, SPIFFE Trust Domain and Bundle, section 4). A file
 /// that changes is read again; while it is not valid, its trust domain is not either. Replace it by
@@ -329,6 +331,11 @@ impl Bundle {
                     let authority = JwtAuthority::from_jwk_json(key.to_string().as_bytes())
                         .map_err(|error| at(error.to_string()))?;
                     let id = authority.key_id().to_owned();
+                    if id.is_empty() {
+                        return Err(shape(format!(
+                            "`/keys/{index}/kid`: it is empty, and tokens name their key by it"
+                        )));
+                    }
                     if ids.contains(&id) {
                         return Err(shape(format!("`/keys/{index}/kid`: `{id}` is there twice")));
                     }
@@ -361,6 +368,31 @@ impl Bundle {
             roots,
             sequence,
         })
+    }
+}
+
+/// Whether a certificate has the public key that the members of a JWK say, as far as they say one.
+fn is_key_of(certified: &SubjectPublicKeyInfo<'_>, jwk: &Value) -> bool {
+    let member = |name: &str| {
+        let text = jwk.get(name)?.as_str()?;
+        Base64UrlUnpadded::decode_vec(text).ok()
+    };
+    let number = |bytes: &[u8]| -> Vec<u8> {
+        let significant = bytes.iter().skip_while(|byte| **byte == 0);
+        significant.copied().collect()
+    };
+    match certified.parsed() {
+        Ok(X509Key::EC(point)) => match (member("x"), member("y")) {
+            (Some(x), Some(y)) => point.data() == [&[4], &x[..], &y[..]].concat(),
+            _ => true,
+        },
+        Ok(X509Key::RSA(key)) => match (member("n"), member("e")) {
+            (Some(n), Some(e)) => {
+                number(key.modulus) == number(&n) && number(key.exponent) == number(&e)
+            }
+            _ => true,
+        },
+        _ => true,
     }
 }
 
@@ -414,6 +446,11 @@ fn root(key: &Value) -> Result<Root, Unfit> {
         ));
     }
     judge_certificate(parsed.public_key())?;
+    if !is_key_of(parsed.public_key(), key) {
+        return Err(refused(
+            "the certificate has another public key than the members beside it (RFC 7517, section 4.7)",
+        ));
+    }
     let validity = parsed.validity();
     let (path_len, not_before, not_after) = (
         constraints.path_len_constraint,

@@ -83,8 +83,12 @@ impl Keys {
         for (index, jwk) in found.into_iter().flatten().enumerate() {
             let id = match jwk.get("kid") {
                 None => None,
-                Some(Value::String(id)) => Some(id.clone()),
-                Some(_) => return Err(format!("`/keys/{index}/kid`: a text is needed")),
+                Some(Value::String(id)) if !id.is_empty() => Some(id.clone()),
+                Some(_) => {
+                    return Err(format!(
+                        "`/keys/{index}/kid`: a text with at least one character is needed"
+                    ));
+                }
             };
             match PublicKey::from_jwk(jwk, Purpose::Signatures) {
                 Ok(key) => keys.push(Key { id, key }),

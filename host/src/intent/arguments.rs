@@ -193,11 +193,10 @@ pub(crate) fn members_of(arguments: &Value) -> Vec<String> {
 }
 
 fn written(required: &[String], optional: &[String]) -> Value {
-    let mut json = json!({ "required": required });
-    if !optional.is_empty() {
-        json["optional"] = json!(optional);
+    match optional {
+        [] => json!({ "required": required }),
+        optional => json!({ "required": required, "optional": optional }),
     }
-    json
 }
 
 /// Adds an argument, unless another one includes it or is in it.

@@ -48,7 +48,7 @@ pub use subset::Widening;
 use crate::Timestamp;
 use crate::plugin::Digest;
 use crate::request::Request;
-use portcullis_contract::{ActionClass, Constraint, Pattern};
+use portcullis_contract::{ActionClass, Constraint, Pattern, excerpt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -210,11 +210,14 @@ impl StoredIntent {
             }
             all
         };
-        self.allows
-            .iter()
-            .enumerate()
-            .flat_map(of_allowance)
-            .collect()
+        let of_denial = |(place, denial): (usize, &Denial)| {
+            let why = denial.resource.doubt()?;
+            let pattern = excerpt(denial.resource.as_str());
+            Some(format!("`/denies/{place}/resource`: `{pattern}`: {why}"))
+        };
+        let allowances = self.allows.iter().enumerate().flat_map(of_allowance);
+        let denials = self.denies.iter().enumerate().filter_map(of_denial);
+        allowances.chain(denials).collect()
     }
 
     /// What counts the uses of the intent, or of one of its allowances.

@@ -8,7 +8,7 @@ use crate::plugin::Digest;
 use crate::registry::{is_same, is_spiffe_id};
 use crate::request::RequestError;
 use crate::timestamp::Timestamp;
-use portcullis_contract::name::{check_action, check_identifier};
+use portcullis_contract::name::check_identifier;
 use portcullis_contract::{Constraint, Pattern, PatternError, is_pointer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -155,9 +155,9 @@ impl Allowance {
             });
         }
         let read = Self {
-            integration: object.text("integration")?,
+            integration: integration(&mut object)?,
             action: action(&mut object)?,
-            resource: pattern(&mut object, "resource")?,
+            resource: pattern(&mut object, "resource", str::parse)?,
             arguments: arguments(&mut object, &constraints)?,
             constraints,
             max_uses: max_uses(&mut object)?,
@@ -220,9 +220,9 @@ fn arguments(
 impl Denial {
     fn read(mut object: Object) -> Result<Self, RequestError> {
         let read = Self {
-            integration: object.text("integration")?,
+            integration: integration(&mut object)?,
             action: action(&mut object)?,
-            resource: pattern(&mut object, "resource")?,
+            resource: pattern(&mut object, "resource", Pattern::for_denial)?,
         };
         object.end("`integration`, `action`, `resource`")?;
         Ok(read)
@@ -276,36 +276,43 @@ fn max_uses(object: &mut Object) -> Result<Option<u64>, RequestError> {
     }
 }
 
-/// A pattern of actions: without its wildcards, it has the characters that names of actions have.
-fn action(object: &mut Object) -> Result<Pattern, RequestError> {
-    let at = object.at("action");
-    let pattern = pattern(object, "action")?;
-    let literal = pattern.as_str().replace('*', "");
-    match check_action(&literal) {
-        Err(error) if !literal.is_empty() => Err(RequestError::Unexpected {
-            at,
-            expected: "a name of an action, where `*` stands for any characters but `/`".to_owned(),
-            found: format!(
-                "`{}`, which matches none: {error}",
-                portcullis_contract::excerpt(pattern.as_str())
-            ),
+/// The name of an integration, which a configuration can give one.
+fn integration(object: &mut Object) -> Result<String, RequestError> {
+    let name = object.text("integration")?;
+    match check_identifier(&name) {
+        Ok(()) => Ok(name),
+        Err(error) => Err(RequestError::Unexpected {
+            at: object.at("integration"),
+            expected: "the name of an integration, as in the configuration".to_owned(),
+            found: format!("`{}`: {error}", portcullis_contract::excerpt(&name)),
         }),
-        _ => Ok(pattern),
     }
 }
 
-fn pattern(object: &mut Object, key: &str) -> Result<Pattern, RequestError> {
+fn action(object: &mut Object) -> Result<Pattern, RequestError> {
+    pattern(object, "action", Pattern::of_actions)
+}
+
+fn pattern(
+    object: &mut Object,
+    key: &str,
+    read: impl Fn(&str) -> Result<Pattern, PatternError>,
+) -> Result<Pattern, RequestError> {
     let text = object.text(key)?;
     if text.len() > MAX_PATTERN_BYTES {
         let expected = format!("a pattern of at most {MAX_PATTERN_BYTES} bytes");
         return Err(unexpected(object.at(key), &expected, &Value::from(text)));
     }
-    text.parse()
-        .map_err(|error: PatternError| RequestError::Unexpected {
-            at: object.at(key),
-            expected: "a pattern, such as `acme/*`".to_owned(),
-            found: format!("one that is not: {error}"),
-        })
+    read(&text).map_err(|error| RequestError::Unexpected {
+        at: object.at(key),
+        expected: match error {
+            PatternError::NoAction { .. } => {
+                "a name of an action, where `*` stands for any characters but `/`".to_owned()
+            }
+            _ => "a pattern, such as `acme/*`".to_owned(),
+        },
+        found: format!("one that is not: {error}"),
+    })
 }
 
 fn list<T>(
@@ -348,7 +355,7 @@ impl Object {
             expected: "a constraint with `path`, `op` and `value`".to_owned(),
             found: format!(
                 "one that is not: {}",
-                portcullis_contract::excerpt(&error.to_string())
+                portcullis_contract::message(&error.to_string())
             ),
         })
     }

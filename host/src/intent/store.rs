@@ -136,6 +136,18 @@ pub enum IntentError {
         /// The member to add.
         write: String,
     },
+    /// It denies something of an integration that is called so in another spelling.
+    #[error(
+        "intent `{id}` denies something of `{named}`, and no integration is called that, so that it would deny nothing: write `{meant}`"
+    )]
+    DeniesInVain {
+        /// The intent.
+        id: String,
+        /// What it calls the integration.
+        named: String,
+        /// What the integration is called.
+        meant: String,
+    },
     /// Its approval is dated in the future.
     #[error(
         "intent `{id}` was approved at {at}, which is in the future: look at the approver's clock"

@@ -293,6 +293,18 @@ fn says_where_an_intent_is_none() {
             json!({ "path": "/a", "op": "matches", "value": ".*" }),
         ),
         ("/denies/0/integration", json!(1)),
+        ("/denies/0/integration", json!("scm ")),
+        ("/denies/0/integration", json!("*")),
+        ("/allows/0/integration", json!("git hub")),
+        ("/denies/0/resource", json!("./acme/payroll")),
+        ("/denies/0/resource", json!("acme//payroll")),
+        ("/denies/0/resource", json!("https://acme.example/payroll")),
+        ("/denies/0/resource", json!("acme/payroll#main")),
+        ("/denies/0/resource", json!("acme/<repo>")),
+        ("/denies/0/resource", json!("Acme Inc.")),
+        ("/denies/0/action", json!("delete//x")),
+        ("/denies/0/action", json!("delete_.*")),
+        ("/allows/0/action", json!("server:delete_*")),
     ] {
         let mut wrong = whole();
         *wrong.pointer_mut(pointer).unwrap() = value;
@@ -382,4 +394,50 @@ fn uses_and_exceptions_are_within_the_parents() {
     ] {
         assert!(child(wider.clone()).is_within(&parent).is_err(), "{wider}");
     }
+}
+
+#[test]
+fn what_a_denial_may_be_meant_as_is_said() {
+    let warnings = |resource: &str| {
+        let mut value = whole();
+        value["denies"][0]["resource"] = json!(resource);
+        intent(&value).warnings()
+    };
+    for resource in [
+        "acme/pay.*",
+        "acme/payroll,acme/billing",
+        "acme/$repo",
+        "git@github.com:acme/payroll.git",
+    ] {
+        let said = warnings(resource);
+        assert!(
+            said.iter()
+                .any(|it| it.contains("`/denies/0/resource`") && it.contains(resource)),
+            "{said:?}"
+        );
+    }
+    for resource in ["acme/payroll", "acme/**", "docs/Report (final), v2.pdf"] {
+        let said = warnings(resource);
+        assert!(!said.iter().any(|it| it.contains("/denies")), "{said:?}");
+    }
+}
+
+#[test]
+fn an_allowance_may_spell_out_a_name_that_ends_with_a_dot() {
+    let mut value = whole();
+    value["allows"][0]["resource"] = json!("acme/Acme Inc.");
+    let intent = intent(&value);
+    assert_eq!(intent.allows[0].resource.as_str(), "acme/Acme Inc.");
+}
+
+/// The remedy is at the end of a message.
+#[test]
+fn a_constraint_is_refused_with_the_whole_message() {
+    let mut value = whole();
+    value["allows"][0]["constraints"][0] =
+        json!({ "path": "/labels", "op": "under", "value": "/workspace/../etc" });
+    let error = StoredIntent::from_json(value.to_string().as_bytes()).unwrap_err();
+    let error = error.to_string();
+    let whole = "`under` needs a path or URL without empty, `.` or `..` segments to compare with, not `\"/workspace/../etc\"`";
+    assert!(error.contains(whole), "{error}");
 }

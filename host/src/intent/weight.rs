@@ -71,7 +71,7 @@ fn of_value(value: &Value) -> usize {
 }
 
 fn of_items<T>(items: &[T], of: impl Fn(&T) -> usize) -> usize {
-    ALLOCATION + items.len() * size_of::<T>() * GROWN + items.iter().map(of).sum::<usize>()
+    ALLOCATION + size_of_val(items) * GROWN + items.iter().map(of).sum::<usize>()
 }
 
 fn of_text(text: &str) -> usize {

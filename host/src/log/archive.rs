@@ -4,6 +4,7 @@ use super::chain::{self, Broken};
 use super::files::{
     BEGINNING, Files, Next, beside, folder_of, name_of, newest_sealed, numbered, private,
 };
+use super::tail::Backwards;
 use super::{Entry, Event, line};
 use crate::timestamp::Timestamp;
 use portcullis_contract::printable;
@@ -58,7 +59,10 @@ impl Archived {
             }
         };
         let mut all: Vec<Self> = Vec::new();
-        for (index, text) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        // A last one without an end was being written: its file has not been removed.
+        let whole = lines.filter(|line| line.ends_with(b"\n"));
+        for (index, text) in whole.enumerate() {
             let wrong = |message: String| Broken::Line {
                 file: record.clone(),
                 line: index + 1,
@@ -93,15 +97,25 @@ impl Archived {
         Ok(all)
     }
 
+    /// Puts it on record, as a whole line or not at all.
     fn append(&self, path: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         let mut record = private()
             .create(true)
+            .read(true)
             .append(true)
             .open(Self::record(path))?;
-        record.write_all(&line)?;
-        record.sync_all()?;
+        let (before, is_unended) = Backwards::new(&record)?.whole();
+        if is_unended {
+            record.set_len(before)?;
+        }
+        let written = record.write_all(&line).and_then(|()| record.sync_all());
+        if written.is_err() {
+            // The error that is reported is the write's.
+            let _ = record.set_len(before);
+        }
+        written?;
         sync_folder_of(path)
     }
 }
@@ -133,9 +147,9 @@ pub enum ArchiveError {
 ///
 /// [`ArchiveError`]; files before the one that it names are archived.
 pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, ArchiveError> {
+    let newest = newest(path)?;
     let _alone = alone(path)?;
-    let newest = newest_sealed(path).map_err(|error| failed(path, error))?;
-    let end = u64::from(newest.unwrap_or(0)).saturating_sub(keep as u64);
+    let end = u64::from(newest).saturating_sub(keep as u64);
     make_folder(to).map_err(|error| failed(to, error))?;
     // A file that is copied to itself would be removed.
     if let (Ok(to), Ok(folder)) = (fs::canonicalize(to), fs::canonicalize(folder_of(path)))
@@ -178,10 +192,11 @@ pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, Arc
 ///
 /// [`ArchiveError`] if what is left does not begin where a file does.
 pub fn accept_missing(path: &Path) -> Result<Option<Archived>, ArchiveError> {
+    let newest = newest(path)?;
     let _alone = alone(path)?;
     let records = Archived::read(path)?;
     let next = records.last().map_or(1, |last| last.file.saturating_add(1));
-    let first = oldest_from(path, next)?;
+    let first = (next..=newest).find(|number| numbered(path, *number).exists());
     let file = match first {
         Some(number) => numbered(path, number),
         None => path.to_owned(),
@@ -225,7 +240,7 @@ fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, Ar
     };
     let file = numbered(path, number);
     let missing = || Broken::Missing(vec![file.clone()]);
-    let opened = match files.open(number).map_err(|error| failed(&file, error))? {
+    let opened = match files.open(number)? {
         Next::Sealed(_, opened) => opened,
         Next::Latest(_) => return Err(missing().into()),
     };
@@ -271,13 +286,26 @@ fn oldest(path: &Path) -> Result<u32, ArchiveError> {
     Ok(next)
 }
 
-/// The oldest sealed file from that number on.
-fn oldest_from(path: &Path, first: u32) -> Result<Option<u32>, ArchiveError> {
+/// The number of the newest sealed file of the log, which has to be there; 0 without one.
+fn newest(path: &Path) -> Result<u32, ArchiveError> {
+    // Looked for first: the host may begin the next file meanwhile.
     let newest = newest_sealed(path).map_err(|error| failed(path, error))?;
-    let Some(newest) = newest else {
-        return Ok(None);
+    let newest = newest.unwrap_or(0);
+    let files = Files {
+        path,
+        archive: None,
     };
-    Ok((first..=newest).find(|number| numbered(path, *number).exists()))
+    let latest = chain::opening(path, &files.latest()?)?;
+    match latest {
+        Some(latest) if newest >= latest.number => Err(ArchiveError::File {
+            file: numbered(path, newest),
+            message: format!(
+                "it is no sealed file of this log, whose latest file has number {}: move it away",
+                latest.number
+            ),
+        }),
+        _ => Ok(newest),
+    }
 }
 
 /// Copies a file, as durably as it is, and gives its digest.
@@ -310,7 +338,11 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
         fs::rename(&partial, to)?;
         sync_folder_of(to)
     };
-    copied().map_err(|error| failed(file, error))?;
+    copied().map_err(|error| {
+        // The error that is reported is the copy's.
+        let _ = fs::remove_file(&partial);
+        failed(file, error)
+    })?;
     let (there, here) = (digest(to), digest(file));
     match (there, here) {
         (Ok(there), Ok(here)) if there == here => Ok(here),

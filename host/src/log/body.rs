@@ -45,17 +45,31 @@ pub(super) fn continuation(behind_head: u64, at: Timestamp) -> Vec<u8> {
 }
 
 /// The line of a revocation, see [`Event::Revocation`](super::Event::Revocation).
-pub(super) fn revocation(epoch: u64, revoked: Option<&Revoked>, at: Timestamp) -> Vec<u8> {
+pub(super) fn revocation(
+    epoch: u64,
+    revoked: Option<&Revoked>,
+    digest: Option<&str>,
+    at: Timestamp,
+) -> Vec<u8> {
     let body = json!({ "at": at, "event": "revocation", "epoch": epoch });
-    line(&match revoked {
+    let body = match revoked {
         None => body,
         Some(revoked) => with(body, "revoked", json!(revoked)),
-    })
+    };
+    line(&with_digest(body, digest))
+}
+
+fn with_digest(body: Value, digest: Option<&str>) -> Value {
+    match digest {
+        None => body,
+        Some(digest) => with(body, "digest", json!(digest)),
+    }
 }
 
 /// The line of a lift, see [`Event::Lift`](super::Event::Lift).
-pub(super) fn lift(epoch: u64, lifted: &Revoked, at: Timestamp) -> Vec<u8> {
-    line(&json!({ "at": at, "event": "lift", "epoch": epoch, "lifted": lifted }))
+pub(super) fn lift(epoch: u64, lifted: &Revoked, digest: Option<&str>, at: Timestamp) -> Vec<u8> {
+    let body = json!({ "at": at, "event": "lift", "epoch": epoch, "lifted": lifted });
+    line(&with_digest(body, digest))
 }
 
 /// The line of what an operator accepted.

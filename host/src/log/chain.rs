@@ -1,6 +1,7 @@
 //! Whether a log is whole.
 
-use super::files::{Beginning, Files, Found, Head, Next, hash, next_line};
+use super::archive::Archived;
+use super::files::{Files, Found, Head, Next, RESTORE, Run, hash, next_line};
 use super::{Entry, Event, Seal, line};
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
@@ -13,8 +14,14 @@ pub struct Verified {
     pub entries: u64,
     /// The number of the first line that was read: 1, or what follows the seal of the last archived file.
     pub first: u64,
+    /// The lines that were not read, as the first and the last of each part: archived ones, without the archive,
+    /// and those that were accepted as missing.
+    pub not_read: Vec<(u64, u64)>,
     /// The hash of its last line. Keep it elsewhere to tell later that the log was not made anew.
     pub head: String,
+    /// Whether the log has the head that was asked for, as a line that was read or on record as that of an
+    /// archived file; nothing if none was asked for.
+    pub has_head: Option<bool>,
     /// How many lines lie behind the head that is kept beside the log: they were recorded while it
     /// was read, or just before a crash, or were added by hand.
     pub behind_head: u64,
@@ -44,11 +51,25 @@ pub enum Broken {
     /// Files are missing that were not archived.
     #[error("missing: {}: put what was moved by hand back, and move it with `portcullis log archive`; of the oldest files that are lost for good, `portcullis log archive --accept-missing` puts on record that they are", names(.0))]
     Missing(Vec<PathBuf>),
+    /// Files are missing in the archive that are on record as archived.
+    #[error("missing: {}, which are on record as archived: name the folder that they were moved to, or restore them there", names(.0))]
+    NotInArchive(Vec<PathBuf>),
+    /// The latest file is missing.
+    #[error("{} is missing, and other files of the log are there: a host that stopped while it began the file makes it when it starts; otherwise {}", .0.display(), RESTORE)]
+    NoLatest(PathBuf),
+    /// The last line of the latest file has no end.
+    #[error("{}:{line}: it is cut off: a crash leaves such a line, which was never released and which the host removes when it starts; or it was cut by hand", file.display())]
+    CutOff {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// What was recorded last is not kept beside the log.
-    #[error("{} cannot be read, without which lines at the end can be gone", .0.display())]
+    #[error("{} is missing or damaged, without which lines at the end can be gone: {}", .0.display(), RESTORE)]
     NoHead(PathBuf),
     /// Lines at the end are gone.
-    #[error("{} ends with line {found}, and {recorded} were recorded: lines at its end are gone", file.display())]
+    #[error("{} ends with line {found}, and {recorded} were recorded: lines at its end are gone: {}", file.display(), RESTORE)]
     Truncated {
         /// The file.
         file: PathBuf,
@@ -79,71 +100,115 @@ fn names(files: &[PathBuf]) -> String {
 ///
 /// [`Broken`], at the first place.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
-    verify_files(&Files {
-        path,
-        archive: None,
-    })
+    verify_with_head(path, None, None)
 }
 
-/// Verifies the log as [`verify`] does, and the files that were archived to the folder `archive` with it.
+/// Verifies the log as [`verify`] does, and the files that were archived to the folder `archive` with it. Those
+/// that are on record as archived have to be there.
 ///
 /// # Errors
 ///
 /// [`Broken`], at the first place.
 pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Broken> {
-    verify_files(&Files {
-        path,
-        archive: Some(archive),
-    })
+    verify_with_head(path, Some(archive), None)
 }
 
-fn verify_files(files: &Files<'_>) -> Result<Verified, Broken> {
-    let path = files.path;
-    let beginning = files.beginning()?;
-    let mut verified = Verified {
-        entries: beginning.sequence,
-        first: beginning.sequence.saturating_add(1),
-        head: beginning.hash.clone(),
-        behind_head: 0,
-    };
-    files.open(beginning.file).map_err(|error| Broken::Read {
-        file: path.to_owned(),
-        error,
-    })?;
+/// Verifies the log as [`verify`] and [`verify_with_archive`] do, and looks for a head that was kept elsewhere.
+///
+/// # Errors
+///
+/// [`Broken`], at the first place. That the log does not have the head is none, see [`Verified::has_head`].
+pub fn verify_with_head(
+    path: &Path,
+    archive: Option<&Path>,
+    wanted: Option<&str>,
+) -> Result<Verified, Broken> {
+    let files = Files { path, archive };
+    let records = Archived::read(path)?;
+    let runs = files.runs(&records)?;
+    if let Some(first) = runs.first() {
+        files.open(first.file)?;
+    }
     // Read first: decisions may be recorded while the lines are read.
     let Some(recorded) = Head::read(path) else {
         return Err(Broken::NoHead(Head::file(path)));
     };
-    let mut number = beginning.file;
-    // The line that the file at hand follows, and its number: that of a seal, but for the first file.
-    let (mut before, mut sealed) = (beginning.sequence, beginning.hash.clone());
-    read_files(files, &beginning, |file, line, text, entry| {
-        follows(file, line, &entry, verified.entries, &verified.head)?;
-        verified.entries = entry.sequence;
-        verified.head = hash(text.as_bytes());
-        if verified.entries == recorded.sequence && verified.head != recorded.hash {
-            return Err(Broken::Line {
-                file: file.to_owned(),
-                line,
-                message: "it is not the line that was recorded last: it was changed".to_owned(),
-            });
+    let mut has_head = wanted.is_some_and(|wanted| {
+        records
+            .iter()
+            .any(|one| one.hash == wanted || (one.previous == wanted && one.first > 1))
+    });
+    let (mut entries, mut head) = (0, String::new());
+    let (mut first_line, mut not_read) = (None, Vec::new());
+    for run in runs {
+        first_line.get_or_insert(run.sequence.saturating_add(1));
+        if run.sequence > entries {
+            not_read.push((entries.saturating_add(1), run.sequence));
         }
-        if let Event::Seal(seal) = &entry.event {
-            seals(file, line, seal, number, before, verified.entries, &sealed)?;
-            number = number.saturating_add(1);
-            (before, sealed) = (verified.entries, verified.head.clone());
+        let mut number = run.file;
+        // The line that the file at hand follows, and its number: that of a seal, but for the first file.
+        let (mut before, mut sealed) = (run.sequence, run.hash.clone());
+        (entries, head) = (run.sequence, run.hash.clone());
+        let read = read_run(&files, &run, |file, line, text, entry| {
+            let wrong = |message: String| {
+                Err(Broken::Line {
+                    file: file.to_owned(),
+                    line,
+                    message,
+                })
+            };
+            follows(file, line, &entry, entries, &head)?;
+            entries = entry.sequence;
+            head = hash(text.as_bytes());
+            has_head |= wanted == Some(head.as_str());
+            if entries == recorded.sequence && head != recorded.hash {
+                return wrong(format!(
+                    "it is not the line that was recorded last: it or the head beside the log was changed: {RESTORE}"
+                ));
+            }
+            if let Event::Seal(seal) = &entry.event {
+                seals(file, line, seal, number, before, entries, &sealed)?;
+                let record = records.iter().find(|record| record.file == number);
+                if record.is_some_and(|record| record.hash != head) {
+                    return wrong(
+                        "it is not the seal that is on record as that of the archived file"
+                            .to_owned(),
+                    );
+                }
+                number = number.saturating_add(1);
+                (before, sealed) = (entries, head.clone());
+            }
+            Ok(())
+        });
+        match read {
+            Err(Broken::CutOff { file, line }) if recorded.sequence > entries => {
+                return Err(Broken::Line {
+                    file,
+                    line,
+                    message: format!(
+                        "it is cut off, and {} lines were recorded: {RESTORE}",
+                        recorded.sequence
+                    ),
+                });
+            }
+            read => read?,
         }
-        Ok(())
-    })?;
-    if recorded.sequence > verified.entries {
+    }
+    if recorded.sequence > entries {
         return Err(Broken::Truncated {
             file: path.to_owned(),
-            found: verified.entries,
+            found: entries,
             recorded: recorded.sequence,
         });
     }
-    verified.behind_head = verified.entries - recorded.sequence;
-    Ok(verified)
+    Ok(Verified {
+        entries,
+        first: first_line.unwrap_or(1),
+        not_read,
+        head,
+        has_head: wanted.is_some().then_some(has_head),
+        behind_head: entries - recorded.sequence,
+    })
 }
 
 /// Whether a line follows from the one before it.
@@ -162,7 +227,9 @@ pub(super) fn follows(
         })
     };
     if entry.previous != hash {
-        return wrong("it does not follow from the line before it: that one was changed, or lines were removed, added or moved".to_owned());
+        return wrong(format!(
+            "it does not follow from the line before it: that one was changed, or lines were removed, added or moved: {RESTORE}"
+        ));
     }
     match sequence.checked_add(1) {
         Some(next) if next == entry.sequence => Ok(()),
@@ -207,27 +274,25 @@ pub(super) fn seals(
 /// What `each` gives, or [`Broken`] if a line is not one of a log, or a file is missing.
 pub fn read(
     path: &Path,
-    each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
+    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
     let files = Files {
         path,
         archive: None,
     };
-    let beginning = files.beginning()?;
-    read_files(&files, &beginning, each)
+    for run in files.runs(&Archived::read(path)?)? {
+        read_run(&files, &run, &mut each)?;
+    }
+    Ok(())
 }
 
-fn read_files(
+fn read_run(
     files: &Files<'_>,
-    beginning: &Beginning,
+    run: &Run,
     mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
-    for number in beginning.file.. {
-        let next = files.open(number).map_err(|error| Broken::Read {
-            file: files.path.to_owned(),
-            error,
-        })?;
-        match next {
+    for number in run.file..=run.until.unwrap_or(u32::MAX) {
+        match files.open(number)? {
             Next::Sealed(file, opened) => {
                 read_file(&file, opened, number, true, &mut each)?;
             }
@@ -274,8 +339,14 @@ pub(super) fn read_file(
         let found = match found {
             Found::End => break,
             Found::Whole(found) => found,
+            Found::CutOff if has_to_be_sealed => {
+                return Err(wrong(index, format!("it is cut off: {RESTORE}")));
+            }
             Found::CutOff => {
-                return Err(wrong(index, "it is cut off: a crash leaves such a line, which was never released and which the host removes when it starts; or it was cut by hand".to_owned()));
+                return Err(Broken::CutOff {
+                    file: file.to_owned(),
+                    line: index,
+                });
             }
             Found::TooLong => {
                 return Err(wrong(

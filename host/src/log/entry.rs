@@ -58,6 +58,9 @@ pub enum Event {
         /// What is revoked.
         #[serde(default)]
         revoked: Option<Revoked>,
+        /// The digest of the list up to and with the last of them, see [`ListMark::digest`]; older logs have none.
+        #[serde(default)]
+        digest: Option<String>,
     },
     /// A revocation that was a mistake was lifted.
     Lift {
@@ -65,6 +68,9 @@ pub enum Event {
         epoch: u64,
         /// What is no longer revoked.
         lifted: Revoked,
+        /// The digest of the list up to and with it, see [`ListMark::digest`]; older logs have none.
+        #[serde(default)]
+        digest: Option<String>,
     },
     /// An operator accepted a state or a revocation list that is not the one that was known.
     Accepted(Accepted),

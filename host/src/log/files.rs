@@ -12,6 +12,9 @@ use std::time::Duration;
 /// What the first line names as the one before it.
 pub(super) const BEGINNING: &str = "the beginning";
 
+/// What can be done about a log that is not as it was written.
+pub(super) const RESTORE: &str = "restore the file, or move the log away and begin a new one";
+
 /// How often a reader looks again for what a host is about to write, and how long it waits in between.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -71,12 +74,34 @@ pub(super) struct Files<'a> {
     pub(super) archive: Option<&'a Path>,
 }
 
-/// Where a log begins that is read: the number of its first file, and what its first line follows.
+/// Files of a log that are read one after the other: the number of the first, and what its first line follows.
 #[derive(Debug)]
-pub(super) struct Beginning {
+pub(super) struct Run {
     pub(super) file: u32,
     pub(super) sequence: u64,
     pub(super) hash: String,
+    /// The number of the last, if files that come next were accepted as missing.
+    pub(super) until: Option<u32>,
+}
+
+impl Run {
+    fn from_the_beginning() -> Self {
+        Self {
+            file: 1,
+            sequence: 0,
+            hash: BEGINNING.to_owned(),
+            until: None,
+        }
+    }
+
+    fn after(record: &Archived) -> Self {
+        Self {
+            file: record.file.saturating_add(1),
+            sequence: record.last,
+            hash: record.hash.clone(),
+            until: None,
+        }
+    }
 }
 
 /// The file of a log that comes next, open.
@@ -96,10 +121,18 @@ impl Files<'_> {
         archived.exists().then_some(archived)
     }
 
+    /// The files that are to be read, by the records of what was archived. With the archive those are all: of what
+    /// is on record, only what was accepted as missing may be missing.
+    pub(super) fn runs(&self, records: &[Archived]) -> Result<Vec<Run>, Broken> {
+        match self.archive {
+            None => Ok(vec![self.beginning(records)]),
+            Some(archive) => self.with_archive(archive, records),
+        }
+    }
+
     /// Where the files begin that are there: after those that were archived, or earlier where archived
     /// files are there again.
-    pub(super) fn beginning(&self) -> Result<Beginning, Broken> {
-        let records = Archived::read(self.path)?;
+    fn beginning(&self, records: &[Archived]) -> Run {
         let mut first = records.last().map_or(1, |last| last.file.saturating_add(1));
         while first > 1 && self.sealed(first - 1).is_some() {
             first -= 1;
@@ -108,18 +141,43 @@ impl Files<'_> {
         let anchor = records
             .iter()
             .find(|record| record.file.saturating_add(1) >= first);
-        Ok(match anchor {
-            Some(record) if first > 1 => Beginning {
-                file: record.file.saturating_add(1),
-                sequence: record.last,
-                hash: record.hash.clone(),
-            },
-            _ => Beginning {
-                file: 1,
-                sequence: 0,
-                hash: BEGINNING.to_owned(),
-            },
-        })
+        match anchor {
+            Some(record) if first > 1 => Run::after(record),
+            _ => Run::from_the_beginning(),
+        }
+    }
+
+    fn with_archive(&self, archive: &Path, records: &[Archived]) -> Result<Vec<Run>, Broken> {
+        if let Err(error) = std::fs::read_dir(archive) {
+            return Err(Broken::Read {
+                file: archive.to_owned(),
+                error,
+            });
+        }
+        let (mut missing, mut runs, mut run) = (Vec::new(), Vec::new(), Run::from_the_beginning());
+        let mut next: u32 = 1;
+        for record in records {
+            let mut files = next..=record.file;
+            let before = next.saturating_sub(1);
+            next = record.file.saturating_add(1);
+            if record.digest.is_some() {
+                let file = numbered(self.path, record.file);
+                if self.sealed(record.file).is_none() {
+                    missing.push(archive.join(name_of(&file)));
+                }
+            } else if !files.all(|number| self.sealed(number).is_some()) {
+                if run.file <= before {
+                    run.until = Some(before);
+                    runs.push(run);
+                }
+                run = Run::after(record);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Broken::NotInArchive(missing));
+        }
+        runs.push(run);
+        Ok(runs)
     }
 
     /// Opens the file of that number: a sealed one, or else the latest.
@@ -128,28 +186,43 @@ impl Files<'_> {
     /// as the latest is the one of that number only if there is still no sealed one of it: then it had not
     /// been renamed when it was opened. A missing file is not made up for by any of this: the first line
     /// of each file says which it is.
-    pub(super) fn open(&self, number: u32) -> io::Result<Next> {
-        let mut missing = io::Error::from(io::ErrorKind::NotFound);
-        for _ in 0..PATIENCE {
+    pub(super) fn open(&self, number: u32) -> Result<Next, Broken> {
+        loop {
             if let Some(sealed) = self.sealed(number) {
-                let opened = File::open(&sealed)?;
-                return Ok(Next::Sealed(sealed, opened));
+                return match File::open(&sealed) {
+                    Ok(opened) => Ok(Next::Sealed(sealed, opened)),
+                    Err(error) => Err(Broken::Read {
+                        file: sealed,
+                        error,
+                    }),
+                };
             }
-            let latest = File::open(self.path);
-            if self.sealed(number).is_some() {
-                continue;
-            }
-            match latest {
-                Ok(latest) => return Ok(Next::Latest(latest)),
-                // The one before it has its number, and the next is about to be made.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && number > 1 => {
-                    missing = error;
-                    std::thread::sleep(PAUSE);
-                }
-                Err(error) => return Err(error),
+            let latest = self.latest();
+            if self.sealed(number).is_none() {
+                return latest.map(Next::Latest);
             }
         }
-        Err(missing)
+    }
+
+    /// Opens the latest file.
+    pub(super) fn latest(&self) -> Result<File, Broken> {
+        let file = self.path.to_owned();
+        for _ in 0..PATIENCE {
+            match File::open(self.path) {
+                Ok(latest) => return Ok(latest),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.has_others() => {
+                    // The one before it has its number, and the next is about to be made.
+                    std::thread::sleep(PAUSE);
+                }
+                Err(error) => return Err(Broken::Read { file, error }),
+            }
+        }
+        Err(Broken::NoLatest(file))
+    }
+
+    /// Whether other files of the log are there than the latest.
+    fn has_others(&self) -> bool {
+        Head::file(self.path).exists() || newest_sealed(self.path).is_ok_and(|it| it.is_some())
     }
 
     /// The numbers of those from `first` on and before `end` that are not there.
@@ -212,6 +285,11 @@ impl Head {
         beside(path, ".head")
     }
 
+    /// What the file has. It is as long for each line, so that a shorter one leaves nothing of a longer one.
+    pub(super) fn text(sequence: u64, hash: &str) -> String {
+        format!("{sequence:020} {hash}\n")
+    }
+
     pub(super) fn read(path: &Path) -> Option<Self> {
         let file = Self::file(path);
         let mut text = std::fs::read_to_string(&file).ok()?;
@@ -223,9 +301,24 @@ impl Head {
             }
             text = again;
         }
-        let (sequence, hash) = text.trim().split_once(' ')?;
-        Some(Self {
-            sequence: sequence.parse().ok()?,
+        Self::parse(&text)
+    }
+
+    /// Nothing but the very form that is written: what has another was damaged.
+    fn parse(text: &str) -> Option<Self> {
+        let (sequence, hash) = text.strip_suffix('\n')?.split_once(' ')?;
+        let sequence = sequence.parse().ok()?;
+        let is_hash = match sequence {
+            0 => hash == BEGINNING,
+            _ => {
+                hash.len() == 64
+                    && hash
+                        .bytes()
+                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            }
+        };
+        (is_hash && Self::text(sequence, hash) == text).then(|| Self {
+            sequence,
             hash: hash.to_owned(),
         })
     }
@@ -243,30 +336,50 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// Why a file at `path` is not the one of that identity and length, if it is not.
-pub(super) fn not_in_place(
-    path: &Path,
-    identity: FileIdentity,
-    bytes: Option<u64>,
-) -> Option<String> {
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(error) => return Some(format!("it is gone ({error})")),
-    };
+/// How many bytes the file at `path` has; or why it is not the one of that identity.
+pub(super) fn bytes_in_place(path: &Path, identity: FileIdentity) -> Result<u64, String> {
+    let found = std::fs::symlink_metadata(path).map_err(|error| format!("it is gone ({error})"))?;
     if found.file_type().is_symlink() {
-        return Some("a symbolic link is in its place".to_owned());
+        return Err("a symbolic link is in its place".to_owned());
     }
     if !found.is_file() || identity_of(&found) != identity {
-        return Some("something else is in its place".to_owned());
+        return Err("something else is in its place".to_owned());
     }
-    let bytes = bytes?;
-    match found.len() {
-        length if length < bytes => Some(format!(
-            "it has {length} bytes, and {bytes} were written: it was cut"
-        )),
-        length if length > bytes => Some(format!(
-            "it has {length} bytes, and {bytes} were written: something else writes it"
-        )),
-        _ => None,
+    Ok(found.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_has_one_form() {
+        let hash = hash(b"x");
+        let read = |text: &str| Head::parse(text).map(|head| head.sequence);
+        for (text, sequence) in [
+            (Head::text(7, &hash), 7),
+            (Head::text(u64::MAX, &hash), u64::MAX),
+            (Head::text(0, BEGINNING), 0),
+        ] {
+            assert_eq!(read(&text), Some(sequence));
+        }
+        let whole = Head::text(7, &hash);
+        for damaged in [
+            String::new(),
+            "\n".to_owned(),
+            format!("{whole}x"),
+            format!("{whole}\n"),
+            whole.trim_end().to_owned(),
+            whole.replacen(&hash, &hash[1..], 1),
+            whole.replacen(&hash, &format!("{hash}0"), 1),
+            whole.replacen(&hash, &hash.to_uppercase(), 1),
+            whole.replacen(&hash, &"g".repeat(64), 1),
+            whole.replacen(&hash, BEGINNING, 1),
+            whole.replacen('0', "+", 1),
+            whole.replacen('0', "", 1),
+            Head::text(0, &hash),
+        ] {
+            assert_eq!(read(&damaged), None, "{damaged:?}");
+        }
     }
 }

@@ -3,12 +3,13 @@
 use super::archive::{Archived, sync_folder_of};
 use super::chain::opening;
 use super::files::{
-    BEGINNING, Head, hash, name_of, newest_sealed, not_in_place, numbered, private,
+    BEGINNING, Head, RESTORE, bytes_in_place, hash, name_of, newest_sealed, numbered, private,
 };
 use super::tail::Backwards;
 use super::{Broken, Durability, Event, LogError, LogOptions, Opening, Seal, body, line};
 use crate::followed::{FileIdentity, identity_of};
 use crate::timestamp::Timestamp;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -24,17 +25,36 @@ pub(super) struct Latest {
     identity: FileIdentity,
     head: File,
     head_identity: FileIdentity,
+    /// How many bytes were written to the head.
+    head_bytes: u64,
     place: Place,
     /// How much of the file is whole lines that were recorded.
     bytes: u64,
     /// Whether something may lie behind that, which a failed write left.
     unclean: bool,
+    /// That recorded lines were cut off the file. Nothing is recorded in it any more: what is written behind the
+    /// cut would make up for the bytes that are gone.
+    cut: Option<LogError>,
     /// Whether the file ends with its seal, so that the next one has to be begun.
     sealed: bool,
     /// Whether the file is one that its opening is not yet in.
     unopened: bool,
     /// What lines are made in.
     lines: Vec<u8>,
+}
+
+/// Where a log ends, as its files say.
+#[derive(Debug)]
+struct End {
+    place: Place,
+    /// How much of the latest file is whole lines.
+    bytes: u64,
+    /// Whether more than that is in it.
+    unclean: bool,
+    sealed: bool,
+    unopened: bool,
+    /// How many lines lie behind the head.
+    behind_head: u64,
 }
 
 /// Where in the chain a log is.
@@ -66,6 +86,224 @@ fn not_a_log(path: &Path, message: impl Into<String>) -> LogError {
     }
 }
 
+/// What is said of a log whose end is not the one that was recorded.
+fn changed(path: &Path, message: impl std::fmt::Display) -> LogError {
+    not_a_log(path, format!("{message}: {RESTORE}"))
+}
+
+/// Whether a host could continue the log, or begin one. Nothing is written or locked, so that it can be told
+/// while a host runs.
+///
+/// # Errors
+///
+/// [`LogError`], with what a host would say.
+pub(crate) fn can_be_continued(path: &Path) -> Result<(), LogError> {
+    let find = || {
+        refuse_links(path)?;
+        refuse_links(&Head::file(path))?;
+        // Read first: a host may record decisions meanwhile.
+        let recorded = Head::read(path);
+        let file = match File::open(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(path, &error)),
+        };
+        End::find(path, file.as_ref(), recorded).map(|_| ())
+    };
+    // A host that begins the next file, or an archive, may have come in between.
+    find().or_else(|_| find())
+}
+
+impl End {
+    /// Finds the last whole line of the log of which `latest` is the latest file, if there is one. What was
+    /// recorded last has to be there as it was.
+    fn find(path: &Path, latest: Option<&File>, recorded: Option<Head>) -> Result<Self, LogError> {
+        let mut end = Self {
+            place: Place {
+                file: 1,
+                first: 1,
+                seal: BEGINNING.to_owned(),
+                sequence: 0,
+                previous: BEGINNING.to_owned(),
+            },
+            bytes: 0,
+            unclean: false,
+            sealed: false,
+            unopened: false,
+            behind_head: 0,
+        };
+        let has_line = match latest {
+            Some(latest) => end.note_last_of(path, latest)?,
+            None => false,
+        };
+        if !has_line && let Some(place) = Place::after_what_was_sealed(path)? {
+            end.place = place;
+            end.unopened = true;
+        }
+        end.behind_head = end.place.behind(path, latest, recorded)?;
+        Ok(end)
+    }
+
+    /// Notes the last whole line of the latest file, and says whether it has one.
+    fn note_last_of(&mut self, path: &Path, latest: &File) -> Result<bool, LogError> {
+        let failed = |error: io::Error| failed(path, &error);
+        let mut lines = Backwards::new(latest).map_err(failed)?;
+        (self.bytes, self.unclean) = lines.whole();
+        let Some(last) = lines.next().map_err(failed)? else {
+            return Ok(false);
+        };
+        let (_, entry) = line::parse(&last)
+            .map_err(|message| changed(path, format!("its last line: {message}")))?;
+        self.place.sequence = entry.sequence;
+        self.place.previous = hash(&last);
+        self.sealed = matches!(entry.event, Event::Seal(_));
+        if entry.sequence == u64::MAX {
+            return Err(changed(
+                path,
+                format!(
+                    "its last line has number {}, after which there is none: it was edited",
+                    entry.sequence
+                ),
+            ));
+        }
+        if let Some(first) = opening(path, latest).map_err(|broken| changed(path, broken))? {
+            self.place.file = first.number;
+            self.place.first = first.sequence;
+            self.place.seal = first.previous;
+        }
+        Ok(true)
+    }
+}
+
+impl Place {
+    /// Where a log is whose latest file has no line: after the newest sealed file, or the last that was archived.
+    fn after_what_was_sealed(path: &Path) -> Result<Option<Self>, LogError> {
+        let failed = |error: io::Error| failed(path, &error);
+        let archived = Archived::read(path).map_err(|broken| changed(path, broken))?;
+        let archived = archived.last();
+        let newest = match newest_sealed(path) {
+            // A log that is about to be begun may not even have a folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            newest => newest.map_err(failed)?,
+        };
+        let Some(number) = newest.max(archived.map(|last| last.file)) else {
+            return Ok(None);
+        };
+        let (sequence, seal) = match archived {
+            Some(last) if last.file == number => (last.last, last.hash.clone()),
+            _ => {
+                let file = numbered(path, number);
+                let opened = File::open(&file).map_err(failed)?;
+                let last = Backwards::new(&opened).and_then(|mut lines| lines.next());
+                let last = last.map_err(failed)?.unwrap_or_default();
+                match line::parse(&last) {
+                    Ok((_, entry)) if matches!(entry.event, Event::Seal(_)) => {
+                        (entry.sequence, hash(&last))
+                    }
+                    _ => {
+                        let file = file.display();
+                        return Err(changed(path, format!("{file} does not end with its seal")));
+                    }
+                }
+            }
+        };
+        let next = number.checked_add(1);
+        let next = next.ok_or_else(|| not_a_log(path, "there is no number for another file"))?;
+        Self::after(path, next, sequence, seal).map(Some)
+    }
+
+    /// Where a log is whose next file has that number, and follows that seal.
+    fn after(path: &Path, file: u32, sequence: u64, seal: String) -> Result<Self, LogError> {
+        let first = sequence.checked_add(1);
+        let first = first.ok_or_else(|| LogError::Exhausted(path.to_owned()))?;
+        Ok(Self {
+            file,
+            first,
+            seal: seal.clone(),
+            sequence,
+            previous: seal,
+        })
+    }
+
+    /// How many lines lie behind the head, which has to name one that is there.
+    fn behind(
+        &self,
+        path: &Path,
+        latest: Option<&File>,
+        recorded: Option<Head>,
+    ) -> Result<u64, LogError> {
+        let Some(head) = recorded else {
+            return match self.sequence {
+                0 => Ok(0),
+                _ => Err(not_a_log(
+                    path,
+                    Broken::NoHead(Head::file(path)).to_string(),
+                )),
+            };
+        };
+        let Some(behind_head) = self.sequence.checked_sub(head.sequence) else {
+            let found = match latest {
+                Some(_) => format!("it ends with line {}", self.sequence),
+                None => "it is missing".to_owned(),
+            };
+            let recorded = head.sequence;
+            return Err(changed(
+                path,
+                format!("{found}, and {recorded} lines were recorded: lines at its end are gone"),
+            ));
+        };
+        if head.sequence > 0 && self.hash_of(path, latest, head.sequence)? != Some(head.hash) {
+            return Err(changed(
+                path,
+                format!(
+                    "line {} is not the one that was recorded last: that line or the head beside the log was changed",
+                    head.sequence
+                ),
+            ));
+        }
+        Ok(behind_head)
+    }
+
+    /// The hash of a line near the end of the log, if it is there.
+    fn hash_of(
+        &self,
+        path: &Path,
+        latest: Option<&File>,
+        sequence: u64,
+    ) -> Result<Option<String>, LogError> {
+        let failed = |error: io::Error| failed(path, &error);
+        // A head that is a little behind may be that of the file before.
+        let (mut number, mut at) = (self.file, self.sequence);
+        if at == sequence {
+            return Ok(Some(self.previous.clone()));
+        }
+        if Some(sequence) == self.first.checked_sub(1) {
+            return Ok(Some(self.seal.clone()));
+        }
+        let Some(latest) = latest else {
+            return Ok(None);
+        };
+        let mut opened = latest.try_clone().map_err(failed)?;
+        loop {
+            let mut lines = Backwards::new(&opened).map_err(failed)?;
+            while let Some(line) = lines.next().map_err(failed)? {
+                if at == sequence {
+                    return Ok(Some(hash(&line)));
+                }
+                let Some(before) = at.checked_sub(1) else {
+                    return Ok(None);
+                };
+                at = before;
+            }
+            number = match number.checked_sub(1) {
+                Some(number) if numbered(path, number).exists() => number,
+                _ => return Ok(None),
+            };
+            opened = File::open(numbered(path, number)).map_err(failed)?;
+        }
+    }
+}
+
 impl Latest {
     /// Opens the log, or begins it. Only the latest file is read, from its end to its head. Gives how many
     /// lines lie behind the head.
@@ -88,190 +326,40 @@ impl Latest {
         lock(&head, path)?;
         let identity = identity_of(&file.metadata().map_err(failed)?);
         let head_identity = identity_of(&head.metadata().map_err(failed)?);
+        let end = End::find(path, Some(&file), recorded)?;
         let mut log = Self {
             options: options.clone(),
             file,
             identity,
             head,
             head_identity,
-            place: Place {
-                file: 1,
-                first: 1,
-                seal: BEGINNING.to_owned(),
-                sequence: 0,
-                previous: BEGINNING.to_owned(),
-            },
-            bytes: 0,
-            unclean: false,
-            sealed: false,
-            unopened: false,
+            head_bytes: 0,
+            place: end.place,
+            bytes: end.bytes,
+            unclean: end.unclean,
+            cut: None,
+            sealed: end.sealed,
+            unopened: end.unopened,
             lines: Vec::new(),
         };
-        let behind_head = log.find_end(recorded)?;
         log.clean().map_err(failed)?;
         log.unclean = false;
+        // Not ahead of the lines, whatever becomes of the next file.
+        log.write_whole_head().map_err(failed)?;
         if log.sealed {
             // The host stopped between the seal and the next file.
             log.begin_next_file()?;
         }
         if log.unopened {
             log.write(std::iter::empty())?;
-        } else {
-            log.write_head().map_err(failed)?;
         }
         log.sync_folder().map_err(failed)?;
-        Ok((log, behind_head))
+        Ok((log, end.behind_head))
     }
 
-    /// Finds the last whole line, and where what follows it begins. What was recorded last has to be there
-    /// as it was.
-    fn find_end(&mut self, recorded: Option<Head>) -> Result<u64, LogError> {
-        let path = self.options.path.clone();
-        let failed = |error: io::Error| failed(&path, &error);
-        let broken = |error: Broken| not_a_log(&path, error.to_string());
-        let latest = self.file.try_clone().map_err(failed)?;
-        let mut lines = Backwards::new(&latest).map_err(failed)?;
-        (self.bytes, self.unclean) = lines.whole();
-        match lines.next().map_err(failed)? {
-            Some(last) => {
-                let (_, entry) = line::parse(&last)
-                    .map_err(|message| not_a_log(&path, format!("its last line: {message}")))?;
-                self.place.sequence = entry.sequence;
-                self.place.previous = hash(&last);
-                self.sealed = matches!(entry.event, Event::Seal(_));
-                if entry.sequence == u64::MAX {
-                    return Err(not_a_log(
-                        &path,
-                        format!(
-                            "its last line has number {}, after which there is none: it was edited; see `portcullis log verify`",
-                            entry.sequence
-                        ),
-                    ));
-                }
-                if let Some(first) = opening(&path, &latest).map_err(broken)? {
-                    self.place.file = first.number;
-                    self.place.first = first.sequence;
-                    self.place.seal = first.previous;
-                }
-            }
-            None => self.follow_what_was_sealed()?,
-        }
-        let Some(head) = recorded else {
-            return match self.place.sequence {
-                0 => Ok(0),
-                _ => Err(not_a_log(
-                    &path,
-                    format!(
-                        "{} is missing or damaged, without which lines at the end can be gone: restore it, or move the log away and begin a new one",
-                        Head::file(&path).display()
-                    ),
-                )),
-            };
-        };
-        let Some(behind_head) = self.place.sequence.checked_sub(head.sequence) else {
-            return Err(not_a_log(
-                &path,
-                format!(
-                    "it ends with line {}, and {} were recorded: see `portcullis log verify`",
-                    self.place.sequence, head.sequence
-                ),
-            ));
-        };
-        if head.sequence > 0 && self.hash_of(head.sequence)? != Some(head.hash) {
-            return Err(not_a_log(
-                &path,
-                format!(
-                    "line {} is not the one that was recorded last: see `portcullis log verify`",
-                    head.sequence
-                ),
-            ));
-        }
-        Ok(behind_head)
-    }
-
-    /// The latest file has no line: it follows the newest sealed file, or the last that was archived.
-    fn follow_what_was_sealed(&mut self) -> Result<(), LogError> {
-        let path = self.options.path.clone();
-        let failed = |error: io::Error| failed(&path, &error);
-        let archived =
-            Archived::read(&path).map_err(|error| not_a_log(&path, error.to_string()))?;
-        let archived = archived.last();
-        let newest = newest_sealed(&path).map_err(failed)?;
-        let Some(number) = newest.max(archived.map(|last| last.file)) else {
-            return Ok(());
-        };
-        let (sequence, seal) = match archived {
-            Some(last) if last.file == number => (last.last, last.hash.clone()),
-            _ => {
-                let file = numbered(&path, number);
-                let opened = File::open(&file).map_err(failed)?;
-                let last = Backwards::new(&opened).and_then(|mut lines| lines.next());
-                let last = last.map_err(failed)?.unwrap_or_default();
-                match line::parse(&last) {
-                    Ok((_, entry)) if matches!(entry.event, Event::Seal(_)) => {
-                        (entry.sequence, hash(&last))
-                    }
-                    _ => {
-                        return Err(not_a_log(
-                            &path,
-                            format!(
-                                "{} does not end with its seal: see `portcullis log verify`",
-                                file.display()
-                            ),
-                        ));
-                    }
-                }
-            }
-        };
-        let next = number.checked_add(1);
-        let next = next.ok_or_else(|| not_a_log(&path, "there is no number for another file"))?;
-        self.begin_after(next, sequence, seal)
-    }
-
-    fn begin_after(&mut self, file: u32, sequence: u64, seal: String) -> Result<(), LogError> {
-        let first = sequence.checked_add(1);
-        let first = first.ok_or_else(|| LogError::Exhausted(self.options.path.clone()))?;
-        self.place = Place {
-            file,
-            first,
-            seal: seal.clone(),
-            sequence,
-            previous: seal,
-        };
-        self.unopened = true;
-        Ok(())
-    }
-
-    /// The hash of a line near the end of the log, if it is there.
-    fn hash_of(&self, sequence: u64) -> Result<Option<String>, LogError> {
-        let path = &self.options.path;
-        let failed = |error: io::Error| failed(path, &error);
-        // A head that is a little behind may be that of the file before.
-        let (mut number, mut at) = (self.place.file, self.place.sequence);
-        if at == sequence {
-            return Ok(Some(self.place.previous.clone()));
-        }
-        if Some(sequence) == self.place.first.checked_sub(1) {
-            return Ok(Some(self.place.seal.clone()));
-        }
-        let mut opened = self.file.try_clone().map_err(failed)?;
-        loop {
-            let mut lines = Backwards::new(&opened).map_err(failed)?;
-            while let Some(line) = lines.next().map_err(failed)? {
-                if at == sequence {
-                    return Ok(Some(hash(&line)));
-                }
-                let Some(before) = at.checked_sub(1) else {
-                    return Ok(None);
-                };
-                at = before;
-            }
-            number = match number.checked_sub(1) {
-                Some(number) if numbered(path, number).exists() => number,
-                _ => return Ok(None),
-            };
-            opened = File::open(numbered(path, number)).map_err(failed)?;
-        }
+    /// The number of the last line that was recorded.
+    pub(super) fn sequence(&self) -> u64 {
+        self.place.sequence
     }
 
     /// Writes lines, all or none, as durably as the log is. Nothing is recorded unless the log is where it
@@ -280,6 +368,9 @@ impl Latest {
         &mut self,
         bodies: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), LogError> {
+        if let Some(cut) = &self.cut {
+            return Err(cut.clone());
+        }
         if self.unclean {
             // After something failed: is it over?
             self.clean().map_err(|error| self.failed(&error))?;
@@ -329,6 +420,9 @@ impl Latest {
         bodies: impl Iterator<Item = &'a [u8]>,
         lines: &mut Vec<u8>,
     ) -> Result<(), LogError> {
+        // Looked at before, too: as much as is written now may have been cut off since.
+        let found = self.file.metadata().map_err(|error| self.failed(&error))?;
+        self.has_bytes(found.len(), self.bytes)?;
         for body in bodies {
             let begin = lines.len();
             let sequence = self.place.sequence.checked_add(1);
@@ -362,30 +456,46 @@ impl Latest {
         Ok(())
     }
 
-    /// Whether the log and its head are where they were opened, and the log has that many bytes.
-    fn in_place(&self, bytes: u64) -> Result<(), LogError> {
-        let path = &self.options.path;
+    /// Whether the log and its head are where they were opened, the log has that many bytes, and the head as many
+    /// as were written to it.
+    fn in_place(&mut self, bytes: u64) -> Result<(), LogError> {
+        let path = self.options.path.as_path();
         let head = Head::file(path);
-        let moved = |file: &Path, message: String| LogError::NotInPlace {
-            file: file.to_owned(),
-            message,
-        };
-        if let Some(message) = not_in_place(path, self.identity, Some(bytes)) {
-            return Err(moved(path, message));
-        }
-        match not_in_place(&head, self.head_identity, None) {
+        let found = bytes_in_place(path, self.identity).map_err(|message| moved(path, message))?;
+        self.has_bytes(found, bytes)?;
+        let found =
+            bytes_in_place(&head, self.head_identity).map_err(|message| moved(&head, message))?;
+        match other_bytes(found, self.head_bytes) {
             Some(message) => Err(moved(&head, message)),
             None => Ok(()),
         }
     }
 
-    /// Removes what a failed write left.
-    fn clean(&self) -> io::Result<()> {
-        // What is shorter was cut: it is not made longer.
-        if self.unclean && self.file.metadata()?.len() > self.bytes {
+    /// Whether the log, of which so many bytes were found, has as many as were written to it.
+    fn has_bytes(&mut self, found: u64, bytes: u64) -> Result<(), LogError> {
+        let Some(message) = other_bytes(found, bytes) else {
+            return Ok(());
+        };
+        let error = moved(&self.options.path, message);
+        if found < bytes {
+            self.cut = Some(error.clone());
+        }
+        Err(error)
+    }
+
+    /// Removes what a failed write left, and what something else added.
+    fn clean(&mut self) -> io::Result<()> {
+        // What was cut stays as it was found.
+        if !self.unclean || self.cut.is_some() {
+            return Ok(());
+        }
+        if self.file.metadata()?.len() > self.bytes {
             self.file.set_len(self.bytes)?;
         }
-        Ok(())
+        match self.head.metadata()?.len() == self.head_bytes {
+            true => Ok(()),
+            false => self.write_whole_head(),
+        }
     }
 
     /// Ends the full file with its seal.
@@ -422,7 +532,9 @@ impl Latest {
     /// Gives the sealed file a number of its own and begins the next one. The chain goes on.
     fn begin_next_file(&mut self) -> Result<(), LogError> {
         // What is in its place instead would be renamed.
-        self.in_place(self.bytes)?;
+        let in_place = self.in_place(self.bytes);
+        self.unclean |= in_place.is_err();
+        in_place?;
         let path = self.options.path.clone();
         let failed = |error: io::Error| failed(&path, &error);
         let full = numbered(&path, self.place.file);
@@ -456,7 +568,8 @@ impl Latest {
         self.bytes = 0;
         self.sealed = false;
         let (sequence, seal) = (self.place.sequence, self.place.previous.clone());
-        self.begin_after(number, sequence, seal)?;
+        self.place = Place::after(&path, number, sequence, seal)?;
+        self.unopened = true;
         self.sync_folder().map_err(failed)
     }
 
@@ -471,19 +584,46 @@ impl Latest {
     /// Notes what was recorded last beside the log. Only after the lines: a head that is ahead of them
     /// would say that they are gone.
     fn write_head(&mut self) -> io::Result<()> {
-        let head = format!("{:020} {}\n", self.place.sequence, self.place.previous);
+        let head = Head::text(self.place.sequence, &self.place.previous);
         #[cfg(unix)]
         {
             use std::os::unix::fs::FileExt as _;
-            self.head.write_all_at(head.as_bytes(), 0)
+            self.head.write_all_at(head.as_bytes(), 0)?;
         }
         #[cfg(not(unix))]
         {
             use std::io::{Seek as _, SeekFrom};
             self.head.seek(SeekFrom::Start(0))?;
-            self.head.write_all(head.as_bytes())
+            self.head.write_all(head.as_bytes())?;
         }
+        self.head_bytes = head.len() as u64;
+        Ok(())
     }
+
+    /// Writes the head, and removes whatever lies behind it.
+    fn write_whole_head(&mut self) -> io::Result<()> {
+        self.write_head()?;
+        self.head.set_len(self.head_bytes)
+    }
+}
+
+fn moved(file: &Path, message: String) -> LogError {
+    LogError::NotInPlace {
+        file: file.to_owned(),
+        message,
+    }
+}
+
+/// What is wrong with a file of which so many bytes were found, if others were written to it.
+fn other_bytes(found: u64, written: u64) -> Option<String> {
+    let why = match found.cmp(&written) {
+        Ordering::Equal => return None,
+        Ordering::Less => "it was cut",
+        Ordering::Greater => "something else writes it",
+    };
+    Some(format!(
+        "it has {found} bytes, and {written} were written: {why}"
+    ))
 }
 
 /// A link is refused: renamed when the file is full, it would leave the lines behind.

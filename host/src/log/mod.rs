@@ -17,20 +17,23 @@ mod latest;
 mod line;
 mod mask;
 mod report;
+mod since;
 mod tail;
 mod writer;
 
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
-pub use chain::{Broken, Verified, read, verify, verify_with_archive};
+pub use chain::{Broken, Verified, read, verify, verify_with_archive, verify_with_head};
 pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
 pub(crate) use files::private;
+pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};
+pub(crate) use since::{Said, backwards};
 
 use crate::decision::Decision;
 use crate::request::Request;
-use crate::revocation::Revoked;
+use crate::revocation::{Record, Revoked};
 use crate::timestamp::Timestamp;
 use body::Written;
 use std::path::{Path, PathBuf};
@@ -75,7 +78,7 @@ pub enum Durability {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// The system says no.
-    #[error("cannot write the decision log {}: {message}", file.display())]
+    #[error("cannot read or write the decision log {}: {message}", file.display())]
     Write {
         /// The file.
         file: PathBuf,
@@ -180,9 +183,11 @@ impl DecisionLog {
         &self,
         epoch: u64,
         lifted: &Revoked,
+        digest: Option<&str>,
         at: Timestamp,
     ) -> Result<(), LogError> {
-        self.writer.append(vec![body::lift(epoch, lifted, at)])
+        self.writer
+            .append(vec![body::lift(epoch, lifted, digest, at)])
     }
 
     /// Records what an operator accepted.
@@ -204,15 +209,36 @@ impl DecisionLog {
         }
     }
 
-    /// Records that a revocation came to count; or, without one, how many there are.
+    /// Records that a revocation came to count.
     pub(crate) fn record_revoked(
         &self,
         epoch: u64,
-        revoked: Option<&Revoked>,
+        revoked: &Revoked,
+        digest: Option<&str>,
         at: Timestamp,
     ) -> Result<(), LogError> {
         self.writer
-            .append(vec![body::revocation(epoch, revoked, at)])
+            .append(vec![body::revocation(epoch, Some(revoked), digest, at)])
+    }
+
+    /// Records with how many revocations and lifts a host begins, and before that those of them that the log lacks.
+    pub(crate) fn record_begun(
+        &self,
+        lacking: &[Record],
+        epoch: u64,
+        digest: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        let lacking = lacking
+            .iter()
+            .map(|one| body::revocation(one.epoch, one.revoked.as_ref(), None, at));
+        let begun = body::revocation(epoch, None, digest, at);
+        self.writer.append(lacking.chain([begun]).collect())
+    }
+
+    /// The number of the last line that was recorded.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.writer.sequence()
     }
 }
 

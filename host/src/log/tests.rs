@@ -225,7 +225,7 @@ fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
     );
     fs::rename(folder.0.join("aside"), &some).unwrap();
     fs::rename(folder.log(), folder.0.join("aside")).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
+    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
 }
 
 #[test]
@@ -873,4 +873,364 @@ fn nothing_in_a_line_commands_a_terminal() {
         Ok(())
     })
     .unwrap();
+}
+
+fn head_of(folder: &Folder) -> PathBuf {
+    folder.0.join("decisions.jsonl.head")
+}
+
+fn set_len(file: &Path, bytes: usize) {
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(bytes as u64).unwrap();
+}
+
+#[test]
+fn what_is_written_next_does_not_make_up_for_what_was_cut() {
+    for durability in [Durability::Fsync, Durability::Buffered] {
+        for cut in [
+            "a line",
+            "three lines",
+            "one byte",
+            "forty bytes",
+            "nothing",
+        ] {
+            let folder = Folder::new("cut-while-idle");
+            let options = LogOptions {
+                durability,
+                ..options(&folder.log())
+            };
+            let log = DecisionLog::open(options.clone()).unwrap();
+            (0..5).for_each(|n| record(&log, n).unwrap());
+            let whole = fs::read(folder.log()).unwrap();
+            let lines: Vec<_> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+            let bytes = match cut {
+                "a line" => lines[4].len(),
+                "three lines" => lines[2..].concat().len(),
+                "one byte" => 1,
+                "forty bytes" => 40,
+                _ => 0,
+            };
+            if bytes == 0 {
+                record(&log, 5).unwrap();
+                assert_eq!(decisions(&folder.log()), 6);
+                continue;
+            }
+            set_len(&folder.log(), whole.len() - bytes);
+            for n in 5..8 {
+                let refused = record(&log, n).unwrap_err();
+                assert!(matches!(refused, LogError::NotInPlace { .. }), "{cut}");
+            }
+            let left = &whole[..whole.len() - bytes];
+            assert_eq!(
+                fs::read(folder.log()).unwrap(),
+                left,
+                "{cut}: it is not touched"
+            );
+            assert!(verify(&folder.log()).is_err(), "{cut}");
+            // Bytes that are there again are looked into when a host starts.
+            fs::write(folder.log(), &whole).unwrap();
+            assert!(record(&log, 8).is_err(), "{cut}");
+            drop(log);
+            set_len(&folder.log(), left.len());
+            let refused = DecisionLog::open(options.clone()).unwrap_err();
+            assert!(
+                matches!(refused, LogError::NotALog { .. }),
+                "{cut}: {refused}"
+            );
+            fs::write(folder.log(), &whole).unwrap();
+            record(&DecisionLog::open(options).unwrap(), 9).unwrap();
+            assert_eq!(decisions(&folder.log()), 6, "{cut}");
+        }
+    }
+}
+
+#[test]
+fn a_head_that_was_changed_while_the_host_runs_denies_once_and_is_written_anew() {
+    let folder = Folder::new("head-length");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    let mut recorded = 0;
+    for change in ["x", "two\nlines\n", "cut", "emptied", "none"] {
+        record(&log, 0).unwrap();
+        recorded += 1;
+        let whole = fs::read(head_of(&folder)).unwrap();
+        match change {
+            "none" => {}
+            "cut" => set_len(&head_of(&folder), 30),
+            "emptied" => set_len(&head_of(&folder), 0),
+            added => fs::write(head_of(&folder), [&whole, added.as_bytes()].concat()).unwrap(),
+        }
+        if change != "none" {
+            let refused = record(&log, 1).unwrap_err().to_string();
+            assert!(refused.contains("decisions.jsonl.head"), "{refused}");
+        }
+        assert_eq!(fs::read(head_of(&folder)).unwrap(), whole, "{change}");
+        assert_eq!(decisions(&folder.log()), recorded);
+    }
+    drop(log);
+    // A head of another form is damaged, and one of the right form does not blame the line alone.
+    let whole = fs::read_to_string(head_of(&folder)).unwrap();
+    fs::write(head_of(&folder), format!("{whole}x")).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::NoHead(_))));
+    let other = files::Head::text(recorded, &files::hash(b"other"));
+    fs::write(head_of(&folder), other).unwrap();
+    let broken = verify(&folder.log()).unwrap_err().to_string();
+    let refused = DecisionLog::open(options(&folder.log())).unwrap_err();
+    for said in [broken, refused.to_string()] {
+        assert!(said.contains("or the head beside the log"), "{said}");
+        assert!(
+            said.contains("move the log away and begin a new one"),
+            "{said}"
+        );
+    }
+    fs::write(head_of(&folder), whole).unwrap();
+    drop(DecisionLog::open(options(&folder.log())).unwrap());
+}
+
+#[test]
+fn whether_a_host_starts_can_be_told_without_a_host() {
+    let folder = Folder::new("told");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    (1..=4).for_each(|n| record(&log, n).unwrap());
+    can_be_continued(&folder.log()).expect("a host runs");
+    drop(log);
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    let head = fs::read_to_string(head_of(&folder)).unwrap();
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let first = lines[..3].concat();
+    let edited = whole.replacen("\"n\":4", "\"n\":5", 1);
+    let version = first.clone() + &lines[3].replacen("\"v\":1", "\"v\":2", 1);
+    let earlier = files::Head::text(3, &files::hash(lines[2].trim_end().as_bytes()));
+    for (what, log, head, goes_on) in [
+        ("whole", Some(whole.clone()), Some(&*head), true),
+        ("nothing", None, None, true),
+        (
+            "an unended line",
+            Some(format!("{whole}{{\"v\"")),
+            Some(&head),
+            true,
+        ),
+        (
+            "a line behind the head",
+            Some(whole.clone()),
+            Some(&earlier),
+            true,
+        ),
+        ("cut", Some(first.clone()), Some(&head), false),
+        ("the last edited", Some(edited), Some(&head), false),
+        (
+            "garbage",
+            Some(format!("{first}hello\n")),
+            Some(&head),
+            false,
+        ),
+        ("version 2", Some(version), Some(&head), false),
+        ("emptied", Some(String::new()), Some(&head), false),
+        ("the latest removed", None, Some(&head), false),
+        ("no head", Some(whole.clone()), None, false),
+        (
+            "a damaged head",
+            Some(whole.clone()),
+            Some("hello\n"),
+            false,
+        ),
+    ] {
+        for (file, text) in [(folder.log(), log.as_deref()), (head_of(&folder), head)] {
+            let _ = fs::remove_file(&file);
+            if let Some(text) = text {
+                fs::write(file, text).unwrap();
+            }
+        }
+        let told = can_be_continued(&folder.log());
+        assert_eq!(told.is_ok(), goes_on, "{what}: {told:?}");
+        if let Err(told) = told {
+            let remedy = "move the log away and begin a new one";
+            assert!(told.to_string().contains(remedy), "{what}: {told}");
+        }
+        let opened = DecisionLog::open(options(&folder.log()));
+        assert_eq!(opened.is_ok(), goes_on, "{what}");
+    }
+}
+
+#[test]
+fn a_log_without_its_latest_file_is_broken_and_one_that_never_was_is_not_there() {
+    let (folder, _) = sealed("no-latest");
+    fs::remove_file(folder.log()).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
+    let read = read(&folder.log(), |_, _, _, _| Ok(()));
+    assert!(matches!(read, Err(Broken::NoLatest(_))));
+    let away = folder.0.join("away");
+    assert!(matches!(
+        archive(&folder.log(), &away, 0),
+        Err(ArchiveError::Broken(Broken::NoLatest(_)))
+    ));
+    let folder = Folder::new("never");
+    assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
+    fs::write(head_of(&folder), "").unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
+}
+
+#[test]
+fn where_there_is_no_log_nothing_is_archived_and_nothing_is_made() {
+    let folder = Folder::new("no-log");
+    let away = folder.0.join("away");
+    assert!(archive(&folder.log(), &away, 0).is_err());
+    assert!(accept_missing(&folder.log()).is_err());
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_of_a_higher_number_is_named_as_none_of_the_log() {
+    let (folder, _) = sealed("stray");
+    let away = folder.0.join("away");
+    for number in [20, 400, 999_999] {
+        let stray = files::numbered(&folder.log(), number);
+        fs::write(&stray, "").unwrap();
+        for refused in [
+            archive(&folder.log(), &away, 0).map(|_| ()),
+            accept_missing(&folder.log()).map(|_| ()),
+        ] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(&*stray.to_string_lossy()), "{refused}");
+            assert!(refused.contains("no sealed file of this log"), "{refused}");
+        }
+        fs::remove_file(stray).unwrap();
+    }
+    assert!(!archive(&folder.log(), &away, 0).unwrap().is_empty());
+}
+
+#[test]
+fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
+    let (folder, _) = sealed("archive-all");
+    let away = folder.0.join("away");
+    archive(&folder.log(), &away, 0).unwrap();
+    assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
+    for number in [1, 2, 3] {
+        let file = away.join(files::name_of(&files::numbered(&folder.log(), number)));
+        fs::rename(&file, folder.0.join("aside")).unwrap();
+        match verify_with_archive(&folder.log(), &away) {
+            Err(Broken::NotInArchive(missing)) => assert_eq!(missing, std::slice::from_ref(&file)),
+            other => panic!("{other:?}"),
+        }
+        fs::rename(folder.0.join("aside"), file).unwrap();
+    }
+    let (empty, gone) = (folder.0.join("empty"), folder.0.join("gone"));
+    fs::create_dir(&empty).unwrap();
+    assert!(matches!(
+        verify_with_archive(&folder.log(), &empty),
+        Err(Broken::NotInArchive(files)) if files.len() > 3
+    ));
+    assert!(matches!(
+        verify_with_archive(&folder.log(), &gone),
+        Err(Broken::Read { file, .. }) if file == gone
+    ));
+    // Without it, nothing of it is needed.
+    assert!(verify(&folder.log()).unwrap().first > 1);
+}
+
+#[test]
+fn only_what_was_accepted_as_missing_may_be_missing_in_an_archive() {
+    let (folder, _) = sealed("archive-gap");
+    let away = folder.0.join("away");
+    let keep = chain_of(&folder).len() - 1;
+    archive(&folder.log(), &away, keep).unwrap();
+    let second = files::numbered(&folder.log(), 2);
+    let text = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    let gap = accept_missing(&folder.log()).unwrap().unwrap();
+    archive(&folder.log(), &away, 0).unwrap();
+    let verified = verify_with_archive(&folder.log(), &away).unwrap();
+    assert_eq!(verified.first, 1);
+    assert_eq!(verified.not_read, [(gap.first, gap.last)]);
+    // What lies before the gap is verified.
+    let first = away.join("decisions.000001.jsonl");
+    let whole = fs::read_to_string(&first).unwrap();
+    let edited = whole.replacen("plugin-denied", "permitted", 1);
+    for tampered in [edited, whole.lines().next().unwrap().to_owned() + "\n"] {
+        fs::write(&first, tampered).unwrap();
+        let broken = verify_with_archive(&folder.log(), &away);
+        assert!(matches!(broken, Err(Broken::Line { file, .. }) if file == first));
+    }
+    fs::write(&first, whole).unwrap();
+    // And what was lost is read, once it is there again.
+    fs::write(&second, text).unwrap();
+    let verified = verify_with_archive(&folder.log(), &away).unwrap();
+    assert_eq!((verified.first, verified.not_read), (1, Vec::new()));
+}
+
+#[test]
+fn a_head_that_was_kept_is_found_in_what_is_read_and_in_the_record_of_the_archive() {
+    let (folder, _) = sealed("kept-head");
+    let mut heads = Vec::new();
+    read(&folder.log(), |_, _, line, entry| {
+        let is_seal = matches!(entry.event, Event::Seal(_));
+        heads.push((files::hash(line.as_bytes()), is_seal));
+        Ok(())
+    })
+    .unwrap();
+    let away = folder.0.join("away");
+    archive(&folder.log(), &away, 0).unwrap();
+    let rest = verify(&folder.log()).unwrap();
+    for (sequence, (head, is_seal)) in (1..).zip(&heads) {
+        let found = verify_with_head(&folder.log(), Some(&away), Some(head)).unwrap();
+        assert_eq!(found.has_head, Some(true));
+        let found = verify_with_head(&folder.log(), None, Some(head)).unwrap();
+        let is_there = *is_seal || sequence >= rest.first;
+        assert_eq!(found.has_head, Some(is_there), "line {sequence}");
+        assert_eq!(found.not_read, [(1, rest.first - 1)]);
+    }
+    for other in ["", files::BEGINNING, &files::hash(b"other")] {
+        let found = verify_with_head(&folder.log(), Some(&away), Some(other)).unwrap();
+        assert_eq!((found.has_head, found.not_read), (Some(false), Vec::new()));
+    }
+    assert_eq!(rest.has_head, None);
+}
+
+#[test]
+fn a_record_of_the_archive_that_was_cut_off_is_written_again() {
+    let (folder, _) = sealed("record-cut");
+    let away = folder.0.join("away");
+    let first = folder.0.join("decisions.000001.jsonl");
+    let text = fs::read(&first).unwrap();
+    let keep = chain_of(&folder).len() - 1;
+    archive(&folder.log(), &away, keep).unwrap();
+    let record = folder.0.join("decisions.jsonl.archived");
+    let whole = fs::read(&record).unwrap();
+    // Before it was whole and on disk, nothing was removed.
+    for left in [0, 1, whole.len() / 2, whole.len() - 1] {
+        fs::write(&record, &whole[..left]).unwrap();
+        fs::write(&first, &text).unwrap();
+        assert_eq!(verify(&folder.log()).unwrap().first, 1);
+        assert_eq!(archive(&folder.log(), &away, keep).unwrap().len(), 1);
+        assert!(!first.exists());
+        let again = fs::read_to_string(&record).unwrap();
+        assert_eq!(again.matches('\n').count(), 1, "{again}");
+        assert!(verify(&folder.log()).unwrap().first > 1);
+    }
+    // Where the file is gone as well, it is missing.
+    fs::write(&record, &whole[..whole.len() - 1]).unwrap();
+    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
+    fs::write(&record, whole).unwrap();
+    verify_with_archive(&folder.log(), &away).unwrap();
+}
+
+#[test]
+fn a_cut_off_line_is_a_crashs_only_if_it_was_not_recorded() {
+    let folder = Folder::new("cut-off");
+    let log = DecisionLog::open(options(&folder.log())).unwrap();
+    (0..4).for_each(|n| record(&log, n).unwrap());
+    drop(log);
+    let whole = fs::read(folder.log()).unwrap();
+    for cut in [1, 9, 100] {
+        fs::write(folder.log(), &whole[..whole.len() - cut]).unwrap();
+        let broken = verify(&folder.log()).unwrap_err();
+        assert!(matches!(broken, Broken::Line { line: 4, .. }), "{broken}");
+        let broken = broken.to_string();
+        assert!(broken.contains("4 lines were recorded"), "{broken}");
+        assert!(DecisionLog::open(options(&folder.log())).is_err());
+    }
+    fs::write(folder.log(), [&whole, &b"{\"v\":1,"[..]].concat()).unwrap();
+    let broken = verify(&folder.log()).unwrap_err();
+    assert!(matches!(broken, Broken::CutOff { line: 5, .. }), "{broken}");
+    drop(DecisionLog::open(options(&folder.log())).unwrap());
+    assert_eq!(decisions(&folder.log()), 4);
 }

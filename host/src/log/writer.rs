@@ -7,6 +7,7 @@ use super::latest::Latest;
 use super::{LogError, LogOptions};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Writer {
     written: Condvar,
     /// Held by the thread that writes.
     file: Mutex<Latest>,
+    /// The number of the last line that was recorded, for whoever does not wait.
+    sequence: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -36,10 +39,17 @@ impl Writer {
         let writer = Self {
             queue: Mutex::default(),
             written: Condvar::new(),
+            sequence: AtomicU64::new(file.sequence()),
             file: Mutex::new(file),
         };
         Ok((writer, behind_head))
     }
+
+    /// The number of the last line that was recorded.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
     /// Writes lines, all or none, and comes back when they are written as durably as the log is.
     pub(super) fn append(&self, bodies: Vec<Vec<u8>>) -> Result<(), LogError> {
         let mut queue = self.queue();
@@ -66,7 +76,9 @@ impl Writer {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
                 let bodies = group.iter().flat_map(|(_, bodies)| bodies);
-                file.write(bodies.map(Vec::as_slice))
+                let written = file.write(bodies.map(Vec::as_slice));
+                self.sequence.store(file.sequence(), Ordering::Release);
+                written
             }))
             .unwrap_or(Err(LogError::Panicked));
             queue = self.queue();

@@ -5,10 +5,11 @@ use super::{Parts, Pdp};
 use crate::config::Problem;
 use crate::decision::Decision;
 use crate::evidence::Evidence;
-use crate::log::DecisionLog;
+use crate::log::{DecisionLog, LogError};
 use crate::revocation::{Change, ListMark};
 use crate::state::{Marks, State, StateError};
 use crate::timestamp::Timestamp;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 impl Parts {
@@ -30,17 +31,22 @@ impl Parts {
             let path = log
                 .map(|path| path.display().to_string())
                 .unwrap_or_default();
-            match state.mark() {
-                None => state.distrust(&format!("the log {path} says that there was one, and it is gone")),
-                Some(found) if found.generation != known.generation => {
-                    state.distrust(&format!("the log {path} was written with another one"));
-                }
-                Some(found) if found.changes < known.changes => state.distrust(&format!(
-                    "it has {} changes, and the log {path} says that {} were made: it is an older copy",
-                    found.changes, known.changes
-                )),
-                Some(_) => {}
+            let lacks = match state.mark() {
+                None => Some("there was one, and it is gone".to_owned()),
+                Some(found) => found.falls_short_of(&known),
+            };
+            match lacks {
+                None => state.vouch(),
+                Some(why) => state.distrust(&format!("by what the log {path} says, {why}")),
             }
+        }
+        if let Some(marks) = &marks
+            && let Some(why) = marks.unreadable()
+        {
+            let message =
+                format!("{why}: all of the log is read instead, at each start; remove that file");
+            let file = log.unwrap_or(Path::new(""));
+            self.notices.push(Problem::warning(file, message));
         }
         if live && let Some(state) = &self.state {
             state.remember()?;
@@ -53,15 +59,18 @@ impl Parts {
             (None, None) => match Marks::beside(revocations.file(), live) {
                 Ok(beside) => Some(Arc::new(beside)),
                 Err(error) => {
-                    let message = format!(
-                        "{error}: nobody can tell whether the revocation list is an older one; remove that file once the list is known to be the latest"
-                    );
-                    self.notices
-                        .push(Problem::warning(revocations.file(), message));
+                    revocations.distrust(&error);
                     None
                 }
             },
-            _ => None,
+            // With a log, its lines say how far the list went.
+            (None, Some(state)) => {
+                if let Some(why) = state.list_is_lost() {
+                    revocations.distrust(&why);
+                }
+                None
+            }
+            (Some(_), _) => None,
         };
         let remembered = [
             marks.as_ref().and_then(|marks| marks.kept().list),
@@ -87,6 +96,7 @@ impl Parts {
                 self.marks = marks;
                 return Ok(());
             }
+            let recording = marks.clone();
             revocations.whenever_changed(move |epoch, change, mark| {
                 if let Some(mark) = mark {
                     remember(mark);
@@ -95,10 +105,17 @@ impl Parts {
                 // are denied in any case.
                 if let Some(log) = &log {
                     let now = Timestamp::now();
-                    let _ = match change {
-                        Change::Revoked(revoked) => log.record_revoked(epoch, Some(revoked), now),
-                        Change::Lifted(lifted) => log.record_lifted(epoch, lifted, now),
+                    let digest = mark.filter(|mark| mark.epoch == epoch);
+                    let digest = digest.and_then(|mark| mark.digest.as_deref());
+                    let recorded = match change {
+                        Change::Revoked(revoked) => log.record_revoked(epoch, revoked, digest, now),
+                        Change::Lifted(lifted) => log.record_lifted(epoch, lifted, digest, now),
                     };
+                    if recorded.is_ok()
+                        && let Some(marks) = &recording
+                    {
+                        let _ = marks.note_change_recorded(epoch);
+                    }
                 }
             });
         }
@@ -133,14 +150,48 @@ impl Pdp {
         let Some(mark) = state.mark() else {
             return decision;
         };
-        if let Some(marks) = &self.inner.parts.marks {
-            // The line of the decision says it, too.
-            let _ = marks.note_state(&mark);
-        }
         let evidence = Evidence {
             state: Some(mark),
             ..decision.evidence().clone()
         };
         decision.made_from(evidence)
+    }
+}
+
+impl Parts {
+    /// Remembers what a decision was made from that is about to be recorded: of lines of the log that are known at
+    /// the next start, only the last are read.
+    pub(super) fn note(&self, log: &DecisionLog, evidence: &Evidence) {
+        if let Some(marks) = &self.marks {
+            // The line of the decision says it, too.
+            let _ = marks.note(evidence, log.sequence());
+        }
+    }
+
+    /// Records with how many revocations and lifts the host begins, and those that the log lacks: what was revoked
+    /// while no host ran, or before there was a log.
+    pub(super) fn record_list(&self, log: &DecisionLog, now: Timestamp) -> Result<(), LogError> {
+        // One that cannot be relied on says nothing of how far the list went.
+        let Some((revocations, seen)) = self
+            .revocations
+            .as_ref()
+            .map(|revocations| (revocations, revocations.seen()))
+            .filter(|(_, seen)| seen.error.is_none())
+        else {
+            return Ok(());
+        };
+        let recorded = self.marks.as_ref().and_then(|it| it.kept().recorded);
+        let mut lacking: Vec<_> = revocations
+            .in_force()
+            .into_iter()
+            .filter(|one| recorded.is_none_or(|recorded| one.epoch > recorded))
+            .filter(|one| one.epoch <= seen.epoch)
+            .collect();
+        lacking.sort_by_key(|one| one.epoch);
+        log.record_begun(&lacking, seen.epoch, seen.digest.as_deref(), now)?;
+        if let Some(marks) = &self.marks {
+            let _ = marks.note_recorded(seen.epoch, log.sequence());
+        }
+        Ok(())
     }
 }

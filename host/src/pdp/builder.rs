@@ -14,7 +14,7 @@ use crate::request::DefaultIntegrations;
 use crate::revocation::{EventIssuers, Revocations};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
-use portcullis_contract::name::{NameError, check_identifier};
+use portcullis_contract::name::{NameError, check_identifier, fold};
 use portcullis_contract::{ActionClass, PrincipalKind, excerpt};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -47,6 +47,16 @@ pub enum PdpError {
     /// Two integrations have one name.
     #[error("two integrations are called `{0}`: give each a name of its own")]
     DuplicateIntegration(String),
+    /// The names of two integrations differ in the case of letters alone.
+    #[error(
+        "the names of integrations `{one}` and `{other}` differ in the case of letters alone, and a denial or a revocation of one does not hold for the other: give one another name"
+    )]
+    AlikeIntegrations {
+        /// The first.
+        one: String,
+        /// The second.
+        other: String,
+    },
     /// An integration that requests without one are for does not exist.
     #[error(
         "requests that name no integration are for `{0}`, and there is none called so: add it, or name another one"
@@ -214,15 +224,19 @@ impl PdpBuilder {
 
     fn begin(self, live: bool) -> Result<Pdp, PdpError> {
         let mut by_name = HashMap::new();
+        let mut folded: HashMap<String, String> = HashMap::new();
         for integration in self.integrations {
             check(&integration)?;
             if integration.single_use_credentials && self.parts.state.is_none() {
                 return Err(PdpError::NoState(integration.name));
             }
             let name = integration.name.clone();
-            if by_name.insert(name.clone(), integration).is_some() {
-                return Err(PdpError::DuplicateIntegration(name));
+            match folded.insert(fold(&name).into_owned(), name.clone()) {
+                Some(one) if one == name => return Err(PdpError::DuplicateIntegration(name)),
+                Some(one) => return Err(PdpError::AlikeIntegrations { one, other: name }),
+                None => {}
             }
+            by_name.insert(name, integration);
         }
         let defaults = &self.parts.default_integrations;
         let missing = defaults

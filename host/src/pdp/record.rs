@@ -11,6 +11,7 @@ use crate::request::Request;
 use crate::revocation::{EventError, ListError, Record};
 use crate::state::StateError;
 use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
+use portcullis_contract::name::alike_key;
 use portcullis_contract::{Constraint, excerpt};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -115,13 +116,7 @@ impl Pdp {
             let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
             log.record_issued(&issued, now)?;
         }
-        // One that cannot be relied on says nothing of how far the list went.
-        if let Some(revocations) = &self.inner.parts.revocations
-            && revocations.unreliable().is_none()
-        {
-            log.record_revoked(revocations.seen().epoch, None, now)?;
-        }
-        Ok(())
+        self.inner.parts.record_list(log, now)
     }
 
     /// Records that an intent was carried here for the first time.
@@ -142,7 +137,10 @@ impl Pdp {
         let decision = decision.named();
         let recorded = match &self.inner.parts.log {
             None => Ok(()),
-            Some(log) => log.record(request, &decision, now),
+            Some(log) => {
+                self.inner.parts.note(log, decision.evidence());
+                log.record(request, &decision, now)
+            }
         };
         match recorded {
             Ok(()) => decision,
@@ -268,21 +266,31 @@ impl Parts {
             let against = self.against(integrations, chain, Timestamp::from_millis(u64::MAX));
             match &against {
                 None => {}
-                Some(error @ IntentError::ArgumentsUnsaid { .. }) => {
-                    noted.push(Problem::refused(place, error.to_string()));
+                Some(error) => {
+                    let is_slip = matches!(
+                        error,
+                        IntentError::ArgumentsUnsaid { .. } | IntentError::DeniesInVain { .. }
+                    );
+                    noted.push(match is_slip {
+                        true => Problem::refused(place, error.to_string()),
+                        false => Problem::warning(place, error.to_string()),
+                    });
                 }
-                Some(error) => noted.push(Problem::warning(place, error.to_string())),
             }
             let denied = intent.denies.iter().map(|it| ("denies", &it.integration));
             let allowed = intent.allows.iter().map(|it| ("allows", &it.integration));
             for (does, name) in allowed.chain(denied) {
-                if !integrations.contains_key(name) {
-                    let message = format!(
-                        "intent `{}` {does} something of `{name}`, and no integration is called that: nothing is meant by it",
-                        intent.id
-                    );
-                    noted.push(Problem::warning(place, message));
-                }
+                let message = match meant(integrations, name) {
+                    _ if integrations.contains_key(name) => continue,
+                    Some(_) if does == "denies" => continue,
+                    Some(meant) => format!("write `{meant}`"),
+                    None => "nothing is meant by it".to_owned(),
+                };
+                let message = format!(
+                    "intent `{}` {does} something of `{name}`, and no integration is called that: {message}",
+                    intent.id
+                );
+                noted.push(Problem::warning(place, message));
             }
             for warning in intent.warnings() {
                 let is_refused = matches!(against, Some(IntentError::ArgumentsUnsaid { .. }));
@@ -296,7 +304,8 @@ impl Parts {
     }
 
     /// What there is against the last intent of a chain here: that it says nothing of the arguments of what acts,
-    /// that it passes on what its delegator is not registered for, or that it is from the future.
+    /// that it names what it denies in another spelling, that it passes on what its delegator is not registered
+    /// for, or that it is from the future.
     pub(super) fn against(
         &self,
         integrations: &HashMap<String, Integration>,
@@ -327,6 +336,17 @@ impl Parts {
         if unsaid.is_some() {
             return unsaid;
         }
+        let in_vain = intent.denies.iter().find_map(|denial| {
+            let meant = meant(integrations, &denial.integration)?;
+            (*meant != denial.integration).then(|| IntentError::DeniesInVain {
+                id: intent.id.clone(),
+                named: denial.integration.clone(),
+                meant: meant.clone(),
+            })
+        });
+        if in_vain.is_some() {
+            return in_vain;
+        }
         let registry = self.registry.as_ref()?;
         delegated_by.iter().find_map(|parent| {
             let delegator = registry.get(&parent.principal)?;
@@ -339,6 +359,15 @@ impl Parts {
             })
         })
     }
+}
+
+/// The integration that is called `name`, or else one that is called so in another spelling.
+fn meant<'a>(integrations: &'a HashMap<String, Integration>, name: &str) -> Option<&'a String> {
+    let exact = integrations.get_key_value(name).map(|(known, _)| known);
+    exact.or_else(|| {
+        let mut known = integrations.keys();
+        known.find(|known| alike_key(known) == alike_key(name))
+    })
 }
 
 /// What an intent that may be none calls itself.

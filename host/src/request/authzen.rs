@@ -41,8 +41,12 @@ pub(crate) const RESOURCE_MEMBERS: [&str; 2] = ["environment", "posture"];
 /// text, it is an attribute.
 const ORDINARY_TEXTS: [&str; 4] = ["owner", "purpose", "environment", "instance"];
 
-/// What nobody but us calls so: beside `properties` it is not where it belongs.
-const OURS_OF_PRINCIPALS: [&str; 6] = [
+/// What the host itself looks at: beside `properties` it is not where it belongs.
+const OURS_OF_PRINCIPALS: [&str; 10] = [
+    "owner",
+    "purpose",
+    "environment",
+    "instance",
     "attestation",
     "credential-id",
     "credential-issued-at",
@@ -193,7 +197,7 @@ pub(super) fn read(
             Format::Evaluation,
         )?
     };
-    let (kind, id, properties) = entity(resource, &["posture"])?;
+    let (kind, id, properties) = entity(resource, &RESOURCE_MEMBERS)?;
     let resource = self::resource(kind, id, properties, Format::Evaluation)?;
     let mut context = match context {
         Some(context) => context,
@@ -768,6 +772,7 @@ mod tests {
         let typed = [
             "/subject/id",
             "/subject/properties/attestation",
+            "/subject/properties/delegated-by",
             "/subject/properties/delegated-by/0",
             "/subject/properties/credential-expires-at",
             "/action/properties",
@@ -785,6 +790,30 @@ mod tests {
                 panic!("{pointer} is not refused");
             };
             assert!(pointer.starts_with(&at), "{pointer}: {at}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_text_and_no_object_of_that_name() {
+        for (pointer, word) in [
+            ("/subject/properties/attestation", "x509-svid"),
+            ("/resource/properties/posture/health", "healthy"),
+            ("/resource/properties/posture/exposure", "internal"),
+            ("/context/session-path", "machine"),
+        ] {
+            let (object, key) = pointer.rsplit_once('/').unwrap();
+            let with = |value: Value| {
+                let mut changed = whole();
+                changed.pointer_mut(object).unwrap()[key] = value;
+                parse(&changed)
+            };
+            assert!(with(json!(word)).is_ok(), "{pointer}");
+            for other in [json!({ word: null }), json!({ word: {} }), json!([word])] {
+                let Err(RequestError::Unexpected { at, .. }) = with(other) else {
+                    panic!("{pointer} is not refused");
+                };
+                assert_eq!(at, pointer);
+            }
         }
     }
 
@@ -908,6 +937,12 @@ mod tests {
             ("/action/arguments", json!({ "force": true })),
             ("/resource/_id", json!("acme/payroll")),
             ("/resource/posture", json!({})),
+            ("/resource/environment", json!("prod")),
+            ("/resource/Environment", json!(["prod"])),
+            ("/subject/environment", json!("dev")),
+            ("/subject/owner", json!("team@acme.example")),
+            ("/subject/purpose", json!("x")),
+            ("/subject/instance", json!("pod-1")),
         ] {
             let mut wrong = whole();
             let (object, key) = pointer.rsplit_once('/').unwrap();

@@ -1,11 +1,15 @@
 //! Which integration is meant where an evaluation names none.
 
+use portcullis_contract::name::{alike_key, fold};
 use std::collections::BTreeMap;
 
 /// Which integration an AuthZEN evaluation is for that names none in `context.integration`. By default none.
+///
+/// Types of resources that a careless reader takes for one are one: `Repository` and `repository`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DefaultIntegrations {
     any: Option<String>,
+    /// By the type as the most careless reader compares it.
     by_resource_type: BTreeMap<String, String>,
 }
 
@@ -17,21 +21,26 @@ impl DefaultIntegrations {
         self
     }
 
-    /// The integration of resources of a type.
+    /// The integration of resources of a type, in whatever spelling it is sent.
     #[must_use]
     pub fn resource_type(
         mut self,
-        resource_type: impl Into<String>,
+        resource_type: impl AsRef<str>,
         integration: impl Into<String>,
     ) -> Self {
+        let resource_type = alike_key(resource_type.as_ref()).into_owned();
         self.by_resource_type
-            .insert(resource_type.into(), integration.into());
+            .insert(resource_type, integration.into());
         self
     }
 
-    /// The integration of a resource of that type.
+    /// The integration of a resource of that type. One without a type has none where types are listed.
     pub fn of(&self, resource_type: &str) -> Option<&str> {
-        let listed = self.by_resource_type.get(resource_type);
+        let resource_type = alike_key(resource_type);
+        let listed = self.by_resource_type.get(&*resource_type);
+        if listed.is_none() && resource_type.is_empty() && !self.by_resource_type.is_empty() {
+            return None;
+        }
         listed.or(self.any.as_ref()).map(String::as_str)
     }
 
@@ -41,5 +50,73 @@ impl DefaultIntegrations {
             .iter()
             .chain(self.by_resource_type.values())
             .map(String::as_str)
+    }
+}
+
+/// Whether a type of resources has one spelling: no characters that are not seen, no white space at its ends, and
+/// Unicode's form NFKC.
+pub(crate) fn is_plain_type(resource_type: &str) -> bool {
+    !resource_type.chars().any(char::is_control) && alike_key(resource_type) == fold(resource_type)
+}
+
+/// What [`is_plain_type`] demands, for messages.
+pub(crate) const A_PLAIN_TYPE: &str = "a type without characters that are not seen and without white space at its ends, in Unicode's form NFKC";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_in_another_spelling_is_of_the_integration_that_is_listed() {
+        let defaults = DefaultIntegrations::default()
+            .any("lax")
+            .resource_type("Repository", "github");
+        for listed in [
+            "repository",
+            "Repository",
+            "REPOSITORY",
+            "repository ",
+            "repository\u{200b}",
+            "\u{ff52}epository",
+            "repository\0",
+        ] {
+            assert_eq!(defaults.of(listed), Some("github"), "{listed:?}");
+        }
+        for other in ["todo", "repositories", "Acme::Team"] {
+            assert_eq!(defaults.of(other), Some("lax"), "{other:?}");
+        }
+        // A resource without a type could be of any that is listed.
+        for none in ["", " ", "\u{200b}"] {
+            assert_eq!(defaults.of(none), None, "{none:?}");
+        }
+        assert_eq!(
+            DefaultIntegrations::default().any("lax").of(""),
+            Some("lax")
+        );
+    }
+
+    #[test]
+    fn a_plain_type_has_one_spelling() {
+        for plain in [
+            "",
+            "repository",
+            "mcp-server",
+            "Acme::Team",
+            "data set",
+            "größe",
+        ] {
+            assert!(is_plain_type(plain), "{plain:?}");
+        }
+        for other in [
+            "repository ",
+            " r",
+            "r\u{200b}",
+            "\u{ff52}",
+            "r\0",
+            "r\n",
+            "r\u{a0}s",
+        ] {
+            assert!(!is_plain_type(other), "{other:?}");
+        }
     }
 }

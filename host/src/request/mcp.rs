@@ -89,6 +89,9 @@ fn call(mut message: Object) -> Result<(String, Value), RequestError> {
     let mut params = message.object("params")?;
     message.end("`jsonrpc`, `id`, `method` and `params` in a request of JSON-RPC")?;
     let tool = params.text("name")?;
+    for optional in ["arguments", "_meta", "task"] {
+        params.drop_null(optional);
+    }
     let arguments = match params.optional_object("arguments")? {
         Some(arguments) => Map::from_iter(arguments.rest()),
         None => Map::new(),
@@ -230,6 +233,19 @@ mod tests {
             .unwrap()
             .remove("arguments");
         assert_eq!(parse(&legal).unwrap().arguments(), &json!({}));
+        for key in ["arguments", "_meta", "task"] {
+            legal["message"]["params"][key] = json!(null);
+        }
+        assert_eq!(parse(&legal).unwrap().arguments(), &json!({}));
+        for (key, value) in [
+            ("_meta", json!(false)),
+            ("task", json!([])),
+            ("x", json!(null)),
+        ] {
+            let mut wrong = legal.clone();
+            wrong["message"]["params"][key] = value;
+            assert!(parse(&wrong).is_err(), "{key}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod vouched;
 
 pub(crate) use authzen::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Written};
 pub use defaults::DefaultIntegrations;
+pub(crate) use defaults::{A_PLAIN_TYPE, is_plain_type};
 pub use vouched::Vouched;
 
 use crate::Timestamp;
@@ -455,6 +456,11 @@ impl Request {
         Cow::Owned(named)
     }
 
+    /// How names compare, as the integration declares.
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
     /// Whether an allowance for `pattern` holds for the resource.
     pub fn resource_matches(&self, pattern: &Pattern) -> bool {
         pattern.canonical(&self.naming).matches(&self.resource.id)
@@ -462,8 +468,7 @@ impl Request {
 
     /// Whether a denial of `pattern` could mean the resource, in whatever way its id is read.
     pub fn resource_might_match(&self, pattern: &Pattern) -> bool {
-        let pattern = pattern.canonical(&self.naming);
-        pattern.might_match_as(&self.resource.id, &self.naming)
+        might_mean(pattern, &self.resource.id, &self.naming)
     }
 }
 
@@ -614,12 +619,18 @@ impl RequestBuilder {
             why,
         };
         name::check_action(&self.action).map_err(|why| bad("/action/name", why))?;
+        let kind = &self.resource.kind;
+        if !is_plain_type(kind) {
+            let found = Value::from(kind.as_str());
+            let at = "/resource/type".to_owned();
+            return Err(object::unexpected(at, A_PLAIN_TYPE, &found));
+        }
         let principal = &self.principal;
         let delegators = principal.delegated_by.iter();
         let delegators = delegators.map(|id| ("/principal/delegated-by", id));
         for (at, id) in std::iter::once(("/principal/id", &principal.id)).chain(delegators) {
             name::check_identifier(id).map_err(|why| bad(at, why))?;
-            if id.starts_with(SPIFFE) && !is_spiffe_id(id) {
+            if begins_as_authority(id) || id.starts_with(SPIFFE) && !is_spiffe_id(id) {
                 let expected = "a SPIFFE ID of a workload, in its one spelling";
                 let found = Value::from(id.as_str());
                 return Err(object::unexpected(at.to_owned(), expected, &found));
@@ -710,8 +721,18 @@ impl RequestBuilder {
     }
 }
 
+/// Whether a denial of `pattern` could mean the resource `id`, which is canonical as `naming` declares.
+pub(crate) fn might_mean(pattern: &Pattern, id: &str, naming: &Naming) -> bool {
+    pattern.canonical(naming).might_match_as(id, naming)
+}
+
 /// How the id of a workload begins.
 const SPIFFE: &str = "spiffe:";
+
+/// Whether readers that add the scheme to what begins with `//` take the id of a principal for a SPIFFE ID.
+pub(crate) fn begins_as_authority(id: &str) -> bool {
+    id.starts_with("//")
+}
 
 fn sort_attributes(
     attributes: &mut [(String, Value)],

@@ -93,6 +93,10 @@ fn refuses_names_and_ids_that_would_be_found_in_no_list() {
         "x-spiffe://acme.example/agent/fixer",
         "spiffe://acme.example/agent/\u{200b}fixer",
         "\u{ff41}gent",
+        "//acme.example/agent/fixer",
+        "spiffe%3A//acme.example/agent/fixer",
+        "spiffe//acme.example/agent/fixer",
+        "spiffe;//acme.example/agent/fixer",
         "",
     ] {
         let mut named = principal();

@@ -145,7 +145,7 @@ impl Vouched {
             let vouched_for = principal.kind.as_str();
             authzen::agrees("/subject/type", &kind, vouched_for, "the kind of principal")?;
         }
-        let (kind, id, stated_of_resource) = authzen::entity(resource, &["posture"])?;
+        let (kind, id, stated_of_resource) = authzen::entity(resource, &super::RESOURCE_MEMBERS)?;
         if let Some(resource) = &self.resource {
             authzen::agrees(
                 "/resource/type",

@@ -1,9 +1,10 @@
 //! Adds to a revocation list.
 
 use super::head::{HeadKey, Signers};
-use super::list::List;
-use super::{Event, ListError, Record, Revoked, ids};
+use super::list::{List, Taken};
+use super::{Event, ListError, ListMark, Record, Revoked, ids};
 use crate::Timestamp;
+use crate::regular;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -29,12 +30,53 @@ pub fn append(file: &Path, revoked: Option<Revoked>, at: Timestamp) -> Result<Re
 ///
 /// # Errors
 ///
-/// [`ListError`] if it is not a list or cannot be written.
+/// [`ListError`] if it is not a list or cannot be written, or if all that the event revokes was revoked by it
+/// before, and lifted.
 pub fn append_event(file: &Path, event: &Event, at: Timestamp) -> Result<Vec<Record>, ListError> {
     if event.revoked.is_empty() {
         return Ok(Vec::new());
     }
-    ListWriter::open(file)?.event(event, at)
+    ListWriter::open(file)?
+        .event(event, at)?
+        .records_or_lifted()
+}
+
+/// How a list is opened that is added to.
+#[derive(Debug, Default)]
+pub struct Opening<'a> {
+    /// What signs it.
+    pub key: Option<&'a HeadKey>,
+    /// Who may sign it, if it has to be signed: it has to end with a head of one of them, unless it has no head at
+    /// all, and `key` has to be theirs.
+    pub signers: Option<Arc<Signers>>,
+    /// How far it is known to have gone. What is added to an older list is lost once the latest is restored, so
+    /// that nothing is.
+    pub floor: Option<ListMark>,
+    /// Whether lines that no signer signed are signed over. Whoever does so vouches for them.
+    pub sign_anew: bool,
+}
+
+/// What was added of a security event.
+#[derive(Debug, Default)]
+pub struct AddedOfEvent {
+    /// The new lines.
+    pub records: Vec<Record>,
+    /// What the event had revoked before, each with the epoch at which that was lifted. It is not revoked again.
+    pub lifted: Vec<(String, u64)>,
+}
+
+impl AddedOfEvent {
+    /// The new lines.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError::Lifted`] if there are none since what the event revokes was lifted.
+    pub fn records_or_lifted(self) -> Result<Vec<Record>, ListError> {
+        match self.lifted.into_iter().next() {
+            Some((id, epoch)) if self.records.is_empty() => Err(ListError::Lifted { id, epoch }),
+            _ => Ok(self.records),
+        }
+    }
 }
 
 /// A list that is added to; other writers wait for as long as there is one.
@@ -45,6 +87,7 @@ pub struct ListWriter<'a> {
     list: List,
     lines: String,
     key: Option<&'a HeadKey>,
+    signers: Option<Arc<Signers>>,
 }
 
 impl<'a> ListWriter<'a> {
@@ -54,7 +97,7 @@ impl<'a> ListWriter<'a> {
     ///
     /// [`ListError`] if it is not a list or cannot be written.
     pub fn open(path: &'a Path) -> Result<Self, ListError> {
-        Self::open_signed(path, None, None)
+        Self::open_as(path, Opening::default())
     }
 
     /// Opens the list in `path`, or makes it. What is added is signed with `key`. Where `signers` are
@@ -68,15 +111,45 @@ impl<'a> ListWriter<'a> {
         key: Option<&'a HeadKey>,
         signers: Option<Arc<Signers>>,
     ) -> Result<Self, ListError> {
+        let opening = Opening {
+            key,
+            signers,
+            ..Opening::default()
+        };
+        Self::open_as(path, opening)
+    }
+
+    /// Opens the list in `path`, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if it is not a list or cannot be written, or is not as `opening` says that it has to be.
+    pub fn open_as(path: &'a Path, opening: Opening<'a>) -> Result<Self, ListError> {
+        let Opening {
+            key,
+            signers,
+            floor,
+            sign_anew,
+        } = opening;
         let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(unwritable)?;
+        let known = floor.as_ref().map_or(0, |floor| floor.epoch);
+        let mut options = OpenOptions::new();
+        options.append(true).create(known == 0);
+        let file = match regular::open_with(&mut options, path) {
+            Ok(file) => file,
+            Err(error) if known > 0 && error.kind() == io::ErrorKind::NotFound => {
+                return Err(ListError::Behind { found: 0, known });
+            }
+            Err(error) => return Err(unwritable(error)),
+        };
         file.lock().map_err(unwritable)?;
-        let list = List::read(path, signers)?;
+        let list = List::read_held(path, signers.clone(), floor)?;
+        if let Some(error @ (ListError::Behind { .. } | ListError::Another(_))) = list.unreliable()
+        {
+            return Err(error);
+        }
         if list.has_head()
+            && !sign_anew
             && let Some(error) = list.refuse_unsigned_end()
         {
             return Err(error);
@@ -87,6 +160,7 @@ impl<'a> ListWriter<'a> {
             list,
             lines: String::new(),
             key,
+            signers,
         })
     }
 
@@ -96,30 +170,45 @@ impl<'a> ListWriter<'a> {
     ///
     /// [`ListError`] if no request could be known by its id, or the list cannot be written.
     pub fn revoke(mut self, revoked: Revoked, at: Timestamp) -> Result<Record, ListError> {
-        let record = Record {
-            revoked: Some(normal(revoked)?),
-            ..Record::checkpoint(0, at)
-        };
-        let record = self.add(record)?;
+        let record = self.add_revocation(revoked, at)?;
         self.write(at)?;
         Ok(record)
+    }
+
+    /// Revokes several things at once, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ListWriter::revoke`].
+    pub fn revoke_all(
+        mut self,
+        all: impl IntoIterator<Item = Revoked>,
+        at: Timestamp,
+    ) -> Result<Vec<Record>, ListError> {
+        let records = all
+            .into_iter()
+            .map(|revoked| self.add_revocation(revoked, at))
+            .collect::<Result<_, _>>()?;
+        self.write(at)?;
+        Ok(records)
+    }
+
+    fn add_revocation(&mut self, revoked: Revoked, at: Timestamp) -> Result<Record, ListError> {
+        self.add(Record {
+            revoked: Some(normal(revoked)?),
+            ..Record::checkpoint(0, at)
+        })
     }
 
     /// Ends a revocation that was a mistake. Its line stays, and this is another.
     ///
     /// # Errors
     ///
-    /// [`ListError::NotRevoked`] if it is not revoked, and others if the list cannot be written.
+    /// [`ListError::NotRevoked`] if it is not revoked, [`ListError::OfEveryIssuer`] if only the certificates of
+    /// every issuer with that serial number are, and others if the list cannot be written.
     pub fn lift(mut self, lifted: Revoked, at: Timestamp) -> Result<Record, ListError> {
         let lifted = normal(lifted)?;
-        let epoch = self.list.epoch;
-        if self
-            .list
-            .find(lifted.kind, &lifted.id, None, epoch)
-            .is_none()
-        {
-            return Err(ListError::NotRevoked(lifted.id));
-        }
+        self.list.refuse_lift_of_nothing(&lifted)?;
         let record = Record {
             revoked: Some(lifted),
             lifts: true,
@@ -145,34 +234,44 @@ impl<'a> ListWriter<'a> {
     }
 
     /// Adds what a security event revokes. What the list has from an event of that name is not added
-    /// again; what it has not is, as a conflict.
+    /// again, whether it was lifted or not; what it has not is, as a conflict. Where the issuer answers for more
+    /// trust domains than it did, it is added for those.
     ///
     /// # Errors
     ///
     /// [`ListError`] if no request could be known by an id, or the list cannot be written.
-    pub fn event(mut self, event: &Event, at: Timestamp) -> Result<Vec<Record>, ListError> {
-        let known = self.list.events.get(&event.id).cloned();
-        let conflict = known.is_some();
-        let known = known.unwrap_or_default();
-        let mut records = Vec::new();
+    pub fn event(mut self, event: &Event, at: Timestamp) -> Result<AddedOfEvent, ListError> {
+        let mut added = AddedOfEvent::default();
+        let mut new = Vec::new();
+        // Looked at before anything is added: an event is no conflict with itself.
         for revoked in &event.revoked {
             let revoked = normal(revoked.clone())?;
-            let id = ids::key(revoked.kind, &revoked.id).id.into_owned();
-            if known.contains(&(revoked.kind, id)) {
-                continue;
-            }
-            records.push(self.add(Record {
+            let (domains, conflict) = match self.list.taken_of(&event.id, &revoked, &event.domains)
+            {
+                Taken::Yes => continue,
+                Taken::Lifted(epoch) => {
+                    added.lifted.push((revoked.id, epoch));
+                    continue;
+                }
+                Taken::No => (event.domains.clone(), false),
+                Taken::Otherwise => (event.domains.clone(), true),
+                Taken::Elsewhere(missing) => (missing, false),
+            };
+            new.push(Record {
                 revoked: Some(revoked),
-                domains: event.domains.clone(),
+                domains,
                 event: Some(event.id.clone()),
                 conflict,
                 ..Record::checkpoint(0, at)
-            })?);
+            });
         }
-        if !records.is_empty() {
+        for record in new {
+            added.records.push(self.add(record)?);
+        }
+        if !added.records.is_empty() {
             self.write(at)?;
         }
-        Ok(records)
+        Ok(added)
     }
 
     /// Adds a line, which [`ListWriter::write`] writes. Its epoch and time follow from the list.
@@ -194,9 +293,21 @@ impl<'a> ListWriter<'a> {
     fn write(mut self, at: Timestamp) -> Result<(), ListError> {
         if let Some(key) = self.key {
             let position = self.list.signed_position(self.list.no_earlier(at));
-            let head = Some(key.sign(&position)?);
+            let head = key.sign(&position)?;
+            if let Some(signers) = &self.signers {
+                signers
+                    .verify(&head, &position)
+                    .map_err(ListError::NotASigner)?;
+            }
             let checkpoint = Record::checkpoint(position.epoch, position.at);
-            self.add(Record { head, ..checkpoint })?;
+            self.add(Record {
+                head: Some(head),
+                ..checkpoint
+            })?;
+        } else if self.signers.is_some() {
+            return Err(ListError::NotSigned(
+                "there is no key to sign what is added".to_owned(),
+            ));
         }
         let path = self.path;
         let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));

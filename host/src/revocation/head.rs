@@ -37,6 +37,11 @@ impl Signers {
         Ok(self)
     }
 
+    /// How often the keys of any of them changed.
+    pub(super) fn version(&self) -> u64 {
+        self.0.values().map(FollowedKeys::version).sum()
+    }
+
     /// Verifies that a head signs `signed`, and gives who signed it.
     pub(super) fn verify(&self, head: &str, signed: &Position) -> Result<String, String> {
         let mut refused = None;

@@ -4,6 +4,8 @@
 //! certificates, and the lookups of each decision. Two spellings of one thing have one normal form.
 
 use super::{ListError, Revocable};
+use crate::request::begins_as_authority;
+use portcullis_contract::name::fold;
 use portcullis_contract::{excerpt, withheld};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -23,15 +25,15 @@ pub(crate) struct Key<'a> {
     /// The id in its normal form; of a certificate, its serial number.
     pub(crate) id: Cow<'a, str>,
     /// The issuer of the certificate, if the id names it.
-    pub(crate) issuer: Option<&'a str>,
+    pub(crate) issuer: Option<Cow<'a, str>>,
 }
 
 /// The normal form of `id`, in which it is written to the list and compared.
 ///
 /// | kind | normal form |
 /// |---|---|
-/// | principal | scheme and trust domain of a SPIFFE ID in lower case; other ids as they are |
-/// | credential | a certificate's serial number in hexadecimal digits, lower case, without separators and leading zeros (`01:02:AB` is `102ab`); `sha256:` in lower case; other ids as they are |
+/// | principal | scheme and trust domain of a SPIFFE ID in lower case; other ids without regard to case, folded |
+/// | credential | a certificate's serial number in hexadecimal digits, lower case, without separators and leading zeros (`01:02:AB` is `102ab`), `x509:` and its issuer in lower case; `sha256:` in lower case; other ids as they are |
 /// | plugin | `sha256:` and 64 hexadecimal digits in lower case |
 /// | intent, integration | as they are |
 ///
@@ -60,7 +62,10 @@ pub fn normal_id(kind: Revocable, id: &str) -> Result<String, ListError> {
         {
             "a SPIFFE ID, such as `spiffe://acme.example/agent/fixer`"
         }
-        Revocable::Principal if !has_spiffe_scheme(&normal) && names_spiffe(&normal) => {
+        Revocable::Principal
+            if !has_spiffe_scheme(&normal)
+                && (names_spiffe(&normal) || begins_as_authority(&normal)) =>
+        {
             "a SPIFFE ID: it has to begin with `spiffe://`"
         }
         Revocable::Plugin if normal.parse::<crate::plugin::Digest>().is_err() => {
@@ -83,13 +88,13 @@ pub(crate) fn key(kind: Revocable, id: &str) -> Key<'_> {
         Revocable::Intent | Revocable::Integration => plain(Cow::Borrowed(id)),
         Revocable::Credential => {
             if let Some((issuer, of_issuer)) =
-                id.strip_prefix(X509).and_then(|it| it.split_once(':'))
+                strip_prefix_of_any_case(id, X509).and_then(|it| it.split_once(':'))
                 && is_issuer(issuer)
                 && let Some(serial) = hexadecimal(of_issuer)
             {
                 return Key {
                     id: serial,
-                    issuer: Some(issuer),
+                    issuer: Some(lower_case(issuer)),
                 };
             }
             plain(
@@ -113,7 +118,19 @@ pub(crate) fn normal_credential(id: &str) -> String {
 /// Whether two spellings name the same thing of that kind.
 pub fn is_same(kind: Revocable, one: &str, other: &str) -> bool {
     let (one, other) = (key(kind, one), key(kind, other));
-    one.id == other.id && may_be_same_issuer(one.issuer, other.issuer)
+    one.id == other.id && may_be_same_issuer(one.issuer.as_deref(), other.issuer.as_deref())
+}
+
+/// Whether the lift of `lifted` ends a revocation of `revoked`. Of a certificate of one issuer, it does not end
+/// that of every issuer.
+pub fn is_lifted(kind: Revocable, revoked: &str, lifted: &str) -> bool {
+    let (revoked, lifted) = (key(kind, revoked), key(kind, lifted));
+    revoked.id == lifted.id && lift_reaches(lifted.issuer.as_deref(), revoked.issuer.as_deref())
+}
+
+/// Whether a lift for certificates of `lifted`, or of every issuer, ends what is revoked of `revoked`.
+pub(crate) fn lift_reaches(lifted: Option<&str>, revoked: Option<&str>) -> bool {
+    lifted.is_none() || lifted == revoked
 }
 
 /// Whether two issuers of certificates may be one. Where an id does not name its issuer, it may be any.
@@ -154,10 +171,16 @@ pub fn serial_readings(text: &str) -> Vec<String> {
 
 /// A name for the issuer of a certificate, made of its distinguished name: hexadecimal digits. Order,
 /// case and spacing of the name do not matter, nor whether it is written as in RFC 4514 or as OpenSSL
-/// writes it.
+/// writes it. Nothing if it cannot be told which issuer that is.
 pub(crate) fn issuer_of(name: &str) -> Option<String> {
-    let attributes = attributes(name.trim());
-    issuer_of_attributes(attributes?)
+    let name = name.trim();
+    let name = strip_prefix_of_any_case(name, "issuer=").unwrap_or(name);
+    let attributes = attributes(name.trim())?;
+    let is_known = |kind: &str| attribute_type(kind.trim()).is_some();
+    attributes
+        .iter()
+        .all(|(kind, _)| is_known(kind))
+        .then(|| issuer_of_attributes(attributes))?
 }
 
 /// As [`issuer_of`], of the attributes: their types, as names or dotted numbers, and their values.
@@ -168,7 +191,8 @@ pub(crate) fn issuer_of_attributes(
         .into_iter()
         .map(|(kind, value)| {
             let value: Vec<_> = value.split_whitespace().map(str::to_lowercase).collect();
-            format!("{}={}", attribute_type(kind.trim()), value.join(" "))
+            let kind = attribute_type(kind.trim()).unwrap_or(kind);
+            format!("{kind}={}", value.join(" "))
         })
         .collect();
     if normal.is_empty() {
@@ -179,50 +203,57 @@ pub(crate) fn issuer_of_attributes(
     digest.get(..ISSUER_DIGITS).map(str::to_owned)
 }
 
-/// The short name of an attribute's type, in lower case.
-fn attribute_type(kind: &str) -> String {
+/// One name for an attribute's type; nothing if it is known neither by its name nor as a dotted number. Lists have
+/// names of issuers that are made of these, so they stay as they are.
+fn attribute_type(kind: &str) -> Option<String> {
     let kind = kind.to_ascii_lowercase();
     let kind = kind.strip_prefix("oid.").unwrap_or(&kind);
-    match kind {
-        "2.5.4.3" | "commonname" => "cn",
-        "2.5.4.5" => "serialnumber",
-        "2.5.4.6" | "countryname" => "c",
-        "2.5.4.7" | "localityname" => "l",
-        "2.5.4.8" | "s" | "stateorprovincename" => "st",
-        "2.5.4.9" | "streetaddress" => "street",
-        "2.5.4.10" | "organizationname" => "o",
-        "2.5.4.11" | "organizationalunitname" => "ou",
-        "0.9.2342.19200300.100.1.25" | "domaincomponent" => "dc",
-        "0.9.2342.19200300.100.1.1" | "userid" => "uid",
-        "1.2.840.113549.1.9.1" | "e" | "email" => "emailaddress",
-        other => other,
-    }
-    .to_owned()
+    let name = match kind {
+        "2.5.4.3" | "cn" | "commonname" => "cn",
+        "2.5.4.5" | "serialnumber" => "serialnumber",
+        "2.5.4.6" | "c" | "countryname" => "c",
+        "2.5.4.7" | "l" | "localityname" => "l",
+        "2.5.4.8" | "s" | "st" | "stateorprovincename" => "st",
+        "2.5.4.9" | "street" | "streetaddress" => "street",
+        "2.5.4.10" | "o" | "organizationname" => "o",
+        "2.5.4.11" | "ou" | "organizationalunitname" => "ou",
+        "0.9.2342.19200300.100.1.25" | "dc" | "domaincomponent" => "dc",
+        "0.9.2342.19200300.100.1.1" | "uid" | "userid" => "uid",
+        "1.2.840.113549.1.9.1" | "e" | "email" | "emailaddress" => "emailaddress",
+        "sn" | "surname" => "2.5.4.4",
+        "t" | "title" => "2.5.4.12",
+        "description" => "2.5.4.13",
+        "businesscategory" => "2.5.4.15",
+        "postalcode" => "2.5.4.17",
+        "name" => "2.5.4.41",
+        "g" | "gn" | "givenname" => "2.5.4.42",
+        "i" | "initials" => "2.5.4.43",
+        "generationqualifier" => "2.5.4.44",
+        "dnq" | "dnqualifier" => "2.5.4.46",
+        "pseudonym" => "2.5.4.65",
+        "organizationidentifier" => "2.5.4.97",
+        "jurisdictionl" | "jurisdictionlocalityname" => "1.3.6.1.4.1.311.60.2.1.1",
+        "jurisdictionst" | "jurisdictionstateorprovincename" => "1.3.6.1.4.1.311.60.2.1.2",
+        "jurisdictionc" | "jurisdictioncountryname" => "1.3.6.1.4.1.311.60.2.1.3",
+        other => {
+            let is_number =
+                |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            let is_dotted = other.contains('.') && other.split('.').all(is_number);
+            return is_dotted.then(|| other.to_owned());
+        }
+    };
+    Some(name.to_owned())
 }
 
-/// The attributes of a distinguished name, in the form of RFC 4514 or of OpenSSL's one line.
+/// The attributes of a distinguished name, in the form of RFC 4514 or of OpenSSL's one line. Nothing if it is in
+/// neither, or has a value in bytes (`#0c02…`).
 fn attributes(name: &str) -> Option<Vec<(String, String)>> {
-    let (name, separators): (&str, &[char]) = match name.strip_prefix('/') {
-        Some(name) => (name, &['/']),
-        None => (name, &[',', '+', ';']),
+    let parts = match name.strip_prefix('/') {
+        Some(name) => parts_of_one_line(name)?,
+        None => parts_of_rfc_4514(name)?,
     };
-    let mut parts = vec![String::new()];
-    let (mut quoted, mut escaped) = (false, false);
-    for letter in name.chars() {
-        if escaped {
-            escaped = false;
-        } else if letter == '\\' {
-            escaped = true;
-            continue;
-        } else if letter == '"' {
-            quoted = !quoted;
-            continue;
-        } else if !quoted && separators.contains(&letter) {
-            parts.push(String::new());
-            continue;
-        }
-        parts.last_mut()?.push(letter);
-    }
+    let parts = parts.into_iter().map(String::from_utf8);
+    let parts: Vec<_> = parts.collect::<Result<_, _>>().ok()?;
     parts
         .iter()
         .filter(|part| !part.trim().is_empty())
@@ -233,11 +264,69 @@ fn attributes(name: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
+/// The parts of a name in the form of RFC 4514: separators may be escaped or quoted, and bytes be written `\C3`.
+fn parts_of_rfc_4514(name: &str) -> Option<Vec<Vec<u8>>> {
+    let mut parts = vec![Vec::new()];
+    let mut is_quoted = false;
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        let part = parts.last_mut()?;
+        // Whether the value of the part begins here.
+        let begins = part.trim_ascii_end().ends_with(b"=")
+            && part.iter().filter(|byte| **byte == b'=').count() == 1;
+        match letter {
+            '\\' => match escaped_byte(letters.as_str()) {
+                Some(byte) => {
+                    part.push(byte);
+                    letters.nth(1);
+                }
+                None => push(part, letters.next()?),
+            },
+            '"' if is_quoted => is_quoted = false,
+            '"' if begins => is_quoted = true,
+            '"' => return None,
+            '#' if begins && !is_quoted => return None,
+            ',' | '+' | ';' if !is_quoted => parts.push(Vec::new()),
+            letter => push(part, letter),
+        }
+    }
+    (!is_quoted).then_some(parts)
+}
+
+/// The parts of a name as OpenSSL writes it on one line: only bytes are escaped, `\xC3`.
+fn parts_of_one_line(name: &str) -> Option<Vec<Vec<u8>>> {
+    let mut parts = vec![Vec::new()];
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        let part = parts.last_mut()?;
+        let byte = (letter == '\\')
+            .then(|| escaped_byte(letters.as_str().strip_prefix('x')?))
+            .flatten();
+        match (letter, byte) {
+            (_, Some(byte)) => {
+                part.push(byte);
+                letters.nth(2);
+            }
+            ('/', None) => parts.push(Vec::new()),
+            (letter, None) => push(part, letter),
+        }
+    }
+    Some(parts)
+}
+
+/// The byte that `text` begins with in two hexadecimal digits.
+fn escaped_byte(text: &str) -> Option<u8> {
+    let digits = text.get(..2)?;
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    are_digits.then(|| u8::from_str_radix(digits, 16).ok())?
+}
+
+fn push(part: &mut Vec<u8>, letter: char) {
+    part.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
 fn is_issuer(text: &str) -> bool {
-    text.len() == ISSUER_DIGITS
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == ISSUER_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A serial number in hexadecimal digits, lower case, without separators and leading zeros; nothing if
@@ -323,10 +412,11 @@ fn digest(text: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// A SPIFFE ID with scheme and trust domain in lower case (RFC 3986, section 6.2.2.1).
+/// A SPIFFE ID with scheme and trust domain in lower case (RFC 3986, section 6.2.2.1). Whoever issued another id, such
+/// as an e-mail address, may ignore case in it, so that a revocation of one holds for all of its spellings.
 fn spiffe(id: &str) -> Cow<'_, str> {
     let Some(rest) = strip_scheme(id) else {
-        return Cow::Borrowed(id);
+        return fold(id);
     };
     let (domain, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let is_normal = id.starts_with(SCHEME) && !domain.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -471,6 +561,112 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_has_one_name_however_it_is_escaped() {
+        for (one, others) in [
+            (
+                "O=Acme\\, Inc.,CN=CA",
+                &[
+                    "O=Acme\\2C Inc.,CN=CA",
+                    "O=\"Acme, Inc.\",CN=CA",
+                    "issuer=CN = CA, O = \"Acme, Inc.\"",
+                    "issuer=/O=Acme, Inc./CN=CA",
+                    "CN=\\43\\41,O=Acme\\, Inc.",
+                ][..],
+            ),
+            (
+                "O=Café,CN=CA",
+                &[
+                    "O=Caf\\C3\\A9,CN=CA",
+                    "O=Caf\\c3\\a9,CN=CA",
+                    "/O=Caf\\xC3\\xA9/CN=CA",
+                ][..],
+            ),
+            (
+                "2.5.4.42=Ann,CN=CA",
+                &["GN=Ann,CN=CA", "givenName=Ann,CN=CA", "G=Ann,cn=CA"][..],
+            ),
+            (
+                "2.5.4.4=Lee",
+                &["SN=Lee", "surname=Lee", "OID.2.5.4.4=Lee"][..],
+            ),
+            ("2.5.4.12=Dr", &["title=Dr", "T=Dr"][..]),
+            ("2.5.4.17=1", &["postalCode=1"][..]),
+            ("2.5.4.97=X", &["organizationIdentifier=X"][..]),
+            ("O=The \\\"Acme\\\" Co", &["/O=The \"Acme\" Co"][..]),
+        ] {
+            let expected = issuer_of(one);
+            assert!(expected.is_some(), "{one}");
+            for other in others {
+                assert_eq!(issuer_of(other), expected, "{one}: {other}");
+            }
+        }
+        // As the certificate has it: dotted numbers and plain text.
+        let certificate = |attributes: &[(&str, &str)]| {
+            let owned = |(kind, value): &(&str, &str)| ((*kind).to_owned(), (*value).to_owned());
+            issuer_of_attributes(attributes.iter().map(owned))
+        };
+        assert_eq!(
+            issuer_of("postalCode=1234,O=Caf\\C3\\A9"),
+            certificate(&[("2.5.4.10", "Café"), ("2.5.4.17", "1234")])
+        );
+        assert_eq!(
+            issuer_of("1.2.3.4=a"),
+            certificate(&[("1.2.3.4", "A")]),
+            "a number that has no name"
+        );
+        // Where it cannot be told which one it is, it is any.
+        for name in [
+            "O=#0c0441636d65,CN=CA",
+            "favouriteColour=red,CN=CA",
+            "O=Acme\\FF,CN=CA",
+            "O=\"Acme,CN=CA",
+            "O=The \"Acme\" Co",
+            "CN=CA\\",
+        ] {
+            assert_eq!(issuer_of(name), None, "{name}");
+        }
+        assert!(issuer_of("O=\\#1 Acme").is_some());
+    }
+
+    #[test]
+    fn an_issuer_may_be_written_in_capitals() {
+        let issuer = "0123456789abcdef0123456789abcdef";
+        let expected = format!("x509:{issuer}:102ab");
+        for id in [
+            format!("X509:{issuer}:102ab"),
+            format!("x509:{}:102AB", issuer.to_uppercase()),
+            format!("X509:{}:01:02:AB", issuer.to_uppercase()),
+        ] {
+            assert_eq!(
+                normal(Revocable::Credential, &id).as_deref(),
+                Some(expected.as_str())
+            );
+            assert_eq!(normal_credential(&id), expected);
+            assert!(is_same(Revocable::Credential, &id, &expected));
+        }
+        // Not the id of a certificate.
+        for id in ["X509:jti", "x509:0123:102ab"] {
+            assert_eq!(normal(Revocable::Credential, id).as_deref(), Some(id));
+        }
+    }
+
+    #[test]
+    fn a_lift_ends_what_it_names_and_nothing_wider() {
+        let [a, b] = ["a", "b"].map(|digit| format!("x509:{}:102ab", digit.repeat(32)));
+        let ends = |lifted: &str, revoked: &str| is_lifted(Revocable::Credential, revoked, lifted);
+        for (lifted, revoked, expected) in [
+            (a.as_str(), "102ab", false),
+            (a.as_str(), b.as_str(), false),
+            (a.as_str(), a.as_str(), true),
+            ("0102AB", a.as_str(), true),
+            ("102ab", "102AB", true),
+            ("102ac", "102ab", false),
+        ] {
+            assert_eq!(ends(lifted, revoked), expected, "{lifted} {revoked}");
+        }
+    }
+
+    #[test]
     fn a_digest_has_one_form() {
         let digest = format!("sha256:{}", "ab".repeat(32));
         for id in [
@@ -510,6 +706,24 @@ mod tests {
             Some("alice@acme.example")
         );
         for id in [
+            "Alice@acme.example",
+            "alice@ACME.example",
+            "ALICE@acme.example",
+        ] {
+            assert!(
+                is_same(Revocable::Principal, id, "alice@acme.example"),
+                "{id}"
+            );
+            assert!(
+                !is_same(Revocable::Principal, id, "bob@acme.example"),
+                "{id}"
+            );
+        }
+        for id in [
+            "//acme.example/agent/fixer",
+            "spiffe%3A//acme.example/agent/fixer",
+            "spiffe//acme.example/agent/fixer",
+            "spiffe;//acme.example/agent/fixer",
             "spiffe://acme.example",
             "spiffe://acme.example/",
             "spiffe://acme.example/*",

@@ -1,15 +1,15 @@
 //! A revocation list, as far as it was read.
 
 use super::head::{self, Signers};
-use super::ids::{self, may_be_same_issuer, trust_domain};
+use super::ids::{self, lift_reaches, may_be_same_issuer, trust_domain};
 use super::{Change, ListError, ListMark, Record, Revocable, Revoked};
 use crate::Timestamp;
 use crate::followed::{FileIdentity, Stamp, identity_of};
+use crate::regular;
 use crate::timestamp::CLOCK_LEEWAY;
 use portcullis_contract::{has_well_known_token, withheld};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) struct List {
     /// What is or was revoked, by its normal form; of a certificate, by its serial number.
     entries: HashMap<Revocable, HashMap<String, Vec<Entry>>>,
     /// The security events that are on it, each with what it revokes.
-    pub(super) events: HashMap<String, Vec<(Revocable, String)>>,
+    events: HashMap<String, Vec<OfEvent>>,
     pub(super) bytes_read: u64,
     pub(super) lines_read: usize,
     /// The lines that have text which looks like a secret.
@@ -56,12 +56,16 @@ pub(super) struct List {
     has_head: bool,
     /// Why the last line is no head of a signer.
     not_signed: Option<String>,
+    /// Which keys of the signers that was found with.
+    keys_version: u64,
     /// How far the list is known to have gone.
     floor: Option<ListMark>,
     /// The epoch and the hash of the list as far as the line that came to it.
     last_change: Option<ListMark>,
     /// Whether the list went another way than the one that is known.
     is_another: bool,
+    /// Why it cannot be told whether the list is an older one.
+    distrusted: Option<ListError>,
 }
 
 /// Something that is revoked, and from which epoch up to which.
@@ -85,9 +89,55 @@ impl Entry {
     }
 }
 
+/// Why a line is none of a list, and what to do about it.
+fn no_record(line: &str, error: &serde_json::Error) -> String {
+    if line.trim().is_empty() {
+        return "it is blank: remove it".to_owned();
+    }
+    if line.starts_with('\u{feff}') {
+        return "it begins with a byte order mark: save the list as UTF-8 without one".to_owned();
+    }
+    let why = error.to_string();
+    // Each line is read by itself, so that the parser counts one.
+    let why = match why.rsplit_once(" at line ") {
+        Some((why, _)) => format!("{why}, at column {}", error.column()),
+        None => why,
+    };
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "it is no line of a list",
+        _ => "it is not JSON",
+    };
+    format!("{what} ({why}): correct it, or restore the list from a copy")
+}
+
+/// What a security event revoked.
+#[derive(Debug)]
+struct OfEvent {
+    kind: Revocable,
+    id: String,
+    issuer: Option<Box<str>>,
+    domains: Box<[String]>,
+}
+
+/// What the list has of something that a security event revokes.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// The event is not on it.
+    No,
+    /// The event is on it, and did not revoke this.
+    Otherwise,
+    /// The event revoked it, and not in these trust domains.
+    Elsewhere(Vec<String>),
+    /// The event revoked it.
+    Yes,
+    /// The event revoked it, and that was lifted at this epoch.
+    Lifted(u64),
+}
+
 /// How far a list was read.
 pub(super) struct Read {
     pub(super) bytes_read: u64,
+    lines_read: usize,
     hash: Sha256,
     file: Option<FileIdentity>,
     is_compared: bool,
@@ -107,7 +157,7 @@ impl Added {
     /// read.
     pub(super) fn read(file: &Path, known: &Read) -> Result<Self, ListError> {
         let unreadable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
-        let mut opened = File::open(file).map_err(unreadable)?;
+        let mut opened = regular::open(file).map_err(unreadable)?;
         let metadata = opened.metadata().map_err(unreadable)?;
         if metadata.len() < known.bytes_read {
             return Err(ListError::Rewritten);
@@ -128,8 +178,18 @@ impl Added {
                 .seek(SeekFrom::Start(known.bytes_read))
                 .map_err(unreadable)?;
         }
-        let mut lines = String::new();
-        opened.read_to_string(&mut lines).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        opened.read_to_end(&mut bytes).map_err(unreadable)?;
+        let lines = String::from_utf8(bytes).map_err(|error| {
+            let valid = error
+                .as_bytes()
+                .iter()
+                .take(error.utf8_error().valid_up_to());
+            ListError::Line {
+                line: known.lines_read + 1 + valid.filter(|byte| **byte == b'\n').count(),
+                message: "it is not UTF-8: correct it, or restore the list from a copy".to_owned(),
+            }
+        })?;
         Ok(Self {
             lines,
             file: identity,
@@ -192,6 +252,7 @@ impl List {
     pub(super) fn position(&self) -> Read {
         Read {
             bytes_read: self.bytes_read,
+            lines_read: self.lines_read,
             hash: self.hash.clone(),
             file: self.file,
             is_compared: self.bytes_read <= COMPARED_BYTES
@@ -214,22 +275,36 @@ impl List {
     pub(super) fn is_held_to_less_than(&self, floor: &ListMark) -> bool {
         self.floor
             .as_ref()
-            .is_none_or(|known| known.epoch < floor.epoch)
+            .is_none_or(|known| known.clone().raise(floor))
     }
 
-    /// Whether the list went past `floor`, so that only reading it again tells whether it came by there.
-    pub(super) fn went_past(&self, floor: &ListMark) -> bool {
-        floor.digest.is_some() && floor.epoch > 0 && self.epoch > floor.epoch
-    }
-
-    /// Holds the list to what is known of it: it goes on from there.
-    pub(super) fn hold_to(&mut self, floor: &ListMark) {
-        if let (Some(last), Some(digest)) = (&self.last_change, &floor.digest)
-            && last.epoch == floor.epoch
-        {
-            self.is_another = last.digest.as_ref() != Some(digest);
+    /// Holds the list in `file` to what is known of it: it goes on from there. Of one that went past that, only
+    /// reading it again tells whether it came by there.
+    pub(super) fn hold_to(&mut self, file: &Path, floor: &ListMark) {
+        let mut held = self.floor.take().unwrap_or_else(|| floor.clone());
+        held.raise(floor);
+        if let (Some(last), Some((epoch, digest))) = (&self.last_change, held.fixed()) {
+            if last.epoch == epoch {
+                self.is_another = last.digest.as_deref() != Some(digest);
+            } else if last.epoch > epoch {
+                let signers = self.signers.take();
+                let distrusted = self.distrusted.take();
+                let read = Self::read_held(file, signers.clone(), Some(held.clone()));
+                *self = read.unwrap_or_else(|error| Self {
+                    // Not relied on before it is read from its beginning.
+                    error: Some(error),
+                    signers,
+                    ..Self::default()
+                });
+                self.distrusted = distrusted;
+            }
         }
-        self.floor = Some(floor.clone());
+        self.floor = Some(held);
+    }
+
+    /// Relies on the list no more: it cannot be told how far it went before.
+    pub(super) fn distrust(&mut self, why: ListError) {
+        self.distrusted.get_or_insert(why);
     }
 
     /// How far the list went, for who holds it to that later.
@@ -260,13 +335,26 @@ impl List {
             new.extend(self.add(line)?);
         }
         self.unfinished = unfinished;
-        if let Some(signers) = &self.signers {
-            self.not_signed = match &self.head {
-                None => Some("its last line is not signed".to_owned()),
-                Some((head, position)) => signers.verify(head, position).err(),
-            };
-        }
+        self.verify_head();
         Ok(())
+    }
+
+    /// Finds out anew whether the last line is the head of a signer, with the keys that they have now.
+    pub(super) fn verify_head(&mut self) {
+        let Some(signers) = &self.signers else {
+            return;
+        };
+        // Asked before they are used: keys that change in between are another version.
+        self.keys_version = signers.version();
+        self.not_signed = match &self.head {
+            None => Some("its last line is not signed".to_owned()),
+            Some((head, position)) => signers.verify(head, position).err(),
+        };
+    }
+
+    /// With which keys of the signers the last line was looked at.
+    pub(super) fn keys_version(&self) -> u64 {
+        self.keys_version
     }
 
     /// Adds a line that is whole, and gives what it changes.
@@ -275,8 +363,15 @@ impl List {
             line: self.lines_read + 1,
             message: withheld(&message),
         };
-        let mut record: Record =
-            serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let mut record: Record = serde_json::from_str(line.trim_end())
+            .map_err(|error| wrong(no_record(line, &error)))?;
+        if let Some(revoked) = &record.revoked
+            && let Err(ListError::Id { id, expected }) = ids::normal_id(revoked.kind, &revoked.id)
+        {
+            return Err(wrong(format!(
+                "no request could match it, since `{id}` is not {expected}; correct the line, or remove it and revoke what is meant"
+            )));
+        }
         let is_change = record.revoked.is_some();
         let expected = self.epoch.saturating_add(u64::from(is_change));
         if record.epoch != expected {
@@ -313,15 +408,11 @@ impl List {
         self.bytes_read += line.len() as u64;
         self.lines_read += 1;
         if is_change {
-            let mark = ListMark {
-                epoch: self.epoch,
-                digest: Some(self.digest()),
-            };
-            if let Some(floor) = &self.floor
-                && floor.epoch == mark.epoch
-                && floor.digest.is_some()
+            let mark = ListMark::new(self.epoch, Some(self.digest()));
+            if let Some((epoch, digest)) = self.floor.as_ref().and_then(ListMark::fixed)
+                && epoch == mark.epoch
             {
-                self.is_another = floor.digest != mark.digest;
+                self.is_another = mark.digest.as_deref() != Some(digest);
             }
             self.last_change = Some(mark);
         }
@@ -333,7 +424,8 @@ impl List {
         let revoked = record.revoked?;
         let (id, issuer) = {
             let key = ids::key(revoked.kind, &revoked.id);
-            (key.id.into_owned(), key.issuer.map(Box::<str>::from))
+            let issuer = key.issuer.map(|issuer| Box::<str>::from(issuer.as_ref()));
+            (key.id.into_owned(), issuer)
         };
         let of_id = self
             .entries
@@ -343,19 +435,21 @@ impl List {
             .or_default();
         if record.lifts {
             for entry in of_id.iter_mut().filter(|entry| entry.lifted_at.is_none()) {
-                if may_be_same_issuer(entry.issuer.as_deref(), issuer.as_deref()) {
+                if lift_reaches(issuer.as_deref(), entry.issuer.as_deref()) {
                     entry.lifted_at = Some(epoch);
                 }
             }
             return Some((epoch, Change::Lifted(revoked)));
         }
-        if let Some(event) = record.event {
-            self.events
-                .entry(event)
-                .or_default()
-                .push((revoked.kind, id));
-        }
         let domains = record.domains.into_boxed_slice();
+        if let Some(event) = record.event {
+            self.events.entry(event).or_default().push(OfEvent {
+                kind: revoked.kind,
+                id,
+                issuer: issuer.clone(),
+                domains: domains.clone(),
+            });
+        }
         let is_known = of_id.iter().any(|entry| {
             entry.lifted_at.is_none() && entry.issuer == issuer && entry.domains == domains
         });
@@ -422,9 +516,11 @@ impl List {
             });
         }
         if self.is_another {
-            return Some(ListError::Another(
-                self.floor.as_ref().map_or(0, |floor| floor.epoch),
-            ));
+            let fixed = self.floor.as_ref().and_then(ListMark::fixed);
+            return Some(ListError::Another(fixed.map_or(0, |(epoch, _)| epoch)));
+        }
+        if let Some(why) = &self.distrusted {
+            return Some(why.clone());
         }
         self.refuse_unsigned_end()
     }
@@ -444,9 +540,8 @@ impl List {
         principal: Option<&str>,
         epoch: u64,
     ) -> Option<&Revoked> {
-        let of_kind = self.entries.get(&kind)?;
         let key = ids::key(kind, id);
-        let of_id = of_kind.get(key.id.as_ref())?;
+        let of_id = self.entries_of(kind, &key);
         let principal = match kind {
             Revocable::Principal => Some(id),
             _ => principal,
@@ -456,10 +551,78 @@ impl List {
             .iter()
             .find(|entry| {
                 entry.holds_at(epoch)
-                    && may_be_same_issuer(entry.issuer.as_deref(), key.issuer)
+                    && may_be_same_issuer(entry.issuer.as_deref(), key.issuer.as_deref())
                     && entry.is_about(domain.as_deref())
             })
             .map(|entry| &entry.revoked)
+    }
+
+    /// What the list has of `revoked`, which the security event `event` revokes in `domains`.
+    pub(super) fn taken_of(&self, event: &str, revoked: &Revoked, domains: &[String]) -> Taken {
+        let key = ids::key(revoked.kind, &revoked.id);
+        let issuer = key.issuer.as_deref();
+        let Some(of_event) = self.events.get(event) else {
+            return Taken::No;
+        };
+        let same: Vec<_> = of_event
+            .iter()
+            .filter(|one| one.kind == revoked.kind && one.id == key.id)
+            .filter(|one| one.issuer.as_deref() == issuer)
+            .map(|one| &*one.domains)
+            .collect();
+        if same.is_empty() {
+            return Taken::Otherwise;
+        }
+        let is_everywhere = same.iter().any(|of| of.is_empty());
+        let mut missing = domains.to_vec();
+        missing.retain(|domain| !same.iter().any(|of| of.contains(domain)));
+        if !is_everywhere && (domains.is_empty() || !missing.is_empty()) {
+            return Taken::Elsewhere(missing);
+        }
+        // Where it is not revoked any more, it was lifted.
+        let entries = self.entries_of(revoked.kind, &key);
+        let lifted_in = |domain: Option<&str>| {
+            let about = entries.iter().filter(|entry| {
+                let is_it = entry.issuer.is_none() || entry.issuer.as_deref() == issuer;
+                is_it && entry.is_about(domain)
+            });
+            let lifted: Option<Vec<u64>> = about.map(|entry| entry.lifted_at).collect();
+            lifted.and_then(|lifted| lifted.into_iter().max())
+        };
+        let lifted = match domains {
+            [] => lifted_in(None),
+            domains => domains.iter().filter_map(|one| lifted_in(Some(one))).max(),
+        };
+        lifted.map_or(Taken::Yes, Taken::Lifted)
+    }
+
+    /// Refuses a lift that would end nothing.
+    pub(super) fn refuse_lift_of_nothing(&self, lifted: &Revoked) -> Result<(), ListError> {
+        let key = ids::key(lifted.kind, &lifted.id);
+        let issuer = key.issuer.as_deref();
+        let in_force: Vec<_> = self
+            .entries_of(lifted.kind, &key)
+            .iter()
+            .filter(|entry| entry.lifted_at.is_none())
+            .map(|entry| entry.issuer.as_deref())
+            .collect();
+        if in_force.iter().any(|of| lift_reaches(issuer, *of)) {
+            return Ok(());
+        }
+        Err(match in_force.contains(&None) {
+            true => ListError::OfEveryIssuer {
+                id: lifted.id.clone(),
+                wider: key.id.into_owned(),
+            },
+            false => ListError::NotRevoked(lifted.id.clone()),
+        })
+    }
+
+    fn entries_of(&self, kind: Revocable, key: &ids::Key<'_>) -> &[Entry] {
+        let of_kind = self.entries.get(&kind);
+        of_kind
+            .and_then(|of_kind| of_kind.get(key.id.as_ref()))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Everything that is revoked now, with the epoch from which on it is.

@@ -21,11 +21,11 @@ mod list;
 mod record;
 mod subject;
 
-pub use append::{ListWriter, append, append_event};
+pub use append::{AddedOfEvent, ListWriter, Opening, append, append_event};
 pub use event::{Event, EventError, EventIssuers};
 pub use head::{HeadKey, Signers};
 pub(crate) use ids::{certificate_id, issuer_of_attributes, normal_credential};
-pub use ids::{is_same, normal_id, serial_readings};
+pub use ids::{is_lifted, is_same, normal_id, serial_readings};
 pub use record::{Record, Revocable, Revoked};
 
 use crate::Timestamp;
@@ -80,11 +80,21 @@ pub enum ListError {
         "the revocation list differs from the one that was seen before, at or before epoch {0}: restore that one, or accept this one with `portcullis state accept list`"
     )]
     Another(u64),
+    /// What was known of it before cannot be read.
+    #[error(
+        "{0}, so that nobody can tell whether the revocation list is an older one; once it is known to be the latest, accept it with `portcullis state accept list`"
+    )]
+    NotRemembered(String),
     /// Its head is not signed by a signer.
     #[error(
-        "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; sign it with `portcullis revoke --checkpoint --key KEY`, once its lines are known to be right"
+        "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; once its lines are known to be right, sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
     )]
     NotSigned(String),
+    /// Nobody would rely on what the key signs.
+    #[error(
+        "the key is not that of one of `[revocation.signers]`, so that no host would rely on the list: {0}; nothing is written"
+    )]
+    NotASigner(String),
     /// The key is not one to sign with.
     #[error(
         "the key is no private key in PEM to sign with (P-256, P-384, Ed25519 or RSA, PKCS #8): {0}"
@@ -93,6 +103,26 @@ pub enum ListError {
     /// What is to be lifted is not revoked.
     #[error("`{0}` is not revoked, so that there is nothing to lift")]
     NotRevoked(String),
+    /// What is to be lifted is revoked with more than that.
+    #[error(
+        "`{id}` is revoked as `{wider}`, of every issuer, and nothing is lifted: lift `{wider}`, and revoke those of other issuers that stay revoked"
+    )]
+    OfEveryIssuer {
+        /// What is to be lifted.
+        id: String,
+        /// What is revoked.
+        wider: String,
+    },
+    /// What an event revokes was revoked by it, and lifted since.
+    #[error(
+        "the event revoked `{id}` before, which was lifted at epoch {epoch}: it is not revoked again; if it is over, revoke it with `portcullis revoke`"
+    )]
+    Lifted {
+        /// What the event revokes.
+        id: String,
+        /// The epoch of the lift.
+        epoch: u64,
+    },
 }
 
 /// The revocation list of a file, followed by a thread for as long as anybody holds it.
@@ -197,7 +227,8 @@ impl Revocations {
     ///
     /// # Errors
     ///
-    /// [`ListError`] if the list cannot be written.
+    /// [`ListError`] if the list cannot be written or is not relied on, so that nothing is added that the latest
+    /// list lacks; [`ListError::Lifted`] if all that the event revokes was revoked by it before, and lifted.
     pub fn accept(&self, event: &Event) -> Result<Vec<Record>, ListError> {
         if event.revoked.is_empty() {
             return Ok(Vec::new());
@@ -210,10 +241,14 @@ impl Revocations {
                 "the host has no `key` to sign what it adds".to_owned(),
             ));
         }
-        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
-        let records = writer.event(event, Timestamp::now())?;
         self.refresh();
-        Ok(records)
+        if let Some(error) = self.unreliable() {
+            return Err(error);
+        }
+        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
+        let added = writer.event(event, Timestamp::now())?;
+        self.refresh();
+        added.records_or_lifted()
     }
 
     /// Where the list is.
@@ -223,24 +258,18 @@ impl Revocations {
 
     /// Holds the list to what is known of it from before: it counts only where it goes on from there.
     pub(crate) fn hold_to(&self, mark: &ListMark) {
-        let Shared {
-            file,
-            signers,
-            list,
-            ..
-        } = &*self.shared;
+        let Shared { file, list, .. } = &*self.shared;
         let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
-        if !list.is_held_to_less_than(mark) {
-            return;
+        if list.is_held_to_less_than(mark) {
+            list.hold_to(file, mark);
         }
-        if list.went_past(mark) {
-            match List::read_held(file, signers.clone(), Some(mark.clone())) {
-                Ok(read) => *list = read,
-                Err(error) => list.error = Some(error),
-            }
-            return;
-        }
-        list.hold_to(mark);
+    }
+
+    /// Relies on the list no more, because `why` keeps anybody from telling whether it is an older one.
+    pub(crate) fn distrust(&self, why: &str) {
+        let list = self.shared.list.write();
+        let mut list = list.unwrap_or_else(PoisonError::into_inner);
+        list.distrust(ListError::NotRemembered(why.to_owned()));
     }
 
     /// How far the list went, if it can be relied on but for its age.
@@ -254,10 +283,7 @@ impl Revocations {
 
     /// How far the list went, also if nothing was ever revoked.
     pub(crate) fn mark_or_beginning(&self) -> ListMark {
-        self.mark().unwrap_or(ListMark {
-            epoch: 0,
-            digest: None,
-        })
+        self.mark().unwrap_or_else(|| ListMark::new(0, None))
     }
 
     /// Why the list cannot be relied on, whatever its age.
@@ -346,9 +372,46 @@ impl Revocations {
 pub struct ListMark {
     /// How many changes it had.
     pub epoch: u64,
-    /// The SHA-256 digest of its lines up to and with that of the last change, if that is known.
+    /// The SHA-256 digest of its lines up to and with that of a change, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Which change that is, where it is not the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_epoch: Option<u64>,
+}
+
+impl ListMark {
+    /// A mark of so many changes, with the digest up to the last of them.
+    pub(crate) fn new(epoch: u64, digest: Option<String>) -> Self {
+        Self {
+            epoch,
+            digest,
+            digest_epoch: None,
+        }
+    }
+
+    /// The last change up to which the digest is known, and that digest.
+    pub(crate) fn fixed(&self) -> Option<(u64, &str)> {
+        let digest = self.digest.as_deref()?;
+        Some((self.digest_epoch.unwrap_or(self.epoch), digest))
+    }
+
+    /// Adds what another mark of the list knows, and says whether that was more: it may know of more changes, or the
+    /// digest up to a later one.
+    pub(crate) fn raise(&mut self, other: &Self) -> bool {
+        let fixed = |mark: &Self| mark.fixed().map(|(epoch, _)| epoch);
+        let is_fixed_later = fixed(self) < fixed(other);
+        if !is_fixed_later && other.epoch <= self.epoch {
+            return false;
+        }
+        let known = if is_fixed_later { other } else { &*self };
+        let digest_epoch = fixed(known);
+        let digest = known.digest.clone();
+        self.epoch = self.epoch.max(other.epoch);
+        self.digest = digest;
+        self.digest_epoch = digest_epoch.filter(|epoch| *epoch != self.epoch);
+        true
+    }
 }
 
 /// How far a revocation list was known.
@@ -360,6 +423,9 @@ pub struct ListSeen {
     /// When its last line was written; a list without lines cannot be relied on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
+    /// The digest of its lines up to and with the last change, see [`ListMark::digest`]. Older logs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Why it could not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -378,6 +444,7 @@ impl Known<'_> {
         self.as_seen.clone().unwrap_or_else(|| ListSeen {
             epoch: self.list.epoch,
             as_of: self.list.as_of,
+            digest: self.list.mark().and_then(|mark| mark.digest),
             error: self.list.unreliable().map(|error| error.to_string()),
         })
     }
@@ -391,11 +458,17 @@ impl Known<'_> {
 
     /// Why the list cannot be relied on at `now`, if it cannot.
     pub(crate) fn unreliable(&self, now: Timestamp) -> Option<String> {
-        let seen = self.seen();
-        if let Some(error) = seen.error {
-            return Some(error);
+        let (error, as_of) = match &self.as_seen {
+            Some(seen) => (seen.error.clone(), seen.as_of),
+            None => {
+                let error = self.list.unreliable();
+                (error.map(|error| error.to_string()), self.list.as_of)
+            }
+        };
+        if error.is_some() {
+            return error;
         }
-        let Some(as_of) = seen.as_of else {
+        let Some(as_of) = as_of else {
             return Some(ListError::Empty.to_string());
         };
         let age = now.since(as_of);
@@ -432,6 +505,13 @@ impl Shared {
 
     /// Whether everything that was there is taken up.
     fn try_refresh(&self) -> bool {
+        if let Some(signers) = &self.signers {
+            let version = signers.version();
+            if self.read().keys_version() != version {
+                let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+                list.verify_head();
+            }
+        }
         let changed = {
             let list = self.read();
             match std::fs::metadata(&self.file) {
@@ -520,6 +600,7 @@ mod tests {
         let before = ListSeen {
             epoch: 0,
             as_of: Some(NOW),
+            digest: None,
             error: None,
         };
         let as_seen = followed.as_seen(before);
@@ -775,6 +856,234 @@ mod tests {
         std::fs::remove_file(file).unwrap();
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_file_in_the_place_of_the_list_is_a_deny_at_once() {
+        let file = file("fifo");
+        append(&file, None, NOW).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            let run = std::process::Command::new(program).args(arguments).status();
+            assert!(run.unwrap().success(), "{program}");
+        };
+        let beside = file.with_extension("fifo");
+        run("mkfifo", &[beside.as_os_str()]);
+        let fifo = || run("mkfifo", &[file.as_os_str()]);
+        let link = || std::os::unix::fs::symlink(&beside, &file).unwrap();
+        let folder = || std::fs::create_dir(&file).unwrap();
+        let socket = || drop(std::os::unix::net::UnixListener::bind(&file).unwrap());
+        let cases: [(&dyn Fn(), &str); 4] = [
+            (&fifo, "it is a fifo"),
+            (&link, "it is a fifo"),
+            (&folder, "it is a folder"),
+            (&socket, "it is a socket"),
+        ];
+        for (make, expected) in cases {
+            std::fs::remove_file(&file).unwrap();
+            make();
+            followed.refresh();
+            let why = followed.unreliable().unwrap().to_string();
+            assert!(why.contains(expected), "{why}");
+            assert!(why.contains(&file.display().to_string()), "{why}");
+            let began = Revocations::follow(&file, Duration::from_secs(60)).map(drop);
+            assert!(began.unwrap_err().to_string().contains(expected));
+            let added = append(&file, None, NOW).unwrap_err().to_string();
+            assert!(added.contains(expected), "{added}");
+            let _ = std::fs::remove_file(&file);
+            let _ = std::fs::remove_dir(&file);
+            std::fs::write(&file, &whole).unwrap();
+            followed.refresh();
+            assert_eq!(followed.unreliable(), None, "{expected}");
+        }
+        std::fs::remove_file(beside).unwrap();
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_no_request_can_match_is_none_of_a_list() {
+        let file = file("unmatched");
+        let line = |kind: &str, id: &str| {
+            format!(
+                "{{\"epoch\":1,\"at\":\"{NOW}\",\"kind\":\"{kind}\",\"id\":\"{id}\",\"reason\":\"r\",\"by\":\"b\"}}\n"
+            )
+        };
+        let follow = |content: String| {
+            std::fs::write(&file, content).unwrap();
+            Revocations::follow(&file, Duration::from_secs(60)).map(drop)
+        };
+        for (kind, id) in [
+            ("principal", "spiffe://acme.example/a/"),
+            ("principal", " spiffe://acme.example/a"),
+            ("principal", "spiffe://acme.example/*"),
+            ("principal", "spiffe://acme.example"),
+            ("plugin", "sha256:12"),
+            ("credential", ""),
+        ] {
+            let refused = follow(line(kind, id)).unwrap_err().to_string();
+            assert!(
+                refused.contains("line 1 of the revocation list"),
+                "{refused}"
+            );
+            assert!(refused.contains("no request could match it"), "{refused}");
+            assert!(!refused.contains("nothing is revoked"), "{refused}");
+        }
+        for (kind, id) in [
+            ("principal", "SPIFFE://acme.example/a"),
+            ("plugin", &"AB".repeat(32)),
+            ("credential", "01:02:AB"),
+            ("intent", "int-1"),
+        ] {
+            assert_eq!(follow(line(kind, id)), Ok(()), "{kind} {id}");
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_says_what_to_do() {
+        let file = file("riddles");
+        let whole = format!("{{\"epoch\":0,\"at\":\"{NOW}\"}}\n");
+        for (content, expected) in [
+            (
+                format!("{whole}\n"),
+                "line 2 of the revocation list: it is blank: remove it",
+            ),
+            (format!("{whole}garbage\n"), "it is not JSON"),
+            (format!("{whole}{{\"epoch\":0\n"), "it is not JSON"),
+            (format!("\u{feff}{whole}"), "byte order mark"),
+            (
+                whole.replace("\"at\"", "\"ta\""),
+                "it is no line of a list (unknown field `ta`",
+            ),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let refused = Revocations::follow(&file, Duration::from_secs(60)).map(drop);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+            assert!(!refused.contains("at line 1"), "{refused}");
+        }
+        std::fs::write(&file, [whole.as_bytes(), b"\xff\n"].concat()).unwrap();
+        let refused = Revocations::follow(&file, Duration::from_secs(60)).map(drop);
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("line 2 of the revocation list: it is not UTF-8"),
+            "{refused}"
+        );
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_added_to_an_older_list() {
+        let file = file("older");
+        append(&file, None, NOW).unwrap();
+        let older = std::fs::read_to_string(&file).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let follow = || Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let mark = follow().mark().unwrap();
+        let open = || {
+            let opening = Opening {
+                floor: Some(mark.clone()),
+                ..Opening::default()
+            };
+            ListWriter::open_as(&file, opening)
+        };
+        let event = Event {
+            id: "idp set-1".to_owned(),
+            revoked: vec![revoked("e")],
+            domains: vec!["a.example".to_owned()],
+            left_out: Vec::new(),
+        };
+        for (content, expected) in [
+            (older, ListError::Behind { found: 0, known: 1 }),
+            (whole.replace("\"a\"", "\"b\""), ListError::Another(1)),
+        ] {
+            std::fs::write(&file, &content).unwrap();
+            assert_eq!(open().map(drop), Err(expected.clone()));
+            let followed = follow();
+            followed.hold_to(&mark);
+            assert_eq!(followed.accept(&event), Err(expected));
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+        }
+        std::fs::remove_file(&file).unwrap();
+        let gone = open().map(drop);
+        assert_eq!(gone, Err(ListError::Behind { found: 0, known: 1 }));
+        assert!(!file.exists(), "no list is begun in its place");
+        // The latest one is added to.
+        std::fs::write(&file, &whole).unwrap();
+        assert_eq!(open().unwrap().revoke(revoked("c"), NOW).unwrap().epoch, 2);
+        let followed = follow();
+        followed.hold_to(&mark);
+        assert_eq!(followed.accept(&event).unwrap().len(), 1);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_lift_for_one_issuer_lifts_no_other() {
+        let file = file("issuers");
+        append(&file, None, NOW).unwrap();
+        let [a, b] = ["a", "b"].map(|digit| format!("x509:{}:102ab", digit.repeat(32)));
+        let revoke = |id: &str| drop(append(&file, Some(revoked(id)), NOW).unwrap());
+        let lift = |id: &str| ListWriter::open(&file).unwrap().lift(revoked(id), NOW);
+        let is_revoked = |ids: &[&str]| -> Vec<bool> {
+            let list = List::read(&file, None).unwrap();
+            let find = |id: &&str| {
+                list.find(Revocable::Credential, id, None, u64::MAX)
+                    .is_some()
+            };
+            ids.iter().map(find).collect()
+        };
+        revoke("102ab");
+        let refused = lift(&a).unwrap_err();
+        assert!(refused.to_string().contains("lift `102ab`"), "{refused}");
+        assert!(matches!(refused, ListError::OfEveryIssuer { .. }));
+        assert_eq!(is_revoked(&[&a, &b, "102ab"]), [true; 3]);
+        revoke(&a);
+        lift(&a).unwrap();
+        assert_eq!(is_revoked(&[&a, &b]), [true; 2], "as every issuer's");
+        lift("0102AB").unwrap();
+        assert_eq!(is_revoked(&[&a, &b, "102ab"]), [false; 3]);
+        // Of one issuer, it is lifted for that one or for all.
+        revoke(&a);
+        assert!(matches!(lift(&b), Err(ListError::NotRevoked(_))));
+        lift(&a.to_uppercase()).unwrap();
+        revoke(&b);
+        lift("102ab").unwrap();
+        assert_eq!(is_revoked(&[&a, &b]), [false; 2]);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_list_that_could_not_be_read_again_is_still_held_to_what_is_known() {
+        let file = file("unread");
+        append(&file, None, NOW).unwrap();
+        append(&file, Some(revoked("a")), NOW).unwrap();
+        let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+        let right = followed.mark().unwrap();
+        drop(followed);
+        assert_eq!(right.epoch, 1);
+        let known = ListMark::new(1, Some("of another list".to_owned()));
+        append(&file, Some(revoked("b")), NOW).unwrap();
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let number = ListMark::new(3, None);
+        for (mark, expected) in [
+            (&known, Some(ListError::Another(1))),
+            (&right, None),
+            (&number, Some(ListError::Behind { found: 2, known: 3 })),
+        ] {
+            std::fs::write(&file, &whole).unwrap();
+            let followed = Revocations::follow(&file, Duration::from_secs(60)).unwrap();
+            std::fs::remove_file(&file).unwrap();
+            followed.hold_to(mark);
+            followed.refresh();
+            assert!(followed.unreliable().is_some(), "it is not there");
+            std::fs::write(&file, &whole).unwrap();
+            followed.refresh();
+            assert_eq!(followed.unreliable(), expected, "{mark:?}");
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+
     #[test]
     fn a_revocation_can_be_lifted_and_stays_on_the_list() {
         let file = file("lifted");
@@ -796,6 +1105,7 @@ mod tests {
         let then = |epoch| ListSeen {
             epoch,
             as_of: Some(NOW),
+            digest: None,
             error: None,
         };
         assert!(find(followed.as_seen(then(1))));
@@ -836,14 +1146,21 @@ mod tests {
     }
 
     /// Signers with the key of one, and the key of somebody else.
-    fn signers(name: &str) -> (PathBuf, impl Fn() -> Signers, HeadKey, HeadKey) {
+    fn signers(name: &str) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
+        signers_of(name, 7)
+    }
+
+    fn signers_of(
+        name: &str,
+        byte: u8,
+    ) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
         use p256::pkcs8::EncodePrivateKey as _;
         let key = |byte: u8| {
             let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
             let pem = key.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap();
             (HeadKey::new(pem.as_bytes(), None).unwrap(), key)
         };
-        let ((ours, public), (theirs, _)) = (key(7), key(8));
+        let ((ours, public), (theirs, _)) = (key(byte), key(8));
         let point = public.verifying_key().to_encoded_point(false);
         let encode = |bytes: &[u8]| {
             use base64ct::Encoding as _;
@@ -942,6 +1259,121 @@ mod tests {
         let followed = Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None);
         assert!(followed.is_err(), "its epoch does not follow");
         std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(jwks).unwrap();
+    }
+
+    #[test]
+    fn a_signer_whose_key_is_replaced_counts_no_more() {
+        type Change = fn(&Path);
+        let changes: [(&str, Change, bool); 5] = [
+            ("replaced", |jwks| replace_key(jwks), false),
+            ("removed", |jwks| std::fs::remove_file(jwks).unwrap(), false),
+            (
+                "garbage",
+                |jwks| std::fs::write(jwks, "[1]").unwrap(),
+                false,
+            ),
+            (
+                "emptied",
+                |jwks| std::fs::write(jwks, "{\"keys\":[]}").unwrap(),
+                false,
+            ),
+            (
+                "written again",
+                |jwks| {
+                    let keys = std::fs::read_to_string(jwks).unwrap();
+                    std::fs::write(jwks, format!("{keys}\n")).unwrap();
+                },
+                true,
+            ),
+        ];
+        let mut all = Vec::new();
+        for (name, change, counts) in changes {
+            let file = file(&format!("key-{name}"));
+            let (jwks, signers, ours, _) = signers(&format!("keys-{name}"));
+            let signed = ListWriter::open_signed(&file, Some(&ours), None).unwrap();
+            signed.checkpoint(NOW).unwrap();
+            let followed =
+                Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None);
+            let followed = followed.unwrap();
+            assert_eq!(followed.unreliable(), None, "{name}");
+            change(&jwks);
+            all.push((name, counts, followed, file, jwks));
+        }
+        thread::sleep(Duration::from_millis(1050));
+        for (name, counts, followed, file, jwks) in all {
+            followed.refresh();
+            match followed.unreliable() {
+                None => assert!(counts, "{name}"),
+                Some(ListError::NotSigned(_)) => assert!(!counts, "{name}"),
+                Some(other) => panic!("{name}: {other}"),
+            }
+            std::fs::remove_file(file).unwrap();
+            let _ = std::fs::remove_file(jwks);
+        }
+    }
+
+    /// Puts the key of somebody else in a file of keys.
+    fn replace_key(jwks: &Path) {
+        let (other, ..) = signers_of("replacement", 9);
+        std::fs::rename(other, jwks).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_signed_is_signed_anew_and_only_by_a_signer() {
+        let file = file("anew");
+        let (jwks, signers, ours, theirs) = signers("signers-anew");
+        let open = |key: Option<&'static HeadKey>, sign_anew: bool| {
+            let opening = Opening {
+                key,
+                signers: Some(Arc::new(signers())),
+                sign_anew,
+                ..Opening::default()
+            };
+            ListWriter::open_as(Box::leak(file.clone().into_boxed_path()), opening)
+        };
+        let (ours, theirs): (&'static HeadKey, &'static HeadKey) =
+            (Box::leak(Box::new(ours)), Box::leak(Box::new(theirs)));
+        let follow =
+            || Revocations::follow_signed(&file, Duration::from_secs(60), signers(), None).unwrap();
+        open(Some(ours), false).unwrap().checkpoint(NOW).unwrap();
+        // With another key, or none, nothing is written.
+        let before = std::fs::read(&file).unwrap();
+        for key in [Some(theirs), None] {
+            let writer = || open(key, false).unwrap();
+            for refused in [
+                writer().checkpoint(NOW),
+                writer().revoke(revoked("a"), NOW),
+                open(key, true).unwrap().checkpoint(NOW),
+            ] {
+                let expected = match key {
+                    Some(_) => matches!(refused, Err(ListError::NotASigner(_))),
+                    None => matches!(refused, Err(ListError::NotSigned(_))),
+                };
+                assert!(expected, "{refused:?}");
+            }
+            assert_eq!(std::fs::read(&file).unwrap(), before);
+        }
+        // Lines without a signature, and a head of somebody else.
+        let unsigned = || drop(append(&file, Some(revoked("b")), NOW).unwrap());
+        let by_another = || {
+            let path = file.clone();
+            let writer = ListWriter::open_signed(&path, Some(theirs), None).unwrap();
+            writer.revoke(revoked("c"), NOW).unwrap();
+        };
+        let cases: [&dyn Fn(); 2] = [&unsigned, &by_another];
+        for add in cases {
+            add();
+            let why = follow().unreliable().unwrap().to_string();
+            assert!(why.contains("--checkpoint --sign-anew --key KEY"), "{why}");
+            assert!(matches!(
+                open(Some(ours), false),
+                Err(ListError::NotSigned(_))
+            ));
+            open(Some(ours), true).unwrap().checkpoint(NOW).unwrap();
+            assert_eq!(follow().unreliable(), None);
+        }
+        std::fs::remove_file(file).unwrap();
         std::fs::remove_file(jwks).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use super::instances::Instances;
 use super::{Kept, Marks, Seen, SpendError, State, StateError, StateMark, Use};
 use crate::log::private;
+use crate::regular;
 use crate::revocation::ListMark;
 use crate::timestamp::Timestamp;
 use redb::backends::InMemoryBackend;
@@ -48,16 +49,41 @@ const FORGOTTEN_AT_ONCE: usize = 8;
 /// that is not that one, or not as far, denies what it counts until an operator accepts it.
 #[derive(Debug)]
 pub struct EmbeddedState {
-    /// Empty if it is kept in memory.
+    /// Where it is, or would be; empty if it is nowhere.
     file: PathBuf,
+    /// Whether it is kept in memory.
+    in_memory: bool,
+    /// Whether a host has the state open whose place it takes, so that nothing can be held against that one.
+    host_has_it: bool,
     /// Closed when the disk failed, and opened again when it is next needed.
     database: Mutex<Option<Arc<Database>>>,
     instances: Instances,
-    /// Nothing of a state in memory.
+    /// Nothing of a state that is nowhere.
     marks: Option<Marks>,
     mark: Mutex<StateMark>,
     /// Why it lacks what was counted before.
-    lacks: Mutex<Option<String>>,
+    lacks: Mutex<Option<Lacks>>,
+    /// How far the revocation list went, as the state itself has it.
+    list: Mutex<Option<ListMark>>,
+    /// Why it cannot be told how far the revocation list went.
+    list_is_lost: Option<String>,
+}
+
+/// Why a state lacks what was counted before.
+#[derive(Debug, Clone)]
+struct Lacks {
+    why: String,
+    /// Whether that is only that nobody says how far it went: a log that knows can.
+    is_unsaid: bool,
+}
+
+impl Lacks {
+    fn of(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            is_unsaid: false,
+        }
+    }
 }
 
 /// Which state it is, how often it changed, and up to when ended counts were forgotten.
@@ -171,25 +197,34 @@ impl EmbeddedState {
         let file = file.into();
         let was_there = std::fs::metadata(&file).is_ok_and(|it| it.len() > 0);
         let marks = Marks::beside(&file, true);
-        let (database, about) = open(&file)?;
+        let (database, about) = open(&file, false)?;
+        let list = list_of(&database).map_err(|failure| failure.at(&file))?;
         let mark = about.mark;
-        let (marks, lacks) = match marks {
+        let (marks, lacks, list_is_lost) = match marks {
             Ok(marks) => {
-                let lacks = lacks(&marks.kept(), &mark, was_there);
-                (Some(marks), lacks)
+                let kept = marks.kept();
+                let lacks = lacks(&kept, &mark, was_there);
+                let lost = kept.list_is_lost.then(|| {
+                    "what was known of the revocation list beside the state was damaged".to_owned()
+                });
+                (Some(marks), lacks, lost)
             }
-            Err(why) => (
-                None,
-                Some(format!("{why}, so that it is not known how far it went")),
-            ),
+            Err(why) => {
+                let lacks = format!("{why}, so that it is not known how far it went");
+                (None, Some(Lacks::of(lacks)), Some(why))
+            }
         };
         Ok(Self {
             file,
+            in_memory: false,
+            host_has_it: false,
             database: Mutex::new(Some(Arc::new(database))),
             instances: Instances::new(clone_window),
             marks,
             mark: Mutex::new(mark),
             lacks: Mutex::new(lacks),
+            list: Mutex::new(list),
+            list_is_lost,
         })
     }
 
@@ -197,6 +232,8 @@ impl EmbeddedState {
     pub fn in_memory(clone_window: Duration) -> Self {
         Self {
             file: PathBuf::new(),
+            in_memory: true,
+            host_has_it: false,
             database: Mutex::new(None),
             instances: Instances::new(clone_window),
             marks: None,
@@ -205,6 +242,8 @@ impl EmbeddedState {
                 changes: 0,
             }),
             lacks: Mutex::default(),
+            list: Mutex::default(),
+            list_is_lost: None,
         }
     }
 
@@ -219,13 +258,38 @@ impl EmbeddedState {
     /// A state in memory for a dry run, in the place of one in `file` that is not there. If there was one, it
     /// lacks what that counted.
     pub(crate) fn in_place_of(file: &Path, clone_window: Duration) -> Self {
-        let state = Self::in_memory(clone_window);
-        match Marks::beside(file, false) {
-            Ok(marks) if marks.kept().state.is_none() => {}
-            Ok(_) => state.distrust(&format!("{} was there, and it is gone", file.display())),
-            Err(why) => state.distrust(&why),
+        let state = Self::beside(file, clone_window);
+        if let Some(why) = &state.list_is_lost {
+            state.distrust(why);
+        }
+        let kept = state.marks.as_ref().map(Marks::kept);
+        if kept.is_some_and(|kept| kept.state.is_some()) {
+            state.distrust(GONE);
         }
         state
+    }
+
+    /// A state in memory for a dry run, in the place of one in `file` that a host has open. What is remembered
+    /// there of the revocation list holds.
+    pub(crate) fn beside_host(file: &Path, clone_window: Duration) -> Self {
+        Self {
+            host_has_it: true,
+            ..Self::beside(file, clone_window)
+        }
+    }
+
+    /// A state in memory, with what is remembered of the one in `file`.
+    fn beside(file: &Path, clone_window: Duration) -> Self {
+        let (marks, list_is_lost) = match Marks::beside(file, false) {
+            Ok(marks) => (Some(marks), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self {
+            file: file.to_owned(),
+            marks,
+            list_is_lost,
+            ..Self::in_memory(clone_window)
+        }
     }
 
     /// Why it lacks what was counted before, if it does.
@@ -233,17 +297,21 @@ impl EmbeddedState {
         let lacks = locked(&self.lacks).clone()?;
         Some(StateError::Lacks {
             file: self.file.clone(),
-            message: lacks,
+            message: lacks.why,
         })
     }
 
     /// Makes this state another generation, which counts from now on as it is. What others remember of the one
-    /// before no longer fits it.
+    /// before no longer fits it. `record` is told before that takes effect, and may refuse it.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if that cannot be kept.
-    pub(crate) fn accept(&self) -> Result<StateMark, StateError> {
+    /// [`StateError`] if that cannot be kept; then, and if `record` refuses it, the state is as it was.
+    pub(crate) fn accept(
+        &self,
+        record: impl FnOnce(&StateMark) -> Result<(), String>,
+    ) -> Result<StateMark, StateError> {
+        let marks = self.marks_to_accept()?;
         let mark = self.with(|database| {
             let writing = database.begin_write()?;
             let forgotten = about(&writing)?.forgotten;
@@ -254,28 +322,61 @@ impl EmbeddedState {
             writing
                 .open_table(ABOUT)?
                 .insert("state", about.text().as_str())?;
+            record(&about.mark).map_err(Failure::Store)?;
             writing.commit()?;
             Ok(about.mark)
         })?;
-        let failed = |error: String| Failure::Store(error).at(&self.file);
-        let accepted = Kept {
-            state: Some(mark.clone()),
-            list: None,
-        };
-        // Marks that could not be read are made new.
-        let marks = match Marks::beside(&self.file, true) {
-            Ok(marks) => marks,
-            Err(_) => {
-                Marks::remove(&self.file).map_err(|error| failed(error.to_string()))?;
-                Marks::beside(&self.file, true).map_err(failed)?
-            }
-        };
         marks
-            .accept(&accepted)
-            .map_err(|error| failed(error.to_string()))?;
+            .accept(&Kept::of_state(mark.clone()))
+            .map_err(|error| self.not_remembered(error))?;
         *locked(&self.mark) = mark.clone();
         *locked(&self.lacks) = None;
         Ok(mark)
+    }
+
+    /// Takes `mark` for how far the revocation list went, whatever was known of it. `record` is told before that
+    /// takes effect, and may refuse it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`EmbeddedState::accept`].
+    pub(crate) fn accept_list(
+        &self,
+        mark: &ListMark,
+        record: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), StateError> {
+        let marks = self.marks_to_accept()?;
+        record().map_err(|error| Failure::Store(error).at(&self.file))?;
+        self.write_list(mark)?;
+        marks
+            .accept(&Kept::of_list(mark.clone()))
+            .map_err(|error| self.not_remembered(error))?;
+        *locked(&self.list) = Some(mark.clone());
+        Ok(())
+    }
+
+    fn marks_to_accept(&self) -> Result<Marks, StateError> {
+        Marks::to_accept(&self.file).map_err(|error| self.not_remembered(error))
+    }
+
+    /// The marks beside it cannot be written.
+    fn not_remembered(&self, error: String) -> StateError {
+        Failure::Store(error).at(&self.file)
+    }
+
+    /// Keeps in the state itself how far the revocation list went.
+    fn write_list(&self, mark: &ListMark) -> Result<(), StateError> {
+        self.with(|database| {
+            let json =
+                serde_json::to_string(mark).map_err(|error| Failure::Store(error.to_string()))?;
+            let sum = checksum(&[json.as_bytes()]);
+            let writing = database.begin_write()?;
+            writing
+                .open_table(ABOUT)?
+                .insert("list", format!("{json} {sum}").as_str())?;
+            writing.commit()?;
+            Ok(())
+        })
     }
 
     fn database(&self) -> Result<Arc<Database>, StateError> {
@@ -283,16 +384,12 @@ impl EmbeddedState {
         if let Some(database) = &*database {
             return Ok(Arc::clone(database));
         }
-        let (opened, about) = open(&self.file)?;
+        let (opened, about) = open(&self.file, self.in_memory)?;
         let opened = Arc::new(opened);
-        if !self.file.as_os_str().is_empty() {
-            let known = locked(&self.mark).clone();
-            let kept = Kept {
-                state: Some(known),
-                list: None,
-            };
-            if let Some(why) = lacks(&kept, &about.mark, true) {
-                self.distrust(&why);
+        if !self.in_memory {
+            let kept = Kept::of_state(locked(&self.mark).clone());
+            if let Some(lacks) = lacks(&kept, &about.mark, true) {
+                self.distrust(&lacks.why);
             }
         }
         *database = Some(Arc::clone(&opened));
@@ -352,16 +449,16 @@ impl EmbeddedState {
             }
         })?;
         if let Some(mark) = mark {
+            if self.in_memory {
+                // It is never that of another process.
+                return Ok(result);
+            }
             if let Some(marks) = &self.marks {
                 marks
                     .note_state(&mark)
-                    .map_err(|error| Failure::Store(error.to_string()).at(&self.file))?;
+                    .map_err(|error| self.not_remembered(error))?;
             }
             let mut known = locked(&self.mark);
-            if known.generation.is_empty() {
-                // A state in memory is never that of another process.
-                return Ok(result);
-            }
             if known.changes < mark.changes || known.generation != mark.generation {
                 *known = mark;
             }
@@ -380,20 +477,40 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const GONE: &str = "there was one, and it is gone";
+
 /// Why a state lacks what was counted before, by what is remembered of it.
-pub(super) fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<String> {
-    let known = kept.state.as_ref()?;
+fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<Lacks> {
+    let Some(known) = &kept.state else {
+        let changes = found.changes;
+        return (changes > 0).then(|| Lacks {
+            why: format!(
+                "it has {changes} changes, and the file of marks beside it, which says how many were made, is gone"
+            ),
+            is_unsaid: true,
+        });
+    };
     if !was_there {
-        return Some("there was one, and it is gone".to_owned());
+        return Some(Lacks::of(GONE));
     }
-    if known.generation != found.generation {
-        return Some("another one was here before".to_owned());
-    }
-    (found.changes < known.changes).then(|| {
-        format!(
-            "it has {} changes, and {} were made: it is an older copy",
-            found.changes, known.changes
-        )
+    found.falls_short_of(known).map(Lacks::of)
+}
+
+/// How far the revocation list went, as the state has it.
+fn list_of(database: &Database) -> Result<Option<ListMark>, Failure> {
+    let reading = database.begin_read()?;
+    let Some(text) = reading.open_table(ABOUT)?.get("list")? else {
+        return Ok(None);
+    };
+    let read = |text: &str| {
+        let (json, sum) = text.rsplit_once(' ')?;
+        (sum.parse() == Ok(checksum(&[json.as_bytes()])))
+            .then(|| serde_json::from_str(json).ok())
+            .flatten()
+    };
+    let list = read(text.value());
+    list.map(Some).ok_or_else(|| {
+        Failure::Damaged("how far the revocation list went has a wrong checksum".to_owned())
     })
 }
 
@@ -586,7 +703,21 @@ impl State for EmbeddedState {
     }
 
     fn distrust(&self, why: &str) {
-        locked(&self.lacks).get_or_insert_with(|| why.to_owned());
+        if self.host_has_it {
+            return;
+        }
+        let mut lacks = locked(&self.lacks);
+        match &*lacks {
+            Some(known) if !known.is_unsaid => {}
+            _ => *lacks = Some(Lacks::of(why)),
+        }
+    }
+
+    fn vouch(&self) {
+        let mut lacks = locked(&self.lacks);
+        if lacks.as_ref().is_some_and(|lacks| lacks.is_unsaid) {
+            *lacks = None;
+        }
     }
 
     fn remember(&self) -> Result<(), StateError> {
@@ -595,39 +726,57 @@ impl State for EmbeddedState {
         {
             marks
                 .note_state(&locked(&self.mark))
-                .map_err(|error| Failure::Store(error.to_string()).at(&self.file))?;
+                .map_err(|error| self.not_remembered(error))?;
         }
         Ok(())
     }
 
     fn list_seen(&self) -> Option<ListMark> {
-        self.marks.as_ref()?.kept().list
+        let beside = self.marks.as_ref().and_then(|marks| marks.kept().list);
+        let own = locked(&self.list).clone();
+        match (beside, own) {
+            (Some(mut beside), Some(own)) => {
+                beside.raise(&own);
+                Some(beside)
+            }
+            (beside, own) => beside.or(own),
+        }
+    }
+
+    fn list_is_lost(&self) -> Option<String> {
+        self.list_is_lost.clone()
     }
 
     fn note_list(&self, mark: &ListMark) {
+        if self.in_memory {
+            return;
+        }
+        // The log remembers it, too, and the next change is tried again.
         if let Some(marks) = &self.marks {
-            // The log remembers it, too, and the next change is tried again.
             let _ = marks.note_list(mark);
+        }
+        let mut list = locked(&self.list);
+        let mut raised = list.clone().unwrap_or_else(|| mark.clone());
+        if (raised.raise(mark) || list.is_none()) && self.write_list(&raised).is_ok() {
+            *list = Some(raised);
         }
     }
 }
 
 /// Opens the database with all its tables, so that reading never lacks one. Every page is verified: a file
 /// that something else changed since is not relied on.
-fn open(file: &Path) -> Result<(Database, About), StateError> {
+fn open(file: &Path, in_memory: bool) -> Result<(Database, About), StateError> {
     let make = || -> Result<(Database, About), Failure> {
         let mut builder = Database::builder();
         builder.set_check_integrity_on_open(true);
-        let database = if file.as_os_str().is_empty() {
+        let database = if in_memory {
             builder.create_with_backend(InMemoryBackend::new())?
         } else {
             // Made for the host's user alone.
-            let made = private()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(file);
-            made.map_err(|error| Failure::of(redb::Error::Io(error)))?;
+            let mut options = private();
+            options.create(true).truncate(false).write(true);
+            regular::open_with(&mut options, file)
+                .map_err(|error| Failure::of(redb::Error::Io(error)))?;
             builder.create(file)?
         };
         let writing = database.begin_write()?;
@@ -816,10 +965,7 @@ mod tests {
                 // It does not heal by being opened again.
                 let state = reopen(&file).unwrap();
                 let lacks = state.lacks().unwrap().to_string();
-                assert!(
-                    lacks.contains(why) || lacks.contains("another one"),
-                    "{lacks}"
-                );
+                assert!(lacks.contains(why), "{lacks}");
                 assert!(lacks.contains("portcullis state accept"), "{lacks}");
                 assert!(is_lacking(state.spent("a")));
                 let refused = state.spend(&[one("b", 1)], NOW);
@@ -852,13 +998,133 @@ mod tests {
         // Accepted, it counts from there; and the one before is another one.
         std::fs::remove_file(&file).unwrap();
         let state = reopen(&file).unwrap();
-        state.accept().unwrap();
+        // What refuses to record it leaves it as it was.
+        let refused = state.accept(|_| Err("the disk is full".to_owned()));
+        assert!(refused.unwrap_err().to_string().contains("disk is full"));
+        assert!(is_lacking(state.spent("a")));
+        state.accept(|_| Ok(())).unwrap();
         assert_eq!(state.spent("a"), Ok(0));
         state.spend(&[one("a", 2)], NOW).unwrap();
         drop(state);
         assert_eq!(reopen(&file).unwrap().spent("a"), Ok(1));
         std::fs::write(&file, &latest).unwrap();
         assert!(is_lacking(reopen(&file).unwrap().spent("a")));
+        remove(&file);
+    }
+
+    #[test]
+    fn a_state_that_counted_and_has_no_marks_counts_nothing_unless_the_log_knows_it() {
+        let file = file("no-marks");
+        reopen(&file).unwrap().spend(&[one("a", 2)], NOW).unwrap();
+        std::fs::remove_file(marks_of(&file)).unwrap();
+        let state = reopen(&file).unwrap();
+        let lacks = state.lacks().unwrap().to_string();
+        assert!(lacks.contains("file of marks"), "{lacks}");
+        assert!(is_lacking(state.spent("a")));
+        // It is not remembered as it is.
+        state.remember().unwrap();
+        assert!(!marks_of(&file).exists());
+        state.vouch();
+        state.remember().unwrap();
+        assert_eq!(state.spent("a"), Ok(1));
+        drop(state);
+        assert_eq!(reopen(&file).unwrap().spent("a"), Ok(1));
+        // What the log has against it counts, whatever else is known.
+        std::fs::remove_file(marks_of(&file)).unwrap();
+        let state = reopen(&file).unwrap();
+        state.distrust("the log says more");
+        state.vouch();
+        assert!(is_lacking(state.spent("a")));
+        drop(state);
+        // One that never counted anything needs none.
+        remove(&file);
+        drop(reopen(&file).unwrap());
+        assert_eq!(reopen(&file).unwrap().spent("a"), Ok(0));
+        remove(&file);
+    }
+
+    #[test]
+    fn how_far_the_list_went_is_in_the_state_as_well_as_beside_it() {
+        let file = file("list");
+        let list = |epoch| ListMark::new(epoch, Some(format!("digest {epoch}")));
+        let state = reopen(&file).unwrap();
+        assert_eq!(state.list_seen(), None);
+        state.note_list(&list(2));
+        state.note_list(&list(1));
+        drop(state);
+        std::fs::remove_file(marks_of(&file)).unwrap();
+        let state = reopen(&file).unwrap();
+        assert_eq!(state.list_seen(), Some(list(2)));
+        assert_eq!(state.list_is_lost(), None);
+        drop(state);
+        // Damaged marks say nothing of a list that went farther.
+        std::fs::write(marks_of(&file), "x").unwrap();
+        let state = reopen(&file).unwrap();
+        assert!(state.list_is_lost().unwrap().contains("is damaged"));
+        // That holds although the state is accepted, until the list is.
+        state.accept(|_| Ok(())).unwrap();
+        drop(state);
+        let state = reopen(&file).unwrap();
+        assert!(state.lacks().is_none() && state.list_is_lost().is_some());
+        state.accept_list(&list(1), || Ok(())).unwrap();
+        drop(state);
+        let state = reopen(&file).unwrap();
+        assert_eq!(state.list_seen(), Some(list(1)));
+        assert_eq!(state.list_is_lost(), None);
+        // Beside a host that has it open, and in the place of one that is gone, it holds as well.
+        for state in [
+            EmbeddedState::beside_host(&file, Duration::from_secs(60)),
+            EmbeddedState::in_place_of(&file, Duration::from_secs(60)),
+        ] {
+            assert_eq!(state.list_seen(), Some(list(1)));
+        }
+        remove(&file);
+    }
+
+    #[test]
+    fn a_state_that_is_gone_is_named_in_a_dry_run() {
+        let file = file("named");
+        reopen(&file).unwrap().spend(&[one("a", 2)], NOW).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let state = EmbeddedState::in_place_of(&file, Duration::from_secs(60));
+        let lacks = state.lacks().unwrap().to_string();
+        let named = format!("the state in {} lacks", file.display());
+        assert!(lacks.contains(&named) && lacks.contains("gone"), "{lacks}");
+        assert!(!file.exists());
+        remove(&file);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_file_is_refused_in_the_place_of_a_state_and_its_marks() {
+        let file = file("fifo");
+        for place in [file.clone(), marks_of(&file)] {
+            let made = std::process::Command::new("mkfifo").arg(&place).status();
+            assert!(made.unwrap().success());
+            match reopen(&file) {
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(error.contains("redb") && error.contains("fifo"), "{error}");
+                }
+                Ok(state) => {
+                    let lacks = state.lacks().unwrap().to_string();
+                    assert!(lacks.contains("a fifo"), "{lacks}");
+                    let refused = state.accept(|_| Ok(())).unwrap_err().to_string();
+                    assert!(refused.contains("marks") && refused.contains("remove it"));
+                }
+            }
+            std::fs::remove_file(&place).unwrap();
+        }
+        // A folder is none either; a link to a state is one.
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let refused = reopen(&file).unwrap_err().to_string();
+        assert!(refused.contains("a folder"), "{refused}");
+        std::fs::remove_dir(&file).unwrap();
+        let linked = file.with_extension("linked");
+        std::os::unix::fs::symlink(&linked, &file).unwrap();
+        assert!(reopen(&file).unwrap().spend(&[one("a", 1)], NOW).is_ok());
+        std::fs::remove_file(linked).unwrap();
         remove(&file);
     }
 

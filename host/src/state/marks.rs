@@ -2,17 +2,19 @@
 //! list, so that an older one in its place is noticed at the next start.
 
 use super::StateMark;
-use crate::log::{Decided, Entry, Event};
+use crate::evidence::Evidence;
+use crate::log::{Said, backwards, private};
+use crate::regular;
 use crate::revocation::ListMark;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// How much of the end of a log is read for what it says itself, in bytes.
-const TAIL: u64 = 256 * 1024;
+/// After how many lines of the log it is written down that they are known, although nothing else changed.
+const LINES: u64 = 256;
 
 /// How long the file is: writing it is one write of one block.
 const LENGTH: usize = 512;
@@ -22,14 +24,40 @@ const SUM: usize = 32;
 
 /// What is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<StateMark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) list: Option<ListMark>,
+    /// Up to which line of the log this has everything. Those behind it are read at the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<u64>,
+    /// Up to which change of the list the log has all that is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recorded: Option<u64>,
+    /// Whether the mark of the list was damaged, so that it cannot be told how far that went.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) list_is_lost: bool,
 }
 
 impl Kept {
+    /// Of a state alone.
+    pub(crate) fn of_state(mark: StateMark) -> Self {
+        Self {
+            state: Some(mark),
+            ..Self::default()
+        }
+    }
+
+    /// Of a revocation list alone.
+    pub(crate) fn of_list(mark: ListMark) -> Self {
+        Self {
+            list: Some(mark),
+            ..Self::default()
+        }
+    }
+
     fn raise_state(&mut self, mark: &StateMark) -> bool {
         let is_farther = match &self.state {
             None => true,
@@ -43,52 +71,93 @@ impl Kept {
     }
 
     fn raise_list(&mut self, mark: &ListMark) -> bool {
-        let is_farther = self.list.as_ref().is_none_or(|known| {
-            known.epoch < mark.epoch || known.epoch == mark.epoch && known.digest.is_none()
-        });
-        if is_farther && self.list.as_ref() != Some(mark) {
-            self.list = Some(mark.clone());
-            return true;
-        }
-        false
-    }
-
-    /// Takes over what a line of the log says.
-    fn read_entry(&mut self, entry: &Entry) {
-        let list = |epoch| ListMark {
-            epoch,
-            digest: None,
-        };
-        match &entry.event {
-            Event::Decision(decided) => self.read_decision(decided),
-            Event::Revocation { epoch, .. } | Event::Lift { epoch, .. } => {
-                self.raise_list(&list(*epoch));
+        match &mut self.list {
+            Some(known) => known.raise(mark),
+            None => {
+                self.list = Some(mark.clone());
+                true
             }
-            Event::Accepted(accepted) => {
-                if let Some(state) = &accepted.state {
-                    self.state = Some(state.clone());
-                }
-                if let Some(list) = &accepted.list {
-                    self.list = Some(list.clone());
-                }
-            }
-            _ => {}
         }
     }
 
-    fn read_decision(&mut self, decided: &Decided) {
-        let evidence = &decided.evidence;
+    /// Takes over what a decision was made from.
+    fn raise(&mut self, evidence: &Evidence) -> bool {
+        let mut raised = false;
         if let Some(state) = &evidence.state {
-            self.raise_state(state);
+            raised |= self.raise_state(state);
         }
         for seen in [&evidence.revocation, &evidence.revocation_again] {
-            if let Some(seen) = seen.as_ref().filter(|seen| seen.error.is_none()) {
-                self.raise_list(&ListMark {
-                    epoch: seen.epoch,
-                    digest: None,
-                });
+            let seen = seen.as_ref().filter(|seen| seen.error.is_none());
+            // Asked first: this is done for every decision.
+            let farther = seen.filter(|seen| {
+                let known = self.list.as_ref();
+                let fixed = known.and_then(ListMark::fixed).map(|(epoch, _)| epoch);
+                let seen_fixed = seen.digest.as_ref().map(|_| seen.epoch);
+                known.is_none_or(|known| known.epoch < seen.epoch) || fixed < seen_fixed
+            });
+            if let Some(seen) = farther {
+                raised |= self.raise_list(&ListMark::new(seen.epoch, seen.digest.clone()));
             }
         }
+        raised
+    }
+
+    fn accept(&mut self, accepted: &Self) {
+        if accepted.state.is_some() {
+            self.state.clone_from(&accepted.state);
+        }
+        if accepted.list.is_some() {
+            self.list.clone_from(&accepted.list);
+            self.list_is_lost = false;
+            // What it has in force may be something else than the one before had.
+            self.recorded = None;
+        }
+    }
+}
+
+/// What the lines of a log say that follow what an operator accepted, or from the first on.
+#[derive(Debug, Default)]
+struct Stretch {
+    /// What was accepted.
+    accepted: Kept,
+    /// The farthest mark of each generation of the state, in reverse order.
+    states: Vec<StateMark>,
+    list: Option<ListMark>,
+    recorded: Option<u64>,
+}
+
+impl Stretch {
+    /// Takes over what a line says that is before those which were taken over already.
+    fn take(&mut self, said: Said) {
+        if let Some(state) = said.state {
+            let known = self
+                .states
+                .iter()
+                .position(|known| known.generation == state.generation);
+            let farthest = known.map(|at| self.states.remove(at));
+            let farthest = farthest.filter(|known| known.changes > state.changes);
+            self.states.push(farthest.unwrap_or(state));
+        }
+        if let Some(list) = said.list {
+            match &mut self.list {
+                Some(known) => {
+                    known.raise(&list);
+                }
+                None => self.list = Some(list),
+            }
+        }
+        self.recorded = self.recorded.max(said.has_all);
+    }
+
+    fn apply_to(&self, kept: &mut Kept) {
+        kept.accept(&self.accepted);
+        for state in self.states.iter().rev() {
+            kept.raise_state(state);
+        }
+        if let Some(list) = &self.list {
+            kept.raise_list(list);
+        }
+        kept.recorded = kept.recorded.max(self.recorded);
     }
 }
 
@@ -98,6 +167,8 @@ pub(crate) struct Marks {
     file: PathBuf,
     writes: bool,
     kept: Mutex<Kept>,
+    /// Why it could not be read, where that does no harm.
+    unreadable: Option<String>,
 }
 
 impl Marks {
@@ -108,45 +179,86 @@ impl Marks {
     /// Why what is there cannot be read.
     pub(crate) fn beside(path: &Path, writes: bool) -> Result<Self, String> {
         let file = Self::file(path);
-        let kept = read(&file)?.unwrap_or_default();
+        let kept = read(&file)?;
         Ok(Self {
             file,
             writes,
-            kept: Mutex::new(kept),
+            kept: Mutex::new(kept.unwrap_or_default()),
+            unreadable: None,
         })
     }
 
-    /// What is remembered beside the log in `path`, or else what its lines say.
+    /// What is remembered beside `path`, to have something else accepted there: damaged marks are begun anew. Nothing
+    /// is written yet.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing can be written there, with the remedy.
+    pub(crate) fn to_accept(path: &Path) -> Result<Self, String> {
+        let file = Self::file(path);
+        let kept = read(&file).map(Option::unwrap_or_default);
+        let marks = Self {
+            writes: true,
+            kept: Mutex::new(kept.unwrap_or_else(|_| Kept {
+                list_is_lost: true,
+                ..Kept::default()
+            })),
+            unreadable: None,
+            file,
+        };
+        marks.can_be_written()?;
+        Ok(marks)
+    }
+
+    /// What is remembered beside the log in `path`, and what its lines say behind that; all of them, where nothing
+    /// is remembered that can be read.
     pub(crate) fn of_log(path: &Path, writes: bool) -> Self {
         let file = Self::file(path);
-        let kept = match read(&file) {
-            Ok(Some(mut kept)) => {
-                // What the end of the log says counts as well: the file may be an older one.
-                for entry in last_entries(path).unwrap_or_default() {
-                    kept.read_entry(&entry);
-                }
-                kept
-            }
-            // It is not there or damaged: the log has it, line by line.
-            Ok(None) | Err(_) => {
-                let mut kept = Kept::default();
-                let _ = crate::log::read(path, |_, _, _, entry| {
-                    kept.read_entry(&entry);
-                    Ok(())
-                });
-                kept
-            }
+        let (before, unreadable) = match read(&file) {
+            Ok(kept) => (kept, None),
+            Err(error) => (None, Some(error)),
         };
-        Self {
+        let mut kept = before.clone().unwrap_or_default();
+        // From the last line on: after the first one, each begins with what was accepted.
+        let mut stretches = vec![Stretch::default()];
+        let mut last = 0;
+        let read = backwards(path, kept.log.unwrap_or(0), |said| {
+            last = last.max(said.sequence);
+            let Some(stretch) = stretches.last_mut() else {
+                return;
+            };
+            if said.accepts {
+                stretch.accepted.state = said.state;
+                stretch.accepted.list = said.list;
+                stretches.push(Stretch::default());
+            } else {
+                stretch.take(said);
+            }
+        });
+        for stretch in stretches.iter().rev() {
+            stretch.apply_to(&mut kept);
+        }
+        // A log that cannot be read to its end is read again.
+        if read.is_ok() {
+            kept.log = Some(last);
+        }
+        let is_news = before.as_ref() != Some(&kept);
+        let marks = Self {
             file,
             writes,
             kept: Mutex::new(kept),
+            unreadable,
+        };
+        if is_news {
+            // Where it cannot be written, it is read again at the next start.
+            let _ = marks.write(&marks.lock());
         }
+        marks
     }
 
-    /// Forgets what is remembered beside `path`.
-    pub(crate) fn remove(path: &Path) -> io::Result<()> {
-        std::fs::remove_file(Self::file(path))
+    /// Why the file beside a log cannot be read: what the lines of the log say counts instead.
+    pub(crate) fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
     }
 
     fn file(path: &Path) -> PathBuf {
@@ -160,10 +272,14 @@ impl Marks {
     }
 
     /// Remembers how far a state went.
-    pub(crate) fn note_state(&self, mark: &StateMark) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be written, with the remedy.
+    pub(crate) fn note_state(&self, mark: &StateMark) -> Result<(), String> {
         let mut kept = self.lock();
         match kept.raise_state(mark) {
-            true => self.write(&kept),
+            true => self.write(&kept).map_err(|error| self.unwritable(&error)),
             false => Ok(()),
         }
     }
@@ -177,16 +293,73 @@ impl Marks {
         }
     }
 
-    /// Forgets what was known of the state or the list, in favour of what an operator accepts.
-    pub(crate) fn accept(&self, accepted: &Kept) -> io::Result<()> {
+    /// Remembers what a decision was made from that is about to be recorded, behind line `sequence` of the log.
+    pub(crate) fn note(&self, evidence: &Evidence, sequence: u64) -> io::Result<()> {
         let mut kept = self.lock();
-        if accepted.state.is_some() {
-            kept.state.clone_from(&accepted.state);
+        let is_due = kept
+            .log
+            .is_none_or(|known| sequence.checked_sub(known).is_none_or(|more| more >= LINES));
+        match kept.raise(evidence) || is_due {
+            true => {
+                // All lines up to that one were noted before they were recorded.
+                kept.log = Some(sequence);
+                self.write(&kept)
+            }
+            false => Ok(()),
         }
-        if accepted.list.is_some() {
-            kept.list.clone_from(&accepted.list);
-        }
+    }
+
+    /// Remembers that the log, up to line `sequence`, has all that the list has in force up to that change.
+    pub(crate) fn note_recorded(&self, epoch: u64, sequence: u64) -> io::Result<()> {
+        let mut kept = self.lock();
+        kept.log = Some(sequence);
+        kept.recorded = Some(epoch);
         self.write(&kept)
+    }
+
+    /// Remembers that one more change of the list was recorded.
+    pub(crate) fn note_change_recorded(&self, epoch: u64) -> io::Result<()> {
+        let mut kept = self.lock();
+        match kept.recorded.and_then(|known| known.checked_add(1)) {
+            Some(next) if next == epoch => {
+                kept.recorded = Some(epoch);
+                self.write(&kept)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what was known of the state or the list, in favour of what an operator accepts.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be written, with the remedy.
+    pub(crate) fn accept(&self, accepted: &Kept) -> Result<(), String> {
+        let mut kept = self.lock();
+        kept.accept(accepted);
+        self.write(&kept).map_err(|error| self.unwritable(&error))
+    }
+
+    /// Whether something can be written to the file, which is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Why not, with the remedy.
+    pub(crate) fn can_be_written(&self) -> Result<(), String> {
+        let was_there = std::fs::symlink_metadata(&self.file).is_ok();
+        let opened = create(&self.file);
+        if !was_there && opened.is_ok() {
+            // An empty file would be a damaged one.
+            let _ = std::fs::remove_file(&self.file);
+        }
+        opened.map(drop).map_err(|error| self.unwritable(&error))
+    }
+
+    fn unwritable(&self, error: &io::Error) -> String {
+        format!(
+            "{} cannot be written ({error}): remove it, and see that its folder can be written",
+            self.file.display()
+        )
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -202,19 +375,19 @@ impl Marks {
         let padded = format!("{line:<width$}\n", width = LENGTH - 1);
         let mut file = create(&self.file)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(padded.as_bytes())
+        file.write_all(padded.as_bytes())?;
+        if file.metadata()?.len() > padded.len() as u64 {
+            // Something else was there.
+            file.set_len(padded.len() as u64)?;
+        }
+        Ok(())
     }
 }
 
 fn create(file: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
+    let mut options = private();
     options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(file)
+    regular::open_with(&mut options, file)
 }
 
 fn sum(json: &str) -> String {
@@ -225,30 +398,18 @@ fn sum(json: &str) -> String {
 /// What a file remembers, if it is there.
 fn read(file: &Path) -> Result<Option<Kept>, String> {
     let wrong = |why: &str| format!("{} {why}", file.display());
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
+    let bytes = match regular::read(file) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(&format!("cannot be read: {error}"))),
+        Err(error) => return Err(wrong(&format!("cannot be read ({error})"))),
     };
     let damaged = || wrong("is damaged");
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged())?;
     let (found, json) = text.trim_end().split_once(' ').ok_or_else(damaged)?;
     if sum(json) != found {
         return Err(damaged());
     }
     serde_json::from_str(json).map(Some).map_err(|_| damaged())
-}
-
-/// The last lines of a log, as far as they can be read.
-fn last_entries(path: &Path) -> io::Result<Vec<Entry>> {
-    let mut file = File::open(path)?;
-    let begin = file.metadata()?.len().saturating_sub(TAIL);
-    file.seek(SeekFrom::Start(begin))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    let lines = bytes.split(|byte| *byte == b'\n');
-    Ok(lines
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect())
 }
 
 #[cfg(test)]
@@ -275,18 +436,11 @@ mod tests {
             marks().note_state(&lower).unwrap();
             assert_eq!(marks().kept().state, Some(state("a", 3)));
         }
-        let list = |epoch| ListMark {
-            epoch,
-            digest: Some("d".into()),
-        };
+        let list = |epoch| ListMark::new(epoch, Some("d".into()));
         marks().note_list(&list(2)).unwrap();
         marks().note_list(&list(1)).unwrap();
         assert_eq!(marks().kept().list, Some(list(2)));
-        let accepted = Kept {
-            state: Some(state("b", 0)),
-            list: None,
-        };
-        marks().accept(&accepted).unwrap();
+        marks().accept(&Kept::of_state(state("b", 0))).unwrap();
         assert_eq!(marks().kept().state, Some(state("b", 0)));
         assert_eq!(marks().kept().list, Some(list(2)));
         // One flipped bit is noticed.
@@ -299,6 +453,154 @@ mod tests {
             std::fs::write(&file, flipped).unwrap();
             assert!(Marks::beside(&path, true).is_err(), "byte {place}");
         }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_digest_is_kept_beside_a_higher_number_without_one() {
+        let with = |epoch, digest: &str| ListMark::new(epoch, Some(digest.to_owned()));
+        let without = |epoch| ListMark::new(epoch, None);
+        for (marks, epoch, fixed) in [
+            (vec![without(1), with(1, "a")], 1, Some((1, "a"))),
+            (vec![with(1, "a"), without(1)], 1, Some((1, "a"))),
+            (vec![with(1, "a"), without(2)], 2, Some((1, "a"))),
+            (vec![without(2), with(1, "a")], 2, Some((1, "a"))),
+            (
+                vec![with(1, "a"), without(3), with(2, "b")],
+                3,
+                Some((2, "b")),
+            ),
+            (
+                vec![with(1, "a"), without(3), with(3, "c")],
+                3,
+                Some((3, "c")),
+            ),
+            (vec![with(2, "b"), with(1, "a")], 2, Some((2, "b"))),
+            (vec![without(1), without(2)], 2, None),
+        ] {
+            let mut kept = Kept::default();
+            for mark in &marks {
+                kept.raise_list(mark);
+                assert!(!kept.raise_list(mark), "it is known by now");
+            }
+            let list = kept.list.unwrap();
+            assert_eq!((list.epoch, list.fixed()), (epoch, fixed), "{marks:?}");
+            let json = serde_json::to_string(&list).unwrap();
+            assert_eq!(serde_json::from_str::<ListMark>(&json).unwrap(), list);
+        }
+    }
+
+    #[test]
+    fn what_lines_say_from_the_last_on_is_what_they_say_from_the_first_on() {
+        let state = |generation: &str, changes| Said {
+            state: Some(state(generation, changes)),
+            ..Said::default()
+        };
+        let accepts = |said: Said| Said {
+            accepts: true,
+            ..said
+        };
+        let lines = [
+            state("a", 1),
+            state("a", 3),
+            state("b", 9),
+            state("a", 2),
+            accepts(state("c", 0)),
+            state("c", 4),
+            state("a", 7),
+            Said {
+                list: Some(ListMark::new(5, Some("e".to_owned()))),
+                has_all: Some(5),
+                ..Said::default()
+            },
+        ];
+        for count in 0..=lines.len() {
+            let mut stretches = vec![Stretch::default()];
+            for said in lines[..count].iter().rev() {
+                let said = Said {
+                    sequence: 0,
+                    accepts: said.accepts,
+                    state: said.state.clone(),
+                    list: said.list.clone(),
+                    has_all: said.has_all,
+                };
+                let stretch = stretches.last_mut().unwrap();
+                match said.accepts {
+                    true => {
+                        stretch.accepted.state = said.state;
+                        stretches.push(Stretch::default());
+                    }
+                    false => stretch.take(said),
+                }
+            }
+            let mut kept = Kept::default();
+            for stretch in stretches.iter().rev() {
+                stretch.apply_to(&mut kept);
+            }
+            let known = kept.state.map(|state| (state.generation, state.changes));
+            let expected = match count {
+                0 => None,
+                1 => Some(("a".to_owned(), 1)),
+                2..=4 => Some(("a".to_owned(), 3)),
+                5 => Some(("c".to_owned(), 0)),
+                _ => Some(("c".to_owned(), 4)),
+            };
+            assert_eq!(known, expected, "{count}");
+            assert_eq!(kept.recorded, (count == lines.len()).then_some(5));
+        }
+    }
+
+    #[test]
+    fn the_longest_marks_fit_into_their_block() {
+        let kept = Kept {
+            state: Some(state(&"f".repeat(32), u64::MAX)),
+            list: Some(ListMark {
+                epoch: u64::MAX,
+                digest: Some("f".repeat(64)),
+                digest_epoch: Some(u64::MAX),
+            }),
+            log: Some(u64::MAX),
+            recorded: Some(u64::MAX),
+            list_is_lost: true,
+        };
+        let json = serde_json::to_string(&kept).unwrap();
+        assert!(json.len() + SUM + 2 <= LENGTH, "{}", json.len());
+        // Marks of an older host say nothing of the log.
+        let older = r#"{"state":{"generation":"g","changes":3},"list":{"epoch":1,"digest":"d"}}"#;
+        let older: Kept = serde_json::from_str(older).unwrap();
+        assert_eq!((older.log, older.recorded), (None, None));
+        assert_eq!(older.list, Some(ListMark::new(1, Some("d".to_owned()))));
+    }
+
+    #[test]
+    fn damaged_marks_are_replaced_when_something_is_accepted_and_a_folder_is_named() {
+        let folder = std::env::temp_dir().join(format!("portcullis-accept-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("x");
+        let file = Marks::file(&path);
+        let accepted = Kept::of_state(state("a", 0));
+        let long = "x".repeat(2 * LENGTH);
+        for damaged in ["x", "", &long] {
+            std::fs::write(&file, damaged).unwrap();
+            assert!(Marks::beside(&path, true).is_err());
+            Marks::to_accept(&path).unwrap().accept(&accepted).unwrap();
+            let kept = Marks::beside(&path, true).unwrap().kept();
+            assert_eq!(kept.state, accepted.state);
+            assert!(kept.list_is_lost, "nobody knows how far the list went");
+        }
+        std::fs::remove_file(&file).unwrap();
+        let marks = Marks::to_accept(&path).unwrap();
+        assert!(!file.exists(), "nothing is written before it is accepted");
+        marks.accept(&accepted).unwrap();
+        assert!(!Marks::beside(&path, true).unwrap().kept().list_is_lost);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let error = Marks::to_accept(&path).unwrap_err();
+        assert!(
+            error.contains("x.marks") && error.contains("remove it"),
+            "{error}"
+        );
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -101,6 +101,10 @@ pub trait State: Debug + Send + Sync {
         let _ = why;
     }
 
+    /// Says that the log knows this very state, and no more of it than there is: if nothing else says how far it
+    /// went, that does.
+    fn vouch(&self) {}
+
     /// Remembers which state it is and how far it went, so that an older one, or another one in its place, is
     /// noticed at the next start. A host does so once its log has nothing against the state. One that is
     /// distrusted is not remembered: the right one may come back.
@@ -114,6 +118,11 @@ pub trait State: Debug + Send + Sync {
 
     /// How far the revocation list went that was last seen with this state.
     fn list_seen(&self) -> Option<ListMark> {
+        None
+    }
+
+    /// Why it cannot be told how far the revocation list went that was last seen with this state.
+    fn list_is_lost(&self) -> Option<String> {
         None
     }
 
@@ -131,6 +140,27 @@ pub struct StateMark {
     pub generation: String,
     /// How often something was spent or given back, or a mark was raised, since.
     pub changes: u64,
+}
+
+impl StateMark {
+    /// Why the state with this mark is not the one with the mark `known`, or not as far.
+    pub(crate) fn falls_short_of(&self, known: &Self) -> Option<String> {
+        if self.generation != known.generation {
+            return Some(
+                match self.changes {
+                    0 => "the one that counted before is gone, and this one was begun in its place",
+                    _ => "another one is in the place of the one that counted before",
+                }
+                .to_owned(),
+            );
+        }
+        (self.changes < known.changes).then(|| {
+            format!(
+                "it has {} changes, and {} were made: it is an older copy",
+                self.changes, known.changes
+            )
+        })
+    }
 }
 
 /// One use of something that may be used so often.

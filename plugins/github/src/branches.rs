@@ -3,7 +3,7 @@
 use crate::action::{Branch, Merge, Pull, Push};
 use crate::settings::Branches;
 use crate::{GitHub, is_agent};
-use portcullis_sdk::{Request, Verdict, is_unambiguous};
+use portcullis_sdk::{Request, Verdict, name};
 
 impl GitHub {
     /// A push to an existing branch.
@@ -11,6 +11,13 @@ impl GitHub {
         let Some(branch) = name_of(&push.branch) else {
             return Some(refuse_invalid("branch"));
         };
+        if push.sha.is_some() && request.action.name != "contents.put" {
+            let message = "only `contents.put` has an argument `sha`".to_owned();
+            return Some(refuse("argument-unknown", message, "sha"));
+        }
+        if let Some(refusal) = push.sha.as_deref().and_then(refuse_id) {
+            return Some(refusal);
+        }
         if self.is_protected(branch) {
             let how = if push.force {
                 "force-push"
@@ -27,13 +34,8 @@ impl GitHub {
     }
 
     pub(crate) fn refuse_new_branch(&self, request: &Request, new: &Branch) -> Option<Verdict> {
-        if !is_commit(&new.sha) {
-            return Some(refuse(
-                "commit-invalid",
-                "a branch begins at a commit: give its id, of 40 or 64 hexadecimal digits"
-                    .to_owned(),
-                "sha",
-            ));
+        if let Some(refusal) = refuse_id(&new.sha) {
+            return Some(refusal);
         }
         match name_of(&new.branch) {
             Some(branch) if self.is_protected(branch) => Some(refuse(
@@ -79,13 +81,17 @@ impl GitHub {
     }
 
     pub(crate) fn refuse_merge(&self, request: &Request, merge: &Merge) -> Option<Verdict> {
+        if let Some(refusal) = merge.sha.as_deref().and_then(refuse_id) {
+            return Some(refusal);
+        }
         match name_of(&merge.base) {
-            Some(base) if !is_agent(request) || self.is_own(request, base) => None,
+            Some(_) if !is_agent(request) => None,
             Some(base) if self.is_protected(base) => Some(refuse(
                 "branch-protected",
                 format!("`{base}` is protected: a person or a pipeline merges into it"),
                 "base",
             )),
+            Some(base) if self.is_own(request, base) => None,
             Some(base) => Some(refuse(
                 "not-own-branch",
                 format!("an agent merges into its own branches, not into `{base}`"),
@@ -120,19 +126,17 @@ impl GitHub {
         topic.is_some_and(|topic| !topic.is_empty())
     }
 
-    /// Where the principal's own branches are; nothing if its id does not say so much of it.
+    /// Where the principal's own branches are; nothing if its id is no SPIFFE ID with a path.
     fn own_prefix(&self, request: &Request) -> Option<String> {
-        let id = request.principal.id.as_str();
-        let name = id.rsplit('/').next().unwrap_or_default();
-        let parts = id
-            .strip_prefix("spiffe://")
-            .and_then(|rest| rest.split_once('/'));
-        let mut prefix = self.own_branch_prefix.replace("{name}", name);
-        if let Some((trust_domain, path)) = parts {
-            prefix = prefix.replace("{trust-domain}", trust_domain);
+        let id = request.principal.id.as_str().strip_prefix("spiffe://")?;
+        let (trust_domain, path) = id.split_once('/')?;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let prefix = self
+            .own_branch_prefix
+            .replace("{name}", name)
+            .replace("{trust-domain}", trust_domain)
             // With the separator itself, one agent's branches could lie below another's.
-            prefix = prefix.replace("{path}", &path.replace('/', "+"));
-        }
+            .replace("{path}", &path.replace('/', "+"));
         (!prefix.contains('{') && !name.is_empty()).then_some(prefix)
     }
 
@@ -142,22 +146,55 @@ impl GitHub {
     }
 }
 
-/// Whether the text is the id of a commit, in SHA-1 or SHA-256.
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+/// Refuses what is not the id of a commit or of content, in SHA-1 or SHA-256. The one of zeros is that of
+/// nothing.
+fn refuse_id(text: &str) -> Option<Verdict> {
+    let is_id = matches!(text.len(), 40 | 64)
+        && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && text.bytes().any(|b| b != b'0');
+    (!is_id).then(|| {
+        let message = "the commit is no id: give all its 40 or 64 hexadecimal digits".to_owned();
+        refuse("commit-invalid", message, "sha")
+    })
 }
 
 /// The branch's short name, if it is one that Git allows and that can be read in one way only.
 pub(crate) fn name_of(branch: &str) -> Option<&str> {
-    let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-    let other_refs = ["refs/", "heads/", "tags/", "remotes/"];
-    let odd = name.starts_with(['-', '/', '+'])
-        || other_refs.iter().any(|prefix| name.starts_with(prefix))
-        || matches!(name, "HEAD" | "@")
-        || name.contains(['~', '^', ':', '?', '*', '[', ' ', '%', '#', ';'])
+    let name = short_name(branch);
+    is_branch(name).then_some(name)
+}
+
+/// The branch's name without the `refs/heads/` that it may begin with.
+pub(crate) fn short_name(branch: &str) -> &str {
+    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+}
+
+/// Whether the name begins as that of something else than a branch of this repository. Where refs are
+/// files, case may not count.
+pub(crate) fn is_other_ref(name: &str) -> bool {
+    let folded = name::fold(name);
+    ["refs/", "heads/", "tags/", "remotes/", "origin/"]
+        .iter()
+        .any(|prefix| folded.starts_with(prefix))
+}
+
+/// Whether Git allows a branch of that short name (`git check-ref-format --branch`), and nobody takes it
+/// for another one.
+pub(crate) fn is_branch(name: &str) -> bool {
+    let folded = name::fold(name);
+    // Files of Git's own beside the refs: `HEAD`, `FETCH_HEAD` and their like.
+    let is_head = folded == "head" || (!folded.contains('/') && folded.ends_with("_head"));
+    let is_hidden = |segment: &str| segment.starts_with('.') || segment.ends_with(".lock");
+    let is_odd = name.starts_with(['-', '/', '+'])
+        || name == "@"
+        || name.contains(['~', '^', ':', '?', '*', '[', ' '])
         || name.contains("@{")
-        || !is_unambiguous(name);
-    (!odd).then_some(name)
+        || name.contains("..");
+    !is_odd
+        && !is_head
+        && !is_other_ref(name)
+        && !folded.split('/').any(is_hidden)
+        && name::check_resource(name).is_ok()
 }
 
 fn refuse_invalid(argument: &str) -> Verdict {

@@ -58,7 +58,11 @@ impl GitHub {
     }
 
     pub(crate) fn refuse_text(&self, title: &str, body: &str) -> Option<Verdict> {
-        [("title", title), ("body", body)]
+        self.refuse_texts([("title", title), ("body", body)])
+    }
+
+    pub(crate) fn refuse_texts(&self, texts: [(&str, &str); 2]) -> Option<Verdict> {
+        texts
             .into_iter()
             .find(|(_, text)| text.chars().count() as u64 > u64::from(self.max_text_length))
             .map(|(name, _)| {
@@ -71,9 +75,13 @@ impl GitHub {
     }
 }
 
-/// Whether a file decides what runs with the repository's powers. File systems may ignore case.
+/// Whether a file decides what runs with the repository's powers, or where code comes from. File systems
+/// may ignore case, and Windows takes `GITHUB~1` for `.github`.
 fn is_automation(path: &str) -> bool {
     let path = path.to_lowercase();
+    if path.split('/').any(|it| it == ".git" || is_short_name(it)) {
+        return true;
+    }
     let is_in = |folder: &str| {
         path.strip_prefix(folder)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -83,12 +91,22 @@ fn is_automation(path: &str) -> bool {
         || matches!(
             path.as_str(),
             ".github"
+                | ".gitmodules"
                 | ".github/dependabot.yml"
                 | ".github/dependabot.yaml"
                 | ".github/codeowners"
                 | "codeowners"
                 | "docs/codeowners"
         )
+}
+
+/// Whether Windows may take the name for the short one of another file, as `GITHUB~1` is of `.github`: at
+/// most eight characters that end with `~` and digits, and at most three behind a dot.
+fn is_short_name(name: &str) -> bool {
+    let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
+    let digits = stem.rsplit_once('~').map_or("", |(_, digits)| digits);
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number && stem.chars().count() <= 8 && extension.chars().count() <= 3
 }
 
 fn refuse(code: &str, message: String, evidence: String) -> Verdict {

@@ -136,6 +136,14 @@ impl Policy for GitHub {
         let action = match Action::read(request) {
             Ok(Some(action)) => action,
             Ok(None) => {
+                if let Some(known) = action::known_as(name) {
+                    return Verdict::deny()
+                        .because(
+                            "unknown-action",
+                            format!("`{name}` is another spelling of `{known}`: send that"),
+                        )
+                        .evidence(["/action/name"]);
+                }
                 return Verdict::not_applicable()
                     .because(
                         "unknown-action",
@@ -173,6 +181,10 @@ impl GitHub {
                 .or_else(|| self.refuse_text(&pull.title, &pull.body)),
             Action::MergePull(merge) => self
                 .refuse_merge(request, merge)
+                .or_else(|| {
+                    let (title, message) = (&merge.commit_title, &merge.commit_message);
+                    self.refuse_texts([("commit_title", title), ("commit_message", message)])
+                })
                 .or_else(|| self.refuse_files(request, &merge.files)),
         }
     }
@@ -606,5 +618,376 @@ mod tests {
         let settings = json!({ "repositories": ["acme/*"], "own-branch-prefix": "agents/" });
         let errors = Plugin::<GitHub>::try_load(settings).unwrap_err();
         assert_eq!(errors[0].path, "/own-branch-prefix");
+    }
+
+    #[test]
+    fn a_setting_that_no_branch_and_no_repository_is_called_by_is_refused() {
+        let load = |key: &str, pattern: &str| {
+            let mut settings = json!({ "repositories": ["acme/*"] });
+            settings[key] = json!([pattern]);
+            Plugin::<GitHub>::try_load(settings)
+        };
+        for pattern in [
+            "./main",
+            "../main",
+            "main;x",
+            "main#x",
+            "main,master",
+            "(main)",
+            "REFS/HEADS/main",
+            "Refs/heads/main",
+            "Heads/main",
+            "refs/heads/refs/heads/main",
+            "origin/main",
+            "HEAD",
+            "head",
+            "FETCH_HEAD",
+            "@",
+            "$default-branch",
+            "<default>",
+            "release//x",
+            "main..x",
+            "main.lock",
+            "*.lock",
+            ".main",
+            "a/.*",
+            "main ",
+            "main@{1}",
+            "",
+        ] {
+            let errors = load("protected-branches", pattern).unwrap_err();
+            assert_eq!(errors[0].path, "/protected-branches/0", "{pattern}");
+        }
+        for pattern in [
+            "main",
+            "refs/heads/main",
+            "release/**",
+            "release-*",
+            "v1.*",
+            "größe",
+            "dependabot/npm/@types/*",
+            "**",
+        ] {
+            assert!(load("protected-branches", pattern).is_ok(), "{pattern}");
+        }
+        for pattern in [
+            "api.github.com/x",
+            "gh:acme/x",
+            "github:acme/x",
+            "acme/x:main",
+            "acme/x#main",
+            "acme/%78",
+            "acme/(x)",
+            "acme/<x>",
+            "acme/größe",
+            "acme/x y",
+            "acme/..",
+        ] {
+            let errors = load("repositories", pattern).unwrap_err();
+            assert_eq!(errors[0].path, "/repositories/0", "{pattern}");
+        }
+        for pattern in [
+            "acme/*",
+            "Acme/x",
+            "acme/.github",
+            "acme-2/x_y-*",
+            "acme/**",
+        ] {
+            assert!(load("repositories", pattern).is_ok(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_branch_that_git_has_not_is_refused() {
+        let plugin = plugin();
+        let push = |branch: &str| {
+            let arguments = json!({ "branch": branch, "files": [{ "path": "a", "bytes": 1 }] });
+            plugin.evaluate(by(PrincipalKind::Pipeline, "git.push").arguments(arguments))
+        };
+        for branch in [
+            "REFS/HEADS/main",
+            "Refs/Heads/main",
+            "Heads/main",
+            "origin/main",
+            "main.lock",
+            "main.LOCK",
+            "t..main",
+            ".main",
+            "a/.main",
+            "x.lock/y",
+            "head",
+            "Head",
+            "FETCH_HEAD",
+            "a@{1}",
+            "a\\b",
+            "a\u{7f}",
+        ] {
+            assert!(push(branch).has_reason("branch-invalid"), "{branch}");
+        }
+        for branch in [
+            "topic",
+            "t.main",
+            "lock",
+            "a/b.locks",
+            "headers",
+            "a/ahead",
+            "feat(x),y",
+        ] {
+            assert_eq!(push(branch).effect(), Effect::Permit, "{branch}");
+        }
+    }
+
+    #[test]
+    fn an_agent_edits_nothing_that_git_or_windows_reads_otherwise() {
+        let plugin = plugin();
+        let push = |path: &str| {
+            let files = json!([{ "path": path, "bytes": 1 }]);
+            let arguments = json!({ "branch": "agents/fixer/x", "files": files });
+            plugin.evaluate(by(PrincipalKind::Agent, "git.push").arguments(arguments))
+        };
+        for path in [
+            ".git/hooks/pre-commit",
+            ".GIT/config",
+            "sub/.git/config",
+            "git~1/config",
+            ".gitmodules",
+            ".GitModules",
+            "GITMOD~1",
+            "GITHUB~1/workflows/x",
+            ".github/WORKFL~1/x.yml",
+        ] {
+            assert!(push(path).has_reason("workflow-edit"), "{path}");
+        }
+        for path in [
+            ".gitignore",
+            "git/config",
+            "a/.gitmodules",
+            "x~",
+            "notes~1.backup",
+            "~1x",
+        ] {
+            assert_eq!(push(path).effect(), Effect::Permit, "{path}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_an_action_is_denied() {
+        let plugin = plugin();
+        for action in [
+            "Git.Push",
+            "git_push",
+            "git/push",
+            "git-push",
+            ".git.push",
+            "git..push",
+            "gitPush",
+            "contents.PUT",
+            "pulls.Merge",
+            "Repos.Get",
+        ] {
+            let verdict = plugin.evaluate(by(PrincipalKind::Pipeline, action));
+            assert_eq!(verdict.effect(), Effect::Deny, "{action}");
+            assert!(verdict.has_reason("unknown-action"), "{action}");
+        }
+        for action in [
+            "secrets/list",
+            "hooks/create",
+            "/repos.delete",
+            "repos..delete",
+            "repos_delete",
+            "repos-delete",
+            "actionsSecrets.list",
+            "deployKeys.create",
+            "branchProtection.delete",
+            "repository.delete",
+            "repos.archive",
+            "repos.rename",
+            "delete_repository",
+        ] {
+            let verdict = plugin.evaluate(by(PrincipalKind::Human, action));
+            assert!(verdict.has_reason("admin-endpoint"), "{action}");
+        }
+        for action in ["releases.list", "search.code", "repos.topics", "git.pushes"] {
+            let verdict = plugin.evaluate(by(PrincipalKind::Human, action));
+            assert_eq!(verdict.effect(), Effect::NotApplicable, "{action}");
+        }
+    }
+
+    #[test]
+    fn a_branch_that_is_protected_is_nobodys_own() {
+        let settings = json!({ "repositories": ["acme/*"],
+            "protected-branches": ["main", "agents/fixer/release/**"] });
+        let plugin = Plugin::<GitHub>::load(settings);
+        let merge = |kind, base: &str| {
+            let files = json!([{ "path": "a", "bytes": 1 }]);
+            let arguments = json!({ "base": base, "number": 9, "files": files });
+            plugin.evaluate(by(kind, "pulls.merge").arguments(arguments))
+        };
+        for base in [
+            "agents/fixer/release/x",
+            "agents/fixer/release/1/2",
+            "main",
+            "Main",
+        ] {
+            let verdict = merge(PrincipalKind::Agent, base);
+            assert!(verdict.has_reason("branch-protected"), "{base}");
+        }
+        assert_eq!(
+            merge(PrincipalKind::Agent, "agents/fixer/x").effect(),
+            Effect::Permit
+        );
+        assert_eq!(merge(PrincipalKind::Human, "main").effect(), Effect::Permit);
+    }
+
+    #[test]
+    fn an_agent_without_a_spiffe_id_has_no_branches() {
+        let plugin = plugin();
+        let push = |id: &str| {
+            let files = json!([{ "path": "a", "bytes": 1 }]);
+            let arguments = json!({ "branch": "agents/fixer/x", "files": files });
+            let request = request("git.push").resource("repository", "acme/billing");
+            let request = request.principal(id, PrincipalKind::Agent);
+            plugin.evaluate(request.arguments(arguments))
+        };
+        for id in [
+            "fixer",
+            "https://evil.example/fixer",
+            "SPIFFE://acme.example/fixer",
+            "spiffe://fixer",
+            "agents/fixer",
+        ] {
+            assert!(push(id).has_reason("not-own-branch"), "{id}");
+        }
+        assert_eq!(push("spiffe://acme.example/fixer").effect(), Effect::Permit);
+    }
+
+    #[test]
+    fn an_argument_of_another_shape_is_refused() {
+        let plugin = plugin();
+        let zeros = "0".repeat(40);
+        for (action, arguments) in [
+            (
+                "git.push",
+                json!({ "branch": "topic", "files": [["a", 1]] }),
+            ),
+            (
+                "git.push",
+                json!({ "branch": "topic", "files": [{ "path": "a", "bytes": 1, "mode": 1 }] }),
+            ),
+            (
+                "git.push",
+                json!({ "branch": "topic", "files": [{ "path": "a", "bytes": "1" }] }),
+            ),
+            ("issues.update", json!({ "state": { "closed": null } })),
+            ("issues.update", json!({ "state": "Closed" })),
+            (
+                "pulls.merge",
+                json!({ "base": "main", "number": 9, "method": { "merge": null },
+                "files": [{ "path": "a", "bytes": 1 }] }),
+            ),
+            (
+                "branches.create",
+                json!({ "branch": "topic", "sha": zeros }),
+            ),
+        ] {
+            let verdict =
+                plugin.evaluate(by(PrincipalKind::Pipeline, action).arguments(arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Deny, "{action} {arguments}");
+        }
+        for (action, arguments) in [
+            ("issues.update", json!({ "state": "closed", "number": 1 })),
+            ("issues.update", json!({ "state": null })),
+            (
+                "pulls.merge",
+                json!({ "base": "main", "number": 9, "method": "squash",
+                "files": [{ "path": "a", "bytes": 1 }] }),
+            ),
+        ] {
+            let verdict =
+                plugin.evaluate(by(PrincipalKind::Pipeline, action).arguments(arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Permit, "{action} {arguments}");
+        }
+    }
+
+    #[test]
+    fn what_github_documents_is_not_refused() {
+        let plugin = plugin();
+        let id = "0a".repeat(20);
+        let files = json!([{ "path": "a", "bytes": 1 }]);
+        for (action, arguments) in [
+            ("pulls.list", json!({ "head": "acme:topic/x" })),
+            (
+                "checks.list",
+                json!({ "check_name": "build (ubuntu-latest)" }),
+            ),
+            (
+                "issues.list",
+                json!({ "creator": "dependabot[bot]", "assignee": "*", "milestone": "*" }),
+            ),
+            ("commits.list", json!({ "author": "a@b.example" })),
+            (
+                "issues.list",
+                json!({ "labels": ["c#", "100%", "good first issue"] }),
+            ),
+            (
+                "contents.get",
+                json!({ "path": "", "ref": "dependabot/npm/@types/node-1" }),
+            ),
+            ("contents.get", json!({ "path": "/" })),
+            (
+                "issues.update",
+                json!({ "number": 1, "state_reason": "not_planned", "milestone": 2 }),
+            ),
+            (
+                "pulls.comment",
+                json!({ "number": 1, "body": "b", "in_reply_to": 7 }),
+            ),
+            (
+                "pulls.create",
+                json!({ "head": "t", "base": "main", "maintainer_can_modify": true }),
+            ),
+            (
+                "pulls.merge",
+                json!({ "base": "main", "number": 9, "files": files, "sha": id,
+                "commit_title": "t" }),
+            ),
+            (
+                "contents.put",
+                json!({ "branch": "t", "files": files, "sha": id }),
+            ),
+        ] {
+            let verdict =
+                plugin.evaluate(by(PrincipalKind::Human, action).arguments(arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Permit, "{action} {arguments}");
+        }
+        for (action, arguments) in [
+            ("pulls.list", json!({ "head": "acme:a:b" })),
+            ("pulls.list", json!({ "head": "acme/x:b" })),
+            ("issues.list", json!({ "creator": "-x" })),
+            ("issues.list", json!({ "creator": "[bot]" })),
+            ("issues.list", json!({ "milestone": "all" })),
+            ("issues.list", json!({ "labels": "a%26head=x" })),
+            ("contents.get", json!({ "path": "//" })),
+            ("contents.get", json!({ "path": "a", "ref": "@" })),
+            ("contents.get", json!({ "path": "a", "ref": "x@{1}" })),
+            ("issues.update", json!({ "state_reason": "because" })),
+            (
+                "pulls.merge",
+                json!({ "base": "main", "number": 9, "files": files, "sha": "main" }),
+            ),
+            (
+                "pulls.merge",
+                json!({ "base": "main", "number": 9, "files": files,
+                "commit_message": "x".repeat(70_000) }),
+            ),
+            (
+                "git.push",
+                json!({ "branch": "t", "files": files, "sha": id }),
+            ),
+        ] {
+            let verdict =
+                plugin.evaluate(by(PrincipalKind::Human, action).arguments(arguments.clone()));
+            assert_eq!(verdict.effect(), Effect::Deny, "{action} {arguments}");
+        }
     }
 }

@@ -7,16 +7,26 @@ use portcullis_sdk::{Json, Verdict, escape_key, name};
 enum Kind {
     /// A path from the repository's root.
     Path,
+    /// A path from the repository's root, or the root itself: empty or `/`.
+    Folder,
     /// A branch, a tag or a commit.
     Ref,
+    /// A branch, with or without its owner and `:` before it.
+    Head,
     /// A whole number.
     Number,
+    /// A whole number, `*` for any or `none`.
+    Milestone,
     /// A word that selects or sorts, such as `closed`.
     Word,
+    /// A user's name, an address of mail, or `*` for everyone.
+    User,
+    /// Words, such as the name of a check.
+    Label,
     /// A moment, as in RFC 3339.
     Time,
-    /// Words, in a list or with commas between them.
-    Words,
+    /// Labels, in a list or with commas between them.
+    Labels,
     /// True or false.
     Flag,
 }
@@ -26,7 +36,10 @@ const PAGES: [(&str, Kind); 2] = [("page", Kind::Number), ("per_page", Kind::Num
 /// The reads, with the arguments that each has beside [`PAGES`].
 const READS: [(&str, &[(&str, Kind)]); 12] = [
     ("repos.get", &[]),
-    ("contents.get", &[("path", Kind::Path), ("ref", Kind::Ref)]),
+    (
+        "contents.get",
+        &[("path", Kind::Folder), ("ref", Kind::Ref)],
+    ),
     ("branches.get", &[("branch", Kind::Ref)]),
     ("branches.list", &[("protected", Kind::Flag)]),
     ("commits.get", &[("ref", Kind::Ref), ("sha", Kind::Ref)]),
@@ -35,7 +48,7 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
         &[
             ("sha", Kind::Ref),
             ("path", Kind::Path),
-            ("author", Kind::Word),
+            ("author", Kind::User),
             ("since", Kind::Time),
             ("until", Kind::Time),
         ],
@@ -45,10 +58,10 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
         "issues.list",
         &[
             ("state", Kind::Word),
-            ("labels", Kind::Words),
-            ("assignee", Kind::Word),
-            ("creator", Kind::Word),
-            ("milestone", Kind::Number),
+            ("labels", Kind::Labels),
+            ("assignee", Kind::User),
+            ("creator", Kind::User),
+            ("milestone", Kind::Milestone),
             ("sort", Kind::Word),
             ("direction", Kind::Word),
             ("since", Kind::Time),
@@ -59,7 +72,7 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
         "pulls.list",
         &[
             ("state", Kind::Word),
-            ("head", Kind::Ref),
+            ("head", Kind::Head),
             ("base", Kind::Ref),
             ("sort", Kind::Word),
             ("direction", Kind::Word),
@@ -70,7 +83,7 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
         "checks.list",
         &[
             ("ref", Kind::Ref),
-            ("check_name", Kind::Word),
+            ("check_name", Kind::Label),
             ("status", Kind::Word),
             ("filter", Kind::Word),
         ],
@@ -81,6 +94,11 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
 pub(crate) fn read(action: &str) -> Option<Read> {
     let (_, arguments) = READS.iter().find(|(name, _)| *name == action)?;
     Some(Read(arguments))
+}
+
+/// What the reads are called.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    READS.into_iter().map(|(name, _)| name)
 }
 
 /// A read that is known.
@@ -101,7 +119,7 @@ impl Read {
             };
             if let Some(expected) = kind.refuses(value) {
                 let code = match kind {
-                    Kind::Path | Kind::Ref => "path-ambiguous",
+                    Kind::Path | Kind::Folder | Kind::Ref | Kind::Head => "path-ambiguous",
                     _ => "arguments-invalid",
                 };
                 return deny(code, name, format!("`{name}` is {expected}"));
@@ -120,12 +138,29 @@ impl Kind {
                 text.is_some_and(is_plain),
                 "a plain path from the repository's root",
             ),
+            Self::Folder => (
+                text.is_some_and(|text| matches!(text, "" | "/") || is_plain(text)),
+                "a plain path from the repository's root",
+            ),
             Self::Ref => (
-                text.is_some_and(|text| is_plain(text) && !text.contains(['~', '^', '@', '['])),
+                text.is_some_and(is_ref),
                 "a branch, a tag or a commit of this repository",
             ),
+            Self::Head => (
+                text.is_some_and(|text| match text.split_once(':') {
+                    Some((owner, branch)) => is_word(owner) && is_ref(branch),
+                    None => is_ref(text),
+                }),
+                "a branch, or an owner and a branch with `:` between them",
+            ),
             Self::Number => (value.is_u64(), "a whole number"),
+            Self::Milestone => (
+                value.is_u64() || matches!(text, Some("*" | "none")),
+                "a whole number, `*` or `none`",
+            ),
             Self::Word => (text.is_some_and(is_word), "a word"),
+            Self::User => (text.is_some_and(is_user), "the name of a user"),
+            Self::Label => (text.is_some_and(is_label), "a name in words"),
             Self::Time => (
                 text.is_some_and(|text| {
                     let allowed = |b: u8| b.is_ascii_digit() || b"-:.+TZ".contains(&b);
@@ -133,7 +168,7 @@ impl Kind {
                 }),
                 "a time as in RFC 3339",
             ),
-            Self::Words => (
+            Self::Labels => (
                 match value {
                     Json::Array(words) => words.iter().all(|it| it.as_str().is_some_and(is_label)),
                     value => value.as_str().is_some_and(|it| it.split(',').all(is_label)),
@@ -157,9 +192,27 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(['-', '.']) && text.bytes().all(allowed)
 }
 
-/// Whether a label has no meaning in a URL or on a command line.
+/// Whether the text is a user's name, an app's (`dependabot[bot]`), an address of mail or `*`.
+fn is_user(text: &str) -> bool {
+    let name = text.strip_suffix("[bot]").unwrap_or(text);
+    text == "*" || is_word(&name.replacen(['@', '+'], "x", 2))
+}
+
+/// Whether the text is a branch, a tag or a commit, and no expression over them.
+fn is_ref(text: &str) -> bool {
+    is_plain(text) && text != "@" && !text.contains("@{") && !text.contains(['~', '^', '['])
+}
+
+/// Whether a label has no meaning in a URL or on a command line. `#` and `%` may be there where nobody
+/// decodes them.
 fn is_label(text: &str) -> bool {
-    !text.starts_with('-')
+    let is_code = |part: &str| {
+        part.get(..2)
+            .is_some_and(|it| it.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    let plain = text.replace(['#', '%'], "x");
+    !text.starts_with(['-', '#'])
         && !text.contains('&')
-        && (is_plain(text) || is_word(&text.replace([' ', ':'], "x")))
+        && !text.split('%').skip(1).any(is_code)
+        && (is_plain(&plain) || is_word(&plain.replace([' ', ':'], "x")))
 }

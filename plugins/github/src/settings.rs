@@ -1,6 +1,8 @@
 //! Patterns of repositories and branches, as the settings have them: read as the names of a request
 //! are.
 
+use crate::branches::{is_branch, is_other_ref, short_name};
+use crate::is_repository;
 use portcullis_sdk::Pattern;
 use serde::Deserialize;
 
@@ -14,11 +16,9 @@ impl TryFrom<String> for Repositories {
 
     fn try_from(text: String) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
-        let is_address = lower.contains("://")
-            || lower.contains('@')
-            || ["github.com/", "www.", "git:"]
-                .iter()
-                .any(|it| lower.starts_with(it));
+        let (owner, _) = lower.split_once('/').unwrap_or((lower.as_str(), ""));
+        // No owner's name has a dot, and every host's has.
+        let is_address = lower.contains(['@', ':']) || owner.contains('.');
         if is_address {
             return Err(format!(
                 "`{text}` is an address: write owner and name alone, such as `acme/billing`"
@@ -33,10 +33,17 @@ impl TryFrom<String> for Repositories {
             ["*" | "**", ..] => Err(format!(
                 "`{text}` is for every owner: name the owner, as in `acme/*`"
             )),
-            [_, _] => lower
-                .parse()
-                .map(Self)
-                .map_err(|error: portcullis_sdk::PatternError| error.to_string()),
+            [_, _] => {
+                let pattern = lower
+                    .parse()
+                    .map_err(|error: portcullis_sdk::PatternError| error.to_string())?;
+                match is_repository(&example(&lower)) {
+                    true => Ok(Self(pattern)),
+                    false => Err(format!(
+                        "`{text}` is the name of no repository: beside `*`, owner and name have letters, digits, `-`, `_` and `.`"
+                    )),
+                }
+            }
             _ => Err(format!(
                 "`{text}` has no owner and name: write `acme/*` for all repositories of `acme`"
             )),
@@ -53,22 +60,29 @@ impl TryFrom<String> for Branches {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let short = text.strip_prefix("refs/heads/").unwrap_or(&text);
-        if ["refs/", "heads/", "tags/", "remotes/"]
-            .iter()
-            .any(|it| short.starts_with(it))
-        {
+        let short = short_name(&text);
+        if is_other_ref(short) {
             return Err(format!(
                 "`{text}` is no branch: write its short name, such as `main` or `release/**`"
             ));
         }
-        let odd = |c: char| matches!(c, '~' | '^' | ':' | '?' | '[' | ' ' | '\\');
-        if short.contains(odd) || short.contains("@{") || short.starts_with(['-', '+', '/']) {
-            return Err(format!("`{text}` is the name of no branch that Git allows"));
+        let pattern = Pattern::for_denial(short).map_err(|error| error.to_string())?;
+        let is_listed = |c: char| c.is_alphanumeric() || "*/._-+=@".contains(c);
+        if !short.chars().all(is_listed) {
+            return Err(format!(
+                "`{text}` has another character than letters, digits and `/._-+=@`: write a pattern for each branch, with `*` for such a character"
+            ));
         }
-        short
-            .parse()
-            .map(Self)
-            .map_err(|error: portcullis_sdk::PatternError| error.to_string())
+        match is_branch(&example(short)) {
+            true => Ok(Self(pattern)),
+            false => Err(format!(
+                "`{text}` is the name of no branch that Git allows: write its short name, such as `main`"
+            )),
+        }
     }
+}
+
+/// A name that `pattern` matches.
+fn example(pattern: &str) -> String {
+    pattern.replace("**", "x").replace('*', "x")
 }

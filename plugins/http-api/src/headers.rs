@@ -1,38 +1,49 @@
-//! The headers of a call, as every server reads them.
+//! The headers and parameters of a call, as every server reads them.
 
+use percent_encoding::percent_decode_str;
+use portcullis_sdk::name::{self, NameError};
 use portcullis_sdk::{Json, json};
 
-/// Headers by which servers and gateways take another method, path or host than the call has. A rule
+/// Headers by which servers and gateways take another method, path or host than the call has, or by which
+/// a call ends elsewhere than it seems to, beside those that [`is_override`] tells by their words. A rule
 /// that is to let one through names it.
-const OVERRIDES: [&str; 22] = [
+const OVERRIDES: [&str; 21] = [
     "base-url",
+    "connection",
+    "content-length",
     "destination",
     "forwarded",
     "host",
+    "http2-settings",
+    "proxy",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
     "x-accel-redirect",
-    "x-forwarded-host",
-    "x-forwarded-method",
-    "x-forwarded-path",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded-uri",
-    "x-forwarded-url",
+    "x-backend-host",
     "x-host",
-    "x-http-host-override",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-method",
-    "x-original-uri",
-    "x-original-url",
-    "x-override-url",
-    "x-rewrite-url",
+    "x-invoke-path",
+    "x-matched-path",
+    "x-middleware-subrequest",
+    "x-request-uri",
+    "x-waws-unencoded-url",
 ];
 
-/// Parameters of a query or a body that frameworks take for the method.
+/// Words in the name of a header that says what a call was, or is to be.
+const REPLACING: [&str; 3] = ["original", "override", "rewrite"];
+
+/// What a header that has `forwarded` or `method` in its name, and one of these, says otherwise.
+const REPLACED: [&str; 13] = [
+    "for", "host", "http", "path", "port", "prefix", "proto", "scheme", "server", "tunnel", "uri",
+    "url", "verb",
+];
+
+/// Parameters of a query or a body that frameworks take for the method, [`folded`].
 const METHOD_PARAMETERS: [&str; 5] = [
-    "_method",
-    "_http_method",
+    "-method",
+    "-http-method",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -41,7 +52,7 @@ const METHOD_PARAMETERS: [&str; 5] = [
 /// Why headers are refused: a reason's code and message.
 pub(crate) type Refusal = (&'static str, String);
 
-/// The call's headers, by the name that servers compare: in lower case, with `-` for `_`.
+/// The call's headers, by the name that servers compare, [`folded`].
 ///
 /// # Errors
 ///
@@ -71,26 +82,109 @@ pub(crate) fn read(arguments: &Json) -> Result<Json, Refusal> {
         if read_members.insert(folded(name), value.clone()).is_some() {
             return Err((
                 "header-ambiguous",
-                format!("header `{name}` is there twice, in different case or with `_` for `-`"),
+                format!(
+                    "header `{name}` is there twice, in different case or with another character for `-`"
+                ),
             ));
         }
     }
     Ok(read)
 }
 
-/// `name` as servers compare it.
+/// `name` as servers compare it: in lower case, with `-` for all that is no letter and no digit, as in the
+/// variables that CGI makes of headers.
 pub(crate) fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
+    let fold = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_lowercase(),
+        false => '-',
+    };
+    name.chars().map(fold).collect()
 }
 
 /// Whether a header of that name changes what the call is.
 pub(crate) fn is_override(folded: &str) -> bool {
+    let has = |word: &str| folded.split('-').any(|part| part == word);
     OVERRIDES.contains(&folded)
+        || REPLACING.iter().any(|word| folded.contains(word))
+        || ((has("forwarded") || has("method")) && REPLACED.iter().any(|word| has(word)))
+        || (has("forwarded") && has("method"))
 }
 
-/// Whether a parameter of that name changes the method of the call.
+/// Why the name of a query parameter is refused, if it could be read as another one, or as several.
+pub(crate) fn refuse_parameter(name: &str) -> Option<&'static str> {
+    if name.contains(['&', '=', '#', ';']) {
+        return Some("has `&`, `=`, `#` or `;`");
+    }
+    if decoded(name) != name {
+        return Some("is percent-encoded: send it as it is after decoding");
+    }
+    match name::check_resource(name) {
+        Err(NameError::Invisible(_)) => Some("has a character that is not seen"),
+        _ => None,
+    }
+}
+
+/// Whether a parameter of that name changes the method of the call, in some spelling that frameworks take
+/// for it.
 pub(crate) fn is_method_parameter(name: &str) -> bool {
-    METHOD_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+    let is_plain = |b: u8| b.is_ascii() && !b.is_ascii_control() && b != b'%';
+    let has_method = |name: &str| {
+        let mut parts = name.as_bytes().windows("method".len());
+        parts.any(|part| part.eq_ignore_ascii_case(b"method"))
+    };
+    // Nearly every name, without work.
+    if name.bytes().all(is_plain) && !has_method(name) {
+        return false;
+    }
+    let name = decoded(name).replace('+', " ");
+    let name = name::alike_key(&name);
+    // PHP and Rails take `a[b]` for a member of `a`, and PHP takes `[a` for `_a`.
+    let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+    let rest = rest.split('[').next().unwrap_or_default().trim_end();
+    METHOD_PARAMETERS.contains(&folded(&format!("{first}{rest}")).as_str())
+}
+
+/// The name in a body by which frameworks take another method, if there is one: of a member at whatever
+/// depth, or of a field in a text that is JSON, a form or of several parts.
+pub(crate) fn method_parameter_of(body: &Json) -> Option<String> {
+    let Some(text) = body.as_str() else {
+        return method_member(body);
+    };
+    if let Ok(json) = text.parse::<Json>()
+        && let Some(name) = method_member(&json)
+    {
+        return Some(name);
+    }
+    let ends = |c: char| c.is_control() || "&;?,\"'<>{}=:".contains(c);
+    let mut fields = text.split(ends);
+    fields
+        .find(|name| is_method_parameter(name))
+        .map(str::to_owned)
+}
+
+fn method_member(value: &Json) -> Option<String> {
+    match value {
+        Json::Object(members) => {
+            let mut names = members.keys();
+            let name = names.find(|name| is_method_parameter(name)).cloned();
+            name.or_else(|| members.values().find_map(method_member))
+        }
+        Json::Array(items) => items.iter().find_map(method_member),
+        _ => None,
+    }
+}
+
+/// `text` with its percent-encodings decoded, again and again, as by several readers in turn.
+fn decoded(text: &str) -> String {
+    const READERS: usize = 4;
+    let mut text = text.to_owned();
+    for _ in 0..READERS {
+        if !text.contains('%') {
+            break;
+        }
+        text = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+    }
+    text
 }
 
 /// Whether `name` is a token as RFC 9110 has it.

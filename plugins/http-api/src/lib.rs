@@ -3,12 +3,13 @@
 
 mod headers;
 mod hours;
+mod methods;
 mod template;
 
 use hours::Hours;
 use portcullis_sdk::{
     Constraint, ConstraintError, Json, Operator, Pattern, Policy, Request, SettingsError, Verdict,
-    escape_key, is_unambiguous,
+    escape_key, is_unambiguous, name,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -95,11 +96,19 @@ impl Policy for HttpApi {
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
+        if !methods::is_method(&request.action.name) {
+            return Verdict::deny()
+                .because(
+                    "method-invalid",
+                    "the name of a method is upper-case letters alone: some servers take `delete` for `DELETE`",
+                )
+                .evidence(["/action/name"]);
+        }
         let arguments: Json = match request.arguments() {
             Ok(arguments) => arguments,
             Err(error) => return error.into(),
         };
-        if let Some(refusal) = self.refuse_arguments(&arguments) {
+        if let Some(refusal) = refuse_arguments(&arguments) {
             return refusal;
         }
         let Some(path) = segments(&request.resource.id, self.allow_colon) else {
@@ -152,28 +161,31 @@ impl Policy for HttpApi {
     }
 }
 
-impl HttpApi {
-    /// Arguments that no rule judges, or that are not what they are called.
-    fn refuse_arguments(&self, arguments: &Json) -> Option<Verdict> {
-        const KNOWN: [&str; 3] = ["query", "headers", "body"];
-        let deny = |message: String, at: String| {
-            let verdict = Verdict::deny().because("arguments-invalid", message);
-            Some(verdict.evidence([at]))
-        };
-        for (name, value) in arguments.as_object()? {
-            if !KNOWN.contains(&name.as_str()) {
-                let message = format!("a call has `query`, `headers` and `body`, and no `{name}`");
-                return deny(message, format!("/action/arguments/{}", escape_key(name)));
-            }
-            if name != "body" && !value.is_object() {
-                return deny(
-                    format!("`{name}` is an object"),
-                    format!("/action/arguments/{name}"),
-                );
-            }
+/// Arguments that no rule judges, or that are not what they are called.
+fn refuse_arguments(arguments: &Json) -> Option<Verdict> {
+    const KNOWN: [&str; 3] = ["query", "headers", "body"];
+    let deny = |message: String, at: String| {
+        let verdict = Verdict::deny().because("arguments-invalid", message);
+        Some(verdict.evidence([at]))
+    };
+    for (name, value) in arguments.as_object()? {
+        if !KNOWN.contains(&name.as_str()) {
+            let message = format!("a call has `query`, `headers` and `body`, and no `{name}`");
+            return deny(message, format!("/action/arguments/{}", escape_key(name)));
         }
-        None
+        if name != "body" && !value.is_object() && !value.is_null() {
+            return deny(
+                format!("`{name}` is an object"),
+                format!("/action/arguments/{name}"),
+            );
+        }
     }
+    let query = arguments.get("query").and_then(Json::as_object);
+    query.into_iter().flatten().find_map(|(name, _)| {
+        let why = headers::refuse_parameter(name)?;
+        let at = format!("/action/arguments/query/{}", escape_key(name));
+        deny(format!("a name in the query {why}"), at)
+    })
 }
 
 impl Rule {
@@ -185,19 +197,28 @@ impl Rule {
                 "needs at least one method",
             ));
         }
-        if self
-            .methods
-            .iter()
-            .any(|method| method.bytes().any(|b| !b.is_ascii_uppercase()))
-        {
-            let message = "methods are upper-case, such as `GET`";
-            errors.push(SettingsError::new(at("methods"), message));
+        for method in &self.methods {
+            if let Some(message) = methods::refuse(method) {
+                errors.push(SettingsError::new(at("methods"), message));
+            }
         }
-        for name in self.parameters.keys() {
+        for (name, patterns) in &self.parameters {
+            let at = at(&format!("parameters/{}", escape_key(name)));
             if !self.path.parameters().any(|parameter| parameter == name) {
                 let message = format!("the path has no parameter `{{{name}}}`");
+                errors.push(SettingsError::new(at, message));
+                continue;
+            }
+            for (position, pattern) in patterns.iter().enumerate() {
+                if let Some(message) = self.refuse_value(name, pattern) {
+                    errors.push(SettingsError::new(format!("{at}/{position}"), message));
+                }
+            }
+        }
+        for (position, environment) in self.environments.iter().flatten().enumerate() {
+            if let Some(message) = refuse_environment(environment) {
                 errors.push(SettingsError::new(
-                    at(&format!("parameters/{name}")),
+                    at(&format!("environments/{position}")),
                     message,
                 ));
             }
@@ -242,9 +263,9 @@ impl Rule {
                     message,
                 ));
             }
-            let name = header.path().strip_prefix('/').unwrap_or_default();
+            let name = name_in(header);
             if headers::folded(name) != name {
-                let message = "header names are in lower case here, with `-` for `_`, however a call has them";
+                let message = "header names are letters in lower case, digits and `-` here, however a call has them";
                 errors.push(SettingsError::new(
                     at(&format!("headers/{position}/path")),
                     message,
@@ -253,15 +274,32 @@ impl Rule {
         }
         for (position, name) in self.only_headers.iter().flatten().enumerate() {
             if !headers::is_token(name) || headers::folded(name) != *name {
-                let message = "is the name of a header, in lower case, with `-` for `_`";
+                let message = "is the name of a header, of letters in lower case, digits and `-`";
                 let at = at(&format!("only-headers/{position}"));
                 errors.push(SettingsError::new(at, message));
             }
         }
     }
 
+    /// What is wrong with a pattern for the parameter `name`, if no part of a path is as it demands.
+    fn refuse_value(&self, name: &str, pattern: &Pattern) -> Option<String> {
+        let text = pattern.as_str();
+        if self.path.has_one(name) && text.contains('/') {
+            return Some(format!(
+                "`{text}` has several segments, and `{{{name}}}` stands for one: write a pattern without `/`, or `{{{name}...}}` at the end of the path"
+            ));
+        }
+        match name::check_resource(text) {
+            // With a wildcard, the pattern was held to it when it was read.
+            Err(why) if !text.contains('*') => {
+                Some(format!("`{text}` is no part of a path: {why}"))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the rule is for the call. One that denies is for every call that the API could take for
-    /// one of its own: it may ignore case.
+    /// one of its own.
     fn is_for(&self, method: &str, path: &[String]) -> bool {
         let denies = self.effect == RuleEffect::Deny;
         let is_listed = |pattern: &Pattern, value: &str| match denies {
@@ -285,11 +323,7 @@ impl Rule {
     fn override_of(&self, arguments: &Json, headers: &Json) -> Option<Unmet> {
         let named = |name: &str| {
             let listed = self.only_headers.iter().flatten().any(|only| only == name);
-            listed
-                || self
-                    .headers
-                    .iter()
-                    .any(|it| it.path().strip_prefix('/') == Some(name))
+            listed || self.headers.iter().any(|it| name_in(it) == name)
         };
         let mut given = headers
             .as_object()
@@ -305,34 +339,45 @@ impl Rule {
                 evidence: "/action/arguments/headers",
             });
         }
-        let named = |name: &String| self.only_query.iter().flatten().any(|only| only == name);
-        for (part, evidence) in [
-            ("query", "/action/arguments/query"),
-            ("body", "/action/arguments/body"),
-        ] {
-            let members = arguments.get(part).and_then(Json::as_object);
-            let mut given = members.into_iter().flatten().map(|(name, _)| name);
-            let found = given.find(|name| {
-                headers::is_method_parameter(name) && !(part == "query" && named(name))
+        let named = |name: &&String| self.only_query.iter().flatten().any(|only| only == *name);
+        let query = arguments.get("query").and_then(Json::as_object);
+        let mut query = query.into_iter().flatten().map(|(name, _)| name);
+        let of_query = query.find(|name| headers::is_method_parameter(name) && !named(name));
+        if let Some(name) = of_query {
+            return Some(Unmet {
+                code: "query-not-allowed",
+                message: format!(
+                    "`{name}` of the query can make a call of another method of it: name it under `only-query` if it is meant"
+                ),
+                evidence: "/action/arguments/query",
             });
-            if let Some(name) = found {
-                return Some(Unmet {
-                    code: "query-not-allowed",
-                    message: format!(
-                        "`{name}` of the {part} can make a call of another method of it"
-                    ),
-                    evidence,
-                });
+        }
+        let name = arguments
+            .get("body")
+            .and_then(headers::method_parameter_of)?;
+        Some(Unmet {
+            code: "query-not-allowed",
+            message: format!("`{name}` of the body can make a call of another method of it"),
+            evidence: "/action/arguments/body",
+        })
+    }
+
+    /// Whether the rule, which is for `environments`, holds in `environment`. One that denies holds where
+    /// the environment is not known, or could be read as one of them.
+    fn holds_in(&self, environment: &str, environments: &[String]) -> bool {
+        match self.effect {
+            RuleEffect::Permit => environments.iter().any(|it| it == environment),
+            RuleEffect::Deny => {
+                let folded = name::fold(environment);
+                name::check_resource(environment).is_err()
+                    || environments.iter().any(|it| name::fold(it) == folded)
             }
         }
-        None
     }
 
     fn unmet(&self, request: &Request, arguments: &Json, headers: &Json) -> Option<Unmet> {
         if let Some(environments) = &self.environments
-            && !environments.contains(&request.resource.environment)
-            // A denying rule holds where the environment is not known.
-            && !(self.effect == RuleEffect::Deny && request.resource.environment.is_empty())
+            && !self.holds_in(&request.resource.environment, environments)
         {
             return Some(Unmet {
                 code: "environment-not-allowed",
@@ -408,6 +453,21 @@ impl Rule {
             None => verdict,
         }
     }
+}
+
+/// The header that a constraint is about.
+fn name_in(constraint: &Constraint) -> &str {
+    constraint.path().split('/').nth(1).unwrap_or_default()
+}
+
+/// What is wrong with the name of an environment, if there can be none of that name.
+fn refuse_environment(name: &str) -> Option<String> {
+    let why = match name::check_resource(name) {
+        Err(why) => why.to_string(),
+        Ok(()) if name.contains([',', '|']) => "write a list, with a text for each".to_owned(),
+        Ok(()) => return None,
+    };
+    Some(format!("`{name}` is the name of no environment: {why}"))
 }
 
 /// The decoded segments of a path that can be read in one way only.
@@ -708,5 +768,236 @@ mod tests {
         let verdict = plugin.evaluate(request("GET").resource("path", "/a").now(now));
         let minute = std::time::Duration::from_secs(60);
         assert_eq!(verdict.narrowing().lifetime, Some(minute));
+    }
+
+    #[test]
+    fn a_method_in_another_spelling_is_refused() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
+            { "name": "create", "methods": ["POST"], "path": "/b" },
+            { "name": "no deletion", "effect": "deny", "methods": ["DELETE"], "path": "/b" },
+        ] }));
+        let call = |method: &str| plugin.evaluate(request(method).resource("path", "/b"));
+        for method in [
+            "delete", "Delete", "DELETE/", "/DELETE", "DELETE.", "DELETE_", "DELETE-", "post",
+        ] {
+            assert!(call(method).has_reason("method-invalid"), "{method}");
+        }
+        assert!(call("DELETE").has_reason("rule-denies"));
+        assert!(call("GET").has_reason("no-rule"));
+        assert!(call("VERSION-CONTROL").has_reason("no-rule"));
+        assert_eq!(call("POST").effect(), Effect::Permit);
+    }
+
+    #[test]
+    fn a_parameter_of_the_method_is_found_in_every_spelling() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
+            { "name": "create", "methods": ["POST"], "path": "/a" },
+            { "name": "named", "methods": ["POST"], "path": "/b", "only-query": ["_method"] },
+        ] }));
+        let post = |path: &str, arguments| {
+            plugin.evaluate(request("POST").resource("path", path).arguments(arguments))
+        };
+        for name in [
+            "_method",
+            "_METHOD",
+            ".method",
+            " _method",
+            "_method ",
+            "+_method",
+            "[method",
+            "_method[]",
+            "_method[0]",
+            "x-http-method-override[]",
+            "x_http_method_override",
+            "X.HTTP.Method.Override",
+            "_method\0x",
+            "_met\u{200b}hod",
+            "\u{ff3f}method",
+        ] {
+            let verdict = post("/a", json!({ "body": { name: "DELETE" } }));
+            assert!(verdict.has_reason("query-not-allowed"), "body {name:?}");
+            let verdict = post("/a", json!({ "query": { name: "DELETE" } }));
+            assert_eq!(verdict.effect(), Effect::Deny, "query {name:?}");
+        }
+        for name in [
+            "%5Fmethod",
+            "%255Fmethod",
+            "a&_method",
+            "_method=DELETE&x",
+            "a;_method",
+            "x#",
+            "a\r\nX-Admin",
+            "a\u{200b}",
+        ] {
+            let verdict = post("/a", json!({ "query": { name: "DELETE" } }));
+            assert!(verdict.has_reason("arguments-invalid"), "{name:?}");
+        }
+        for body in [
+            json!("_method=DELETE"),
+            json!("a=b&%5Fmethod=DELETE"),
+            json!("a=b&_method%5B%5D=DELETE"),
+            json!("{\"_method\":\"DELETE\"}"),
+            json!("{\"\\u005fmethod\":\"DELETE\"}"),
+            json!("--x\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nDELETE"),
+            json!([{ "_method": "DELETE" }]),
+            json!([[{ "_method": "DELETE" }]]),
+            json!({ "data": { "_method": "DELETE" } }),
+        ] {
+            let verdict = post("/a", json!({ "body": body }));
+            assert!(verdict.has_reason("query-not-allowed"), "{body}");
+        }
+        for arguments in [
+            json!({ "body": { "method": "card", "payment_method": "card", "methods": [] } }),
+            json!({ "body": "the method of payment = card, payment_method=card" }),
+            json!({ "body": ["a", 1, { "b": null }] }),
+            json!({ "query": { "filter[method]": "x", "payment-method": "card", "100%": 1 } }),
+            json!({ "query": null, "headers": null, "body": null }),
+        ] {
+            let verdict = post("/a", arguments.clone());
+            assert_eq!(verdict.effect(), Effect::Permit, "{arguments}");
+        }
+        let named = post("/b", json!({ "query": { "_method": "PATCH" } }));
+        assert_eq!(named.effect(), Effect::Permit);
+    }
+
+    #[test]
+    fn a_header_that_makes_another_call_is_found_in_every_spelling() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
+            { "name": "a", "methods": ["GET"], "path": "/a",
+              "headers": [{ "path": "/x-source", "op": "equals", "value": "good" }] },
+        ] }));
+        let get = |name: &str, value: &str| {
+            let headers = json!({ "x-source": "good", name: value });
+            let call = request("GET").resource("path", "/a");
+            plugin.evaluate(call.arguments(json!({ "headers": headers })))
+        };
+        for name in [
+            "x.http.method.override",
+            "X~HTTP~Method~Override",
+            "x_forwarded.host",
+            "Connection",
+            "transfer-encoding",
+            "content-length",
+            "upgrade",
+            "te",
+            "x-original-host",
+            "x-envoy-original-path",
+            "x-rewrite-uri",
+            "x-request-uri",
+            "x-matched-path",
+            "x-middleware-subrequest",
+            "method-override",
+            "x-http-methodoverride",
+            "x-tunnel-method",
+            "x-http-verb-override",
+            "x-forwarded-proto",
+            "x-forwarded-for",
+        ] {
+            assert!(get(name, "x").has_reason("header-not-allowed"), "{name}");
+        }
+        for name in ["x.source", "X_Source", "x~source"] {
+            assert!(get(name, "evil").has_reason("header-ambiguous"), "{name}");
+        }
+        for name in [
+            "accept",
+            "accept-language",
+            "user-agent",
+            "content-type",
+            "traceparent",
+            "tracestate",
+            "idempotency-key",
+            "if-match",
+            "range",
+            "authorization",
+            "x-request-id",
+            "x-github-api-version",
+            "access-control-request-method",
+        ] {
+            assert_eq!(get(name, "x").effect(), Effect::Permit, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_cuts_off_hides_no_denied_path() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "allow-colon": true, "rules": [
+            { "name": "read", "methods": ["GET"], "path": "/{rest...}" },
+            { "name": "no admin", "effect": "deny", "methods": ["GET"], "path": "/admin/{rest...}" },
+            { "name": "no tenant", "effect": "deny", "methods": ["GET"], "path": "/t/{tenant}",
+              "parameters": { "tenant": ["acme"] } },
+        ] }));
+        let get = |path| plugin.evaluate(request("GET").resource("path", path));
+        for path in [
+            "/admin/x",
+            "/admin:x/y",
+            "/Admin:x:z/y",
+            "/admin%3Ax/y",
+            "/admin@x/y",
+            "/t/acme:x",
+            "/t/ACME@x",
+        ] {
+            assert!(get(path).has_reason("rule-denies"), "{path}");
+        }
+        for path in [
+            "/administration:x/y",
+            "/x:admin/y",
+            "/t/acme-2:x",
+            "/jobs/7:cancel",
+        ] {
+            assert_eq!(get(path).effect(), Effect::Permit, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_could_never_hold_is_refused() {
+        let rule = |changes: Json| {
+            let mut rule = json!({ "name": "a", "effect": "deny", "methods": ["GET"],
+                "path": "/t/{tenant}/{rest...}" });
+            if let (Some(rule), Json::Object(changes)) = (rule.as_object_mut(), changes) {
+                rule.extend(changes);
+            }
+            Plugin::<HttpApi>::try_load(json!({ "rules": [rule] }))
+        };
+        for method in ["", "ANY", "ALL", "*", "DEL", "get", "GET "] {
+            let refused = rule(json!({ "methods": [method] })).unwrap_err();
+            assert_eq!(refused[0].path, "/rules/0/methods", "{method}");
+        }
+        for value in ["a/b", "a/*", "7#", "7;x", "a\\w+", "..", "7%20"] {
+            let refused = rule(json!({ "parameters": { "tenant": [value] } })).unwrap_err();
+            assert!(
+                refused[0].path.starts_with("/rules/0/parameters/tenant"),
+                "{value} {refused:?}"
+            );
+        }
+        for environment in ["*", "prod ", "prod,dev", "prod|dev", "", "prod;"] {
+            let refused = rule(json!({ "environments": [environment] })).unwrap_err();
+            assert_eq!(refused[0].path, "/rules/0/environments/0", "{environment}");
+        }
+        for changes in [
+            json!({ "methods": ["GET", "MKCOL", "VERSION-CONTROL", "PURGE"] }),
+            json!({ "parameters": { "tenant": ["acme-*", "7"], "rest": ["a/b", "c/**"] } }),
+            json!({ "environments": ["prod", "prod eu", "eu-west/1"] }),
+        ] {
+            assert!(rule(changes.clone()).is_ok(), "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_denying_rule_holds_in_another_spelling_of_its_environment() {
+        let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
+            { "name": "all", "methods": ["GET"], "path": "/a" },
+            { "name": "not in prod", "effect": "deny", "methods": ["GET"], "path": "/a",
+              "environments": ["prod"] },
+        ] }));
+        let get = |environment: &str| {
+            let request = request("GET").resource("path", "/a");
+            let request = request.with(|request| request.resource.environment = environment.into());
+            plugin.evaluate(request).effect()
+        };
+        for environment in ["prod", "Prod", "PROD", "prod ", "prod\u{200b}", "prod;x"] {
+            assert_eq!(get(environment), Effect::Deny, "{environment:?}");
+        }
+        for environment in ["staging", "prod-eu"] {
+            assert_eq!(get(environment), Effect::Permit, "{environment}");
+        }
     }
 }

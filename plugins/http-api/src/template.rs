@@ -1,6 +1,6 @@
 //! Path templates such as `/repos/{owner}/{repo}/issues`.
 
-use portcullis_sdk::name;
+use portcullis_sdk::Pattern;
 use serde::Deserialize;
 
 /// A path whose segments are text, `{name}` for any one segment, or, at the end, `{name...}` for
@@ -11,7 +11,7 @@ pub(crate) struct Template(Vec<Segment>);
 
 #[derive(Debug)]
 enum Segment {
-    Text(String),
+    Text(Pattern),
     One(String),
     Rest(String),
 }
@@ -51,9 +51,9 @@ impl Segment {
                 Some(name) => (name, true),
                 None => (name, false),
             };
-            if name.is_empty() || name.contains(['{', '}', '*', ':', ',']) {
+            if !is_parameter(name) {
                 return Err(format!(
-                    "in `{whole}`, a parameter is `{{name}}`, or `{{name...}}` at the end"
+                    "in `{whole}`, `{segment}` is no parameter: write `{{name}}` for one segment, or `{{name...}}` at the end for one or more; a name begins with a letter or `_` and has letters, digits, `_` and `-`"
                 ));
             }
             return Ok(match rest {
@@ -66,13 +66,17 @@ impl Segment {
                 "in `{whole}`, {syntax} has no meaning: write {instead}"
             ));
         }
-        match name::check_resource(segment) {
-            Ok(()) => Ok(Self::Text(segment.to_owned())),
-            Err(why) => Err(format!(
-                "in `{whole}`, segment `{segment}` is in no path: {why}"
-            )),
-        }
+        Pattern::literal(segment)
+            .map(Self::Text)
+            .map_err(|why| format!("in `{whole}`, segment `{segment}` is in no path: {why}"))
     }
+}
+
+fn is_parameter(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// The part of a segment that belongs to another language of templates, and what to write instead.
@@ -102,28 +106,34 @@ impl Template {
         })
     }
 
+    /// Whether `name` is a parameter that stands for one segment.
+    pub(crate) fn has_one(&self, name: &str) -> bool {
+        let mut segments = self.0.iter();
+        segments.any(|segment| matches!(segment, Segment::One(one) if one == name))
+    }
+
     /// Whether a segment of its own has a `:`.
     pub(crate) fn has_colon(&self) -> bool {
         let mut segments = self.0.iter();
-        segments.any(|segment| matches!(segment, Segment::Text(text) if text.contains(':')))
+        segments
+            .any(|segment| matches!(segment, Segment::Text(text) if text.as_str().contains(':')))
     }
 
     /// What the parameters stand for in `path`, if it is of this template.
     pub(crate) fn matches(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
-        self.bound(path, |text, segment| text == segment)
+        self.bound(path, |text, segment| text.as_str() == segment)
     }
 
-    /// As [`Template::matches`], if the API ignores case: for rules that deny.
+    /// As [`Template::matches`], where the API may take a segment for another one, as
+    /// [`Pattern::might_match`] has it: for rules that deny.
     pub(crate) fn might_match(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
-        self.bound(path, |text, segment| {
-            name::fold(text) == name::fold(segment)
-        })
+        self.bound(path, Pattern::might_match)
     }
 
     fn bound(
         &self,
         path: &[String],
-        same: impl Fn(&str, &str) -> bool,
+        same: impl Fn(&Pattern, &str) -> bool,
     ) -> Option<Vec<(&str, String)>> {
         let mut bound = Vec::new();
         let mut rest = path;
@@ -186,6 +196,35 @@ mod tests {
             "/a;b",
         ] {
             assert!(Template::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_has_a_plain_name() {
+        for parameter in [
+            "{...rest}",
+            "{+rest}",
+            "{rest+}",
+            "{rest?}",
+            "{ rest... }",
+            "{rest\u{2026}}",
+            "{rest..}",
+            "{#rest}",
+            "{?q}",
+            "{[a-z]}",
+            "{$}",
+            "{rest|x}",
+            "{{rest}}",
+            "{7}",
+            "{}",
+            "{...}",
+        ] {
+            let text = format!("/admin/{parameter}");
+            assert!(Template::try_from(text).is_err(), "{parameter}");
+        }
+        for parameter in ["{rest...}", "{id}", "{_id}", "{customer-id}", "{v2}"] {
+            let text = format!("/admin/{parameter}");
+            assert!(Template::try_from(text).is_ok(), "{parameter}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Decides the tool calls of an MCP server. See the README for what the settings look like.
 
 use portcullis_sdk::{
-    Attestation, Constraint, Json, Pattern, Policy, PrincipalKind, Request, SettingsError, Verdict,
-    check_obligation, escape_key, json,
+    Attestation, Constraint, Json, Pattern, PatternError, Policy, PrincipalKind, Request,
+    SettingsError, Verdict, check_obligation, escape_key, json, name,
 };
 use serde::Deserialize;
+use std::fmt;
 use std::time::Duration;
 
 /// The tools of one MCP server, and who may call them with what.
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub struct McpTools {
     /// Tools that nobody may call, whatever the rules say.
     #[serde(default)]
-    deny: Vec<Pattern>,
+    deny: Vec<Tools>,
     /// The rules, of which a call needs one.
     #[serde(default)]
     tools: Vec<Rule>,
@@ -21,7 +22,7 @@ pub struct McpTools {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Rule {
-    tool: Pattern,
+    tool: Tools,
     /// Each is there and meets its constraint.
     #[serde(default)]
     arguments: Vec<Constraint>,
@@ -39,6 +40,11 @@ struct Rule {
     max_uses: Option<u32>,
 }
 
+/// A pattern of tools: beside `*`, it has the characters that their names have.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Tools(Pattern);
+
 #[derive(Debug, Deserialize)]
 struct Obligation {
     #[serde(rename = "type")]
@@ -52,6 +58,20 @@ enum Kind {
     Approval,
     Notification,
     StepUp,
+}
+
+impl TryFrom<String> for Tools {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Pattern::of_actions(&text).map(Self)
+    }
+}
+
+impl fmt::Display for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl Policy for McpTools {
@@ -97,7 +117,7 @@ impl Policy for McpTools {
 
     fn evaluate(&self, request: &Request) -> Verdict {
         let tool = &request.action.name;
-        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.might_match(tool)) {
+        if let Some(pattern) = self.deny.iter().find(|denied| denied.0.might_match(tool)) {
             return Verdict::deny()
                 .because(
                     "tool-denied",
@@ -113,7 +133,7 @@ impl Policy for McpTools {
         let mut rules = self
             .tools
             .iter()
-            .filter(|rule| rule.tool.matches(tool))
+            .filter(|rule| rule.tool.0.matches(tool))
             .peekable();
         if rules.peek().is_none() {
             return Verdict::not_applicable()
@@ -204,16 +224,22 @@ impl Rule {
     }
 }
 
-/// Whether there is nothing at `pointer`, and it is an object that lacks it. Where something of
-/// another shape stands in the way, who knows what it means.
+/// Whether there is nothing at `pointer`, and it is an object that lacks it. A member whose name some
+/// reader takes for the one that is missing may be meant, and so may something of another shape that
+/// stands in the way.
 fn is_absent(arguments: &Json, pointer: &str) -> bool {
     let mut holder = arguments;
     for key in pointer.split('/').skip(1) {
         let key = key.replace("~1", "/").replace("~0", "~");
-        match holder.as_object().map(|members| members.get(&key)) {
-            None => return false,
-            Some(None) => return true,
-            Some(Some(value)) => holder = value,
+        let Some(members) = holder.as_object() else {
+            return false;
+        };
+        match members.get(&key) {
+            Some(value) => holder = value,
+            None => {
+                let alike = name::alike_key(&key);
+                return !members.keys().any(|other| name::alike_key(other) == alike);
+            }
         }
     }
     false
@@ -338,5 +364,85 @@ mod tests {
             Effect::Deny
         );
         assert_eq!(list(json!({ "options": "limit=99999" })), Effect::Deny);
+    }
+
+    #[test]
+    fn an_optional_argument_in_another_spelling_is_not_absent() {
+        let plugin = Plugin::<McpTools>::load(json!({ "tools": [{
+            "tool": "read_file",
+            "arguments": [{ "path": "/name", "op": "equals", "value": "a" }],
+            "optional-arguments": [
+                { "path": "/path", "op": "under", "value": "/workspace" },
+                { "path": "/options/root", "op": "under", "value": "/workspace" },
+            ],
+        }] }));
+        let read = |arguments| plugin.evaluate(request("read_file").arguments(arguments));
+        for key in [
+            "Path",
+            "PATH",
+            "path\u{200b}",
+            "\u{ff50}ath",
+            "path\0",
+            "path\0x",
+            "path ",
+            " path",
+        ] {
+            let verdict = read(json!({ "name": "a", key: "/etc" }));
+            assert!(verdict.has_reason("argument-out-of-bounds"), "{key:?}");
+        }
+        for arguments in [
+            json!({ "name": "a", "options": { "Root": "/etc" } }),
+            json!({ "name": "a", "Options": { "root": "/etc" } }),
+            json!({ "name": "a", "options\u{200b}": { "root": "/etc" } }),
+        ] {
+            let verdict = read(arguments.clone());
+            assert!(verdict.has_reason("argument-out-of-bounds"), "{arguments}");
+        }
+        for arguments in [
+            json!({ "name": "a" }),
+            json!({ "name": "a", "paths": 1, "pat": "/etc" }),
+            json!({ "name": "a", "path": "/workspace/x", "options": { "roots": "/etc" } }),
+        ] {
+            assert_eq!(
+                read(arguments.clone()).effect(),
+                Effect::Permit,
+                "{arguments}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_tool_is_called_by_is_refused() {
+        let load = |settings| Plugin::<McpTools>::try_load(settings).is_ok();
+        for pattern in [
+            "delete repo",
+            "delete_repo()",
+            "server:delete_*",
+            "*:delete_*",
+            "delete_repo:*",
+            "delete_*@v1",
+            "delete_\\w+",
+            "delete_.*",
+            "delete_repo;",
+            "delete_repo#1",
+            "delete_repo,drop_repo",
+            "\"delete_*\"",
+            "https://x/delete_repo",
+            "d\u{435}lete_*",
+            "delete//x",
+            "",
+        ] {
+            let denied = json!({ "deny": [pattern], "tools": [{ "tool": "**" }] });
+            assert!(!load(denied), "{pattern}");
+            assert!(
+                !load(json!({ "tools": [{ "tool": pattern }] })),
+                "{pattern}"
+            );
+        }
+        for pattern in ["delete_*", "*/delete_*", "issues.*", "delete-repo", "**"] {
+            let denied = json!({ "deny": [pattern], "tools": [{ "tool": "**" }] });
+            assert!(load(denied), "{pattern}");
+            assert!(load(json!({ "tools": [{ "tool": pattern }] })), "{pattern}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What comes of a disk that is full.
 
-use portcullis_host::log::{self, DecisionLog, LogOptions};
+use portcullis_host::log::{self, DecisionLog, Durability, LogOptions};
 use portcullis_host::state::EmbeddedState;
 use portcullis_host::{
     Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource, Timestamp,
@@ -109,6 +109,62 @@ fn a_full_disk_denies_and_recovers_by_itself() {
         permits + 1,
         "and none but those that were given"
     );
+}
+
+#[test]
+fn an_archive_on_a_full_disk_leaves_no_half_of_a_record() {
+    let test = "an_archive_on_a_full_disk_leaves_no_half_of_a_record";
+    let Some(disk) = SmallDisk::mount("1m", test) else {
+        return;
+    };
+    let away = TempDir::new().unwrap();
+    let path = disk.path("decisions.jsonl");
+    let options = LogOptions {
+        durability: Durability::Buffered,
+        max_file_bytes: 1,
+        ..LogOptions::new(&path)
+    };
+    let plugin = guests::hostile(json!({ "behaviour": "permit" }), guests::patient());
+    let pdp = Pdp::builder()
+        .integration(Integration::new("x").plugin(plugin))
+        .log(DecisionLog::open(options).unwrap())
+        .build()
+        .unwrap();
+    let principal = Principal {
+        id: "agent-x".into(),
+        ..Principal::default()
+    };
+    let request = Request::builder("x", principal, "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap();
+    for _ in 0..25 {
+        assert!(pdp.evaluate(&request).is_permit());
+    }
+    drop(pdp);
+    // Where the archive is full, no part of a copy is left there.
+    let Some(full) = SmallDisk::mount("64k", test) else {
+        return;
+    };
+    full.fill();
+    assert!(log::archive(&path, &full.path("away"), 0).is_err());
+    assert_eq!(fs::read_dir(full.path("away")).unwrap().count(), 0);
+    drop(full);
+    let record = disk.path("decisions.jsonl.archived");
+    let mut failed = 0;
+    // One file at a time: each that is removed makes room.
+    for keep in (0..24).rev() {
+        disk.fill();
+        if log::archive(&path, away.path(), keep).is_err() {
+            failed += 1;
+            let records = fs::read(&record).unwrap_or_default();
+            assert!(records.is_empty() || records.ends_with(b"\n"));
+            log::verify(&path).unwrap();
+        }
+        disk.make_room();
+        log::archive(&path, away.path(), keep).unwrap();
+        log::verify_with_archive(&path, away.path()).unwrap();
+    }
+    assert!(failed > 0, "there was always room");
 }
 
 #[test]

@@ -594,21 +594,34 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
             .unwrap();
         assert_eq!(pdp.evaluate(&request).is_permit(), credential == "jti-2");
     }
-    let mut epochs = Vec::new();
+    // What was revoked before there was a log is in it; it is with that many that the host begins. Each line says
+    // of which list that is.
+    let (mut epochs, mut digests) = (Vec::new(), Vec::new());
+    let mut revoked_before = 0;
     log::read(&path, |_, _, _, entry| {
-        epochs.push(match entry.event {
-            Event::Decision(decided) => decided.evidence.revocation.unwrap().epoch,
-            Event::Revocation { epoch, revoked } => {
-                assert!(
-                    revoked.is_none(),
-                    "it is with that many that the host begins"
-                );
-                epoch
+        let (epoch, digest) = match entry.event {
+            Event::Decision(decided) => {
+                let seen = decided.evidence.revocation.unwrap();
+                (seen.epoch, seen.digest)
             }
+            Event::Revocation {
+                epoch,
+                revoked: Some(revoked),
+                ..
+            } => {
+                assert_eq!((revoked.id.as_str(), epochs.len()), ("jti-1", 0));
+                revoked_before += 1;
+                (epoch, None)
+            }
+            Event::Revocation { epoch, digest, .. } => (epoch, digest),
             other => panic!("there are no intents: {other:?}"),
-        });
+        };
+        epochs.push(epoch);
+        digests.extend(digest);
         Ok(())
     })
     .unwrap();
-    assert_eq!(epochs, [1, 1, 1]);
+    assert_eq!((epochs.as_slice(), revoked_before), (&[1, 1, 1, 1][..], 1));
+    assert_eq!(digests.len(), 3);
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
 }

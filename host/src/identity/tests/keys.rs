@@ -403,6 +403,10 @@ fn a_trust_bundle_is_judged_alike() {
             "{name}: {both:?}"
         );
     }
+    let unnamed = with(p256(), json!({ "use": "jwt-svid", "kid": "" }));
+    issuer.publish(&json!({ "keys": [unnamed] }));
+    let error = Bundles::from_files([("acme.example", &issuer.file)]).unwrap_err();
+    assert!(error.to_string().contains("`/keys/0/kid`"), "{error}");
     let elsewhere = with(p256(), json!({ "use": "another", "d": "AA" }));
     issuer.publish(&json!({ "keys": [elsewhere, issuer.jwk()] }));
     let error = Bundles::from_files([("acme.example", &issuer.file)]).unwrap_err();

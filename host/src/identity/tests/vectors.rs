@@ -146,6 +146,6 @@ fn ids_have_up_to_2048_bytes_and_trust_domains_up_to_255() {
     };
     assert!(is_spiffe_id(&of_length(2048)));
     assert!(!is_spiffe_id(&of_length(2049)));
-    assert!(TrustDomain::new(&"a".repeat(255)).is_ok());
-    assert!(TrustDomain::new(&"a".repeat(256)).is_err());
+    assert!(TrustDomain::new("a".repeat(255)).is_ok());
+    assert!(TrustDomain::new("a".repeat(256)).is_err());
 }

@@ -1,7 +1,7 @@
 //! X.509-SVIDs.
 
 use super::*;
-use base64ct::{Base64, Encoding as _};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
@@ -576,6 +576,19 @@ fn what_a_bundle_says_of_a_certificate_is_one_certificate() {
     if url != der {
         assert!(bundle(json!([entry(json!([url]))])).is_err());
     }
+    // The members beside it are of its key, or not there.
+    let of = |point: &[u8]| {
+        let [x, y] = [&point[1..33], &point[33..]].map(Base64UrlUnpadded::encode_string);
+        let mut stated = entry(json!([der]));
+        stated["crv"] = json!("P-256");
+        stated["x"] = json!(x);
+        stated["y"] = json!(y);
+        bundle(json!([stated]))
+    };
+    assert_eq!(of(root.issuer.key().public_key_raw()), Ok(()));
+    let other = KeyPair::generate().unwrap();
+    let refused = of(other.public_key_raw()).unwrap_err().to_string();
+    assert!(refused.contains("another public key"), "{refused}");
     let mut private = entry(json!([der]));
     private["d"] = json!("AA");
     let refused = bundle(json!([private])).unwrap_err().to_string();

@@ -34,6 +34,8 @@ enum Behaviour {
     Output,
     /// Panics.
     Panic,
+    /// Permits what is not done to production, and never asked where it is done.
+    AssumeEnvironment,
     /// Calls itself until the stack ends.
     Recurse,
     /// Permits without saying why.
@@ -112,6 +114,10 @@ impl Policy for Hostile {
             }
             Behaviour::Output => Verdict::deny().because("long", "x".repeat(10_000_000)),
             Behaviour::Panic => panic!("as its settings say"),
+            Behaviour::AssumeEnvironment => match request.resource.environment == "prod" {
+                true => Verdict::deny().because("production", ""),
+                false => Verdict::permit().because("no-production", ""),
+            },
             Behaviour::Recurse => {
                 recurse(1);
                 permit()
