@@ -213,12 +213,11 @@ impl Document {
     fn is_over_before(&self, byte: u8) -> bool {
         // A member or an item stands behind `{`, `[`, `,` or `:`. A bracket that opens a line elsewhere opens the next
         // document.
-        let begins_another = byte == b'{'
+        byte == b'{'
             && !self.open.is_empty()
             && !self.in_text
             && !matches!(self.last, b'{' | b'[' | b',' | b':')
-            && self.bytes.ends_with(b"\n");
-        begins_another
+            && self.bytes.ends_with(b"\n")
     }
 
     fn push(&mut self, byte: u8) {

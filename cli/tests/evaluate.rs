@@ -366,7 +366,7 @@ fn each_request_is_read_as_what_it_is() {
     first_line.push_str(&permitted.replacen('{', ",", 1));
     assert_eq!(causes(&first_line, &[]), ["permitted"]);
     // A `message` of an evaluation's own.
-    let mut with_message = value.clone();
+    let mut with_message = value;
     with_message["message"] = json!("please");
     assert_eq!(causes(&with_message.to_string(), &[]), ["permitted"]);
     // What could be either is not guessed at.

@@ -195,7 +195,7 @@ impl Arguments {
             Self::Only(required, optional) if !optional.is_empty() => {
                 let place = which.index(optional.len());
                 let one = optional.remove(place);
-                if !one.starts_with("/more") || place % 2 == 0 {
+                if !one.starts_with("/more") || place.is_multiple_of(2) {
                     required.push(one);
                 }
             }

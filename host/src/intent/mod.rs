@@ -48,6 +48,7 @@ pub use subset::Widening;
 use crate::Timestamp;
 use crate::plugin::Digest;
 use crate::request::Request;
+use portcullis_contract::name::fold;
 use portcullis_contract::{ActionClass, Constraint, Pattern, excerpt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -249,9 +250,10 @@ impl Allowance {
 }
 
 impl Denial {
-    /// Whether the request might be what is denied, in whatever way it is read.
+    /// Whether the request might be what is denied, in whatever way it is read. The integration's case does not
+    /// count: no two integrations of a host differ in case alone.
     pub fn includes(&self, request: &Request) -> bool {
-        self.integration == request.integration()
+        fold(&self.integration) == fold(request.integration())
             && self.action.might_match(request.action())
             && request.resource_might_match(&self.resource)
     }

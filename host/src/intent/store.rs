@@ -138,7 +138,7 @@ pub enum IntentError {
     },
     /// It denies something of an integration that is called so in another spelling.
     #[error(
-        "intent `{id}` denies something of `{named}`, and no integration is called that, so that it would deny nothing: write `{meant}`"
+        "intent `{id}` denies something of `{named}`, and no integration is called that: write `{meant}`"
     )]
     DeniesInVain {
         /// The intent.

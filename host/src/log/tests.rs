@@ -681,13 +681,13 @@ fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
     type Change = fn(&Folder, &Path);
     let changes: [(&str, bool, Change); 11] = [
         ("removed", false, |folder, _| {
-            fs::remove_file(folder.log()).unwrap()
+            fs::remove_file(folder.log()).unwrap();
         }),
         ("renamed", true, |folder, aside| {
-            fs::rename(folder.log(), aside).unwrap()
+            fs::rename(folder.log(), aside).unwrap();
         }),
         ("truncated", false, |folder, _| {
-            drop(fs::File::create(folder.log()).unwrap())
+            drop(fs::File::create(folder.log()).unwrap());
         }),
         ("cut", false, |folder, _| {
             let file = fs::OpenOptions::new()
@@ -720,7 +720,7 @@ fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
             fs::remove_file(folder.0.join("decisions.jsonl.head")).unwrap();
         }),
         ("the whole folder removed", false, |folder, _| {
-            fs::remove_dir_all(&folder.0).unwrap()
+            fs::remove_dir_all(&folder.0).unwrap();
         }),
     ];
     for durability in [Durability::Fsync, Durability::Buffered] {

@@ -1229,7 +1229,7 @@ mod tests {
                     .unwrap()
                     .lift(revoked("a"), NOW)
                     .unwrap(),
-            )
+            );
         });
         unsigned(&|| {
             let path = Box::leak(file.clone().into_boxed_path());

@@ -15,7 +15,7 @@ pub(crate) fn input(request: &Request, arguments: Json) -> Result<Value, serde_j
     let mut input = Object::default();
     input.put("integration", request.integration.as_str());
     input.put("principal", principal(&request.principal)?);
-    if let Some(approved) = &request.intent {
+    if let Some(approved) = &*request.intent {
         input.put("intent", intent(approved));
     }
     let mut action = Object::default();

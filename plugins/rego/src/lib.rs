@@ -70,7 +70,7 @@ impl Prepared {
     /// every decision starts from.
     fn warm_up(&self) {
         let mut request = Request::default();
-        request.action.arguments = "{}".to_owned();
+        request.action.arguments = "{}".into();
         let _ = self.decide(&request);
         // The table of builtins is made for the first call of one.
         let _ = self

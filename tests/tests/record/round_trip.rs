@@ -90,11 +90,20 @@ fn attributes() -> impl Strategy<Value = Vec<(String, Value)>> {
     vec((text(), value()), 0..3)
 }
 
+/// Most often none: of most moments, a credential has expired or is not valid yet.
 fn moment() -> impl Strategy<Value = Option<Timestamp>> {
-    option::of(prop_oneof![
-        any::<u64>().prop_map(Timestamp::from_millis),
-        (0..4_000_000_000_000_u64).prop_map(Timestamp::from_millis),
-    ])
+    option::weighted(
+        0.1,
+        prop_oneof![
+            any::<u64>().prop_map(Timestamp::from_millis),
+            (0..4_000_000_000_000_u64).prop_map(Timestamp::from_millis),
+        ],
+    )
+}
+
+/// Most often none, so that few requests cross from one into another.
+fn environment() -> impl Strategy<Value = String> {
+    prop_oneof![8 => Just(String::new()), 1 => text()]
 }
 
 fn principal() -> impl Strategy<Value = Principal> {
@@ -117,7 +126,14 @@ fn principal() -> impl Strategy<Value = Principal> {
     ];
     let empty_or = |text: BoxedStrategy<String>| prop_oneof![Just(String::new()), text];
     (
-        (identifier(), kind, text(), text(), text(), attestation),
+        (
+            identifier(),
+            kind,
+            text(),
+            text(),
+            environment(),
+            attestation,
+        ),
         (
             empty_or(identifier().boxed()),
             empty_or(identifier().boxed()),
@@ -170,15 +186,20 @@ fn resource() -> impl Strategy<Value = Resource> {
             drifted: legacy,
             observed_at,
         });
-    (text(), text(), text(), option::of(posture), attributes()).prop_map(
-        |(kind, id, environment, posture, attributes)| Resource {
+    (
+        text(),
+        text(),
+        environment(),
+        option::of(posture),
+        attributes(),
+    )
+        .prop_map(|(kind, id, environment, posture, attributes)| Resource {
             kind,
             id,
             environment,
             posture,
             attributes,
-        },
-    )
+        })
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
@@ -223,9 +244,9 @@ fn built() -> impl Strategy<Value = Result<Request, RequestError>> {
             option::of(intent()),
             origins(),
             attributes(),
-            option::of(vec(text(), 0..3)),
+            option::weighted(0.1, vec(text(), 0..3)),
         ),
-        option::of(any::<bool>()),
+        option::weighted(0.1, any::<bool>()),
     )
         .prop_map(
             |(

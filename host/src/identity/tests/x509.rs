@@ -214,16 +214,16 @@ fn an_intermediate_may_sign_certificates() {
     let good = root.below("below", |_| {});
     assert_eq!(verify(&good.chain(|_| {})).unwrap().id, ID);
     let two = good.below("below that", |p| {
-        p.key_usages.push(KeyUsagePurpose::CrlSign)
+        p.key_usages.push(KeyUsagePurpose::CrlSign);
     });
     assert!(verify(&two.chain(|_| {})).is_ok());
     let changes: [(&str, Change); 5] = [
         ("keyCertSign", |p| p.key_usages.clear()),
         ("keyCertSign", |p| {
-            p.key_usages = vec![KeyUsagePurpose::DigitalSignature]
+            p.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         }),
         ("keyCertSign", |p| {
-            p.key_usages = vec![KeyUsagePurpose::CrlSign]
+            p.key_usages = vec![KeyUsagePurpose::CrlSign];
         }),
         ("CA:TRUE", |p| p.is_ca = IsCa::NoCa),
         ("CA:TRUE", |p| p.is_ca = IsCa::ExplicitNoCa),
@@ -346,7 +346,7 @@ fn a_root_is_an_authority_that_is_valid_and_its_path_is_no_longer_than_it_says()
     }
     let root = Authority::new("path-below");
     let one = root.below("one", |p| {
-        p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+        p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });
     assert!(root.verifier().verify_x509(&one.chain(|_| {})).is_ok());
     let two = one.below("two", |_| {});
@@ -466,7 +466,7 @@ fn what_restricts_a_path_is_heeded_or_refused() {
             "a name beside",
             |p| {
                 p.subject_alt_names
-                    .push(SanType::DnsName("a.example".try_into().unwrap()))
+                    .push(SanType::DnsName("a.example".try_into().unwrap()));
             },
             true,
         ),
@@ -506,7 +506,7 @@ fn what_restricts_a_path_is_heeded_or_refused() {
             "another domain",
             |p| {
                 p.custom_extensions
-                    .push(uri_constraint(0xa0, "other.example"))
+                    .push(uri_constraint(0xa0, "other.example"));
             },
             false,
         ),
@@ -514,7 +514,7 @@ fn what_restricts_a_path_is_heeded_or_refused() {
             "this one excluded",
             |p| {
                 p.custom_extensions
-                    .push(uri_constraint(0xa1, "acme.example"))
+                    .push(uri_constraint(0xa1, "acme.example"));
             },
             false,
         ),

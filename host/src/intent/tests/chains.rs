@@ -239,7 +239,7 @@ fn an_id_is_used_once_in_what_is_carried_too() {
     of_parent["id"] = json!("int-1");
     assert_eq!(carried(&[&root, &of_parent]), duplicate("int-1"));
     // That of another one that was carried.
-    let mut other = child.clone();
+    let mut other = child;
     other["purpose"] = json!("something else");
     assert_eq!(carried(&[&root, &other]), duplicate("int-2"));
     // That of one that is known, whether it was taken up before or is afterwards.
