@@ -240,7 +240,7 @@ mod tests {
     fn one_decision_leaves_nothing_to_the_next() {
         let plugin = plugin("package portcullis\nallow if input.action.name == \"git.push\"");
         assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
-        let other = push().with(|request| request.action.name = "git.pull".to_owned());
+        let other = push().with(|request| request.action.name = "git.pull".into());
         assert_eq!(codes(&plugin.evaluate(other)), ["undefined"]);
         assert_eq!(codes(&plugin.evaluate(push())), ["rule-permits"]);
     }
