@@ -364,7 +364,7 @@ impl Recorder {
             self.made, self.permits, self.refused
         );
         assert!(self.made > self.refused / 4, "{counts}");
-        assert!(self.permits > self.made / 4, "{counts}");
+        assert!(self.permits > self.made / 8, "{counts}");
     }
 }
 
