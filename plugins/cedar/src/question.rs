@@ -235,7 +235,7 @@ impl Reading {
         put("integration", json!(request.integration));
         put("class", json!(request.action.class.as_str()));
         put("attestation", json!(request.principal.attestation.as_str()));
-        if let Some(intent) = &request.intent {
+        if let Some(intent) = &*request.intent {
             put(
                 "intent",
                 json!({
