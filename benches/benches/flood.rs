@@ -1,19 +1,18 @@
-//! What one principal's flood costs the others: the trials B6 and B7 of docs/trials.md, with their own loads. It prints
-//! figures; nothing is held to a limit here, that is for the tests of the table's rows.
+//! The cost of one principal's flood for the others: the trials B6 and B7 of docs/trials.md, with their own loads. It
+//! prints figures; the tests of the table's rows hold them to limits.
 //!
 //! `cargo bench -p portcullis-benches --bench flood`; without `--bench`, as in `cargo test`, the loads are small.
 
-use jsonwebtoken::{Algorithm, EncodingKey};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use portcullis_benches::key::Key;
+use portcullis_benches::scenery::Folder;
 use portcullis_host::state::EmbeddedState;
 use portcullis_host::{
     Cause, Integration, Intent, Intents, Pdp, PdpBuilder, Principal, Request, Resource, Signatures,
-    Timestamp, sign,
+    Timestamp,
 };
-use portcullis_tests::guests;
+use portcullis_tests::{guests, memory};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,11 +21,9 @@ const LEAD: &str = "spiffe://acme.example/lead";
 
 fn main() {
     let whole = std::env::args().any(|argument| argument == "--bench");
-    let folder = std::env::temp_dir().join(format!("portcullis-flood-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
     credentials(if whole { 200_000 } else { 200 });
-    children(&folder, if whole { 2_000 } else { 20 });
-    std::fs::remove_dir_all(folder).unwrap();
+    let folder = Folder::new("flood");
+    children(folder.path(), if whole { 2_000 } else { 20 });
 }
 
 fn pdp(build: impl FnOnce(PdpBuilder) -> PdpBuilder) -> Pdp {
@@ -90,11 +87,14 @@ fn credentials(count: usize) {
 
 /// B7: one delegate carries many signed children, each as large as a request may carry.
 fn children(folder: &Path, count: usize) {
-    let (alice, lead) = (Key::new(folder, 7), Key::new(folder, 8));
+    let (alice, lead) = (Key::seeded(7), Key::seeded(8));
+    let [of_alice, of_lead] = ["alice.json", "lead.json"].map(|name| folder.join(name));
+    alice.publish(&of_alice, "sig");
+    lead.publish(&of_lead, "sig");
     let signatures = Signatures::default()
-        .approver("alice@acme.example", &alice.jwks)
+        .approver("alice@acme.example", &of_alice)
         .unwrap()
-        .delegator(LEAD, &lead.jwks)
+        .delegator(LEAD, &of_lead)
         .unwrap();
     let intents = Intents::signed(signatures);
     // Signed times are in whole seconds, and those of a child are within those of its parent.
@@ -157,36 +157,7 @@ fn intent(id: &str, principal: &str, approver: &str, now: Timestamp) -> Value {
     })
 }
 
-/// Who signs: the public part in a JWKS, the private part in PEM.
-struct Key {
-    jwks: PathBuf,
-    pem: String,
-}
-
-impl Key {
-    fn new(folder: &Path, seed: u8) -> Self {
-        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
-        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
-        let encoding = EncodingKey::from_ec_pem(pem.as_bytes()).unwrap();
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&encoding, Algorithm::ES256).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
-        jwk["kid"] = json!("k");
-        jwk["use"] = json!("sig");
-        let jwks = folder.join(format!("{seed}.json"));
-        std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
-        Self { jwks, pem }
-    }
-
-    fn sign(&self, intent: &Value) -> String {
-        let intent = intent.to_string();
-        sign(intent.as_bytes(), self.pem.as_bytes(), Some("k"), None).unwrap()
-    }
-}
-
-/// The memory that is resident, in megabytes; 0 where the system does not say.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) / 1024
+/// The resident memory in MB; 0 where the system does not say.
+fn resident() -> usize {
+    memory::resident_kib().unwrap_or(0) / 1024
 }

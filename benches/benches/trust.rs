@@ -3,75 +3,47 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use portcullis_benches::key::{KEY_ID, Key};
 use portcullis_host::identity::{Bundles, Verifier};
 use portcullis_host::state::{EmbeddedState, State as _, Use};
 use portcullis_host::{Intents, Signatures, Timestamp};
 use serde_json::json;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const AUDIENCE: &str = "https://gateway.acme.example";
 
-/// A P-256 key: its public part in a JWKS, its private part in PEM.
-struct Key {
-    jwks: PathBuf,
-    pem: String,
+fn token(key: &Key) -> String {
+    let now = Timestamp::now().as_millis() / 1000;
+    let claims = json!({
+        "sub": "spiffe://acme.example/ns/payments/agent/reconciler", "aud": [AUDIENCE],
+        "iat": now, "exp": now + 3000, "jti": "jti-17",
+    });
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some(KEY_ID.to_owned());
+    let key = EncodingKey::from_ec_pem(key.pem()).unwrap();
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }
 
-impl Key {
-    fn new(folder: &Path, seed: u8) -> Self {
-        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
-        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
-        let encoding = EncodingKey::from_ec_pem(pem.as_bytes()).unwrap();
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&encoding, Algorithm::ES256).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
-        jwk["kid"] = json!("k");
-        jwk["use"] = json!("jwt-svid");
-        let jwks = folder.join(format!("{seed}.json"));
-        std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
-        Self { jwks, pem }
-    }
-
-    fn token(&self) -> String {
-        let now = Timestamp::now().as_millis() / 1000;
-        let claims = json!({
-            "sub": "spiffe://acme.example/ns/payments/agent/reconciler", "aud": [AUDIENCE],
-            "iat": now, "exp": now + 3000, "jti": "jti-17",
-        });
-        let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some("k".to_owned());
-        let key = EncodingKey::from_ec_pem(self.pem.as_bytes()).unwrap();
-        jsonwebtoken::encode(&header, &claims, &key).unwrap()
-    }
-
-    fn intent(&self) -> String {
-        let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
-        let intent = json!({
-            "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a",
-            "approved-by": { "who": "alice", "at": now },
-            "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
-            "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": "open" }],
-        });
-        portcullis_host::sign(
-            intent.to_string().as_bytes(),
-            self.pem.as_bytes(),
-            Some("k"),
-            None,
-        )
-        .unwrap()
-    }
+fn intent(key: &Key) -> String {
+    let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
+    key.sign(&json!({
+        "id": "int-1", "purpose": "p", "principal": "spiffe://acme.example/a",
+        "approved-by": { "who": "alice", "at": now },
+        "issued-at": now, "expires-at": now.plus(Duration::from_secs(3600)),
+        "allows": [{ "integration": "x", "action": "a", "resource": "r", "arguments": "open" }],
+    }))
 }
 
 fn trust(c: &mut Criterion) {
     let folder = std::env::temp_dir().join(format!("portcullis-trust-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let key = Key::new(&folder, 7);
-    let token = key.token();
+    let key = Key::seeded(7);
+    let bundle = folder.join("bundle.json");
+    key.publish(&bundle, "jwt-svid");
+    let token = token(&key);
     let verifier = || {
-        let bundles = Bundles::from_files([("acme.example", &key.jwks)]).unwrap();
+        let bundles = Bundles::from_files([("acme.example", &bundle)]).unwrap();
         Verifier::new(bundles, AUDIENCE)
     };
 
@@ -93,11 +65,10 @@ fn trust(c: &mut Criterion) {
     });
     group.finish();
 
-    let signed = key.intent();
+    let signed = intent(&key);
     // The same key, published for what it is used for here.
     let approver = folder.join("approver.json");
-    let jwks = std::fs::read_to_string(&key.jwks).unwrap();
-    std::fs::write(&approver, jwks.replace("jwt-svid", "sig")).unwrap();
+    key.publish(&approver, "sig");
     let mut group = c.benchmark_group("a signed intent");
     group.bench_function("taken up", |b| {
         let signatures = || {

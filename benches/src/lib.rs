@@ -2,6 +2,7 @@
 //! and in Rego (`peers`), on the same requests.
 
 pub mod floor;
+pub mod key;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod report;

@@ -1,6 +1,7 @@
 //! What the tests share: guests, built when they are first asked for.
 
 pub mod guests;
+pub mod memory;
 pub mod proposals;
 pub mod raw;
 #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! Sequences never go back: a revocation list or a state that is older than the log, the state or a file beside
 //! it says is not relied on after a restart, until an operator accepts it.
 
-use portcullis_host::config::{self, Accepts};
+use portcullis_host::config::{self, Accepts, Checked};
 use portcullis_host::log::{self, Event};
 use portcullis_host::revocation::{self, Revocable, Revoked};
 use portcullis_host::{Cause, Intent, Pdp, Principal, Request, Resource, Timestamp};
@@ -67,6 +67,12 @@ fn ask(pdp: &Pdp, credential: &str, intent: Option<&str>) -> Cause {
     pdp.evaluate(&request).cause()
 }
 
+/// True if `check` has that to say.
+fn says(checked: &Checked, text: &str) -> bool {
+    let mut problems = checked.problems.iter();
+    problems.any(|problem| problem.message.contains(text))
+}
+
 fn revoke(folder: &Path, id: &str) {
     let revoked = Revoked {
         kind: Revocable::Credential,
@@ -108,8 +114,7 @@ fn an_older_revocation_list_is_stale_after_a_restart() {
             }
             // A dry run says the same.
             let checked = config::check(&folder.join("portcullis.toml"));
-            let said = checked.problems.iter().map(|it| it.message.as_str());
-            assert!(said.into_iter().any(|it| it.contains("revocation list")));
+            assert!(says(&checked, "revocation list"));
         };
         // Older, with a checkpoint of today.
         fs::write(&list, &older).unwrap();
@@ -228,12 +233,7 @@ fn a_state_that_is_gone_or_older_gives_no_use_out_again() {
             // What is not counted is decided as ever; a dry run says what a host would.
             assert_eq!(ask(&start(folder), "jti-1", None), Cause::Permitted);
             let checked = config::check(&folder.join("portcullis.toml"));
-            let warned = checked.problems.iter().map(|it| it.message.as_str());
-            assert!(
-                warned
-                    .into_iter()
-                    .any(|it| it.contains("state accept state"))
-            );
+            assert!(says(&checked, "state accept state"));
         }
         // The latest is back.
         fs::write(&state, &latest).unwrap();
@@ -340,8 +340,7 @@ fn an_older_list_is_stale_whatever_was_revoked_since_and_whatever_marks_are_gone
             assert!(!pdp.notices().is_empty());
             drop(pdp);
             let checked = config::check(&folder.join("portcullis.toml"));
-            let said = checked.problems.iter().map(|it| it.message.as_str());
-            assert!(said.into_iter().any(|it| it.contains("revocation list")));
+            assert!(says(&checked, "revocation list"));
         }
         // The right list is relied on, whatever marks there are.
         fs::write(folder.join(LIST), latest).unwrap();
@@ -510,8 +509,7 @@ fn damaged_marks_make_the_list_stale_until_it_is_accepted() {
                 let cause = ask(&start(folder), "jti-1", None);
                 assert_eq!(cause, Cause::RevocationStale, "{sections:?}");
                 let checked = config::check(&config);
-                let said = checked.problems.iter().map(|it| it.message.as_str());
-                assert!(said.into_iter().any(|it| it.contains("state accept list")));
+                assert!(says(&checked, "state accept list"));
             }
             config::accept(&config, Accepts::List, "alice", "the latest").unwrap();
             assert_eq!(ask(&start(folder), "jti-1", None), Cause::Revoked);
@@ -605,8 +603,7 @@ fn a_dry_run_beside_a_host_takes_uses_for_not_spent_and_holds_the_list_to_what_i
         }
         let dry = |credential: &str| {
             let checked = config::check(&folder.join("portcullis.toml"));
-            let said = checked.problems.iter().map(|it| it.message.as_str());
-            assert!(said.into_iter().any(|it| it.contains("dry run")));
+            assert!(says(&checked, "dry run"));
             let pdp = checked.pdp.unwrap();
             let principal = Principal {
                 id: AGENT.into(),

@@ -5,7 +5,7 @@ use portcullis_host::{
     ActionClass, Effect, Fault, Plugin, PluginLimits, Principal, Request, RequestLimits, Resource,
     Timestamp,
 };
-use portcullis_tests::guests;
+use portcullis_tests::{guests, memory};
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,15 +14,9 @@ type Outcome = Result<Effect, Fault>;
 /// A plugin, and what is to come of asking it.
 type Expected = (Plugin, fn(&Outcome) -> bool);
 
-/// What the process holds in memory, in bytes.
+/// The resident memory of the process, in bytes.
 fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib * 1024
+    memory::resident_kib().unwrap() * 1024
 }
 
 #[test]

@@ -64,6 +64,16 @@ impl Drop for SmallDisk {
     }
 }
 
+fn request() -> Request {
+    let principal = Principal {
+        id: "agent-x".into(),
+        ..Principal::default()
+    };
+    Request::builder("x", principal, "a", Resource::default())
+        .build(&RequestLimits::default())
+        .unwrap()
+}
+
 #[test]
 fn a_full_disk_denies_and_recovers_by_itself() {
     let test = "a_full_disk_denies_and_recovers_by_itself";
@@ -77,17 +87,7 @@ fn a_full_disk_denies_and_recovers_by_itself() {
         .log(DecisionLog::open(LogOptions::new(&path)).unwrap())
         .build()
         .unwrap();
-    let request = Request::builder(
-        "x",
-        Principal {
-            id: "agent-x".into(),
-            ..Principal::default()
-        },
-        "a",
-        Resource::default(),
-    )
-    .build(&RequestLimits::default())
-    .unwrap();
+    let request = request();
     let mut permits = 0;
     for _ in 0..3 {
         let decision = pdp.evaluate(&request);
@@ -130,13 +130,7 @@ fn an_archive_on_a_full_disk_leaves_no_half_of_a_record() {
         .log(DecisionLog::open(options).unwrap())
         .build()
         .unwrap();
-    let principal = Principal {
-        id: "agent-x".into(),
-        ..Principal::default()
-    };
-    let request = Request::builder("x", principal, "a", Resource::default())
-        .build(&RequestLimits::default())
-        .unwrap();
+    let request = request();
     for _ in 0..25 {
         assert!(pdp.evaluate(&request).is_permit());
     }

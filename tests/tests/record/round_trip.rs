@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use tempfile::TempDir;
 
-/// How many requests are recorded before they are read again.
+/// The number of requests that are recorded before they are read again.
 const AT_ONCE: usize = 5000;
 
 fn runner() -> TestRunner {

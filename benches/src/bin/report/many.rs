@@ -140,10 +140,10 @@ pub(super) fn resident(mut arguments: impl Iterator<Item = String>) -> anyhow::R
         let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
         ensure!(answer.outcome.is_ok());
     }
-    let status = std::fs::read_to_string("/proc/self/status")
-        .context("resident memory is read from /proc, which Linux has")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    println!("{}", kib.context("/proc/self/status has no VmRSS")?);
+    let kib = portcullis_tests::memory::resident_kib();
+    println!(
+        "{}",
+        kib.context("resident memory is read from /proc, which Linux has")?
+    );
     Ok(())
 }
