@@ -401,14 +401,7 @@ fn check_warns_of_a_log_that_others_can_read() {
 
 #[test]
 fn archived_files_are_verified_with_their_folder() {
-    let folder = Folder::with_plugins();
-    folder.configure("log = { path = \"decisions.jsonl\", max-file-bytes = 65536 }");
-    let pdp = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
-    let path = "x".repeat(4000);
-    for _ in 0..40 {
-        let _recorded = pdp.evaluate_authzen(request("files", "read", &path).as_bytes());
-    }
-    drop(pdp);
+    let folder = with_sealed_files();
     let none = folder.run(&["log", "archive", "decisions.jsonl"]);
     assert_eq!(none.code, 1, "it says where: {}", none.err);
     let moved = folder.run(&[

@@ -494,7 +494,7 @@ fn another_spelling_of_a_type_is_not_another_type() {
     }
 }
 
-/// A12: whoever issued an id that is no SPIFFE ID may ignore case in it.
+/// A12: the issuer of an id that is no SPIFFE ID may ignore case in it.
 #[test]
 fn a_revoked_principal_is_revoked_in_every_spelling() {
     let folder = folder("", anything("**"), json!([]));
@@ -603,7 +603,7 @@ fn a_denial_of_a_plain_name_says_nothing_of_two_readers() {
     );
 }
 
-/// An environment that is stated in another shape or place is not an environment that nobody stated.
+/// An environment that is stated in another shape or place is not an environment that was not stated.
 #[test]
 fn an_environment_that_cannot_be_read_crosses_none() {
     let folder = folder("", anything("**"), json!([]));

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long)]
     request: Option<PathBuf>,
     /// The class that the operator gave the action: `read`, `write`, `destructive`, `exfiltration` or
-    /// `admin`. The default is for an action that nobody classified.
+    /// `admin`. The default is for an action without a class.
     #[arg(long, value_parser = class, default_value = "unclassified", requires = "request")]
     class: ActionClass,
     /// The time to judge at, as in RFC 3339. By default the system's clock.

@@ -34,8 +34,8 @@ pub(crate) fn look_for(config: &Path, kind: Revocable, id: &str) -> Known {
     }
 }
 
-/// Whether what a line of the list revokes is known of a principal that the line is about, or there is nothing to
-/// look in.
+/// True if the log knows the id that a line of the list revokes, of a principal that the line is about, or if there
+/// is no log to look in.
 pub(crate) fn may_match(config: &Path, record: &Record) -> bool {
     record.revoked.as_ref().is_some_and(|revoked| {
         Targets::of(config)

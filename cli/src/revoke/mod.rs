@@ -204,7 +204,7 @@ impl List {
     }
 }
 
-/// Whether two paths lead to one file, which may not be there yet.
+/// True if two paths lead to one file, which may not be there yet.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| {
         std::fs::canonicalize(path).or_else(|_| {
@@ -266,7 +266,7 @@ pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
     Ok(Exit::GateFailed)
 }
 
-/// What a revocation can mean: digits alone may be a serial number in hexadecimal digits, or in decimal.
+/// Every reading of a revocation: digits alone may be a serial number in hexadecimal digits, or in decimal.
 fn every_reading(revoked: &Revoked) -> Vec<Revoked> {
     let mut ids = vec![revoked.id.clone()];
     if revoked.kind == Revocable::Credential

@@ -274,8 +274,8 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
     })
 }
 
-/// How far the revocation list is known to have gone, by what is remembered beside the log, the state or the list
-/// that the configuration in `file` names. Nothing else of the configuration has to be right.
+/// The mark up to which the revocation list is known to have gone, as remembered beside the log, the state or the
+/// list that the configuration in `file` names. Nothing else of the configuration has to be right.
 ///
 /// # Errors
 ///
@@ -296,10 +296,11 @@ pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
         let marks = Marks::beside(path, false).map_err(failed)?;
         known.extend(marks.kept().list);
     }
-    Ok(known.into_iter().reduce(|mut floor, other| {
-        floor.raise(&other);
-        floor
-    }))
+    let mut floor = None;
+    for mark in &known {
+        ListMark::raise_known(&mut floor, mark);
+    }
+    Ok(floor)
 }
 
 /// Who may sign the head of the revocation list by the configuration in `file`, if it has to be signed. Nothing
@@ -468,8 +469,8 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             source.error(span, message);
             continue;
         }
-        let mut earlier = names.iter();
-        if let Some(other) = earlier.find(|it| fold(it) == fold(&integration.name)) {
+        let folded = fold(&integration.name);
+        if let Some(other) = names.iter().find(|it| fold(it) == folded) {
             let message = match *other == integration.name {
                 true => format!("there is another integration called `{other}`"),
                 false => format!(

@@ -139,9 +139,9 @@ pub fn verify_with_head(
             .any(|one| one.hash == wanted || (one.previous == wanted && one.first > 1))
     });
     let (mut entries, mut head) = (0, String::new());
-    let (mut first_line, mut not_read) = (None, Vec::new());
+    let first_line = runs.first().map(|run| run.sequence.saturating_add(1));
+    let mut not_read = Vec::new();
     for run in runs {
-        first_line.get_or_insert(run.sequence.saturating_add(1));
         if run.sequence > entries {
             not_read.push((entries.saturating_add(1), run.sequence));
         }

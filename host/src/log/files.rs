@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What the first line names as the one before it.
 pub(super) const BEGINNING: &str = "the beginning";
 
-/// What can be done about a log that is not as it was written.
+/// The remedy for a log that is not as it was written.
 pub(super) const RESTORE: &str = "restore the file, or move the log away and begin a new one";
 
 /// How often a reader looks again for what a host is about to write, and how long it waits in between.
@@ -44,7 +44,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 }
 
 /// The file that is called as the log is, with something behind it.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -285,7 +285,7 @@ impl Head {
         beside(path, ".head")
     }
 
-    /// What the file has. It is as long for each line, so that a shorter one leaves nothing of a longer one.
+    /// The text of the file. It is as long for each line, so that a shorter one leaves nothing of a longer one.
     pub(super) fn text(sequence: u64, hash: &str) -> String {
         format!("{sequence:020} {hash}\n")
     }
@@ -336,7 +336,7 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// How many bytes the file at `path` has; or why it is not the one of that identity.
+/// The length in bytes of the file at `path`; or why it is not the one of that identity.
 pub(super) fn bytes_in_place(path: &Path, identity: FileIdentity) -> Result<u64, String> {
     let found = std::fs::symlink_metadata(path).map_err(|error| format!("it is gone ({error})"))?;
     if found.file_type().is_symlink() {

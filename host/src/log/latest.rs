@@ -25,7 +25,7 @@ pub(super) struct Latest {
     identity: FileIdentity,
     head: File,
     head_identity: FileIdentity,
-    /// How many bytes were written to the head.
+    /// The number of bytes that were written to the head.
     head_bytes: u64,
     place: Place,
     /// How much of the file is whole lines that were recorded.
@@ -43,17 +43,17 @@ pub(super) struct Latest {
     lines: Vec<u8>,
 }
 
-/// Where a log ends, as its files say.
+/// The end of a log, as its files say.
 #[derive(Debug)]
 struct End {
     place: Place,
-    /// How much of the latest file is whole lines.
+    /// The bytes of the latest file that are whole lines.
     bytes: u64,
     /// Whether more than that is in it.
     unclean: bool,
     sealed: bool,
     unopened: bool,
-    /// How many lines lie behind the head.
+    /// The number of lines behind the head.
     behind_head: u64,
 }
 
@@ -86,7 +86,7 @@ fn not_a_log(path: &Path, message: impl Into<String>) -> LogError {
     }
 }
 
-/// What is said of a log whose end is not the one that was recorded.
+/// The error for a log whose end is not the one that was recorded.
 fn changed(path: &Path, message: impl std::fmt::Display) -> LogError {
     not_a_log(path, format!("{message}: {RESTORE}"))
 }
@@ -176,7 +176,7 @@ impl End {
 }
 
 impl Place {
-    /// Where a log is whose latest file has no line: after the newest sealed file, or the last that was archived.
+    /// The end of a log whose latest file has no line: after the newest sealed file, or the last that was archived.
     fn after_what_was_sealed(path: &Path) -> Result<Option<Self>, LogError> {
         let failed = |error: io::Error| failed(path, &error);
         let archived = Archived::read(path).map_err(|broken| changed(path, broken))?;
@@ -212,7 +212,7 @@ impl Place {
         Self::after(path, next, sequence, seal).map(Some)
     }
 
-    /// Where a log is whose next file has that number, and follows that seal.
+    /// The end of a log whose next file has that number, and follows that seal.
     fn after(path: &Path, file: u32, sequence: u64, seal: String) -> Result<Self, LogError> {
         let first = sequence.checked_add(1);
         let first = first.ok_or_else(|| LogError::Exhausted(path.to_owned()))?;
@@ -225,7 +225,7 @@ impl Place {
         })
     }
 
-    /// How many lines lie behind the head, which has to name one that is there.
+    /// The number of lines behind the head, which has to name one that is there.
     fn behind(
         &self,
         path: &Path,
@@ -614,7 +614,7 @@ fn moved(file: &Path, message: String) -> LogError {
     }
 }
 
-/// What is wrong with a file of which so many bytes were found, if others were written to it.
+/// The error for a file of which so many bytes were found, if others were written to it.
 fn other_bytes(found: u64, written: u64) -> Option<String> {
     let why = match found.cmp(&written) {
         Ordering::Equal => return None,

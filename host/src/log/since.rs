@@ -1,4 +1,4 @@
-//! What the lines of a log say of how far the state and the revocation list went, read from its end.
+//! Marks of the state and the revocation list in the lines of a log, read from its end.
 
 use super::archive::Archived;
 use super::chain::opening;
@@ -9,14 +9,15 @@ use crate::revocation::ListMark;
 use crate::state::StateMark;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// How much of the end of a log is read in any case, in bytes.
+/// The part of the end of a log that is read in any case, in bytes.
 const AT_LEAST: u64 = 256 * 1024;
 
-/// What a line says of how far the state and the revocation list went.
+/// The marks of the state and the revocation list in one line.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     /// The number of the line.
@@ -96,13 +97,7 @@ impl Said {
     }
 
     fn raise_list(&mut self, epoch: u64, digest: Option<String>) {
-        let seen = ListMark::new(epoch, digest);
-        match &mut self.list {
-            Some(list) => {
-                list.raise(&seen);
-            }
-            None => self.list = Some(seen),
-        }
+        ListMark::raise_known(&mut self.list, &ListMark::new(epoch, digest));
     }
 }
 
@@ -120,6 +115,7 @@ pub(crate) fn backwards(path: &Path, mut known: u64, mut each: impl FnMut(Said))
         _ => newest_sealed(path)?.map_or(1, |newest| newest.saturating_add(1)),
     };
     let (mut bytes, mut is_last) = (0_u64, true);
+    let records = OnceCell::new();
     loop {
         let mut lines = Backwards::new(&file)?;
         while let Some(line) = lines.next()? {
@@ -137,23 +133,23 @@ pub(crate) fn backwards(path: &Path, mut known: u64, mut each: impl FnMut(Said))
             each(said);
         }
         number = number.saturating_sub(1);
-        match sealed(path, number) {
+        match sealed(path, number, &records) {
             Some(before) => file = before,
             None => return Ok(()),
         }
     }
 }
 
-/// The sealed file of that number, beside the log or where it was archived.
-fn sealed(path: &Path, number: u32) -> Option<File> {
-    let beside = numbered(path, number);
+/// The sealed file of that number, beside the log or where it was archived, by `records` once they were needed.
+fn sealed(path: &Path, number: u32, records: &OnceCell<Vec<Archived>>) -> Option<File> {
     if number == 0 {
         return None;
     }
+    let beside = numbered(path, number);
     regular::open(&beside).ok().or_else(|| {
-        let records = Archived::read(path).ok()?;
-        let record = records.into_iter().find(|record| record.file == number)?;
-        let moved = Path::new(&record.moved_to?).join(name_of(&beside));
+        let records = records.get_or_init(|| Archived::read(path).unwrap_or_default());
+        let record = records.iter().find(|record| record.file == number)?;
+        let moved = Path::new(record.moved_to.as_deref()?).join(name_of(&beside));
         let file = regular::open(&moved).ok()?;
         // Whatever else is called so by now is none of this log.
         let last = Backwards::new(&file).ok()?.next().ok()??;

@@ -16,7 +16,7 @@ pub(super) struct Writer {
     written: Condvar,
     /// Held by the thread that writes.
     file: Mutex<Latest>,
-    /// The number of the last line that was recorded, for whoever does not wait.
+    /// The number of the last line that was recorded, without waiting for a group that is being written.
     sequence: AtomicU64,
 }
 

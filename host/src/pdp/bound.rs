@@ -7,9 +7,8 @@ use crate::decision::Decision;
 use crate::evidence::Evidence;
 use crate::log::{DecisionLog, LogError};
 use crate::revocation::{Change, ListMark};
-use crate::state::{Marks, State, StateError};
+use crate::state::{GONE, Marks, State, StateError};
 use crate::timestamp::Timestamp;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
 impl Parts {
@@ -25,35 +24,41 @@ impl Parts {
         let log = self.log.as_ref().map(DecisionLog::path);
         let log = log.or(self.log_path.as_deref());
         let marks = log.map(|path| Arc::new(Marks::of_log(path, live)));
-        if let (Some(state), Some(marks)) = (&self.state, &marks)
-            && let Some(known) = marks.kept().state
-        {
-            let path = log
-                .map(|path| path.display().to_string())
-                .unwrap_or_default();
-            let lacks = match state.mark() {
-                None => Some("there was one, and it is gone".to_owned()),
-                Some(found) => found.falls_short_of(&known),
-            };
-            match lacks {
-                None => state.vouch(),
-                Some(why) => state.distrust(&format!("by what the log {path} says, {why}")),
+        if let (Some(log), Some(marks)) = (log, &marks) {
+            if let Some(state) = &self.state
+                && let Some(known) = marks.kept().state
+            {
+                let lacks = match state.mark() {
+                    None => Some(GONE.to_owned()),
+                    Some(found) => found.falls_short_of(&known),
+                };
+                match lacks {
+                    None => state.vouch(),
+                    Some(why) => {
+                        let why = format!("by what the log {} says, {why}", log.display());
+                        state.distrust(&why);
+                    }
+                }
             }
-        }
-        if let Some(marks) = &marks
-            && let Some(why) = marks.unreadable()
-        {
-            let message =
-                format!("{why}: all of the log is read instead, at each start; remove that file");
-            let file = log.unwrap_or(Path::new(""));
-            self.notices.push(Problem::warning(file, message));
+            if let Some(why) = marks.unreadable() {
+                let message = format!(
+                    "{why}: all of the log is read instead, at each start; remove that file"
+                );
+                self.notices.push(Problem::warning(log, message));
+            }
         }
         if live && let Some(state) = &self.state {
             state.remember()?;
         }
+        self.marks.clone_from(&marks);
+        self.bind_list(marks, live);
+        Ok(())
+    }
+
+    /// Holds the list to what is remembered of it by `marks` of the log, by the state, or beside the list.
+    fn bind_list(&mut self, marks: Option<Arc<Marks>>, live: bool) {
         let Some(revocations) = &self.revocations else {
-            self.marks = marks;
-            return Ok(());
+            return;
         };
         let beside_list = match (&marks, &self.state) {
             (None, None) => match Marks::beside(revocations.file(), live) {
@@ -77,8 +82,12 @@ impl Parts {
             self.state.as_ref().and_then(|state| state.list_seen()),
             beside_list.as_ref().and_then(|marks| marks.kept().list),
         ];
+        let mut floor = None;
         for mark in remembered.iter().flatten() {
-            revocations.hold_to(mark);
+            ListMark::raise_known(&mut floor, mark);
+        }
+        if let Some(floor) = &floor {
+            revocations.hold_to(floor);
         }
         if let Some(error) = revocations.unreliable() {
             let message = format!("{error}: every request is denied until then");
@@ -93,10 +102,8 @@ impl Parts {
             let log = self.log.clone();
             // Of several decision points with one list, one with a log records what is revoked.
             if log.is_none() && revocations.has_listener() {
-                self.marks = marks;
-                return Ok(());
+                return;
             }
-            let recording = marks.clone();
             revocations.whenever_changed(move |epoch, change, mark| {
                 if let Some(mark) = mark {
                     remember(mark);
@@ -112,15 +119,13 @@ impl Parts {
                         Change::Lifted(lifted) => log.record_lifted(epoch, lifted, digest, now),
                     };
                     if recorded.is_ok()
-                        && let Some(marks) = &recording
+                        && let Some(marks) = &marks
                     {
                         let _ = marks.note_change_recorded(epoch);
                     }
                 }
             });
         }
-        self.marks = marks;
-        Ok(())
     }
 
     /// Where it is remembered how far the list went.

@@ -67,7 +67,7 @@ pub enum PdpError {
     Name {
         /// The name, as far as it can be shown.
         name: String,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         why: NameError,
     },
     /// An integration has no plugin, so all its requests would be denied.

@@ -281,8 +281,7 @@ impl Parts {
             let allowed = intent.allows.iter().map(|it| ("allows", &it.integration));
             for (does, name) in allowed.chain(denied) {
                 let message = match meant(integrations, name) {
-                    _ if integrations.contains_key(name) => continue,
-                    Some(_) if does == "denies" => continue,
+                    Some(meant) if meant == name || does == "denies" => continue,
                     Some(meant) => format!("write `{meant}`"),
                     None => "nothing is meant by it".to_owned(),
                 };
@@ -365,8 +364,8 @@ impl Parts {
 fn meant<'a>(integrations: &'a HashMap<String, Integration>, name: &str) -> Option<&'a String> {
     let exact = integrations.get_key_value(name).map(|(known, _)| known);
     exact.or_else(|| {
-        let mut known = integrations.keys();
-        known.find(|known| alike_key(known) == alike_key(name))
+        let wanted = alike_key(name);
+        integrations.keys().find(|known| alike_key(known) == wanted)
     })
 }
 

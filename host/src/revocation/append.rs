@@ -41,27 +41,27 @@ pub fn append_event(file: &Path, event: &Event, at: Timestamp) -> Result<Vec<Rec
         .records_or_lifted()
 }
 
-/// How a list is opened that is added to.
+/// The conditions under which a list is added to.
 #[derive(Debug, Default)]
 pub struct Opening<'a> {
-    /// What signs it.
+    /// The key that signs its heads.
     pub key: Option<&'a HeadKey>,
-    /// Who may sign it, if it has to be signed: it has to end with a head of one of them, unless it has no head at
+    /// The signers, if it has to be signed: it has to end with a head of one of them, unless it has no head at
     /// all, and `key` has to be theirs.
     pub signers: Option<Arc<Signers>>,
-    /// How far it is known to have gone. What is added to an older list is lost once the latest is restored, so
-    /// that nothing is.
+    /// The mark up to which it is known to have gone. Nothing is added to an older list: it would be lost once the
+    /// latest is restored.
     pub floor: Option<ListMark>,
-    /// Whether lines that no signer signed are signed over. Whoever does so vouches for them.
+    /// Signs over lines that no signer signed; the signer vouches for them.
     pub sign_anew: bool,
 }
 
-/// What was added of a security event.
+/// The lines that were added of a security event.
 #[derive(Debug, Default)]
 pub struct AddedOfEvent {
     /// The new lines.
     pub records: Vec<Record>,
-    /// What the event had revoked before, each with the epoch at which that was lifted. It is not revoked again.
+    /// Revocations of the event that were lifted, each with the epoch of the lift. They are not made again.
     pub lifted: Vec<(String, u64)>,
 }
 

@@ -655,7 +655,7 @@ mod tests {
         let added = added.event(&about(&["s-1", "s-3"]), NOW).unwrap();
         assert_eq!(epochs(&added.records), [4]);
         assert_eq!(added.lifted, [("s-1".to_owned(), 3)]);
-        // Once somebody revoked it, it is revoked.
+        // Once an operator revoked it, it is revoked.
         append(&list, Some(lifted), NOW).unwrap();
         assert!(append_event(&list, &event, NOW).unwrap().is_empty());
     }

@@ -37,7 +37,7 @@ impl Signers {
         Ok(self)
     }
 
-    /// How often the keys of any of them changed.
+    /// The number of times that the keys of any of them changed.
     pub(super) fn version(&self) -> u64 {
         self.0.values().map(FollowedKeys::version).sum()
     }

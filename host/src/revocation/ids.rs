@@ -28,6 +28,16 @@ pub(crate) struct Key<'a> {
     pub(crate) issuer: Option<Cow<'a, str>>,
 }
 
+impl<'a> Key<'a> {
+    /// The id as it is written.
+    fn written(self) -> Cow<'a, str> {
+        match self.issuer {
+            Some(issuer) => Cow::Owned(format!("{X509}{issuer}:{}", self.id)),
+            None => self.id,
+        }
+    }
+}
+
 /// The normal form of `id`, in which it is written to the list and compared.
 ///
 /// | kind | normal form |
@@ -41,11 +51,7 @@ pub(crate) struct Key<'a> {
 ///
 /// [`ListError::Id`] if no request can be known by it.
 pub fn normal_id(kind: Revocable, id: &str) -> Result<String, ListError> {
-    let key = key(kind, id);
-    let normal = match key.issuer {
-        Some(issuer) => format!("{X509}{issuer}:{}", key.id),
-        None => key.id.into_owned(),
-    };
+    let normal = key(kind, id).written().into_owned();
     let expected = match kind {
         _ if normal.is_empty() => "an id: it is empty",
         _ if !is_plain(&normal) => {
@@ -107,12 +113,8 @@ pub(crate) fn key(kind: Revocable, id: &str) -> Key<'_> {
 }
 
 /// The normal form of a credential's id, for what is counted and seen by it.
-pub(crate) fn normal_credential(id: &str) -> String {
-    let key = key(Revocable::Credential, id);
-    match key.issuer {
-        Some(issuer) => format!("{X509}{issuer}:{}", key.id),
-        None => key.id.into_owned(),
-    }
+pub(crate) fn normal_credential(id: &str) -> Cow<'_, str> {
+    key(Revocable::Credential, id).written()
 }
 
 /// Whether two spellings name the same thing of that kind.
@@ -148,13 +150,13 @@ pub(crate) fn trust_domain(id: &str) -> Option<Cow<'_, str>> {
     Some(lower_case(domain))
 }
 
-/// What a certificate's credential is called: its serial number, with its issuer.
+/// The id of a certificate's credential: its serial number, with its issuer.
 pub(crate) fn certificate_id(issuer: Option<&str>, serial: &str) -> Option<String> {
-    let serial = hexadecimal(serial)?;
-    Some(match issuer {
-        Some(issuer) => format!("{X509}{issuer}:{serial}"),
-        None => serial.into_owned(),
-    })
+    let key = Key {
+        id: hexadecimal(serial)?,
+        issuer: issuer.map(Cow::Borrowed),
+    };
+    Some(key.written().into_owned())
 }
 
 /// Every serial number that `text` can mean. Digits alone may be hexadecimal, as certificates show them,
@@ -412,7 +414,7 @@ fn digest(text: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// A SPIFFE ID with scheme and trust domain in lower case (RFC 3986, section 6.2.2.1). Whoever issued another id, such
+/// A SPIFFE ID with scheme and trust domain in lower case (RFC 3986, section 6.2.2.1). The issuer of another id, such
 /// as an e-mail address, may ignore case in it, so that a revocation of one holds for all of its spellings.
 fn spiffe(id: &str) -> Cow<'_, str> {
     let Some(rest) = strip_scheme(id) else {

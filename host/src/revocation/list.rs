@@ -110,7 +110,7 @@ fn no_record(line: &str, error: &serde_json::Error) -> String {
     format!("{what} ({why}): correct it, or restore the list from a copy")
 }
 
-/// What a security event revoked.
+/// The revocations of one security event.
 #[derive(Debug)]
 struct OfEvent {
     kind: Revocable,
@@ -119,7 +119,7 @@ struct OfEvent {
     domains: Box<[String]>,
 }
 
-/// What the list has of something that a security event revokes.
+/// The state on the list of something that a security event revokes.
 #[derive(Debug)]
 pub(super) enum Taken {
     /// The event is not on it.
@@ -273,9 +273,7 @@ impl List {
 
     /// Whether `floor` is farther than what the list is held to.
     pub(super) fn is_held_to_less_than(&self, floor: &ListMark) -> bool {
-        self.floor
-            .as_ref()
-            .is_none_or(|known| known.clone().raise(floor))
+        ListMark::raise_known(&mut self.floor.clone(), floor)
     }
 
     /// Holds the list in `file` to what is known of it: it goes on from there. Of one that went past that, only
@@ -557,7 +555,7 @@ impl List {
             .map(|entry| &entry.revoked)
     }
 
-    /// What the list has of `revoked`, which the security event `event` revokes in `domains`.
+    /// The state on the list of `revoked`, which the security event `event` revokes in `domains`.
     pub(super) fn taken_of(&self, event: &str, revoked: &Revoked, domains: &[String]) -> Taken {
         let key = ids::key(revoked.kind, &revoked.id);
         let issuer = key.issuer.as_deref();

@@ -80,7 +80,7 @@ pub enum ListError {
         "the revocation list differs from the one that was seen before, at or before epoch {0}: restore that one, or accept this one with `portcullis state accept list`"
     )]
     Another(u64),
-    /// What was known of it before cannot be read.
+    /// The marks of the list cannot be read.
     #[error(
         "{0}, so that nobody can tell whether the revocation list is an older one; once it is known to be the latest, accept it with `portcullis state accept list`"
     )]
@@ -90,7 +90,7 @@ pub enum ListError {
         "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; once its lines are known to be right, sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
     )]
     NotSigned(String),
-    /// Nobody would rely on what the key signs.
+    /// The key is none of a signer, so that hosts would not rely on the list.
     #[error(
         "the key is not that of one of `[revocation.signers]`, so that no host would rely on the list: {0}; nothing is written"
     )]
@@ -103,22 +103,22 @@ pub enum ListError {
     /// What is to be lifted is not revoked.
     #[error("`{0}` is not revoked, so that there is nothing to lift")]
     NotRevoked(String),
-    /// What is to be lifted is revoked with more than that.
+    /// The id to lift is revoked as part of a wider one.
     #[error(
         "`{id}` is revoked as `{wider}`, of every issuer, and nothing is lifted: lift `{wider}`, and revoke those of other issuers that stay revoked"
     )]
     OfEveryIssuer {
-        /// What is to be lifted.
+        /// The id to lift.
         id: String,
-        /// What is revoked.
+        /// The id that is revoked.
         wider: String,
     },
-    /// What an event revokes was revoked by it, and lifted since.
+    /// An id was revoked by the event, and lifted since.
     #[error(
         "the event revoked `{id}` before, which was lifted at epoch {epoch}: it is not revoked again; if it is over, revoke it with `portcullis revoke`"
     )]
     Lifted {
-        /// What the event revokes.
+        /// The id that the event revokes.
         id: String,
         /// The epoch of the lift.
         epoch: u64,
@@ -411,6 +411,17 @@ impl ListMark {
         self.digest = digest;
         self.digest_epoch = digest_epoch.filter(|epoch| *epoch != self.epoch);
         true
+    }
+
+    /// As [`ListMark::raise`], of a mark that may not be known yet.
+    pub(crate) fn raise_known(known: &mut Option<Self>, other: &Self) -> bool {
+        match known {
+            Some(known) => known.raise(other),
+            None => {
+                *known = Some(other.clone());
+                true
+            }
+        }
     }
 }
 
@@ -1313,7 +1324,7 @@ mod tests {
         }
     }
 
-    /// Puts the key of somebody else in a file of keys.
+    /// Puts the key of another signer in a file of keys.
     fn replace_key(jwks: &Path) {
         let (other, ..) = signers_of("replacement", 9);
         std::fs::rename(other, jwks).unwrap();
@@ -1354,7 +1365,7 @@ mod tests {
             }
             assert_eq!(std::fs::read(&file).unwrap(), before);
         }
-        // Lines without a signature, and a head of somebody else.
+        // Lines without a signature, and a head of another signer.
         let unsigned = || drop(append(&file, Some(revoked("b")), NOW).unwrap());
         let by_another = || {
             let path = file.clone();

@@ -1,7 +1,7 @@
 //! The state of one host, in a file.
 
 use super::instances::Instances;
-use super::{Kept, Marks, Seen, SpendError, State, StateError, StateMark, Use};
+use super::{GONE, Kept, Marks, Seen, SpendError, State, StateError, StateMark, Use};
 use crate::log::private;
 use crate::regular;
 use crate::revocation::ListMark;
@@ -49,7 +49,7 @@ const FORGOTTEN_AT_ONCE: usize = 8;
 /// that is not that one, or not as far, denies what it counts until an operator accepts it.
 #[derive(Debug)]
 pub struct EmbeddedState {
-    /// Where it is, or would be; empty if it is nowhere.
+    /// The path of the file, there or not; empty for a state in memory.
     file: PathBuf,
     /// Whether it is kept in memory.
     in_memory: bool,
@@ -63,7 +63,7 @@ pub struct EmbeddedState {
     mark: Mutex<StateMark>,
     /// Why it lacks what was counted before.
     lacks: Mutex<Option<Lacks>>,
-    /// How far the revocation list went, as the state itself has it.
+    /// The mark of the revocation list in the state itself.
     list: Mutex<Option<ListMark>>,
     /// Why it cannot be told how far the revocation list went.
     list_is_lost: Option<String>,
@@ -73,7 +73,7 @@ pub struct EmbeddedState {
 #[derive(Debug, Clone)]
 struct Lacks {
     why: String,
-    /// Whether that is only that nobody says how far it went: a log that knows can.
+    /// True if only the marks are missing, so that a log that knows how far it went can vouch for it.
     is_unsaid: bool,
 }
 
@@ -111,23 +111,19 @@ impl About {
             generation,
             changes,
         } = &self.mark;
-        let text = format!("{generation} {changes} {}", self.forgotten);
-        let sum = checksum(&[text.as_bytes()]);
-        format!("{text} {sum}")
+        sealed_text(&format!("{generation} {changes} {}", self.forgotten))
     }
 
     fn read(text: &str) -> Result<Self, Failure> {
         let read = || {
-            let (about, sum) = text.rsplit_once(' ')?;
-            let mut parts = about.split(' ');
-            let read = Self {
+            let mut parts = opened_text(text)?.split(' ');
+            Some(Self {
                 mark: StateMark {
                     generation: parts.next()?.to_owned(),
                     changes: parts.next()?.parse().ok()?,
                 },
                 forgotten: parts.next()?.parse().ok()?,
-            };
-            (sum.parse() == Ok(checksum(&[about.as_bytes()]))).then_some(read)
+            })
         };
         read().ok_or_else(|| Failure::Damaged("which state it is has a wrong checksum".to_owned()))
     }
@@ -196,24 +192,18 @@ impl EmbeddedState {
     pub fn open(file: impl Into<PathBuf>, clone_window: Duration) -> Result<Self, StateError> {
         let file = file.into();
         let was_there = std::fs::metadata(&file).is_ok_and(|it| it.len() > 0);
-        let marks = Marks::beside(&file, true);
+        let (marks, list_is_lost) = marks_beside(&file, true);
         let (database, about) = open(&file, false)?;
         let list = list_of(&database).map_err(|failure| failure.at(&file))?;
         let mark = about.mark;
-        let (marks, lacks, list_is_lost) = match marks {
-            Ok(marks) => {
-                let kept = marks.kept();
-                let lacks = lacks(&kept, &mark, was_there);
-                let lost = kept.list_is_lost.then(|| {
-                    "what was known of the revocation list beside the state was damaged".to_owned()
-                });
-                (Some(marks), lacks, lost)
-            }
+        let lacks = match &marks {
+            Ok(marks) => lacks(&marks.kept(), &mark, was_there),
             Err(why) => {
                 let lacks = format!("{why}, so that it is not known how far it went");
-                (None, Some(Lacks::of(lacks)), Some(why))
+                Some(Lacks::of(lacks))
             }
         };
+        let marks = marks.ok();
         Ok(Self {
             file,
             in_memory: false,
@@ -258,8 +248,8 @@ impl EmbeddedState {
     /// A state in memory for a dry run, in the place of one in `file` that is not there. If there was one, it
     /// lacks what that counted.
     pub(crate) fn in_place_of(file: &Path, clone_window: Duration) -> Self {
-        let state = Self::beside(file, clone_window);
-        if let Some(why) = &state.list_is_lost {
+        let (state, unreadable) = Self::beside(file, clone_window);
+        if let Some(why) = &unreadable {
             state.distrust(why);
         }
         let kept = state.marks.as_ref().map(Marks::kept);
@@ -274,22 +264,21 @@ impl EmbeddedState {
     pub(crate) fn beside_host(file: &Path, clone_window: Duration) -> Self {
         Self {
             host_has_it: true,
-            ..Self::beside(file, clone_window)
+            ..Self::beside(file, clone_window).0
         }
     }
 
-    /// A state in memory, with what is remembered of the one in `file`.
-    fn beside(file: &Path, clone_window: Duration) -> Self {
-        let (marks, list_is_lost) = match Marks::beside(file, false) {
-            Ok(marks) => (Some(marks), None),
-            Err(why) => (None, Some(why)),
-        };
-        Self {
+    /// A state in memory, with what is remembered of the one in `file`, and why that cannot be read.
+    fn beside(file: &Path, clone_window: Duration) -> (Self, Option<String>) {
+        let (marks, list_is_lost) = marks_beside(file, false);
+        let unreadable = marks.as_ref().err().cloned();
+        let state = Self {
             file: file.to_owned(),
-            marks,
+            marks: marks.ok(),
             list_is_lost,
             ..Self::in_memory(clone_window)
-        }
+        };
+        (state, unreadable)
     }
 
     /// Why it lacks what was counted before, if it does.
@@ -369,11 +358,10 @@ impl EmbeddedState {
         self.with(|database| {
             let json =
                 serde_json::to_string(mark).map_err(|error| Failure::Store(error.to_string()))?;
-            let sum = checksum(&[json.as_bytes()]);
             let writing = database.begin_write()?;
             writing
                 .open_table(ABOUT)?
-                .insert("list", format!("{json} {sum}").as_str())?;
+                .insert("list", sealed_text(&json).as_str())?;
             writing.commit()?;
             Ok(())
         })
@@ -477,7 +465,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const GONE: &str = "there was one, and it is gone";
+/// The marks beside `file`, or why they cannot be read; and why it cannot be told how far the list went.
+fn marks_beside(file: &Path, writes: bool) -> (Result<Marks, String>, Option<String>) {
+    let marks = Marks::beside(file, writes);
+    let list_is_lost = match &marks {
+        Ok(marks) => marks.kept().list_is_lost.then(|| {
+            "what was known of the revocation list beside the state was damaged".to_owned()
+        }),
+        Err(why) => Some(why.clone()),
+    };
+    (marks, list_is_lost)
+}
 
 /// Why a state lacks what was counted before, by what is remembered of it.
 fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<Lacks> {
@@ -496,19 +494,13 @@ fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<Lacks> {
     found.falls_short_of(known).map(Lacks::of)
 }
 
-/// How far the revocation list went, as the state has it.
+/// The mark of the revocation list in the state.
 fn list_of(database: &Database) -> Result<Option<ListMark>, Failure> {
     let reading = database.begin_read()?;
     let Some(text) = reading.open_table(ABOUT)?.get("list")? else {
         return Ok(None);
     };
-    let read = |text: &str| {
-        let (json, sum) = text.rsplit_once(' ')?;
-        (sum.parse() == Ok(checksum(&[json.as_bytes()])))
-            .then(|| serde_json::from_str(json).ok())
-            .flatten()
-    };
-    let list = read(text.value());
+    let list = opened_text(text.value()).and_then(|json| serde_json::from_str(json).ok());
     list.map(Some).ok_or_else(|| {
         Failure::Damaged("how far the revocation list went has a wrong checksum".to_owned())
     })
@@ -539,6 +531,17 @@ fn checksum(parts: &[&[u8]]) -> u64 {
 
 fn checksum_of_count(key: &str, count: u64, until: u64) -> u64 {
     checksum(&[key.as_bytes(), &count.to_be_bytes(), &until.to_be_bytes()])
+}
+
+/// A text with its checksum behind it.
+fn sealed_text(text: &str) -> String {
+    format!("{text} {}", checksum(&[text.as_bytes()]))
+}
+
+/// A text whose checksum is right, without it.
+fn opened_text(sealed: &str) -> Option<&str> {
+    let (text, sum) = sealed.rsplit_once(' ')?;
+    (sum.parse() == Ok(checksum(&[text.as_bytes()]))).then_some(text)
 }
 
 /// A count with its checksum.
@@ -732,15 +735,11 @@ impl State for EmbeddedState {
     }
 
     fn list_seen(&self) -> Option<ListMark> {
-        let beside = self.marks.as_ref().and_then(|marks| marks.kept().list);
-        let own = locked(&self.list).clone();
-        match (beside, own) {
-            (Some(mut beside), Some(own)) => {
-                beside.raise(&own);
-                Some(beside)
-            }
-            (beside, own) => beside.or(own),
+        let mut seen = self.marks.as_ref().and_then(|marks| marks.kept().list);
+        if let Some(own) = &*locked(&self.list) {
+            ListMark::raise_known(&mut seen, own);
         }
+        seen
     }
 
     fn list_is_lost(&self) -> Option<String> {
@@ -756,8 +755,11 @@ impl State for EmbeddedState {
             let _ = marks.note_list(mark);
         }
         let mut list = locked(&self.list);
-        let mut raised = list.clone().unwrap_or_else(|| mark.clone());
-        if (raised.raise(mark) || list.is_none()) && self.write_list(&raised).is_ok() {
+        let mut raised = list.clone();
+        if ListMark::raise_known(&mut raised, mark)
+            && let Some(raised) = raised
+            && self.write_list(&raised).is_ok()
+        {
             *list = Some(raised);
         }
     }
@@ -1066,6 +1068,9 @@ mod tests {
         drop(state);
         let state = reopen(&file).unwrap();
         assert!(state.lacks().is_none() && state.list_is_lost().is_some());
+        // A dry run beside that host says the same.
+        let dry = EmbeddedState::beside_host(&file, Duration::from_secs(60));
+        assert!(dry.lacks().is_none() && dry.list_is_lost().is_some());
         state.accept_list(&list(1), || Ok(())).unwrap();
         drop(state);
         let state = reopen(&file).unwrap();

@@ -3,13 +3,13 @@
 
 use super::StateMark;
 use crate::evidence::Evidence;
-use crate::log::{Said, backwards, private};
+use crate::log::{Said, backwards, beside, private};
 use crate::regular;
 use crate::revocation::ListMark;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -70,16 +70,6 @@ impl Kept {
         is_farther
     }
 
-    fn raise_list(&mut self, mark: &ListMark) -> bool {
-        match &mut self.list {
-            Some(known) => known.raise(mark),
-            None => {
-                self.list = Some(mark.clone());
-                true
-            }
-        }
-    }
-
     /// Takes over what a decision was made from.
     fn raise(&mut self, evidence: &Evidence) -> bool {
         let mut raised = false;
@@ -96,7 +86,10 @@ impl Kept {
                 known.is_none_or(|known| known.epoch < seen.epoch) || fixed < seen_fixed
             });
             if let Some(seen) = farther {
-                raised |= self.raise_list(&ListMark::new(seen.epoch, seen.digest.clone()));
+                raised |= ListMark::raise_known(
+                    &mut self.list,
+                    &ListMark::new(seen.epoch, seen.digest.clone()),
+                );
             }
         }
         raised
@@ -115,10 +108,10 @@ impl Kept {
     }
 }
 
-/// What the lines of a log say that follow what an operator accepted, or from the first on.
+/// The marks in the lines of a log that follow what an operator accepted, or in all its lines.
 #[derive(Debug, Default)]
 struct Stretch {
-    /// What was accepted.
+    /// The marks that were accepted.
     accepted: Kept,
     /// The farthest mark of each generation of the state, in reverse order.
     states: Vec<StateMark>,
@@ -139,12 +132,7 @@ impl Stretch {
             self.states.push(farthest.unwrap_or(state));
         }
         if let Some(list) = said.list {
-            match &mut self.list {
-                Some(known) => {
-                    known.raise(&list);
-                }
-                None => self.list = Some(list),
-            }
+            ListMark::raise_known(&mut self.list, &list);
         }
         self.recorded = self.recorded.max(said.has_all);
     }
@@ -155,7 +143,7 @@ impl Stretch {
             kept.raise_state(state);
         }
         if let Some(list) = &self.list {
-            kept.raise_list(list);
+            ListMark::raise_known(&mut kept.list, list);
         }
         kept.recorded = kept.recorded.max(self.recorded);
     }
@@ -188,7 +176,7 @@ impl Marks {
         })
     }
 
-    /// What is remembered beside `path`, to have something else accepted there: damaged marks are begun anew. Nothing
+    /// The marks beside `path`, to have something else accepted there: damaged marks are begun anew. Nothing
     /// is written yet.
     ///
     /// # Errors
@@ -210,7 +198,7 @@ impl Marks {
         Ok(marks)
     }
 
-    /// What is remembered beside the log in `path`, and what its lines say behind that; all of them, where nothing
+    /// The marks beside the log in `path`, and those in its lines behind that; all of them, where nothing
     /// is remembered that can be read.
     pub(crate) fn of_log(path: &Path, writes: bool) -> Self {
         let file = Self::file(path);
@@ -262,9 +250,7 @@ impl Marks {
     }
 
     fn file(path: &Path) -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".marks");
-        PathBuf::from(name)
+        beside(path, ".marks")
     }
 
     pub(crate) fn kept(&self) -> Kept {
@@ -287,7 +273,7 @@ impl Marks {
     /// Remembers how far a list went.
     pub(crate) fn note_list(&self, mark: &ListMark) -> io::Result<()> {
         let mut kept = self.lock();
-        match kept.raise_list(mark) {
+        match ListMark::raise_known(&mut kept.list, mark) {
             true => self.write(&kept),
             false => Ok(()),
         }
@@ -374,7 +360,6 @@ impl Marks {
         let line = format!("{} {json}", sum(&json));
         let padded = format!("{line:<width$}\n", width = LENGTH - 1);
         let mut file = create(&self.file)?;
-        file.seek(SeekFrom::Start(0))?;
         file.write_all(padded.as_bytes())?;
         if file.metadata()?.len() > padded.len() as u64 {
             // Something else was there.
@@ -480,8 +465,11 @@ mod tests {
         ] {
             let mut kept = Kept::default();
             for mark in &marks {
-                kept.raise_list(mark);
-                assert!(!kept.raise_list(mark), "it is known by now");
+                ListMark::raise_known(&mut kept.list, mark);
+                assert!(
+                    !ListMark::raise_known(&mut kept.list, mark),
+                    "it is known by now"
+                );
             }
             let list = kept.list.unwrap();
             assert_eq!((list.epoch, list.fixed()), (epoch, fixed), "{marks:?}");

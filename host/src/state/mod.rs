@@ -138,9 +138,12 @@ pub trait State: Debug + Send + Sync {
 pub struct StateMark {
     /// A name that no other state has; a state that is begun or accepted anew has another one.
     pub generation: String,
-    /// How often something was spent or given back, or a mark was raised, since.
+    /// The number of times since that something was spent or given back, or a mark was raised.
     pub changes: u64,
 }
+
+/// The reason why a state that is not there lacks what was counted before.
+pub(crate) const GONE: &str = "there was one, and it is gone";
 
 impl StateMark {
     /// Why the state with this mark is not the one with the mark `known`, or not as far.
