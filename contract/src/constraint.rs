@@ -244,7 +244,7 @@ impl Constraint {
         Some(format!("`{}`: {why}", crate::excerpt(&self.to_string())))
     }
 
-    /// What the operand may be meant as, and is not.
+    /// Another meaning that the author of the operand may have had in mind.
     fn doubt(&self) -> Option<&'static str> {
         let listed = match self.operator {
             Operator::Equals => std::slice::from_ref(&self.operand),
@@ -552,7 +552,7 @@ fn is_scheme_alone(text: &str) -> bool {
         .is_some_and(name::is_scheme)
 }
 
-/// What is to be known of a path that is a JSON Pointer, and looks like a path in another syntax.
+/// The warning for a path that is a JSON Pointer and looks like a path in another syntax.
 fn path_in_another_syntax(path: &str) -> Option<&'static str> {
     if path.starts_with("/action/arguments") {
         return Some(

@@ -225,11 +225,7 @@ fn decoded_where_possible(text: &str) -> String {
     let mut parts = text.split('%');
     let mut decoded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let digits = part
-            .get(..2)
-            .filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code.filter(u8::is_ascii) {
+        match encoded_byte(part).filter(u8::is_ascii) {
             Some(code) => {
                 decoded.push(char::from(code));
                 decoded.push_str(part.get(2..).unwrap_or_default());
@@ -399,10 +395,13 @@ fn check_segments(name: &str) -> Result<(), NameError> {
     })
 }
 
+/// The marks behind which a tag, a digest, a revision or a stream follows a name. Readers cut it off.
+pub(crate) const BEFORE_A_TAG: [char; 2] = [':', '@'];
+
 /// Whether what comes before the first `:` or `@` is nothing but dots and spaces, as in `..:x`: readers that
 /// cut a segment there resolve what is left.
 fn is_dotted_before_a_tag(segment: &str) -> bool {
-    segment.split_once([':', '@']).is_some_and(|(before, _)| {
+    segment.split_once(BEFORE_A_TAG).is_some_and(|(before, _)| {
         !before.is_empty() && before.chars().all(|c| matches!(c, '.' | ' '))
     })
 }
@@ -439,6 +438,13 @@ fn check_characters(text: &str) -> Result<(), NameError> {
     ))
 }
 
+/// The byte that `text`, which follows a `%`, begins with in two hexadecimal digits.
+fn encoded_byte(text: &str) -> Option<u8> {
+    let digits = text.get(..2)?;
+    let are_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16).ok().filter(|_| are_digits)
+}
+
 /// `text` with its percent-encodings decoded, once.
 fn decoded(text: &str) -> Result<Cow<'_, str>, NameError> {
     if !text.contains('%') {
@@ -448,11 +454,7 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, NameError> {
     let mut parts = text.split('%');
     bytes.extend(parts.next().unwrap_or_default().bytes());
     for part in parts {
-        let digits = part
-            .get(..2)
-            .filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
+        match encoded_byte(part) {
             None => return Err(NameError::Encoding("no character")),
             Some(b'/') => return Err(NameError::Encoding("`/`")),
             Some(b'.') => return Err(NameError::Encoding("`.`")),

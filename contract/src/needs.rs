@@ -74,6 +74,15 @@ impl Field {
         Self::Context,
     ];
 
+    /// Those of the intent.
+    pub const OF_INTENT: [Self; 5] = [
+        Self::IntentId,
+        Self::IntentPurpose,
+        Self::IntentApprovedBy,
+        Self::IntentExpiresAt,
+        Self::IntentRemainingUses,
+    ];
+
     /// The field's name, as a manifest spells it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -188,15 +197,7 @@ impl Needs {
 
     /// Whether any field of the intent is asked for.
     pub fn has_intent(&self) -> bool {
-        [
-            Field::IntentId,
-            Field::IntentPurpose,
-            Field::IntentApprovedBy,
-            Field::IntentExpiresAt,
-            Field::IntentRemainingUses,
-        ]
-        .into_iter()
-        .any(|field| self.has(field))
+        Field::OF_INTENT.into_iter().any(|field| self.has(field))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::excerpt;
 use crate::inclusion::{self, Steps};
-use crate::name::{self, Case, NameError, Naming};
+use crate::name::{self, BEFORE_A_TAG, Case, NameError, Naming};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -198,7 +198,8 @@ impl Pattern {
     /// As [`Pattern::might_match`], where the names compare as `naming` declares: case counts where it is
     /// declared to, and each segment may have the suffix that is dropped, or not.
     pub fn might_match_as(&self, name: &str, naming: &Naming) -> bool {
-        if self.matches(name) || name::check_resource(name).is_err() {
+        // What is matched exactly is its own first reading, so that it is caught below.
+        if name::check_resource(name).is_err() {
             return true;
         }
         let suffix = naming.drop_suffix.as_deref().unwrap_or_default();
@@ -277,7 +278,7 @@ impl Pattern {
         inclusion::is_within(self, other, steps)
     }
 
-    /// What the author of a denial should know of a pattern that is sound, and may be meant otherwise.
+    /// The warning for the author of a denial whose pattern is sound, and may be meant otherwise.
     ///
     /// ```
     /// use portcullis_contract::Pattern;
@@ -334,7 +335,8 @@ impl Pattern {
         &self.segments
     }
 
-    pub(crate) fn has_wildcard(&self) -> bool {
+    /// Whether it has a `*`.
+    pub fn has_wildcard(&self) -> bool {
         self.text.contains('*')
     }
 
@@ -379,20 +381,17 @@ fn segments_match<N>(
     }
 }
 
-/// What may follow a name that is meant: a tag, a digest, a revision or a stream. Readers cut it off.
-const BEFORE_A_TAG: [char; 2] = [':', '@'];
-
 /// The most `:` and `@` of a name that are looked at. A name with more is caught by every denial.
 const MOST_TAGS: usize = 32;
 
-/// What a segment of a name may be read as.
+/// The readings of one segment of a name.
 struct Readings<'a> {
     texts: Vec<Cow<'a, str>>,
     /// Whether some of them are without what follows a `:` or an `@`.
     is_tagged: bool,
 }
 
-/// What each segment of `name` may be read as: itself, and what comes before each `:` and `@` behind its
+/// The readings of each segment of `name`: itself, and what comes before each `:` and `@` behind its
 /// first character, with and without `suffix`. `None` if these are too many to look at.
 fn readings<'a>(name: &'a str, suffix: &str) -> Option<Vec<Readings<'a>>> {
     if name.matches(BEFORE_A_TAG).nth(MOST_TAGS).is_some() {

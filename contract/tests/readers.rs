@@ -98,7 +98,7 @@ fn by_segment(name: &str, read: impl Fn(&str) -> &str) -> String {
     segments.join("/")
 }
 
-/// Where what may follow a name begins in a segment.
+/// The places in a segment at which something may follow the name.
 fn first_tag(segment: &str) -> Option<usize> {
     let mut tags = segment.match_indices([':', '@']).map(|(at, _)| at);
     tags.find(|at| *at > 0)
@@ -377,7 +377,7 @@ fn no_reader_takes_a_permitted_name_for_another() {
     );
 }
 
-/// Where names may have a suffix or not, it does not help a name past a denial.
+/// A suffix that names may have or not does not help a name past a denial.
 #[test]
 fn no_reader_that_drops_a_suffix_takes_a_permitted_name_for_a_denied_one() {
     let naming = Naming {

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// What a plugin's manifest lists under `needs`.
+/// The fields that a plugin's manifest lists under `needs`.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
     whole: u32,
@@ -29,8 +29,12 @@ impl Asked {
         self.whole & (1 << field as u8) != 0
     }
 
-    /// Whether the item called `name` of the open list `field` is listed.
-    pub(crate) fn has_named(self, field: Name, name: &str) -> bool {
+    /// True if the item called `name` of the open list `field` is listed. The attribute `type` of a principal is
+    /// asked for as `principal.type`, and in no other way.
+    fn has_named(self, field: Name, name: &str) -> bool {
+        if field == Name::PrincipalAttributes && name == "type" {
+            return self.has(Name::PrincipalType);
+        }
         let is_it = |listed: &&str| {
             let key = listed.strip_prefix(field.name());
             key.and_then(|key| key.strip_prefix('.')) == Some(name)
@@ -43,7 +47,9 @@ impl Asked {
             let key = listed.strip_prefix(field.name());
             key.is_some_and(|key| key.starts_with('.'))
         };
-        self.has(field) || self.names.iter().any(is_of)
+        self.has(field)
+            || self.names.iter().any(is_of)
+            || (field == Name::PrincipalAttributes && self.has(Name::PrincipalType))
     }
 }
 
@@ -61,14 +67,6 @@ pub struct Field<T> {
 }
 
 impl<T> Field<T> {
-    /// The value, if the manifest lists the field.
-    pub fn if_asked(&self) -> Option<&T> {
-        match self.missing {
-            None => Some(&self.value),
-            Some(_) => None,
-        }
-    }
-
     /// Holds nothing from now on, unless the field is listed.
     pub(crate) fn keep_if(&mut self, asked: bool, name: Name)
     where
@@ -198,9 +196,6 @@ impl Attributes {
     pub fn get(&self, name: &str) -> Option<&Value> {
         if let Some((asked, field)) = self.asked
             && !asked.has_named(field, name)
-            && !(field == Name::PrincipalAttributes
-                && name == "type"
-                && asked.has(Name::PrincipalType))
         {
             not_listed(field.name(), &format!(".{name}"));
         }
@@ -210,11 +205,7 @@ impl Attributes {
 
     /// From now on, only the items that are listed are held and can be read.
     pub(crate) fn keep(&mut self, asked: Asked, field: Name) {
-        let is_type = |name: &str| field == Name::PrincipalAttributes && name == "type";
-        self.list.retain(|it| match is_type(&it.name) {
-            true => asked.has(Name::PrincipalType),
-            false => asked.has_named(field, &it.name),
-        });
+        self.list.retain(|it| asked.has_named(field, &it.name));
         self.asked = Some((asked, field));
     }
 }
@@ -225,7 +216,6 @@ impl Deref for Attributes {
     fn deref(&self) -> &Vec<Attribute> {
         if let Some((asked, field)) = self.asked
             && !asked.has_any_of(field)
-            && !(field == Name::PrincipalAttributes && asked.has(Name::PrincipalType))
         {
             not_listed(field.name(), "");
         }

@@ -25,8 +25,9 @@
 //! ```
 //!
 //! Beside `Cargo.toml` lies `plugin.toml`, which says what the plugin is called and which fields of
-//! a request it needs; it is passed no others, and reading another one is a trap ([`Field`]). `portcullis build` makes the component, and
-//! [`testing`] runs the policy in `cargo test` without WebAssembly.
+//! a request it needs; it is passed no others, and reading another one is a trap ([`Field`]).
+//! `portcullis build` makes the component, and [`testing`] runs the policy in `cargo test` without
+//! WebAssembly.
 //!
 //! The SDK brings an allocator of its own for WebAssembly (never for tests), so a plugin must not
 //! declare a `#[global_allocator]`.

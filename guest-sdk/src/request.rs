@@ -347,11 +347,11 @@ impl Request {
     /// Holds what the host passes to a plugin that asks for `asked`, and nothing else.
     pub(crate) fn keep(&mut self, asked: Asked) {
         macro_rules! keep {
-            ($($name:ident => $($path:ident).+;)+) => {$(
-                self.$($path).+.keep_if(asked.has(Name::$name), Name::$name);
+            ($of:expr; $($name:ident => $($path:ident).+;)+) => {$(
+                $of.$($path).+.keep_if(asked.has(Name::$name), Name::$name);
             )+};
         }
-        keep! {
+        keep! { self;
             Integration => integration;
             PrincipalId => principal.id;
             PrincipalKind => principal.kind;
@@ -371,25 +371,16 @@ impl Request {
             ResourcePosture => resource.posture;
             Now => now;
         }
-        let of_intent = [
-            Name::IntentId,
-            Name::IntentPurpose,
-            Name::IntentApprovedBy,
-            Name::IntentExpiresAt,
-            Name::IntentRemainingUses,
-        ];
-        let has_intent = of_intent.into_iter().any(|name| asked.has(name));
-        if let (true, Some(intent)) = (has_intent, self.intent.as_mut()) {
-            let [id, purpose, approved_by, expires_at, remaining_uses] = of_intent;
-            intent.id.keep_if(asked.has(id), id);
-            intent.purpose.keep_if(asked.has(purpose), purpose);
-            intent
-                .approved_by
-                .keep_if(asked.has(approved_by), approved_by);
-            intent.expires_at.keep_if(asked.has(expires_at), expires_at);
-            let uses = &mut intent.remaining_uses;
-            uses.keep_if(asked.has(remaining_uses), remaining_uses);
+        if let Some(intent) = self.intent.as_mut() {
+            keep! { intent;
+                IntentId => id;
+                IntentPurpose => purpose;
+                IntentApprovedBy => approved_by;
+                IntentExpiresAt => expires_at;
+                IntentRemainingUses => remaining_uses;
+            }
         }
+        let has_intent = Name::OF_INTENT.into_iter().any(|name| asked.has(name));
         self.intent.keep_if(has_intent, Name::IntentId);
         let principal = &mut self.principal.attributes;
         principal.keep(asked, Name::PrincipalAttributes);

@@ -33,14 +33,11 @@ fn read() -> Result<String, String> {
             let _ = write!(list, "::portcullis_sdk::__private::Field::{field:?},");
             list
         });
-    let named: String = manifest.needs.iter().fold(String::new(), |mut list, name| {
-        let _ = write!(list, "{name:?},");
-        list
-    });
+    let named = &manifest.needs;
     // A changed manifest is compiled anew.
     Ok(format!(
         "{{ const _: &[u8] = ::std::include_bytes!({file:?}); \
-         ::portcullis_sdk::__private::Asked::new(&[{whole}], &[{named}]) }}",
+         ::portcullis_sdk::__private::Asked::new(&[{whole}], &{named:?}) }}",
         file = file.to_string_lossy(),
     ))
 }

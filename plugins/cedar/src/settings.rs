@@ -296,6 +296,10 @@ fn entities(json: Option<Json>, schema: Option<&Schema>) -> Result<Entities, Vec
     read.map_err(|message| vec![SettingsError::new("/entities", message)])
 }
 
+/// The remedy for a policy that the schema refuses.
+const REMEDY: &str =
+    "correct it, or the schema; or load it as it is with `validate-policies = false`";
+
 /// Where the policies do not keep to the schema, can never match, or do not read as they are.
 fn unfit(written: &Json, policies: &PolicySet, schema: Option<&Schema>) -> Vec<SettingsError> {
     let text = written.as_str().unwrap_or_default();
@@ -307,7 +311,7 @@ fn unfit(written: &Json, policies: &PolicySet, schema: Option<&Schema>) -> Vec<S
     let mut reported = BTreeSet::new();
     for error in result.validation_errors() {
         let message = in_text(text, &DetailedError::from(error));
-        messages.push(format!("{message}: correct it, or the schema"));
+        messages.push(format!("{message}: {REMEDY}"));
         reported.insert(error.policy_id());
     }
     for warning in result.validation_warnings() {
@@ -319,9 +323,7 @@ fn unfit(written: &Json, policies: &PolicySet, schema: Option<&Schema>) -> Vec<S
                     continue;
                 }
                 let message = in_text(text, &DetailedError::from(warning));
-                messages.push(format!(
-                    "{message}: it can never match; correct it, or the schema"
-                ));
+                messages.push(format!("{message}: it can never match; {REMEDY}"));
             }
             // The others are of scripts that are mixed, as they are in many languages.
             _ => {}

@@ -221,7 +221,7 @@ const ADMINISTRATIVE: [&str; 20] = [
     "webhooks",
 ];
 
-/// What an action on the whole repository does, where it is administration.
+/// The verbs on the whole repository that are administration.
 const ON_REPOSITORIES: [&str; 9] = [
     "archive",
     "create",
@@ -234,88 +234,85 @@ const ON_REPOSITORIES: [&str; 9] = [
     "visibility",
 ];
 
-/// The actions that change something.
-const WRITES: [&str; 11] = [
-    "branches.create",
-    "branches.delete",
-    "contents.put",
-    "git.push",
-    "issues.comment",
-    "issues.create",
-    "issues.update",
-    "pulls.comment",
-    "pulls.create",
-    "pulls.merge",
-    "pulls.review",
+/// A reader of an action's arguments.
+type Reader = fn(&Request) -> Result<Action, ArgumentsError>;
+
+/// The actions that change something, each with the reader of its arguments.
+const WRITES: [(&str, Reader); 11] = [
+    ("branches.create", |it| {
+        it.arguments().map(Action::CreateBranch)
+    }),
+    ("branches.delete", |it| {
+        it.arguments().map(Action::DeleteBranch)
+    }),
+    ("contents.put", |it| it.arguments().map(Action::Push)),
+    ("git.push", |it| it.arguments().map(Action::Push)),
+    ("issues.comment", |it| it.arguments().map(Action::Comment)),
+    ("issues.create", |it| it.arguments().map(Action::Issue)),
+    ("issues.update", |it| it.arguments().map(Action::Issue)),
+    ("pulls.comment", |it| it.arguments().map(Action::Comment)),
+    ("pulls.create", |it| it.arguments().map(Action::CreatePull)),
+    ("pulls.merge", |it| it.arguments().map(Action::MergePull)),
+    ("pulls.review", |it| it.arguments().map(Action::Review)),
 ];
 
 /// Whether the action reaches secrets or administration, however its name is spelled.
 pub(crate) fn is_administrative(name: &str) -> bool {
-    let words = words(name);
-    let pairs = words.windows(2).map(<[String]>::concat);
-    let first = words.iter().take(2).map(String::as_str).collect::<String>();
+    let spaced = spaced(name);
+    let words: Vec<_> = spaced.split_whitespace().collect();
+    let first = words.iter().take(2).copied().collect::<String>();
     let is_on_repositories = |noun: &str| {
         let other = first
             .strip_prefix(noun)
             .or_else(|| first.strip_suffix(noun));
         other.is_some_and(|verb| ON_REPOSITORIES.contains(&verb))
     };
-    words
-        .iter()
-        .cloned()
-        .chain(pairs)
-        .any(|part| ADMINISTRATIVE.contains(&part.as_str()))
+    words.iter().any(|word| ADMINISTRATIVE.contains(word))
+        || words
+            .windows(2)
+            .any(|pair| ADMINISTRATIVE.contains(&pair.concat().as_str()))
         || ["repository", "repositories", "repos", "repo"]
             .into_iter()
             .any(is_on_repositories)
 }
 
-/// The words of an action's name, folded: they end where a letter or digit is followed by something else,
-/// and where a capital follows a small letter.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+/// The words of an action's name, folded, with spaces between them: they end where a letter or digit is followed by
+/// something else, and where a capital follows a small letter.
+fn spaced(name: &str) -> String {
+    let mut spaced = String::with_capacity(name.len() + 8);
     let mut was_small = false;
     for c in name.chars() {
         if !c.is_alphanumeric() || (was_small && c.is_uppercase()) {
-            words.push(String::new());
+            spaced.push(' ');
         }
-        if let Some(word) = words.last_mut()
-            && c.is_alphanumeric()
-        {
-            word.push(c);
+        if c.is_alphanumeric() {
+            spaced.push(c);
         }
         was_small = c.is_lowercase();
     }
-    words.retain(|word| !word.is_empty());
-    words
-        .into_iter()
-        .map(|word| name::fold(&word).into_owned())
-        .collect()
+    name::fold(&spaced).into_owned()
 }
 
 /// The action that is known and could be meant by another spelling, `name`.
 pub(crate) fn known_as(name: &str) -> Option<&'static str> {
-    let bare = |name: &str| words(name).concat();
+    let bare = |name: &str| spaced(name).replace(' ', "");
     let name = bare(name);
-    let mut known = WRITES.into_iter().chain(reads::names());
+    let writes = WRITES.into_iter().map(|(known, _)| known);
+    let mut known = writes.chain(reads::names());
     known.find(|known| bare(known) == name)
 }
 
 impl Action {
     /// The request's action, if it is one that the plugin knows.
     pub(crate) fn read(request: &Request) -> Result<Option<Self>, ArgumentsError> {
-        Ok(Some(match request.action.name.as_str() {
-            name if reads::read(name).is_some() => Self::Read(request.arguments()?),
-            "issues.create" | "issues.update" => Self::Issue(request.arguments()?),
-            "issues.comment" | "pulls.comment" => Self::Comment(request.arguments()?),
-            "pulls.review" => Self::Review(request.arguments()?),
-            "git.push" | "contents.put" => Self::Push(request.arguments()?),
-            "branches.create" => Self::CreateBranch(request.arguments()?),
-            "branches.delete" => Self::DeleteBranch(request.arguments()?),
-            "pulls.create" => Self::CreatePull(request.arguments()?),
-            "pulls.merge" => Self::MergePull(request.arguments()?),
-            _ => return Ok(None),
-        }))
+        let name = request.action.name.as_str();
+        if reads::read(name).is_some() {
+            return request
+                .arguments()
+                .map(|arguments| Some(Self::Read(arguments)));
+        }
+        let write = WRITES.iter().find(|(known, _)| *known == name);
+        write.map(|(_, read)| read(request)).transpose()
     }
 
     pub(crate) fn is_write(&self) -> bool {

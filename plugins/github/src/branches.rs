@@ -126,7 +126,7 @@ impl GitHub {
         topic.is_some_and(|topic| !topic.is_empty())
     }
 
-    /// Where the principal's own branches are; nothing if its id is no SPIFFE ID with a path.
+    /// The prefix of the principal's own branches; nothing if its id is no SPIFFE ID with a path.
     fn own_prefix(&self, request: &Request) -> Option<String> {
         let id = request.principal.id.as_str().strip_prefix("spiffe://")?;
         let (trust_domain, path) = id.split_once('/')?;
@@ -178,7 +178,7 @@ pub(crate) fn is_other_ref(name: &str) -> bool {
         .any(|prefix| folded.starts_with(prefix))
 }
 
-/// Whether Git allows a branch of that short name (`git check-ref-format --branch`), and nobody takes it
+/// Whether Git allows a branch of that short name (`git check-ref-format --branch`), and no reader takes it
 /// for another one.
 pub(crate) fn is_branch(name: &str) -> bool {
     let folded = name::fold(name);

@@ -96,7 +96,7 @@ pub(crate) fn read(action: &str) -> Option<Read> {
     Some(Read(arguments))
 }
 
-/// What the reads are called.
+/// The names of the reads.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     READS.into_iter().map(|(name, _)| name)
 }
@@ -203,7 +203,7 @@ fn is_ref(text: &str) -> bool {
     is_plain(text) && text != "@" && !text.contains("@{") && !text.contains(['~', '^', '['])
 }
 
-/// Whether a label has no meaning in a URL or on a command line. `#` and `%` may be there where nobody
+/// True if a label has no meaning in a URL or on a command line. `#` and `%` may be there where no reader
 /// decodes them.
 fn is_label(text: &str) -> bool {
     let is_code = |part: &str| {

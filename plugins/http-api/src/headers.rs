@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use portcullis_sdk::name::{self, NameError};
 use portcullis_sdk::{Json, json};
+use std::borrow::Cow;
 
 /// Headers by which servers and gateways take another method, path or host than the call has, or by which
 /// a call ends elsewhere than it seems to, beside those that [`is_override`] tells by their words. A rule
@@ -34,7 +35,7 @@ const OVERRIDES: [&str; 21] = [
 /// Words in the name of a header that says what a call was, or is to be.
 const REPLACING: [&str; 3] = ["original", "override", "rewrite"];
 
-/// What a header that has `forwarded` or `method` in its name, and one of these, says otherwise.
+/// The parts of a call that a header restates whose name has `forwarded` or `method` and one of these.
 const REPLACED: [&str; 13] = [
     "for", "host", "http", "path", "port", "prefix", "proto", "scheme", "server", "tunnel", "uri",
     "url", "verb",
@@ -175,14 +176,14 @@ fn method_member(value: &Json) -> Option<String> {
 }
 
 /// `text` with its percent-encodings decoded, again and again, as by several readers in turn.
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Cow<'_, str> {
     const READERS: usize = 4;
-    let mut text = text.to_owned();
+    let mut text = Cow::Borrowed(text);
     for _ in 0..READERS {
         if !text.contains('%') {
             break;
         }
-        text = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        text = Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned());
     }
     text
 }

@@ -281,7 +281,7 @@ impl Rule {
         }
     }
 
-    /// What is wrong with a pattern for the parameter `name`, if no part of a path is as it demands.
+    /// The error for a pattern for the parameter `name`, if no part of a path is as it demands.
     fn refuse_value(&self, name: &str, pattern: &Pattern) -> Option<String> {
         let text = pattern.as_str();
         if self.path.has_one(name) && text.contains('/') {
@@ -291,7 +291,7 @@ impl Rule {
         }
         match name::check_resource(text) {
             // With a wildcard, the pattern was held to it when it was read.
-            Err(why) if !text.contains('*') => {
+            Err(why) if !pattern.has_wildcard() => {
                 Some(format!("`{text}` is no part of a path: {why}"))
             }
             _ => None,
@@ -301,6 +301,9 @@ impl Rule {
     /// Whether the rule is for the call. One that denies is for every call that the API could take for
     /// one of its own.
     fn is_for(&self, method: &str, path: &[String]) -> bool {
+        if !self.methods.iter().any(|other| other == method) {
+            return false;
+        }
         let denies = self.effect == RuleEffect::Deny;
         let is_listed = |pattern: &Pattern, value: &str| match denies {
             true => pattern.might_match(value),
@@ -310,13 +313,12 @@ impl Rule {
             true => self.path.might_match(path),
             false => self.path.matches(path),
         };
-        self.methods.iter().any(|other| other == method)
-            && bound.is_some_and(|bound| {
-                bound.iter().all(|(name, value)| {
-                    let allowed = self.parameters.get(*name);
-                    allowed.is_none_or(|allowed| allowed.iter().any(|it| is_listed(it, value)))
-                })
+        bound.is_some_and(|bound| {
+            bound.iter().all(|(name, value)| {
+                let allowed = self.parameters.get(*name);
+                allowed.is_none_or(|allowed| allowed.iter().any(|it| is_listed(it, value)))
             })
+        })
     }
 
     /// The header or parameter of a call that makes it another call, unless the rule names it.
@@ -460,7 +462,7 @@ fn name_in(constraint: &Constraint) -> &str {
     constraint.path().split('/').nth(1).unwrap_or_default()
 }
 
-/// What is wrong with the name of an environment, if there can be none of that name.
+/// The error for the name of an environment, if there can be none of that name.
 fn refuse_environment(name: &str) -> Option<String> {
     let why = match name::check_resource(name) {
         Err(why) => why.to_string(),

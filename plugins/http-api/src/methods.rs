@@ -48,7 +48,7 @@ pub(crate) fn is_method(name: &str) -> bool {
     METHODS.contains(&name) || (!name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase()))
 }
 
-/// What is wrong with a method of a rule.
+/// The error for a method of a rule.
 pub(crate) fn refuse(method: &str) -> Option<String> {
     if METHODS.contains(&method) {
         return None;
