@@ -159,7 +159,7 @@ pub struct Postures {
     followed: Followed<Sightings, PosturesError>,
 }
 
-/// What was seen of destinations.
+/// The sightings of destinations.
 #[derive(Debug, Default)]
 struct Sightings {
     /// Every sighting, by the folded id of its destination.
@@ -168,7 +168,7 @@ struct Sightings {
     compromised: Vec<(Pattern, Posture)>,
 }
 
-/// What was seen of one destination.
+/// The sighting of one destination.
 #[derive(Debug)]
 struct Sighting {
     id: String,
@@ -230,8 +230,8 @@ impl Postures {
         Ok(Self { followed })
     }
 
-    /// What the file says of `resource`, whose id is canonical as `naming` declares. A destination in an
-    /// attacker's hands is, whatever kind a request says it is of, and under every name that a denial of its id
+    /// The sighting in the file of `resource`, whose id is canonical as `naming` declares. A destination in an
+    /// attacker's hands is found, whatever kind a request says it is of, and under every name that a denial of its id
     /// would catch.
     ///
     /// # Errors
@@ -252,16 +252,20 @@ impl Postures {
         if let Some((_, posture)) = compromised.find(|(pattern, _)| is_it(pattern)) {
             return Ok(Some(*posture));
         }
-        let found = known
-            .find(resource, naming, &resource.kind)
-            .or_else(|| known.find(resource, naming, ""));
+        let found: Vec<_> = known.named(resource, naming).collect();
+        let of_kind = |kind: &str| found.iter().find(|one| one.kind == kind);
+        let found = of_kind(&resource.kind).or_else(|| of_kind(""));
         Ok(found.map(|one| one.posture))
     }
 }
 
 impl Sightings {
-    /// What was seen of the resource as one of `kind`, with and without the suffix that its name may have.
-    fn find(&self, resource: &Resource, naming: &Naming, kind: &str) -> Option<&Sighting> {
+    /// The sightings of the resource, with and without the suffix that its name may have.
+    fn named<'a>(
+        &'a self,
+        resource: &Resource,
+        naming: &Naming,
+    ) -> impl Iterator<Item = &'a Sighting> {
         let id = resource.id.as_str();
         let suffix = naming.drop_suffix.as_deref();
         let with_suffix = suffix.map(|suffix| Cow::Owned(format!("{id}{suffix}")));
@@ -269,7 +273,7 @@ impl Sightings {
         spellings
             .filter_map(|id| self.by_id.get(&*name::fold(&id)))
             .flatten()
-            .find(|one| one.kind == kind && naming.canonical(&one.id) == resource.id)
+            .filter(|one| naming.canonical(&one.id) == resource.id)
     }
 }
 
@@ -311,11 +315,13 @@ fn read(json: &[u8]) -> Result<Sightings, RequestError> {
         let id = destination.text("id")?;
         let kind = destination.optional_text("kind")?.unwrap_or_default();
         let posture = destination.into_posture()?;
-        let pattern = Pattern::literal(&id).map_err(|why| RequestError::Name {
+        let bad = |why| RequestError::Name {
             at: format!("{at}/id"),
             why,
-        })?;
+        };
+        name::check_resource(&id).map_err(bad)?;
         if posture.health == Health::Compromised {
+            let pattern = Pattern::literal(&id).map_err(bad)?;
             postures.compromised.push((pattern, posture));
         }
         let by_id = &mut postures.by_id;

@@ -1,13 +1,13 @@
 //! Files that are read again and again, such as a list, the marks beside it, or keys.
 //!
-//! Opening a fifo waits until somebody writes to it, and reading one waits for more. Whoever puts one in the
-//! place of a file would stop the thread that reads it, so what is not a file is an error at once.
+//! Opening a fifo waits until another process writes to it, and reading one waits for more. One in the place
+//! of a file would stop the thread that reads it, so what is not a file is an error at once.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Opens a file for reading, and waits for nobody.
+/// Opens a file for reading, and never waits.
 ///
 /// # Errors
 ///
@@ -16,7 +16,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_with(File::options().read(true), path)
 }
 
-/// Opens a file as `options` say, and waits for nobody. A file that they make is one.
+/// Opens a file as `options` say, and never waits. A file that they make is one.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fi
             io::ErrorKind::InvalidInput,
             "it is a link that leads back to itself, not a file: put the file back",
         )),
-        // A fifo that nobody reads cannot be written to, and a folder or a socket cannot be opened so.
+        // A fifo without a reader cannot be written to, and a folder or a socket cannot be opened so.
         Err(error) => Err(std::fs::metadata(path)
             .ok()
             .and_then(|metadata| refuse_other(metadata.file_type()).err())

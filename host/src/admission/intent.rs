@@ -357,22 +357,19 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
 /// The clause of an intent that the request does not meet: what denies it, or of the allowance that it comes
 /// closest to, what it is not.
 fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
+    let ambiguous = ambiguous_name(request).unwrap_or_default();
     if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
-        let ambiguous = match denial.resource.matches(&request.resource().id) {
-            true => None,
-            false => ambiguous_name(request),
-        };
-        return format!("it denies {denial}{}", ambiguous.unwrap_or_default());
+        return format!("it denies {denial}{ambiguous}");
     }
     let allowances = intent.allows.iter().rev();
     let (_, failed) = allowances
-        .map(|allowance| closeness(allowance, request, class))
+        .map(|allowance| closeness(allowance, request, class, &ambiguous))
         .max_by_key(|(met, _)| *met)
         .unwrap_or_default();
     failed
 }
 
-/// What to do where the resource's name is one that two readers could take for two, and so matches no wildcard and is
+/// The remedy where the resource's name is one that two readers could take for two, and so matches no wildcard and is
 /// caught by every denial.
 fn ambiguous_name(request: &Request) -> Option<String> {
     let id = &request.resource().id;
@@ -390,7 +387,14 @@ fn ambiguous_name(request: &Request) -> Option<String> {
 }
 
 /// How many clauses of an allowance the request meets, and the first that it does not.
-fn closeness(allowance: &Allowance, request: &Request, class: ActionClass) -> (usize, String) {
+///
+/// `ambiguous` is the remedy where the resource's name is ambiguous, and empty elsewhere.
+fn closeness(
+    allowance: &Allowance,
+    request: &Request,
+    class: ActionClass,
+    ambiguous: &str,
+) -> (usize, String) {
     let Allowance {
         integration,
         action,
@@ -413,11 +417,10 @@ fn closeness(allowance: &Allowance, request: &Request, class: ActionClass) -> (u
     }
     if !request.resource_matches(resource) {
         let (met, text) = is_not(2, "resource", asked, resource);
-        let ambiguous = match resource.as_str().contains('*') {
-            true => ambiguous_name(request),
-            false => None,
+        return match resource.has_wildcard() {
+            true => (met, text + ambiguous),
+            false => (met, text),
         };
-        return (met, text + &ambiguous.unwrap_or_default());
     }
     let meets =
         |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());

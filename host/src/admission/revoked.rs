@@ -15,12 +15,11 @@ impl<T: Trace> Checks<'_, '_, T> {
             return Ok(());
         };
         let seen = known.seen();
-        self.evidence.revocation = Some(seen.clone());
+        let (as_of, epoch) = (seen.as_of, seen.epoch);
+        self.evidence.revocation = Some(seen);
         let evidence = || {
-            let as_of = seen
-                .as_of
-                .map_or("never".to_owned(), |as_of| as_of.to_string());
-            format!("the list of {as_of}, epoch {}", seen.epoch)
+            let as_of = as_of.map_or("never".to_owned(), |as_of| as_of.to_string());
+            format!("the list of {as_of}, epoch {epoch}")
         };
         match self.on.refuse_listed(&known) {
             Some(refusal) => self.stop(NAME, evidence, refusal),

@@ -1,10 +1,10 @@
 //! Trust bundles: the keys and certificates that a trust domain signs with.
 
-use super::keys::{PublicKey, Purpose, Unfit, judge_certificate, read_set};
+use super::keys::{PublicKey, Purpose, Unfit, bytes, judge_certificate, read_set, without_zeros};
 use crate::followed::{Bytes, Followed};
 use crate::state::{State, StateError};
 use crate::timestamp::Timestamp;
-use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64, Encoding as _};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde_json::Value;
 use spiffe::bundle::BundleSource;
@@ -373,14 +373,7 @@ impl Bundle {
 
 /// Whether a certificate has the public key that the members of a JWK say, as far as they say one.
 fn is_key_of(certified: &SubjectPublicKeyInfo<'_>, jwk: &Value) -> bool {
-    let member = |name: &str| {
-        let text = jwk.get(name)?.as_str()?;
-        Base64UrlUnpadded::decode_vec(text).ok()
-    };
-    let number = |bytes: &[u8]| -> Vec<u8> {
-        let significant = bytes.iter().skip_while(|byte| **byte == 0);
-        significant.copied().collect()
-    };
+    let member = |name: &str| bytes(jwk, name).ok();
     match certified.parsed() {
         Ok(X509Key::EC(point)) => match (member("x"), member("y")) {
             (Some(x), Some(y)) => point.data() == [&[4], &x[..], &y[..]].concat(),
@@ -388,7 +381,8 @@ fn is_key_of(certified: &SubjectPublicKeyInfo<'_>, jwk: &Value) -> bool {
         },
         Ok(X509Key::RSA(key)) => match (member("n"), member("e")) {
             (Some(n), Some(e)) => {
-                number(key.modulus) == number(&n) && number(key.exponent) == number(&e)
+                without_zeros(key.modulus) == without_zeros(&n)
+                    && without_zeros(key.exponent) == without_zeros(&e)
             }
             _ => true,
         },

@@ -292,7 +292,7 @@ fn judge_rsa(modulus: &[u8], exponent: &[u8], most: usize) -> Result<(), Unfit> 
     Ok(())
 }
 
-fn without_zeros(number: &[u8]) -> &[u8] {
+pub(super) fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
@@ -418,7 +418,7 @@ fn text<'a>(jwk: &'a Value, name: &str) -> Result<Option<&'a str>, Unfit> {
 }
 
 /// A member that is bytes in base64url.
-fn bytes(jwk: &Value, name: &str) -> Result<Vec<u8>, Unfit> {
+pub(super) fn bytes(jwk: &Value, name: &str) -> Result<Vec<u8>, Unfit> {
     let text = text(jwk, name)?.ok_or_else(|| refused(format!("`/{name}`: missing")))?;
     Base64UrlUnpadded::decode_vec(text)
         .map_err(|_| refused(format!("`/{name}`: base64url without padding is needed")))

@@ -143,9 +143,9 @@ pub enum IntentError {
     DeniesInVain {
         /// The intent.
         id: String,
-        /// What it calls the integration.
+        /// The integration's name as the intent writes it.
         named: String,
-        /// What the integration is called.
+        /// The integration's name.
         meant: String,
     },
     /// Its approval is dated in the future.

@@ -41,7 +41,7 @@ pub(crate) const RESOURCE_MEMBERS: [&str; 2] = ["environment", "posture"];
 /// text, it is an attribute.
 const ORDINARY_TEXTS: [&str; 4] = ["owner", "purpose", "environment", "instance"];
 
-/// What the host itself looks at: beside `properties` it is not where it belongs.
+/// Members that the host itself looks at: beside `properties` they are misplaced.
 const OURS_OF_PRINCIPALS: [&str; 10] = [
     "owner",
     "purpose",

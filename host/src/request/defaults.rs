@@ -56,10 +56,10 @@ impl DefaultIntegrations {
 /// Whether a type of resources has one spelling: no characters that are not seen, no white space at its ends, and
 /// Unicode's form NFKC.
 pub(crate) fn is_plain_type(resource_type: &str) -> bool {
-    !resource_type.chars().any(char::is_control) && alike_key(resource_type) == fold(resource_type)
+    alike_key(resource_type) == fold(resource_type)
 }
 
-/// What [`is_plain_type`] demands, for messages.
+/// The rule of [`is_plain_type`], for messages.
 pub(crate) const A_PLAIN_TYPE: &str = "a type without characters that are not seen and without white space at its ends, in Unicode's form NFKC";
 
 #[cfg(test)]

@@ -456,7 +456,7 @@ impl Request {
         Cow::Owned(named)
     }
 
-    /// How names compare, as the integration declares.
+    /// The comparison of names that the integration declares.
     pub(crate) fn naming(&self) -> &Naming {
         &self.naming
     }
