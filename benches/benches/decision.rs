@@ -1,11 +1,11 @@
-//! What a decision costs, beside the floor that the runtime sets.
+//! The cost of a decision, compared with the runtime's minimum.
 //!
 //! - `floor/bare`: wasmtime alone, set up as the host sets it up: a fresh instance of an empty
 //!   component and an empty call.
 //! - `floor/contract`: the host, with a plugin that asks for nothing and does nothing.
 //! - `decision/*`: a fresh decision of a request that is parsed already, by each plugin.
-//! - `json/*`: from a request in JSON to a decision in JSON.
-//! - `deadline`: how long a plugin that loops runs in all, with a deadline of 10 ms.
+//! - `json/*`: reads a request from JSON, decides it and writes the decision as JSON.
+//! - `deadline`: total run time of a plugin that loops, with a deadline of 10 ms.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis_benches::floor::Floor;

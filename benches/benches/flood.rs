@@ -1,5 +1,6 @@
-//! The cost of one principal's flood for the others: the trials B6 and B7 of docs/trials.md, with their own loads. It
-//! prints figures; the tests of the table's rows hold them to limits.
+//! The cost of one principal's flood for the others: the trials B6 and B7 of docs/trials.md.
+//!
+//! It uses the loads of these trials, and prints figures. The tests of the table's rows enforce limits.
 //!
 //! `cargo bench -p portcullis-benches --bench flood`; without `--bench`, as in `cargo test`, the loads are small.
 
@@ -32,7 +33,7 @@ fn pdp(build: impl FnOnce(PdpBuilder) -> PdpBuilder) -> Pdp {
     build(builder).build().unwrap()
 }
 
-/// Asks for `principal` with a credential, an intent and the documents that it carries.
+/// Evaluates a request of `principal` with a credential, and an intent with the documents that it carries.
 fn ask(
     pdp: &Pdp,
     principal: &str,
@@ -59,11 +60,13 @@ fn ask(
         .cause()
 }
 
-/// B6: one principal presents many credentials; another one presents its first, and then the same from elsewhere.
+/// B6: one principal presents many credentials.
+///
+/// Then another principal presents its first credential, and the same one from another instance.
 fn credentials(count: usize) {
     let window = Duration::from_secs(600);
     let pdp = pdp(|builder| builder.state(Arc::new(EmbeddedState::in_memory(window))));
-    // What the first decision makes is no part of the flood.
+    // The initialisation in the first decision is not a part of the flood.
     ask(&pdp, "spiffe://acme.example/first", "jti", "pod-1", None);
     let (before, started) = (resident(), Instant::now());
     for number in 0..count {
@@ -97,7 +100,7 @@ fn children(folder: &Path, count: usize) {
         .delegator(LEAD, &of_lead)
         .unwrap();
     let intents = Intents::signed(signatures);
-    // Signed times are in whole seconds, and those of a child are within those of its parent.
+    // Signed times are in whole seconds, and a child's times are within its parent's.
     let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
     let parent = intents
         .insert(
@@ -111,7 +114,7 @@ fn children(folder: &Path, count: usize) {
         let mut child = intent(&format!("child-{number}"), AGENT, LEAD, now);
         let digest = parent.digest().to_string();
         child["parent"] = json!({ "id": "root", "digest": digest });
-        // Short to write, and much to keep: a pattern is kept by its segments.
+        // Short to write, but large in memory: a pattern is stored by its segments.
         let [action, resource] = [64, 250].map(|segments| vec!["b"; segments].join("/"));
         let denial = json!({ "integration": "x", "action": action, "resource": resource });
         child["denies"] = json!(vec![denial; 64]);
@@ -157,7 +160,7 @@ fn intent(id: &str, principal: &str, approver: &str, now: Timestamp) -> Value {
     })
 }
 
-/// The resident memory in MB; 0 where the system does not say.
+/// Returns the resident memory in MB, or 0 if it is unknown.
 fn resident() -> usize {
     memory::resident_kib().unwrap_or(0) / 1024
 }

@@ -1,5 +1,7 @@
-//! What it costs to bring a plugin into service: reading the file, and all of loading it, which is
-//! compiling it twice, configuring it and snapshotting it between.
+//! The cost of loading a plugin.
+//!
+//! It measures reading the file, and the whole load: compiling it twice, configuring it and taking a snapshot
+//! between the two.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis_host::{Plugin, PluginLimits, PluginSource, inspect};

@@ -1,6 +1,7 @@
-//! What was to be reached, as criterion sees it: each thing beside its peer. `cargo xtask bench` has the
-//! ratios, of arms that are measured in turn, and what criterion has no way to measure: percentiles, memory,
-//! and by how much runaway guests outlive their deadline.
+//! The performance targets in criterion: each measurement beside its peer.
+//!
+//! `cargo xtask bench` has the ratios of arms that are measured in turn. It also measures percentiles,
+//! memory, and the time for which runaway guests outlive their deadline, which criterion cannot measure.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis_benches::floor::Floor;

@@ -1,7 +1,7 @@
-//! The whole way of a request, with more and more identities and revocations to look it up in: all
-//! host checks, one plugin, the grant, and the record in the operating system's hands.
+//! The whole path of a request, with growing numbers of identities and revocations.
 //!
-//! Principals are asked for in turn, so that what is looked up is not what was looked up just before.
+//! The path has all host checks, one plugin, the grant, and the record in the operating system's hands. The
+//! principals alternate, so that no look-up repeats the one before.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis_host::log::{DecisionLog, Durability, LogOptions};
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const SIZES: [usize; 3] = [100, 10_000, 1_000_000];
-/// How many requests are asked in turn.
+/// Number of requests that are evaluated in turn.
 const ASKED: usize = 64;
 
 fn id(number: usize) -> String {
@@ -57,8 +57,8 @@ fn revocations(size: usize, folder: &Path, now: Timestamp) -> Revocations {
 }
 
 fn whole_way(c: &mut Criterion) {
-    // In memory where there is such a file system: hundreds of megabytes are recorded, and bringing those
-    // of one size to disk would slow down the next.
+    // In memory if possible: it records hundreds of megabytes, and writing those of one size to disk
+    // would slow down the next.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() {
         memory.to_owned()

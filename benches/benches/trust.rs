@@ -1,5 +1,7 @@
-//! What it costs to believe somebody: verifying a signature, with and without the tokens that were
-//! verified kept in mind, and spending a use that a budget counts.
+//! The cost of trust.
+//!
+//! It measures the verification of a signature, with and without the cache of verified tokens, and the
+//! spending of a counted use.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -66,7 +68,7 @@ fn trust(c: &mut Criterion) {
     group.finish();
 
     let signed = intent(&key);
-    // The same key, published for what it is used for here.
+    // The same key, published with the `use` of a signature.
     let approver = folder.join("approver.json");
     key.publish(&approver, "sig");
     let mut group = c.benchmark_group("a signed intent");

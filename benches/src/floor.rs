@@ -1,11 +1,13 @@
-//! The floor: wasmtime alone, set up as the host sets it up, with a fresh instance of a component that
-//! does nothing and an empty call.
+//! The floor: the minimum cost of a decision with this runtime.
+//!
+//! It is wasmtime alone, set up as by the host, with a fresh instance of a component that does nothing and an
+//! empty call.
 
 use portcullis_host::{PagemapScan, engine_settings};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-/// A component that does nothing, ready to be instantiated.
+/// An empty component, ready to be instantiated.
 pub struct Floor {
     engine: Engine,
     instance: InstancePre<()>,
@@ -13,7 +15,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Compiles it, on an engine of its own with the host's settings.
+    /// Compiles the component, on an engine of its own with the host's settings.
     ///
     /// # Panics
     ///
@@ -22,7 +24,7 @@ impl Floor {
         Self::with(PagemapScan::Off)
     }
 
-    /// As [`Floor::new`], where sandboxes are reset in that way.
+    /// As [`Floor::new`], with `scan` as the setting for resetting sandboxes.
     ///
     /// # Panics
     ///
@@ -46,11 +48,11 @@ impl Floor {
         }
     }
 
-    /// A fresh instance and an empty call.
+    /// Creates a fresh instance and makes an empty call.
     ///
     /// # Panics
     ///
-    /// Never, where [`Floor::new`] did not.
+    /// Never, if [`Floor::new`] did not.
     pub fn run(&self) {
         let mut store = Store::new(&self.engine, ());
         store.set_epoch_deadline(11);

@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of that seed, which is not 0.
+    /// Returns the key of that seed, which must not be 0.
     ///
     /// # Panics
     ///
@@ -32,12 +32,12 @@ impl Key {
         }
     }
 
-    /// The private key in PEM.
+    /// Returns the private key in PEM.
     pub fn pem(&self) -> &[u8] {
         self.pem.as_bytes()
     }
 
-    /// Writes a JWKS with the public key, whose `use` is that.
+    /// Writes a JWKS with the public key, whose `use` is `used_for`.
     ///
     /// # Panics
     ///
@@ -53,7 +53,7 @@ impl Key {
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If `intent` is invalid.
     pub fn sign(&self, intent: &Value) -> String {
         let intent = intent.to_string();
         portcullis_host::sign(intent.as_bytes(), self.pem(), Some(KEY_ID), None).expect("an intent")

@@ -1,5 +1,7 @@
-//! What the benches measure, and beside what: the same five rules as a plugin in a sandbox, in Cedar
-//! and in Rego (`peers`), on the same requests.
+//! The benchmarked rules and their peers.
+//!
+//! The same five rules exist as a plugin in a sandbox, in Cedar and in Rego (`peers`), and decide the same
+//! requests.
 
 pub mod floor;
 pub mod key;

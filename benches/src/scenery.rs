@@ -1,9 +1,9 @@
-//! What decisions are made with: plugins, and decision points with and without all that a host checks.
+//! Plugins and decision points for the benches, with and without the host's checks.
 
 use crate::workload::{self, INTEGRATION, Variation, id};
 use portcullis_host::log::{DecisionLog, Durability, LogOptions};
 use portcullis_host::{
-    CompiledCache, Identity, Intents, Lane, Otherwise, Pdp, Plugin, PluginSource, PostureRule,
+    CompiledCache, Identity, Intents, Lane, OnStale, Pdp, Plugin, PluginSource, PostureRule,
     PrincipalKind, Registry, Request, Revocations, Timestamp, Weakness,
 };
 use portcullis_tests::guests;
@@ -12,21 +12,21 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How many identities are registered, and how many credentials revoked.
+/// Number of registered identities, and of revoked credentials.
 pub const SIZE: usize = 10_000;
 
-/// How many principals ask in turn.
+/// Number of principals that make requests in turn.
 pub const ASKED: usize = 64;
 
-/// A folder for what is kept, in memory where there is such a file system, and gone when this is.
+/// A temporary folder, in memory if possible, which is removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes it.
+    /// Creates the folder.
     ///
     /// # Panics
     ///
-    /// If it cannot be made.
+    /// If the folder cannot be created.
     pub fn new(name: &str) -> Self {
         let memory = Path::new("/dev/shm");
         let parent = match memory.is_dir() {
@@ -38,7 +38,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// Where it is.
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -46,12 +46,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left is in memory, or the system's to clean.
+        // A failure leaves files in memory, or for the system to clean.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// The five rules as a plugin's file.
+/// Returns the plugin with the five rules.
 ///
 /// # Panics
 ///
@@ -63,7 +63,7 @@ pub fn five_rules() -> PluginSource {
         .limits(guests::patient())
 }
 
-/// As [`five_rules`], with settings that no other number has.
+/// As [`five_rules`], with settings that are unique to `number`.
 ///
 /// # Panics
 ///
@@ -76,7 +76,7 @@ pub fn five_rules_of(number: usize) -> PluginSource {
     five_rules().settings(settings)
 }
 
-/// As [`five_rules`], taking its requests as the records of the contract.
+/// As [`five_rules`], with requests in the records of the contract.
 ///
 /// # Panics
 ///
@@ -88,17 +88,17 @@ pub fn typed_five_rules() -> PluginSource {
         .limits(guests::patient())
 }
 
-/// As [`five_rules`], from the cache in `folder`.
+/// As [`five_rules`], with the compiled cache in `folder`.
 ///
 /// # Panics
 ///
-/// If there can be none.
+/// If the cache cannot be opened.
 pub fn cached_five_rules(folder: &Folder) -> PluginSource {
     let cache = CompiledCache::open(folder.path().join("compiled")).expect("a cache");
     five_rules().cache(cache)
 }
 
-/// A decision point with the five rules and nothing else to hold a request to.
+/// Returns a decision point with the five rules only.
 ///
 /// # Panics
 ///
@@ -110,12 +110,14 @@ pub fn bare(lane: Lane) -> Pdp {
     pdp.build().expect("a decision point")
 }
 
-/// A decision point with the five rules and every check of the host: a registry and a revocation list of
-/// `size`, intents, the destination's posture, and a log in the operating system's hands.
+/// Returns a decision point with the five rules and every check of the host.
+///
+/// It has a registry and a revocation list of `size`, intents, the destination's posture, and a log in the
+/// operating system's hands.
 ///
 /// # Panics
 ///
-/// If one of them cannot be made.
+/// If one of them cannot be created.
 pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
     let hour = now.plus(Duration::from_secs(3600));
     let mut registry = Registry::default();
@@ -164,7 +166,7 @@ pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
         .posture(PostureRule {
             max_age: Duration::from_secs(3600),
             amiss: vec![Weakness::Internet],
-            otherwise: Otherwise::Deny,
+            otherwise: OnStale::Deny,
         })
         .plugin(plugin);
     let log = DecisionLog::open(LogOptions {
@@ -180,12 +182,12 @@ pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
     pdp.build().expect("a decision point")
 }
 
-/// The numbers of the principals that ask in turn, from all over the registry.
+/// Returns the numbers of the principals that make requests in turn, spread over the registry.
 pub fn asked(size: usize) -> impl Iterator<Item = usize> {
     (0..ASKED).map(move |asked| asked * (size / ASKED))
 }
 
-/// The requests that are asked in turn, whose destination was just looked at.
+/// Returns the requests to evaluate in turn. Their destination's posture is up to date.
 pub fn requests(size: usize, now: Timestamp) -> Vec<Request> {
     asked(size)
         .map(|number| workload::request(number, Variation::default(), now))

@@ -1,4 +1,4 @@
-//! What is decided: one request of 26 texts, and its variations.
+//! The benchmarked request with 26 texts, and its variations.
 
 use portcullis_host::{
     ActionClass, Attestation, Exposure, Health, Integration, Intent, Posture, Principal,
@@ -7,32 +7,32 @@ use portcullis_host::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The integration that is asked for.
+/// The integration of the requests.
 pub const INTEGRATION: &str = "tracker";
 
-/// What varies from one request to the next.
+/// The parts of a request that vary.
 #[derive(Debug, Clone, Copy)]
 pub struct Variation {
-    /// Who asks.
+    /// The principal's kind.
     pub kind: PrincipalKind,
-    /// How that was proved.
+    /// The principal's attestation.
     pub attestation: Attestation,
-    /// What is done.
+    /// The action.
     pub action: &'static str,
-    /// To which repository.
+    /// The repository.
     pub repository: &'static str,
-    /// In which environment it is.
+    /// The repository's environment.
     pub environment: &'static str,
-    /// Whose it is.
+    /// The repository's team.
     pub team: &'static str,
-    /// How risky the session is.
+    /// The session's risk.
     pub risk: &'static str,
-    /// Whether somebody approved it.
+    /// True if the request has an approved intent.
     pub approved: bool,
 }
 
 impl Default for Variation {
-    /// An agent that opens an issue, which is permitted.
+    /// Returns an agent's request to open an issue, which is permitted.
     fn default() -> Self {
         Self {
             kind: PrincipalKind::Agent,
@@ -47,7 +47,7 @@ impl Default for Variation {
     }
 }
 
-/// Every combination of what the rules look at.
+/// Returns every combination of the values that the rules read.
 pub fn variations() -> Vec<Variation> {
     let mut all = vec![Variation::default()];
     macro_rules! vary {
@@ -69,7 +69,7 @@ pub fn variations() -> Vec<Variation> {
     all
 }
 
-/// What the operator says that actions do.
+/// The operator's classes of the actions.
 pub const CLASSES: [(&str, ActionClass); 4] = [
     ("issues.create", ActionClass::Write),
     ("issues.read", ActionClass::Read),
@@ -77,24 +77,24 @@ pub const CLASSES: [(&str, ActionClass); 4] = [
     ("repos.grant", ActionClass::Admin),
 ];
 
-/// The class of the action called `name`.
+/// Returns the class of the action called `name`.
 pub fn class_of(name: &str) -> ActionClass {
     let found = CLASSES.iter().find(|(action, _)| *action == name);
     found.map_or(ActionClass::Unclassified, |(_, class)| *class)
 }
 
-/// The integration with its actions, and no plugin yet.
+/// Returns the integration with its actions, without a plugin.
 pub fn integration() -> Integration {
     CLASSES
         .into_iter()
-        // Which environments may be crossed is the rules' to say here.
+        // The rules decide which environments may be crossed.
         .fold(
             Integration::new(INTEGRATION).allow_cross_environment(),
             |integration, (name, class)| integration.action(name, class),
         )
 }
 
-/// The settings of the plugin that holds the five rules.
+/// Returns the settings of the plugin with the five rules.
 pub fn settings() -> Value {
     json!({
         "agent-actions": ["issues.create", "issues.comment", "issues.label"],
@@ -102,16 +102,16 @@ pub fn settings() -> Value {
     })
 }
 
-/// The SPIFFE ID of agent `number`.
+/// Returns the SPIFFE ID of agent `number`.
 pub fn id(number: usize) -> String {
     format!("spiffe://acme.example/ns/payments/agent/reconciler-{number:07}")
 }
 
-/// The request that agent `number` makes at `now`.
+/// Returns the request of agent `number` at `now`.
 ///
 /// # Panics
 ///
-/// Never: it is within its limits.
+/// Never: the request is within the limits.
 pub fn request(number: usize, it: Variation, now: Timestamp) -> Request {
     let principal = Principal {
         id: id(number),
@@ -165,7 +165,7 @@ pub fn request(number: usize, it: Variation, now: Timestamp) -> Request {
         .expect("the request is within its limits")
 }
 
-/// What the rules say of `it`, in no engine's language, to hold them all against.
+/// Returns the rules' decision for `it`, computed in Rust to verify every engine.
 pub fn expected(it: Variation) -> bool {
     let agent = it.kind == PrincipalKind::Agent;
     let destroys = matches!(it.action, "repos.delete" | "repos.grant");

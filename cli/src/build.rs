@@ -8,15 +8,15 @@ use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{Manifest, PluginLimits, inspect};
 use std::path::{Path, PathBuf};
 
-/// Build a policy component: from a plugin crate, or from a core module or component that another
+/// Build a policy component from a plugin crate, or from a core module or component that another
 /// tool built.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A plugin crate's folder, or a `.wasm` file.
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Where to write the component. By default `NAME.wasm` in the current folder, after the name
-    /// in the manifest.
+    /// The file to write the component to. By default `NAME.wasm` in the current folder, with the name
+    /// from the manifest.
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// The manifest. By default the `plugin.toml` in the crate's folder.
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Says why there is no component, and how the program ends.
+/// Prints the error and returns the exit code.
 pub(crate) fn failed(error: &anyhow::Error) -> Exit {
     output::error(&format!("{error:#}"));
     match error.downcast_ref::<CompileError>() {
@@ -61,7 +61,7 @@ pub(crate) fn failed(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// The component of the plugin crate in `folder`.
+/// Builds the component of the plugin crate in `folder`.
 pub(crate) fn of_crate(folder: &Path) -> anyhow::Result<Vec<u8>> {
     of(&Crate::open(folder)?)
 }
@@ -71,7 +71,7 @@ fn of(plugin: &Crate) -> anyhow::Result<Vec<u8>> {
     Ok(componentize(&plugin.compile()?, plugin.manifest_text())?)
 }
 
-/// The component and the plugin's name.
+/// Builds the component, and returns it with the plugin's name.
 fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
     if args.path.is_file() {
         let manifest = args
@@ -94,7 +94,7 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
     Ok((of(&plugin)?, plugin.manifest().name.clone()))
 }
 
-/// The manifest is in the component, for everybody to read.
+/// Warns of secrets in the manifest, which every reader of the component can see.
 fn warn_of_tokens(manifest: &str) {
     if looks_like_a_token(manifest) {
         output::warn_of_token("the manifest");
@@ -109,12 +109,12 @@ fn parse_manifest(file: &Path, text: &str) -> anyhow::Result<Manifest> {
     Manifest::parse(text).with_context(|| file.display().to_string())
 }
 
-/// Writes beside the file first, so that nobody reads half a component.
+/// Writes to a temporary file first, so that no reader sees a partial component.
 fn write(file: &Path, component: &[u8]) -> std::io::Result<()> {
     let beside = file.with_extension(format!("wasm.{}", std::process::id()));
     std::fs::write(&beside, component)?;
     std::fs::rename(&beside, file).inspect_err(|_| {
-        // The error that is reported is the rename's.
+        // Only the error of the rename is reported.
         let _ = std::fs::remove_file(&beside);
     })
 }

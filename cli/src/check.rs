@@ -8,13 +8,13 @@ use portcullis_host::{PagemapScanInForce, Pdp, pagemap_scan_in_force};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Check a configuration and the plugins it names: everything that is wrong, with file and line.
+/// Check a configuration and its plugins, and report every problem with file and line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration.
     #[arg(default_value = "portcullis.toml")]
     config: PathBuf,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -59,13 +59,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// The decision point of a configuration, for dry runs; without one, everything that is wrong is
-/// reported. Of warnings, those that are about other files are.
+/// Builds the decision point of a configuration for dry runs.
+///
+/// If that fails, it reports every problem. Otherwise it reports the warnings about other files only.
 pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
     let checked = config::check(config);
     match &checked.pdp {
         None => report(&checked.problems),
-        // Those of the configuration itself are for `portcullis check`.
+        // `portcullis check` reports the warnings about the configuration itself.
         Some(_) => {
             let elsewhere = checked.problems.iter().filter(|it| it.file != config);
             report(&elsewhere.cloned().collect::<Vec<_>>());

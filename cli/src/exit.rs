@@ -4,7 +4,7 @@ use portcullis_host::log::Broken;
 use portcullis_host::{Cause, Decision};
 use std::process::ExitCode;
 
-/// How the program ends. Of several, the gravest counts, and they are listed from the lightest.
+/// Exit code of the program, in order of severity. The most severe one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// 0: permit, or success.
@@ -13,12 +13,12 @@ pub(crate) enum Exit {
     Deny,
     /// 4: a plugin faulted, which is a deny.
     Faulted,
-    /// 3: a plugin, a configuration, a request, an intent or a log is not valid.
+    /// 3: a plugin, a configuration, a request, an intent or a log is invalid.
     Invalid,
-    /// 5: something is not as it has to be: a replay differs, a revocation is not confirmed, a
-    /// registry has findings, a case is decided otherwise, a decision takes too long.
+    /// 5: a gate failed: a replay differs, a revocation is not confirmed, a registry has findings, a case is
+    /// decided differently, a decision takes too long.
     GateFailed,
-    /// 1: the tool itself failed, or was called wrongly.
+    /// 1: the tool itself failed, or its arguments are wrong.
     Failed,
 }
 
@@ -33,7 +33,7 @@ Exit codes:
      registry has findings, a case is decided otherwise, a decision takes too long";
 
 impl Exit {
-    /// How a log that cannot be read differs from one that is broken.
+    /// Returns the exit code for a log that is broken or cannot be read.
     pub(crate) fn of_log(broken: &Broken) -> Self {
         match broken {
             Broken::Read { .. } => Self::Failed,

@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use portcullis_host::{Inspection, PluginLimits, inspect, read_component};
 use std::path::PathBuf;
 
-/// Show what a plugin file is, and why a host would refuse it, without running it.
+/// Describe a plugin file, and report why a host would refuse it, without running it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plugin file.
     file: PathBuf,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

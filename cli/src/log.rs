@@ -19,26 +19,26 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Find any edit, removal, reordering or truncation, and say where. Lines that were added at the end
-    /// look like those that a crash leaves, and are counted.
+    /// Find any edit, removal, reordering or truncation, and report its place. Lines that were added at the
+    /// end look like those that a crash leaves, and are counted.
     Verify {
         /// The latest file of the log; sealed ones beside it are found.
         file: PathBuf,
-        /// The folder of archived files, to verify those too. Without it the log is verified from the seal of
-        /// the last archived file on.
+        /// The folder of archived files, to verify those too. Without it, verification starts at the seal of
+        /// the last archived file.
         #[arg(long)]
         archive: Option<PathBuf>,
-        /// A head that was kept elsewhere, which has to be that of a line of the log.
+        /// A head that was kept elsewhere. It must be the head of a line of the log.
         #[arg(long)]
         head: Option<String>,
-        /// How to write the result.
+        /// Output format.
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
-    /// Print the lines that are asked for, as JSON Lines.
+    /// Print the matching lines, as JSON Lines.
     Query(Query),
-    /// Move sealed files to another folder, from the oldest on, and put on record where what is left begins. Each
-    /// is verified first, and is in the folder before it is removed. The host may go on writing.
+    /// Move sealed files to another folder, the oldest first, and record where the remaining log begins. Each
+    /// file is verified first, and is in the folder before it is removed. The host may keep writing.
     Archive(Archive),
 }
 
@@ -46,14 +46,14 @@ enum Verb {
 struct Archive {
     /// The latest file of the log; sealed ones beside it are found.
     file: PathBuf,
-    /// The folder that files are moved to. It is made with mode 0700 if it is not there.
+    /// The folder that files are moved to. It is created with mode 0700 if it is missing.
     #[arg(long, required_unless_present = "accept_missing")]
     to: Option<PathBuf>,
-    /// The number of newest sealed files that stay.
+    /// The number of newest sealed files to keep.
     #[arg(long, default_value_t = 0)]
     keep: usize,
-    /// Put on record that the oldest files are lost, so that the log is verified from what is left on. Whether
-    /// they were whole cannot be told any more.
+    /// Record that the oldest files are lost, so that the remaining log can be verified. The integrity of the
+    /// lost files can no longer be verified.
     #[arg(long, conflicts_with_all = ["to", "keep"])]
     accept_missing: bool,
 }
@@ -62,13 +62,13 @@ struct Archive {
 struct Query {
     /// The latest file of the log; sealed ones beside it are found.
     file: PathBuf,
-    /// Only the line of this number.
+    /// Only the line with this number.
     #[arg(long)]
     sequence: Option<u64>,
     /// Only events of this kind.
     #[arg(long, value_enum)]
     event: Option<Kind>,
-    /// Only the decision of this id, and what the gateway reported of it.
+    /// Only the decision with this id, and the gateway's reports on it.
     #[arg(long, visible_alias = "evaluation")]
     id: Option<String>,
     /// Only lines of this trace (W3C Trace Context).
@@ -77,7 +77,7 @@ struct Query {
     /// Only permits or denies.
     #[arg(long, value_enum)]
     decision: Option<Outcome>,
-    /// Only decisions of this cause, such as `plugin-denied`.
+    /// Only decisions with this cause, such as `plugin-denied`.
     #[arg(long)]
     cause: Option<String>,
     /// Only requests of the principal with this SPIFFE ID.
@@ -190,7 +190,7 @@ fn verify(
             return Ok(Exit::of_log(&broken));
         }
     };
-    // It may be that of a line that was not read.
+    // The head may be that of a line that was not read.
     let has_head = match verified.has_head {
         Some(false) if !verified.not_read.is_empty() => None,
         has_head => has_head,
@@ -229,7 +229,7 @@ fn verify(
     Ok(exit)
 }
 
-/// Writes what is so of a whole log.
+/// Prints the result for an intact log.
 fn whole(verified: &Verified, archive: Option<&Path>) -> anyhow::Result<()> {
     output::line(&format!(
         "{} {} entries {}",
@@ -254,7 +254,7 @@ fn whole(verified: &Verified, archive: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Which lines were not read, and why.
+/// Describes the lines that were not read, and the reason.
 fn not_read(verified: &Verified, archive: Option<&Path>) -> String {
     let parts = verified.not_read.iter();
     let parts: Vec<_> = parts
@@ -267,7 +267,7 @@ fn not_read(verified: &Verified, archive: Option<&Path>) -> String {
     format!("{}, {why}", parts.join(", "))
 }
 
-/// Whether the log can be relied on; if not, it is said why.
+/// Verifies the log, and prints the error if it is broken.
 pub(crate) fn is_whole(file: &Path) -> Result<(), Exit> {
     log::verify(file).map(|_| ()).map_err(|broken| {
         output::error(&shown_of_request(&broken.to_string()));
@@ -279,7 +279,7 @@ fn search(query: &Query) -> anyhow::Result<Exit> {
     let mut failed = None;
     let read = log::read(&query.file, |_, _, line, entry| {
         if failed.is_none() && query.asks_for(&entry) {
-            // The same JSON, with escapes for what could command a terminal.
+            // The same JSON, with terminal control characters escaped.
             failed = output::line(&escaped(line)).err();
         }
         Ok(())
@@ -392,7 +392,7 @@ impl Query {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
-        // In whatever spelling: revocations are looked up the same way.
+        // In any spelling, because revocations are looked up in the same way.
         let names = |kind: Revocable, wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| {
                 found.is_some_and(|found| revocation::is_same(kind, found, wanted))

@@ -1,8 +1,7 @@
-//! `portcullis`: build plugins, dry-run decisions, and look after identities, intents, revocations and
-//! logs.
+//! `portcullis`: builds plugins, dry-runs decisions, and manages identities, intents, revocations and logs.
 //!
-//! What is asked for goes to standard output, everything else to standard error. Exit codes are an
-//! API, see [`exit::Exit`].
+//! Results go to standard output, and everything else to standard error. Exit codes are an API, see
+//! [`exit::Exit`].
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +31,7 @@ use exit::Exit;
 use std::process::ExitCode;
 
 /// Sandboxed, intent-based authorization for machine identities: build plugins, dry-run decisions, and
-/// look after identities, intents, revocations and logs.
+/// manage identities, intents, revocations and logs.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::HELP)]
 pub(crate) struct Cli {
@@ -58,7 +57,7 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// How results are written.
+/// Output format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
@@ -76,7 +75,7 @@ fn main() -> ExitCode {
             } else {
                 Exit::Success
             };
-            // Nothing is left to tell it to if this fails.
+            // A failure to print cannot be reported.
             let _ = error.print();
             return exit.into();
         }
@@ -99,7 +98,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        // Nobody is left to tell, and what was not said must not pass for a permit.
+        // The reader closed the pipe, and an incomplete result must not count as a permit.
         Err(error) if is_closed_pipe(&error) => Exit::Failed.into(),
         Err(error) => {
             output::error(&portcullis_host::withheld(&format!("{error:#}")));
@@ -108,7 +107,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether whoever read our output has heard enough.
+/// True if the error is a broken pipe: the reader of the output closed it.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()

@@ -1,8 +1,8 @@
-//! Files that a command line gives names to.
+//! Named files on the command line.
 
 use std::path::PathBuf;
 
-/// A name and a file, such as `alice@acme.example=keys/alice.json`.
+/// Parses a name and a file, such as `alice@acme.example=keys/alice.json`.
 pub(crate) fn named(text: &str) -> Result<(String, PathBuf), String> {
     match text.rsplit_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {

@@ -1,5 +1,6 @@
-//! What is printed, and in which colours. Colour is used on a terminal only, and never where
-//! `NO_COLOR` is set.
+//! Printing of results and messages, with colours.
+//!
+//! Colour is used on a terminal only, and never if `NO_COLOR` is set.
 
 use anstyle::{AnsiColor, Style};
 use portcullis_host::{escaped, printable, well_known_withheld, withheld};
@@ -12,19 +13,21 @@ pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const FAINT: Style = Style::new().dimmed();
 pub(crate) const STRONG: Style = Style::new().bold();
 
-/// `text` in `style`.
+/// Returns `text` in `style`.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A text of a file or a plugin, as it may be shown: nothing in it commands the terminal, and what looks
-/// like a secret is left out.
+/// Returns a text of a file or a plugin for display.
+///
+/// Control characters are escaped for the terminal, and text that looks like a secret is withheld.
 pub(crate) fn shown(text: &str) -> String {
     printable(&withheld(text))
 }
 
-/// The same of a request, a decision or a log, in which hexadecimal digits are the names of credentials,
-/// commits and traces.
+/// Returns a text of a request, a decision or a log for display.
+///
+/// As [`shown`], but hexadecimal digits are kept: they identify credentials, commits and traces.
 pub(crate) fn shown_of_request(text: &str) -> String {
     printable(&well_known_withheld(text))
 }
@@ -34,8 +37,9 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(anstream::stdout(), "{text}")
 }
 
-/// Prints the result as one line of JSON, without what looks like a secret, and with what could command the terminal
-/// written as escapes.
+/// Prints the result as one line of JSON.
+///
+/// Text that looks like a secret is withheld, and terminal control characters are escaped.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(&escaped(&well_known_withheld(&serde_json::to_string(
         value,
@@ -43,18 +47,18 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(crate) fn error(text: &str) {
-    // There is nowhere to report that standard error cannot be written.
+    // A failure to write to standard error cannot be reported.
     let _ = writeln!(anstream::stderr(), "{}: {text}", styled(BAD, "error"));
 }
 
-/// Warns of something on standard error.
+/// Prints a warning on standard error.
 pub(crate) fn warn(text: &str) {
     note(&format!("{}: {text}", styled(WARN, "warning")));
 }
 
-/// Says that a file has text that looks like a secret, which is never echoed.
+/// Warns that a file has text that looks like a secret, without repeating it.
 pub(crate) fn warn_of_token(place: &str) {
     note(&format!(
         "{}: {}: it has text that looks like a secret: if it is one, revoke it, and take it out",
@@ -63,7 +67,7 @@ pub(crate) fn warn_of_token(place: &str) {
     ));
 }
 
-/// Says what is being done, or was noticed.
+/// Prints progress or a note on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -1,9 +1,9 @@
-//! Times that a command line states.
+//! Durations on the command line.
 
 use jiff::SignedDuration;
 use std::time::Duration;
 
-/// A time such as `30d` or `24h`.
+/// Parses a duration such as `30d` or `24h`.
 pub(crate) fn period(text: &str) -> Result<Duration, String> {
     let days = text
         .strip_suffix('d')

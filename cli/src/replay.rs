@@ -9,15 +9,16 @@ use portcullis_host::{ListAsOf, Pdp};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Decide what a log recorded again, with the same configuration or another one, and list what would
-/// now be decided differently.
+/// Decide the requests of a log again, with the same configuration or another one, and list the
+/// decisions that differ.
 ///
-/// Decisions are compared by effect, mode, cause, grant and obligations, and those that changed alike are listed
-/// together: a new version of a plugin that decides the same has no differences. With `--exact` they are compared
-/// byte for byte, but for how long they took, and listed one by one. Requests that were masked, carried
-/// signed intents or could not be read are counted, and not decided again. What a decision was made from besides,
-/// such as uses that were left, is taken from the log. Where a plugin had run out of time, or there was no room for
-/// it, the decision depends on the machine: those are listed and counted apart, and fail nothing.
+/// Decisions are compared by effect, mode, cause, grant and obligations, and those that changed alike are
+/// listed together: a new version of a plugin that decides the same has no differences. With `--exact` they
+/// are compared byte for byte, except for their duration, and listed one by one. Requests that were masked,
+/// carried signed intents or could not be read are counted, and not decided again. Other inputs of a
+/// decision, such as remaining uses, are taken from the log. If a plugin exceeded its deadline or had no
+/// capacity, the decision depends on the machine: such decisions are listed and counted separately, and
+/// never fail the replay.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The latest file of the log; sealed ones beside it are found.
@@ -25,25 +26,25 @@ pub(crate) struct Args {
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
-    /// Hold requests to the revocation list as it is now, instead of as it was then.
+    /// Evaluate requests against the current revocation list, instead of the one at the time.
     #[arg(long)]
     revoked_since: bool,
-    /// Compare decisions byte for byte, with versions and digests of plugins and the words of reasons.
+    /// Compare decisions byte for byte, including the versions and digests of plugins and the reasons' text.
     #[arg(long)]
     exact: bool,
-    /// How to write differences.
+    /// Output format of differences.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// What came of deciding again.
+/// Counts of the replayed lines.
 #[derive(Debug, Default)]
 struct Replayed {
     same: u64,
     different: u64,
     depend_on_machine: u64,
     not_decided: u64,
-    /// What a gateway reported: nothing of it is decided.
+    /// Reports of the gateway, which are not decided.
     reported: u64,
 }
 
@@ -107,8 +108,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// Decides every recorded request again. `each` is given what was recorded and what is decided now, and says
-/// whether that is the same.
+/// Decides every recorded request again.
+///
+/// `each` receives the recorded entry and the new decision, and returns true if they are equal.
 fn replay(
     pdp: &Pdp,
     log: &Path,
@@ -161,7 +163,7 @@ fn summary(replayed: &Replayed) {
     output::note(&styled(style, &text));
 }
 
-/// Writes the decisions that changed alike.
+/// Prints a group of decisions that changed alike.
 fn grouped(change: &Change) -> anyhow::Result<()> {
     let (turn, style) = match change.turn {
         Turn::DenyToPermit => ("deny -> permit", BAD),
@@ -169,7 +171,7 @@ fn grouped(change: &Change) -> anyhow::Result<()> {
         Turn::Permit => ("permit", FAINT),
         Turn::Deny => ("deny", FAINT),
     };
-    // Only a permit has a grant and obligations: where the effect is another, so are they.
+    // Only a permit has a grant and obligations, so they always differ if the effect differs.
     let has_turned = matches!(change.turn, Turn::DenyToPermit | Turn::PermitToDeny);
     let parts = change.differs.iter();
     let parts: Vec<_> = parts
@@ -214,7 +216,7 @@ fn grouped(change: &Change) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes one decision that differs in any byte.
+/// Prints one decision that differs in any byte.
 fn one_by_one(format: Format, entry: &Entry, decided: &Decided, now: &Value) -> anyhow::Result<()> {
     match format {
         Format::Json => output::json(&json!({

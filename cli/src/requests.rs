@@ -1,8 +1,8 @@
-//! Requests in files: one, or several after one another.
+//! Reads requests from files that hold one or several.
 
 use clap::ValueEnum;
 use portcullis_cases::{Shape, shape_of};
-use portcullis_host::{Pdp, Request, RequestError};
+use portcullis_host::{Pdp, Request, json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -17,21 +17,21 @@ pub(crate) enum From {
 }
 
 impl From {
-    /// What a document is, as the operator says or by its shape.
-    pub(crate) fn of(stated: Option<Self>, document: &[u8]) -> Result<Self, RequestError> {
+    /// Returns the stated format, or else the format by the document's shape.
+    pub(crate) fn of(stated: Option<Self>, document: &[u8]) -> Result<Self, json::Error> {
         match (stated, shape_of(document)) {
             (Some(stated), _) => Ok(stated),
             (None, Shape::Authzen) => Ok(Self::Authzen),
             (None, Shape::Mcp) => Ok(Self::Mcp),
-            (None, Shape::Either) => Err(RequestError::NotHere {
+            (None, Shape::Either) => Err(json::Error::NotHere {
                 at: String::new(),
                 why: "this is an AuthZEN evaluation and an MCP envelope in one, and each is read otherwise: say which it is with `--from authzen` or `--from mcp`",
             }),
         }
     }
 
-    /// Reads a request of this kind.
-    pub(crate) fn read(self, document: &[u8], pdp: &Pdp) -> Result<Request, RequestError> {
+    /// Reads a request in this format.
+    pub(crate) fn read(self, document: &[u8], pdp: &Pdp) -> Result<Request, json::Error> {
         match self {
             Self::Authzen => pdp.read_authzen(document),
             Self::Mcp => Request::from_mcp(document, pdp.request_limits()),
@@ -39,19 +39,19 @@ impl From {
     }
 }
 
-/// Where requests come from, read as they come.
+/// A source of requests, read incrementally.
 pub(crate) struct Input {
     name: String,
     source: Box<dyn BufRead>,
-    /// The line that is read, from 1.
+    /// The current line, counted from 1.
     line: usize,
     /// The line on which the last document began.
     began: usize,
     documents: usize,
-    /// Whether each line is a document, as in a file of JSON Lines.
+    /// True if each line is a document, as in JSON Lines.
     is_by_line: bool,
     batch: bool,
-    /// A document that was read to see whether there is one, and the line on which it began.
+    /// A document read ahead, and the line on which it began.
     ahead: Option<(Vec<u8>, usize)>,
 }
 
@@ -87,9 +87,9 @@ impl Input {
         }
     }
 
-    /// The next request, of which at most `most` bytes are kept.
+    /// Returns the next request, truncated to `most` bytes.
     ///
-    /// A request is one JSON value, over as many lines as it takes, and the next one begins on a line of its own.
+    /// A request is one JSON value on any number of lines. The next one begins on a line of its own.
     pub(crate) fn next(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
         let next = match self.ahead.take() {
             Some(ahead) => Some(ahead),
@@ -104,7 +104,7 @@ impl Input {
         Ok(Some(document))
     }
 
-    /// Waits until it is known whether another request follows the first.
+    /// Reads ahead to find out whether a second request follows.
     pub(crate) fn look_ahead(&mut self, most: usize) -> io::Result<()> {
         if !self.batch {
             self.ahead = self.read(most)?;
@@ -113,7 +113,7 @@ impl Input {
         Ok(())
     }
 
-    /// The next document, without the white space around it, and the line on which it begins.
+    /// Reads the next document, without surrounding white space, and the line on which it begins.
     fn read(&mut self, most: usize) -> io::Result<Option<(Vec<u8>, usize)>> {
         let mut document = Document::new(most, self.is_by_line);
         let mut began = self.line;
@@ -137,7 +137,7 @@ impl Input {
                 if document.is_empty() {
                     began = self.line;
                 }
-                // It is given as soon as its line ends: the writer may wait for the answer.
+                // Return at the end of the line: the writer may wait for the answer.
                 if document.is_over {
                     is_over = true;
                     break;
@@ -151,7 +151,7 @@ impl Input {
         Ok(document.end().map(|bytes| (bytes, began)))
     }
 
-    /// Whether there are several requests, or a file of several was named.
+    /// True if there are several requests, or the file is JSON Lines.
     pub(crate) fn is_batch(&self) -> bool {
         self.batch
     }
@@ -160,7 +160,7 @@ impl Input {
         self.documents == 0
     }
 
-    /// Where the last request was.
+    /// Returns the place of the last request.
     pub(crate) fn place(&self) -> String {
         match self.batch {
             true => format!("{}, line {}", self.name, self.began),
@@ -169,25 +169,25 @@ impl Input {
     }
 }
 
-/// A document as it is read: where it ends is where its brackets are closed, at the end of that line.
+/// A document being read. It ends at the end of the line that closes its brackets.
 ///
-/// What cannot be JSON ends at its line, so that a broken request does not take those behind it along.
+/// Invalid JSON ends at the end of its line, so that it does not swallow the requests after it.
 struct Document {
     bytes: Vec<u8>,
     most: usize,
     is_by_line: bool,
-    /// The brackets that are open, as what closes them.
+    /// The closing brackets of the open ones.
     open: Vec<u8>,
     in_text: bool,
     after_backslash: bool,
-    /// The last byte that is no white space and stands in no text.
+    /// The last byte that is neither white space nor in a text.
     last: u8,
-    /// Whether it ends with this line: its brackets are closed, or it is broken.
+    /// True if the document ends with this line: its brackets are closed, or it is broken.
     ends_with_line: bool,
     is_over: bool,
 }
 
-/// How many brackets are followed. No request is nested so deeply.
+/// Maximum number of open brackets to track. No valid request nests that deep.
 const MOST_OPEN: usize = 4096;
 
 impl Document {
@@ -209,10 +209,10 @@ impl Document {
         self.bytes.is_empty()
     }
 
-    /// Whether the document is over and `byte` belongs to the next one.
+    /// True if the document is over and `byte` belongs to the next one.
     fn is_over_before(&self, byte: u8) -> bool {
-        // A member or an item stands behind `{`, `[`, `,` or `:`. A bracket that opens a line elsewhere opens the next
-        // document.
+        // A member or an item follows `{`, `[`, `,` or `:`. Any other `{` at the start of a line opens the
+        // next document.
         byte == b'{'
             && !self.open.is_empty()
             && !self.in_text
@@ -224,12 +224,12 @@ impl Document {
         if self.is_empty() && byte.is_ascii_whitespace() {
             return;
         }
-        // One that is longer says itself that it is too long.
+        // A longer document is truncated, and its reader reports that it is too long.
         if self.bytes.len() < self.most {
             self.bytes.push(byte);
         }
         if byte == b'\n' {
-            // No text of JSON goes on behind the end of its line.
+            // A JSON text cannot contain a line break.
             let is_broken = self.in_text;
             self.is_over = self.is_by_line || self.ends_with_line || is_broken;
             return;
@@ -290,7 +290,7 @@ mod tests {
                 "{\"a\":1}\n{\"b\":2}",
                 vec![("{\"a\":1}", 1), ("{\"b\":2}", 2)],
             ),
-            // Its first line looks like a whole object.
+            // The first line looks like a complete object.
             (
                 "{\"a\": {}, \"b\": {}\n}\n",
                 vec![("{\"a\": {}, \"b\": {}\n}", 1)],
@@ -303,7 +303,7 @@ mod tests {
                 ],
             ),
             ("\n\n {\"a\":\"\\\"}\"} \n", vec![("{\"a\":\"\\\"}\"}", 3)]),
-            // What follows on the same line is of it, so that it is refused.
+            // Further text on the same line belongs to the document, which is then refused.
             (
                 "{\"a\":1} {\"b\":2}\n{}",
                 vec![("{\"a\":1} {\"b\":2}", 1), ("{}", 2)],
@@ -336,7 +336,7 @@ mod tests {
             assert_eq!(texts, [broken, good]);
             assert_eq!(all[1].1, 2);
         }
-        // In a file of JSON Lines a line is a document, whatever it holds.
+        // In JSON Lines, each line is a document.
         let all = read("{\"a\":\n{\"b\":2}\n", true);
         assert_eq!(all.len(), 2);
     }

@@ -1,10 +1,11 @@
-//! Text that looks like a secret, in the files that only the command reads.
+//! Detection of secrets in files that only the command reads.
 
 use portcullis_host::has_well_known_token;
 use serde_json::Value;
 
-/// Whether a request has text that looks like a secret. The signed intents that it may carry are tokens
-/// by nature.
+/// True if a request has text that looks like a secret.
+///
+/// Signed intents are skipped: they are tokens by nature.
 pub(crate) fn request_has_token(json: &[u8]) -> bool {
     let Ok(mut request) = serde_json::from_slice::<Value>(json) else {
         return has_well_known_token(&String::from_utf8_lossy(json));

@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use portcullis_host::config::{self, Accepts};
 use std::path::PathBuf;
 
-/// Accept a state or a revocation list that is not the one that the host knew.
+/// Accept a state or a revocation list that differs from the one that the host knew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -15,21 +15,20 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Rely on the state or the revocation list as it is now, although it is another one or an older one than was
-    /// known.
+    /// Accept the current state or revocation list, although it differs from the known one or is older.
     ///
-    /// A host denies what a state counts that is gone or older than the log says, since it would give spent uses
-    /// out again; and every request, where the revocation list is older. Restore the latest copy if there is
-    /// one. If there is none, this accepts what is there. It is recorded in the decision log. Stop the host
-    /// first.
+    /// If the state is missing or older than the log says, the host denies the requests whose uses it
+    /// counts, because spent uses could be spent again. If the revocation list is older, the host denies
+    /// every request. Restore the latest copy if there is one. OnStale, this accepts the current one. It is
+    /// recorded in the decision log. Stop the host first.
     Accept {
-        /// What to accept.
+        /// The file to accept.
         #[arg(value_enum)]
         what: What,
-        /// Who accepts it.
+        /// The person who accepts it.
         #[arg(long)]
         by: String,
-        /// Why.
+        /// The reason.
         #[arg(long)]
         reason: String,
         /// The configuration.
@@ -40,9 +39,9 @@ enum Verb {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
-    /// The state: uses that it lacks can be spent again.
+    /// The state. Uses that it lacks can be spent again.
     State,
-    /// The revocation list: what it lacks is no longer revoked.
+    /// The revocation list. Entries that it lacks are no longer revoked.
     List,
 }
 

@@ -1,4 +1,4 @@
-//! `portcullis test`: whether a plugin decides its cases as they say.
+//! `portcullis test`: verifies a plugin against its cases.
 
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, shown, shown_of_request, styled};
@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Decide a plugin's cases in the sandbox, and say which are decided otherwise than they say.
+/// Decide a plugin's cases in the sandbox, and report those that differ from the expected decision.
 ///
 /// A case is a folder with `request.json`, `expected.toml`, and `settings.toml` in it or beside all cases.
-/// The instructions that the plugin runs are counted, which are the same on every machine. It may have the
-/// most memory that there is here, and its deadline is five seconds, so that a busy machine fails nothing.
+/// The instructions that the plugin runs are counted, which are the same on every machine. The plugin may
+/// use the maximum memory, and its deadline is five seconds, so that a busy machine fails no case.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A plugin crate's folder, which is built first, or a component.
@@ -23,24 +23,24 @@ pub(crate) struct Args {
     /// The folder of the cases. By default `cases` in the crate's folder, or beside the component.
     #[arg(long)]
     cases: Option<PathBuf>,
-    /// Only cases whose name has this in it.
+    /// Only cases whose name contains this.
     #[arg(long)]
     only: Option<String>,
     /// Fail if the plugin runs more instructions for a case.
     #[arg(long)]
     max_instructions: Option<u64>,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// What came of one case.
+/// The result of one case.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Tried {
     case: String,
     passed: bool,
-    /// What differs from what was expected.
+    /// The differences from the expected decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<String>,
     instructions: u64,
@@ -104,7 +104,7 @@ fn invalid(error: &anyhow::Error) -> Exit {
     Exit::Invalid
 }
 
-/// The folders of the cases, of which there is at least one.
+/// Returns the folders of the selected cases, at least one.
 fn chosen(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
     let folder = args.cases.clone().unwrap_or_else(|| {
         let beside = match args.path.is_dir() {
@@ -129,7 +129,7 @@ fn chosen(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
     Ok(chosen)
 }
 
-/// The decision points of cases, of which most have the same settings.
+/// The decision points of the cases. Most cases share one.
 struct Pdps<'a> {
     component: &'a [u8],
     made: Vec<(Value, String, Pdp)>,
@@ -166,7 +166,7 @@ impl<'a> Pdps<'a> {
     }
 }
 
-/// Holds a decision against its case and against the gate.
+/// Compares a decision with its case and with the maximum of instructions.
 fn judge(case: &Case, decision: &Decision, args: &Args) -> Tried {
     let plugin = decision.plugins().first();
     let instructions = plugin.and_then(|it| it.instructions).unwrap_or_default();

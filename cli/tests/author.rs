@@ -1,4 +1,4 @@
-//! `docs/writing-a-plugin.md`, followed to the letter: a new plugin, tested, built and tried.
+//! Follows `docs/writing-a-plugin.md` exactly: a new plugin, tested, built and tried.
 
 mod common;
 
@@ -7,7 +7,7 @@ use portcullis_tests::root;
 use std::fs;
 use std::process::Command;
 
-/// The code blocks of the page in a language, in order.
+/// Returns the page's code blocks in a language, in order.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     page.split(&fence)
@@ -44,7 +44,7 @@ fn a_plugin_written_from_the_page_is_tested_built_and_decides() {
     folder.write("src/lib.rs", format!("{policy}\n{}", rust[1]));
     folder.write("portcullis.toml", &toml[2]);
     folder.write("request.json", &json[0]);
-    // The same versions as everything else here, which are downloaded already.
+    // The same versions as in this workspace, which are downloaded already.
     fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
 
     let tested = Command::new(env!("CARGO"))

@@ -1,4 +1,4 @@
-//! `portcullis bench`: an operator's own requests, measured, with gates.
+//! `portcullis bench`: measures an operator's own requests, with gates.
 
 mod common;
 
@@ -49,7 +49,7 @@ fn measures_an_operators_own_requests() {
         .collect();
     assert_eq!(threads, [(1.into(), true), (2.into(), true)]);
 
-    // What a plugin takes is the same on every machine, and so in every run.
+    // A plugin's resource use is the same in every run.
     let plugin = &first["plugins"][0];
     assert_eq!(plugin["name"], "mcp-tools");
     assert!(plugin["most-instructions"].as_u64() > Some(100));
@@ -83,7 +83,7 @@ fn a_gate_that_is_not_met_ends_with_5() {
 fn a_gate_is_not_met_where_no_plugin_decided() {
     let folder = Folder::with_plugins();
     let gates: [&[&str]; 2] = [&["--max-p99", "10s"], &["--max-instructions", "1000000000"]];
-    // Nothing is asked of a plugin for an integration that is not there.
+    // No plugin is called for an unknown integration.
     folder.write("requests.jsonl", request("nowhere", "read", "/w/a"));
     assert_eq!(bench(&folder, &[]).code, 0);
     for gate in gates {
@@ -95,7 +95,7 @@ fn a_gate_is_not_met_where_no_plugin_decided() {
             ran.err
         );
     }
-    // Nor does one that runs for ever decide.
+    // A plugin that runs for ever does not decide either.
     folder.write(
         "looping.toml",
         "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nlimits = { deadline = \"2ms\" }\nsettings = { behaviour = \"loop\" }\n",

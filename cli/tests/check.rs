@@ -172,7 +172,7 @@ fn names_that_would_be_ambiguous_are_refused() {
     );
 }
 
-/// The first block of TOML in a text, without what comments of Rust begin with.
+/// Returns the first TOML block of a text, without the prefix of Rust comments.
 fn first_toml(text: &str) -> String {
     let lines = text
         .lines()
@@ -202,7 +202,7 @@ fn what_the_documents_show_of_a_configuration_is_what_there_is() {
 
 const PERMITTING: &str = "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"count\" }\n";
 
-/// `lane`, as it stands in an integration.
+/// Returns a configuration whose integration has the line `lane`.
 fn with_lane(lane: &str) -> String {
     PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"))
 }
@@ -271,7 +271,7 @@ fn a_lane_is_fresh_or_restored_and_others_are_refused_with_what_to_write() {
     assert!(!ran.err.contains("`lane-uses`"), "{}", ran.err);
 }
 
-/// Checks a configuration with such an `[engine]`.
+/// Checks a configuration with `engine` as its `[engine]` table.
 fn check_engine(folder: &Folder, engine: &str) -> common::Ran {
     folder.write("engine.toml", format!("[engine]\n{engine}\n\n{PERMITTING}"));
     folder.run(&["check", "engine.toml"])
@@ -321,7 +321,7 @@ fn a_host_with_swap_is_not_taken_for_one_without() {
                 swap.file().display()
             );
             assert!(ran.err.contains(&said), "{}", ran.err);
-            // By default swap changes nothing.
+            // By default, swap does not matter.
             let ran = check_engine(&folder, "");
             assert_eq!(ran.code, 0, "{}", ran.err);
         }
@@ -408,14 +408,14 @@ fn a_cache_is_used_reported_on_and_refused() {
     );
     let origin = || {
         let pdp = portcullis_host::Pdp::from_file(folder.path().join("cached.toml")).unwrap();
-        let origin = pdp.integrations()[0].plugins()[0].origin().clone();
+        let origin = pdp.integrations()[0].plugins()[0].code_source().clone();
         let damaged =
             |notice: &portcullis_host::config::Problem| notice.message.contains("damaged");
         (origin, pdp.notices().iter().any(damaged))
     };
-    use portcullis_host::Origin;
-    assert_eq!(origin(), (Origin::Compiled, false));
-    assert_eq!(origin(), (Origin::Cached, false));
+    use portcullis_host::CodeSource;
+    assert_eq!(origin(), (CodeSource::Compiled, false));
+    assert_eq!(origin(), (CodeSource::Cached, false));
     let compiled = folder.path().join("compiled");
     let entry = std::fs::read_dir(&compiled)
         .unwrap()
@@ -429,7 +429,7 @@ fn a_cache_is_used_reported_on_and_refused() {
     assert_eq!(ran.code, 0);
     assert!(ran.err.contains("is damaged"), "{}", ran.err);
     std::fs::write(&entry, &bytes).unwrap();
-    assert!(matches!(origin(), (Origin::NotCached(_), true)));
+    assert!(matches!(origin(), (CodeSource::NotCached(_), true)));
 
     std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o755)).unwrap();
     let ran = folder.run(&["check", "cached.toml"]);
@@ -438,7 +438,7 @@ fn a_cache_is_used_reported_on_and_refused() {
     assert!(ran.err.contains("mode 0755"), "{}", ran.err);
 }
 
-/// A13: a denial or a revocation of one integration does not hold for another one.
+/// A13: a denial or revocation of one integration does not apply to another one.
 #[test]
 fn two_names_of_integrations_that_differ_in_case_are_refused() {
     let folder = Folder::with_plugins();

@@ -1,11 +1,15 @@
-//! What Zero Trust demands for non-human identities, demand by demand: each folder of
-//! `tests/cases/demands` is a test, named after it.
+//! Zero Trust demands for non-human identities, demand by demand.
 //!
-//! A folder holds a configuration with what it names, a request that passes, one that is stopped by
-//! exactly the check that the demand is about, and what is expected; or a configuration that is
-//! refused; or commands, with how each ends and what it prints; or what tokens claim, which are signed
-//! with the key of `bundle.json`, with the request that is made with the one that proves something.
-//! What is signed in `intents` can be read in `approved`.
+//! Each folder of `tests/cases/demands` is a test, named after it. It has `expected.toml`, and one of:
+//!
+//! - a configuration with its files, a request that passes, and one that is stopped by exactly the check
+//!   of the demand,
+//! - a configuration that is refused,
+//! - commands, with the exit code and output of each,
+//! - claims of tokens, which are signed with the key of `bundle.json`, and a request with the token that
+//!   passes.
+//!
+//! The signed intents in `intents` are readable in `approved`.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -24,7 +28,7 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// `expected.toml`.
+/// The contents of `expected.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -33,17 +37,17 @@ struct Expected {
     /// Requests that were permitted before, in this order.
     #[serde(default)]
     before: Vec<String>,
-    /// When the request that is stopped is made, if that is what matters.
+    /// Time of the stopped request, if it matters.
     #[serde(default, rename = "stopped-at")]
     stopped_at: Option<Timestamp>,
-    /// What stops the request that is stopped.
+    /// The check that stops the request, and the cause.
     stopped: Option<Stopped>,
-    /// What is said of the configuration, if that is what is refused.
+    /// The error of a configuration that is refused.
     refused: Option<String>,
-    /// What is run in a copy of the folder.
+    /// The commands to run in a copy of the folder.
     #[serde(default)]
     command: Vec<Run>,
-    /// What is presented to a host that was started in a copy of the folder.
+    /// The tokens to verify with a host in a copy of the folder.
     tokens: Option<Tokens>,
 }
 
@@ -54,7 +58,7 @@ struct Stopped {
     cause: String,
 }
 
-/// A command, how it ends and what it prints.
+/// A command, its exit code and its output.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
@@ -66,17 +70,17 @@ struct Run {
     withholds: Vec<String>,
 }
 
-/// JWT-SVIDs, by their claims. Their `iat`, `nbf` and `exp` are in seconds from now.
+/// JWT-SVIDs, as their claims. `iat`, `nbf` and `exp` are in seconds from now.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tokens {
-    /// What the one claims that proves who asks.
+    /// The claims of the valid token.
     passes: Map<String, Value>,
-    /// Those that prove nothing.
+    /// The invalid tokens.
     stopped: Vec<Worthless>,
 }
 
-/// A token that proves nothing, and what is said of it.
+/// The claims of an invalid token, and the error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Worthless {
@@ -86,7 +90,7 @@ struct Worthless {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::from_args();
-    // The configurations name the plugin by its place in `target`.
+    // The configurations refer to the plugin by its path in `target`.
     let plugin = root().join("target/cases/hostile.wasm");
     fs::create_dir_all(plugin.parent().context("a folder")?)?;
     let beside = plugin.with_extension(std::process::id().to_string());
@@ -139,7 +143,7 @@ fn run(folder: &Path) -> anyhow::Result<()> {
     requests(folder, &expected, &pdp)
 }
 
-/// A signed intent is what is to be read beside it, in `approved`.
+/// Verifies that each signed intent equals the readable one in `approved`.
 fn approved(folder: &Path) -> anyhow::Result<()> {
     let approved = folder.join("approved");
     if !approved.exists() {
@@ -197,7 +201,7 @@ fn requests(folder: &Path, expected: &Expected, pdp: &Pdp) -> anyhow::Result<()>
         !decision.detail().is_empty(),
         "a deny says what would have to change"
     );
-    // Without the steps being noted, the decision is the same.
+    // The decision is the same without recording the steps.
     ensure!(pdp.evaluate_at(&request, now).cause() == decision.cause());
     Ok(())
 }
@@ -236,7 +240,7 @@ fn commands(folder: &Path, expected: &Expected) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Presents tokens to a host, and asks it as whom the first of them proves.
+/// Verifies the tokens with a host, and evaluates a request of the proved principal.
 fn presented(folder: &Path, tokens: &Tokens) -> anyhow::Result<()> {
     let copy = copied(folder)?;
     let key = SigningKey::from_slice(&[7; 32])?;
@@ -283,7 +287,7 @@ fn presented(folder: &Path, tokens: &Tokens) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A token that claims that.
+/// Signs a token with these claims.
 fn signed(key: &SigningKey, claims: &Map<String, Value>) -> anyhow::Result<String> {
     let now = i64::try_from(Timestamp::now().as_millis() / 1000)?;
     let mut claims = claims.clone();
@@ -299,7 +303,7 @@ fn signed(key: &SigningKey, claims: &Map<String, Value>) -> anyhow::Result<Strin
     Ok(jsonwebtoken::encode(&header, &claims, &key)?)
 }
 
-/// A copy of the folder, with the plugin in it, where the configurations of copies look for it.
+/// Copies the folder, with the plugin at the path that the configurations expect.
 fn copied(folder: &Path) -> anyhow::Result<TempDir> {
     let copy = TempDir::new()?;
     copy_all(folder, copy.path())?;

@@ -143,7 +143,7 @@ fn the_time_of_the_decision_can_be_set() {
     let at = |now: &str| evaluate(&folder, &["--now", now, "--format", "json"], &input);
     let before = at("2025-12-31T23:58:00Z");
     assert_eq!(before.code, 0, "{}", before.err);
-    // A grant ends with the credential, however long it might have lasted.
+    // A grant expires with the credential, even if its own lifetime is longer.
     let grant = &json_lines(&before)[0]["context"]["grant"];
     assert_eq!(grant["expires-at"], "2026-01-01T00:00:00Z");
     let after = at("2026-01-01T00:00:00Z");
@@ -199,7 +199,7 @@ fn explain_shows_every_step_in_order_with_what_was_found() {
         &["--explain", "--format", "json"],
         &request("files", "read", "/x"),
     );
-    // The same steps as those of a permit, of which the last were not reached.
+    // The same steps as for a permit, but the last ones were not reached.
     let concluded = |json: &Ran| {
         let checks = json_lines(json)[0]["checks"].as_array().unwrap().clone();
         let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
@@ -354,7 +354,7 @@ fn each_request_is_read_as_what_it_is() {
             .map(|it| it["context"]["cause"].clone())
             .collect()
     };
-    // The first line of a request that is laid out is an object of its own.
+    // The first line of a request on several lines is an object of its own.
     let laid_out = permitted.replacen("},", "},\n", 1).replacen('{', "{\n", 1);
     assert_eq!(
         causes(&format!("{laid_out}\n{permitted}"), &[]),
@@ -365,18 +365,18 @@ fn each_request_is_read_as_what_it_is() {
     let mut first_line = String::from("{ \"ignored\": {\"a\": 1}\n");
     first_line.push_str(&permitted.replacen('{', ",", 1));
     assert_eq!(causes(&first_line, &[]), ["permitted"]);
-    // A `message` of an evaluation's own.
+    // An evaluation may have a `message` of its own.
     let mut with_message = value;
     with_message["message"] = json!("please");
     assert_eq!(causes(&with_message.to_string(), &[]), ["permitted"]);
-    // What could be either is not guessed at.
+    // An ambiguous document is refused.
     let mut either = with_message.clone();
     either["integration"] = json!("files");
     either["principal"] = json!({ "id": "spiffe://acme.example/agent" });
     let refused = evaluate(&folder, &[], &either.to_string());
     assert_eq!(refused.code, 3);
     assert!(refused.err.contains("--from authzen"), "{}", refused.err);
-    // A notification is no call.
+    // A notification is not a call.
     let call = json!({
         "integration": "files", "principal": { "id": "a" },
         "message": { "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "read" } },
@@ -441,7 +441,7 @@ fn a_request_that_names_no_integration_is_for_the_configured_one() {
     assert_eq!(refused.code, 3);
     assert!(refused.err.contains("`[authzen]`"), "{}", refused.err);
     let text = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
-    // A key of the top level comes before the first table.
+    // Top-level keys must come before the first table.
     let (limits, integrations) = text.split_once("\n\n").unwrap();
     let default = |name: &str| {
         let config = format!("{limits}\n[authzen]\nintegration = \"{name}\"\n\n{integrations}");

@@ -78,7 +78,7 @@ fn inspect_shows_what_a_plugin_says_of_itself() {
 fn build_makes_a_component_of_what_another_tool_built() {
     let folder = Folder::new();
     folder.write("plugin.toml", raw::MANIFEST);
-    // A component without our manifest, as `cargo component build` leaves it.
+    // A component without a manifest, as built by `cargo component build`.
     let with = raw::component(&raw::answering(""));
     let section = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
     folder.write("plain.wasm", &with[..with.len() - (section.len() - 8)]);

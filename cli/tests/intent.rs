@@ -11,7 +11,7 @@ const LEAD: &str = "spiffe://acme.example/agent/lead";
 const HELPER: &str = "spiffe://acme.example/agent/helper";
 const ALICE: &str = "--approver=alice@acme.example=alice.json";
 
-/// A folder with a configuration that counts only what alice signs, or the lead delegates.
+/// Creates a folder whose configuration accepts only intents that alice signs or the lead delegates.
 fn folder() -> Folder {
     let folder = Folder::with_plugins();
     for who in ["alice", "lead"] {
@@ -198,7 +198,7 @@ fn an_approval_goes_from_draft_to_signature_to_delegation_to_its_end() {
         outside.out
     );
 
-    // Of what was delegated, less; never what was not.
+    // A part of the delegated access may be delegated further, but nothing beyond it.
     let narrow = |resource: &str| {
         folder.run(&[
             "intent",
@@ -259,7 +259,7 @@ fn an_intent_that_nobody_signed_who_may_is_none() {
         assert_eq!(drafted.code, 0, "{}", drafted.err);
     };
     let refusal = |file: &str| {
-        // It does not count, and the host starts without it.
+        // The intent is not accepted, and the host starts without it.
         let checked = folder.run(&["check"]);
         assert_eq!(checked.code, 0, "{}", checked.err);
         assert!(checked.err.contains("does not count"), "{}", checked.err);
@@ -290,7 +290,7 @@ fn an_intent_that_nobody_signed_who_may_is_none() {
     draft("mallory@acme.example");
     sign("alice");
     assert!(refusal("intents/x.jwt").contains("not among the approvers"));
-    // Who may delegate does not approve what hangs on nothing.
+    // A delegator cannot approve an intent without a parent.
     draft(LEAD);
     sign("lead");
     assert!(refusal("intents/x.jwt").contains("not among the approvers"));
@@ -380,13 +380,13 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     );
     let intent = approved(&folder, &flags, "alice", "asked.json");
     let signed = fs::read(folder.path().join("intents/asked.jwt")).unwrap();
-    pdp.take_up_intent(&signed).unwrap();
+    pdp.import_intent(&signed).unwrap();
     let named = json!({ "id": intent["id"] });
     assert_eq!(
         decide(&request(HELPER, "/w/a", Some(&named)))["decision"],
         true
     );
-    // The intent counts from then on: what was denied before is denied again.
+    // The intent applies from then on: an earlier denial is still denied in a replay.
     let replayed = folder.run(&["replay", "decisions.jsonl"]);
     assert_eq!(replayed.code, 0, "{} {}", replayed.out, replayed.err);
     let more = decide(&request(HELPER, "/w/b", Some(&named)));
@@ -418,7 +418,7 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
     assert_eq!((drafted.code, drafted.out.as_str()), (3, ""));
     assert!(drafted.err.contains("pattern"), "{}", drafted.err);
 
-    // A request can carry it, too, and then needs no folder.
+    // A request can also carry it, and then no folder is needed.
     let token = String::from_utf8(signed).unwrap();
     let carried = json!({ "id": intent["id"], "documents": [token.trim()] });
     assert_eq!(
@@ -478,7 +478,7 @@ fn what_was_named_before_it_was_approved_is_unknown_in_a_replay() {
     assert_eq!(cause(), Cause::IntentUnknown);
     let key = fs::read(folder.path().join("alice.pem")).unwrap();
     let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
-    pdp.take_up_intent(signed.unwrap().as_bytes()).unwrap();
+    pdp.import_intent(signed.unwrap().as_bytes()).unwrap();
     assert_eq!(cause(), Cause::Permitted);
     drop(pdp);
     let replayed = folder.run(&["replay", "decisions.jsonl"]);
@@ -507,7 +507,7 @@ fn what_is_taken_up_says_which_arguments_there_may_be_and_is_not_from_the_future
         }
         let signed =
             portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
-        let taken = pdp.take_up_intent(signed.unwrap().as_bytes());
+        let taken = pdp.import_intent(signed.unwrap().as_bytes());
         taken.map(|_| ()).map_err(|error| error.to_string())
     };
     let unsaid = take_up("int-1", now, None).unwrap_err();
@@ -589,7 +589,7 @@ fn what_was_taken_up_and_does_not_count_any_more_is_noticed() {
     let token = fs::read(&signed).unwrap();
     fs::remove_file(signed).unwrap();
     let pdp = portcullis_host::Pdp::from_file(&file).unwrap();
-    pdp.take_up_intent(&token).unwrap();
+    pdp.import_intent(&token).unwrap();
     drop(pdp);
     let noticed = || {
         let pdp = portcullis_host::Pdp::from_file(&file).unwrap();
@@ -664,7 +664,7 @@ fn an_exception_that_a_request_carries_is_counted() {
     );
 }
 
-/// An approval, it and what was delegated of it as they are signed, and a request that carries both.
+/// Returns an approved intent, the signed chain with a delegated one, and a request that carries both.
 fn carried(folder: &Folder) -> (Value, [String; 2], String) {
     let flags = [
         "draft",
@@ -798,7 +798,7 @@ fn an_intent_is_narrowed_to_what_was_used_of_it() {
     assert_ne!(narrowed["id"], wide["id"]);
     assert!(whole.err.contains("intent close"), "{}", whole.err);
 
-    // An allowance that counts its uses is not cut into parts that each count anew.
+    // An allowance with a maximum of uses is not split, because each part would count separately.
     let mut counted = json(&fs::read_to_string(folder.path().join("wide.json")).unwrap());
     counted["allows"][0]["max-uses"] = json!(9);
     folder.write("wide.json", counted.to_string());

@@ -7,7 +7,7 @@ use portcullis_host::log::{CallOutcome, Refused};
 use portcullis_host::{Pdp, Request, RequestLimits};
 use serde_json::Value;
 
-/// A folder whose configuration has a log, with what four requests left in it.
+/// Creates a folder with a log of four requests.
 fn recorded() -> Folder {
     let folder = Folder::with_plugins();
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
@@ -158,7 +158,7 @@ fn replay_lists_what_would_now_be_decided_differently() {
     );
     let other = folder.run(&["replay", "decisions.jsonl", "--config", "other.toml"]);
     assert_eq!(other.code, 5);
-    // What changed alike is one line, what is now permitted first.
+    // Decisions that changed alike are one line, and new permits come first.
     assert_eq!(other.out.lines().count(), 2, "{}", other.out);
     assert!(
         other.out.lines().next().unwrap().contains("deny -> permit"),
@@ -208,7 +208,7 @@ fn replay_lists_what_would_now_be_decided_differently() {
         "{}",
         other.out
     );
-    // Where the cause is the same, it says what is not.
+    // If the cause is unchanged, the line names the parts that differ.
     folder.write(
         "shorter.toml",
         config.replace(
@@ -228,7 +228,7 @@ fn replay_lists_what_would_now_be_decided_differently() {
 fn a_new_version_of_a_plugin_that_decides_the_same_has_no_differences() {
     let folder = recorded();
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
-    // Other settings, so another digest, and other words; the same decisions.
+    // Other settings give another digest and other messages, but the same decisions.
     folder.write(
         "newer.toml",
         config.replace(
@@ -327,7 +327,7 @@ fn an_edit_of_any_kind_is_an_invalid_log_at_its_line() {
             assert!(!said.contains("panicked"), "{said}");
         }
     }
-    // A host says so too, and does not panic.
+    // The host reports the error as well, and does not panic.
     let last = String::from_utf8(lines[3].to_vec()).unwrap();
     let last = last.replacen("\"sequence\":4", "\"sequence\":18446744073709551615", 1);
     folder.write(
@@ -344,7 +344,7 @@ fn an_edit_of_any_kind_is_an_invalid_log_at_its_line() {
 #[test]
 fn nothing_that_a_log_has_commands_the_terminal() {
     let folder = recorded();
-    // As an edit could put it there: the host writes escapes.
+    // Only an edit can write raw control characters: the host escapes them.
     let log = std::fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap();
     let edited = log.replacen("/w/c", "/w/\u{202e}\u{9b}31mc", 1);
     folder.write("decisions.jsonl", &edited);
@@ -430,7 +430,7 @@ fn archived_files_are_verified_with_their_folder() {
     assert!(code == 0 && first > Some(1), "{first:?}");
     assert_eq!(verify(&["--archive", "away"]), (0, Some(1)));
     assert_eq!(folder.run(&["replay", "decisions.jsonl"]).code, 0);
-    // Gone without being on record, a file is named.
+    // A missing file that is not recorded as archived is reported by name.
     let sealed = (2..9).map(|n| format!("decisions.{n:06}.jsonl"));
     let sealed = sealed
         .map(|name| folder.path().join(name))
@@ -450,7 +450,7 @@ fn archived_files_are_verified_with_their_folder() {
     assert_eq!(verify(&[]).0, 0);
 }
 
-/// A folder whose log has several sealed files.
+/// Creates a folder whose log has several sealed files.
 fn with_sealed_files() -> Folder {
     let folder = Folder::with_plugins();
     folder.configure("log = { path = \"decisions.jsonl\", max-file-bytes = 65536 }");
@@ -577,7 +577,7 @@ fn check_refuses_a_log_that_a_host_does_not_start_with_and_says_what_to_do() {
     std::fs::write(&head, kept).unwrap();
     let (code, said) = check();
     assert!(code == 0 && said.contains("usable"), "{said}");
-    // A line that a crash cut off is removed by the host.
+    // The host removes a line that a crash truncated.
     std::fs::write(&log, text.clone() + "{\"v\":1").unwrap();
     assert_eq!(check().0, 0);
     assert!(starts());
@@ -597,7 +597,7 @@ fn what_is_no_log_is_not_archived_and_nothing_is_made() {
     for name in ["elsewhere", "nolog.jsonl.archiving", "nolog.jsonl"] {
         assert!(!folder.path().join(name).exists(), "{name}");
     }
-    // A file of a higher number than the latest has is named.
+    // A file with a higher number than the latest file expects is reported by name.
     folder.write("decisions.000020.jsonl", "");
     let stray = folder.run(&["log", "archive", "decisions.jsonl", "--to", "elsewhere"]);
     assert_eq!(stray.code, 1);

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 const AGENT: &str = "spiffe://a.example/agent/x";
 
-/// A folder with a log: three permits of two credentials, one of which two instances present and one
-/// of which never expires, and two denies.
+/// Creates a folder with a log of three permits with two credentials, and two denies.
+///
+/// Two instances present one of the credentials, and the other one never expires.
 fn recorded() -> Folder {
     let folder = Folder::with_plugins();
     let sections = r#"
@@ -209,7 +210,7 @@ fn measures_what_was_done_and_proposes_less() {
     assert_eq!(changes["exceptions-in-force"], 0.0);
     assert_eq!(changes["revocation-list-age"], 0.0);
 
-    // From before the list began, and while both exceptions were in force.
+    // A time before the list began, while both exceptions were in force.
     let earlier = ["--since", "2026-06-01T00:00:00Z", "--now", later];
     let since: Value =
         serde_json::from_str(&report(&[&["--format", "json"], &earlier[..]].concat())).unwrap();

@@ -1,4 +1,4 @@
-//! `portcullis revoke`: what is revoked is denied, at once.
+//! `portcullis revoke`: the host denies revoked items on the next request.
 
 mod common;
 
@@ -70,7 +70,7 @@ fn a_revocation_says_what_and_why() {
         "{}",
         refused.err
     );
-    // A revocation into a list that no host follows would be lost.
+    // A revocation in a list that no host follows would be lost.
     let flags = ["--reason", "leaked", "--by", "alice"];
     let revoke = |more: &[&str]| {
         let mut arguments = vec!["revoke", "credential", "jti-1"];
@@ -94,7 +94,7 @@ fn a_revocation_says_what_and_why() {
     assert_eq!(folder.run(&nobody).code, 3);
 }
 
-/// A folder with a registry-less configuration that follows a list, takes events and records.
+/// Creates a folder without a registry, with a revocation list, events and a log.
 fn recording() -> Folder {
     let folder = Folder::with_plugins();
     let sections = r#"
@@ -178,7 +178,7 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
                     .is_permit()
             );
         }
-        // An event that comes through the host counts at once, and once.
+        // An event that the host receives applies at once, and only once.
         let event = event(&folder, "set-1", "jti-3");
         let epochs = |records: Vec<portcullis_host::revocation::Record>| -> Vec<_> {
             records.iter().map(|record| record.epoch).collect()
@@ -195,7 +195,7 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         let flags = ["revoke", kind, id, "--reason", "leaked", "--by", "alice"];
         let known = folder.run(&flags);
         if id == "jti-9" {
-            // No request ever had it.
+            // No request ever had this id.
             assert_eq!(known.code, 5, "{}", known.err);
             assert_eq!(folder.run(&[&flags[..], &["--unknown"]].concat()).code, 0);
         } else {
@@ -227,7 +227,7 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
     assert_eq!(permits, [1, 2, 5, 0], "{all}");
     assert!(verify("human").out.contains("2 permits, all now denied"));
 
-    // What is denied for something else by now is denied.
+    // A permit that is now denied for another cause is confirmed.
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     std::fs::remove_file(folder.path().join("intents/child.json")).unwrap();
     let otherwise = verify("human");
@@ -237,7 +237,7 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         "{}",
         otherwise.out
     );
-    // Where nobody looks at intents any more, what hangs on a revoked one is permitted again.
+    // Without intents in the configuration, a permit on a revoked intent would be given again.
     let without = config.replace("[intents]\npath = \"intents\"\n", "");
     assert_ne!(config, without);
     folder.write("portcullis.toml", &without);
@@ -248,8 +248,8 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         "{}",
         unconfirmed.out
     );
-    // What was permitted when the list had it already was never ended; and the list is another one than that
-    // which the log saw.
+    // A permit that was given although the list had the revocation was not ended. The list also differs from
+    // the one that the log saw.
     let list = std::fs::read_to_string(folder.path().join("revocations.jsonl")).unwrap();
     folder.write("revocations.jsonl", list.replace("jti-3", "jti-4"));
     folder.write("portcullis.toml", config);
@@ -267,10 +267,10 @@ fn a_revocation_is_confirmed_by_what_it_ended() {
         "{}",
         after.err
     );
-    // An older one lacks what the log saw.
+    // An older list lacks changes that the log saw.
     let older = list.lines().next().unwrap();
     folder.write("revocations.jsonl", format!("{older}\n"));
-    // What is added to it would be lost once the latest is restored.
+    // Lines added to it would be lost once the latest list is restored.
     let flags = ["--reason", "r", "--by", "alice"];
     let lost = [&["revoke", "credential", "jti-8", "--unknown"][..], &flags].concat();
     for arguments in [&["revoke", "--checkpoint"][..], &lost] {
@@ -357,7 +357,7 @@ fn what_is_not_known_is_not_revoked_unless_it_is_said_so() {
         assert!(unknown.err.contains(similar), "{}", unknown.err);
         assert_eq!(run(kind, id, &["--unknown"]).code, 0, "{kind} {id}");
     }
-    // No request can be known by these, whatever is said.
+    // No request can have these ids, even with `--unknown`.
     for (kind, id) in [
         ("principal", "spiffe://a.example/*"),
         ("principal", "spiffe://a.example"),
@@ -366,7 +366,7 @@ fn what_is_not_known_is_not_revoked_unless_it_is_said_so() {
     ] {
         assert_eq!(run(kind, id, &["--unknown"]).code, 3, "{kind} {id}");
     }
-    // Known in another spelling.
+    // The id is known in another spelling.
     assert_eq!(folder.run_with(&["evaluate"], &asking("102ab")).code, 0);
     let revoked = run("credential", "01:02:AB", &[]);
     assert_eq!(revoked.code, 0, "{}", revoked.err);
@@ -377,11 +377,11 @@ fn what_is_not_known_is_not_revoked_unless_it_is_said_so() {
     assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 0);
     let query = ["log", "query", "decisions.jsonl", "--credential", "1:2:AB"];
     assert_eq!(folder.run(&query).out.lines().count(), 1);
-    // In decimal, as RFC 5280 counts.
+    // In decimal, as in RFC 5280.
     assert_eq!(run("credential", "102ab", &["--lift"]).code, 0);
     assert_eq!(run("credential", "66219", &[]).code, 0);
     assert_eq!(folder.run_with(&["evaluate"], &asking("102ab")).code, 2);
-    // The digest of a plugin in capitals.
+    // A plugin's digest in capitals.
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let component = std::fs::read(folder.path().join("mcp-tools.wasm")).unwrap();
     assert!(config.contains("mcp-tools.wasm"));
@@ -407,7 +407,7 @@ fn a_mistake_is_lifted_by_another_line() {
         let nothing = run(id, &["--lift"]);
         assert_eq!(nothing.code, 5, "{}", nothing.err);
     }
-    // The list still has both lines.
+    // The list keeps both lines.
     let list = std::fs::read_to_string(folder.path().join("revocations.jsonl")).unwrap();
     assert_eq!(list.lines().count(), 3);
     drop(portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap());
@@ -429,16 +429,16 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     folder.configure(&format!("{list}{signers}"));
     let evaluate = || folder.run_with(&["evaluate"], &request("files", "read", "/w/a"));
     let checkpoint = |more: &[&str]| folder.run(&[&["revoke", "--checkpoint"][..], more].concat());
-    // Unsigned: hosts would deny everything.
+    // Without a signature, hosts would deny everything.
     let unsigned = checkpoint(&[]);
     assert_eq!(unsigned.code, 3);
     assert!(unsigned.err.contains("--key"), "{}", unsigned.err);
-    // So would they where the same list is named.
+    // The same applies if the configured list is named by `--list`.
     let named = checkpoint(&["--list", "./revocations.jsonl"]);
     assert_eq!(named.code, 3);
     assert!(named.err.contains("--key"), "{}", named.err);
     let file = folder.path().join("revocations.jsonl");
-    // A list in another place is another one.
+    // A list at another path is not the configured one.
     let elsewhere = |arguments: &[&str]| {
         let beside = folder.path().join("beside.jsonl");
         if file.exists() {
@@ -451,7 +451,7 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     elsewhere(&["revoke", "--checkpoint"]);
     assert_eq!(evaluate().code, 2);
     assert!(evaluate().out.contains("not signed"), "{}", evaluate().out);
-    // A key that hosts do not take writes nothing.
+    // A key that hosts do not trust writes nothing.
     let before = std::fs::read(&file).unwrap();
     let wrong = checkpoint(&["--key", "mallory.pem"]);
     assert_eq!(wrong.code, 3);
@@ -466,7 +466,7 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     let signed = revoke("spiffe://a.example/x", &["--key", "alice.pem"]);
     assert_eq!(signed.code, 0, "{}", signed.err);
     assert!(evaluate().out.contains("was revoked"), "{}", evaluate().out);
-    // Lifted by somebody else, or by nobody: everything is denied, and alice does not sign over it.
+    // An untrusted or unsigned lift: hosts deny everything, and alice's key does not sign over it.
     let whole = std::fs::read(&file).unwrap();
     for more in [&["--key", "mallory.pem"][..], &[]] {
         let flags = ["revoke", "principal", "spiffe://a.example/x", "--lift"];
@@ -476,7 +476,7 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
         let refused = checkpoint(&["--key", "alice.pem"]);
         assert_eq!(refused.code, 5);
         assert!(refused.err.contains("--sign-anew"), "{}", refused.err);
-        // Unless she says that she looked at it.
+        // After an inspection, alice signs the lines explicitly.
         let anew = checkpoint(&["--sign-anew", "--key", "alice.pem"]);
         assert_eq!(anew.code, 0, "{}", anew.err);
         assert_eq!(evaluate().code, 0, "{}", evaluate().out);
@@ -488,7 +488,7 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     ] {
         assert_eq!(folder.run(arguments).code, 1, "{arguments:?}");
     }
-    // A key that was replaced: what the old one signed is signed with the new one.
+    // After a key was replaced, the new key signs the lines of the old one.
     let renew = [
         "intent",
         "key",
@@ -512,7 +512,7 @@ fn with_signers_a_list_counts_only_while_its_head_is_signed() {
     let lifted = revoke("spiffe://a.example/x", &["--lift", "--key", "alice.pem"]);
     assert_eq!(lifted.code, 0, "{}", lifted.err);
     assert_eq!(evaluate().code, 0);
-    // Signers that cannot be used, or are none.
+    // Signers that cannot be used, or an empty list of signers.
     for (signers, why) in [
         ("signers = {}\n", "names none"),
         ("signers = { \"a\" = \"none.json\" }\n", "none.json"),
@@ -564,7 +564,7 @@ fn digits_that_nothing_knows_are_revoked_in_every_reading() {
         assert_eq!(revoked.out.lines().count(), lines, "{id}: {}", revoked.out);
     }
     assert_eq!(evaluate("102ac"), 0, "`0x66220` is not decimal");
-    // Without a log nothing could know it either.
+    // Without a log, no source knows the id either.
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     folder.write(
         "portcullis.toml",
@@ -578,7 +578,7 @@ fn digits_that_nothing_knows_are_revoked_in_every_reading() {
         digits.err
     );
     assert_eq!(evaluate("102b1"), 2);
-    // The issuer in capitals; and a lift for one issuer.
+    // The issuer in capitals, and a lift for one issuer.
     let capitals = format!("X509:{}:102C1", issuer.to_uppercase());
     assert_eq!(run(&capitals, &["--unknown"]).code, 0);
     assert_eq!(evaluate(&format!("x509:{issuer}:102c1")), 2);
@@ -659,7 +659,7 @@ fn an_event_about_a_credential_of_another_domain_is_reported() {
     assert_eq!(take("2", "jti-c", &[]).code, 5, "nobody had it");
     assert_eq!(take("3", "jti-d", &["--unknown"]).code, 0);
     assert_eq!(take("4", "jti-a", &[]).code, 0);
-    // The same event, after a lift.
+    // The same event after a lift.
     let flags = ["--reason", "r", "--by", "alice", "--lift"];
     let lifted = folder.run(&[&["revoke", "credential", "jti-a"][..], &flags].concat());
     assert_eq!(lifted.code, 0, "{}", lifted.err);
@@ -710,7 +710,7 @@ fn an_event_revokes_or_says_what_to_do() {
     let folder = recording();
     let take = |jti: &str| folder.run(&["revoke", "event", &format!("{jti}.jwt")]);
     let uri = |id: &str| serde_json::json!({ "format": "uri", "uri": id });
-    // The issuers of the configuration count; an `iat` may have a fraction.
+    // The configuration's issuers are trusted, and `iat` may have a fraction.
     set(
         &folder,
         "1",
@@ -720,7 +720,7 @@ fn an_event_revokes_or_says_what_to_do() {
     let taken = take("1");
     assert_eq!(taken.code, 0, "{}", taken.err);
     assert_eq!(folder.run_with(&["evaluate"], &asking("jti-1")).code, 2);
-    // Not of its domain.
+    // The subject is outside of the issuer's domains.
     set(
         &folder,
         "2",
@@ -730,7 +730,7 @@ fn an_event_revokes_or_says_what_to_do() {
     let beyond = take("2");
     assert_eq!((beyond.code, beyond.out.as_str()), (3, ""));
     assert!(beyond.err.contains("`domains`"), "{}", beyond.err);
-    // A person has to look at it.
+    // An event that needs a person's attention.
     set(
         &folder,
         "3",
@@ -743,7 +743,7 @@ fn an_event_revokes_or_says_what_to_do() {
     let email = serde_json::json!({ "format": "email", "email": "x@a.example" });
     set(&folder, "4", "risc/event-type/account-purged", email);
     assert_eq!(take("4").code, 5);
-    // Another event of the same name.
+    // Another event with the same `jti`.
     set(
         &folder,
         "1",
@@ -760,7 +760,7 @@ fn an_event_revokes_or_says_what_to_do() {
     assert!(conflict.err.contains("the same `jti`"), "{}", conflict.err);
     let again = take("1");
     assert_eq!((again.code, again.out.as_str()), (0, ""), "{}", again.err);
-    // It says that nothing is over.
+    // An event that revokes nothing.
     set(
         &folder,
         "5",
@@ -769,7 +769,7 @@ fn an_event_revokes_or_says_what_to_do() {
     );
     assert_eq!(take("5").code, 0);
 
-    // The old form of issuers is refused with the new one named.
+    // The old form of `issuers` is refused, and the error names the new form.
     let config = std::fs::read_to_string(folder.path().join("portcullis.toml")).unwrap();
     let new = "{ key = \"idp.json\", domains = [\"a.example\"] }";
     for (old, why) in [

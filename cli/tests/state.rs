@@ -1,4 +1,4 @@
-//! A state that is gone, and what an operator accepts.
+//! A missing state, and its acceptance by an operator.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn asking(intent: &str) -> String {
     .to_string()
 }
 
-/// A folder with an intent for three uses, of which one is used, and one for as many as one likes.
+/// Creates a folder with an intent for three uses, one of which is spent, and an unlimited intent.
 fn used() -> Folder {
     let folder = Folder::with_plugins();
     folder.configure(SECTIONS);
@@ -55,7 +55,7 @@ fn a_state_that_is_gone_denies_and_is_named() {
     let evaluate = |intent: &str| folder.run_with(&["evaluate"], &asking(intent));
     assert_eq!(evaluate("int-1").code, 0);
     std::fs::remove_file(&state).unwrap();
-    // Before a host began another in its place, and after that.
+    // Before a host created a new state in its place, and after that.
     for said in ["it is gone", "is gone, and this one was begun in its place"] {
         let denied = evaluate("int-1");
         assert_eq!(denied.code, 2, "a deny is no failure of the tool");

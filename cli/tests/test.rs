@@ -7,7 +7,7 @@ use portcullis_tests::{guests, root};
 use serde_json::Value;
 use std::fs;
 
-/// A folder with the component of mcp-tools and one of its cases, beside the settings of all.
+/// Creates a folder with the component of mcp-tools and one of its cases, with shared settings.
 fn folder() -> Folder {
     let folder = Folder::new();
     folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
@@ -99,7 +99,7 @@ fn what_is_no_case_is_refused_with_its_place() {
         "--cases",
     );
     failed(&["test", "missing.wasm"], "missing.wasm");
-    // A folder that is no crate, with the cases of another place.
+    // A folder that is not a crate, with the cases of another folder.
     refused(&["test", "cases", "--cases", "cases"], "plugin.toml");
     replace(&folder, EXPECTED, "decision =", "dicision =");
     let place = format!("{EXPECTED}:2:1: ");

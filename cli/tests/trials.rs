@@ -1,5 +1,6 @@
-//! Inputs that outsiders' reports made wrong permits of, through the command: each ends in a deny or a
-//! refusal, and its legitimate neighbour is still permitted. `docs/trials.md` has the list.
+//! Inputs from outsiders' reports that were wrongly permitted, through the command.
+//!
+//! Each is denied or refused, and its legitimate neighbour is still permitted. `docs/trials.md` lists them.
 
 mod common;
 
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 const FIXER: &str = "spiffe://acme.example/agent/fixer";
 
-/// A folder with a plugin that permits everything, and one intent for it that `allows` and `denies`.
+/// Creates a folder with a plugin that permits everything, and one intent that `allows` and `denies`.
 fn folder(integration: &str, allows: Value, denies: Value) -> Folder {
     let folder = Folder::new();
     folder.write(
@@ -71,7 +72,7 @@ fn permits(folder: &Folder, request: &Value) {
     assert_eq!(ran.code, 0, "{request} {} {}", ran.out, ran.err);
 }
 
-/// Denied, or refused as a request.
+/// Asserts that the request is denied, or refused as invalid.
 fn denies(folder: &Folder, request: &Value) {
     let ran = evaluate(folder, request);
     assert!(
@@ -91,7 +92,7 @@ fn anything(resource: &str) -> Value {
     json!([{ "integration": "scm", "action": "**", "resource": resource, "arguments": "open" }])
 }
 
-/// A2, A4 of the list, and their siblings.
+/// A2 and A4 of the list, and related inputs.
 #[test]
 fn another_spelling_of_a_resource_is_no_way_around_a_denial() {
     let denied = json!([{ "integration": "scm", "action": "**", "resource": "acme/payroll" }]);
@@ -147,7 +148,7 @@ fn another_spelling_of_a_resource_is_no_way_around_a_denial() {
     }
 }
 
-/// A4: the integration says how its names compare, and every check follows.
+/// A4: the integration declares how its names compare, and every check uses that.
 #[test]
 fn names_compare_as_the_integration_declares() {
     let denied = json!([{ "integration": "scm", "action": "**", "resource": "acme/Payroll" }]);
@@ -188,7 +189,7 @@ fn names_compare_as_the_integration_declares() {
     }
 }
 
-/// A4: a denial catches a name with and without the suffix, in any case, before a tag and in each segment.
+/// A4: a denial matches a name with and without the suffix, in any case, before a tag and in each segment.
 #[test]
 fn a_suffix_that_is_dropped_is_no_way_around_a_denial() {
     let names = "names = { drop-suffix = \".git\" }\n";
@@ -225,7 +226,7 @@ fn a_suffix_that_is_dropped_is_no_way_around_a_denial() {
     }
 }
 
-/// A6: a denial of an integration in another spelling denies nothing, and is not honoured silently.
+/// A6: a denial with a misspelt integration would deny nothing, so it is refused.
 #[test]
 fn a_denial_of_a_misspelt_integration_is_refused() {
     let denied = |integration: &str| json!([{ "integration": integration, "action": "**", "resource": "acme/payroll" }]);
@@ -253,7 +254,7 @@ fn a_denial_of_a_misspelt_integration_is_refused() {
     permits(&folder, &call("read", "acme/billing", json!({})));
 }
 
-/// A13: names of actions and tools are of a closed set.
+/// A13: names of actions and tools have a restricted character set.
 #[test]
 fn another_spelling_of_an_action_is_no_way_around_a_denial() {
     let denied = json!([{ "integration": "scm", "action": "delete_*", "resource": "**" }]);
@@ -279,7 +280,7 @@ fn another_spelling_of_an_action_is_no_way_around_a_denial() {
     }
 }
 
-/// A12: the id of a principal has one spelling.
+/// A12: a principal's id has one spelling.
 #[test]
 fn another_spelling_of_a_principal_is_found_in_every_list() {
     let folder = folder("", anything("**"), json!([]));
@@ -304,7 +305,7 @@ fn another_spelling_of_a_principal_is_found_in_every_list() {
     }
 }
 
-/// A1: an object has each key once, however it is read.
+/// A1: an object has each key once, for every reader.
 #[test]
 fn keys_that_fold_to_one_are_refused() {
     let allows = json!([{ "integration": "scm", "action": "read", "resource": "**",
@@ -346,7 +347,7 @@ fn keys_that_fold_to_one_are_refused() {
     }
 }
 
-/// A15: an allowance says which arguments there may be.
+/// A15: an allowance lists the permitted arguments.
 #[test]
 fn an_argument_that_was_not_approved_is_not_let_through() {
     let allows = json!([{ "integration": "scm", "action": "send", "resource": "**",
@@ -371,7 +372,7 @@ fn an_argument_that_was_not_approved_is_not_let_through() {
     }
 }
 
-/// A9: the registry has two agents that a plugin could take for one.
+/// A9: the registry has two agents that a plugin could confuse.
 #[test]
 fn agents_of_one_last_segment_are_warned_of() {
     let folder = folder("", anything("**"), json!([]));
@@ -415,7 +416,7 @@ fn configure(folder: &Folder, sections: &str) {
     folder.write("portcullis.toml", config);
 }
 
-/// A4: a compromised destination is found under every name that a denial of its id would catch.
+/// A4: a compromised destination is found by every name that a denial of its id matches.
 #[test]
 fn another_spelling_of_a_destination_is_not_another_destination() {
     let rule = "posture = { max-age = \"5m\", amiss = [\"legacy\"], otherwise = \"deny\" }\n";
@@ -455,7 +456,7 @@ fn another_spelling_of_a_destination_is_not_another_destination() {
     }
 }
 
-/// A default for every other type is not the one for a listed type in another spelling.
+/// A default for all other types does not apply to a listed type in another spelling.
 #[test]
 fn another_spelling_of_a_type_is_not_another_type() {
     let folder = folder("", anything("**"), json!([]));
@@ -494,7 +495,7 @@ fn another_spelling_of_a_type_is_not_another_type() {
     }
 }
 
-/// A12: the issuer of an id that is no SPIFFE ID may ignore case in it.
+/// A12: the issuer of an id that is not a SPIFFE ID may ignore its case.
 #[test]
 fn a_revoked_principal_is_revoked_in_every_spelling() {
     let folder = folder("", anything("**"), json!([]));
@@ -547,11 +548,11 @@ fn a_revoked_principal_is_revoked_in_every_spelling() {
         &folder,
         &asks("spiffe://acme.example/agent/Fixer", json!([])),
     );
-    // No request has such an id.
+    // No request can have this id.
     assert_eq!(revoke("//acme.example/agent/fixer"), 3);
 }
 
-/// A name that two readers could take for two is denied, and the denial says so, and what to do.
+/// An ambiguous name is denied, and the denial names the problem and the remedy.
 #[test]
 fn a_denial_says_that_the_name_is_the_trouble() {
     let unrelated = json!([{ "integration": "scm", "action": "**", "resource": "zzz" }]);
@@ -585,7 +586,7 @@ fn a_denial_says_that_the_name_is_the_trouble() {
         }
         permits(&folder, &call("read", "Report no. 3.pdf", json!({})));
     }
-    // The remedy is one.
+    // The suggested remedy works.
     let folder = folder("", anything("Report #3.pdf"), json!([]));
     permits(&folder, &call("read", "Report #3.pdf", json!({})));
     let ran = evaluate(&folder, &call("read", "Report #4.pdf", json!({})));
@@ -603,7 +604,7 @@ fn a_denial_of_a_plain_name_says_nothing_of_two_readers() {
     );
 }
 
-/// An environment that is stated in another shape or place is not an environment that was not stated.
+/// An environment in another shape or place does not count as missing.
 #[test]
 fn an_environment_that_cannot_be_read_crosses_none() {
     let folder = folder("", anything("**"), json!([]));
@@ -629,7 +630,7 @@ fn an_environment_that_cannot_be_read_crosses_none() {
         (dev(), dev()),
         (dev(), json!({})),
         (dev(), json!({ "environment": null })),
-        // A writer that means something of its own by it on both sides.
+        // A writer that uses `environment` for something else on both sides.
         (
             json!({ "environment": 7 }),
             json!({ "environment": ["prod"] }),

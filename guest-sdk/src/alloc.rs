@@ -1,7 +1,7 @@
-//! The allocator of a guest: a bump pointer that never looks back.
+//! The guest's allocator: a bump pointer.
 //!
-//! A sandbox lives for one decision, so nothing is gained by giving memory back. Only the last
-//! block is ever reused, which is what growing strings and vectors need.
+//! A sandbox lives for one decision, so freeing memory gains nothing. Only the last block is ever reused,
+//! which growing strings and vectors need.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
@@ -13,8 +13,10 @@ struct Bump {
     next: Cell<usize>,
     /// The end of linear memory.
     end: Cell<usize>,
-    /// Whether what is given back is filled with zeros: what is left in memory when the plugin is
-    /// configured is part of the image that every decision starts from, and zeros are not.
+    /// True if freed memory is filled with zeros.
+    ///
+    /// It is set while the plugin is configured: non-zero memory left then is part of the image that every
+    /// decision starts from.
     tidy: Cell<bool>,
 }
 
@@ -29,12 +31,12 @@ static BUMP: Bump = Bump {
 };
 
 unsafe extern "C" {
-    /// Where the linker says that the heap begins.
+    /// Start of the heap, defined by the linker.
     static __heap_base: u8;
 }
 
 impl Bump {
-    /// Makes sure that memory reaches to `end`, or says that it cannot.
+    /// Grows memory up to `end`. Returns false if that fails.
     fn reach(&self, end: usize) -> bool {
         if end <= self.end.get() {
             return true;
@@ -77,7 +79,7 @@ unsafe impl GlobalAlloc for Bump {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if self.tidy.get() {
-            // SAFETY: the caller vouches for the block, which nobody has any more.
+            // SAFETY: the caller guarantees that the block is valid and no longer in use.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         if block.addr() + layout.size() == self.next.get() {
@@ -97,42 +99,42 @@ unsafe impl GlobalAlloc for Bump {
         if size <= layout.size() {
             return block;
         }
-        // SAFETY: the caller vouches that `size`, rounded up to the alignment, fits an `isize`.
+        // SAFETY: the caller guarantees that `size`, rounded up to the alignment, fits an `isize`.
         let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !moved.is_null() {
             // SAFETY: both blocks hold `layout.size()` bytes, and a new block overlaps no other.
             unsafe { core::ptr::copy_nonoverlapping(block, moved, layout.size()) };
-            // SAFETY: the caller vouches for the old block, which nobody has any more.
+            // SAFETY: the caller guarantees that the old block is valid and no longer in use.
             unsafe { self.dealloc(block, layout) };
         }
         moved
     }
 }
 
-/// Whether memory that is given back is filled with zeros from now on.
+/// Sets whether freed memory is filled with zeros.
 pub(crate) fn be_tidy(tidy: bool) {
     BUMP.tidy.set(tidy);
 }
 
-/// Makes `text`, a part of a block of this allocator, a block of its own.
+/// Turns `text`, a part of a block of this allocator, into a block of its own.
 ///
-/// This allocator knows no blocks but by the layouts that it is told: it gives back only what ends
-/// where it stands, and moves what grows elsewhere.
+/// This allocator identifies a block by the layout that it is passed only. It frees a block that ends at
+/// the bump pointer, and moves any other that grows.
 ///
 /// # Safety
 ///
-/// It is UTF-8, the block is never given back as a whole, and this part of it has no other owner.
+/// `text` is UTF-8, the block is never freed as a whole, and this part of it has no other owner.
 #[cfg(not(feature = "typed"))]
 pub(crate) unsafe fn adopt(text: &[u8]) -> String {
     let begin = core::ptr::with_exposed_provenance_mut(text.as_ptr().expose_provenance());
-    // SAFETY: it is UTF-8, and a block as this allocator has them.
+    // SAFETY: the caller guarantees UTF-8, and any part of a block is a valid block of this allocator.
     unsafe { String::from_raw_parts(begin, text.len(), text.len()) }
 }
 
-/// Makes sure that `bytes` more are at hand.
+/// Grows memory so that `bytes` more are available.
 ///
-/// Growing memory is a call to the host; called when a plugin is configured, the growth is part of
-/// the image that every decision starts from.
+/// Growing memory calls the host. If it happens while the plugin is configured, the grown memory is part
+/// of the image that every decision starts from.
 pub(crate) fn reserve(bytes: usize) {
     BUMP.start();
     BUMP.reach(BUMP.next.get().saturating_add(bytes));

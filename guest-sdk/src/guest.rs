@@ -1,7 +1,7 @@
-//! Between the generated bindings and the SDK's own types.
+//! Connects the generated bindings to the SDK's types.
 
 use crate::bindings::exports::portcullis::policy::types as wire;
-use crate::field::Asked;
+use crate::request::field::Asked;
 use crate::{
     Effect, Narrowing, Obligation, Operator, Policy, Reason, Request, Verdict, alloc, settings,
 };
@@ -15,16 +15,16 @@ pub use crate::bindings::exports::portcullis::policy::packed_policy::Guest;
 pub use crate::bindings::exports::portcullis::policy::policy::Guest;
 pub use wire::SettingsError as WireSettingsError;
 
-/// A request as the host passes it.
+/// A request in the form that the host passes.
 #[cfg(not(feature = "typed"))]
 pub type WireRequest = Vec<u8>;
-/// A verdict as the host is given it.
+/// A verdict in the form that the host receives.
 #[cfg(not(feature = "typed"))]
 pub type WireVerdict = Vec<u8>;
 #[cfg(feature = "typed")]
 pub use wire::{Request as WireRequest, Verdict as WireVerdict};
 
-/// Room for a usual request and its verdict, in bytes.
+/// Memory reserved for a typical request and its verdict, in bytes.
 const HEADROOM_BYTES: usize = 32 * 1024;
 
 /// Reads the settings into `policy`.
@@ -62,7 +62,7 @@ fn read_into<P: Policy>(
     Ok(())
 }
 
-/// Has `policy` decide `request`.
+/// Evaluates `request` with `policy`.
 #[cfg(feature = "typed")]
 pub fn evaluate<P: Policy>(
     policy: &OnceLock<P>,
@@ -74,18 +74,18 @@ pub fn evaluate<P: Policy>(
     decide(policy, &request).into()
 }
 
-/// Has `policy` decide the packed `request`, and packs its verdict.
+/// Evaluates the packed `request` with `policy`, and packs the verdict.
 ///
 /// # Panics
 ///
-/// If `request` is none, which is a trap: there is no verdict on it.
+/// If `request` cannot be unpacked. The panic is a trap, and there is no verdict.
 #[cfg(not(feature = "typed"))]
 pub fn evaluate<P: Policy>(
     policy: &OnceLock<P>,
     asked: Asked,
     request: WireRequest,
 ) -> WireVerdict {
-    // What is given back now is given back one by one; the instance goes as a whole.
+    // Dropping would free each block, and the host discards the whole instance anyway.
     let request = crate::packed::request(request).expect("a packed request");
     let mut request = ManuallyDrop::new(request);
     request.keep(asked);
@@ -94,7 +94,7 @@ pub fn evaluate<P: Policy>(
     postcard::to_extend(&*verdict, packed).expect("a verdict can be packed")
 }
 
-/// What a verdict usually takes, packed, in bytes.
+/// Typical size of a packed verdict in bytes.
 #[cfg(not(feature = "typed"))]
 const USUAL_VERDICT_BYTES: usize = 256;
 
@@ -167,7 +167,7 @@ impl From<Narrowing> for wire::Narrowing {
                     operand: constraint.operand().to_string(),
                 })
                 .collect(),
-            // A lifetime that does not fit is longer than any host grants.
+            // A lifetime that does not fit exceeds the limit of any host.
             lifetime_ms: narrowing
                 .lifetime
                 .map(|lifetime| u32::try_from(lifetime.as_millis()).unwrap_or(u32::MAX)),

@@ -1,7 +1,7 @@
 //! Write policy plugins for Portcullis.
 //!
-//! A plugin decides the requests of one integration. It is a pure function in a sandbox: it
-//! imports nothing, and all it may know is in the [`Request`]. Its settings are its type:
+//! A plugin decides the requests of one integration. It is a pure function in a sandbox: it imports
+//! nothing, and [`Request`] is its only input. Its type holds its settings:
 //!
 //! ```
 //! use portcullis_sdk::{Pattern, Policy, Request, Verdict};
@@ -24,15 +24,13 @@
 //! portcullis_sdk::export!(Repositories);
 //! ```
 //!
-//! Beside `Cargo.toml` lies `plugin.toml`, which says what the plugin is called and which fields of
-//! a request it needs; it is passed no others, and reading another one is a trap ([`Field`]).
-//! `portcullis build` makes the component, and [`testing`] runs the policy in `cargo test` without
-//! WebAssembly.
+//! `plugin.toml`, beside `Cargo.toml`, has the plugin's name and the fields of a request that it needs.
+//! The host passes no other fields, and reading another one is a trap ([`Field`]). `portcullis build`
+//! makes the component, and [`testing`] runs the policy in `cargo test` without WebAssembly.
 //!
-//! The SDK brings an allocator of its own for WebAssembly (never for tests), so a plugin must not
-//! declare a `#[global_allocator]`.
+//! The SDK has its own allocator for WebAssembly (never for tests), so a plugin must not declare a
+//! `#[global_allocator]`.
 
-mod field;
 mod policy;
 mod request;
 mod settings;
@@ -54,27 +52,27 @@ mod packed;
 #[cfg(all(target_family = "wasm", feature = "typed"))]
 mod typed;
 
-pub use field::{Attributes, Field};
 pub use policy::Policy;
 pub use portcullis_contract::{
     ActionClass, Attestation, Constraint, ConstraintError, Exposure, Health, Operator, Origins,
     Pattern, PatternError, PrincipalKind, check_obligation, escape_key, is_unambiguous, name,
 };
+pub use request::field::{Attributes, Field};
 pub use request::{
     Action, ArgumentsError, Attribute, Intent, Posture, Principal, Request, Resource, Value,
 };
-/// Arguments of any shape, as [`Request::arguments`] can give them.
+/// Arguments of any shape, as returned by [`Request::arguments`].
 pub use serde_json::Value as Json;
-/// Builds a [`serde_json::Value`], as for an obligation's properties.
+/// Builds a [`serde_json::Value`], such as an obligation's properties.
 pub use serde_json::json;
 pub use settings::SettingsError;
 pub use timestamp::{Timestamp, Weekday};
 pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
 
-/// For [`export!`].
+/// Items that the expansion of [`export!`] uses.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::field::Asked;
+    pub use crate::request::field::Asked;
     pub use portcullis_contract::Field;
     pub use portcullis_sdk_macros::asked;
 }

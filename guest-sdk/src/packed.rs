@@ -1,12 +1,12 @@
-//! From a block of bytes to a request. Its texts are parts of the block: none is copied.
+//! Unpacks a request from a block of bytes. Its texts are parts of the block, and none is copied.
 
 use crate::Request;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
 
-/// The request that is packed in `block`, as the host packs the record of the contract.
+/// Unpacks the request in `block`, which the host packed from the contract's record.
 pub(crate) fn request(block: Vec<u8>) -> Result<Request, postcard::Error> {
-    // The texts are the block's owners from now on, each of its part.
+    // From here, each text owns its part of the block.
     let block: &'static [u8] = block.leak();
     match postcard::take_from_bytes(block)? {
         (request, []) => Ok(request),
@@ -76,14 +76,14 @@ impl<'de> Deserialize<'de> for Text {
 
             fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Text, E> {
                 // SAFETY: the text is a part of the block that `request` leaked, which nothing else
-                // reads any more, and each part is visited once. The host packs texts, as it passes
-                // texts in records, which are not looked through again either; one that did not
+                // reads any more, and each part is visited once. The host packs valid UTF-8, which is
+                // not verified again, as with the texts of a record. A host that packed other bytes
                 // would break its own sandbox.
                 Ok(Text(unsafe { crate::alloc::adopt(text) }))
             }
         }
 
-        // Texts and bytes are packed alike, and bytes are not looked through for UTF-8.
+        // Texts and bytes have the same encoding, and reading bytes skips the UTF-8 validation.
         deserializer.deserialize_bytes(Borrowed)
     }
 }

@@ -1,19 +1,19 @@
-//! What an author implements.
+//! The trait that a plugin author implements.
 
 use crate::{Request, SettingsError, Verdict};
 use serde::de::DeserializeOwned;
 
-/// A policy. The type is its settings: what the operator wrote is deserialised into it.
+/// A policy. Its type is its settings, deserialised from the operator's configuration.
 ///
-/// A setting that the type does not have is refused, as is one of another shape, with its place.
-/// serde hides from us what is inside a `flatten`, or a tagged or untagged enum: there, put
-/// `#[serde(deny_unknown_fields)]` on the inner types where it can be.
+/// A setting that is unknown or has another shape is refused, with its place. serde hides the members
+/// inside a `flatten`, or a tagged or untagged enum: put `#[serde(deny_unknown_fields)]` on the inner types
+/// there, where serde supports it.
 pub trait Policy: DeserializeOwned + Send + Sync + 'static {
-    /// Judges what serde cannot: ranges, references between settings.
+    /// Validates settings beyond their types, such as ranges and references between settings.
     ///
     /// # Errors
     ///
-    /// One [`SettingsError`] for each fault; the operator sees them all.
+    /// One [`SettingsError`] for each error. The operator sees all of them.
     fn validate(&self) -> Result<(), Vec<SettingsError>> {
         Ok(())
     }
@@ -22,9 +22,9 @@ pub trait Policy: DeserializeOwned + Send + Sync + 'static {
     fn evaluate(&self, request: &Request) -> Verdict;
 }
 
-/// Makes the crate a plugin whose policy is the given type.
+/// Makes the crate a plugin with the given policy type.
 ///
-/// Write it once, at the crate's root. It reads which fields the plugin needs from `plugin.toml`, beside
+/// Write it once, at the crate's root. It reads the fields that the plugin needs from `plugin.toml`, beside
 /// `Cargo.toml`, and does nothing in a native build.
 #[macro_export]
 macro_rules! export {

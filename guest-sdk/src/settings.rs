@@ -1,19 +1,19 @@
-//! From the operator's settings to the author's type.
+//! Reads the operator's settings into the author's type.
 
 use crate::Policy;
 use portcullis_contract::escape_key;
 
-/// What is wrong with the settings, and where.
+/// An error in the settings, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {
-    /// A JSON Pointer (RFC 6901) into the settings.
+    /// JSON Pointer (RFC 6901) into the settings.
     pub path: String,
-    /// What is wrong there, and what would be right.
+    /// The error, and the correct form.
     pub message: String,
 }
 
 impl SettingsError {
-    /// A fault at `path`, a JSON Pointer.
+    /// Creates an error at `path`, a JSON Pointer.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -47,14 +47,14 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
     Ok(policy)
 }
 
-/// serde_json ends its messages with a line and column, which a pointer replaces.
+/// Strips the line and column that end serde_json's messages: the pointer replaces them.
 pub(crate) fn without_line(message: &str) -> &str {
     message
         .rsplit_once(" at line ")
         .map_or(message, |(text, _)| text)
 }
 
-/// The path as a JSON Pointer.
+/// Returns the path as a JSON Pointer.
 pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()

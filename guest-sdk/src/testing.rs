@@ -13,10 +13,10 @@
 //! assert_eq!(verdict.effect(), Effect::Permit);
 //! ```
 //!
-//! The plugin is treated as a host would treat it: reading a field that its `plugin.toml` does not list
-//! fails the test and names the field, and so does a verdict that a host would refuse.
+//! The plugin is treated as the host treats it. Reading a field that its `plugin.toml` does not list fails
+//! the test and names the field, and so does a verdict that the host would refuse.
 
-use crate::field::Asked;
+use crate::request::field::Asked;
 use crate::settings::{self, SettingsError};
 use crate::{Attribute, Effect, Policy, Request, Timestamp, Value, Verdict};
 use portcullis_contract::{Field, Manifest, Origins, check_obligation, is_token};
@@ -35,7 +35,7 @@ impl<P: Policy> Plugin<P> {
     ///
     /// # Panics
     ///
-    /// If the settings or the manifest are not valid.
+    /// If the settings or the manifest are invalid.
     #[track_caller]
     pub fn load(settings: serde_json::Value) -> Self {
         match Self::try_load(settings) {
@@ -44,15 +44,15 @@ impl<P: Policy> Plugin<P> {
         }
     }
 
-    /// As [`Plugin::load`], but gives what is wrong with the settings.
+    /// As [`Plugin::load`], but returns the errors in the settings.
     ///
     /// # Errors
     ///
-    /// One [`SettingsError`] for each fault.
+    /// One [`SettingsError`] for each error.
     ///
     /// # Panics
     ///
-    /// If `plugin.toml` is missing or not valid.
+    /// If `plugin.toml` is missing or invalid.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -81,13 +81,16 @@ impl<P: Policy> Plugin<P> {
         })
     }
 
-    /// Has the policy decide `request`.
+    /// Evaluates `request` with the policy.
     ///
     /// # Panics
     ///
-    /// If a host would refuse the verdict: a permit without a reason, a code, id or kind that is
-    /// not well formed, an obligation that `plugin.toml` does not list, or a narrowing that leaves
-    /// nothing or excludes this very call. If the request's arguments are not an object.
+    /// If the request's arguments are not an object, or if the host would refuse the verdict:
+    ///
+    /// - a permit without a reason,
+    /// - an invalid code, id or kind,
+    /// - an obligation that `plugin.toml` does not list,
+    /// - a narrowing that permits nothing or excludes this call.
     #[track_caller]
     pub fn evaluate(&self, request: RequestBuilder) -> Verdict {
         let mut whole = request.0;
@@ -148,7 +151,7 @@ impl<P: Policy> Plugin<P> {
         verdict
     }
 
-    /// The request as a host would pass it. Reading what `plugin.toml` does not list panics.
+    /// Returns the request as the host would pass it. Reading a field that is not listed panics.
     fn only_what_it_needs(&self, mut request: Request) -> Request {
         let kind = request.principal.kind.as_str();
         let attributes = &mut request.principal.attributes;
@@ -162,7 +165,7 @@ impl<P: Policy> Plugin<P> {
     }
 }
 
-/// The fields that the manifest lists. A test lives shorter than what this keeps.
+/// Returns the fields that the manifest lists. It leaks their names, which a short-lived test can afford.
 fn asked(manifest: &Manifest) -> Asked {
     let needs = manifest.fields();
     let whole: Vec<_> = Field::ALL
@@ -177,7 +180,7 @@ fn asked(manifest: &Manifest) -> Asked {
 #[derive(Debug, Clone)]
 pub struct RequestBuilder(Request);
 
-/// A request for the action called `action`, by nobody, on nothing, without arguments.
+/// Returns a request for the action called `action`, without a principal, resource or arguments.
 pub fn request(action: &str) -> RequestBuilder {
     let mut request = Request::default();
     request.action.name = action.into();

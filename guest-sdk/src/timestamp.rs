@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A moment: milliseconds since the Unix epoch, UTC.
+/// A point in time: milliseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[cfg_attr(
     all(target_family = "wasm", not(feature = "typed")),
@@ -27,7 +27,7 @@ pub enum Weekday {
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Timestamp {
-    /// The day of the week, UTC.
+    /// Returns the day of the week, UTC.
     pub fn weekday(self) -> Weekday {
         // The epoch was a Thursday.
         match (self.0 / DAY_MS) % 7 {
@@ -41,12 +41,12 @@ impl Timestamp {
         }
     }
 
-    /// The time since midnight, UTC.
+    /// Returns the time since midnight, UTC.
     pub fn time_of_day(self) -> Duration {
         Duration::from_millis(self.0 % DAY_MS)
     }
 
-    /// The time from `earlier` to this moment; zero if it is not earlier.
+    /// Returns the time from `earlier` to this one; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

@@ -1,4 +1,4 @@
-//! From the records of the contract to the SDK's own types.
+//! Converts the contract's records to the SDK's types.
 
 use crate::bindings::exports::portcullis::policy::types as wire;
 use crate::{

@@ -1,10 +1,10 @@
-//! What a policy answers.
+//! The verdict that a policy returns.
 
 use crate::Constraint;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A policy's answer, built from its effect:
+/// A policy's verdict, built from its effect:
 ///
 /// ```
 /// use portcullis_sdk::{Verdict, json};
@@ -29,31 +29,31 @@ pub struct Verdict {
     pub(crate) narrowing: Narrowing,
 }
 
-/// The answer itself.
+/// The effect of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// The policy approves, within its narrowing. Needs at least one reason.
     Permit,
-    /// The policy refuses. No other can overrule it.
+    /// The policy denies. No other policy can overrule it.
     Deny,
-    /// The request is not the policy's to judge.
+    /// The policy does not apply to the request.
     NotApplicable,
-    /// The policy was not told what it would need. A deny.
+    /// The policy lacks information that it needs to decide. The host denies.
     Indeterminate,
 }
 
-/// Why.
+/// A reason for the effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// Stable and machine-readable: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
     pub code: String,
-    /// For people.
+    /// Message for people.
     pub message: String,
     /// The fields that decided it, as JSON Pointers into the request.
     pub evidence: Vec<String>,
 }
 
-/// What the enforcement point must do, or may do where it is advice.
+/// An action that the enforcement point must take, or may take if it is advice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Obligation {
     /// Unique in the verdict.
@@ -64,34 +64,34 @@ pub struct Obligation {
     pub properties: Value,
 }
 
-/// How a permit is narrowed. What is absent narrows nothing.
+/// Limits of a permit. An absent limit does not narrow it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Narrowing {
-    /// What the arguments must meet for as long as the grant lasts, this call included.
+    /// Conditions on the arguments of each call during the grant, including this one.
     pub constraints: Vec<Constraint>,
-    /// For how long the grant lasts, at most.
+    /// Maximum lifetime of the grant.
     pub lifetime: Option<Duration>,
-    /// How often it may be used, at most, this call included.
+    /// Maximum number of uses of the grant, including this call.
     pub max_uses: Option<u32>,
 }
 
 impl Verdict {
-    /// The policy approves.
+    /// Returns a verdict that approves.
     pub fn permit() -> Self {
         Self::new(Effect::Permit)
     }
 
-    /// The policy refuses.
+    /// Returns a verdict that denies.
     pub fn deny() -> Self {
         Self::new(Effect::Deny)
     }
 
-    /// The request is not the policy's to judge.
+    /// Returns a verdict of a policy that does not apply to the request.
     pub fn not_applicable() -> Self {
         Self::new(Effect::NotApplicable)
     }
 
-    /// The policy was not told what it would need.
+    /// Returns a verdict of a policy that lacks information it needs to decide.
     pub fn indeterminate() -> Self {
         Self::new(Effect::Indeterminate)
     }
@@ -106,8 +106,9 @@ impl Verdict {
         }
     }
 
-    /// Adds a reason: a stable `code` of 1 to 64 letters, digits, `-`, `_`, `.` and `:`, and a
-    /// `message` for people.
+    /// Adds a reason with a code and a message for people.
+    ///
+    /// `code` is stable, and has 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
     pub fn because(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
         self.reasons.push(Reason {
             code: code.into(),
@@ -125,9 +126,11 @@ impl Verdict {
         self
     }
 
-    /// Adds what the enforcement point must do. `plugin.toml` must list `kind`, and `properties`
-    /// is a JSON object. A kind of the AuthZEN obligations profile has the properties that it asks for:
-    /// `notification` needs `to` and `body`, `step-up` needs `acr_value`, `session_termination` needs `subject`.
+    /// Adds an obligation for the enforcement point.
+    ///
+    /// `plugin.toml` must list `kind`, and `properties` is a JSON object. Kinds of the AuthZEN obligations
+    /// profile require properties: `notification` needs `to` and `body`, `step-up` needs `acr_value`, and
+    /// `session_termination` needs `subject`.
     pub fn oblige(mut self, kind: impl Into<String>, properties: Value) -> Self {
         let kind = kind.into();
         let id = format!("{kind}-{}", self.obligations.len() + 1);
@@ -139,7 +142,7 @@ impl Verdict {
         self
     }
 
-    /// Adds what the enforcement point may do. `properties` is a JSON object.
+    /// Adds advice for the enforcement point. `properties` is a JSON object.
     pub fn advise(mut self, kind: impl Into<String>, properties: Value) -> Self {
         let kind = kind.into();
         let id = format!("{kind}-advice-{}", self.advice.len() + 1);
@@ -163,39 +166,40 @@ impl Verdict {
         self
     }
 
-    /// Narrows a permit: the arguments must meet `constraint` for as long as the grant lasts. If
-    /// this call's do not, it is denied.
+    /// Narrows a permit: the arguments must meet `constraint` for as long as the grant lasts.
+    ///
+    /// If the arguments of this call do not meet it, the host denies the call.
     pub fn only_if(mut self, constraint: Constraint) -> Self {
         self.narrowing.constraints.push(constraint);
         self
     }
 
-    /// The answer itself.
+    /// Returns the effect.
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Why.
+    /// Returns the reasons.
     pub fn reasons(&self) -> &[Reason] {
         &self.reasons
     }
 
-    /// Whether one of the reasons has this code.
+    /// True if one of the reasons has this code.
     pub fn has_reason(&self, code: &str) -> bool {
         self.reasons.iter().any(|reason| reason.code == code)
     }
 
-    /// What the enforcement point must do.
+    /// Returns the obligations of the enforcement point.
     pub fn obligations(&self) -> &[Obligation] {
         &self.obligations
     }
 
-    /// What the enforcement point may do.
+    /// Returns the advice for the enforcement point.
     pub fn advice(&self) -> &[Obligation] {
         &self.advice
     }
 
-    /// How a permit is narrowed.
+    /// Returns the limits of a permit.
     pub fn narrowing(&self) -> &Narrowing {
         &self.narrowing
     }

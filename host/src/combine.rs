@@ -1,20 +1,21 @@
-//! Several plugins, one answer: deny overrides.
+//! Combines the answers of several plugins: deny overrides.
 //!
-//! `deny > fault > indeterminate > permit > not-applicable`, and only a permit can lead to a
-//! permit. All plugins are asked, whatever the first ones say, so that a decision shows every
-//! reason.
+//! `deny > fault > indeterminate > permit > not-applicable`. Only a plugin's permit can lead to a permit.
+//! The host asks all plugins, whatever the first ones answer, so that a decision shows every reason.
 
-use crate::plugin::{Effect, Evaluation, FaultKind, Narrowing, Obligation, Reason, Verdict};
+use portcullis_model::fault_kind::FaultKind;
+use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
+use portcullis_sandbox::Evaluation;
 
-/// What the plugins of an integration say together.
+/// Combined answer of the plugins of an integration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Combined {
     pub(crate) effect: CombinedEffect,
     /// Every reason of every plugin, in the order of the plugins.
     pub(crate) reasons: Vec<Reason>,
-    /// Those of the plugins whose effect is the combined one.
+    /// Obligations of the plugins whose effect is the combined one.
     pub(crate) obligations: Vec<Obligation>,
-    /// As the obligations.
+    /// Advice of the same plugins.
     pub(crate) advice: Vec<Obligation>,
     /// The intersection of all permits.
     pub(crate) narrowing: Narrowing,
@@ -24,14 +25,14 @@ pub(crate) struct Combined {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CombinedEffect {
     Deny,
-    /// No plugin denies, and one faulted; the first one's.
+    /// No plugin denied and at least one faulted; holds the first fault.
     Faulted(FaultKind),
     Indeterminate,
     Permit,
     NotApplicable,
 }
 
-/// Combines what the plugins of an integration answered.
+/// Combines the answers of an integration's plugins.
 pub(crate) fn deny_overrides<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> Combined {
     let mut combined = Combined {
         effect: CombinedEffect::NotApplicable,
@@ -109,7 +110,7 @@ impl CombinedEffect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Fault;
+    use portcullis_sandbox::Fault;
     use std::time::Duration;
 
     fn answered(effect: Effect) -> Evaluation {

@@ -1,16 +1,19 @@
-//! The host's answer, and the one door through which a permit leaves.
+//! The [`Decision`], and the only function that makes a [`Grant`].
 
-use crate::Timestamp;
 use crate::admission::Ceiling;
-use crate::cause::{Cause, Refusal};
 use crate::combine::{Combined, CombinedEffect, tighter};
-use crate::evidence::Evidence;
 use crate::integration::{Integration, Mode};
-use crate::plugin::{Digest, Effect, Evaluation, Fault, Narrowing, Obligation, Plugin, Reason};
-use crate::request::{Request, RequestError};
-use crate::state::Use;
-use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{Constraint, printable};
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::digest::Digest;
+use portcullis_model::evidence::Evidence;
+use portcullis_model::json;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason};
+use portcullis_sandbox::{Evaluation, Fault, Plugin};
+use portcullis_trust::state::Use;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -27,10 +30,10 @@ pub struct Decision {
     outcome: Outcome,
     mode: Mode,
     evidence: Evidence,
-    /// What the permit spends; nothing if it is a deny.
+    /// Uses that the permit spends; empty for a deny.
     uses: Vec<Use>,
     access_request: Option<AccessRequest>,
-    /// What it is called, if it is not one of a dry run.
+    /// Id of the decision; `None` in a dry run.
     id: Option<String>,
     cause: Cause,
     detail: String,
@@ -40,35 +43,37 @@ pub struct Decision {
     plugins: Vec<Consulted>,
 }
 
-/// That somebody could approve what is denied, and how they are asked: a requestable denial of the
-/// AuthZEN Access Request and Approval Profile. It stays a deny; what comes of an approval is an
-/// intent.
+/// Instructions for requesting approval of a denied request.
+///
+/// It makes the deny a requestable denial of the AuthZEN Access Request and Approval Profile. The
+/// decision stays a deny; an approval results in an intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccessRequest {
-    /// Where to ask.
+    /// Address at which to request approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// What kind of approval it takes, for whoever is asked.
+    /// Kind of approval required, for the approver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// Whose signatures an approval counts by, sorted, other than the principal's own. Empty where intents
-    /// need not be signed.
+    /// Ids of the accepted approvers, sorted, without the principal itself.
+    ///
+    /// Empty if intents need not be signed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
-    /// What would have to be approved.
+    /// Permission that the approver would have to grant.
     pub approval: Approval,
-    /// Until when this denial can be the ground for asking.
+    /// Time until which an approval request may refer to this denial.
     pub expires_at: Timestamp,
 }
 
-/// What an intent would have to allow for a request that is denied.
+/// Permission that an intent would need for a denied request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Approval {
-    /// Through which integration.
+    /// Name of the integration.
     pub integration: String,
-    /// What is done.
+    /// Name of the action.
     pub action: String,
-    /// To which resource.
+    /// Id of the resource.
     pub resource: String,
 }
 
@@ -81,8 +86,10 @@ pub enum Outcome {
     Deny,
 }
 
-/// What a permit is worth: this request, principal, action, resource and arguments being the same,
-/// until it ends. Its existence is the proof of a permit: only the host makes one.
+/// Bounds of a permit: its expiry, remaining uses and constraints.
+///
+/// It holds only for the same principal, action, resource and arguments. Only the host makes a grant, so
+/// its existence proves a permit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Grant {
@@ -93,23 +100,23 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// When it ends.
+    /// Time at which the grant expires.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// How often it may be used, this call included. `None` if that is not bounded.
+    /// Number of uses left, this call included. `None` if unlimited.
     pub fn remaining_uses(&self) -> Option<u64> {
         self.remaining_uses
     }
 
-    /// What the arguments must meet.
+    /// Constraints that the arguments must meet.
     pub fn constraints(&self) -> &[Constraint] {
         &self.constraints
     }
 }
 
-/// A plugin that was consulted, and what came of it.
+/// A plugin that was consulted, and the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consulted {
     /// The plugin's name.
@@ -120,13 +127,13 @@ pub struct Consulted {
     pub digest: Digest,
     /// The digest of its settings in canonical form (RFC 8785).
     pub settings_digest: Digest,
-    /// Its answer, or what it did wrong.
+    /// Its effect, or its fault.
     pub outcome: Result<Effect, Fault>,
-    /// The wall clock that it took.
+    /// Wall-clock time of the evaluation.
     pub time: Duration,
-    /// The most linear memory that it had, in bytes.
+    /// Peak linear memory, in bytes.
     pub peak_memory_bytes: usize,
-    /// How many instructions it ran, where they are counted.
+    /// Number of instructions executed, if they are counted.
     pub instructions: Option<u64>,
 }
 
@@ -148,10 +155,10 @@ impl Consulted {
     }
 }
 
-/// Makes the decision that the plugins' combined answer leads to.
+/// Makes the decision from the plugins' combined answer.
 ///
-/// INVARIANT (one door): this is the only place where a [`Grant`] is made, and so the only one where
-/// a request is permitted.
+/// INVARIANT (one door): only this function makes a [`Grant`], and so only this function permits a
+/// request.
 pub(crate) fn accept(
     combined: Combined,
     plugins: Vec<Consulted>,
@@ -181,7 +188,7 @@ pub(crate) fn accept(
             ) {
                 Ok(grant) => (Outcome::Permit(grant), Cause::Permitted, String::new()),
                 Err((cause, detail)) => {
-                    // What a permit obliges to is not to be done for a call that is refused.
+                    // The gateway must not carry out a permit's obligations for a denied call.
                     obligations.clear();
                     advice.clear();
                     (Outcome::Deny, cause, detail)
@@ -209,7 +216,7 @@ pub(crate) fn accept(
     }
 }
 
-/// What the permit is worth, or why it is worth nothing.
+/// Computes the grant of a permit, or the reason to refuse it.
 fn grant(
     narrowing: Narrowing,
     obligations: &[Obligation],
@@ -246,7 +253,7 @@ fn grant(
         ));
     }
     let mut constraints = narrowing.constraints;
-    // The request meets these already: it was held to each intent of its chain.
+    // Admission already checked the request against these, for each intent of its chain.
     constraints.extend(ceiling.constraints);
     let unmet = constraints
         .iter()
@@ -349,10 +356,10 @@ fn refusal(effect: CombinedEffect, plugins: &[Consulted], request: &Request) -> 
 }
 
 impl Decision {
-    /// A deny that no plugin was asked about.
+    /// Makes a deny without consulting plugins.
     ///
-    /// A request, a plugin or a file controls some of `detail`, so it is made printable here, for everyone who shows
-    /// it.
+    /// A request, a plugin or a file controls parts of `detail`, so it is made printable here, for every
+    /// caller that shows it.
     pub(crate) fn deny(cause: Cause, detail: impl AsRef<str>) -> Self {
         Self {
             outcome: Outcome::Deny,
@@ -370,23 +377,23 @@ impl Decision {
         }
     }
 
-    /// The deny that an unreadable request is.
-    pub fn invalid(error: &RequestError) -> Self {
+    /// Makes the deny for an unreadable request.
+    pub fn invalid(error: &json::Error) -> Self {
         Self::deny(Cause::InvalidRequest, error.to_string())
     }
 
-    /// The same decision, made from that.
+    /// Returns the decision with its evidence set.
     pub(crate) fn made_from(mut self, evidence: Evidence) -> Self {
         self.evidence = evidence;
         self
     }
 
-    /// What it was made from, besides the request and the configuration.
+    /// Inputs of the decision besides the request and the configuration.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
 
-    /// The same decision, which spends `uses` if it is a permit.
+    /// Returns the decision with `uses` to spend, if it is a permit.
     pub(crate) fn spending(mut self, uses: Vec<Use>) -> Self {
         if self.is_permit() {
             self.uses = uses;
@@ -398,44 +405,46 @@ impl Decision {
         &self.uses
     }
 
-    /// The same deny, as one that somebody could approve of.
+    /// Returns the deny with instructions for requesting approval.
     pub(crate) fn requestable(mut self, access_request: AccessRequest) -> Self {
         self.access_request = Some(access_request);
         self
     }
 
-    /// How to ask for what is denied, where somebody could approve it.
+    /// Instructions for requesting approval, if an approver could permit the request.
     pub fn access_request(&self) -> Option<&AccessRequest> {
         self.access_request.as_ref()
     }
 
-    /// What it is called: a UUID of version 7, which no other decision of any host has, and which sorts by time.
-    /// Where there is a log, it is found there by it. One of a dry run has none.
+    /// Id of the decision: a UUID of version 7. `None` in a dry run.
+    ///
+    /// It is unique across hosts and sorts by time. The log, if there is one, records the decision under it.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The same decision, under a name of its own.
+    /// Returns the decision with a new id.
     pub(crate) fn named(mut self) -> Self {
         self.id = Some(Uuid::now_v7().to_string());
         self
     }
 
-    /// The same decision, as one of an integration in that mode.
+    /// Returns the decision with the mode of its integration set.
     pub(crate) fn in_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// The same deny, with the plugins that had been asked and what they said.
+    /// Returns the deny with the consulted plugins and their reasons.
     pub(crate) fn with_plugins(mut self, plugins: Vec<Consulted>, reasons: Vec<Reason>) -> Self {
         self.plugins = plugins;
         self.reasons = reasons;
         self
     }
 
-    /// The decision as JSON, less what differs when the same is decided again: how long it took, and
-    /// what it is called.
+    /// The decision as JSON, without the fields that differ on replay.
+    ///
+    /// Those are the durations and the id.
     pub fn replayable(&self) -> Value {
         serde_json::to_value(Replayable(self)).unwrap_or_default()
     }
@@ -445,23 +454,25 @@ impl Decision {
         &self.outcome
     }
 
-    /// Whether the request may go ahead.
+    /// True if the request may go ahead.
     pub fn is_permit(&self) -> bool {
         matches!(self.outcome, Outcome::Permit(_))
     }
 
-    /// Whether the enforcement point must keep the request from going ahead: it is a deny, and its
-    /// integration does not merely observe. Whatever does not block and is no permit has no grant.
+    /// True if the enforcement point must block the request.
+    ///
+    /// It must if the decision is a deny and the mode is [`Mode::Enforce`]. A deny in [`Mode::Observe`] does
+    /// not block, and has no grant either.
     pub fn blocks(&self) -> bool {
         !self.is_permit() && self.mode == Mode::Enforce
     }
 
-    /// Whether the decisions of the integration are enforced.
+    /// Mode of the integration: enforced or only observed.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// What the permit is worth, if it is one.
+    /// The grant, if the decision is a permit.
     pub fn grant(&self) -> Option<&Grant> {
         match &self.outcome {
             Outcome::Permit(grant) => Some(grant),
@@ -469,13 +480,14 @@ impl Decision {
         }
     }
 
-    /// Why it is what it is.
+    /// Cause of the decision.
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
-    /// The cause in this case, for people: what was found and what would have to change. Empty for
-    /// a permit. It is one printable line, whatever the request holds.
+    /// Explanation of the cause: the finding, and the change needed.
+    ///
+    /// Empty for a permit. It is one printable line, whatever the request holds.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -485,12 +497,12 @@ impl Decision {
         &self.reasons
     }
 
-    /// What the enforcement point must do; if it cannot, it denies.
+    /// Obligations that the enforcement point must carry out; if it cannot, it denies.
     pub fn obligations(&self) -> &[Obligation] {
         &self.obligations
     }
 
-    /// What the enforcement point may do.
+    /// Obligations that the enforcement point may carry out.
     pub fn advice(&self) -> &[Obligation] {
         &self.advice
     }
@@ -507,7 +519,7 @@ impl Serialize for Decision {
     }
 }
 
-/// A decision less what differs when the same is decided again, see [`Decision::replayable`].
+/// Serialises a decision without the fields that differ on replay, see [`Decision::replayable`].
 pub(crate) struct Replayable<'a>(pub(crate) &'a Decision);
 
 impl Serialize for Replayable<'_> {
@@ -550,12 +562,12 @@ impl Serialize for ResponseContext<'_> {
         if let Some(id) = decision.id.as_ref().filter(|_| self.in_full) {
             context.serialize_entry("id", id)?;
             if decision.access_request.is_some() {
-                // What the profile calls it.
+                // Name of the id in the AuthZEN Access Request and Approval Profile.
                 context.serialize_entry("evaluation_id", id)?;
             }
         }
         if let Some(access_request) = &decision.access_request {
-            // What the profile calls the cause.
+            // Name of the cause in the same profile.
             context.serialize_entry("reason", &decision.cause)?;
             context.serialize_entry("access_request", access_request)?;
         }
@@ -603,5 +615,19 @@ impl Serialize for OnePlugin<'_> {
         }
         plugin.serialize_entry("peak-memory-bytes", &consulted.peak_memory_bytes)?;
         plugin.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_contract::printable;
+
+    #[test]
+    fn a_denial_is_one_printable_line() {
+        let nasty = "a\u{1b}[2J\r\n\u{202e}\u{9b}";
+        let denied = Decision::deny(Cause::InvalidRequest, format!("{nasty} is not a request"));
+        assert_eq!(denied.detail(), printable(denied.detail()));
+        assert!(denied.detail().ends_with("is not a request"));
     }
 }

@@ -1,35 +1,35 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
-use crate::plugin::{Lane, Plugin};
-use crate::posture::PostureRule;
-use crate::request::Request;
 use portcullis_contract::name::Naming;
 use portcullis_contract::{ActionClass, Attestation, Pattern};
+use portcullis_model::request::Request;
+use portcullis_sandbox::{Lane, Plugin};
+use portcullis_trust::posture::PostureRule;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Whether the decisions of an integration are enforced.
+/// Enforcement mode of an integration's decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// They are: a deny blocks.
+    /// Decisions are enforced: a deny blocks.
     #[default]
     Enforce,
-    /// They are made and recorded, to see what they would do. A deny does not block.
+    /// Decisions are made and recorded to show their effect. A deny does not block.
     Observe,
 }
 
-/// How far who made an integration is trusted.
+/// Trust in the maker of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
-    /// The organisation itself made it.
+    /// The operator's own organisation made it.
     #[default]
     FirstParty,
-    /// Somebody made it who is under contract.
+    /// A vendor under contract made it.
     Vendor,
-    /// Anybody may have made it.
+    /// Made by any third party, without a contract.
     Community,
 }
 
@@ -44,18 +44,18 @@ impl Trust {
     }
 }
 
-/// What integrations of one trust may be used for, whatever their plugins permit.
+/// Limits on integrations of one trust level, whatever their plugins permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustCeiling {
-    /// The classes of action. An action that the operator did not classify is in none.
+    /// Permitted classes of action. An action that the operator did not classify is in none.
     pub classes: Vec<ActionClass>,
-    /// For how long a grant lasts, at most.
+    /// Maximum lifetime of a grant.
     pub max_grant_ttl: Option<Duration>,
-    /// What every permit obliges to besides, such as to log the call in full.
+    /// Obligations added to every permit, such as to log the call in full.
     pub obligations: Vec<String>,
 }
 
-/// One third-party connector or tool server, and what decides for it.
+/// One third-party connector or tool server, with its plugins and rules.
 #[derive(Debug)]
 pub struct Integration {
     pub(crate) name: String,
@@ -95,60 +95,62 @@ impl Integration {
         }
     }
 
-    /// Says what the action called `name` does. What is not said is unclassified.
+    /// Sets the class of the action called `name`. Other actions are unclassified.
     #[must_use]
     pub fn action(mut self, name: impl Into<String>, class: ActionClass) -> Self {
         self.actions.insert(name.into(), class);
         self
     }
 
-    /// The kinds of obligation that the enforcement point of this integration can carry out. A
-    /// request may name fewer, never more. Without this, a request names them, and none if it does
-    /// not.
+    /// Sets the kinds of obligation that the enforcement point can carry out.
+    ///
+    /// A request may name fewer, never more. Without this list, only the kinds that the request names are
+    /// supported.
     #[must_use]
     pub fn obligations<S: Into<String>>(mut self, kinds: impl IntoIterator<Item = S>) -> Self {
         self.obligations = Some(kinds.into_iter().map(Into::into).collect());
         self
     }
 
-    /// For how long a grant lasts, at most.
+    /// Sets the maximum lifetime of a grant.
     #[must_use]
     pub fn max_grant_ttl(mut self, ttl: Duration) -> Self {
         self.max_grant_ttl = ttl;
         self
     }
 
-    /// Lets principals of one environment act on resources of another, which is denied by default
-    /// where both are known.
+    /// Lets principals of one environment act on resources of another.
+    ///
+    /// By default this is denied where both environments are known.
     #[must_use]
     pub fn allow_cross_environment(mut self) -> Self {
         self.cross_environment = true;
         self
     }
 
-    /// How recently a destination must have been looked at before anything but a read.
+    /// Sets the rule for the posture of destinations; reads are exempt.
     #[must_use]
     pub fn posture(mut self, rule: PostureRule) -> Self {
         self.posture = Some(rule);
         self
     }
 
-    /// How strongly a principal must have proved what it is, at least.
+    /// Sets the minimum strength of the principal's attestation.
     #[must_use]
     pub fn min_attestation(mut self, attestation: Attestation) -> Self {
         self.min_attestation = Some(attestation);
         self
     }
 
-    /// Permits a credential to be used once and no more, which takes a
-    /// [`State`](crate::state::State).
+    /// Accepts each credential for one request only. Requires a
+    /// [`State`](portcullis_trust::state::State).
     #[must_use]
     pub fn single_use_credentials(mut self) -> Self {
         self.single_use_credentials = true;
         self
     }
 
-    /// How far who made the integration is trusted, and what it may be used for at most.
+    /// Sets the trust in the integration's maker, and its limits.
     #[must_use]
     pub fn trust(mut self, trust: Trust, ceiling: Option<TrustCeiling>) -> Self {
         self.trust = trust;
@@ -156,29 +158,30 @@ impl Integration {
         self
     }
 
-    /// Whether decisions are enforced. They are by default.
+    /// Sets the enforcement mode. [`Mode::Enforce`] by default.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Which instances of its plugins decide. [`Lane::Fresh`] by default.
+    /// Sets the lane in which its plugins run. [`Lane::Fresh`] by default.
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// How the names of its resources compare. The host's own checks and the plugins are given each name
-    /// in its canonical spelling, and so is the record.
+    /// Sets how the names of its resources compare.
+    ///
+    /// The host's own checks, the plugins and the record receive each name in its canonical spelling.
     #[must_use]
     pub fn names(mut self, naming: Naming) -> Self {
         self.naming = naming;
         self
     }
 
-    /// Adds a plugin. Their order is that of reasons; it does not change what is decided.
+    /// Adds a plugin. The order of plugins is that of reasons; it does not affect the decision.
     #[must_use]
     pub fn plugin(mut self, plugin: Plugin) -> Self {
         self.plugins.push(plugin);
@@ -195,23 +198,25 @@ impl Integration {
         &self.plugins
     }
 
-    /// Whether decisions are only observed.
+    /// True if decisions are only observed.
     pub fn is_observed(&self) -> bool {
         self.mode == Mode::Observe
     }
 
-    /// Whether principals of one environment may act on resources of another.
+    /// True if principals of one environment may act on resources of another.
     pub fn allows_cross_environment(&self) -> bool {
         self.cross_environment
     }
 
-    /// What the operator says that the action called `name` does.
+    /// Class that the operator gave to the action called `name`.
     pub fn class_of(&self, name: &str) -> ActionClass {
         self.actions.get(name).copied().unwrap_or_default()
     }
 
-    /// Which action that the pattern matches does more than read, and what it is; nothing if all that are
-    /// classified read. Where none is classified, none is known to read.
+    /// Describes an action matched by `pattern` that does more than read.
+    ///
+    /// `None` if all matched actions are classified as reads. If the operator classified no matched action,
+    /// none is known to be a read, and the description says so.
     pub(crate) fn acts(&self, pattern: &Pattern) -> Option<String> {
         let mut matched: Vec<_> = self
             .actions
@@ -230,18 +235,15 @@ impl Integration {
         acting.map(|(name, class)| format!("`{name}` is {}", class.as_str()))
     }
 
-    /// For how long a grant lasts at most, by the integration's own cap and that of its trust.
+    /// Maximum lifetime of a grant: the lower cap of the integration and its trust.
     pub(crate) fn grant_ttl(&self) -> Duration {
         let of_trust = self.ceiling.as_ref().and_then(|it| it.max_grant_ttl);
         of_trust.map_or(self.max_grant_ttl, |most| most.min(self.max_grant_ttl))
     }
 
-    /// Whether the enforcement point says that it can carry out obligations of `kind`.
+    /// True if the enforcement point states that it supports obligations of `kind`.
     pub(crate) fn can_fulfil(&self, kind: &str, request: &Request) -> bool {
-        let lists = [
-            self.obligations.as_ref(),
-            request.supported_obligations.as_ref(),
-        ];
+        let lists = [self.obligations.as_deref(), request.supported_obligations()];
         let mut stated = lists.into_iter().flatten().peekable();
         stated.peek().is_some() && stated.all(|kinds| kinds.iter().any(|other| other == kind))
     }

@@ -1,9 +1,9 @@
 //! An embeddable policy decision point: sandboxed WebAssembly policies decide what machine
 //! identities may do.
 //!
-//! A gateway asks about each request and enforces the answer. The rules of each [`Integration`] are
-//! [`Plugin`]s, components that know nothing but the request; what they answer is combined, held to
-//! the host's own rules, and only then a permit.
+//! A gateway sends each request to the host and enforces the decision. The rules of each [`Integration`]
+//! are [`Plugin`]s: components that see only the request. The host combines their answers, applies its
+//! own rules, and only then permits.
 //!
 //! ```no_run
 //! use portcullis_host::{
@@ -26,7 +26,7 @@
 //!     .plugin(github);
 //! let pdp = Pdp::builder().integration(integration).build()?;
 //!
-//! // For each request, on any thread: say what the gateway verified and what is asked for.
+//! // For each request, on any thread: build it from the verified principal and the call.
 //! let principal = Principal {
 //!     id: "spiffe://acme.example/ns/dev/agent/fixer".into(),
 //!     kind: PrincipalKind::Agent,
@@ -67,14 +67,14 @@
 //! # }
 //! ```
 //!
-//! A [`Pdp`] is cheap to clone, `Send` and `Sync`. A decision is microseconds of work on the calling
-//! thread and waits for nothing but the log and the state, where there are any. A client's own message is
-//! read with [`Vouched`], and JSON that the gateway wrote as a whole by [`Request::from_authzen`] and
-//! [`Request::from_mcp`]; a [`Decision`] serialises as an AuthZEN response.
+//! A [`Pdp`] is cheap to clone, `Send` and `Sync`. A decision takes microseconds on the calling thread
+//! and waits only for the log and the state, if configured. [`Vouched`] reads a client's own message;
+//! [`Request::from_authzen`] and [`Request::from_mcp`] read JSON that the gateway wrote as a whole. A
+//! [`Decision`] serialises as an AuthZEN response.
 //!
-//! Whatever goes wrong is a deny with a typed [`Cause`]: a plugin that traps, loops or returns
-//! nonsense, a request that cannot be read, a panic of the host. Every bound on a plugin
-//! ([`PluginLimits`]) and a request ([`RequestLimits`]) has a default.
+//! Every failure is a deny with a typed [`Cause`]: a plugin that traps, loops or returns invalid values,
+//! a request that cannot be read, a panic of the host. Every bound on a plugin ([`PluginLimits`]) and on
+//! a request ([`RequestLimits`]) has a default.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -87,69 +87,55 @@
     )
 )]
 
-// The way of a request through them is in docs/architecture.md.
+// docs/architecture.md describes the path of a request through these modules.
 mod admission;
-mod cause;
-mod clock;
 mod combine;
 pub mod config;
 mod decision;
-mod evidence;
-mod followed;
-pub mod identity;
 mod integration;
-mod intent;
-pub mod json;
-mod object;
-mod pdp;
-mod plugin;
-mod posture;
-mod registry;
-mod regular;
-mod request;
-pub mod revocation;
-pub mod state;
-mod trace;
-
-mod engine;
-mod limits;
 pub mod log;
-mod timestamp;
+mod pdp;
 
 pub use admission::Requirement;
-pub use cause::Cause;
-pub use config::ConfigError;
 pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
-#[doc(hidden)]
-pub use engine::engine_settings;
-pub use engine::{
-    EngineError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce,
-    choose_pagemap_scan, pagemap_scan_in_force,
-};
-pub use evidence::{Evidence, IntentSeen, ListAsOf};
 pub use integration::{Integration, Mode, Trust, TrustCeiling};
-pub use intent::{
-    Allowance, Arguments, Denial, Exception, INTENT_TYPE, IntentError, Intents, KnownArguments,
-    SignError, Signatures, StoredIntent, Waiver, Widening, sign, unverified_intent,
-};
-pub use limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
-pub use plugin::{
-    CacheError, CompiledCache, Digest, DigestError, Effect, Evaluation, Fault, FaultKind,
-    Inspection, Lane, LoadError, Narrowing, Obligation, Origin, Plugin, PluginSource, Reason,
-    SettingsError, Verdict, inspect, read_component,
-};
+
 pub use portcullis_contract::{
     ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
     Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt, has_well_known_token, printable,
     well_known_withheld, withheld,
 };
-pub use posture::{Otherwise, PostureRule, Postures, PosturesError, Weakness};
-pub use registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
-pub use request::{
-    DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, RequestError,
-    Resource, SessionPath, Vouched,
+pub use portcullis_model::cause::Cause;
+pub use portcullis_model::digest::{Digest, DigestError};
+pub use portcullis_model::document::ConfigError;
+pub use portcullis_model::evidence::{Evidence, IntentSeen, ListAsOf};
+pub use portcullis_model::fault_kind::FaultKind;
+pub use portcullis_model::json;
+pub use portcullis_model::limits::{
+    MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits,
 };
-pub use revocation::Revocations;
-pub use timestamp::{Timestamp, TimestampError};
-pub use trace::{Check, Conclusion};
+pub use portcullis_model::request::{
+    DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, Resource,
+    SessionPath, Vouched,
+};
+pub use portcullis_model::timestamp::{Timestamp, TimestampError};
+pub use portcullis_model::trace::{Check, Conclusion};
+pub use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
+pub use portcullis_model::waiver::Waiver;
+#[doc(hidden)]
+pub use portcullis_sandbox::engine_settings;
+pub use portcullis_sandbox::{
+    CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Lane,
+    LoadError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce, Plugin,
+    PluginSource, SettingsError, choose_pagemap_scan, inspect, pagemap_scan_in_force,
+    read_component,
+};
+pub use portcullis_trust::intent::{
+    Allowance, Arguments, AttenuationError, Denial, Exception, INTENT_TYPE, IntentError, Intents,
+    KnownArguments, SignError, Signatures, StoredIntent, sign, unverified_intent,
+};
+pub use portcullis_trust::posture::{OnStale, PostureRule, Postures, PosturesError, Weakness};
+pub use portcullis_trust::registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
+pub use portcullis_trust::revocation::{self, Revocations};
+pub use portcullis_trust::{identity, state};

@@ -1,1 +1,1 @@
-//! Nothing: what is here is tests.
+//! Empty: the package has tests only.

@@ -1,5 +1,6 @@
-//! The repository's own guests as components. Each is built once in a process; Cargo does nothing
-//! where nothing has changed.
+//! The repository's guests as components.
+//!
+//! A process builds each guest once, and Cargo skips unchanged ones.
 
 use anyhow::Context as _;
 use portcullis_build::{Crate, componentize};
@@ -9,14 +10,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The reference plugins that decide by rules of their own, by the name of their folder.
+/// Reference plugins with rules of their own, by the name of their folder.
 pub const PLUGINS: [&str; 3] = ["http-api", "mcp-tools", "github"];
 
-/// The reference plugins that hold another engine. They take long to build, so they are tested on
-/// their own: see `cargo xtask engines`.
+/// Reference plugins with another engine.
+///
+/// They take long to build, so they are tested separately: see `cargo xtask engines`.
 pub const ENGINES: [&str; 2] = ["cedar", "rego"];
 
-/// The default limits but for the deadline, which a busy machine must not reach by chance.
+/// Returns the default limits with a deadline that a busy machine does not reach by chance.
 pub fn patient() -> PluginLimits {
     PluginLimits {
         deadline: Duration::from_secs(5),
@@ -24,7 +26,7 @@ pub fn patient() -> PluginLimits {
     }
 }
 
-/// The component of the guest whose crate is in `folder` of the repository.
+/// Returns the component of the guest whose crate is in `folder` of the repository.
 ///
 /// # Errors
 ///
@@ -44,7 +46,7 @@ pub fn component(folder: &str) -> anyhow::Result<Vec<u8>> {
     Ok(component)
 }
 
-/// The reference plugin called `name`.
+/// Returns the reference plugin called `name`.
 ///
 /// # Errors
 ///
@@ -53,11 +55,11 @@ pub fn plugin(name: &str) -> anyhow::Result<Vec<u8>> {
     component(&format!("plugins/{name}"))
 }
 
-/// The hostile guest, which does what its settings say, loaded with `limits`.
+/// Loads the hostile guest with `settings` and `limits`.
 ///
 /// # Panics
 ///
-/// If it does not build or load.
+/// If the guest does not build or load.
 pub fn hostile(settings: Value, limits: PluginLimits) -> Plugin {
     let component = component("tests/guests/hostile").expect("the hostile guest builds");
     let source = PluginSource::new(component)

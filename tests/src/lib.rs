@@ -1,4 +1,4 @@
-//! What the tests share: guests, built when they are first asked for.
+//! Shared code of the tests, such as guests that are built on first use.
 
 pub mod guests;
 pub mod memory;
@@ -9,7 +9,7 @@ pub mod swap;
 
 use std::path::PathBuf;
 
-/// The repository's root.
+/// Returns the repository's root.
 pub fn root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();

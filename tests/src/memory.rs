@@ -1,6 +1,6 @@
 //! The memory of this process.
 
-/// The resident memory in KiB, from `/proc`. Nothing where the system has no such file.
+/// Returns the resident memory in KiB, or `None` without `/proc`.
 pub fn resident_kib() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -1,9 +1,8 @@
-//! Components that use a proposal of WebAssembly which plugins may not use, and others that use those
-//! that they may.
+//! Components with proposals of WebAssembly that plugins may not use, and with those that they may.
 
 use crate::raw;
 
-/// What a module uses that no plugin may, and the module.
+/// Refused proposals, each with a module that uses it.
 pub const REFUSED: [(&str, &str); 21] = [
     ("memory64", "(memory i64 1)"),
     ("memory64", "(table i64 1 funcref)"),
@@ -49,14 +48,14 @@ pub const REFUSED: [(&str, &str); 21] = [
     ),
 ];
 
-/// Types of a component that no plugin may define.
+/// Refused component types, each with its proposal.
 pub const REFUSED_TYPES: [(&str, &str); 3] = [
     ("component-model-fixed-length-lists", "(type (list u8 4))"),
     ("component-model-map", "(type (map string u8))"),
     ("component-model-async", "(type (stream u8))"),
 ];
 
-/// Modules that plugins may have.
+/// Accepted modules.
 pub const ACCEPTED: [&str; 9] = [
     "(func (result i32) (i32.extend8_s (i32.const 200)))",
     "(func (result i32) (i32.trunc_sat_f32_s (f32.const 1)))",
@@ -69,25 +68,25 @@ pub const ACCEPTED: [&str; 9] = [
     "(func (result f64) (f64.sqrt (f64.const 2)))",
 ];
 
-/// A policy component, valid in itself, with the module of `fields` beside its own.
+/// Returns a valid policy component with an additional module of `fields`.
 ///
 /// # Panics
 ///
-/// If that is no text of a module.
+/// If `fields` is not a module in WebAssembly text.
 pub fn with_module(fields: &str) -> Vec<u8> {
     with_section(&wat::parse_str(format!("(component (core module {fields}))")).expect(fields))
 }
 
-/// As [`with_module`], with the type of `definition`.
+/// As [`with_module`], with the type `definition`.
 ///
 /// # Panics
 ///
-/// If that is no text of a type.
+/// If `definition` is not a type in WebAssembly text.
 pub fn with_type(definition: &str) -> Vec<u8> {
     with_section(&wat::parse_str(format!("(component {definition})")).expect(definition))
 }
 
-/// A policy component with the sections of another one after its own. They name nothing outside them.
+/// Appends the sections of another component, which refer to nothing outside of it.
 fn with_section(other: &[u8]) -> Vec<u8> {
     const HEADER: usize = 8;
     let mut component = raw::component(&raw::answering("\\02"));

@@ -4,23 +4,23 @@ use portcullis_build::componentize;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
-/// A manifest that asks for nothing.
+/// A manifest that lists no fields.
 pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \"A guest in WebAssembly text\"\ncontract = \"0.1.0\"\nneeds = []\n";
 
-/// A policy component whose core module is `text`.
+/// Returns a policy component with the core module `text`.
 ///
 /// # Panics
 ///
-/// If the text is no module of the contract's shape.
+/// If the text is not a module of the contract's shape.
 pub fn component(text: &str) -> Vec<u8> {
     of_world(text, "policy-plugin", MANIFEST)
 }
 
-/// A policy component that takes its requests packed, and answers each with the bytes of `data`.
+/// Returns a policy component for packed requests that answers each with the bytes of `data`.
 ///
 /// # Panics
 ///
-/// If `data` is not the inside of a text of WebAssembly.
+/// If `data` is not the content of a text in WebAssembly's text format.
 pub fn packed(data: &str) -> Vec<u8> {
     let length = wat::parse_str(format!(
         "(module (memory 1) (data (i32.const 0) \"{data}\"))"
@@ -33,19 +33,19 @@ pub fn packed(data: &str) -> Vec<u8> {
     packed_component(&packed_module(&more, "(i32.const 1000)"), "")
 }
 
-/// As [`module`], of a plugin that takes its requests packed.
+/// As [`module`], for packed requests.
 pub fn packed_module(more: &str, body: &str) -> String {
     module(more, body)
         .replace("policy/policy@", "policy/packed-policy@")
-        // A block is its address and its length.
+        // A block is passed as its address and its length.
         .replace("#evaluate\") (param i32)", "#evaluate\") (param i32 i32)")
 }
 
-/// As [`component`], of a plugin that takes its requests packed, and asks for `needs`.
+/// As [`component`], for packed requests, with `needs` in the manifest.
 ///
 /// # Panics
 ///
-/// If the text is no module of the contract's shape.
+/// If the text is not a module of the contract's shape.
 pub fn packed_component(text: &str, needs: &str) -> Vec<u8> {
     let manifest = MANIFEST.replace("needs = []", &format!("needs = [{needs}]"));
     of_world(text, "packed-policy-plugin", &manifest)
@@ -65,8 +65,9 @@ fn of_world(text: &str, world: &str, manifest: &str) -> Vec<u8> {
     componentize(&module, manifest).expect("the module has the contract's shape")
 }
 
-/// A core module that accepts any settings and answers every request with the bytes of `data`,
-/// laid out from address 1024 as the canonical ABI lays out a verdict.
+/// Returns a core module that accepts any settings and answers every request with `data`.
+///
+/// The bytes are at address 1024, and have the layout of a verdict in the canonical ABI.
 pub fn answering(data: &str) -> String {
     module(
         &format!("(data (i32.const 1024) \"{data}\")"),
@@ -74,7 +75,7 @@ pub fn answering(data: &str) -> String {
     )
 }
 
-/// A core module that accepts any settings; `evaluate` runs `body`, which gives an address.
+/// Returns a core module that accepts any settings. `evaluate` runs `body`, which returns an address.
 pub fn module(more: &str, body: &str) -> String {
     format!(
         r#"(module

@@ -1,4 +1,4 @@
-//! A little swap, where the tests may make some.
+//! A small swap file, if the system lets the tests create one.
 
 use anyhow::{Context as _, bail, ensure};
 use std::fs::{self, File, Permissions};
@@ -7,18 +7,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A swap file that is in use. It goes when this is dropped.
+/// A swap file in use. It is removed on drop.
 #[derive(Debug)]
 pub struct Swap {
     file: PathBuf,
 }
 
 impl Swap {
-    /// Makes one in `folder`, which is on a disk, and uses it.
+    /// Creates a swap file in `folder`, which is on a disk, and enables it.
     ///
     /// # Errors
     ///
-    /// Where that is not allowed, or not supported.
+    /// If that is not allowed or not supported.
     pub fn on(folder: &Path) -> anyhow::Result<Self> {
         const MIB: usize = 16;
         ensure!(
@@ -47,7 +47,7 @@ impl Swap {
         Ok(swap)
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -55,7 +55,7 @@ impl Swap {
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        // Where it was never in use, that fails.
+        // It fails if the swap was never enabled.
         let _ = command("swapoff")
             .arg(&self.file)
             .stderr(Stdio::null())

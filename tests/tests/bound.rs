@@ -1,5 +1,7 @@
-//! Sequences never go back: a revocation list or a state that is older than the log, the state or a file beside
-//! it says is not relied on after a restart, until an operator accepts it.
+//! Sequences never go back.
+//!
+//! After a restart, the host rejects a revocation list or a state that is older than the log, the state or a
+//! file beside it says, until an operator accepts it.
 
 use portcullis_host::config::{self, Accepts, Checked};
 use portcullis_host::log::{self, Event};
@@ -17,7 +19,7 @@ const AGENT: &str = "spiffe://acme.example/a";
 const LOG: &str = "log = { path = \"decisions.jsonl\" }\n";
 const STATE: &str = "state = { path = \"state.redb\" }\n";
 
-/// A folder with a configuration that permits everything, with a list.
+/// Creates a folder with a configuration that permits everything, and with a list.
 fn folder(sections: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let component = guests::component("tests/guests/hostile").unwrap();
@@ -67,7 +69,7 @@ fn ask(pdp: &Pdp, credential: &str, intent: Option<&str>) -> Cause {
     pdp.evaluate(&request).cause()
 }
 
-/// True if `check` has that to say.
+/// True if `check` reports a problem with that text.
 fn says(checked: &Checked, text: &str) -> bool {
     let mut problems = checked.problems.iter();
     problems.any(|problem| problem.message.contains(text))
@@ -112,32 +114,32 @@ fn an_older_revocation_list_is_stale_after_a_restart() {
                 let cause = ask(&pdp, credential, None);
                 assert_eq!(cause, Cause::RevocationStale, "{sections:?}");
             }
-            // A dry run says the same.
+            // A dry run reports the same.
             let checked = config::check(&folder.join("portcullis.toml"));
             assert!(says(&checked, "revocation list"));
         };
-        // Older, with a checkpoint of today.
+        // An older list, with a current checkpoint.
         fs::write(&list, &older).unwrap();
         checkpoint(folder);
         stale();
-        // As long as it was, with another revocation.
+        // A list as long as before, with another revocation.
         fs::write(&list, &older).unwrap();
         revoke(folder, "jti-9");
         stale();
-        // Longer than it was, without the one that is missing.
+        // A longer list, without the missing revocation.
         revoke(folder, "jti-10");
         stale();
-        // Begun anew.
+        // A new, empty list.
         fs::write(&list, "").unwrap();
         checkpoint(folder);
         stale();
-        // The latest is back.
+        // The latest list restored.
         fs::write(&list, &latest).unwrap();
         let pdp = start(folder);
         assert_eq!(ask(&pdp, "jti-1", None), Cause::Revoked);
         assert_eq!(ask(&pdp, "jti-2", None), Cause::Permitted);
         drop(pdp);
-        // The older one is accepted.
+        // The older list accepted.
         fs::write(&list, &older).unwrap();
         let file = folder.join("portcullis.toml");
         let accepted = config::accept(&file, Accepts::List, "alice", "begun anew").unwrap();
@@ -179,7 +181,7 @@ fn a_log_whose_marks_are_gone_says_itself_how_far_the_list_went() {
     }
 }
 
-/// A folder in which an intent may be used twice.
+/// Creates a folder with an intent that may be used twice.
 fn counting(sections: &str) -> TempDir {
     let sections =
         format!("{STATE}{sections}intents = {{ path = \"intents\", required-for = [] }}\n");
@@ -230,15 +232,15 @@ fn a_state_that_is_gone_or_older_gives_no_use_out_again() {
                 remove_beside(&state);
             }
             assert_eq!(use_it(3), [Cause::StateUnavailable; 3]);
-            // What is not counted is decided as ever; a dry run says what a host would.
+            // Requests without counted uses are not affected, and a dry run reports the problem.
             assert_eq!(ask(&start(folder), "jti-1", None), Cause::Permitted);
             let checked = config::check(&folder.join("portcullis.toml"));
             assert!(says(&checked, "state accept state"));
         }
-        // The latest is back.
+        // The latest state restored.
         fs::write(&state, &latest).unwrap();
         assert_eq!(use_it(1), [Cause::IntentUsedUp]);
-        // What there is is accepted, with what that means.
+        // The missing state accepted, so that uses can be spent again.
         fs::remove_file(&state).unwrap();
         assert_eq!(use_it(1), [Cause::StateUnavailable]);
         let file = folder.join("portcullis.toml");
@@ -284,7 +286,7 @@ fn a_damaged_state_is_an_error_that_names_the_file() {
     assert!(refused > 0);
 }
 
-/// Puts files back as they were when this was called.
+/// Returns a function that restores the files as they are now.
 fn copies(folder: &Path, names: &[&str]) -> impl Fn() + use<> {
     let copied: Vec<_> = names
         .iter()
@@ -304,11 +306,11 @@ const LOG_MARKS: &str = "decisions.jsonl.marks";
 fn an_older_list_is_stale_whatever_was_revoked_since_and_whatever_marks_are_gone() {
     let both = format!("{LOG}{STATE}");
     for (sections, keeps_marks) in [
-        // Only the log's lines say how far the list went.
+        // Only the lines of the log have the last epoch of the list.
         (LOG, false),
         // The log's marks are as old as the list.
         (LOG, true),
-        // The state has marks of its own, and the log's are gone.
+        // The state has marks of its own, and the log's are missing.
         (&*both, false),
         (&*both, true),
     ] {
@@ -332,7 +334,7 @@ fn an_older_list_is_stale_whatever_was_revoked_since_and_whatever_marks_are_gone
         restore();
         marks(keeps_marks);
         for other in ["jti-8", "jti-9"] {
-            // As many revocations as were known, and then more.
+            // First as many revocations as were known, and then more.
             revoke(folder, other);
             let pdp = start(folder);
             let cause = ask(&pdp, "jti-1", None);
@@ -342,7 +344,7 @@ fn an_older_list_is_stale_whatever_was_revoked_since_and_whatever_marks_are_gone
             let checked = config::check(&folder.join("portcullis.toml"));
             assert!(says(&checked, "revocation list"));
         }
-        // The right list is relied on, whatever marks there are.
+        // The right list is accepted, whatever marks there are.
         fs::write(folder.join(LIST), latest).unwrap();
         marks(false);
         revoke(folder, "jti-7");
@@ -390,7 +392,7 @@ fn what_was_revoked_while_no_host_ran_is_in_the_log_once() {
         drop(start(folder));
         assert_eq!(recorded(), expected);
     }
-    // Another list, which an operator accepted, is in the log as well.
+    // A list that an operator accepted is also recorded in the log.
     fs::write(folder.join(LIST), "").unwrap();
     revoke(folder, "jti-9");
     drop(start(folder));
@@ -484,7 +486,7 @@ fn the_marks_of_a_log_say_up_to_where_it_is_known() {
     let entries = log::verify(&folder.join("decisions.jsonl"))
         .unwrap()
         .entries;
-    // Not more than that many lines are read again at the next start.
+    // The next start reads at most that many lines again.
     assert!(entries - known() <= 300, "{entries} {}", known());
     drop(start(folder));
     assert!(known() >= entries);
@@ -515,7 +517,7 @@ fn damaged_marks_make_the_list_stale_until_it_is_accepted() {
             assert_eq!(ask(&start(folder), "jti-1", None), Cause::Revoked);
             assert_eq!(ask(&start(folder), "jti-2", None), Cause::Permitted);
         }
-        // A folder is named, and removed by hand.
+        // A folder in place of the marks is reported, and is removed by hand.
         fs::remove_file(&marks).unwrap();
         fs::create_dir(&marks).unwrap();
         assert_eq!(ask(&start(folder), "jti-1", None), Cause::RevocationStale);
@@ -526,7 +528,7 @@ fn damaged_marks_make_the_list_stale_until_it_is_accepted() {
             "{refused}"
         );
         fs::remove_dir(&marks).unwrap();
-        // Without marks, a state itself says how far the list went.
+        // Without marks, the state itself has the last epoch of the list.
         fs::write(folder.join(LIST), &older).unwrap();
         let expected = match sections {
             STATE => Cause::RevocationStale,

@@ -1,8 +1,8 @@
-//! The cache of compiled plugins: what counts, and that nothing else is ever run.
+//! The cache of compiled plugins: only valid entries are run.
 #![cfg(unix)]
 
 use portcullis_host::{
-    ActionClass, CacheError, CompiledCache, Effect, Origin, Plugin, PluginLimits, PluginSource,
+    ActionClass, CacheError, CodeSource, CompiledCache, Effect, Plugin, PluginLimits, PluginSource,
     Principal, Request, RequestLimits, Resource, Timestamp,
 };
 use portcullis_tests::{guests, raw};
@@ -12,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// A plugin that denies whatever it is asked, and one that finds nothing applicable.
+/// A plugin that denies every request.
 fn denying() -> PluginSource {
     PluginSource::new(raw::component(&raw::answering(r"\01"))).limits(guests::patient())
 }
@@ -56,7 +56,7 @@ impl Folder {
         Plugin::load(&source.clone().cache(self.cache())).unwrap()
     }
 
-    /// The only entry.
+    /// Returns the path of the only entry.
     fn entry(&self) -> PathBuf {
         let entries = self.entries();
         assert_eq!(entries.len(), 1, "{entries:?}");
@@ -82,9 +82,9 @@ fn mode(path: &Path) -> u32 {
 fn what_was_compiled_before_is_not_compiled_again() {
     let folder = Folder::new();
     let first = folder.load(&denying());
-    assert_eq!(*first.origin(), Origin::Compiled);
+    assert_eq!(*first.code_source(), CodeSource::Compiled);
     let second = folder.load(&denying());
-    assert_eq!(*second.origin(), Origin::Cached);
+    assert_eq!(*second.code_source(), CodeSource::Cached);
     assert_eq!([answer(&first), answer(&second)], [Effect::Deny; 2]);
     assert_eq!(first.digest(), second.digest());
     assert_eq!(
@@ -114,10 +114,10 @@ fn another_file_other_settings_and_other_limits_are_other_entries() {
         source("count", 2 << 20).metered(),
         source("count", 2 << 20).restorable(),
     ];
-    for round in [Origin::Compiled, Origin::Cached] {
+    for round in [CodeSource::Compiled, CodeSource::Cached] {
         for (index, source) in sources.iter().enumerate() {
             let plugin = folder.load(source);
-            assert_eq!(*plugin.origin(), round, "{index}");
+            assert_eq!(*plugin.code_source(), round, "{index}");
             assert_eq!(
                 plugin.is_restorable(),
                 index == sources.len() - 1,
@@ -139,12 +139,12 @@ fn numbers_that_canonical_form_confuses_are_other_settings() {
         json!(1.0),
     ];
     for number in &numbers {
-        let origin = folder.load(&raw(number.clone())).origin().clone();
-        assert_eq!(origin, Origin::Compiled, "{number}");
+        let origin = folder.load(&raw(number.clone())).code_source().clone();
+        assert_eq!(origin, CodeSource::Compiled, "{number}");
     }
     for number in &numbers {
-        let origin = folder.load(&raw(number.clone())).origin().clone();
-        assert_eq!(origin, Origin::Cached, "{number}");
+        let origin = folder.load(&raw(number.clone())).code_source().clone();
+        assert_eq!(origin, CodeSource::Cached, "{number}");
     }
 }
 
@@ -167,13 +167,13 @@ fn a_damaged_or_shortened_entry_is_reported_and_compiled_again() {
     for bytes in damaged {
         fs::write(&entry, &bytes).unwrap();
         let plugin = folder.load(&denying());
-        let Origin::NotCached(why) = plugin.origin() else {
-            panic!("{} bytes: {:?}", bytes.len(), plugin.origin());
+        let CodeSource::NotCached(why) = plugin.code_source() else {
+            panic!("{} bytes: {:?}", bytes.len(), plugin.code_source());
         };
         assert!(why.contains(&entry.display().to_string()), "{why}");
         assert_eq!(answer(&plugin), Effect::Deny);
-        // It was written anew.
-        assert_eq!(*folder.load(&denying()).origin(), Origin::Cached);
+        // The entry was replaced.
+        assert_eq!(*folder.load(&denying()).code_source(), CodeSource::Cached);
     }
 }
 
@@ -185,18 +185,18 @@ fn code_of_another_plugin_or_another_cache_is_never_run() {
     fs::rename(&denies, folder.path().join("aside")).unwrap();
     folder.load(&abstaining());
     let abstains = fs::read(folder.entry()).unwrap();
-    // The other plugin's code, whole and with its own code, under this one's name.
+    // Another plugin's code, intact and authenticated, under the name of this one.
     fs::write(&denies, &abstains).unwrap();
     let plugin = folder.load(&denying());
-    assert!(matches!(plugin.origin(), Origin::NotCached(_)));
+    assert!(matches!(plugin.code_source(), CodeSource::NotCached(_)));
     assert_eq!(answer(&plugin), Effect::Deny);
 
-    // The same plugin's, by a cache with another key.
+    // The same plugin's entry, from a cache with another key.
     let other = Folder::new();
     other.load(&denying());
     fs::copy(other.entry(), &denies).unwrap();
     let plugin = folder.load(&denying());
-    assert!(matches!(plugin.origin(), Origin::NotCached(_)));
+    assert!(matches!(plugin.code_source(), CodeSource::NotCached(_)));
     assert_eq!(answer(&plugin), Effect::Deny);
 }
 
@@ -239,13 +239,13 @@ fn many_that_begin_at_once_share_one_key_and_whole_entries() {
             scope.spawn(|| {
                 for _ in 0..10 {
                     let plugin = folder.load(&denying());
-                    assert!(!matches!(plugin.origin(), Origin::NotCached(_)));
+                    assert!(!matches!(plugin.code_source(), CodeSource::NotCached(_)));
                     assert_eq!(answer(&plugin), Effect::Deny);
                 }
             });
         }
     });
-    assert_eq!(*folder.load(&denying()).origin(), Origin::Cached);
+    assert_eq!(*folder.load(&denying()).code_source(), CodeSource::Cached);
     let left: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
         .map(|file| file.unwrap().file_name())
@@ -275,10 +275,10 @@ fn the_oldest_entries_go_when_there_is_too_much() {
     let size = fs::metadata(folder.entry()).unwrap().len();
     let cache = folder.cache().max_bytes(size + size / 2);
     let load = |source: PluginSource| Plugin::load(&source.cache(cache.clone())).unwrap();
-    assert_eq!(*load(abstaining()).origin(), Origin::Compiled);
+    assert_eq!(*load(abstaining()).code_source(), CodeSource::Compiled);
     assert_eq!(folder.entries().len(), 1);
-    assert_eq!(*load(abstaining()).origin(), Origin::Cached);
-    assert_eq!(*load(denying()).origin(), Origin::Compiled);
+    assert_eq!(*load(abstaining()).code_source(), CodeSource::Cached);
+    assert_eq!(*load(denying()).code_source(), CodeSource::Compiled);
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! A tenant writes a secret over all the memory that it can reach, and the next one looks for it in all that it
-//! can reach. In every lane, and with every way in which the runtime's pool takes a
-//! sandbox back, no byte of it is ever found. Where the next one is of the same plugin, its memory is in the same
-//! place; where it is of another, that is seen to.
+//! No sandbox reads memory that another one wrote.
+//!
+//! A tenant writes a secret to all the memory that it can reach, and the next one searches all that it can
+//! reach. No byte is ever found, in every lane and with every way of resetting a sandbox in the runtime's
+//! pool. For two tenants of the same plugin, the memory is in the same place; for different plugins, the test
+//! ensures it.
 
 use portcullis_host::{
     ActionClass, Effect, Fault, Lane, PagemapScan, Plugin, PluginLimits, PluginSource, Principal,
@@ -14,14 +16,14 @@ use wasmtime::{
     PoolingAllocationConfig, Store,
 };
 
-/// What a tenant can reach, in pages of 64 KiB: more than the pool keeps for the next one.
+/// Reachable memory of a tenant in pages of 64 KiB: more than the pool keeps for the next one.
 const PAGES: usize = 6;
 const BYTES: usize = PAGES * 64 * 1024;
 
-/// Takes all the memory that it may.
+/// Grows memory to the limit.
 const GROW: &str = "(drop (memory.grow (i32.const 4)))";
 
-/// Leaves the secret everywhere from `from` on.
+/// Returns code that writes the secret to all memory from `from` on.
 fn write(from: usize) -> String {
     write_to(from, BYTES)
 }
@@ -34,7 +36,7 @@ fn write_to(from: usize, to: usize) -> String {
     )
 }
 
-/// Branches to `$found` if anything is there from `from` on that it did not write: a byte that is not 0.
+/// Returns code that branches to `$found` at the first byte from `from` on that is not 0.
 fn look(from: usize) -> String {
     look_to(from, BYTES)
 }
@@ -50,8 +52,9 @@ fn look_to(from: usize, to: usize) -> String {
     )
 }
 
-/// As a plugin: it answers `not-applicable`, or `deny` if it finds something. What it is passed lies
-/// below 4096.
+/// Loads a plugin that answers `not-applicable`, or `deny` if it finds a byte.
+///
+/// Its request is below address 4096.
 fn tenant(does: &str) -> Plugin {
     let module = raw::module(
         "(global $secret (mut i64) (i64.const 0)) (data (i32.const 16) \"an image\")",
@@ -71,12 +74,13 @@ fn tenant(does: &str) -> Plugin {
     Plugin::load(&source).unwrap()
 }
 
-/// As [`tenant`], of the form that can be put back: it has the memory that it begins with, since what grows
-/// is thrown away, and finds its own verdict below 4096. It looks where its request is to be before that is
-/// there, and behind it once it is.
+/// As [`tenant`], in the restorable form.
+///
+/// It uses only its initial memory, since grown memory is discarded, and its verdict is below 4096. It
+/// searches the place of its request before the request is there, and the memory after it once it is.
 fn restorable_tenant(does: &str) -> Plugin {
     let module = raw::packed_module(
-        // Effect, no reasons, no obligations, no advice, no narrowing.
+        // Effect, and no reasons, obligations, advice or narrowing.
         "(global $secret (mut i64) (i64.const 0))
          (data (i32.const 1000) \"\\00\\04\\00\\00\\05\")",
         &format!(
@@ -107,10 +111,10 @@ fn restorable_tenant(does: &str) -> Plugin {
     plugin
 }
 
-/// What one that does not grow can reach, in bytes.
+/// Reachable memory in bytes of a tenant that does not grow.
 const UNGROWN: usize = 2 * 64 * 1024;
 
-/// The answers of `tenant` to requests of two principals in turn, the second of which is shorter.
+/// Returns the answers of `tenant` to requests of two principals in turn, the second one shorter.
 fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, Fault>> {
     let requests = ["a-tenant-whose-name-is-long", "b"].map(|id| {
         let principal = Principal {
@@ -130,7 +134,7 @@ fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, F
 
 #[test]
 fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
-    // Each looks, and then it writes: what one leaves, the next one would find.
+    // Each tenant searches first and then writes, so that the next one would find the secret.
     let tenant_of_a_component = tenant(&format!("{} {}", look(4096), write(4096)));
     let tenant_that_can_be_put_back = restorable_tenant(&format!(
         "{} {}",
@@ -138,7 +142,7 @@ fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
         write_to(4096, UNGROWN)
     ));
     let (nothing, something) = (Ok(Effect::NotApplicable), Ok(Effect::Deny));
-    // What is there is found: by those that write first.
+    // Tenants that write first do find the secret.
     let both = tenant(&format!("{} {}", write(4096), look(4096)));
     assert_eq!(answers(&both, Lane::Fresh).next(), Some(something.clone()));
     let both = restorable_tenant(&format!(
@@ -164,7 +168,7 @@ fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
     });
 }
 
-/// The ways in which a pool can take a sandbox back.
+/// Returns the ways in which the pool can reset a sandbox.
 fn settings() -> Vec<(&'static str, Config)> {
     let with = |change: fn(&mut Config, &mut PoolingAllocationConfig)| {
         let mut pool = PoolingAllocationConfig::new();
@@ -221,10 +225,10 @@ fn settings() -> Vec<(&'static str, Config)> {
     ]
 }
 
-/// How many places there are for the memory of a tenant.
+/// Number of free places for the memory of a tenant.
 const PLACES: usize = 2;
 
-/// An instance, in a store of its own.
+/// Creates an instance in a store of its own.
 fn instance(engine: &Engine, module: &Module) -> wasmtime::Result<(Store<()>, Instance)> {
     let mut store = Store::new(engine, ());
     store.set_epoch_deadline(1 << 40);
@@ -232,7 +236,7 @@ fn instance(engine: &Engine, module: &Module) -> wasmtime::Result<(Store<()>, In
     Ok((store, instance))
 }
 
-/// Instances that leave no more than [`PLACES`].
+/// Creates instances until only [`PLACES`] are free.
 fn fill(engine: &Engine) -> Vec<(Store<()>, Instance)> {
     let module = Module::new(engine, wat::parse_str("(module (memory 1))").unwrap()).unwrap();
     let mut all: Vec<_> = std::iter::from_fn(|| instance(engine, &module).ok()).collect();
@@ -263,7 +267,7 @@ fn no_way_of_taking_a_sandbox_back_leaves_a_byte() {
         let (writer, reader) = (tenant(&write(0)), tenant(&look));
         let filled = fill(&engine);
         for round in 0..1_500 {
-            // As many at a time as there are places, so that the reader's are where the writer's were.
+            // All places are in use at a time, so that the reader gets those of the writer.
             let [written, read] = [&writer, &reader].map(|tenant| {
                 let live: Vec<_> = (0..PLACES)
                     .map(|_| {

@@ -1,4 +1,4 @@
-//! The contract is one: what is copied must not drift, and what is described must be so.
+//! There is one contract: its copies do not drift, and its descriptions are true.
 
 use portcullis_contract::CONTRACT_VERSION;
 use portcullis_tests::{guests, root};
@@ -8,7 +8,7 @@ use std::fs;
 #[test]
 fn the_vendored_copies_of_the_contract_are_its_copies() {
     let source = fs::read_to_string(root().join("wit/policy.wit")).unwrap();
-    for copy in ["host/wit/policy.wit", "guest-sdk/wit/policy.wit"] {
+    for copy in ["crates/sandbox/wit/policy.wit", "guest-sdk/wit/policy.wit"] {
         let copied = fs::read_to_string(root().join(copy)).unwrap();
         assert!(
             copied == source,
@@ -37,7 +37,7 @@ fn every_item_of_the_contract_is_documented_and_gated() {
         if item {
             assert!(previous.starts_with("@since"), "`{line}` has no @since");
         }
-        // A member has its documentation above it; of an item, it is above its gate.
+        // The documentation of a member is directly above it, and that of an item is above its gate.
         let member = line.ends_with(',') && !line.starts_with("///");
         let gate_of_documented = line.starts_with("@since")
             && (previous.starts_with("///") || previous.ends_with(['{', ';']));

@@ -1,4 +1,4 @@
-//! A grant is never worth more than what it rests on.
+//! A grant never outlasts its inputs.
 
 use portcullis_host::{
     Integration, Intents, Pdp, Principal, PrincipalKind, Request, RequestLimits, Resource,

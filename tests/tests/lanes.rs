@@ -1,4 +1,4 @@
-//! Which instance decides, and what the lanes promise of it.
+//! The instance that decides in each lane, and the guarantees of the lanes.
 
 use portcullis_host::{
     ActionClass, Effect, Fault, Lane, Plugin, PluginLimits, Principal, Request, RequestLimits,
@@ -28,7 +28,7 @@ fn hostile(behaviour: &str) -> Plugin {
     guests::hostile(json!({ "behaviour": behaviour }), guests::patient())
 }
 
-/// How often the instance was called that decided, as the plugin itself counts.
+/// Returns the number of calls of the deciding instance, as counted by the plugin.
 fn call(plugin: &Plugin, lane: Lane, principal: &str) -> String {
     let evaluation = plugin.evaluate_in(lane, &request(principal), ActionClass::Read, NOW);
     evaluation.outcome.unwrap().reasons[0].code.clone()
@@ -37,7 +37,7 @@ fn call(plugin: &Plugin, lane: Lane, principal: &str) -> String {
 const A: &str = "spiffe://acme.example/a";
 const B: &str = "spiffe://acme.example/b";
 
-/// As [`hostile`], of the form that can be put back.
+/// As [`hostile`], in the restorable form.
 fn restorable(behaviour: &str) -> Plugin {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = portcullis_host::PluginSource::new(component)
@@ -59,7 +59,7 @@ fn an_instance_that_was_put_back_is_as_it_began() {
 
 #[test]
 fn what_would_tell_calls_apart_is_put_back_or_goes() {
-    // The first panics when it is called again, and the second has more memory then.
+    // The first one panics at its second call, and the second one has more memory then.
     for behaviour in ["count-then-panic", "count-and-grow"] {
         let plugin = restorable(behaviour);
         for _ in 0..6 {
@@ -90,7 +90,7 @@ fn an_instance_that_was_put_back_has_its_whole_deadline_each_time() {
     let (counting, looping) = (load("count"), load("loop"));
     for _ in 0..4 {
         assert_eq!(call(&counting, Lane::Restored, A), "call-1");
-        // Longer than it may run, while the clock ticks for it.
+        // It exceeds its deadline, while the clock runs for it.
         let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
         let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
@@ -115,7 +115,7 @@ fn plugins_written_with_the_sdk_can_be_put_back_and_others_decide_all_the_same()
         let evaluation = typed.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap().effect, Effect::NotApplicable);
     }
-    // One that is not asked to be is not, and decides in a fresh instance.
+    // A plugin that was not loaded as restorable decides in a fresh instance.
     let plain = self::hostile("count");
     assert!(!plain.is_restorable());
     for _ in 0..3 {

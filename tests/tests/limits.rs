@@ -1,4 +1,4 @@
-//! What a plugin does wrong while it decides, and that each bound stops it.
+//! Misbehaviour of a plugin in a decision, and the limit that stops each kind.
 
 use portcullis_host::{
     ActionClass, Cause, Effect, Fault, Integration, Intent, Mode, Pdp, Plugin, PluginLimits,
@@ -71,7 +71,7 @@ fn cuts_a_loop_at_its_deadline_and_not_before() {
             "{:?}",
             evaluation.time
         );
-        // Not a measurement: without its deadline it would never end.
+        // Not a measurement: without its deadline, it would never end.
         assert!(
             evaluation.time < Duration::from_secs(5),
             "{:?}",
@@ -141,7 +141,7 @@ fn bytes_that_are_no_verdict_are_refused() {
         let component = raw::component(&raw::answering(data));
         outcome(&Plugin::load(&PluginSource::new(component).limits(guests::patient())).unwrap())
     };
-    // A verdict is an effect and, four bytes on, the address and length of its reasons.
+    // A verdict is an effect and, at offset 4, the address and length of its reasons.
     assert_eq!(answers(r"\01"), Ok(Effect::Deny));
     for (what, data) in [
         ("an effect that there is not", r"\09"),
@@ -157,7 +157,7 @@ fn bytes_that_are_no_verdict_are_refused() {
             "reasons at an odd address",
             r"\01\00\00\00\01\10\00\00\01\00\00\00",
         ),
-        // The reason lies behind the verdict, and its code is the two bytes at 1024 + 24.
+        // The reason follows the verdict, and its code is the two bytes at 1024 + 24.
         (
             "a code that is not UTF-8",
             r"\01\00\00\00\40\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\ff\fe\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\18\04\00\00\02\00\00\00",
@@ -191,9 +191,9 @@ fn each_decision_starts_from_the_configured_instance() {
 
 #[test]
 fn no_decision_finds_what_another_left_in_memory() {
-    // It answers `deny` if a byte beyond the first page, where its own data ends, is not zero, and
-    // `not-applicable` if all are; and then it leaves ones wherever it found zeros. Slots are reused
-    // for the same component first, so it is its own next tenant.
+    // It answers `deny` if a byte after the first page, where its own data ends, is not zero, and
+    // `not-applicable` otherwise. Then it fills that memory with ones. The pool reuses slots for the same
+    // component first, so that its next instance gets the same memory.
     let scanning = raw::module(
         "",
         "(local $at i32)
@@ -210,7 +210,7 @@ fn no_decision_finds_what_another_left_in_memory() {
          (i32.const 1024)",
     )
     .replace("\"memory\") 2", "\"memory\") 256")
-    // What it is passed would lie there too.
+    // Otherwise its request would be in the searched memory.
     .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
     let source = PluginSource::new(raw::component(&scanning)).limits(guests::patient());
     let scanning = Plugin::load(&source).unwrap();

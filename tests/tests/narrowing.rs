@@ -1,5 +1,7 @@
-//! What is narrowed permits no more than before. Chains of intents are made by narrowing, step by step,
-//! and each is held to every request of a small world: what it permits, and what lies at its edges.
+//! A narrowed intent permits no more than before.
+//!
+//! Chains of intents are made by narrowing step by step, and each is tested with every request of a small
+//! world: permitted requests, and those at the limits.
 
 use portcullis_host::state::EmbeddedState;
 use portcullis_host::{
@@ -18,17 +20,17 @@ use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
-/// How many chains are made. Of each kind that a test is about there are at least a tenth as many.
+/// Number of chains. At least a tenth as many are of each tested kind.
 const CASES: u32 = 1000;
 
-/// For how long an integration grants by default.
+/// Default lifetime of an integration's grants.
 const GRANT: Duration = Duration::from_secs(300);
 
 fn after(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-/// Who approves what the one before it was approved.
+/// Returns the principal at that place of a chain, which approves the next intent.
 fn principal(place: usize) -> String {
     match place {
         0 => "alice@acme.example".to_owned(),
@@ -36,13 +38,13 @@ fn principal(place: usize) -> String {
     }
 }
 
-/// What an intent says, as far as intents differ here.
+/// The contents of an intent, as far as they vary here.
 #[derive(Debug, Clone)]
 struct Terms {
     allows: Vec<Allows>,
-    /// Actions and resources.
+    /// Pairs of an action and a resource.
     denies: Vec<(&'static str, &'static str)>,
-    /// In seconds from now.
+    /// Start in seconds from now.
     begins: u64,
     ends: u64,
     uses: Option<u64>,
@@ -57,17 +59,17 @@ struct Allows {
     uses: Option<u64>,
 }
 
-/// Which arguments an allowance lets a call have.
+/// The arguments that an allowance permits.
 #[derive(Debug, Clone)]
 enum Arguments {
-    /// It says nothing of them.
+    /// The allowance does not mention arguments.
     Unsaid,
     Open,
-    /// Those that are required, and those that are optional.
+    /// The required arguments, and the optional ones.
     Only(Vec<&'static str>, Vec<&'static str>),
 }
 
-/// One step that makes less of an intent. An index says of which of its parts, however many there are.
+/// One narrowing step. An index selects a part of the intent, modulo their number.
 #[derive(Debug, Clone)]
 enum Step {
     DropAllowance(Index),
@@ -75,9 +77,9 @@ enum Step {
     Resource(Index, Index),
     Constrain(Index, Constraint),
     Arguments(Index, Index),
-    /// Begins so many tenths of its time later.
+    /// Begins later, by tenths of its duration.
     Begin(u64),
-    /// Ends so many tenths of its time earlier.
+    /// Ends earlier, by tenths of its duration.
     End(u64),
     Uses(u64),
     AllowanceUses(Index, u64),
@@ -112,11 +114,11 @@ impl Terms {
             }
             Step::Constrain(place, new) => {
                 let constraints = &mut place.get_mut(&mut self.allows).constraints;
-                // What follows from it need not be said any more.
+                // A constraint that follows from the new one is redundant.
                 let mut narrowed = constraints.clone();
                 narrowed.retain(|old| !old.follows_from(std::slice::from_ref(new)));
                 narrowed.push(new.clone());
-                // What nothing meets is no intent.
+                // An intent with contradicting constraints is invalid.
                 if Constraint::contradiction(&narrowed).is_none() {
                     *constraints = narrowed;
                 }
@@ -135,7 +137,7 @@ impl Terms {
         }
     }
 
-    /// The intent that says so, at that place of a chain called `name`.
+    /// Returns the intent with these terms, at that place of a chain called `name`.
     fn document(&self, name: &str, place: usize, parent: Option<&StoredIntent>) -> Value {
         let with_uses = |mut value: Value, uses: Option<u64>| {
             if let Some(uses) = uses {
@@ -182,12 +184,12 @@ impl Terms {
 }
 
 impl Arguments {
-    /// Those that are all listed: constraints are on the first two.
+    /// Returns a list of all arguments. The constraints are on the first two.
     fn listed() -> Self {
         Self::Only(Vec::new(), vec!["/n", "/labels", "/more/a", "/more/b"])
     }
 
-    /// Lists those that there may be, or makes one required that is optional, or leaves one out.
+    /// Lists all arguments, makes an optional one required, or removes one.
     fn narrow(&mut self, which: Index) {
         match self {
             Self::Unsaid => {}
@@ -204,7 +206,7 @@ impl Arguments {
     }
 }
 
-/// A pattern that stands for less; itself if there is none.
+/// Returns a narrower pattern, or the same one if there is none.
 fn tighter(pattern: &'static str, which: Index) -> &'static str {
     let tighter: &'static [&'static str] = match pattern {
         "*" => &["a.*", "*.x", "b.y"],
@@ -288,7 +290,7 @@ fn root() -> impl Strategy<Value = Terms> {
     )
 }
 
-/// An intent, and those that are made of it by narrowing once or twice.
+/// Generates an intent, and those that are narrowed from it once or twice.
 fn narrowed() -> impl Strategy<Value = Vec<Terms>> {
     (root(), prop::collection::vec(steps(), 0..3)).prop_map(|(root, narrowings)| {
         let mut chain = vec![root];
@@ -300,7 +302,7 @@ fn narrowed() -> impl Strategy<Value = Vec<Terms>> {
     })
 }
 
-/// The chain that says so, each intent as `read` gives it.
+/// Builds the chain of these terms, with each intent read by `read`.
 fn chain(
     name: &str,
     terms: &[Terms],
@@ -318,7 +320,7 @@ fn read(document: &[u8]) -> Arc<StoredIntent> {
     Arc::new(StoredIntent::from_json(document).unwrap())
 }
 
-/// Every request that there is: with each bound that an intent could have met, passed and left out.
+/// Returns all requests: each bound of an intent is met, exceeded and left out.
 fn world() -> Vec<Request> {
     let mut arguments = vec![json!({}), json!({ "n": "3" }), json!({ "n": 2.5 })];
     arguments.extend((0..11).map(|n| json!({ "n": n })));
@@ -363,7 +365,7 @@ fn world() -> Vec<Request> {
     world
 }
 
-/// Whether the intent allows the request, whose action nobody classified.
+/// True if the intent allows the request, whose action is unclassified.
 fn allows(intent: &StoredIntent, request: &Request) -> bool {
     allows_of(ActionClass::Unclassified, intent, request)
 }
@@ -380,7 +382,7 @@ fn count(of: &Cell<u32>) {
 fn what_is_within_another_intent_allows_nothing_that_it_does_not() {
     let world = world();
     let (within, beyond) = (Cell::new(0), Cell::new(0));
-    // Two that are made of one: the child by the steps of the parent, or all but one, and some more.
+    // Two intents from one root: the child has the parent's steps, or all but one, and some more.
     let cases = (root(), steps(), steps(), prop::option::of(any::<Index>()));
     TestRunner::new(ProptestConfig::with_cases(CASES))
         .run(&cases, |(root, mut steps, more, left_out)| {
@@ -420,8 +422,8 @@ fn what_is_within_another_intent_allows_nothing_that_it_does_not() {
 #[test]
 fn no_sequence_of_narrowings_ever_permits_more() {
     let world = world();
-    // By how often it was narrowed: chains whose last intent allows something, and those that lost
-    // something with the last narrowing.
+    // By the number of narrowings: chains whose last intent allows a request, and those whose last
+    // narrowing excludes one.
     let allowing: [Cell<u32>; 3] = Default::default();
     let losing: [Cell<u32>; 3] = Default::default();
     TestRunner::new(ProptestConfig::with_cases(CASES))
@@ -472,7 +474,7 @@ fn what_is_permitted_is_within_every_intent_of_its_chain_and_ends_with_the_first
     let world = world();
     let mut runner = TestRunner::default();
     let cases = (narrowed(), any::<Index>(), 20_u64..600);
-    // By how often it was narrowed: denies and permits, and those that end with something of the chain.
+    // By the number of narrowings: denies and permits, and grants whose end comes from the chain.
     let mut counted = [[0_u32; 2]; 3];
     let mut end_with = [0_u32; 3];
     for case in 0..CASES {
@@ -480,7 +482,7 @@ fn what_is_permitted_is_within_every_intent_of_its_chain_and_ends_with_the_first
         let name = format!("int-{case}");
         let chain = chain(&name, &terms, |document| intents.insert(document).unwrap());
         let (leaf, narrowings) = (&chain[chain.len() - 1], chain.len() - 1);
-        // One that the last intent allows, and one that only the first does.
+        // A request that the last intent allows, and one that only the first one does.
         let (inside, edge): (Vec<_>, Vec<_>) = world
             .iter()
             .filter(|request| allows(&chain[0], request))

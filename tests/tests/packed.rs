@@ -1,4 +1,4 @@
-//! A request that is passed as one block is the request that is passed as records, and so is the verdict.
+//! A packed request equals the request in records, and so does the verdict.
 
 use portcullis_cases::{Case, folders};
 use portcullis_host::{Fault, Plugin, PluginLimits, PluginSource, Request, Verdict};
@@ -103,7 +103,7 @@ fn a_packed_verdict_is_bounded_and_whole_or_a_fault() {
         .evaluate(&case.request, class, case.now());
     assert_eq!(too_long.outcome, Err(Fault::OutputTooLarge));
 
-    // (effect, reasons, obligations, advice, narrowing), each as postcard has it.
+    // (effect, reasons, obligations, advice, narrowing) in postcard's encoding.
     for (bytes, valid) in [
         (r"\01\00\00\00\00", true),
         (r"\01\00\00\00\00\00", false),          // something follows
@@ -139,7 +139,7 @@ fn a_guest_reads_the_numbers_that_the_host_reads() {
     let guests = [load("tests/guests/echo"), load("tests/guests/echo-typed")];
     let mut seed = 1_u64;
     let mut next = || {
-        // A linear congruence, so that every run sees the same numbers.
+        // A linear congruential generator, so that every run uses the same numbers.
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -156,7 +156,7 @@ fn a_guest_reads_the_numbers_that_the_host_reads() {
             7.0,
         ];
         for _ in 0..200 {
-            // Of all sizes up to 2^53, and the doubles beside them.
+            // Numbers of all magnitudes up to 2^53, and the next larger doubles.
             let number = (next() >> 11) as f64 / 2_f64.powi(i32::try_from(next() % 90).unwrap());
             numbers.extend([number, f64::from_bits(number.to_bits() + 1)]);
         }

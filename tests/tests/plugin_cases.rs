@@ -1,5 +1,6 @@
-//! Every case of every reference plugin, decided by the component that would be deployed. Each
-//! folder is a test, named after it.
+//! Every case of every reference plugin, decided by the component to deploy.
+//!
+//! Each folder is a test, named after it.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use portcullis_cases::{Case, folders};

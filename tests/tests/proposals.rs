@@ -1,5 +1,6 @@
-//! What plugins may use of WebAssembly: `inspect` says what loading refuses, and the engine holds them to
-//! the same.
+//! The proposals of WebAssembly that plugins may use.
+//!
+//! `inspect` reports the refusals of loading, and the engine refuses the same.
 
 use portcullis_host::{
     LoadError, PagemapScan, Plugin, PluginLimits, PluginSource, engine_settings, inspect,
@@ -8,7 +9,7 @@ use portcullis_tests::proposals::{ACCEPTED, REFUSED, REFUSED_TYPES, with_module,
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Holds `component` to be refused for `name`, by `inspect`, when it is loaded, and by the engine.
+/// Asserts that `inspect`, loading and the engine refuse `component` for `name`.
 fn refused(name: &str, text: &str, component: &[u8]) {
     let inspection = inspect(component, &PluginLimits::default());
     let Some(LoadError::Proposals(names)) = inspection.refusals.first() else {

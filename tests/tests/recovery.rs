@@ -1,5 +1,6 @@
-//! After plugins did their worst, the process is as it was. A test of its own process, so that
-//! nothing else moves its memory.
+//! After plugins misbehaved, the process's memory is as before.
+//!
+//! The test has a process of its own, so that nothing else changes its memory.
 
 use portcullis_host::{
     ActionClass, Effect, Fault, Plugin, PluginLimits, Principal, Request, RequestLimits, Resource,
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 type Outcome = Result<Effect, Fault>;
 
-/// A plugin, and what is to come of asking it.
+/// A plugin, and the expected outcome of a call.
 type Expected = (Plugin, fn(&Outcome) -> bool);
 
-/// The resident memory of the process, in bytes.
+/// Returns the resident memory of the process in bytes.
 fn resident_bytes() -> usize {
     memory::resident_kib().unwrap() * 1024
 }
@@ -62,14 +63,14 @@ fn the_next_decision_and_the_memory_are_unaffected() {
             assert_eq!(effect(&good), Ok(Effect::Permit));
         }
     };
-    // The first round brings in what stays: code, slots, the allocator's own pages.
+    // The first round allocates the permanent memory: code, slots, the allocator's own pages.
     round();
     let before = resident_bytes();
     for _ in 0..10 {
         round();
     }
     let after = resident_bytes();
-    // One instance that was not given back would be 64 MiB, and a verdict 10 MB.
+    // One leaked instance would be 64 MiB, and a leaked verdict 10 MB.
     let grown = after.saturating_sub(before);
     assert!(grown < 4 << 20, "{before} bytes before, {after} after");
 }

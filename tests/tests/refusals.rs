@@ -1,4 +1,4 @@
-//! What is refused when a plugin is loaded, and with which reason.
+//! The refusals of plugins when they are loaded, with their reasons.
 
 use portcullis_host::{Digest, Fault, LoadError, Plugin, PluginLimits, PluginSource, inspect};
 use portcullis_tests::{guests, raw};
@@ -24,7 +24,7 @@ fn refused_hostile(behaviour: &str, limits: PluginLimits) -> LoadError {
     .expect_err("it is refused")
 }
 
-/// A component that exports the contract's interfaces at `version`, with functions of other types.
+/// Returns a component that exports the contract's interfaces at `version`, with other function types.
 fn lookalike(version: &str) -> Vec<u8> {
     let component = wat::parse_str(format!(
         r#"(component
@@ -180,7 +180,7 @@ fn a_manifest_nested_beyond_any_stack_is_refused() {
     let manifest = format!("{}settings = {deep}\n", raw::MANIFEST);
     let component = raw::component(&raw::answering(""));
     let component = portcullis_build::componentize(&component, &manifest).unwrap();
-    // As small a stack as any thread of a gateway has.
+    // The smallest stack of a gateway's thread.
     let run = move || assert!(matches!(refusal(&component), LoadError::Manifest(_)));
     std::thread::Builder::new()
         .stack_size(1 << 20)
@@ -262,7 +262,7 @@ fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
 
 #[test]
 fn refuses_a_component_of_too_many_instances() {
-    // Components are sections in a row, so that more of them can be added behind.
+    // A component is a sequence of sections, so that more can be appended.
     let with = |more: u32| {
         let mut component = raw::component(&raw::answering(""));
         let modules = wasmparser::Parser::new(0)

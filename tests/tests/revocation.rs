@@ -1,5 +1,6 @@
-//! What is revoked is denied, whatever it is and whenever it is learnt of; and an intent that was taken up
-//! while a host ran counts after it was started again.
+//! Revoked items are denied, whatever their kind and whenever the host reads the revocation.
+//!
+//! An intent that was added while a host ran is accepted after a restart.
 
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::revocation::{self, Revocable, Revoked};
@@ -66,8 +67,9 @@ fn request(integration: &str, intent: &str) -> Request {
         .unwrap()
 }
 
-/// A state that is asked what was used after the list was looked at, and before the plugins are asked.
-/// The list grows in that moment.
+/// A state that adds a revocation to the list while a decision is made.
+///
+/// The host reads the uses after it evaluated the list, and before it calls the plugins.
 #[derive(Debug)]
 struct GrowsMeanwhile {
     list: PathBuf,
@@ -230,17 +232,17 @@ fn an_intent_that_was_taken_up_while_a_host_ran_counts_after_a_restart() {
     {
         let pdp = start(open());
         assert_eq!(cause(&pdp, "int-9"), Cause::IntentUnknown);
-        let taken_up = pdp.take_up_intent(root.to_string().as_bytes()).unwrap();
+        let taken_up = pdp.import_intent(root.to_string().as_bytes()).unwrap();
         child["parent"] = json!({ "id": "int-9", "digest": taken_up.digest().to_string() });
         for time in ["issued-at", "expires-at"] {
             child[time] = root[time].clone();
         }
-        // Its id comes before that of its parent, and it is taken up after it.
-        pdp.take_up_intent(child.to_string().as_bytes()).unwrap();
+        // The child's id sorts before that of its parent, and it is added after it.
+        pdp.import_intent(child.to_string().as_bytes()).unwrap();
         assert_eq!(cause(&pdp, "int-9"), Cause::Permitted);
-        // One that is none is not kept either.
+        // An intent that is refused is not stored either.
         let again = intent("int-9").to_string().replace("\"r\"", "\"**\"");
-        let refused = pdp.take_up_intent(again.as_bytes());
+        let refused = pdp.import_intent(again.as_bytes());
         assert!(matches!(refused, Err(IntentError::Duplicate(_))));
     }
     {

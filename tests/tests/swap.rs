@@ -1,6 +1,7 @@
-//! A page of a sandbox that the kernel moved to swap is reset as any other one is: with the settings that the
-//! host has by default. With the scan, which wasmtime before 50 does wrong, it is not, and the next instance in
-//! its place reads it; so the scan takes the operator's word that there is no swap.
+//! A sandbox's page in swap is reset like any other page, with the host's default settings.
+//!
+//! The scan, which is wrong in wasmtime before 50, does not reset it, and the next instance in its place
+//! reads it. So the operator must confirm that there is no swap before the scan is used.
 
 #![cfg(target_os = "linux")]
 
@@ -14,8 +15,9 @@ use wasmtime::{Engine, Instance, Linker, Module, PoolingAllocationConfig, Store}
 const PAGE: usize = 4096;
 const BYTES: usize = 2 * 64 * 1024;
 
-/// How many bytes of a secret are found in a sandbox whose last instance wrote it and was swapped out. Nothing
-/// if the kernel swapped nothing out.
+/// Returns the number of secret bytes in a sandbox whose last instance wrote them and was swapped out.
+///
+/// `None` if the kernel swapped nothing out.
 fn found_after_swapping(scan: PagemapScan) -> Option<usize> {
     let engine = Engine::new(&engine_settings(scan)).unwrap();
     let text = r#"(module (memory (export "m") 2)
@@ -47,9 +49,9 @@ fn memory<'a>(instance: &Instance, store: &'a mut Store<()>) -> &'a [u8] {
     memory
 }
 
-/// Has the kernel move `memory` to swap, and says whether any of it went there.
+/// Makes the kernel move `memory` to swap. Returns true if a part of it is there.
 fn swap_out(memory: &[u8]) -> bool {
-    // SAFETY: whether pages are in memory or in swap changes nothing for who reads them.
+    // SAFETY: moving pages to swap does not change the data for its readers.
     let done = unsafe {
         libc::madvise(
             memory.as_ptr().cast_mut().cast(),
@@ -61,7 +63,7 @@ fn swap_out(memory: &[u8]) -> bool {
     let mut entries = vec![0; memory.len() / PAGE * 8];
     let at = memory.as_ptr().addr() / PAGE * 8;
     pages.read_exact_at(&mut entries, at as u64).unwrap();
-    // Bit 62 of an entry is that the page is in swap.
+    // Bit 62 of an entry is set if the page is in swap.
     done == 0 && entries.chunks(8).any(|entry| entry[7] & 1 << 6 != 0)
 }
 
@@ -81,7 +83,7 @@ fn a_page_that_was_swapped_out_is_reset_unless_the_scan_is_on() {
     if !PoolingAllocationConfig::is_pagemap_scan_available() {
         println!("skipped: this kernel has no scan");
     } else if let Some(found) = found_after_swapping(PagemapScan::NoSwap) {
-        // Why it is not the default. A runtime that resets these pages makes this fail: then the scan is safe.
+        // The scan is not the default, because it leaves these pages. If this fails, the scan is safe.
         assert_ne!(
             found, 0,
             "the scan resets pages in swap: make it the default"

@@ -1,4 +1,4 @@
-//! Holds the project to `advisories.toml`.
+//! Verifies the dependencies against `advisories.toml`.
 
 use anyhow::{Context as _, bail, ensure};
 use semver::Version;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The lock files that the project has.
+/// The project's lock files.
 const LOCKS: [&str; 2] = ["Cargo.lock", "tests/default-features/Cargo.lock"];
 
-/// `advisories.toml`.
+/// The contents of `advisories.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Floors {
     floor: Vec<Floor>,
 }
 
-/// The lowest version of a crate, and the advisories that say why.
+/// The minimum version of a crate, and the advisories that it fixes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Floor {
@@ -62,8 +62,9 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Err
     text.parse().map_err(D::Error::custom)
 }
 
-/// Refuses a lock file that holds a version below a floor, and a requirement that a gateway's own lock file
-/// could meet with one.
+/// Refuses versions below a floor.
+///
+/// It covers the versions in each lock file, and requirements that allow a gateway to lock such a version.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let read = |name: &str| {
         let file = root.join(name);
@@ -109,7 +110,7 @@ fn hold(floors: &str, manifest: &str, lock: &str) -> anyhow::Result<()> {
                 required
             }
         };
-        // A requirement in full, without a comparison, is met by nothing below it.
+        // A full version without an operator matches nothing below it.
         ensure!(
             required.parse::<Version>().is_ok_and(|it| it >= *version),
             "Cargo.toml asks for `{name}` `{required}`, which versions below {version} meet: write `{version}`"

@@ -5,8 +5,7 @@ use crate::trust;
 use anyhow::{Context as _, bail, ensure};
 use std::process::Stdio;
 
-/// Builds the plugins, decides the demo's requests and holds the decisions against what the demo
-/// says of them.
+/// Builds the plugins, decides the demo's requests and compares the causes with the expected ones.
 pub(crate) fn run() -> anyhow::Result<()> {
     plugins()?;
     eprintln!("==> decisions\n");
@@ -14,7 +13,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     evaluate.args(["evaluate", "--config", "examples/demo/portcullis.toml"]);
     evaluate.args(["--request", "examples/demo/requests.jsonl"]);
     let status = evaluate.status().context("cannot run `portcullis`")?;
-    // One plugin loops for ever, which is the gravest thing in the batch.
+    // One plugin loops for ever, and its exit code is the most severe in the batch.
     ensure!(
         status.code() == Some(4),
         "`portcullis evaluate` ended with {status}"
@@ -49,7 +48,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     trust::run()
 }
 
-/// The cause in a line of JSON that the CLI printed. It is the first member of `context`.
+/// Returns the cause in a JSON line of the CLI. It is the first member of `context`.
 fn cause_in(decision: &str) -> Option<&str> {
     let (_, after) = decision.split_once("\"cause\":\"")?;
     Some(after.split_once('"')?.0)

@@ -1,9 +1,11 @@
-//! `cargo xtask`: does all the set-up and runs what is asked for.
+//! `cargo xtask`: sets up the toolchain and runs the project's tasks.
 
 #![forbid(unsafe_code)]
 
 mod advisories;
 mod demo;
+mod house;
+mod prose;
 mod steps;
 mod trust;
 
@@ -18,7 +20,7 @@ cargo xtask COMMAND
   engines   test the plugins that hold Cedar and Rego, beside the native engines; and the host in a
             process that has all of the runtime
   bench     measure what a decision costs, beside Cedar, regorus and the runtime alone
-  lint      what CI checks besides: advisories, formatting, clippy and documentation
+  lint      what CI checks besides: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
   wit       copy wit/policy.wit to the crates that carry it";
 

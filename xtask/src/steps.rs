@@ -1,4 +1,4 @@
-//! What the commands consist of.
+//! The steps of the commands.
 
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Instant;
 /// The Rust target of plugins.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The reference plugins and the test guests that the demo uses, as folders.
+/// Folders of the reference plugins and of the test guests in the demo.
 const PLUGINS: [&str; 4] = [
     "plugins/http-api",
     "plugins/mcp-tools",
@@ -16,8 +16,9 @@ const PLUGINS: [&str; 4] = [
     "tests/guests/hostile",
 ];
 
-/// What holds Cedar and Rego, which take long to build, and change features of what the rest is built
-/// with: it is built, tested and looked over on its own.
+/// The crates with Cedar and Rego, which are built, tested and linted separately.
+///
+/// They take long to build, and change the features that the other crates are built with.
 const ENGINES: [&str; 3] = [
     "portcullis-plugin-cedar",
     "portcullis-plugin-rego",
@@ -28,8 +29,7 @@ const ENGINES: [&str; 3] = [
 pub(crate) fn test() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     step("tests", || {
-        // Everything is built with the features that the whole workspace needs, so that the
-        // runtime is built once.
+        // One build with the whole workspace's features, so that the runtime is built once.
         cargo_without_engines(&["test", "--release", "--all-targets"], &[])
     })?;
     step("documentation tests", || {
@@ -37,8 +37,9 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })
 }
 
-/// Tests the plugins that hold Cedar and Rego, and holds them against the native engines; and the host where
-/// the runtime is built with its default features.
+/// Tests the plugins with Cedar and Rego, and the host with the runtime's default features.
+///
+/// The plugins are compared with the native engines.
 pub(crate) fn engines() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     step("tests of the plugins", || {
@@ -49,7 +50,7 @@ pub(crate) fn engines() -> anyhow::Result<()> {
         || cargo(&["test", "--release", "-p", ENGINES[2]]),
     )?;
     step("the host, with all of the runtime", || {
-        // Built a second time, with other features, in a folder of its own.
+        // Other features need a second build, in a target folder of its own.
         cargo(&[
             "test",
             "--locked",
@@ -69,7 +70,7 @@ pub(crate) fn engines() -> anyhow::Result<()> {
     })
 }
 
-/// Measures what was to be reached, beside Cedar, regorus and the runtime alone.
+/// Measures the performance targets, beside Cedar, regorus and the runtime alone.
 pub(crate) fn bench() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
     const REPORT: [&str; 7] = [
@@ -89,9 +90,11 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     })
 }
 
-/// Runs what CI checks besides the tests.
+/// Runs the further steps of CI, without the tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     step("advisories", || crate::advisories::check(&root()))?;
+    step("layout", || crate::house::check(&root()))?;
+    step("prose", || crate::prose::check(&root()))?;
     step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     step("clippy", || {
         cargo_without_engines(
@@ -140,17 +143,17 @@ pub(crate) fn plugins() -> anyhow::Result<()> {
             build
                 .args(["build", plugin, "--output"])
                 .arg(folder.join(format!("{name}.wasm")));
-            // The digest that it prints is for a configuration that pins it.
+            // It prints the digest, which is only needed to pin it in a configuration.
             run(build.stdout(std::process::Stdio::null()))
         })?;
     }
     Ok(())
 }
 
-/// Copies the contract to the crates that carry it.
+/// Copies the contract to the crates that include it.
 pub(crate) fn copy_wit() -> anyhow::Result<()> {
     let source = root().join("wit/policy.wit");
-    for copy in ["host/wit/policy.wit", "guest-sdk/wit/policy.wit"] {
+    for copy in ["crates/sandbox/wit/policy.wit", "guest-sdk/wit/policy.wit"] {
         let copy = root().join(copy);
         std::fs::copy(&source, &copy)
             .with_context(|| format!("cannot write {}", copy.display()))?;
@@ -158,13 +161,13 @@ pub(crate) fn copy_wit() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The CLI that was built.
+/// Returns a command that runs the built CLI.
 pub(crate) fn portcullis() -> Command {
     let name = format!("target/release/portcullis{}", std::env::consts::EXE_SUFFIX);
     command(root().join(name))
 }
 
-/// Says what is done, does it, and says how long it took.
+/// Prints the step's name, runs it, and prints its duration.
 pub(crate) fn step(name: &str, does: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     eprintln!("==> {name}");
     let started = Instant::now();
@@ -209,7 +212,7 @@ fn install_target() -> anyhow::Result<()> {
     }
 }
 
-/// Runs Cargo on the whole workspace but [`ENGINES`], with `more` at the end.
+/// Runs Cargo on the workspace without [`ENGINES`]. `more` is appended to the arguments.
 fn cargo_without_engines(arguments: &[&str], more: &[&str]) -> anyhow::Result<()> {
     run(&mut without_engines(arguments, more))
 }
@@ -234,7 +237,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// The repository's root.
+/// Returns the repository's root.
 pub(crate) fn root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();

@@ -1,18 +1,18 @@
-//! The second part of the demo: an approval, from its draft to its end, as an operator takes it.
+//! The demo's second part: an operator's approval, from its draft to its end.
 
 use crate::steps::{portcullis, root};
 use anyhow::{Context as _, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is run, how it has to end, and why it is run.
+/// A command, its expected exit code and its purpose.
 struct Step<'a> {
     why: &'a str,
     run: &'a [&'a str],
     exit: i32,
 }
 
-/// Takes the approval through its life in `target/demo`.
+/// Runs all steps of the approval in `target/demo`.
 pub(crate) fn run() -> anyhow::Result<()> {
     let folder = copy()?;
     let agent = "spiffe://acme.example/ns/dev/agent/fixer";
@@ -135,7 +135,7 @@ impl Step<'_> {
     }
 }
 
-/// A fresh copy of `examples/trust`, with a credential that is valid now.
+/// Makes a fresh copy of `examples/trust`, with a valid credential.
 fn copy() -> anyhow::Result<PathBuf> {
     let (from, to) = (root().join("examples/trust"), root().join("target/demo"));
     if to.exists() {
@@ -161,7 +161,7 @@ fn copy() -> anyhow::Result<PathBuf> {
     Ok(to)
 }
 
-/// The id of a drafted intent, which is its first member of that name.
+/// Returns the id of a drafted intent, which is its first member of that name.
 fn id_in(file: &Path) -> anyhow::Result<String> {
     let intent = fs::read_to_string(file)?;
     let after = intent

@@ -1,5 +1,6 @@
-//! The five rules as a plugin that takes its requests as the records of the contract, a call for each
-//! text: what packing them saves is measured beside it.
+//! The five rules as a plugin that receives its requests as the contract's records.
+//!
+//! Each text costs a call into the sandbox. The benches measure how much packing saves.
 
 use portcullis_guest_five_rules::FiveRules;
 

@@ -1,18 +1,20 @@
-//! Five rules on issues and repositories. `benches/rules` has the same in Cedar and in Rego, and the
-//! benches refuse to measure unless all three agree.
+//! Five rules on issues and repositories.
+//!
+//! `benches/rules` has the same rules in Cedar and in Rego, and the benches refuse to measure unless all
+//! three agree.
 
 use portcullis_sdk::{
     ActionClass, Attestation, Attribute, Pattern, Policy, PrincipalKind, Request, Value, Verdict,
 };
 use serde::Deserialize;
 
-/// What the rules are about.
+/// The settings of the rules.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FiveRules {
-    /// The actions that agents may take.
+    /// Actions that agents may perform.
     agent_actions: Vec<String>,
-    /// Where they may take them.
+    /// Repositories in which agents may perform them.
     repositories: Pattern,
 }
 

@@ -16,7 +16,7 @@ pub struct Cedar {
     types: Types,
 }
 
-/// The types of what a request is about.
+/// The entity types of a request.
 struct Types {
     agent: EntityTypeName,
     service: EntityTypeName,
@@ -24,7 +24,7 @@ struct Types {
     repository: EntityTypeName,
 }
 
-/// A request and the entities that it is about, made in advance.
+/// A prepared request with its entities.
 pub struct Prepared {
     request: Request,
     entities: Entities,
@@ -35,7 +35,7 @@ impl Cedar {
     ///
     /// # Panics
     ///
-    /// Never: they are Cedar.
+    /// Never: the rules are valid Cedar.
     pub fn new() -> Self {
         let named = |name| EntityTypeName::from_str(name).expect("a type");
         Self {
@@ -50,45 +50,47 @@ impl Cedar {
         }
     }
 
-    /// Decides, with the input made in advance.
+    /// Decides a prepared request.
     pub fn decide(&self, prepared: &Prepared) -> Response {
         self.authorizer
             .is_authorized(&prepared.request, &self.policies, &prepared.entities)
     }
 
-    /// Whether the response permits.
+    /// True if the response permits.
     pub fn permits(response: &Response) -> bool {
         response.decision() == Decision::Allow
     }
 
-    /// From an AuthZEN evaluation in JSON to a decision in JSON, as a gateway would that has no more
-    /// than Cedar: no registry, no revocation, no intent is looked at. Cedar reads what it is about from
-    /// JSON itself.
+    /// Decides an AuthZEN evaluation in JSON, and returns the decision in JSON.
+    ///
+    /// It corresponds to a gateway with Cedar alone, without registry, revocation or intents. Cedar reads the
+    /// entities and the context from JSON itself.
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If `evaluation` is invalid.
     pub fn decide_json(&self, evaluation: &[u8]) -> Vec<u8> {
         let evaluation: Value = serde_json::from_slice(evaluation).expect("JSON");
         written(&self.decide(&prepare(evaluation)))
     }
 
-    /// As [`Cedar::decide_json`], by a gateway that makes entities and context itself, and of no more than
-    /// the plugin `cedar` does.
+    /// As [`Cedar::decide_json`], for a gateway that builds entities and context itself.
+    ///
+    /// It uses no more of the request than the plugin `cedar`.
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If `evaluation` is invalid.
     pub fn decide_json_by_hand(&self, evaluation: &[u8]) -> Vec<u8> {
         let evaluation: Value = serde_json::from_slice(evaluation).expect("JSON");
         written(&self.decide(&self.prepare_by_hand(evaluation)))
     }
 
-    /// As [`prepare`], without Cedar's reader of JSON, and of what the plugin `cedar` takes of a request.
+    /// As [`prepare`], without Cedar's JSON reader, and limited to the values that the plugin `cedar` uses.
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If `evaluation` is invalid.
     pub fn prepare_by_hand(&self, mut evaluation: Value) -> Prepared {
         let mut take = |pointer: &str| evaluation.pointer_mut(pointer).map(Value::take);
         let mut text = |pointer: &str| match take(pointer) {
@@ -181,7 +183,7 @@ impl Cedar {
     }
 }
 
-/// The response as JSON.
+/// Returns the response as JSON.
 fn written(response: &Response) -> Vec<u8> {
     let reasons: Vec<_> = response
         .diagnostics()
@@ -201,12 +203,13 @@ impl Default for Cedar {
     }
 }
 
-/// What Cedar decides for an AuthZEN evaluation: its subject and resource become entities, the rest
-/// context.
+/// Converts an AuthZEN evaluation to a Cedar request.
+///
+/// Its subject and resource become entities, and the rest becomes the context.
 ///
 /// # Panics
 ///
-/// If it is none.
+/// If `evaluation` is invalid.
 pub fn prepare(mut evaluation: Value) -> Prepared {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut taken = |pointer: &str| {
@@ -258,7 +261,7 @@ pub fn prepare(mut evaluation: Value) -> Prepared {
 
 /// # Panics
 ///
-/// If it is `null` or a fraction, which Cedar has no type for.
+/// If `value` is `null` or a fraction, which Cedar has no type for.
 fn expression(value: Value) -> RestrictedExpression {
     match value {
         Value::Null => panic!("there is no null in Cedar"),
@@ -276,7 +279,7 @@ fn expression(value: Value) -> RestrictedExpression {
     }
 }
 
-/// What is taken of some members.
+/// Converts the members that are not in `others`.
 fn without(members: Map<String, Value>, others: &[&str]) -> BTreeMap<String, RestrictedExpression> {
     let members = members.into_iter();
     let taken = members.filter(|(name, _)| !others.contains(&name.as_str()));

@@ -1,4 +1,4 @@
-//! The engines that a decision is measured beside, on the same rules and requests.
+//! The engines to compare with, on the same rules and requests.
 
 pub mod cedar;
 pub mod rego;

@@ -12,7 +12,7 @@ impl Rego {
     ///
     /// # Panics
     ///
-    /// Never: they are Rego.
+    /// Never: the rules are valid Rego.
     pub fn new() -> Self {
         let module = PolicyModule {
             id: "five.rego".into(),
@@ -26,7 +26,7 @@ impl Rego {
         Self(compiled.expect("Rego"))
     }
 
-    /// Decides, with the input made in advance.
+    /// Decides a prepared input.
     ///
     /// # Panics
     ///
@@ -43,11 +43,11 @@ impl Default for Rego {
     }
 }
 
-/// An AuthZEN evaluation as the rules read it.
+/// Converts an AuthZEN evaluation to the input of the rules.
 ///
 /// # Panics
 ///
-/// If it is none.
+/// If `evaluation` is invalid.
 pub fn prepare(evaluation: &serde_json::Value) -> Value {
     let at = |pointer: &str| evaluation.pointer(pointer).cloned().unwrap_or_default();
     let action = at("/action/name");

@@ -1,15 +1,15 @@
-//! Measuring things beside each other, so that what else the machine does falls on all of them.
+//! Interleaved measurements, so that other load on the machine affects all of them alike.
 
 use std::time::{Duration, Instant};
 
-/// What is measured: its name, and how it is done once.
+/// A measured operation, with its name.
 pub struct Arm<'a> {
     name: &'static str,
     once: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Arm<'a> {
-    /// `once` under a name.
+    /// Creates an arm that runs `once`.
     pub fn new(name: &'static str, once: impl FnMut() + 'a) -> Self {
         Self {
             name,
@@ -18,26 +18,26 @@ impl<'a> Arm<'a> {
     }
 }
 
-/// What one arm took in each round.
+/// The durations of an arm, one for each round.
 pub struct Series {
     /// The arm's name.
     pub name: &'static str,
-    /// Nanoseconds for once, a number for each round.
+    /// Nanoseconds per run, for each round.
     pub nanos: Vec<f64>,
 }
 
 impl Series {
-    /// The median, in microseconds.
+    /// Returns the median in microseconds.
     pub fn micros(&self) -> f64 {
         median(&self.nanos) / 1000.0
     }
 
-    /// The median of what this took, in each round, over what `other` took in that round.
+    /// Returns the median, over the rounds, of the quotient of this duration and that of `other`.
     pub fn over(&self, other: &Self) -> f64 {
         self.ratio(other, |ours, theirs| ours / theirs)
     }
 
-    /// The median over the rounds of what `of` makes of both.
+    /// Returns the median, over the rounds, of `of` applied to both durations.
     pub fn ratio(&self, other: &Self, of: impl Fn(f64, f64) -> f64) -> f64 {
         let pairs = self.nanos.iter().zip(&other.nanos);
         let ratios: Vec<_> = pairs.map(|(ours, theirs)| of(*ours, *theirs)).collect();
@@ -45,7 +45,7 @@ impl Series {
     }
 }
 
-/// Measures the arms in turn, for `time` in all: in each round each of them, about equally long.
+/// Measures the arms in turn for `time` in total. In each round, all run about equally long.
 pub fn paired(time: Duration, arms: &mut [Arm<'_>]) -> Vec<Series> {
     const ROUND: Duration = Duration::from_millis(5);
     let mut series: Vec<_> = arms
@@ -55,7 +55,7 @@ pub fn paired(time: Duration, arms: &mut [Arm<'_>]) -> Vec<Series> {
             nanos: Vec::new(),
         })
         .collect();
-    // How often each is done in a round, which is found out while they warm up.
+    // Runs per round, determined in the warm-up.
     let often: Vec<u32> = arms
         .iter_mut()
         .map(|arm| {
@@ -81,11 +81,11 @@ pub fn paired(time: Duration, arms: &mut [Arm<'_>]) -> Vec<Series> {
     series
 }
 
-/// How long single ones took, in nanoseconds, sorted.
+/// Durations of single runs in nanoseconds, sorted.
 pub struct Latency(Vec<u64>);
 
 impl Latency {
-    /// Does `once` over and over for `time`, and times each.
+    /// Runs `once` repeatedly for `time`, and times each run.
     pub fn of(time: Duration, mut once: impl FnMut()) -> Self {
         let mut nanos = Vec::with_capacity(1 << 20);
         let end = Instant::now() + time;
@@ -102,13 +102,13 @@ impl Latency {
         Self(nanos)
     }
 
-    /// Of what was timed elsewhere.
+    /// Creates it from durations in nanoseconds.
     pub fn from_nanos(mut nanos: Vec<u64>) -> Self {
         nanos.sort_unstable();
         Self(nanos)
     }
 
-    /// A percentile, in microseconds.
+    /// Returns a percentile in microseconds.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "it is a part of the length, which fits"
@@ -120,7 +120,7 @@ impl Latency {
     }
 }
 
-/// The numbers from the smallest to the largest.
+/// Returns the numbers in ascending order.
 pub fn sorted(numbers: &[f64]) -> Vec<f64> {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,5 +1,4 @@
-//! The report of `cargo xtask bench`: what was to be reached, what was measured, beside what, and how
-//! that is written down.
+//! The report of `cargo xtask bench`: targets, measurements and peers, and their output.
 
 mod measure;
 mod page;
@@ -11,23 +10,23 @@ pub use print::{about, print};
 
 use serde::Serialize;
 
-/// One thing that was to be reached.
+/// A performance target and its measurement.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What is measured, beside what.
+    /// The measurement and its peer.
     pub name: String,
-    /// What was to be reached, such as `≤ 0.5`.
+    /// The target, such as `≤ 0.5`.
     pub goal: String,
-    /// What was measured, with its unit.
+    /// The measured value, with its unit.
     pub measured: String,
-    /// The number that the goal is about.
+    /// The number that is compared with the target.
     pub ratio: f64,
-    /// Whether it was reached.
+    /// True if the target was met.
     pub met: bool,
 }
 
 impl Row {
-    /// A number that was to be at most `goal`.
+    /// Creates a row for a number of at most `goal`.
     pub fn at_most(
         name: impl Into<String>,
         goal: f64,
@@ -44,7 +43,7 @@ impl Row {
         }
     }
 
-    /// A number that was to be at least `goal`.
+    /// Creates a row for a number of at least `goal`.
     pub fn at_least(
         name: impl Into<String>,
         goal: f64,

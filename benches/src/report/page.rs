@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use super::{Latency, Row, Series, sorted};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -10,8 +10,9 @@ use plotters::prelude::{
 
 const SIZE: (u32, u32) = (900, 420);
 
-/// A page with the rows, how the arms were distributed over the rounds, and the latencies of single
-/// decisions; `about` says on what they were measured.
+/// Returns a page with the rows, the arms' distributions and the latencies.
+///
+/// `about` describes the machine and the versions.
 ///
 /// # Panics
 ///
@@ -54,7 +55,7 @@ pub fn page(about: &str, rows: &[Row], arms: &[Series], latencies: &[(&str, Late
     page.into_string()
 }
 
-/// A line: its name, and pairs of microseconds and the share that took no longer.
+/// A line: its name, and pairs of microseconds and the share of runs that were not longer.
 type Line = (String, Vec<(f64, f64)>);
 
 fn of_arms(arms: &[Series]) -> Vec<Line> {

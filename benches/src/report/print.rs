@@ -5,7 +5,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 use std::thread;
 
-/// Prints the rows as a table, and on what they were measured.
+/// Prints the rows as a table, with the machine and the versions.
 pub fn print(rows: &[Row]) {
     let mut table = Table::new();
     table
@@ -29,7 +29,7 @@ pub fn print(rows: &[Row]) {
     println!("{table}");
 }
 
-/// On what it was measured: machine, versions and time.
+/// Describes the machine, the versions and the time of the measurement.
 pub fn about() -> String {
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = information

@@ -1,4 +1,4 @@
-//! The loops that measure.
+//! The measuring loops.
 
 use super::Document;
 use hdrhistogram::Histogram;
@@ -10,35 +10,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest decision that is told from a longer one.
+/// Maximum duration in the histogram. Longer decisions count as this.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long single decisions took.
+/// Durations of single decisions.
 pub(super) struct Latency {
     all: Histogram<u64>,
-    /// Of those in which a plugin was asked.
+    /// Durations of decisions that call a plugin.
     asked: Histogram<u64>,
 }
 
-/// How many decisions a number of threads made.
+/// Number of decisions by a number of threads.
 pub(super) struct Throughput {
     pub(super) threads: usize,
     pub(super) decisions: u64,
     pub(super) time: Duration,
 }
 
-/// What became of the requests.
+/// Counts of the requests by outcome.
 #[derive(Default)]
 pub(super) struct Outcomes {
     pub(super) permits: usize,
-    /// How many came to a plugin.
+    /// Number of requests that reach a plugin.
     pub(super) asked: usize,
-    /// In how many a plugin faulted.
+    /// Number of requests in which a plugin faults.
     pub(super) faults: usize,
 }
 
 impl Outcomes {
-    /// Decides each request once, and notes which of them come to a plugin.
+    /// Decides each request once, and marks those that reach a plugin.
     pub(super) fn of(pdp: &Pdp, documents: &mut [Document], now: Timestamp) -> Self {
         let mut outcomes = Self::default();
         for document in documents {
@@ -52,7 +52,7 @@ impl Outcomes {
         outcomes
     }
 
-    /// Why measuring these says nothing of what decisions cost, if it does not.
+    /// Returns why these requests do not represent the cost of decisions, if so.
     pub(super) fn not_worth_measuring(&self) -> Option<String> {
         if self.asked == 0 {
             return Some(
@@ -69,18 +69,18 @@ impl Outcomes {
     }
 }
 
-/// How many instructions a plugin ran for a request.
+/// Instructions that a plugin ran per request.
 #[derive(Clone, Copy)]
 pub(super) struct Instructions {
     pub(super) median: u64,
     pub(super) most: u64,
 }
 
-/// What a plugin took of the requests.
+/// Resource use of a plugin.
 pub(super) struct PluginCost {
     pub(super) integration: String,
     pub(super) name: String,
-    /// None where it faulted while they were counted.
+    /// `None` if the plugin faulted while they were counted.
     pub(super) instructions: Option<Instructions>,
     pub(super) peak_memory_bytes: usize,
     pub(super) memory_limit_bytes: usize,
@@ -91,7 +91,7 @@ impl Latency {
         Duration::from_nanos(self.all.value_at_percentile(percentile))
     }
 
-    /// As [`Latency::percentile`], of decisions in which a plugin was asked.
+    /// As [`Latency::percentile`], for decisions that call a plugin.
     pub(super) fn percentile_asked(&self, percentile: f64) -> Duration {
         Duration::from_nanos(self.asked.value_at_percentile(percentile))
     }
@@ -104,7 +104,7 @@ impl Latency {
         self.all.len()
     }
 
-    /// How many decisions took less than the next bound and not less than the one before.
+    /// Returns the number of decisions between each bound and the one before.
     pub(super) fn counts(&self, bounds: &[Duration]) -> Vec<u64> {
         let nanos = |bound: &Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         bounds
@@ -123,7 +123,7 @@ impl Throughput {
     }
 }
 
-/// From a request in JSON to a decision.
+/// Reads a request from JSON and decides it.
 pub(super) fn decide(pdp: &Pdp, document: &Document, now: Timestamp) -> Decision {
     match document.from.read(&document.json, pdp) {
         Ok(request) => pdp.evaluate_at(&request, now),
@@ -131,13 +131,13 @@ pub(super) fn decide(pdp: &Pdp, document: &Document, now: Timestamp) -> Decision
     }
 }
 
-/// From a request in JSON to a decision in JSON.
+/// Reads a request from JSON, decides it and writes the decision as JSON.
 fn answer(pdp: &Pdp, document: &Document, now: Timestamp) {
     let decision = decide(pdp, black_box(document), now);
     let _ = black_box(serde_json::to_vec(&decision));
 }
 
-/// Times one decision after another, on one thread, after a tenth of `time` to warm up.
+/// Times single decisions on one thread, after a warm-up of a tenth of `time`.
 pub(super) fn latency(
     pdp: &Pdp,
     documents: &[Document],
@@ -147,7 +147,7 @@ pub(super) fn latency(
 ) -> Latency {
     bar.set_message("one decision after another");
     let longest = u64::try_from(LONGEST.as_nanos()).unwrap_or(u64::MAX);
-    // INVARIANT (bounds): 1 is below the longest, and 3 digits are at most 5.
+    // INVARIANT (bounds): 1 is below the maximum, and 3 significant digits are allowed (at most 5).
     let [mut all, mut asked] = [(); 2].map(|()| {
         Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|error| unreachable!("{error}"))
     });
@@ -179,7 +179,7 @@ pub(super) fn latency(
     Latency { all, asked }
 }
 
-/// The numbers of threads that are measured: 1, 2, 4 and so on, and the most.
+/// Returns the numbers of threads to measure: 1, 2, 4 and so on, and the maximum.
 pub(super) fn thread_counts(most: usize) -> Vec<usize> {
     let doubled = std::iter::successors(Some(1_usize), |threads| threads.checked_mul(2));
     let mut counts: Vec<_> = doubled.take_while(|threads| *threads < most).collect();
@@ -187,7 +187,7 @@ pub(super) fn thread_counts(most: usize) -> Vec<usize> {
     counts
 }
 
-/// Counts the decisions that `threads` make in `time`.
+/// Counts the decisions of `threads` threads in `time`.
 pub(super) fn throughput(
     pdp: &Pdp,
     documents: &[Document],
@@ -205,7 +205,7 @@ pub(super) fn throughput(
                 let over = &over;
                 scope.spawn(move || {
                     let mut decisions = 0_u64;
-                    // Each begins elsewhere, so that they do not decide the same at the same time.
+                    // Each thread starts at another request, so that they differ at any moment.
                     for document in documents.iter().cycle().skip(worker) {
                         answer(pdp, document, now);
                         decisions += 1;
@@ -232,7 +232,7 @@ pub(super) fn throughput(
     }
 }
 
-/// What a plugin took of all requests.
+/// Resource use of a plugin in all requests.
 #[derive(Default)]
 struct Taken {
     instructions: Vec<u64>,
@@ -240,7 +240,7 @@ struct Taken {
     faulted: bool,
 }
 
-/// What each plugin takes of each request, by a decision point whose plugins are metered.
+/// Measures each plugin's resource use per request, with a decision point of metered plugins.
 pub(super) fn plugins(metered: &Pdp, documents: &[Document], now: Timestamp) -> Vec<PluginCost> {
     let mut taken: BTreeMap<(String, String), Taken> = BTreeMap::new();
     for document in documents {

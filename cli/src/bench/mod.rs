@@ -1,4 +1,4 @@
-//! `portcullis bench`: what an operator's own requests cost.
+//! `portcullis bench`: measures the cost of an operator's own requests.
 
 mod measure;
 mod render;
@@ -15,11 +15,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measure what decisions cost: your configuration, your requests, this machine.
+/// Measure the cost of decisions: your configuration, your requests, this machine.
 ///
-/// Each request is read from JSON, decided with every check and plugin, and written as JSON, over and
-/// over; nothing is enforced, recorded or spent. Then the instructions that plugins run are counted, which
-/// is the same on every machine.
+/// Each request is repeatedly read from JSON, decided with every check and plugin, and written as JSON.
+/// Nothing is enforced, recorded or spent. Then the instructions of plugins are counted, which are the same
+/// on every machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration.
@@ -28,16 +28,17 @@ pub(crate) struct Args {
     /// The request or requests, each beginning on a line of its own; `-` is standard input.
     #[arg(long, default_value = "-")]
     requests: PathBuf,
-    /// The format of a request. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
+    /// The format of a request. By default it is detected: an MCP request has `integration`, `principal` and
+    /// `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// The time that each number of threads is measured for.
+    /// The duration of the measurement for each number of threads.
     #[arg(long = "for", default_value = "2s", value_parser = period)]
     time: Duration,
-    /// The most threads. By default as many as the machine runs at once.
+    /// The maximum number of threads. By default as many as the machine runs at once.
     #[arg(long)]
     threads: Option<NonZeroUsize>,
     /// Fail if the 99th percentile is longer, such as `50us`.
@@ -46,20 +47,20 @@ pub(crate) struct Args {
     /// Fail if a plugin runs more instructions for a request.
     #[arg(long)]
     max_instructions: Option<u64>,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// One request, as it is read again each time.
+/// A request, which is parsed for each decision.
 struct Document {
     json: Vec<u8>,
     from: From,
-    /// Whether a plugin is asked.
+    /// True if it reaches a plugin.
     is_asked: bool,
 }
 
-/// What was measured, and what it was to be.
+/// The measurements and their gates.
 struct Measured<'a> {
     args: &'a Args,
     requests: usize,
@@ -120,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// The requests. One that cannot be read is reported, and nothing is measured.
+/// Reads the requests. If one is invalid, it reports it and returns `None`.
 fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
     let limits = pdp.request_limits();
     let mut input = Input::open(&args.requests)
@@ -155,7 +156,7 @@ fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
 }
 
 impl Measured<'_> {
-    /// The gates that were not met, and by how much.
+    /// Returns the gates that failed, with the measured values.
     fn missed(&self) -> Vec<String> {
         let mut missed = Vec::new();
         let is_gated = self.args.max_p99.is_some() || self.args.max_instructions.is_some();

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! Prints the measurements, for people and as JSON.
 
 use super::Measured;
 use super::measure::PluginCost;
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-/// The percentiles that are shown.
+/// The percentiles to show.
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
-/// How wide the longest bar of the histogram is, in characters.
+/// Length in characters of the histogram's longest bar.
 const BAR: usize = 50;
 
-/// A bar over `stages` of `time` each, where there is a terminal to show it.
+/// Creates a progress bar of `stages` stages of `time` each. It is hidden without a terminal.
 pub(super) fn progress(time: Duration, stages: usize) -> ProgressBar {
     let bar = ProgressBar::new(stages as u64);
     if !io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    // INVARIANT (template): it is one.
+    // INVARIANT (template): the template is valid.
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})") {
         bar.set_style(style);
     }
@@ -107,7 +107,7 @@ fn counted(instructions: Option<u64>) -> String {
     instructions.map_or_else(|| "not counted".to_owned(), |it| it.to_string())
 }
 
-/// How much of the budget is used up, if there is one.
+/// Formats the used share of the instruction budget, if there is one.
 fn share(plugin: &PluginCost, budget: Option<u64>) -> String {
     let share = plugin.instructions.zip(budget).map(|(it, budget)| {
         let share = it.most as f64 / budget.max(1) as f64;
@@ -116,14 +116,15 @@ fn share(plugin: &PluginCost, budget: Option<u64>) -> String {
     share.unwrap_or_default()
 }
 
-/// Bars over bounds that double, between the shortest decision and the 99.99th percentile.
+/// Prints a histogram from the shortest decision to the 99.99th percentile.
+///
+/// Four bounds make a doubling.
 fn histogram(measured: &Measured<'_>) -> io::Result<()> {
     let latency = &measured.latency;
     let mut bounds = vec![Duration::from_nanos(500)];
     while let Some(last) = bounds.last()
         && *last <= latency.percentile(99.99)
     {
-        // Four steps to a doubling.
         bounds.push(Duration::from_secs_f64(
             last.as_secs_f64() * 2_f64.powf(0.25),
         ));
@@ -197,7 +198,7 @@ pub(super) fn json(measured: &Measured<'_>) -> Value {
     })
 }
 
-/// A time with as many digits as matter.
+/// Formats a time with its significant digits.
 pub(super) fn time(time: Duration) -> String {
     let nanos = time.as_nanos() as f64;
     match nanos {

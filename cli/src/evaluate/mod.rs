@@ -1,4 +1,4 @@
-//! `portcullis evaluate`: the dry run.
+//! `portcullis evaluate`: dry-runs decisions.
 
 mod render;
 
@@ -8,14 +8,14 @@ use crate::requests::{From, Input};
 use crate::secrets::request_has_token;
 use crate::{Format, check};
 use anyhow::Context as _;
-use portcullis_host::{Check, Decision, Pdp, Request, RequestError, Timestamp};
+use portcullis_host::{Check, Decision, Pdp, Request, Timestamp, json};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Decide requests as a gateway would, without enforcing anything.
 ///
-/// Several requests, each beginning on a line of its own, give one decision a line.
+/// For several requests, each beginning on a line of its own, it prints one decision a line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration.
@@ -24,23 +24,24 @@ pub(crate) struct Args {
     /// The request or requests; `-` is standard input.
     #[arg(long, default_value = "-")]
     request: PathBuf,
-    /// The format of a request. By default each is told by its shape: MCP's has `integration`, `principal` and `message`.
+    /// The format of a request. By default it is detected: an MCP request has `integration`, `principal` and
+    /// `message`.
     #[arg(long, value_enum)]
     from: Option<From>,
     /// The time to decide at, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// The format of decisions.
+    /// The output format of decisions.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Show every step of the decision, with what was found.
+    /// Show every step of the decision, with its findings.
     #[arg(long)]
     explain: bool,
 }
 
-/// One request and what came of it.
+/// A request and its decision.
 struct Case {
-    request: Result<Request, RequestError>,
+    request: Result<Request, json::Error>,
     decision: Decision,
     checks: Option<Vec<Check>>,
     time: Duration,
@@ -54,10 +55,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .with_context(|| format!("cannot read {}", args.request.display()))?;
     let mut exit = Exit::Success;
     let mut table = Vec::new();
-    // A document may be a little longer than a request, which then says so itself.
+    // One byte more than the limit, so that the reader reports a request that is too long.
     let most = pdp.request_limits().bytes + 1;
     while let Some(document) = input.next(most)? {
-        // People get one table of all; programs get each decision as soon as it is made.
+        // The human format prints one table at the end; the other formats print each decision at once.
         if args.format == Format::Human {
             input.look_ahead(most)?;
         }
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         let case = decide(args, &pdp, &document);
         exit = exit.max(Exit::of(&case.decision));
         if let Err(error) = &case.request {
-            // The request controls some of it.
+            // A part of the message is request-controlled.
             output::error(&format!(
                 "{}: {}",
                 input.place(),
@@ -111,7 +112,7 @@ fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
     }
 }
 
-/// The decision as an AuthZEN response, with the steps beside it where they were asked for.
+/// The decision as an AuthZEN response, with the steps for `--explain`.
 struct ToJson<'a>(&'a Case);
 
 impl Serialize for ToJson<'_> {

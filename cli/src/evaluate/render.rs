@@ -1,4 +1,4 @@
-//! Decisions for people. What a request or a plugin controls is made fit to be shown first.
+//! Prints decisions for people. Text that a request or a plugin controls is escaped first.
 
 use super::Case;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
@@ -8,13 +8,13 @@ use portcullis_host::{Conclusion, Decision, Obligation, Request, well_known_with
 use std::io;
 use std::time::Duration;
 
-/// How wide a table is where there is no terminal to ask, in characters.
+/// Width in characters of a table that is not printed to a terminal.
 const WIDTH_OFF_TERMINAL: u16 = 140;
 
-/// How much of a request's arguments a row shows, in characters.
+/// Maximum length in characters of the arguments in a row.
 const ARGUMENTS_SHOWN: usize = 60;
 
-/// One decision, at length.
+/// Prints one decision in detail.
 pub(super) fn one(case: &Case) -> io::Result<()> {
     let decision = &case.decision;
     let verdict = match decision.is_permit() {
@@ -124,7 +124,7 @@ fn row(name: &str, text: &str) -> io::Result<()> {
     output::line(&format!(
         "  {} {}",
         styled(FAINT, &format!("{name:<9}")),
-        // A plugin may quote what it was asked.
+        // A plugin may quote the request.
         well_known_withheld(text)
     ))
 }
@@ -137,7 +137,7 @@ fn obligation_text(obligation: &Obligation) -> String {
     )
 }
 
-/// Many decisions, a row each.
+/// Prints many decisions as a table, one row each.
 pub(super) fn table(cases: &[Case]) -> io::Result<()> {
     let mut table = Table::new();
     table
@@ -168,12 +168,12 @@ pub(super) fn table(cases: &[Case]) -> io::Result<()> {
     if table.width().is_none() {
         table.set_width(WIDTH_OFF_TERMINAL);
     }
-    // The stream drops the colours where they do not belong.
+    // The output stream removes the colours if it is not a terminal.
     table.enforce_styling();
     output::line(&table.to_string())
 }
 
-/// The request in a few words: what is done, to what, with which arguments.
+/// Summarises the request: action, resource and arguments.
 fn summary(request: &Request) -> String {
     let resource = &request.resource().id;
     let to = if resource == request.integration() {
@@ -181,7 +181,7 @@ fn summary(request: &Request) -> String {
     } else {
         resource
     };
-    // Before it is cut: the beginning of a token would not look like one.
+    // Before truncation, because the beginning of a token is not recognised as one.
     let arguments = match well_known_withheld(&request.arguments().to_string()) {
         none if none == "{}" => String::new(),
         arguments => match arguments.char_indices().nth(ARGUMENTS_SHOWN) {
@@ -197,7 +197,7 @@ fn summary(request: &Request) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The reason that tells most: of a deny, that of the plugin that denies.
+/// Returns the most relevant reason. For a deny, it is that of the plugin that denies.
 fn main_reason(decision: &Decision) -> String {
     let denying = decision.plugins().iter().find(|plugin| {
         plugin.outcome == Ok(portcullis_host::Effect::Deny)

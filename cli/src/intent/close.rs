@@ -4,16 +4,16 @@ use crate::exit::Exit;
 use crate::revoke;
 use portcullis_host::revocation::{Revocable, Revoked};
 
-/// End an intent because what it was for is done. It is revoked, with all that hang on it, whatever
+/// Close an intent whose purpose is done. It is revoked, with everything that depends on it, whatever
 /// time or uses it had left.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The intent's id.
     id: String,
-    /// Who closes it.
+    /// The person who closes it.
     #[arg(long)]
     by: String,
-    /// Why, for people.
+    /// The reason, for people.
     #[arg(long, default_value = "closed: what it was for is done")]
     reason: String,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Intents as documents: read from files, and written for somebody to approve.
+//! Intents as JSON documents: reads them from files, and writes them for approvers.
 
 use crate::output::{self, shown};
 use anyhow::{Context as _, anyhow};
@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The intent in `file`, JSON or signed, as JSON. The signature is not verified: what is made of it is
-/// for somebody to sign, or to read.
+/// Reads the intent in `file`, JSON or signed, as JSON.
+///
+/// It does not verify the signature: the result is for an approver to sign, or for a person to read.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -31,7 +32,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
     Ok((serde_json::from_str(&json)?, intent))
 }
 
-/// The document of an intent that was read: the same intent, if not letter by letter the same JSON.
+/// Returns the document of a parsed intent. It is the same intent, but its JSON may differ in form.
 pub(super) fn of(intent: &StoredIntent) -> Value {
     let allows = intent.allows.iter().map(|allowance| {
         let mut json = json!({
@@ -82,7 +83,7 @@ pub(super) fn of(intent: &StoredIntent) -> Value {
     document
 }
 
-/// Warns the signer of an intent of its risks.
+/// Warns the signer of the risks of an intent.
 pub(super) fn warn(intent: &StoredIntent) {
     for warning in intent.warnings() {
         let text = format!("intent {}: {warning}", intent.id);
@@ -103,13 +104,13 @@ pub(super) fn write(text: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Now, and so much later, in whole seconds, which is all that a signed intent can say.
+/// Returns the time now and after `lifetime`, in whole seconds as signed intents have it.
 pub(super) fn from_now(lifetime: Duration) -> (Timestamp, Timestamp) {
     let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
     (now, now.plus(lifetime))
 }
 
-/// An id that nobody has given to an intent yet.
+/// Returns an unused id for an intent.
 pub(super) fn new_id() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)
@@ -118,13 +119,14 @@ pub(super) fn new_id() -> anyhow::Result<String> {
     Ok(format!("int-{}", hex.concat()))
 }
 
-/// The intent as JSON that shows on a screen what it says: what could reorder or hide text is written
-/// as an escape, which is the same JSON.
+/// Formats an intent as JSON that displays as it reads.
+///
+/// Characters that reorder or hide text are escaped, which does not change the JSON.
 pub(crate) fn to_text(intent: &Value) -> String {
     escaped(&format!("{intent:#}"))
 }
 
-/// The same in one line.
+/// As [`to_text`], on one line.
 pub(crate) fn to_line(intent: &Value) -> String {
     escaped(&intent.to_string())
 }

@@ -10,50 +10,50 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Draft an intent for somebody to approve: from what is to be allowed, or from a recorded denial
-/// that it would have avoided.
+/// Draft an intent for approval: from the access to allow, or from a recorded denial that it would have
+/// avoided.
 ///
-/// From a denial, it allows that very call: the integration, the action, the resource, and each
-/// argument as it was. Look at it before you sign it.
+/// From a denial, it allows exactly that call: the integration, the action, the resource, and each
+/// argument with its value. Inspect the draft before you sign it.
 ///
-/// A call has the arguments that are listed and no others. Where none is listed, only actions that are
-/// classified as `read` are allowed.
+/// A call may have the listed arguments and no others. If none is listed, only actions that are classified
+/// as `read` are allowed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The denial, by the `evaluation_id` that the decision came with.
+    /// The denial, by the `evaluation_id` of the decision.
     #[arg(long, requires = "log", conflicts_with_all = ["principal", "allow"])]
     evaluation: Option<String>,
-    /// The decision log that has the denial.
+    /// The decision log with the denial.
     #[arg(long, requires = "evaluation")]
     log: Option<PathBuf>,
-    /// Allow any arguments (`"arguments": "open"`), instead of those that are listed, or of the very same ones.
+    /// Allow any arguments (`"arguments": "open"`), instead of the listed ones or those of the denial.
     #[arg(long, conflicts_with_all = ["required_argument", "optional_argument"])]
     any_arguments: bool,
-    /// An argument that a call has to have, as a JSON Pointer such as `/path`.
+    /// An argument that a call must have, as a JSON Pointer such as `/path`.
     #[arg(long, value_name = "POINTER", requires = "allow")]
     required_argument: Vec<String>,
     /// An argument that a call may have, as a JSON Pointer.
     #[arg(long, value_name = "POINTER", requires = "allow")]
     optional_argument: Vec<String>,
-    /// Who may act on it, by SPIFFE ID.
+    /// The principal that may use it, by SPIFFE ID.
     #[arg(long, required_unless_present = "evaluation")]
     principal: Option<String>,
-    /// What is allowed: integration, action and resource, the latter two as patterns.
+    /// The access to allow: integration, action and resource, the latter two as patterns.
     #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], required_unless_present = "evaluation")]
     allow: Vec<String>,
-    /// What it is for, in words.
+    /// The purpose, in words.
     #[arg(long)]
     purpose: String,
-    /// Who is to approve it.
+    /// The person who is to approve it.
     #[arg(long)]
     approver: String,
-    /// For how long it holds, such as `1h`.
+    /// The duration of its validity, such as `1h`.
     #[arg(long = "for", default_value = "1h", value_parser = period)]
     lifetime: Duration,
-    /// How often it may be used.
+    /// The maximum number of uses.
     #[arg(long)]
     max_uses: Option<u64>,
-    /// Where to write it. By default standard output.
+    /// The file to write to. By default standard output.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    /// The arguments that are named, if any are.
+    /// Returns the arguments that are listed, if there are any.
     fn arguments(&self) -> Option<Value> {
         let (required, optional) = (&self.required_argument, &self.optional_argument);
         match (
@@ -127,9 +127,9 @@ impl Args {
     }
 }
 
-/// The denial of that name that can be drafted from; if there is none, it is said why.
+/// Finds the denial with that id, or prints why an intent cannot be drafted from it.
 fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided>, Exit> {
-    // What somebody wrote into it was never denied.
+    // A denial in a log that was edited may be forged.
     crate::log::is_whole(log)?;
     let mut found = None;
     let read = log::read(log, |_, _, _, entry| {
@@ -167,7 +167,7 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
             "some of its arguments have text that looks like a secret, which an intent would keep: {by_hand}, or with `--any-arguments`"
         )));
     }
-    // As a pattern it would allow more than was asked for.
+    // As a pattern, it would allow more than the denied call.
     let has_star = |pointer: &str| {
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
         text.is_some_and(|text| text.contains('*'))
@@ -180,13 +180,13 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
     Ok(denied)
 }
 
-/// Who asked, and an allowance for what was asked.
+/// Returns the principal of a denial, and an allowance for the denied call.
 fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
     let text = |pointer: &str| {
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
-    // All of them together: an argument more would be another call.
+    // The whole object must be equal: another argument would make it another call.
     let empty = json!({});
     let arguments = denied
         .request

@@ -7,26 +7,26 @@ use anyhow::Context as _;
 use portcullis_host::{ActionClass, Request, RequestLimits, StoredIntent, Timestamp};
 use std::path::PathBuf;
 
-/// Say what an intent allows; and of a request, clause by clause, whether it is within it.
+/// Show what an intent allows; and for a request, clause by clause, whether it is within the intent.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The intent's id.
     id: String,
     #[command(flatten)]
     from: super::verify::From,
-    /// A request, as an AuthZEN evaluation, to hold against it.
+    /// A request, as an AuthZEN evaluation, to compare with the intent.
     #[arg(long)]
     request: Option<PathBuf>,
-    /// The class that the operator gave the action: `read`, `write`, `destructive`, `exfiltration` or
-    /// `admin`. The default is for an action without a class.
+    /// The class of the action in the operator's configuration: `read`, `write`, `destructive`,
+    /// `exfiltration` or `admin`. The default is for an action without a class.
     #[arg(long, value_parser = class, default_value = "unclassified", requires = "request")]
     class: ActionClass,
-    /// The time to judge at, as in RFC 3339. By default the system's clock.
+    /// The time of the evaluation, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
 }
 
-/// The class of that name.
+/// Parses the name of a class.
 fn class(text: &str) -> Result<ActionClass, String> {
     serde_json::from_value(text.into()).map_err(|_| {
         "it is `read`, `write`, `destructive`, `exfiltration`, `admin` or `unclassified`".to_owned()
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// Prints every clause of one intent, and gives whether the request is within it.
+/// Prints every clause of one intent. Returns true if the request is within it.
 fn explain(
     intent: &StoredIntent,
     depth: usize,

@@ -12,19 +12,19 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Make a key to sign intents with (P-256): the private part in PEM for whoever approves, and the
-/// public part as a JWKS for `[intents.approvers]`.
+/// Make a key to sign intents with (P-256): the private key in PEM for the approver, and the public key as
+/// a JWKS for `[intents.approvers]`.
 ///
-/// Any key of those kinds will do, such as one that a hardware module or `openssl genpkey` made.
+/// Any key of the supported kinds works, such as one that a hardware module or `openssl genpkey` made.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to write the private key. It must not be there yet.
+    /// The file to write the private key to. It must not exist yet.
     #[arg(long)]
     private: PathBuf,
-    /// Where to write the public key. It must not be there yet.
+    /// The file to write the public key to. It must not exist yet.
     #[arg(long)]
     public: PathBuf,
-    /// What the key is called (`kid`).
+    /// The key's id (`kid`).
     #[arg(long)]
     key_id: Option<String>,
 }
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .open(&args.private)
         .and_then(|mut file| file.write_all(pem.as_bytes()))
         .inspect_err(|_| {
-            // Without the private part it is of no use.
+            // The public key is useless without the private key.
             let _ = std::fs::remove_file(&args.public);
         })
         .with_context(|| format!("cannot make {}", args.private.display()))?;

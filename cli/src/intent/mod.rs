@@ -16,7 +16,7 @@ pub(crate) use used::{Proposal, UsedByIntent};
 use crate::exit::Exit;
 use clap::Subcommand;
 
-/// Look after intents: what is approved before acting.
+/// Manage intents: approvals that are given before acting.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -9,33 +9,33 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Propose an intent that allows less than another: what was used of it, by a decision log, or a part
-/// of it, for somebody to whom it is delegated.
+/// Propose an intent that allows less than another: the part that was used according to a decision log, or
+/// a part to delegate to another principal.
 ///
-/// What is proposed is within the intent, and still to be signed: by whoever approved that, or, if it
-/// is delegated, by the principal that delegates it.
+/// The proposal is within the intent, and is still to be signed: by the approver of the intent or, if it is
+/// delegated, by the principal that delegates it.
 #[derive(Debug, clap::Args)]
 #[group(id = "how", required = true, args = ["log", "to"])]
 pub(crate) struct Args {
     /// The intent, in JSON or signed.
     intent: PathBuf,
-    /// Narrow it to what this decision log shows to have been permitted on it.
+    /// Narrow it to the calls that this decision log shows as permitted on it.
     #[arg(long)]
     log: Option<PathBuf>,
     /// Delegate it to this principal, by SPIFFE ID.
     #[arg(long, conflicts_with = "log")]
     to: Option<String>,
-    /// What is delegated: integration, action and resource, the latter two as patterns. By default
+    /// The access to delegate: integration, action and resource, the latter two as patterns. By default
     /// everything.
     #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], requires = "to")]
     allow: Vec<String>,
-    /// For how long it holds, and never longer than the intent.
+    /// The duration of its validity, which never exceeds that of the intent.
     #[arg(long = "for", value_parser = period)]
     lifetime: Option<Duration>,
-    /// How often it may be used, and never more often than the intent.
+    /// The maximum number of uses, which never exceeds that of the intent.
     #[arg(long)]
     max_uses: Option<u64>,
-    /// Where to write it. By default standard output.
+    /// The file to write to. By default standard output.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (document, intent) = document::read(&args.intent)?;
     let mut narrowed = document;
     narrowed["id"] = json!(document::new_id()?);
-    // Words allow nothing: what looks like a secret in them is not passed on.
+    // The purpose never affects a decision, so text that looks like a secret is withheld from it.
     narrowed["purpose"] = json!(withheld(&intent.purpose));
     let (now, end) = document::from_now(args.lifetime.unwrap_or_default());
     let end = match args.lifetime {
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The allowances that were used, each for the actions and resources that it was used for.
+/// Returns the used allowances, each limited to the actions and resources that it was used for.
 fn to_what_was_used(
     intent: &StoredIntent,
     document: &Value,
@@ -135,8 +135,9 @@ fn to_what_was_used(
     Ok(narrowed.allowances)
 }
 
-/// What is delegated: everything, or what is named, each with the constraints of the allowance that
-/// it is within.
+/// Returns the delegated allowances: all of them, or one for each entry of `allow`.
+///
+/// Such an allowance keeps the constraints of the one that it is within.
 fn delegated(document: &Value, allow: &[String]) -> Vec<Value> {
     let empty = Vec::new();
     let allowances = document
@@ -151,7 +152,7 @@ fn delegated(document: &Value, allow: &[String]) -> Vec<Value> {
         let [integration, action, resource] = part else {
             continue;
         };
-        // Which of them it is within, if any, is judged afterwards; constraints only narrow.
+        // The caller verifies that it is within the intent. Constraints of an allowance only narrow.
         let of_integration = |allowance: &&Value| {
             allowance.get("integration").and_then(Value::as_str) == Some(integration)
         };
@@ -168,7 +169,7 @@ fn delegated(document: &Value, allow: &[String]) -> Vec<Value> {
     named
 }
 
-/// Whether the allowance's patterns include those.
+/// True if the allowance's patterns include the given ones.
 fn includes(allowance: &Value, action: &str, resource: &str) -> bool {
     let within = |key: &str, text: &str| {
         let theirs = allowance.get(key).and_then(Value::as_str);

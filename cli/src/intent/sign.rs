@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use portcullis_host::{SignError, StoredIntent};
 use std::path::PathBuf;
 
-/// Approve an intent: sign it, as who it says has approved it, or, if it is delegated, as the one
-/// whose intent its parent is.
+/// Approve an intent by signing it: as its approver or, if it is delegated, as the principal of its parent.
 ///
-/// The result is a JWT whose `authorization_details` (RFC 9396) hold the intent.
+/// The result is a JWT with the intent in `authorization_details` (RFC 9396).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The intent, in JSON.
@@ -18,13 +17,13 @@ pub(crate) struct Args {
     /// The private key in PEM (PKCS #8): P-256, P-384, Ed25519 or RSA.
     #[arg(long)]
     key: PathBuf,
-    /// What the key is called in the key set of the approver (`kid`).
+    /// The key's id (`kid`) in the key set of the approver.
     #[arg(long)]
     key_id: Option<String>,
-    /// For which hosts it is meant (`aud`), if they ask.
+    /// The audience (`aud`) of the intent, for hosts that require one.
     #[arg(long)]
     audience: Option<String>,
-    /// Where to write it. By default standard output.
+    /// The file to write to. By default standard output.
     #[arg(long)]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What of an intent was used, by the decision log.
+//! The use of intents, from the decision log.
 
 use super::document;
 use portcullis_host::log::{self, Broken, Decided, Event};
@@ -8,33 +8,32 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How many allowances an intent may have; with more, it stays as it is.
+/// Maximum number of allowances of an intent. A proposal with more keeps the approved ones.
 const MAX_ALLOWANCES: usize = 64;
 
-/// What was permitted on an intent.
+/// Permits that depend on an intent.
 #[derive(Debug, Default)]
 pub(crate) struct Used {
-    /// How often each integration, action and resource was, by its own principal and those that it was
-    /// delegated to.
+    /// Number of permits for each integration, action and resource, of the principal and its delegates.
     pub(crate) calls: BTreeMap<(String, String, String), u64>,
-    /// How often each allowance was, by its place.
+    /// Number of permits for each allowance, by its index.
     pub(crate) allowances: BTreeMap<usize, u64>,
-    /// How many permits cannot be told apart, because they are masked.
+    /// Number of permits whose request is masked.
     pub(crate) masked: u64,
-    /// How many permits were those of delegates.
+    /// Number of permits of delegates.
     pub(crate) by_delegates: u64,
 }
 
-/// What an intent could be narrowed to.
+/// A narrower set of allowances.
 pub(crate) struct Narrowed {
     /// The allowances, in JSON.
     pub(crate) allowances: Vec<Value>,
-    /// Whether they are those that were used, as they were approved: there would have been too many.
+    /// True if they are the used allowances as approved, because there would be too many parts.
     pub(crate) is_coarse: bool,
 }
 
 impl Used {
-    /// Takes note of a decision, if it was a permit that hangs on `intent`.
+    /// Records a decision, if it is a permit that depends on `intent`.
     fn note(&mut self, intent: &StoredIntent, decided: &Decided) {
         let digest = intent.digest().to_string();
         let seen = &decided.evidence.intents;
@@ -53,7 +52,7 @@ impl Used {
             request.resource().id.clone(),
         );
         *self.calls.entry(call).or_default() += 1;
-        // Of a permit, the class of its action was looked at: one that says nothing of its arguments reads.
+        // The host verified the class of a permitted action: without listed arguments, it is a read.
         let class = ActionClass::Read;
         let mut allowances = intent.allows.iter();
         if let Some(place) = allowances.position(|allowance| allowance.includes(&request, class)) {
@@ -61,8 +60,9 @@ impl Used {
         }
     }
 
-    /// The allowances of `intent` that were used, in JSON, each for the very actions and resources that it
-    /// was used for. One that counts its uses stays whole, since each part would count them anew.
+    /// Returns the used allowances of `intent`, in JSON, each limited to its actual actions and resources.
+    ///
+    /// An allowance with a maximum of uses is not split, because each part would count its uses separately.
     pub(crate) fn narrowed(&self, intent: &StoredIntent, allowances: &[Value]) -> Narrowed {
         let used = intent.allows.iter().zip(allowances).enumerate();
         let used = used.filter(|(place, _)| self.allowances.contains_key(place));
@@ -79,7 +79,7 @@ impl Used {
                     && allowance.resource.matches(resource)
             });
             for (_, action, resource) in calls {
-                // What a pattern would read otherwise than as itself stays as it was approved.
+                // A name with a `*` would be read as a pattern, so the approved pattern is kept.
                 let literal = |text: &str, pattern: &Pattern| match text.contains('*') {
                     true => pattern.as_str().to_owned(),
                     false => text.to_owned(),
@@ -104,8 +104,9 @@ impl Used {
 }
 
 impl Used {
-    /// The intent that it could be narrowed to, if that can be told. Its id is made of what it says, so that
-    /// the same log gives the same report.
+    /// Returns a narrower intent, or `None` if the use is masked or there is none.
+    ///
+    /// Its id is the digest of its content, so that the same log gives the same report.
     fn proposed(&self, intent: &StoredIntent, now: Timestamp) -> Option<Value> {
         if self.masked > 0 || self.calls.is_empty() {
             return None;
@@ -114,7 +115,7 @@ impl Used {
         let allowances = document["allows"].as_array().cloned().unwrap_or_default();
         document["allows"] = Value::Array(self.narrowed(intent, &allowances).allowances);
         document["purpose"] = json!(withheld(&intent.purpose));
-        // A signed intent says whole seconds.
+        // A signed intent has times in whole seconds.
         let now = Timestamp::from_millis(now.as_millis() / 1000 * 1000);
         document["approved-by"]["at"] = json!(now);
         document["issued-at"] = json!(now.max(intent.issued_at));
@@ -127,7 +128,7 @@ impl Used {
     }
 }
 
-/// What the log has of the use of `intent`.
+/// Reads the use of `intent` from the log.
 pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Broken> {
     let mut used = Used::default();
     log::read(log, |_, _, _, entry| {
@@ -139,34 +140,35 @@ pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Broken> {
     Ok(used)
 }
 
-/// What of each intent was used.
+/// The use of each intent.
 #[derive(Debug, Default)]
 pub(crate) struct UsedByIntent(BTreeMap<String, Used>);
 
-/// What was granted with an intent and what was used of it, and so what it could be narrowed to.
+/// The access that an intent grants, the part that was used, and a narrower intent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Proposal {
     pub(crate) id: String,
     pub(crate) principal: String,
-    /// How many allowances it has.
+    /// Number of its allowances.
     pub(crate) allowances: u64,
-    /// How many of them were used.
+    /// Number of its allowances that were used.
     pub(crate) used_allowances: u64,
-    /// How often it was used, and may be.
+    /// Number of its uses. `max_uses` is their maximum.
     pub(crate) uses: u64,
     pub(crate) max_uses: Option<u64>,
-    /// How many of the uses were those of delegates.
+    /// Number of uses by delegates.
     pub(crate) by_delegates: u64,
-    /// The calls that were made on it; nothing if that cannot be told.
+    /// The calls that were made on it. `None` if they are masked.
     pub(crate) narrowed_to: Option<Vec<String>>,
-    /// The intent that it could be narrowed to, for somebody to sign: what `portcullis intent narrow --log`
-    /// makes of it. Nothing if it was not used, or that cannot be told.
+    /// A narrower intent to sign, as made by `portcullis intent narrow --log`.
+    ///
+    /// `None` if the intent was not used, or its use is masked.
     pub(crate) proposed: Option<Value>,
 }
 
 impl UsedByIntent {
-    /// Takes note of a decision.
+    /// Records a decision.
     pub(crate) fn note(&mut self, intents: Option<&Intents>, decided: &Decided) {
         for seen in &decided.evidence.intents {
             let known = intents.and_then(|intents| intents.chain(&seen.id));
@@ -177,7 +179,7 @@ impl UsedByIntent {
         }
     }
 
-    /// What each of `intents` that has not ended could be narrowed to, sorted by id.
+    /// Returns a proposal for each of `intents` that has not ended, sorted by id.
     pub(crate) fn proposals(&self, intents: Option<&Intents>, now: Timestamp) -> Vec<Proposal> {
         let chains = intents.map(Intents::chains).unwrap_or_default();
         let mut proposals: Vec<_> = chains
@@ -214,7 +216,7 @@ impl UsedByIntent {
 }
 
 impl Proposal {
-    /// One line on what was granted and used.
+    /// Summarises the granted and the used access on one line.
     pub(crate) fn summary(&self) -> String {
         let most = self
             .max_uses

@@ -10,39 +10,39 @@ use portcullis_host::{IntentError, Intents, Signatures};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Verify that intents are ones, are signed by who may, and that each that was delegated is within
-/// its parent. Shows each with its digest, which those that are delegated from it name.
+/// Verify that intents are valid and signed by an approver or delegator, and that each delegated one is
+/// within its parent. It shows each with its digest, which a delegated intent refers to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     from: From,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// Where intents are, and whose signatures count.
+/// The folder of intents, and the trusted signers.
 #[derive(Debug, clap::Args)]
 pub(super) struct From {
     /// A folder of intents, in JSON or signed.
     #[arg(default_value = "intents")]
     folder: PathBuf,
-    /// Who approves intents, and the file of their public keys (JWKS). Then only signed ones count.
+    /// An approver, and the file of its public keys (JWKS). With it, only signed intents are accepted.
     #[arg(long, value_name = "WHO=FILE", value_parser = named)]
     approver: Vec<(String, PathBuf)>,
-    /// Who delegates intents, by SPIFFE ID, and the file of their public keys (JWKS).
+    /// A delegator, by SPIFFE ID, and the file of its public keys (JWKS).
     #[arg(long, value_name = "WHO=FILE", value_parser = named, requires = "approver")]
     delegator: Vec<(String, PathBuf)>,
-    /// For which host they have to be meant (`aud`).
+    /// The audience (`aud`) that intents must have.
     #[arg(long, requires = "approver")]
     audience: Option<String>,
 }
 
-/// What was taken up, and what was not.
+/// The accepted intents, and the refused files.
 type Read = (Intents, Vec<(PathBuf, IntentError)>);
 
 impl From {
-    /// Reads the intents; if whose signatures count cannot be told, that is said.
+    /// Reads the intents. If a signer's keys cannot be read, it prints the error and returns `None`.
     pub(super) fn read(&self) -> anyhow::Result<Option<Read>> {
         let mut signatures = Signatures::default();
         if let Some(audience) = &self.audience {

@@ -1,20 +1,20 @@
-//! What is measured, and by how much it changed.
+//! Measured amounts and their changes.
 
 use std::time::Duration;
 
-/// How much there is of something; nothing where it cannot be told.
+/// A measured amount, `None` if it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Amount {
-    /// So many.
+    /// A number of items.
     Count(Option<u64>),
-    /// So much of a hundred.
+    /// A percentage.
     Percent(Option<f64>),
-    /// So long.
+    /// A duration in seconds.
     Seconds(Option<u64>),
 }
 
 impl Amount {
-    /// As it is shown.
+    /// Formats the amount.
     pub(super) fn text(self) -> String {
         match self {
             Self::Count(count) => count.map_or("-".to_owned(), |count| count.to_string()),
@@ -23,7 +23,7 @@ impl Amount {
         }
     }
 
-    /// By how much it changed from `before`, as it is shown; nothing where either cannot be told.
+    /// Formats the change from `before`, or returns `None` if either is unknown.
     pub(super) fn change(self, before: Self) -> Option<String> {
         let signed = |now: u64, before: u64, text: fn(u64) -> String| {
             if now < before {
@@ -37,7 +37,7 @@ impl Amount {
                 Some(signed(now, before, |count| count.to_string()))
             }
             (Self::Percent(Some(now)), Self::Percent(Some(before))) => {
-                // Not `-0.0`.
+                // Avoids `-0.0`.
                 let points = now - before;
                 let points = if points.abs() < 0.05 { 0.0 } else { points };
                 Some(format!("{points:+.1} points"))
@@ -49,7 +49,7 @@ impl Amount {
         }
     }
 
-    /// By how much it changed from `before`: a number, percentage points, or seconds.
+    /// Returns the change from `before`: a number, percentage points, or seconds.
     pub(super) fn difference(self, before: Self) -> Option<f64> {
         Some(self.number()? - before.number()?)
     }

@@ -10,10 +10,10 @@ const PERMIT: RGBColor = RGBColor(46, 125, 50);
 const DENY: RGBColor = RGBColor(198, 40, 40);
 const NEUTRAL: RGBColor = RGBColor(69, 90, 160);
 
-/// How many causes are shown: the most frequent.
+/// Number of causes to show. The most frequent are shown.
 const CAUSES: usize = 10;
 
-/// Every chart that there is something to show on, with its title.
+/// Returns every chart that has data, with its title.
 pub(super) fn all(report: &Report) -> anyhow::Result<Vec<(&'static str, String)>> {
     let measures = &report.measures;
     let mut charts = Vec::new();
@@ -109,7 +109,7 @@ fn days(report: &Report) -> anyhow::Result<String> {
     Ok(svg)
 }
 
-/// Horizontal bars, each with its name and number.
+/// Draws horizontal bars, each with its name and number.
 fn bars(counted: &[(String, u64)], colour: RGBColor) -> anyhow::Result<String> {
     let row = 26;
     let rows = i32::try_from(counted.len())?;

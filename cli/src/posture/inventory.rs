@@ -1,4 +1,4 @@
-//! What a configuration says of identities, intents and revocation at one moment.
+//! The identities, intents and revocations of a configuration at one time.
 
 use super::measures::Measures;
 use crate::intent::{Proposal, UsedByIntent};
@@ -11,34 +11,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-/// What there is.
+/// The inventory.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Inventory {
-    /// How many identities are registered.
+    /// Number of registered identities.
     pub(super) identities: u64,
-    /// How many of them have an owner who is one; nothing if nobody said who can be.
+    /// Number of identities whose owner is on the list of owners. `None` without such a list.
     pub(super) with_owner: Option<u64>,
-    /// The integrations whose decisions are only observed.
+    /// The integrations in observe mode.
     pub(super) observed_integrations: Vec<String>,
-    /// All integrations.
+    /// Number of integrations.
     pub(super) integrations: u64,
     pub(super) exceptions: Vec<ExceptionNow>,
     pub(super) intents: Vec<Proposal>,
-    /// How old the revocation list is, in seconds.
+    /// Age of the revocation list in seconds.
     pub(super) revocation_age_seconds: Option<u64>,
-    /// How many revocations it has.
+    /// Number of revocations on the list.
     pub(super) revocations: Option<u64>,
-    /// For how long a credential that leaked could be used at worst, in seconds: until its revocation
-    /// is known everywhere, or without a list, until it expires. Nothing if there is no end to it.
+    /// Maximum time in seconds for which a leaked credential could be used.
+    ///
+    /// It ends when every host knows the revocation or, without a list, when the credential expires. `None`
+    /// if it is not bounded.
     pub(super) worst_reuse_seconds: Option<u64>,
 }
 
-/// An exception that is in force, or was.
+/// An exception that is in force or has ended.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct ExceptionNow {
-    /// What it is an exception of: an intent, or an identity that is shared.
+    /// The subject of the exception: an intent, or a shared identity.
     pub(super) of: String,
     pub(super) waives: Vec<String>,
     pub(super) owner: String,
@@ -69,7 +71,7 @@ impl Inventory {
                 })
             })
             .collect();
-        // One that nobody signed waives nothing.
+        // The exception of an unsigned intent waives nothing.
         let signed = pdp.intents().filter(|intents| intents.are_signed());
         let chains = signed.map(|intents| intents.chains());
         for intent in chains.iter().flatten().filter_map(|chain| chain.last()) {
@@ -84,7 +86,7 @@ impl Inventory {
                 });
             }
         }
-        // Those that requests carried are known by the log alone.
+        // Intents that requests carried are known from the log only.
         let mut carried: BTreeMap<&str, &Issued> = BTreeMap::new();
         if signed.is_some() {
             let unknown = issued.iter().filter(|it| {
@@ -130,21 +132,23 @@ impl Inventory {
     }
 }
 
-/// What can be told of an earlier moment. Of owners, nothing can: a registry says what is, and not what was.
+/// The inventory at an earlier time. It has no owners: a registry has only the current ones.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Before {
-    /// How many exceptions were in force, of those that the log and the configuration know.
+    /// Number of exceptions in force, of those in the log and the configuration.
     pub(super) exceptions_in_force: u64,
-    /// How many revocations there were.
+    /// Number of revocations.
     pub(super) revocations: Option<u64>,
-    /// How old the revocation list was, in seconds.
+    /// Age of the revocation list in seconds.
     pub(super) revocation_age_seconds: Option<u64>,
 }
 
 impl Before {
-    /// What was at `then`, by the configuration, the revocation list's lines and the intents that came to
-    /// count by the log.
+    /// Returns the inventory at `then`.
+    ///
+    /// It is derived from the configuration, the lines of the revocation list and the intents that the log
+    /// records as issued.
     pub(super) fn of(
         pdp: &Pdp,
         list: Option<&Path>,
@@ -162,7 +166,7 @@ impl Before {
             .filter(|it| it.exception_owner.is_some() && holds(it.issued_at, it.expires_at))
             .map(|it| it.intent.clone());
         let by_intent: BTreeSet<String> = known.chain(recorded).collect();
-        // A registry says until when an identity is shared, and not since when.
+        // A registry has the end of a shared identity's exception, but not its start.
         let identities = pdp.registry().into_iter().flat_map(|it| it.iter());
         let shared = identities.filter(|identity| {
             let shared = identity.shared.as_ref();
@@ -185,9 +189,10 @@ impl Before {
     }
 }
 
-/// The shorter of how long a credential lives and how long a revocation takes to be known: a host
-/// that does not learn of it in time denies everything. Where a credential that does not expire is in use,
-/// only the latter counts.
+/// Returns the shorter of the maximum credential lifetime and the list's maximum age.
+///
+/// A host whose list is older denies everything. If a credential that does not expire is in use, only the
+/// latter counts.
 fn worst_reuse(pdp: &Pdp, measures: &Measures) -> Option<u64> {
     let registered = pdp
         .registry()

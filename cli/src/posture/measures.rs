@@ -1,4 +1,4 @@
-//! What a log says of how identities are used.
+//! The use of identities, measured from a log.
 
 use portcullis_host::Timestamp;
 use portcullis_host::log::Decided;
@@ -6,37 +6,37 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a log says of a period.
+/// Measures of a period of the log.
 #[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Measures {
     pub(super) decisions: u64,
     pub(super) permits: u64,
-    /// How often each cause denied.
+    /// Number of denies by cause.
     pub(super) denies: BTreeMap<String, u64>,
-    /// Permits and denies of each day, by its date.
+    /// Permits and denies of each day, by date.
     pub(super) days: BTreeMap<String, (u64, u64)>,
-    /// How many credentials were presented, of those that have a name.
+    /// Number of presented credentials that have an id.
     pub(super) credentials: u64,
-    /// How many of them do not expire by themselves.
+    /// Number of credentials that do not expire.
     pub(super) static_credentials: u64,
-    /// How many were presented by more than one instance.
+    /// Number of credentials presented by more than one instance.
     pub(super) reused_credentials: u64,
-    /// For how long half of the credentials were valid at most, in seconds.
+    /// Median validity of the credentials in seconds.
     pub(super) median_credential_lifetime_seconds: Option<u64>,
-    /// For how long the longest-lived credential was valid, in seconds.
+    /// Maximum validity of a credential in seconds.
     pub(super) longest_credential_lifetime_seconds: Option<u64>,
-    /// Permits that hang on no approval: the access is standing.
+    /// Permits without an intent, which are standing access.
     pub(super) permits_without_intent: u64,
-    /// Denies that did not block, because the integration is only observed, by cause.
+    /// Denies that did not block, because the integration is in observe mode, by cause.
     pub(super) not_blocked: BTreeMap<String, u64>,
-    /// How often a check was waived, by way of exception, by check.
+    /// Number of checks waived by an exception, by check.
     pub(super) waived: BTreeMap<String, u64>,
     #[serde(skip)]
     pub(super) seen: BTreeMap<(String, String), Credential>,
 }
 
-/// A credential that was presented.
+/// A presented credential.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Credential {
     is_static: bool,
@@ -79,7 +79,7 @@ impl Measures {
         let time = |name| text(name).and_then(|at| at.parse::<Timestamp>().ok());
         let issued = time("credential-issued-at");
         let expires = time("credential-expires-at");
-        // Two principals may call theirs alike.
+        // Two principals may use the same credential id.
         let principal = decided
             .request
             .pointer("/subject/id")
@@ -94,12 +94,12 @@ impl Measures {
         credential.instances.extend(instance);
     }
 
-    /// How many credentials do not expire by themselves.
+    /// Returns the number of credentials that do not expire.
     pub(super) fn static_credentials(&self) -> u64 {
         self.seen.values().filter(|one| one.is_static).count() as u64
     }
 
-    /// The lifetimes of all credentials that say theirs, in seconds, sorted.
+    /// Returns the lifetimes of all credentials that have one, in seconds, sorted.
     pub(super) fn lifetimes(&self) -> Vec<u64> {
         let mut lifetimes: Vec<_> = self
             .seen
@@ -110,7 +110,7 @@ impl Measures {
         lifetimes
     }
 
-    /// The same, with what only the whole tells.
+    /// Computes the measures that need the whole period.
     pub(super) fn done(mut self) -> Self {
         let count = |which: fn(&Credential) -> bool| {
             self.seen.values().filter(|one| which(one)).count() as u64
@@ -149,7 +149,7 @@ impl Measures {
     }
 }
 
-/// A part of a whole, in percent.
+/// Returns a part of a whole in percent.
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "it is shown with one decimal")]
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole as f64;

@@ -21,7 +21,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// See how well an organisation's machine identities are kept, from what was decided.
+/// Report the posture of an organisation's machine identities, from its decisions.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -33,13 +33,14 @@ enum Verb {
     Report(ReportArgs),
 }
 
-/// Measure, from the decision log: static credentials, credential lifetimes, permits without an
-/// approval, reuse, what was granted and what was used of it; and from the configuration: owners,
-/// exceptions, what is only observed, and for how long a leaked credential could be used.
+/// Measure the posture from the decision log and the configuration.
 ///
-/// With `--since`, what the log has from then on is set beside what it has from before, with the change; and
-/// so are exceptions and revocations as of then. Whose owners were who is written down nowhere: compare with
-/// a report that was kept.
+/// The log gives static credentials, credential lifetimes, permits without an approval, reuse, and the
+/// granted access that was used. The configuration gives owners, exceptions, observed integrations, and the
+/// time for which a leaked credential could be used.
+///
+/// With `--since`, the log from then on is compared with the log before, and exceptions and revocations with
+/// those at that time. Earlier owners are not recorded: compare with a report that was kept.
 #[derive(Debug, clap::Args)]
 struct ReportArgs {
     /// The decision log; full files beside it are found.
@@ -48,19 +49,19 @@ struct ReportArgs {
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
-    /// A file of everybody who can be an owner, one a line.
+    /// A file of all possible owners, one a line.
     #[arg(long)]
     owners: Option<PathBuf>,
-    /// Measure from this moment on, and compare with before; as in RFC 3339.
+    /// Measure from this time on, and compare with the log before; as in RFC 3339.
     #[arg(long)]
     since: Option<Timestamp>,
     /// The time of the report, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// How to write it.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Where to write it. By default standard output.
+    /// The file to write to. By default standard output.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -71,23 +72,23 @@ enum Format {
     Human,
     /// One JSON object.
     Json,
-    /// One page that needs nothing else.
+    /// One self-contained page.
     Html,
 }
 
-/// What was measured.
+/// A posture report.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
     at: Timestamp,
     since: Option<Timestamp>,
     measures: Measures,
-    /// The same from before `since`.
+    /// The measures of the log before `since`.
     before: Option<Measures>,
     inventory: Inventory,
-    /// What can be told of the configuration as of `since`.
+    /// The inventory at `since`.
     inventory_before: Option<Before>,
-    /// By how much each number changed since then: a count, percentage points, or seconds.
+    /// Change of each number since then: a count, percentage points, or seconds.
     changes: Option<BTreeMap<String, Option<f64>>>,
 }
 
@@ -157,7 +158,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.output {
         None => output::line(&written)?,
         Some(file) => {
-            // Colours are for terminals.
+            // Colours are for terminals only.
             let plain = anstream::adapter::strip_str(&written).to_string();
             std::fs::write(file, format!("{plain}\n"))
                 .with_context(|| format!("cannot write {}", file.display()))?;

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else: no script, no font, no image from elsewhere.
+//! The report as one self-contained page: no script, font or image from elsewhere.
 
 use super::{Report, charts, text};
 use crate::intent::to_text;

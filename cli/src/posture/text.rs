@@ -8,7 +8,7 @@ use crate::output::{FAINT, STRONG, WARN, shown_of_request, styled};
 use portcullis_host::well_known_withheld;
 use std::collections::BTreeMap;
 
-/// One line of the report: what is measured, its value, what it was before, and by how much it changed.
+/// A line of the report: the measure's name, its value, the value before and the change.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) value: String,
@@ -26,7 +26,7 @@ impl Row {
         }
     }
 
-    /// A line of what has no amount, or whose past nobody knows.
+    /// Creates a line for a value without an amount or a known earlier value.
     fn now(name: &'static str, value: String) -> Self {
         Self {
             name,
@@ -37,10 +37,10 @@ impl Row {
     }
 }
 
-/// A number of the log's.
+/// A measure of the log.
 type Measure = fn(&Measures) -> Amount;
 
-/// What is measured over the log.
+/// The measures of the log.
 static MEASURES: [(&str, Measure); 9] = [
     ("decisions", |m| Amount::Count(Some(m.decisions))),
     ("denied", |m| Amount::Percent(m.deny_share())),
@@ -65,7 +65,7 @@ static MEASURES: [(&str, Measure); 9] = [
     }),
 ];
 
-/// What was measured over the log, each with what it was before.
+/// Returns the measures of the log, each with its value before.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
     let before = report.before.as_ref();
     MEASURES
@@ -74,7 +74,7 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
         .collect()
 }
 
-/// What of the configuration has a number, now and before.
+/// Returns the numbers of the configuration, now and before.
 fn numbers(report: &Report) -> [(&'static str, Amount, Option<Amount>); 3] {
     let inventory = &report.inventory;
     let in_force = inventory.exceptions.iter().filter(|it| !it.has_ended);
@@ -98,7 +98,7 @@ fn numbers(report: &Report) -> [(&'static str, Amount, Option<Amount>); 3] {
     ]
 }
 
-/// By how much each number changed, in its unit.
+/// Returns the change of each number, in its unit.
 pub(super) fn changes(report: &Report) -> Option<BTreeMap<String, Option<f64>>> {
     let before = report.before.as_ref()?;
     let measured = MEASURES.iter().map(|&(name, measure)| {
@@ -109,13 +109,13 @@ pub(super) fn changes(report: &Report) -> Option<BTreeMap<String, Option<f64>>> 
         .into_iter()
         .map(|(name, now, before)| (name, before.and_then(|before| now.difference(before))));
     let named = |(name, change): (&str, _)| {
-        // As JSON names things.
+        // The names of JSON members.
         (name.replace("'s", "").replace(' ', "-"), change)
     };
     Some(measured.chain(counted).map(named).collect())
 }
 
-/// What the configuration says, each line with what it was before, where anything says so.
+/// Returns the lines of the configuration, with values before where they are known.
 pub(super) fn inventory_rows(report: &Report) -> Vec<Row> {
     let inventory = &report.inventory;
     let owners = match inventory.with_owner {

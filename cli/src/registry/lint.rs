@@ -14,37 +14,37 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Find identities that should not be as they are, each with the frameworks' names for it.
+/// Find identities that break a rule, each with the frameworks' names for it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The registry: a file, or a folder of `.toml` files. By default that of `--config`, or else
     /// `registry.toml`.
     registry: Option<PathBuf>,
-    /// A file of everybody who can be an owner, one a line. Without it, owners are not looked at.
+    /// A file of all possible owners, one a line. Without it, owners are not verified.
     #[arg(long)]
     owners: Option<PathBuf>,
-    /// A decision log, to find identities that are not used, or not as they should be, and principals
-    /// that are not registered. Without it, use is not looked at.
+    /// A decision log, to find unused and misused identities, and unregistered principals. Without it, use
+    /// is not verified.
     #[arg(long)]
     log: Option<PathBuf>,
-    /// A configuration, to find identities that reach other environments by it.
+    /// A configuration, to find identities that it lets reach other environments.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// After how long without use an identity is dormant.
+    /// The time without use after which an identity is dormant.
     #[arg(long, default_value = "30d", value_parser = period)]
     dormant_after: Duration,
-    /// For how long a credential may be valid, at most.
+    /// The maximum validity of a credential.
     #[arg(long, default_value = "24h", value_parser = period)]
     max_credential_lifetime: Duration,
-    /// The time to judge at, as in RFC 3339. By default the system's clock.
+    /// The time of the evaluation, as in RFC 3339. By default the system's clock.
     #[arg(long)]
     now: Option<Timestamp>,
-    /// How to write findings.
+    /// The output format of findings.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// What should not be as it is.
+/// An identity that breaks a rule.
 #[derive(Debug, Serialize)]
 struct Finding {
     identity: String,
@@ -55,12 +55,12 @@ struct Finding {
     frameworks: [&'static str; 3],
 }
 
-/// What identities are judged by.
+/// The inputs of the rules, and the findings.
 struct Judge<'a> {
     args: &'a Args,
     owners: Option<BTreeSet<String>>,
     usage: Option<LogUsage>,
-    /// The integrations through which other environments are reached.
+    /// The integrations that allow access to other environments.
     crossing: Vec<String>,
     now: Timestamp,
     findings: Vec<Finding>,
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let pdp = match &args.config {
         None => None,
         Some(config) => match check::load(config) {
-            // What a host refuses of the registry is what is looked for.
+            // The registry errors that make the host refuse to start are reported as findings.
             None if has_gaps && args.registry.is_none() => {
                 output::note("who reaches every environment is not looked at: no host would start");
                 None
@@ -172,7 +172,7 @@ impl Judge<'_> {
         frameworks: [&'static str; 3],
     ) {
         self.findings.push(Finding {
-            // A registry, or a log, has it.
+            // The id comes from a registry or a log.
             identity: shown(identity),
             code,
             message: shown(&message),
@@ -180,7 +180,7 @@ impl Judge<'_> {
         });
     }
 
-    /// What a host refuses.
+    /// Finds the gaps for which a host refuses the registry.
     fn gaps(&mut self, surveyed: &Surveyed) {
         let id = &surveyed.identity.id;
         for gap in &surveyed.gaps {
@@ -226,11 +226,11 @@ impl Judge<'_> {
         }
     }
 
-    /// Finds the lines with text that looks like a secret, and gives for each identity those that are its.
+    /// Finds the lines with text that looks like a secret, and returns those of each identity.
     fn lines_with_tokens(&mut self, survey: &Survey) -> Vec<Vec<usize>> {
         let mut by_identity = vec![Vec::new(); survey.identities.len()];
         for problem in &survey.problems {
-            // One line is of the last identity that begins before it.
+            // A line belongs to the last identity that begins before it.
             let of = survey.identities.iter().zip(&mut by_identity);
             let of = of.filter(|(it, _)| it.file == problem.file && it.line <= problem.line);
             match of.max_by_key(|(it, _)| it.line) {
@@ -253,7 +253,7 @@ impl Judge<'_> {
         );
     }
 
-    /// Text that looks like a token, in the lines of an identity or behind their escapes. Never echoed.
+    /// Finds tokens in an identity's lines or decoded values, without repeating them.
     fn tokens(&mut self, surveyed: &Surveyed, lines: &[usize]) {
         let Surveyed { identity, file, .. } = surveyed;
         for line in lines {
@@ -276,7 +276,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Owner, purpose, end, and whether it is one workload's.
+    /// Verifies the owner, the purpose, the end and the sharing of a registration.
     fn registration(&mut self, identity: &Identity) {
         let id = &identity.id;
         if identity.expires <= self.now {
@@ -354,7 +354,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What it reaches.
+    /// Verifies the integrations that the identity reaches.
     fn reach(&mut self, identity: &Identity) {
         let id = &identity.id;
         if identity.integrations.is_empty() {
@@ -394,7 +394,7 @@ impl Judge<'_> {
         let id = &identity.id;
         let nothing = Usage::default();
         let usage = all.by_principal.get(&**id).unwrap_or(&nothing);
-        // Of who was never used, the log says so only as far as it goes back.
+        // The log proves that an identity is unused only for the time that it covers.
         let goes_back = all
             .begins
             .is_some_and(|begins| self.now.since(begins) > self.args.dormant_after);
@@ -460,7 +460,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Who asked and is not in the inventory.
+    /// Finds principals that made requests and are not registered.
     fn unregistered(&mut self, registered: &BTreeSet<&str>) {
         let Some(usage) = &self.usage else {
             return;

@@ -12,7 +12,7 @@ use portcullis_host::config::lines_with_tokens;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Look after the inventory of identities.
+/// Manage the inventory of identities.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -30,14 +30,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// Everybody who can be an owner.
+/// The possible owners.
 pub(crate) struct Owners {
     pub(crate) names: BTreeSet<String>,
-    /// The lines that have text which looks like a secret.
+    /// The lines with text that looks like a secret.
     pub(crate) lines_with_tokens: Vec<usize>,
 }
 
-/// Reads everybody who can be an owner, one a line.
+/// Reads the possible owners, one a line.
 pub(crate) fn owners(file: &Path) -> anyhow::Result<Owners> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;

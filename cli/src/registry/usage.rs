@@ -1,4 +1,4 @@
-//! How identities are used, by the decision log.
+//! The use of identities, from the decision log.
 
 use portcullis_host::log::{self, Broken, Decided, Event};
 use portcullis_host::{SessionPath, Timestamp};
@@ -6,33 +6,33 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-/// How one principal was used.
+/// The use of one principal.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
-    /// When it was last permitted something.
+    /// Time of its last permit.
     pub(crate) last_permit: Option<Timestamp>,
-    /// When it last asked.
+    /// Time of its last request.
     pub(crate) last_request: Option<Timestamp>,
-    /// How often it presented a secret that does not expire by itself.
+    /// Number of times that it presented a secret that does not expire.
     pub(crate) static_secrets: u64,
-    /// The environments of resources that it was permitted to act on.
+    /// Environments of the resources that it was permitted to act on.
     pub(crate) environments: BTreeSet<String>,
-    /// How often it came in on each path that was recorded.
+    /// Number of its sessions on each recorded path.
     pub(crate) by_path: HashMap<SessionPath, u64>,
-    /// The instances that presented each of its credentials.
+    /// Instances that presented each of its credentials.
     pub(crate) instances: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// How identities were used.
+/// The use of all principals.
 #[derive(Debug, Default)]
 pub(crate) struct LogUsage {
     pub(crate) by_principal: HashMap<String, Usage>,
-    /// When the first line was written.
+    /// Time of the first line.
     pub(crate) begins: Option<Timestamp>,
 }
 
 impl LogUsage {
-    /// What the log has of every principal.
+    /// Reads the use of every principal from the log.
     pub(crate) fn read(log: &Path) -> Result<Self, Broken> {
         let mut all = Self::default();
         log::read(log, |_, _, _, entry| {
@@ -60,7 +60,7 @@ impl Usage {
         if text(decided, "/subject/properties/attestation") == Some("static-secret") {
             self.static_secrets += 1;
         }
-        // Whatever a host made of it: one without a registry has nothing to hold it against.
+        // It is recorded for every decision: a host without a registry does not verify the path.
         let path = match text(decided, "/context/session-path") {
             Some("machine") => Some(SessionPath::Machine),
             Some("interactive") => Some(SessionPath::Interactive),

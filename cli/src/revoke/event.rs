@@ -8,30 +8,30 @@ use portcullis_host::revocation::{AddedOfEvent, EventError, EventIssuers, ListEr
 use portcullis_host::{Timestamp, config};
 use std::path::PathBuf;
 
-/// Take security events (RFC 8417): what they say is over is added to the list, once for each event.
+/// Read security events (RFC 8417), and add the revocations in them to the list, once for each event.
 ///
-/// An event that says that something is over, and whose subject no request is known by, ends with 5, as does one
-/// that a person has to look at, or whose revocation was lifted since. By default the issuers of the configuration count.
+/// It ends with 5 if an event revokes an id that is unknown, needs a person's attention, or revokes
+/// something whose revocation was lifted since. By default the configuration's issuers are trusted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The events, each a signed token in a file.
     #[arg(required = true)]
     events: Vec<PathBuf>,
-    /// For whom they have to be meant (`aud`). By default as the configuration says.
+    /// The audience (`aud`) that the events must have. By default that of the configuration.
     #[arg(long, requires = "issuer")]
     audience: Option<String>,
-    /// Whose events count, the file of their public keys (JWKS), and the trust domains that they answer for. The
-    /// domains can be left out where the configuration has the issuer.
+    /// A trusted issuer, the file of its public keys (JWKS), and the trust domains that it may revoke in. The
+    /// domains can be left out if the configuration has the issuer.
     #[arg(long, value_name = "ISSUER=FILE[,DOMAIN…]", value_parser = named, requires = "audience")]
     issuer: Vec<(String, PathBuf)>,
-    /// End with 0 even if nothing is known by what an event revokes.
+    /// End with 0 even if no revoked id is known.
     #[arg(long)]
     unknown: bool,
     #[command(flatten)]
     list: super::List,
 }
 
-/// Whose events count, as the command line or else the configuration says.
+/// Returns the trusted issuers of the command line, or else of the configuration.
 fn issuers(args: &Args) -> Option<EventIssuers> {
     let config = args.list.config();
     let Some(audience) = &args.audience else {
@@ -72,7 +72,7 @@ fn issuers(args: &Args) -> Option<EventIssuers> {
     Some(issuers)
 }
 
-/// Why an event was not taken.
+/// The reason why an event was refused.
 enum Refused {
     Event(EventError),
     List(ListError),
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let mut exit = Exit::Success;
     for file in &args.events {
-        // One that cannot be read does not keep the others from being taken.
+        // A file that cannot be read does not prevent the others from being added.
         let token = match std::fs::read_to_string(file) {
             Ok(token) => token,
             Err(error) => {
@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Reports what of an event is not as it has to be, although it was taken.
+/// Reports problems of an event that was added.
 fn look_at(args: &Args, file: &str, records: &[Record]) -> Exit {
     let mut exit = Exit::Success;
     if records.iter().any(|record| record.conflict) {

@@ -1,23 +1,23 @@
-//! Whether what is to be revoked is known, so that a misspelt id does not pass for a revocation.
+//! Verifies that an id to revoke is known, to catch misspelt ids.
 
 use portcullis_host::config::Targets;
 use portcullis_host::revocation::{Record, Revocable};
 use std::path::Path;
 
-/// What is known of an id.
+/// The result of looking up an id.
 pub(crate) enum Known {
-    /// It is known.
+    /// The id is known.
     Yes,
-    /// There is nothing to look in.
+    /// There is no source to look it up in.
     NothingToLookIn,
-    /// It is not, and this is the most similar one.
+    /// The id is unknown. The most similar one is given, if there is one.
     No(Option<String>),
 }
 
-/// How different a similar id may be.
+/// Maximum edit distance of a similar id.
 const SIMILAR: usize = 3;
 
-/// Looks for something of that kind in what the configuration names.
+/// Looks up an id of that kind in the configuration and its log.
 pub(crate) fn look_for(config: &Path, kind: Revocable, id: &str) -> Known {
     let targets = Targets::of(config);
     match targets.know(kind, id) {
@@ -34,8 +34,10 @@ pub(crate) fn look_for(config: &Path, kind: Revocable, id: &str) -> Known {
     }
 }
 
-/// True if the log knows the id that a line of the list revokes, of a principal that the line is about, or if there
-/// is no log to look in.
+/// True if the configuration or the log knows the id that `record` revokes.
+///
+/// In the log, a credential counts only if a principal that the line is about presented it. It is true as
+/// well if there is nothing to look it up in.
 pub(crate) fn may_match(config: &Path, record: &Record) -> bool {
     record.revoked.as_ref().is_some_and(|revoked| {
         Targets::of(config)

@@ -16,39 +16,39 @@ use portcullis_host::{Timestamp, config};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Add to a revocation list: a revocation, the lift of one that was a mistake, or a checkpoint, which says
-/// that the list is whole as of now.
+/// Add a line to a revocation list: a revocation, the lift of a mistaken one, or a checkpoint, which states
+/// that the list is complete as of now.
 ///
-/// Every host that follows the list denies what is revoked from when it has read the line. A list
-/// whose last line is older than `max-staleness` denies everything, so add checkpoints in time.
+/// Every host that follows the list denies a revoked item as soon as it has read the line. A host denies
+/// everything if the last line is older than `max-staleness`, so add checkpoints in time.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// What to revoke.
+    /// The kind of item to revoke.
     #[arg(value_enum, required_unless_present = "checkpoint", requires_all = ["id", "reason", "by"])]
     kind: Option<Kind>,
-    /// Which one: a SPIFFE ID or an approver, a credential's id or a certificate's serial number, an intent's id,
-    /// a plugin's digest or an integration's name.
+    /// The item: a SPIFFE ID or an approver, a credential's id or a certificate's serial number, an intent's
+    /// id, a plugin's digest or an integration's name.
     id: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     #[arg(long)]
     reason: Option<String>,
-    /// Who revokes it.
+    /// The person who revokes it.
     #[arg(long)]
     by: Option<String>,
-    /// End a revocation that was a mistake. Its line stays on the list.
+    /// Lift a mistaken revocation. Its line stays on the list.
     #[arg(long)]
     lift: bool,
     /// Revoke it even if neither the configuration nor the log knows it.
     #[arg(long, conflicts_with = "lift")]
     unknown: bool,
-    /// Only say that the list is whole as of now.
+    /// Only state that the list is complete as of now.
     #[arg(long, conflicts_with_all = ["kind", "id", "reason", "by", "lift", "unknown"])]
     checkpoint: bool,
-    /// Sign lines that no signer signed, such as those behind the last head, or a head whose key was replaced. Look
-    /// at them first.
+    /// Sign lines that no signer signed, such as those after the last head, or a head whose key was replaced.
+    /// Inspect them first.
     #[arg(long, requires_all = ["checkpoint", "key"])]
     sign_anew: bool,
     #[command(flatten)]
@@ -101,10 +101,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// Which list is added to, and how.
+/// The list to add to, and its signing key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// The list. By default the one of the configuration.
+    /// The list. By default that of the configuration.
     #[arg(long)]
     list: Option<PathBuf>,
     /// The configuration.
@@ -113,12 +113,12 @@ pub(crate) struct List {
     /// The private key in PEM (PKCS #8) of one of `[revocation.signers]`, which signs the list.
     #[arg(long)]
     key: Option<PathBuf>,
-    /// What the key is called in the key set of the signer (`kid`).
+    /// The key's id (`kid`) in the key set of the signer.
     #[arg(long, requires = "key")]
     key_id: Option<String>,
 }
 
-/// A list that can be added to.
+/// A list to add to.
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     key: Option<HeadKey>,
@@ -143,12 +143,15 @@ impl Opened {
 }
 
 impl List {
-    /// The configuration, if it is there.
+    /// Returns the path of the configuration, which may be missing.
     pub(crate) fn config(&self) -> &Path {
         &self.config
     }
 
-    /// The list; nothing if it is not known, is not there and has to be, or would not count as it is signed.
+    /// Opens the list.
+    ///
+    /// It prints the error and returns `None` if the path is unknown, the file is missing but required, or
+    /// the list must be signed and has no usable key.
     pub(crate) fn open(&self, has_to_be_there: bool) -> Option<Opened> {
         let path = match &self.list {
             Some(list) => list.clone(),
@@ -161,7 +164,7 @@ impl List {
             ));
             return None;
         }
-        // A list beside the configuration's is another one.
+        // A list other than the configuration's has no signers and no floor.
         let is_configured = self.list.is_none()
             || config::revocation_list(&self.config)
                 .is_ok_and(|configured| is_same_file(&configured, &path));
@@ -204,7 +207,7 @@ impl List {
     }
 }
 
-/// True if two paths lead to one file, which may not be there yet.
+/// True if two paths are the same file, which may be missing.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| {
         std::fs::canonicalize(path).or_else(|_| {
@@ -218,7 +221,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((real(one), real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// What a configuration says, or nothing where it cannot be read, which is said.
+/// Returns a value of the configuration, or prints the error and returns `None`.
 pub(crate) fn found<T>(read: Result<T, config::ConfigError>) -> Option<T> {
     read.map_err(|error| {
         for problem in &error.0 {
@@ -228,16 +231,16 @@ pub(crate) fn found<T>(read: Result<T, config::ConfigError>) -> Option<T> {
     .ok()
 }
 
-/// What is done to something that can be revoked.
+/// A change of the list.
 enum Change {
-    /// One thing, in each of its readings.
+    /// Revokes one item, in each reading of its id.
     Revoke(Vec<Revoked>),
     Lift(Revoked),
 }
 
-/// Revokes something that is known, and nothing else.
+/// Revokes an item if it is known, and refuses it otherwise.
 pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
-    // What no request could be known by is refused when it is written, with what to write instead.
+    // The writer refuses an id that no request could have, and suggests the correct form.
     if normal_id(revoked.kind, &revoked.id).is_err() {
         return change(list, Change::Revoke(vec![revoked]));
     }
@@ -266,7 +269,7 @@ pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
     Ok(Exit::GateFailed)
 }
 
-/// Every reading of a revocation: digits alone may be a serial number in hexadecimal digits, or in decimal.
+/// Returns every reading of a revocation: a serial number of digits may be hexadecimal or decimal.
 fn every_reading(revoked: &Revoked) -> Vec<Revoked> {
     let mut ids = vec![revoked.id.clone()];
     if revoked.kind == Revocable::Credential
@@ -284,7 +287,7 @@ fn every_reading(revoked: &Revoked) -> Vec<Revoked> {
     ids.into_iter().map(reading).collect()
 }
 
-/// Says that the list is whole as of now.
+/// Adds a checkpoint, which states that the list is complete as of now.
 fn checkpoint(list: &List, sign_anew: bool) -> anyhow::Result<Exit> {
     let Some(list) = list.open(false) else {
         return Ok(Exit::Invalid);
@@ -323,7 +326,7 @@ fn change(list: &List, change: Change) -> anyhow::Result<Exit> {
     }
 }
 
-/// Says what was added to the list.
+/// Prints the lines that were added to the list.
 fn report(
     list: &Opened,
     what: &str,
@@ -352,7 +355,7 @@ fn report(
     }
 }
 
-/// How a list that is not as it has to be differs from one that is not valid.
+/// Returns the exit code for an error: a gate that failed, or an invalid list.
 pub(crate) fn exit_of(error: &ListError) -> Exit {
     match error {
         ListError::NotRevoked(_)

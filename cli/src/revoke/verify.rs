@@ -9,12 +9,12 @@ use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Confirm revocations: decide every recorded permit that one should have ended again, with the list
-/// as it is now, and show that each is now denied for that.
+/// Confirm revocations: decide every recorded permit that a revocation should have ended again, with the
+/// current list, and show that each is now denied as revoked.
 ///
-/// Which permits a revocation should end is told from what the log says that they were made from, and
-/// not from what is decided now. A revocation that the log has and the list has not, or a list that has fewer
-/// changes than the log has seen, ends with 5: the list is an older one.
+/// The permits that a revocation should end are found by the inputs that the log recorded for them, and
+/// not by the new decisions. It ends with 5 if the list lacks a revocation of the log, or has fewer changes
+/// than the log has seen: then the list is an older one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The decision log; full files beside it are found.
@@ -23,26 +23,26 @@ pub(crate) struct Args {
     /// The configuration.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
-    /// How to write the result.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// A revocation, and what became of the permits that it should end.
+/// A revocation, and the permits that it should end.
 struct Confirmed {
     record: Record,
     revoked: Revoked,
-    /// When it was lifted, if it was: then permits are given again.
+    /// Epoch of its lift, if it was lifted. Then permits are given again.
     lifted: Option<u64>,
-    /// How many permits hang on what is revoked.
+    /// Number of permits that depend on the revoked item.
     permits: u64,
-    /// How many of them are now denied because of it, or because what is revoked is gone.
+    /// Number of them that are now denied as revoked, or because the revoked plugin is no longer used.
     denied: u64,
-    /// How many are now denied for something else.
+    /// Number of them that are now denied for another cause.
     denied_otherwise: u64,
-    /// The numbers of those that would be permitted again.
+    /// Sequence numbers of those that would be permitted again.
     still_permitted: Vec<u64>,
-    /// The numbers of those that were given although the list had the revocation by then.
+    /// Sequence numbers of those that were given although the list had the revocation.
     given_after: Vec<u64>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
-    // Permits that were taken out of the log could not be decided again.
+    // A permit that was removed from the log could not be decided again.
     if let Err(exit) = crate::log::is_whole(&args.log) {
         return Ok(exit);
     }
@@ -105,14 +105,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     )
 }
 
-/// What the log says of the list, line by line.
+/// The state of the list, according to the log, line by line.
 #[derive(Default)]
 struct ByLog {
-    /// How many changes the list had.
+    /// Number of changes of the list.
     epoch: u64,
-    /// What was revoked, each with its epoch.
+    /// The revocations, each with its epoch.
     revoked: Vec<(u64, Revoked)>,
-    /// How many changes the list once had, where a host began with fewer.
+    /// Number of changes that the list had before a host started with fewer.
     went_back_from: Option<u64>,
 }
 
@@ -122,7 +122,7 @@ impl ByLog {
             Event::Revocation { epoch, revoked, .. } => {
                 match revoked {
                     Some(revoked) => self.revoked.push((*epoch, revoked.clone())),
-                    // With so many a host began.
+                    // A host started with this number of changes.
                     None => self.went_back_from = Some(self.epoch).filter(|known| epoch < known),
                 }
                 self.epoch = self.epoch.max(*epoch);
@@ -149,7 +149,7 @@ impl ByLog {
         }
     }
 
-    /// What the list lacks of what the log has.
+    /// Returns the errors of the list, and the revocations of the log that it lacks.
     fn holds_against(&self, list: &Revocations) -> Vec<String> {
         let mut wrong: Vec<_> = list.unreliable().iter().map(ToString::to_string).collect();
         let found = list.seen().epoch;
@@ -192,9 +192,9 @@ impl Confirmed {
         })
     }
 
-    /// Whether it should end what `named` names, of `principal`.
+    /// True if the revocation should end a permit of `principal` that depends on `named`.
     fn ends(&self, named: &[(Revocable, &str)], principal: &str) -> bool {
-        // A principal counts with its own trust domain; a credential with that of its principal's.
+        // A principal's own trust domain counts; for a credential, the trust domain of its principal.
         let is_about = self.revoked.kind == Revocable::Principal || self.record.is_about(principal);
         self.lifted.is_none()
             && is_about
@@ -204,7 +204,7 @@ impl Confirmed {
     }
 }
 
-/// Holds a permit against every revocation that should end it.
+/// Verifies a permit against every revocation that should end it.
 fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, by_log: &ByLog) {
     let named = named(decided);
     let principal = decided.request.pointer("/subject/id");
@@ -216,7 +216,7 @@ fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, b
     if ended.peek().is_none() {
         return;
     }
-    // What is masked is looked at after the revocation list, and never before.
+    // Masking does not matter: arguments are evaluated after the revocation list.
     let now = decided
         .request_as_written()
         .map(|request| pdp.evaluate_again(&request, entry.at, &decided.evidence, ListAsOf::Now));
@@ -225,7 +225,7 @@ fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, b
     for one in ended {
         one.permits += 1;
         let epoch = one.record.epoch;
-        // By what the decision saw, and by what the log had seen before it.
+        // Known from the decision's evidence, or from an earlier line of the log.
         let had_it = by_log.went_back_from.is_some_and(|from| epoch <= from);
         if known >= epoch || had_it {
             one.given_after.push(entry.sequence);
@@ -248,7 +248,7 @@ fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, b
     }
 }
 
-/// Everything that the permit was made from and that can be revoked.
+/// Returns all revocable items that the permit depends on.
 fn named(decided: &Decided) -> Vec<(Revocable, &str)> {
     let text = |pointer: &str| decided.request.pointer(pointer).and_then(Value::as_str);
     let mut named = Vec::new();

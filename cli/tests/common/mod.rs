@@ -1,4 +1,4 @@
-//! A folder with a configuration, plugins and the command to run in it.
+//! A folder with a configuration and plugins, in which the command runs.
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// What the command printed, and its exit code.
+/// The output of the command, and its exit code.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// The configuration of [`Folder::with_plugins`], after its first line.
+/// The configuration of [`Folder::with_plugins`], without its first line.
 const CONFIG: &str = r#"
 limits = { deadline = "2s" }
 
@@ -40,7 +40,7 @@ component = "hostile.wasm"
 settings = { behaviour = "panic" }
 "#;
 
-/// A folder of its own.
+/// A temporary folder.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -48,8 +48,9 @@ impl Folder {
         Self(TempDir::new().unwrap())
     }
 
-    /// A folder with the hostile guest in three integrations: one that permits, one that denies
-    /// for want of an argument, one that loops and one that panics.
+    /// Creates a folder with the hostile guest in several integrations.
+    ///
+    /// One permits, one denies because an argument is missing, one loops and one panics.
     pub(crate) fn with_plugins() -> Self {
         let folder = Self::new();
         folder.write(
@@ -57,7 +58,7 @@ impl Folder {
             guests::component("tests/guests/hostile").unwrap(),
         );
         folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
-        // What was compiled for one test is compiled for all.
+        // All tests share the cache of compiled plugins.
         let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
         folder.write(
             "portcullis.toml",
@@ -69,7 +70,7 @@ impl Folder {
     /// Adds tables to the configuration of [`Folder::with_plugins`].
     pub(crate) fn configure(&self, sections: &str) {
         let config = fs::read_to_string(self.path().join("portcullis.toml")).unwrap();
-        // A key of the top level comes before the first table.
+        // Top-level keys must come before the first table.
         let (limits, integrations) = config.split_once("\n\n").unwrap();
         self.write(
             "portcullis.toml",
@@ -98,7 +99,7 @@ impl Folder {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(arguments)
             .current_dir(self.path())
-            // What it builds is built once for all tests.
+            // All tests share the builds of plugins.
             .env(
                 "CARGO_TARGET_DIR",
                 portcullis_tests::root().join("target/author"),
@@ -108,7 +109,7 @@ impl Folder {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // The command may end without having read it all.
+        // The command may exit before it has read all input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         Ran {
@@ -119,7 +120,7 @@ impl Folder {
     }
 }
 
-/// An AuthZEN request for an integration, with one argument.
+/// Returns an AuthZEN request for an integration, with one argument.
 pub(crate) fn request(integration: &str, action: &str, path: &str) -> String {
     format!(
         r#"{{"subject":{{"type":"agent","id":"spiffe://a.example/x"}},"action":{{"name":"{action}","properties":{{"path":"{path}"}}}},"resource":{{"type":"t","id":"r"}},"context":{{"integration":"{integration}"}}}}"#

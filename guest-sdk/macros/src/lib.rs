@@ -1,14 +1,13 @@
-//! Reads `plugin.toml` while a plugin is compiled, so that the plugin knows what it asks for without
-//! parsing its manifest in the sandbox.
+//! Reads `plugin.toml` at compile time, so that the sandbox never parses the manifest.
 
 use portcullis_contract::{Field, Manifest};
 use proc_macro::TokenStream;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The fields that the crate's `plugin.toml` lists under `needs`, as a `portcullis_sdk::Asked`.
+/// Expands to a `portcullis_sdk::Asked` with the fields that `plugin.toml` lists under `needs`.
 ///
-/// It does not compile where the manifest is missing or not valid.
+/// Compilation fails if the manifest is missing or invalid.
 #[proc_macro]
 pub fn asked(_: TokenStream) -> TokenStream {
     let expanded = read().unwrap_or_else(|message| format!("::std::compile_error!({message:?})"));
@@ -34,7 +33,7 @@ fn read() -> Result<String, String> {
             list
         });
     let named = &manifest.needs;
-    // A changed manifest is compiled anew.
+    // `include_bytes!` makes Cargo recompile the plugin when its manifest changes.
     Ok(format!(
         "{{ const _: &[u8] = ::std::include_bytes!({file:?}); \
          ::portcullis_sdk::__private::Asked::new(&[{whole}], &{named:?}) }}",

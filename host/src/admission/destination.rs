@@ -1,18 +1,17 @@
-//! Where the action lands: how far the integration is trusted, and what was last seen of the
-//! destination.
+//! Checks of the destination: the integration's trust level and the destination's posture.
 
 use super::{Checks, Requirement};
-use crate::cause::{Cause, Refusal};
-use crate::evidence::Sources;
-use crate::intent::Waiver;
-use crate::plugin::Obligation;
-use crate::posture::{Judged, Otherwise, later};
-use crate::trace::{Conclusion, Trace};
 use portcullis_contract::ActionClass;
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::evidence::Sources;
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_model::verdict::Obligation;
+use portcullis_model::waiver::Waiver;
+use portcullis_trust::posture::{Judged, OnStale, later};
 use serde_json::json;
 
 impl<T: Trace> Checks<'_, '_, T> {
-    /// The action is of a class that integrations of this trust may be used for.
+    /// Checks that the integration's trust level permits the class of the action.
     pub(super) fn trust(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "trust";
         let on = self.on;
@@ -52,7 +51,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok(())
     }
 
-    /// The destination was looked at recently enough, and is well.
+    /// Checks that the destination's posture is recent and acceptable.
     pub(super) fn posture(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "posture";
         let on = self.on;
@@ -73,7 +72,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             }
             Err(why) => {
                 self.evidence.posture_unusable = Some(why.clone());
-                // What the request says alone is not what was seen.
+                // The request's own statement is not used without the host's facts.
                 self.facts.posture = None;
                 if on.integration.posture.is_some() && on.class != ActionClass::Read {
                     let refusal = (
@@ -94,13 +93,13 @@ impl<T: Trace> Checks<'_, '_, T> {
             Judged::Well => self.pass(NAME, Requirement::Posture, || {
                 "the destination was seen to be well".to_owned()
             }),
-            Judged::Amiss(Otherwise::Deny, what) => {
+            Judged::Amiss(OnStale::Deny, what) => {
                 let detail = format!("{what}: have it looked at, and pass on what was seen");
                 let refusal = (Cause::PostureAmiss, detail);
                 self.stop_unless_waived(NAME, Waiver::Posture, || what, refusal)?;
             }
-            Judged::Amiss(Otherwise::StepUp, what) => {
-                // Asking again is no evidence of the destination.
+            Judged::Amiss(OnStale::StepUp, what) => {
+                // A step-up is no evidence of the destination's posture, so nothing is established.
                 self.trace.check(
                     || NAME.to_owned(),
                     Conclusion::Pass,

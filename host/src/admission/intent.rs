@@ -1,20 +1,21 @@
-//! What was approved.
+//! Checks of the request against its approved intent.
 
-use super::{Admission, Checks, IntentFacts, Requirement};
-use crate::cause::{Cause, Refusal};
+use super::{Admission, Checks, Requirement};
 use crate::combine::tighter;
-use crate::intent::{
-    Allowance, Arguments, Chain, Intents, StoredIntent, member_to_write, members_of,
-};
-use crate::registry::Identity;
-use crate::request::Request;
-use crate::state::Use;
-use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
-use crate::trace::{Conclusion, Trace};
 use portcullis_contract::name::check_resource;
 use portcullis_contract::{ActionClass, Constraint, Operator, Pattern, PrincipalKind, excerpt};
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::facts::IntentFacts;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_trust::intent::{
+    Allowance, Arguments, Chain, Intents, StoredIntent, member_to_write, members_of,
+};
+use portcullis_trust::registry::Identity;
+use portcullis_trust::state::Use;
 
-/// Who needs an intent, and where it is looked up.
+/// The known intents, and the kinds of principal that need one.
 #[derive(Debug, Clone)]
 pub(crate) struct IntentRule {
     pub(crate) intents: Intents,
@@ -27,7 +28,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             None => self.stated("intent"),
             Some(rule) => {
                 if self.approved(rule)? {
-                    // What the gateway knows besides, such as uses that it counted, only narrows.
+                    // The gateway's own statement, such as uses that it counted, only narrows further.
                     self.stated("intent, as stated")?;
                 }
                 Ok(())
@@ -35,13 +36,14 @@ impl<T: Trace> Checks<'_, '_, T> {
         }
     }
 
-    /// Holds the request to the intent that was approved, and to each that it was delegated from.
-    /// Whether there is one.
+    /// Checks the request against its approved intent and that intent's ancestors.
+    ///
+    /// Returns false if the request names no intent and needs none.
     fn approved(&mut self, rule: &IntentRule) -> Result<bool, Refusal> {
         const NAME: &str = "intent";
         let on = self.on;
         let Some(named) = on.request.intent() else {
-            // Who is not known to be something else is taken for what needs one.
+            // A principal of unspecified kind is treated as one that needs an intent.
             let needs = rule.required_for.contains(&self.facts.kind)
                 || self.facts.kind == PrincipalKind::Unspecified && !rule.required_for.is_empty();
             if !needs {
@@ -111,8 +113,10 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok(true)
     }
 
-    /// Every intent of the chain, and the allowance of it that is used, has a use left. A permit
-    /// spends one of each. Gives how many are left, this one included.
+    /// Checks that every intent and allowance used has a use left.
+    ///
+    /// It checks each intent of the chain. A permit spends one use of each. Returns the lowest number of uses
+    /// left, this one included; `None` if uses are unlimited.
     fn budgets(&mut self, chain: &Chain) -> Result<Option<u64>, Refusal> {
         const NAME: &str = "intent, uses left";
         let mut counted = Vec::new();
@@ -151,7 +155,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok(Some(least))
     }
 
-    /// The first allowance that includes the request and has a use left, or the last that has none.
+    /// The first matching allowance with a use left, or else the last one.
     fn allowance_with_uses<'i>(
         &mut self,
         check: &'static str,
@@ -175,7 +179,7 @@ impl<T: Trace> Checks<'_, '_, T> {
                 counted.push(left);
                 Ok(allowance)
             }
-            // The chain was held to the request before: there is one.
+            // Not reached: the request was checked against the chain, so each intent has an allowance.
             None => Err((
                 Cause::OutsideIntent,
                 outside(intent, self.on.request, self.on.class),
@@ -200,7 +204,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok((one, left))
     }
 
-    /// Holds the request to what it states of its intent.
+    /// Checks the expiry and the uses that the request states of its intent.
     fn stated(&mut self, check: &'static str) -> Result<(), Refusal> {
         let on = self.on;
         let Some(intent) = on.request.intent() else {
@@ -226,7 +230,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             let detail = format!("intent `{id}` has no use left: have a new one approved");
             return self.stop(check, evidence, (Cause::IntentUsedUp, detail));
         }
-        // It is the request's own word: no evidence that there is an intent.
+        // A statement of the request is no evidence of an intent, so nothing is established.
         self.trace
             .check(|| check.to_owned(), Conclusion::Pass, evidence);
         self.ceiling.expires_at = tighter(self.ceiling.expires_at, intent.expires_at);
@@ -236,8 +240,9 @@ impl<T: Trace> Checks<'_, '_, T> {
 }
 
 impl Admission<'_> {
-    /// The key of what a permit uses up. Where decisions are only observed they are counted, too, and apart: they
-    /// use up nothing that is enforced.
+    /// Key under which a use is counted.
+    ///
+    /// Observed integrations count under separate keys, so that they use up nothing that is enforced.
     pub(super) fn counted(&self, key: String) -> String {
         match self.integration.is_observed() {
             true => format!("observed {key}"),
@@ -245,7 +250,7 @@ impl Admission<'_> {
         }
     }
 
-    /// Who delegated it is registered no more, or not for the integration.
+    /// Refuses a chain if a delegator is not registered for the integration.
     fn unregistered(&self, chain: &Chain) -> Option<Refusal> {
         let registry = self.registry?;
         let (_, delegated_by) = chain.split_last()?;
@@ -270,8 +275,9 @@ impl Admission<'_> {
         })
     }
 
-    /// Why the request is not what the chain of intents allows it, if it is not. Uses are counted
-    /// elsewhere.
+    /// Returns the reason why the chain does not allow the request, if any.
+    ///
+    /// Uses are checked separately.
     pub(super) fn outside(&self, chain: &Chain) -> Option<Refusal> {
         let named = self.request.intent().map_or("", |intent| &intent.id);
         let intent = chain.last()?;
@@ -327,7 +333,7 @@ fn outside_one(
     }
 }
 
-/// What an intent allows that the request is not.
+/// Explains why the request is outside an intent, and lists what it allows.
 fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     let id = &intent.id;
     let asked = format!(
@@ -354,8 +360,9 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
     )
 }
 
-/// The clause of an intent that the request does not meet: what denies it, or of the allowance that it comes
-/// closest to, what it is not.
+/// Describes the clause of an intent that the request does not meet.
+///
+/// It is the denial that includes the request, or else the first unmet clause of the closest allowance.
 fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     let ambiguous = ambiguous_name(request).unwrap_or_default();
     if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
@@ -369,8 +376,9 @@ fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -
     failed
 }
 
-/// The remedy where the resource's name is one that two readers could take for two, and so matches no wildcard and is
-/// caught by every denial.
+/// Remedy for an ambiguous resource name, which two readers could read differently.
+///
+/// Such a name matches no wildcard, and every denial of the action includes it.
 fn ambiguous_name(request: &Request) -> Option<String> {
     let id = &request.resource().id;
     let why = check_resource(id).err()?;
@@ -386,9 +394,9 @@ fn ambiguous_name(request: &Request) -> Option<String> {
     ))
 }
 
-/// How many clauses of an allowance the request meets, and the first that it does not.
+/// Number of clauses of an allowance that the request meets, and the first unmet.
 ///
-/// `ambiguous` is the remedy where the resource's name is ambiguous, and empty elsewhere.
+/// `ambiguous` is the remedy if the resource's name is ambiguous, and empty otherwise.
 fn closeness(
     allowance: &Allowance,
     request: &Request,
@@ -444,7 +452,7 @@ fn closeness(
     (3 + met, text)
 }
 
-/// How the arguments of the request are not those of an allowance.
+/// Describes how the request's arguments differ from those of an allowance.
 fn other_arguments(arguments: Option<&Arguments>, request: &Request, class: ActionClass) -> String {
     let Some(arguments) = arguments else {
         let has = members_of(request.arguments());

@@ -1,7 +1,6 @@
-//! What the host itself holds a request to, before any plugin is asked and after: no policy may waive
-//! it.
+//! The host's own checks of a request, before and after the plugins. No policy can waive them.
 //!
-//! The checks are taken in one order, and the first that the request does not pass ends it:
+//! The checks run in a fixed order, and the first that fails denies the request:
 //! [`principal`] (registry, attestation, environment, credential, instance, workload), [`revoked`],
 //! [`intent`] (window, chain, budgets), [`destination`] (trust, posture), [`requirements`].
 
@@ -17,23 +16,26 @@ pub(crate) use intent::IntentRule;
 pub use requirements::Requirement;
 pub(crate) use requirements::Requirements;
 
-use crate::Timestamp;
-use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
-use crate::evidence::{Evidence, IntentSeen, ListAsOf, Sources};
 use crate::integration::Integration;
-use crate::intent::{Chain, IntentError, Waiver};
-use crate::plugin::Obligation;
-use crate::posture::Postures;
-use crate::registry::{Identity, Registry};
-use crate::request::{Posture, Request};
-use crate::revocation::{Known, Revocations};
-use crate::state::{Instances, State, Use};
-use crate::trace::{Conclusion, Trace};
-use portcullis_contract::{ActionClass, Constraint, PrincipalKind};
+use portcullis_contract::{ActionClass, Constraint};
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::evidence::{Evidence, IntentSeen, ListAsOf, Sources};
+use portcullis_model::facts::Facts;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_model::verdict::Obligation;
+use portcullis_model::waiver::Waiver;
+use portcullis_trust::intent::{Chain, IntentError};
+use portcullis_trust::posture::Postures;
+use portcullis_trust::registry::{Identity, Registry};
+use portcullis_trust::revocation::{Known, Revocations};
+use portcullis_trust::state::{Instances, State, Use};
 
-/// The checks that every request is held to, in order. Some have others behind them, such as
-/// `intent, uses left`, where there is something to look at.
+/// Names of the checks of every request, in order.
+///
+/// Some have a further check, such as `intent, uses left`, which runs only if it applies.
 pub(crate) const CHECKS: [&str; 11] = [
     "registry",
     "attestation",
@@ -48,18 +50,19 @@ pub(crate) const CHECKS: [&str; 11] = [
     "evidence",
 ];
 
-/// A request, and everything that it is held to.
+/// A request with everything that it is checked against.
 pub(crate) struct Admission<'a> {
     pub(crate) registry: Option<&'a Registry>,
     pub(crate) revocations: Option<&'a Revocations>,
     pub(crate) intents: Option<&'a IntentRule>,
     pub(crate) state: Option<&'a dyn State>,
-    /// Keeps in mind which instance presents which credential where there is no state.
+    /// Instances that present each credential, used if there is no state.
     pub(crate) instances: &'a Instances,
     pub(crate) postures: Option<&'a Postures>,
     pub(crate) requirements: &'a Requirements,
-    /// The intent that the request names, if it is known, with those that it was delegated by; or why
-    /// the one that the request carries is none.
+    /// The known intent that the request names, with the intents that delegated it.
+    ///
+    /// An error if the intent that the request carries is invalid.
     pub(crate) chain: Result<Option<&'a Chain>, &'a IntentError>,
     pub(crate) request: &'a Request,
     pub(crate) integration: &'a Integration,
@@ -68,18 +71,20 @@ pub(crate) struct Admission<'a> {
     pub(crate) sources: Sources<'a>,
 }
 
-/// A request that plugins may be asked about.
+/// A request that passed the checks before the plugins.
 pub(crate) struct Admitted<'a> {
     pub(crate) facts: Facts<'a>,
-    /// What a permit obliges to, whatever plugins say.
+    /// Obligations added to a permit, whatever the plugins answer.
     pub(crate) obligations: Vec<Obligation>,
-    /// What a grant never exceeds.
+    /// Upper bound of the grant.
     pub(crate) ceiling: Ceiling,
-    /// What a permit spends.
+    /// Uses that a permit spends.
     pub(crate) uses: Vec<Use>,
 }
 
-/// What a grant never exceeds: what is left of the credential, the intent and its ancestors.
+/// Upper bound of a grant.
+///
+/// It is the remainder of the credential, the registration, the intent and the intent's ancestors.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ceiling {
     pub(crate) expires_at: Option<Timestamp>,
@@ -87,67 +92,26 @@ pub(crate) struct Ceiling {
     pub(crate) constraints: Vec<Constraint>,
 }
 
-/// What is known of an intent: what was approved, or else what the request states.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct IntentFacts<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) purpose: &'a str,
-    pub(crate) approved_by: &'a str,
-    pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) remaining_uses: Option<u64>,
-}
-
-/// What is known of a principal, its intent and the destination: what the registry, the approval and
-/// the host's own sightings say, or else what the request states.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts<'a> {
-    pub(crate) intent: Option<IntentFacts<'a>>,
-    pub(crate) kind: PrincipalKind,
-    pub(crate) owner: &'a str,
-    pub(crate) purpose: &'a str,
-    pub(crate) environment: &'a str,
-    pub(crate) posture: Option<Posture>,
-}
-
-impl<'a> Facts<'a> {
-    pub(crate) fn stated(request: &'a Request) -> Self {
-        let principal = request.principal();
-        Self {
-            intent: request.intent().map(|intent| IntentFacts {
-                id: &intent.id,
-                purpose: &intent.purpose,
-                approved_by: &intent.approved_by,
-                expires_at: intent.expires_at,
-                remaining_uses: intent.remaining_uses,
-            }),
-            kind: principal.kind,
-            owner: &principal.owner,
-            purpose: &principal.purpose,
-            environment: &principal.environment,
-            posture: request.resource().posture,
-        }
-    }
-}
-
-/// The checks of one request under way: what was found so far.
+/// The running checks of one request, with their findings.
 struct Checks<'r, 'a, T> {
     on: &'r Admission<'a>,
     trace: &'r mut T,
     evidence: &'r mut Evidence,
-    /// What the intent, as an exception, waives.
+    /// Checks that the intent waives as an exception.
     waives: &'a [Waiver],
     identity: Option<&'a Identity>,
     facts: Facts<'a>,
     ceiling: Ceiling,
     obligations: Vec<Obligation>,
     uses: Vec<Use>,
-    /// What there was evidence of.
+    /// Requirements for which there is evidence.
     established: Vec<Requirement>,
 }
 
 impl<'a> Admission<'a> {
-    /// Takes every check in order, and stops at the first that the request does not pass. What was
-    /// looked at is noted in `evidence`, whatever comes of it.
+    /// Runs every check in order, and stops at the first that fails.
+    ///
+    /// The findings are recorded in `evidence`, whatever the result.
     pub(crate) fn admit(
         &self,
         evidence: &mut Evidence,
@@ -198,7 +162,7 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// The revocation list that counts for this decision; `again` when the plugins have been asked.
+    /// The revocation list for this decision; `again` is set after the plugins ran.
     fn known(&self, again: bool) -> Option<Known<'a>> {
         let revocations = self.revocations?;
         let seen = match self.sources {
@@ -214,8 +178,9 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// What the request's intent waives as an exception, if it is one, somebody signed it, and it is what
-    /// the request may act on.
+    /// Checks that the request's intent waives as an exception.
+    ///
+    /// An exception is valid only if intents are signed and the request is within the intent.
     fn waivers(&self) -> &'a [Waiver] {
         let Ok(Some(chain)) = self.chain else {
             return &[];
@@ -227,7 +192,7 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// The exception that the request's intent would be from that check, if somebody had signed it.
+    /// Id of the request's intent, if it would waive the check once signed.
     fn unsigned_exception(&self, waiver: Waiver) -> Option<&str> {
         let intent = self.chain.ok().flatten()?.last()?;
         let are_signed = self.intents?.intents.are_signed();
@@ -236,14 +201,16 @@ impl<'a> Admission<'a> {
 }
 
 impl<T: Trace> Checks<'_, '_, T> {
-    /// Notes what a permit spends. It is one use of each, so that the grant is worth one, however many
-    /// are left: for the next, there is another decision.
+    /// Adds uses that a permit spends.
+    ///
+    /// A permit spends one use of each, so the grant holds for one use, however many are left. The next call
+    /// needs another decision.
     fn spends(&mut self, uses: impl IntoIterator<Item = Use>) {
         self.uses.extend(uses);
         self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, Some(1));
     }
 
-    /// Notes a check that was passed, on evidence.
+    /// Records a check that passed, and its evidence.
     fn pass(
         &mut self,
         name: &'static str,
@@ -255,13 +222,13 @@ impl<T: Trace> Checks<'_, '_, T> {
             .check(|| name.to_owned(), Conclusion::Pass, evidence);
     }
 
-    /// Notes a check that had nothing to look at.
+    /// Records a check that did not apply.
     fn skip(&mut self, name: &'static str, why: impl FnOnce() -> String) {
         self.trace
             .check(|| name.to_owned(), Conclusion::NotApplicable, why);
     }
 
-    /// Notes the check that ends the request.
+    /// Records the check that denies the request.
     fn stop<R>(
         &mut self,
         name: &'static str,
@@ -273,7 +240,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Err(refusal)
     }
 
-    /// Ends the request, unless the intent is an exception from the check.
+    /// Denies the request, unless its intent waives the check.
     fn stop_unless_waived(
         &mut self,
         name: &'static str,
@@ -311,7 +278,7 @@ impl<T: Trace> Checks<'_, '_, T> {
     }
 }
 
-/// A deny because the state cannot be used.
+/// Refusal because the state cannot be used.
 fn unusable(error: impl std::fmt::Display) -> Refusal {
     (
         Cause::StateUnavailable,

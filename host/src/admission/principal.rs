@@ -1,15 +1,15 @@
-//! Who asks.
+//! Checks of the principal: registration, attestation, environment, credential, instance, workload.
 
 use super::{Checks, Requirement, unusable};
-use crate::cause::{Cause, Refusal};
 use crate::combine::tighter;
-use crate::evidence::Sources;
-use crate::intent::Waiver;
-use crate::request::SessionPath;
-use crate::revocation::normal_credential;
-use crate::state::{Seen, Use};
-use crate::trace::{Conclusion, Trace};
 use portcullis_contract::{Attestation, excerpt};
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::evidence::Sources;
+use portcullis_model::request::SessionPath;
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_model::waiver::Waiver;
+use portcullis_trust::revocation::normal_credential;
+use portcullis_trust::state::{Seen, Use};
 
 impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn registry(&mut self) -> Result<(), Refusal> {
@@ -29,7 +29,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             );
             return self.stop("registry", || format!("`{id}` is not in it"), refusal);
         };
-        let path = on.request.session_path;
+        let path = on.request.session_path();
         let kind = identity.kind.as_str();
         let found = || {
             let path = path.map_or("a path that is not stated", SessionPath::as_str);
@@ -153,8 +153,9 @@ impl<T: Trace> Checks<'_, '_, T> {
         self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal)
     }
 
-    /// The side whose environment is stated in a form that is not read, where the other side's is known and has to be
-    /// the same.
+    /// The side whose environment is stated, but not as text.
+    ///
+    /// `None` unless the other side's environment is known and has to be the same.
     fn unreadable_environment(&self, from: &str, to: &str) -> Option<&'static str> {
         if self.on.integration.cross_environment || from.is_empty() == to.is_empty() {
             return None;
@@ -203,7 +204,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok(())
     }
 
-    /// A credential that may be used once was not used before.
+    /// Checks that a single-use credential was not used before.
     fn single_use(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "credential, used once";
         let principal = self.on.request.principal();
@@ -217,7 +218,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
         };
         let once = Use {
-            // In one spelling, so that another one is no other credential.
+            // Normalised, so that another spelling is the same credential.
             key: self.on.counted(format!(
                 "credential {} {}",
                 principal.id,
@@ -239,7 +240,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         Ok(())
     }
 
-    /// How often `key` was used so far.
+    /// Number of uses of `key` so far.
     pub(super) fn spent(&mut self, check: &'static str, key: &str) -> Result<u64, Refusal> {
         let spent = match (self.on.state, self.on.sources) {
             (None, _) => {
@@ -264,7 +265,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         }
     }
 
-    /// The credential is presented by one instance of its workload.
+    /// Checks that only one instance of the workload presents the credential.
     pub(super) fn instance(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "instance";
         let on = self.on;
@@ -332,7 +333,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         self.stop(NAME, evidence, refusal)
     }
 
-    /// The workload runs what it was registered with.
+    /// Checks that the workload runs the registered code (`workload-digest`).
     pub(super) fn workload(&mut self) -> Result<(), Refusal> {
         const NAME: &str = "workload";
         let registered = self

@@ -1,36 +1,39 @@
-//! What there must be evidence of, by how sensitive the action is: a check that had nothing to look
-//! at is not one that was passed.
+//! Evidence required for each class of action.
+//!
+//! A check that did not apply is no evidence: it did not pass.
 
 use super::Checks;
-use crate::cause::{Cause, Refusal};
-use crate::trace::{Conclusion, Trace};
 use portcullis_contract::ActionClass;
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::trace::{Conclusion, Trace};
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// What there can be evidence of. Each is the name of a check.
+/// Evidence that an operator can require.
+///
+/// Each is the name of a check; `session-path` is part of the check `registry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// The principal is registered.
     Registry,
-    /// By which way the session came in is known, and is the principal's.
+    /// The session path is known, and permitted for the principal.
     SessionPath,
-    /// The principal proved what it is, with a SPIFFE credential at least.
+    /// The principal proved its identity with a SPIFFE credential or a stronger one.
     Attestation,
     /// The environments of principal and resource are known.
     Environment,
-    /// When the credential expires is known.
+    /// The expiry of the credential is known.
     Credential,
-    /// Which instance of the workload asks is known, and that no other presents its credential.
+    /// The workload's instance is known, and no other instance presents its credential.
     Instance,
     /// The workload runs what it is registered with.
     Workload,
-    /// A revocation list was looked at.
+    /// A revocation list was checked.
     Revocation,
-    /// The request acts on an intent that was approved.
+    /// The request acts on an approved intent.
     Intent,
-    /// What was last seen of the destination was judged.
+    /// The last observed posture of the destination is acceptable.
     Posture,
 }
 
@@ -52,8 +55,9 @@ impl Requirement {
     }
 }
 
-/// What there must be evidence of for a class. An action that nobody classified is taken for the worst:
-/// unless it has a list of its own, it needs everything that any class does.
+/// Evidence required for a class.
+///
+/// An unclassified action without a list of its own needs all evidence that any class needs.
 fn required(requirements: &Requirements, class: ActionClass) -> Option<Vec<Requirement>> {
     if let Some(own) = requirements.get(&class) {
         return Some(own.clone());
@@ -64,7 +68,7 @@ fn required(requirements: &Requirements, class: ActionClass) -> Option<Vec<Requi
     (class == ActionClass::Unclassified && !all.is_empty()).then_some(all)
 }
 
-/// What there must be evidence of, by the class of the action.
+/// Required evidence, by the class of the action.
 pub(crate) type Requirements = HashMap<ActionClass, Vec<Requirement>>;
 
 impl<T: Trace> Checks<'_, '_, T> {

@@ -1,11 +1,11 @@
-//! What is revoked, before the plugins are asked and after.
+//! Checks of the revocation list, before and after the plugins.
 
 use super::{Admission, Checks, Requirement};
-use crate::cause::{Cause, Refusal};
-use crate::evidence::{Evidence, Sources};
-use crate::intent::{find_revoked, revoked_in};
-use crate::revocation::{Known, Revocable};
-use crate::trace::{Conclusion, Trace};
+use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::evidence::{Evidence, Sources};
+use portcullis_model::trace::{Conclusion, Trace};
+use portcullis_trust::intent::{find_revoked, revoked_in};
+use portcullis_trust::revocation::{Known, Revocable};
 
 impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn revocation(&mut self) -> Result<(), Refusal> {
@@ -32,7 +32,7 @@ impl<T: Trace> Checks<'_, '_, T> {
 }
 
 impl Admission<'_> {
-    /// Looks at the revocation list again, if it has grown since.
+    /// Checks the revocation list again, if it has changed since the first check.
     pub(crate) fn revoked_since(
         &self,
         evidence: &mut Evidence,
@@ -62,7 +62,7 @@ impl Admission<'_> {
         refused
     }
 
-    /// Refuses what the list revokes, and everything where the list cannot be relied on.
+    /// Refuses what the list revokes, and every request if the list is unreliable.
     fn refuse_listed(&self, known: &Known<'_>) -> Option<Refusal> {
         match known.unreliable(self.now) {
             Some(why) => Some((Cause::RevocationStale, why)),
@@ -97,7 +97,7 @@ impl Admission<'_> {
             }
         }
         let chain = self.chain.ok().flatten();
-        // Where nobody looks at intents, nobody finds that they are revoked.
+        // Without `[intents]`, the chain was not checked in the original decision either.
         let carried = self.intents.is_some()
             && self
                 .request
@@ -105,7 +105,7 @@ impl Admission<'_> {
                 .is_some_and(|intent| !intent.documents.is_empty());
         let found = match (chain, self.sources) {
             (Some(chain), _) => revoked_in(chain, known),
-            // What a request carried is not in the log, and what it hung on is.
+            // The log lacks the documents that a request carried, but names the intents of the chain.
             (None, Sources::Recorded(evidence, _)) if carried => {
                 let mut seen = evidence.intents.iter();
                 seen.find_map(|it| find_revoked(&it.id, &it.principal, &it.approved_by, known))

@@ -1,8 +1,8 @@
 use super::*;
 use crate::RequestLimits;
-use crate::cause::Cause;
-use crate::request::{Principal, Resource};
-use crate::revocation::{Revocable, Revoked, append};
+use portcullis_model::cause::Cause;
+use portcullis_model::request::{Principal, Resource};
+use portcullis_trust::revocation::{Revocable, Revoked, append};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);

@@ -1,28 +1,33 @@
-//! An operator accepts a state or a revocation list that is not the one that was known.
+//! Acceptance of a state or revocation list that differs from its marks.
 
-use super::problem::{ConfigError, Problem};
-use super::reader::{self, FILE, Section, Source};
 use super::{all, checks, keeping};
+use crate::log::backwards;
 use crate::log::{Accepted, DecisionLog};
-use crate::state::{EmbeddedState, Kept, Marks};
-use crate::timestamp::Timestamp;
+use portcullis_model::document;
+use portcullis_model::document::{ConfigError, Problem};
+use portcullis_model::document::{FILE, Section, Source};
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::state::{EmbeddedState, Kept, Marks};
 use std::path::Path;
 
-/// What an operator accepts.
+/// The file that an operator accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepts {
-    /// The state as it is: what it lacks is given out again.
+    /// The current state: uses that it lacks can be spent again.
     State,
-    /// The revocation list as it is: what it lacks is no longer revoked.
+    /// The current revocation list: entries that it lacks are no longer revoked.
     List,
 }
 
-/// Accepts what the configuration in `file` names, as it is now: a host that starts afterwards relies on it. It
-/// is recorded in the log, if there is one. No host may run meanwhile.
+/// Accepts the current state or list that the configuration in `file` names.
+///
+/// A host that starts afterwards relies on it. The acceptance is recorded in the log, if there is one. No
+/// host may run at the same time.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if it is not configured, cannot be used even so, or cannot be recorded.
+/// [`ConfigError`] if the state or list is not configured or still unusable, or if the acceptance cannot
+/// be recorded.
 pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Accepted, ConfigError> {
     let failed = |message: String| ConfigError(vec![Problem::of_file(file, message)]);
     let text = std::fs::read_to_string(file)
@@ -30,7 +35,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     let source = Source::new(file, &text);
     let folder = file.parent().unwrap_or(Path::new(""));
     let read = || {
-        let table = reader::parse(&source, &text)?;
+        let table = document::parse(&source, &text)?;
         let mut root = Section::new(&source, table.get_ref(), FILE);
         let state = all(root
             .section("state")
@@ -55,7 +60,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
             Some(DecisionLog::open(options).map_err(|error| failed(error.to_string()))?)
         }
     };
-    // Opened even if only the list is accepted: it remembers how far that went.
+    // Opened even if only the list is accepted: the state records how far the list has advanced.
     let state = match state {
         None => None,
         Some(options) => Some(
@@ -63,11 +68,11 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
                 .map_err(|error| failed(error.to_string()))?,
         ),
     };
-    // Whatever is to be written can be, before anything takes effect.
+    // Verify that the marks can be written before anything takes effect.
     let beside_log = match &log {
         None => None,
         Some(log) => {
-            let marks = Marks::of_log(log.path(), true);
+            let marks = Marks::of_log(log.path(), true, backwards);
             marks.can_be_written().map_err(failed)?;
             Some(marks)
         }
@@ -78,7 +83,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
         state: kept.state.clone(),
         list: kept.list.clone(),
     };
-    // What the log cannot have is not accepted.
+    // An acceptance that cannot be logged does not take effect.
     let record = |kept: &Kept| match &log {
         None => Ok(()),
         Some(log) => log

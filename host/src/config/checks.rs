@@ -1,23 +1,24 @@
-//! What the host itself holds requests to: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
+//! Reads the sections of the host's own checks: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
 //! `[trust]`, `[evidence]` and `[ceiling]`.
 
-use super::problem::{LOOKS_LIKE_A_SECRET, Problem};
-use super::reader::{Section, Source, Span};
-use super::secrets::lines_with_tokens;
-use super::{action_class, from_text, principal_kind};
 use crate::admission::{Requirement, Requirements};
-use crate::identity::Bundles;
 use crate::integration::{Trust, TrustCeiling};
-use crate::intent::{IntentError, Intents, Signatures, unverified_intent};
 use crate::pdp::AccessRequests;
-use crate::posture::Postures;
-use crate::registry::{Registry, is_spiffe_id};
-use crate::request::{A_PLAIN_TYPE, is_plain_type};
-use crate::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{
     ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token,
 };
+use portcullis_model::document::lines_with_tokens;
+use portcullis_model::document::{LOOKS_LIKE_A_SECRET, Problem};
+use portcullis_model::document::{Section, Source, Span};
+use portcullis_model::document::{action_class, from_text, principal_kind};
+use portcullis_model::request::{A_PLAIN_TYPE, is_plain_type};
+use portcullis_model::spiffe_id::is_spiffe_id;
+use portcullis_trust::identity::Bundles;
+use portcullis_trust::intent::{IntentError, Intents, Signatures, unverified_intent};
+use portcullis_trust::posture::Postures;
+use portcullis_trust::registry::Registry;
+use portcullis_trust::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,12 +85,12 @@ pub(super) fn revocations(
     }
 }
 
-/// Whether nothing is there: not even a link that leads back to itself.
+/// True if the file does not exist. A link that leads back to itself exists.
 fn is_missing(file: &Path) -> bool {
     std::fs::metadata(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// `[revocation]`.
+/// Contents of `[revocation]`.
 pub(super) struct Revocation {
     pub(super) list: (PathBuf, Span),
     pub(super) max_staleness: Duration,
@@ -98,7 +99,7 @@ pub(super) struct Revocation {
     pub(super) events: Option<EventIssuers>,
 }
 
-/// Reads what `[revocation]` says, without the list.
+/// Reads `[revocation]`, without the list itself.
 pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocation> {
     let source = section.source();
     let path = section.required_text("path");
@@ -147,7 +148,9 @@ pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<
     })
 }
 
-/// Reads `[revocation.signers]`: who may sign the head of the list, if it has to be signed.
+/// Reads `[revocation.signers]`: the permitted signers of the list's head.
+///
+/// The inner value is `None` if the list need not be signed.
 pub(super) fn signers(section: &mut Section<'_, '_>, folder: &Path) -> Option<Option<Signers>> {
     let source = section.source();
     let is_stated = section.has("signers");
@@ -194,7 +197,7 @@ pub(super) fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Opti
     Some(events)
 }
 
-/// The file of an issuer's keys, and the trust domains that it answers for.
+/// Path of an issuer's keys, and the trust domains that it covers.
 fn event_issuer<'a>(
     source: &Source<'_>,
     issuer: &str,
@@ -253,12 +256,12 @@ fn event_issuer<'a>(
     }
 }
 
-/// Whether the text is the name of a trust domain, as SPIFFE IDs have it.
+/// True if the text is the name of a SPIFFE trust domain.
 fn is_trust_domain(name: &str) -> bool {
     is_spiffe_id(&format!("spiffe://{name}/x"))
 }
 
-/// `[intents]`.
+/// Contents of `[intents]`.
 pub(super) struct ConfiguredIntents {
     pub(super) intents: Intents,
     pub(super) required_for: Vec<PrincipalKind>,
@@ -303,7 +306,7 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             return None;
         }
         Ok(refused) => {
-            // One file that does not count does not keep the others from counting.
+            // An invalid file does not affect the others.
             source.add(
                 refused
                     .iter()
@@ -336,8 +339,10 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     })
 }
 
-/// That a file in the folder of intents does not count. Where time or keys did that, it is only noted; where it is
-/// the file itself, `check` refuses it.
+/// Problem for an invalid file in the folder of intents.
+///
+/// If the signature, the keys or the parent are the reason, it is a warning, because these can change. If
+/// the file itself is the reason, `check` refuses it.
 fn not_counted(file: &Path, error: &IntentError) -> Problem {
     let message = format!("{error}; until then, it does not count");
     match error {
@@ -349,7 +354,7 @@ fn not_counted(file: &Path, error: &IntentError) -> Problem {
     }
 }
 
-/// The ids of the intents that are exceptions.
+/// Ids of the intents that are exceptions.
 fn exceptions(intents: &Intents) -> Vec<String> {
     let chains = intents.chains();
     let mut ids: Vec<_> = chains
@@ -362,7 +367,9 @@ fn exceptions(intents: &Intents) -> Vec<String> {
     ids
 }
 
-/// Warns of text that looks like a secret. A signed intent is a token by nature: what it holds is looked at.
+/// Warns of text that looks like a secret.
+///
+/// A signed intent is a token itself, so its payload is checked instead.
 fn tokens_in(files: &[PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in files {
@@ -378,7 +385,7 @@ fn tokens_in(files: &[PathBuf]) -> Vec<Problem> {
     problems
 }
 
-/// Warns of a line that has text which looks like a secret; of the file as a whole, if it is 0.
+/// Warns of a line that looks like a secret; line 0 is the whole file.
 fn token_in(file: &Path, line: usize) -> Problem {
     let message = match line {
         0 => LOOKS_LIKE_A_SECRET.replacen("this line", "it", 1),
@@ -405,7 +412,7 @@ fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
     how
 }
 
-/// Whether intents are signed, and by whom.
+/// Signature requirement of intents, with the keys.
 enum Signed {
     No,
     By(Signatures),
@@ -469,7 +476,7 @@ fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
     }
 }
 
-/// The entries of a table of files.
+/// Reads a table of names and files.
 fn files(
     section: &mut Section<'_, '_>,
     key: &'static str,
@@ -482,7 +489,7 @@ fn files(
         .filter_map(|(name, value)| match value.get_ref().as_str() {
             Some(file) => {
                 let file = folder.join(file);
-                // Keys are called by hexadecimal digits.
+                // Key ids may be hexadecimal digits, so only well-known token formats are reported.
                 if std::fs::read_to_string(&file).is_ok_and(|text| has_well_known_token(&text)) {
                     source.add(vec![token_in(&file, 0)]);
                 }
@@ -513,7 +520,7 @@ pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Po
     }
 }
 
-/// Reads `[trust]` and `[credentials]`: bundles, audience and how long a credential may be valid.
+/// Reads `[trust]` and `[credentials]`: bundles, audience and maximum credential lifetime.
 pub(super) fn verifier(
     root: &mut Section<'_, '_>,
     folder: &Path,
@@ -594,7 +601,9 @@ pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
     requirements
 }
 
-/// Which integrations evaluations are for that name none: of a type of resource, or of any.
+/// Reads `[authzen]`: integrations for evaluations that name none.
+///
+/// Each is the default for one type of resource, or for all types.
 pub(super) fn default_integrations(
     root: &mut Section<'_, '_>,
 ) -> Vec<(Option<String>, String, Span)> {
@@ -660,7 +669,7 @@ pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeilin
     ceilings
 }
 
-/// Notes a kind of obligation that is one of the AuthZEN obligations profile in another spelling.
+/// Reports a misspelt obligation kind of the AuthZEN obligations profile.
 pub(super) fn refuse_misspelt(source: &Source<'_>, span: &Span, kind: &str) {
     if let Some(meant) = portcullis_contract::misspelt_obligation(kind) {
         let message = format!(

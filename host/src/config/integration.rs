@@ -1,31 +1,33 @@
 //! `[[integration]]`: an integration with its plugins.
 
-use super::reader::{Section, Span};
-use super::{action_class, from_text, set};
-use crate::engine::MAX_CORE_INSTANCES;
+use super::set;
 use crate::integration::{Integration, Mode, Trust, TrustCeiling};
-use crate::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
-use crate::plugin::{
-    CompiledCache, Digest, Lane, LoadError, Origin, Plugin, PluginSource, read_component,
-};
-use crate::posture::{Otherwise, PostureRule};
 use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
+use portcullis_model::digest::Digest;
+use portcullis_model::document::{Section, Span};
+use portcullis_model::document::{action_class, from_text};
+use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
+use portcullis_sandbox::MAX_CORE_INSTANCES;
+use portcullis_sandbox::{
+    CodeSource, CompiledCache, Lane, LoadError, Plugin, PluginSource, read_component,
+};
+use portcullis_trust::posture::{OnStale, PostureRule};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-/// What integrations are read with.
+/// Context for reading integrations.
 pub(super) struct Around<'a> {
-    /// Those of plugins that have none of their own.
+    /// Limits of plugins that have none of their own.
     pub(super) limits: &'a PluginLimits,
     pub(super) ceilings: &'a HashMap<Trust, TrustCeiling>,
-    /// Where paths begin.
+    /// Folder that relative paths start from.
     pub(super) folder: &'a Path,
-    /// Where compiled plugins are kept.
+    /// Cache of compiled plugins.
     pub(super) cache: Option<&'a CompiledCache>,
-    /// Whether instructions are counted.
+    /// True if instructions are counted.
     pub(super) metered: bool,
 }
 
@@ -191,8 +193,8 @@ fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
     let max_age = section.required_duration("max-age", range);
     let amiss = section.texts("amiss").unwrap_or_default();
     let otherwise = match section.text("otherwise") {
-        None | Some(("deny", _)) => Some(Otherwise::Deny),
-        Some(("step-up", _)) => Some(Otherwise::StepUp),
+        None | Some(("deny", _)) => Some(OnStale::Deny),
+        Some(("step-up", _)) => Some(OnStale::StepUp),
         Some((_, span)) => {
             source.error(span, "`otherwise` is `deny` or `step-up`");
             None
@@ -219,7 +221,7 @@ fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
     })
 }
 
-/// Reads `[limits]`, or those of a plugin, over those that there are.
+/// Reads `[limits]`, or a plugin's own limits, into `limits`.
 pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLimits) {
     const MIB: usize = 1024 * 1024;
     let deadline = Duration::from_millis(1)..=Duration::from_secs(10);
@@ -239,7 +241,7 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
         &mut limits.table_elements,
         section.integer("table-elements", elements),
     );
-    // One is the host's own while it snapshots.
+    // The host itself uses one instance while it takes a snapshot.
     let instances = 1..=MAX_CORE_INSTANCES as usize - 1;
     set(
         &mut limits.instances,
@@ -326,7 +328,7 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
                     ),
                 );
             }
-            if let Origin::NotCached(why) = plugin.origin() {
+            if let CodeSource::NotCached(why) = plugin.code_source() {
                 source.warn(
                     component_span,
                     format!(
@@ -358,7 +360,7 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
     }
 }
 
-/// The place of the value at a JSON Pointer, or of the nearest one that holds it.
+/// Position of the value at a JSON Pointer, or of its nearest parent.
 fn place_of(pointer: &str, places: &BTreeMap<String, Span>) -> Option<Span> {
     let mut pointer = pointer;
     loop {

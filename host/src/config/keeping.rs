@@ -1,16 +1,17 @@
-//! What the process has: `[engine]`, and what it keeps: `[cache]`, `[log]` and `[state]`.
+//! Reads the sections of the process and its files: `[engine]`, `[cache]`, `[log]` and `[state]`.
 
-use super::problem::Problem;
-use super::reader::Section;
-use super::{FILE, set};
-use crate::engine::{PagemapScan, choose_pagemap_scan};
+use super::set;
 use crate::log::{Durability, LogOptions, Mask, MaskError};
-use crate::plugin::CompiledCache;
-use crate::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
+use portcullis_model::document::FILE;
+use portcullis_model::document::Problem;
+use portcullis_model::document::Section;
+use portcullis_sandbox::CompiledCache;
+use portcullis_sandbox::{PagemapScan, choose_pagemap_scan};
+use portcullis_trust::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the state is kept.
+/// Options of the state.
 pub(super) struct StateOptions {
     pub(super) path: PathBuf,
     pub(super) clone_window: Duration,
@@ -18,13 +19,15 @@ pub(super) struct StateOptions {
 }
 
 impl StateOptions {
-    /// Opens the state, or makes it.
+    /// Opens the state, or creates it.
     pub(super) fn open(self) -> Result<EmbeddedState, StateError> {
         let state = EmbeddedState::open(self.path, self.clone_window)?;
         Ok(state.max_credentials(self.max_credentials))
     }
 
-    /// Opens the state for a dry run, which makes none; and says so where it cannot be looked into.
+    /// Opens the state for a dry run, without creating it.
+    ///
+    /// Returns a warning if a running host has the state open.
     ///
     /// # Errors
     ///
@@ -50,7 +53,9 @@ impl StateOptions {
     }
 }
 
-/// Reads `[engine]`, and has it so in this process. Gives whether it is; if not, nothing is to be loaded.
+/// Reads `[engine]`, and applies it to this process.
+///
+/// Returns false if that fails; the caller must not load anything then.
 pub(super) fn engine(root: &mut Section<'_, '_>) -> bool {
     let source = root.source();
     let mut place = FILE;
@@ -97,13 +102,13 @@ pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<State
     })
 }
 
-/// Warns of a file with what was decided that others than the host's user can read or change.
+/// Warns of decision data that other users can read or change.
 #[cfg(unix)]
 fn readable_by_others(file: &Path) -> Option<Problem> {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::metadata(file).ok()?;
     let (mode, is_folder) = (found.mode(), found.is_dir());
-    // Who can write in a folder without the sticky bit can put another file in the place of one there.
+    // Users who can write to a folder without the sticky bit can replace its files.
     let wide = match is_folder {
         true => mode & 0o022 != 0 && mode & 0o1000 == 0,
         false => mode & 0o077 != 0,
@@ -127,7 +132,7 @@ fn readable_by_others(_: &Path) -> Option<Problem> {
     None
 }
 
-/// A log's files, as far as they are there, and the folder that they are in.
+/// The existing files of a log, and the folder that contains them.
 fn files_of(log: &Path) -> impl Iterator<Item = PathBuf> {
     let folder = match log.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -155,7 +160,7 @@ fn files_of(log: &Path) -> impl Iterator<Item = PathBuf> {
     files.into_iter().chain([folder])
 }
 
-/// Reads `[cache]`, and opens what it names.
+/// Reads `[cache]`, and opens the cache.
 pub(super) fn cache(mut section: Section<'_, '_>, folder: &Path) -> Option<CompiledCache> {
     let source = section.source();
     let path = section.required_text("path");

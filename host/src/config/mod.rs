@@ -1,5 +1,4 @@
-//! `portcullis.toml`: the integrations, their plugins and their limits, and what the host itself holds
-//! requests to.
+//! Reads `portcullis.toml`: the integrations, their plugins and limits, and the host's own checks.
 //!
 //! ```toml
 //! [limits]                                  # for every plugin; see PluginLimits
@@ -12,7 +11,7 @@
 //! max-bytes = 65536
 //! max-depth = 32
 //!
-//! [authzen]                                 # which integration evaluations are for that name none
+//! [authzen]                                 # integration for evaluations that name none
 //! integration = "github"
 //! by-resource-type = { repository = "github" }
 //!
@@ -29,8 +28,8 @@
 //! [revocation]
 //! path = "revocations.jsonl"
 //! max-staleness = "60s"
-//! signers = { "alice@acme.example" = "keys/alice.json" }     # optional: who signs its head
-//! key = "keys/host.pem"                     # what the host signs with what events revoke
+//! signers = { "alice@acme.example" = "keys/alice.json" }     # optional: signers of its head
+//! key = "keys/host.pem"                     # host's key, which signs the entries made by events
 //! [revocation.events]
 //! audience = "https://gateway.acme.example"
 //! issuers = { "https://idp.acme.example" = { key = "keys/idp.json", domains = ["acme.example"] } }
@@ -38,13 +37,13 @@
 //! [intents]
 //! path = "intents"                          # a folder of intents; see StoredIntent
 //! required-for = ["agent"]                  # the default
-//! audience = "https://gateway.acme.example"  # optional: for whom signed intents have to be meant
-//! approvers = { "alice@acme.example" = "keys/alice.json" }    # JWKS; then only signed intents count
+//! audience = "https://gateway.acme.example"  # optional: audience required of signed intents
+//! approvers = { "alice@acme.example" = "keys/alice.json" }    # JWKS; then unsigned intents are invalid
 //! delegators = { "spiffe://acme.example/agent/lead" = "keys/lead.json" }
 //! access-requests = { endpoint = "https://approvals.acme.example", template = "intent", valid-for = "10m" }
 //!
 //! [posture]
-//! path = "posture.json"                     # what was seen of destinations; see Postures
+//! path = "posture.json"                     # observed posture of destinations; see Postures
 //!
 //! [evidence]                                # by class of action; see Requirement
 //! destructive = ["registry", "credential", "revocation", "intent", "posture"]
@@ -57,7 +56,7 @@
 //! [state]
 //! path = "state.redb"                       # see EmbeddedState
 //! clone-window = "10m"                      # the default
-//! max-credentials = 200000                  # the default; how many are looked for in two places at a time
+//! max-credentials = 200000                  # the default; credentials tracked for use in two places
 //!
 //! [cache]
 //! path = "compiled"                         # see CompiledCache; mode 0700
@@ -66,9 +65,9 @@
 //! [log]
 //! path = "decisions.jsonl"
 //! durability = "fsync"                      # or "buffered"
-//! max-file-bytes = 67108864                 # then the next file is begun
-//! mask = ["/password"]                      # what is not written; see Mask
-//! mask-headers = ["x-tenant-secret"]        # besides those that carry credentials
+//! max-file-bytes = 67108864                 # size at which the log starts a new file
+//! mask = ["/password"]                      # values left out of the log; see Mask
+//! mask-headers = ["x-tenant-secret"]        # in addition to headers that carry credentials
 //! unmasked-headers = { "x-csrf-token" = "useless without the cookie" }
 //!
 //! [[integration]]
@@ -81,15 +80,15 @@
 //! single-use-credentials = false
 //! lane = "fresh"                            # or "restored"; see Lane
 //! posture = { max-age = "5m", amiss = ["legacy"], otherwise = "deny" }    # or "step-up"
-//! obligations = ["notification"]            # what the enforcement point can carry out
+//! obligations = ["notification"]            # kinds that the enforcement point supports
 //!
-//! [integration.actions]                     # the class is the operator's word
+//! [integration.actions]                     # classes assigned by the operator
 //! "issues.create" = "write"
 //!
 //! [[integration.plugin]]
-//! component = "plugins/github.wasm"         # from the folder of this file
+//! component = "plugins/github.wasm"         # relative to the folder of this file
 //! digest = "sha256:…"                       # pinned; another file is refused
-//! limits = { deadline = "5ms" }             # over those above
+//! limits = { deadline = "5ms" }             # override those above
 //! settings = { repositories = ["acme/*"] }
 //! ```
 
@@ -97,46 +96,39 @@ mod accept;
 mod checks;
 mod integration;
 mod keeping;
-mod problem;
-pub(crate) mod reader;
-mod secrets;
 mod targets;
 
 pub use accept::{Accepts, accept};
 pub use portcullis_contract::looks_like_a_token;
-pub use problem::{ConfigError, Problem, Severity};
-pub use secrets::lines_with_tokens;
+pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
 pub use targets::Targets;
 
-use crate::identity::{Bundles, Verifier};
-use crate::limits::{PluginLimits, RequestLimits};
-use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued};
+use crate::log::{DecisionLog, LogError, LogOptions, backwards, can_be_continued};
 use crate::pdp::{Pdp, PdpBuilder};
-use crate::request::DefaultIntegrations;
-use crate::revocation::{EventIssuers, ListMark, Signers};
-use crate::state::{EmbeddedState, Marks, State};
 use keeping::StateOptions;
 use portcullis_contract::name::fold;
-use portcullis_contract::{ActionClass, PrincipalKind};
-use reader::{FILE, Section, Source};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as ValueError, StrDeserializer};
+use portcullis_model::document::{self, FILE, Section, Source};
+use portcullis_model::limits::{PluginLimits, RequestLimits};
+use portcullis_model::marks::ListMark;
+use portcullis_model::request::DefaultIntegrations;
+use portcullis_trust::identity::{Bundles, Verifier};
+use portcullis_trust::revocation::{EventIssuers, Signers};
+use portcullis_trust::state::{EmbeddedState, Marks, State};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A configuration that was read and tried: what it makes, and what is wrong with it.
+/// A configuration that was read and loaded, with its problems.
 #[derive(Debug)]
 #[must_use]
 pub struct Checked {
-    /// The decision point, if nothing keeps the configuration from being used.
+    /// The decision point, unless an error prevents its use.
     pub pdp: Option<Pdp>,
-    /// Everything that is wrong, in the order of the file.
+    /// All problems, in the order of the file.
     pub problems: Vec<Problem>,
 }
 
-/// What a configuration describes, with what is opened only if it is used.
+/// A configuration that was read; its state and log are not yet open.
 struct Described {
     builder: PdpBuilder,
     verifier: Option<(Bundles, String, Duration)>,
@@ -145,12 +137,13 @@ struct Described {
 }
 
 impl Pdp {
-    /// Makes the decision point that the configuration in `file` describes, and opens its state and
-    /// its log.
+    /// Builds the decision point that the configuration in `file` describes.
+    ///
+    /// It opens the state and the log.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with everything that is wrong with the file and what it names.
+    /// [`ConfigError`] with all problems of the file and of the files that it names.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let file = file.as_ref();
         let (described, mut problems) = describe(file, false);
@@ -190,7 +183,7 @@ impl Described {
             builder = builder.log(log);
         }
         let pdp = builder.build().map_err(|error| error.to_string())?;
-        // The state is held against the log by now: one that is not trusted remembers no sequence.
+        // The state was checked against the log by now: a distrusted state has no sequence.
         if let Some(verifier) = pdp.verifier() {
             let valid = verifier.bundles().are_valid();
             valid.map_err(|error| error.to_string())?;
@@ -199,9 +192,10 @@ impl Described {
     }
 }
 
-/// Reads the configuration in `file` and loads what it names, as far as that goes. What it makes is
-/// for dry runs: its log is not opened, and nothing is recorded or spent. A state that a host has
-/// open cannot be looked into; then uses count as not spent, which a warning says.
+/// Reads the configuration in `file`, and loads what it names, for dry runs.
+///
+/// The log is not opened, and nothing is recorded or spent. A state that a running host has open cannot
+/// be read: its uses then count as not spent, and a warning says so.
 pub fn check(file: &Path) -> Checked {
     check_with(file, false)
 }
@@ -261,12 +255,13 @@ fn check_with(file: &Path, metered: bool) -> Checked {
     Checked { pdp, problems }
 }
 
-/// The revocation list that the configuration in `file` names, whether it is there or not. Nothing else
-/// of the configuration has to be right.
+/// Path of the revocation list that the configuration in `file` names.
+///
+/// The list need not exist, and the rest of the configuration may be invalid.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the file is no TOML, or names no list.
+/// [`ConfigError`] if the file is not TOML, or names no list.
 pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
     named_path(file, "revocation")?.ok_or_else(|| {
         let message = "it has no `[revocation]` with a `path`: name a list with `--list`";
@@ -274,12 +269,14 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
     })
 }
 
-/// The mark up to which the revocation list is known to have gone, as remembered beside the log, the state or the
-/// list that the configuration in `file` names. Nothing else of the configuration has to be right.
+/// Highest recorded mark of the revocation list.
+///
+/// The marks are stored beside the log, the state or the list that the configuration in `file` names. The
+/// rest of the configuration may be invalid.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the file is no TOML, or what is remembered cannot be read.
+/// [`ConfigError`] if the file is not TOML, or the marks cannot be read.
 pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
     let failed = |error| ConfigError(vec![Problem::of_file(file, error)]);
     let log = named_path(file, "log")?;
@@ -290,7 +287,7 @@ pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
     };
     let mut known = Vec::new();
     if let Some(log) = log {
-        known.extend(Marks::of_log(&log, false).kept().list);
+        known.extend(Marks::of_log(&log, false, backwards).kept().list);
     }
     for path in state.iter().chain(&beside_list) {
         let marks = Marks::beside(path, false).map_err(failed)?;
@@ -303,22 +300,24 @@ pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
     Ok(floor)
 }
 
-/// Who may sign the head of the revocation list by the configuration in `file`, if it has to be signed. Nothing
-/// else of the configuration has to be right.
+/// Permitted signers of the revocation list's head, by the configuration in `file`.
+///
+/// `None` if the head need not be signed. The rest of the configuration may be invalid.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the file is no TOML, or a signer has no usable key.
+/// [`ConfigError`] if the file is not TOML, or a signer has no usable key.
 pub fn revocation_signers(file: &Path) -> Result<Option<Signers>, ConfigError> {
     in_revocation(file, checks::signers)
 }
 
-/// Whose security events count by the configuration in `file`, if it says so. Nothing else of the
-/// configuration has to be right.
+/// Issuers of accepted security events, by the configuration in `file`.
+///
+/// `None` if it names none. The rest of the configuration may be invalid.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the file is no TOML, or an issuer is not usable.
+/// [`ConfigError`] if the file is not TOML, or an issuer is not usable.
 pub fn event_issuers(file: &Path) -> Result<Option<EventIssuers>, ConfigError> {
     in_revocation(file, |section, folder| {
         all(section
@@ -327,7 +326,7 @@ pub fn event_issuers(file: &Path) -> Result<Option<EventIssuers>, ConfigError> {
     })
 }
 
-/// What `read` makes of `[revocation]`; nothing if there is no such section.
+/// Applies `read` to `[revocation]`; `None` if there is no such section.
 fn in_revocation<T>(
     file: &Path,
     read: impl FnOnce(&mut Section<'_, '_>, &Path) -> Option<Option<T>>,
@@ -339,7 +338,7 @@ fn in_revocation<T>(
     let source = Source::new(file, &text);
     let folder = file.parent().unwrap_or(Path::new(""));
     let found = {
-        let Some(table) = reader::parse(&source, &text) else {
+        let Some(table) = document::parse(&source, &text) else {
             return Err(ConfigError(source.into_problems()));
         };
         match Section::new(&source, table.get_ref(), FILE).section("revocation") {
@@ -350,24 +349,25 @@ fn in_revocation<T>(
     found.ok_or_else(|| ConfigError(source.into_problems()))
 }
 
-/// The registry that the configuration in `file` names, if it names one, whether it is there or not.
-/// Nothing else of the configuration has to be right.
+/// Path of the registry that the configuration in `file` names, if any.
+///
+/// The registry need not exist, and the rest of the configuration may be invalid.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] if the file is no TOML.
+/// [`ConfigError`] if the file is not TOML.
 pub fn registry_path(file: &Path) -> Result<Option<PathBuf>, ConfigError> {
     named_path(file, "registry")
 }
 
-/// The `path` of a section, from the folder of the file.
+/// The `path` of a section, resolved from the folder of the file.
 fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let message = format!("cannot be read: {error}");
         ConfigError(vec![Problem::of_file(file, message)])
     })?;
     let source = Source::new(file, &text);
-    let Some(table) = reader::parse(&source, &text) else {
+    let Some(table) = document::parse(&source, &text) else {
         return Err(ConfigError(source.into_problems()));
     };
     let section = Section::new(&source, table.get_ref(), FILE).section(section);
@@ -376,7 +376,7 @@ fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, Con
     Ok(path.map(|(path, _)| folder.join(path)))
 }
 
-/// What the configuration in `file` describes, as far as it can be read, and what is wrong with it.
+/// Reads the configuration in `file` as far as possible; returns its problems.
 fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
     match std::fs::read_to_string(file) {
         Ok(text) => {
@@ -393,7 +393,7 @@ fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
 }
 
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
-    let table = reader::parse(source, text)?;
+    let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
     if !keeping::engine(&mut root) {
         return None;
@@ -427,7 +427,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     let verifier = checks::verifier(&mut root, folder);
     let requirements = checks::requirements(&mut root);
     let ceilings = checks::ceilings(&mut root);
-    // One that cannot be used was noted as an error, and costs time only.
+    // An unusable cache was reported as an error, and costs time only.
     let cache = root
         .section("cache")
         .and_then(|section| keeping::cache(section, folder));
@@ -452,7 +452,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         cache: cache.as_ref(),
         metered,
     };
-    // One that cannot be used was noted as an error of its own.
+    // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections
         .iter()
         .filter_map(|section| section.peek_text("name"))
@@ -501,7 +501,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     for (class, required) in requirements {
         builder = builder.require(class, required);
     }
-    // What is configured and cannot be used was noted as an error above.
+    // A configured part that cannot be used was reported as an error above.
     if let Some(registry) = registry {
         builder = builder.registry(registry?);
     }
@@ -553,7 +553,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     })
 }
 
-/// Nothing if it is not configured, and no configuration if it is and cannot be read.
+/// `Some(None)` if it is not configured; `None` if it is and cannot be read.
 fn all<T>(configured: Option<Option<T>>) -> Option<Option<T>> {
     match configured {
         None => Some(None),
@@ -565,18 +565,4 @@ fn set<T>(limit: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *limit = value;
     }
-}
-
-/// The kind of principal of that name.
-pub(crate) fn principal_kind(text: &str) -> Option<PrincipalKind> {
-    from_text::<PrincipalKind>(text).filter(|kind| *kind != PrincipalKind::Unspecified)
-}
-
-fn action_class(text: &str) -> Option<ActionClass> {
-    from_text::<ActionClass>(text).filter(|class| *class != ActionClass::Unclassified)
-}
-
-fn from_text<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
-    let text: StrDeserializer<'a, ValueError> = text.into_deserializer();
-    T::deserialize(text).ok()
 }

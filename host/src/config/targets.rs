@@ -1,34 +1,37 @@
-//! What a configuration knows by its ids, so that a revocation of a misspelt one is noticed. Nothing has to be
-//! right but what is looked at, and nothing is loaded.
+//! Ids that a configuration knows, to notice revocations of misspelt ids.
+//!
+//! Other parts of the configuration may be invalid, and nothing is loaded.
 
-use super::reader::{self, FILE, Section, Source};
-use crate::intent::{StoredIntent, unverified_intent};
 use crate::log::{self, Event};
-use crate::plugin::Digest;
-use crate::registry::Registry;
-use crate::revocation::{Revocable, is_same};
+use portcullis_model::digest::Digest;
+use portcullis_model::document;
+use portcullis_model::document::{FILE, Section, Source};
+use portcullis_trust::intent::{StoredIntent, unverified_intent};
+use portcullis_trust::registry::Registry;
+use portcullis_trust::revocation::{Revocable, is_same};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// What a configuration knows by its ids.
+/// Ids that a configuration knows.
 #[derive(Debug, Default)]
 pub struct Targets {
-    /// The ids, and whether they are all that there are of that kind.
+    /// The known ids, with their kinds.
     ids: Vec<(Revocable, String)>,
     looked_at: Vec<Revocable>,
     log: Option<PathBuf>,
 }
 
 impl Targets {
-    /// Reads what the configuration in `file` names: its registry, intents, plugins and integrations. Parts that
-    /// cannot be read are not known.
+    /// Reads the registry, intents, plugins and integrations of the configuration in `file`.
+    ///
+    /// Parts that cannot be read are left out.
     pub fn of(file: &Path) -> Self {
         let mut targets = Self::default();
         let Ok(text) = std::fs::read_to_string(file) else {
             return targets;
         };
         let source = Source::new(file, &text);
-        let Some(table) = reader::parse(&source, &text) else {
+        let Some(table) = document::parse(&source, &text) else {
             return targets;
         };
         let folder = file.parent().unwrap_or(Path::new(""));
@@ -93,12 +96,12 @@ impl Targets {
         }
     }
 
-    /// Whether something of that kind is known by `id`; nothing if there is nothing to look in.
+    /// True if `id` of that kind is known; `None` if there is no source to search.
     pub fn know(&self, kind: Revocable, id: &str) -> Option<bool> {
         self.know_of(kind, id, |_| true)
     }
 
-    /// As [`Targets::know`]; a credential is known if a principal had it that `is_meant`.
+    /// As [`Targets::know`]; a credential must belong to a principal that `is_meant`.
     pub fn know_of(
         &self,
         kind: Revocable,
@@ -116,7 +119,7 @@ impl Targets {
         self.looked_at.contains(&kind).then_some(false)
     }
 
-    /// The known ids of that kind, without those that only the log has.
+    /// The known ids of that kind, without those found only in the log.
     pub fn of_kind(&self, kind: Revocable) -> impl Iterator<Item = &str> {
         self.ids
             .iter()
@@ -125,10 +128,10 @@ impl Targets {
     }
 }
 
-/// Whether the log has something of that kind by that id; a credential, of a principal that `is_meant`.
+/// True if the log names that id; a credential's principal must be one that `is_meant`.
 fn is_in_log(path: &Path, kind: Revocable, id: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
-    // A log that is broken further on is read up to there.
+    // A damaged log is read up to the damage.
     let _ = log::read(path, |_, _, _, entry| {
         if found {
             return Ok(());
@@ -162,7 +165,7 @@ fn is_in_log(path: &Path, kind: Revocable, id: &str, is_meant: impl Fn(&str) -> 
     found
 }
 
-/// Everything in a recorded request and its decision that can be revoked.
+/// Everything revocable in a recorded request and its decision.
 pub(crate) fn named<'a>(request: &'a Value, decision: &'a Value) -> Vec<(Revocable, &'a str)> {
     let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str);
     let mut named = Vec::new();

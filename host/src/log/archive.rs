@@ -1,51 +1,52 @@
-//! Moving sealed files away, and the record of it, from which the rest of the log is verified.
+//! Moves sealed files to an archive, and keeps the record of it.
+//!
+//! The rest of the log is verified from that record.
 
 use super::chain::{self, Broken};
-use super::files::{
-    BEGINNING, Files, Next, beside, folder_of, name_of, newest_sealed, numbered, private,
-};
+use super::files::{BEGINNING, Files, Next, folder_of, name_of, newest_sealed, numbered};
 use super::tail::Backwards;
 use super::{Entry, Event, line};
-use crate::timestamp::Timestamp;
 use portcullis_contract::printable;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::regular;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What the record says of a file that was moved away, or of missing ones that an operator accepted.
+/// Record of an archived file, or of missing files that an operator accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Archived {
-    /// The version of the record.
+    /// Version of the record.
     v: u64,
-    /// The number of the file; of several missing ones, of the last.
+    /// Number of the file; for several missing files, of the last one.
     pub file: u32,
-    /// The number of its first line.
+    /// Number of its first line.
     pub first: u64,
-    /// The number of its last line, which is its seal.
+    /// Number of its last line, the seal.
     pub last: u64,
-    /// The hash that its first line names as that of the line before it.
+    /// Hash of the line before its first line.
     pub previous: String,
-    /// The hash of its seal.
+    /// Hash of its seal.
     pub hash: String,
-    /// The digest of the file; nothing if it was missing.
+    /// Digest of the file; `None` if it was missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Where it was moved; nothing if it was missing.
+    /// Folder that it was moved to; `None` if it was missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
-    /// When that was.
+    /// Time of the record.
     pub at: Timestamp,
 }
 
 impl Archived {
     fn record(path: &Path) -> PathBuf {
-        beside(path, ".archived")
+        regular::beside(path, ".archived")
     }
 
-    /// What was archived of the log, in order.
+    /// Reads the records of a log, in order.
     pub(super) fn read(path: &Path) -> Result<Vec<Self>, Broken> {
         let record = Self::record(path);
         let text = match fs::read(&record) {
@@ -60,7 +61,7 @@ impl Archived {
         };
         let mut all: Vec<Self> = Vec::new();
         let lines = text.split_inclusive(|byte| *byte == b'\n');
-        // A last one without an end was being written: its file has not been removed.
+        // A last record without a line end was being written: its file was not yet removed.
         let whole = lines.filter(|line| line.ends_with(b"\n"));
         for (index, text) in whole.enumerate() {
             let wrong = |message: String| Broken::Line {
@@ -97,11 +98,11 @@ impl Archived {
         Ok(all)
     }
 
-    /// Puts it on record, as a whole line or not at all.
+    /// Appends the record as a whole line, or not at all.
     fn append(&self, path: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
-        let mut record = private()
+        let mut record = regular::private()
             .create(true)
             .read(true)
             .append(true)
@@ -112,7 +113,7 @@ impl Archived {
         }
         let written = record.write_all(&line).and_then(|()| record.sync_all());
         if written.is_err() {
-            // The error that is reported is the write's.
+            // Ignored: the error of the write is reported instead.
             let _ = record.set_len(before);
         }
         written?;
@@ -120,10 +121,10 @@ impl Archived {
     }
 }
 
-/// Why nothing, or nothing more, was archived.
+/// Reason why archiving failed or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// What is to be archived is not whole.
+    /// The log, or a file to archive, failed verification.
     #[error(transparent)]
     Broken(#[from] Broken),
     /// A file cannot be moved.
@@ -131,27 +132,29 @@ pub enum ArchiveError {
     File {
         /// The file.
         file: PathBuf,
-        /// What the system said, or what is in the way.
+        /// Message of the operating system, or the obstacle.
         message: String,
     },
-    /// Another `log archive` runs.
+    /// Another `log archive` is running.
     #[error("another process archives {}: wait until it is done", .0.display())]
     Busy(PathBuf),
 }
 
-/// Moves sealed files of the log of which `path` is the latest file to the folder `to`, from the oldest
-/// on, and leaves the `keep` newest. The host may go on writing. Each file is verified first; it is
-/// in the folder and on record before it is removed, so that an interrupted archive is repeated safely.
+/// Moves sealed files of a log to the folder `to`.
+///
+/// `path` is the latest file of the log. The move starts with the oldest file, and leaves the `keep`
+/// newest. The host may keep writing. Each file is verified first. It is in the folder and on record
+/// before it is removed, so that an interrupted archive can safely be repeated.
 ///
 /// # Errors
 ///
-/// [`ArchiveError`]; files before the one that it names are archived.
+/// [`ArchiveError`]; files before the one that it names were archived.
 pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, ArchiveError> {
     let newest = newest(path)?;
     let _alone = alone(path)?;
     let end = u64::from(newest).saturating_sub(keep as u64);
     make_folder(to).map_err(|error| failed(to, error))?;
-    // A file that is copied to itself would be removed.
+    // In the log's own folder, each file would be copied to itself, and then removed.
     if let (Ok(to), Ok(folder)) = (fs::canonicalize(to), fs::canonicalize(folder_of(path)))
         && to == folder
     {
@@ -168,7 +171,7 @@ pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, Arc
         let records = Archived::read(path)?;
         let file = numbered(path, number);
         if records.last().is_some_and(|last| last.file >= number) {
-            // It was interrupted after this one was on record.
+            // An earlier run was interrupted after it recorded this file.
             let record = records.iter().find(|record| record.file == number);
             remove_copied(&file, to, record)?;
             continue;
@@ -185,12 +188,13 @@ pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, Arc
     Ok(done)
 }
 
-/// Accepts that the oldest files of a log are gone, which puts on record where what is left begins. It
-/// can no longer be told whether they were whole. Nothing if none is missing.
+/// Accepts that the oldest files of a log are missing; returns `None` if none is.
+///
+/// The record states where the remaining log begins. The missing files can no longer be verified.
 ///
 /// # Errors
 ///
-/// [`ArchiveError`] if what is left does not begin where a file does.
+/// [`ArchiveError`] if the remaining log does not begin at the start of a file.
 pub fn accept_missing(path: &Path) -> Result<Option<Archived>, ArchiveError> {
     let newest = newest(path)?;
     let _alone = alone(path)?;
@@ -227,7 +231,7 @@ pub fn accept_missing(path: &Path) -> Result<Option<Archived>, ArchiveError> {
     Ok(Some(one))
 }
 
-/// Verifies a sealed file that follows what is on record.
+/// Verifies a sealed file that follows the recorded ones.
 fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, ArchiveError> {
     let (mut sequence, mut hash) = match records.last() {
         None => (0, BEGINNING.to_owned()),
@@ -276,7 +280,9 @@ fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, Ar
     })
 }
 
-/// The oldest sealed file beside the log; the one after the newest, if there is none.
+/// Number of the oldest sealed file beside the log.
+///
+/// Without one, the number after the newest file.
 fn oldest(path: &Path) -> Result<u32, ArchiveError> {
     let records = Archived::read(path)?;
     let mut next = records.last().map_or(1, |last| last.file.saturating_add(1));
@@ -286,9 +292,11 @@ fn oldest(path: &Path) -> Result<u32, ArchiveError> {
     Ok(next)
 }
 
-/// The number of the newest sealed file of the log, which has to be there; 0 without one.
+/// Number of the newest sealed file of the log; 0 if there is none.
+///
+/// The latest file must exist, and have a higher number.
 fn newest(path: &Path) -> Result<u32, ArchiveError> {
-    // Looked for first: the host may begin the next file meanwhile.
+    // Read first: the host may start the next file at the same time.
     let newest = newest_sealed(path).map_err(|error| failed(path, error))?;
     let newest = newest.unwrap_or(0);
     let files = Files {
@@ -308,10 +316,10 @@ fn newest(path: &Path) -> Result<u32, ArchiveError> {
     }
 }
 
-/// Copies a file, as durably as it is, and gives its digest.
+/// Copies a file, synced to disk; returns its digest.
 fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
     if to.exists() {
-        // From an archive that was interrupted before this was on record.
+        // Left by an archive that was interrupted before it recorded this file.
         let (there, here) = (digest(to), digest(file));
         return match (there, here) {
             (Ok(there), Ok(here)) if there == here => Ok(here),
@@ -325,10 +333,10 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
             }),
         };
     }
-    let partial = beside(to, ".partial");
+    let partial = regular::beside(to, ".partial");
     let copied = || -> io::Result<()> {
         let mut source = File::open(file)?;
-        let mut target = private()
+        let mut target = regular::private()
             .create(true)
             .truncate(true)
             .write(true)
@@ -339,7 +347,7 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
         sync_folder_of(to)
     };
     copied().map_err(|error| {
-        // The error that is reported is the copy's.
+        // Ignored: the error of the copy is reported instead.
         let _ = fs::remove_file(&partial);
         failed(file, error)
     })?;
@@ -354,7 +362,7 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
     }
 }
 
-/// Removes a file that is on record and in the folder.
+/// Removes a file that is on record and was copied to the folder.
 fn remove_copied(file: &Path, to: &Path, record: Option<&Archived>) -> Result<(), ArchiveError> {
     let copied = to.join(name_of(file));
     let recorded = record.and_then(|record| record.digest.as_ref());
@@ -386,10 +394,10 @@ fn digest(file: &Path) -> io::Result<String> {
     Ok(format!("sha256:{hex}"))
 }
 
-/// Keeps two from archiving the same log at the same time.
+/// Locks the log against concurrent archiving.
 fn alone(path: &Path) -> Result<File, ArchiveError> {
-    let file = beside(path, ".archiving");
-    let lock = private()
+    let file = regular::beside(path, ".archiving");
+    let lock = regular::private()
         .create(true)
         .truncate(false)
         .write(true)

@@ -1,19 +1,20 @@
-//! The lines that a host writes, without what the writer puts before them: version, number, and the hash of
-//! the line before.
+//! Bodies of the lines that a host writes.
+//!
+//! The writer adds the version, the number and the hash of the previous line.
 
 use super::entry::{Accepted, Issued, Opening, Outcome, Recorded, Seal};
 use super::{Mask, Refused};
 use crate::decision::{Decision, Replayable};
-use crate::plugin::Digest;
-use crate::request::{Request, Written as AsEvaluation};
-use crate::revocation::Revoked;
-use crate::timestamp::Timestamp;
-use crate::trace;
 use portcullis_contract::escaped;
+use portcullis_model::digest::Digest;
+use portcullis_model::request::{Request, Written as AsEvaluation};
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::trace;
+use portcullis_trust::revocation::Revoked;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The line of an event that came to be.
+/// Body of the line for an event.
 fn event(name: &str, what: &impl Serialize, at: Timestamp) -> Vec<u8> {
     let body = with(json!(what), "at", json!(at));
     line(&with(body, "event", json!(name)))
@@ -39,12 +40,12 @@ pub(super) fn outcome(outcome: &Outcome, at: Timestamp) -> Vec<u8> {
     event("outcome", outcome, at)
 }
 
-/// The line of a continuation, see [`Event::Continuation`](super::Event::Continuation).
+/// Body of a continuation, see [`Event::Continuation`](super::Event::Continuation).
 pub(super) fn continuation(behind_head: u64, at: Timestamp) -> Vec<u8> {
     line(&json!({ "at": at, "event": "continuation", "behind-head": behind_head }))
 }
 
-/// The line of a revocation, see [`Event::Revocation`](super::Event::Revocation).
+/// Body of a revocation, see [`Event::Revocation`](super::Event::Revocation).
 pub(super) fn revocation(
     epoch: u64,
     revoked: Option<&Revoked>,
@@ -66,18 +67,18 @@ fn with_digest(body: Value, digest: Option<&str>) -> Value {
     }
 }
 
-/// The line of a lift, see [`Event::Lift`](super::Event::Lift).
+/// Body of a lift, see [`Event::Lift`](super::Event::Lift).
 pub(super) fn lift(epoch: u64, lifted: &Revoked, digest: Option<&str>, at: Timestamp) -> Vec<u8> {
     let body = json!({ "at": at, "event": "lift", "epoch": epoch, "lifted": lifted });
     line(&with_digest(body, digest))
 }
 
-/// The line of what an operator accepted.
+/// Body of an acceptance by an operator.
 pub(super) fn accepted(accepted: &Accepted, at: Timestamp) -> Vec<u8> {
     event("accepted", accepted, at)
 }
 
-/// A request as it is written to the log.
+/// A request in the form written to the log.
 pub(super) struct Written {
     request: String,
     digest: Digest,
@@ -93,12 +94,12 @@ impl Written {
         let (written, masked, trace_id) = match carries || mask.may_apply(request) {
             true => Self::withheld(request, mask),
             false => {
-                let trace_id = trace::id_of(request).map(str::to_owned);
+                let trace_id = request.trace_id().map(str::to_owned);
                 (text(&AsEvaluation::new(request)), false, trace_id)
             }
         };
         Self {
-            // Of what is written: a digest of what is masked could be guessed at.
+            // Digest of the written form: masked values could be guessed from a digest of the original.
             digest: Digest::of(written.as_bytes()),
             request: written,
             masked,
@@ -106,11 +107,11 @@ impl Written {
         }
     }
 
-    /// The request without what is masked, whether anything was, and the trace that is left in it.
+    /// The request without masked values, whether any was masked, and its trace.
     fn withheld(request: &Request, mask: &Mask) -> (String, bool, Option<String>) {
         let mut written = request.to_authzen();
         let masked = mask.apply(&mut written);
-        // A signed intent is a credential.
+        // A signed intent is a credential: only its digest is written.
         let carried = written.pointer_mut("/context/intent/documents");
         for document in carried.and_then(Value::as_array_mut).into_iter().flatten() {
             let digest = document.as_str().map(|text| Digest::of(text.as_bytes()));
@@ -122,8 +123,9 @@ impl Written {
         (written.to_string(), masked, trace_id)
     }
 
-    /// The line of a decision, without its number and the hash of the line before it. Written piece by
-    /// piece, since every decision pays for it.
+    /// Body of the line of a decision.
+    ///
+    /// It is written piece by piece, because it is on the hot path.
     pub(super) fn body(&self, decision: &Decision, at: Timestamp) -> Vec<u8> {
         let Self {
             request,
@@ -161,8 +163,7 @@ impl Written {
     }
 }
 
-/// The line of a request that could not be read: only its digest is kept, and nothing of what was
-/// found in it.
+/// Body of the line of an unreadable request: its digest, not its contents.
 pub(super) fn unreadable(request: &[u8], decision: &Decision, at: Timestamp) -> Vec<u8> {
     let mut decided = decision.replayable();
     withhold(&mut decided);
@@ -185,10 +186,12 @@ fn with(mut body: Value, key: &str, value: Value) -> Value {
     body
 }
 
-/// What evidence and decision usually take, as JSON, in bytes.
+/// Usual size of evidence and decision as JSON, in bytes.
 const USUAL_BYTES: usize = 3 * 1024;
 
-/// Writes a value as JSON. What cannot be written, which nothing here is, leaves the line readable.
+/// Writes a value as JSON.
+///
+/// If that failed, which it does not here, `null` would keep the line readable.
 fn write(value: &impl Serialize, line: &mut Vec<u8>) {
     let begin = line.len();
     if serde_json::to_writer(&mut *line, value).is_err() {
@@ -200,7 +203,7 @@ fn write(value: &impl Serialize, line: &mut Vec<u8>) {
 fn text(value: &impl Serialize) -> String {
     let mut text = Vec::with_capacity(USUAL_BYTES);
     write(value, &mut text);
-    // JSON is UTF-8.
+    // Does not fail: JSON is UTF-8.
     String::from_utf8(text).unwrap_or_else(|_| "null".to_owned())
 }
 
@@ -208,7 +211,7 @@ fn line(body: &Value) -> Vec<u8> {
     shown(body.to_string().into_bytes())
 }
 
-/// The same JSON without characters that could command a terminal or reorder a line.
+/// Escapes characters that could control a terminal or reorder a line.
 fn shown(line: Vec<u8>) -> Vec<u8> {
     if line.is_ascii() && !line.contains(&0x7f) {
         return line;
@@ -217,7 +220,9 @@ fn shown(line: Vec<u8>) -> Vec<u8> {
     changed.map_or(line, String::into_bytes)
 }
 
-/// Takes out of a decision what may repeat arguments: messages, constraints and properties.
+/// Removes the parts of a decision that may repeat arguments.
+///
+/// Those are messages, evidence of reasons, constraints, properties and approvals.
 fn withhold(decision: &mut Value) {
     let Some(context) = decision.get_mut("context").and_then(Value::as_object_mut) else {
         return;

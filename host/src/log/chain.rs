@@ -1,4 +1,4 @@
-//! Whether a log is whole.
+//! Verifies the hash chain of a log.
 
 use super::archive::Archived;
 use super::files::{Files, Found, Head, Next, RESTORE, Run, hash, next_line};
@@ -7,27 +7,30 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
-/// A log that is whole.
+/// Result of verifying an intact log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The number of its last line: how many there are, with those that were archived.
+    /// Number of the last line, which counts archived lines too.
     pub entries: u64,
-    /// The number of the first line that was read: 1, or what follows the seal of the last archived file.
+    /// Number of the first line read: 1, or the line after the last archived seal.
     pub first: u64,
-    /// The lines that were not read, as the first and the last of each part: archived ones, without the archive,
-    /// and those that were accepted as missing.
+    /// Lines that were not read, as the first and last of each range.
+    ///
+    /// Those are archived lines, if the archive was not read, and lines accepted as missing.
     pub not_read: Vec<(u64, u64)>,
-    /// The hash of its last line. Keep it elsewhere to tell later that the log was not made anew.
+    /// Hash of the last line. Store it elsewhere to detect that the log was rewritten.
     pub head: String,
-    /// Whether the log has the head that was asked for, as a line that was read or on record as that of an
-    /// archived file; nothing if none was asked for.
+    /// True if the wanted head was read or belongs to an archived file.
+    ///
+    /// `None` if no head was wanted.
     pub has_head: Option<bool>,
-    /// How many lines lie behind the head that is kept beside the log: they were recorded while it
-    /// was read, or just before a crash, or were added by hand.
+    /// Number of lines behind the head stored beside the log.
+    ///
+    /// They were recorded during the read or just before a crash, or were added by hand.
     pub behind_head: u64,
 }
 
-/// Where a log is not whole.
+/// Reason why a log failed verification, and the place.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// A file cannot be read.
@@ -35,7 +38,7 @@ pub enum Broken {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// A line was changed, removed, added or moved.
@@ -45,19 +48,19 @@ pub enum Broken {
         file: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// Problem of the line.
         message: String,
     },
-    /// Files are missing that were not archived.
+    /// Files are missing and were not archived.
     #[error("missing: {}: put what was moved by hand back, and move it with `portcullis log archive`; of the oldest files that are lost for good, `portcullis log archive --accept-missing` puts on record that they are", names(.0))]
     Missing(Vec<PathBuf>),
-    /// Files are missing in the archive that are on record as archived.
+    /// Files recorded as archived are missing in the archive.
     #[error("missing: {}, which are on record as archived: name the folder that they were moved to, or restore them there", names(.0))]
     NotInArchive(Vec<PathBuf>),
     /// The latest file is missing.
     #[error("{} is missing, and other files of the log are there: a host that stopped while it began the file makes it when it starts; otherwise {}", .0.display(), RESTORE)]
     NoLatest(PathBuf),
-    /// The last line of the latest file has no end.
+    /// The last line of the latest file is cut off.
     #[error("{}:{line}: it is cut off: a crash leaves such a line, which was never released and which the host removes when it starts; or it was cut by hand", file.display())]
     CutOff {
         /// The file.
@@ -65,22 +68,24 @@ pub enum Broken {
         /// The line, from 1.
         line: usize,
     },
-    /// What was recorded last is not kept beside the log.
+    /// The head beside the log is missing or damaged.
+    ///
+    /// It names the last recorded line.
     #[error("{} is missing or damaged, without which lines at the end can be gone: {}", .0.display(), RESTORE)]
     NoHead(PathBuf),
-    /// Lines at the end are gone.
+    /// Lines at the end are missing.
     #[error("{} ends with line {found}, and {recorded} were recorded: lines at its end are gone: {}", file.display(), RESTORE)]
     Truncated {
         /// The file.
         file: PathBuf,
-        /// The last line there.
+        /// Number of the last line found.
         found: u64,
-        /// The last line that was recorded.
+        /// Number of the last recorded line.
         recorded: u64,
     },
 }
 
-/// How many missing files are named.
+/// Maximum number of missing files that are listed.
 const NAMED: usize = 8;
 
 fn names(files: &[PathBuf]) -> String {
@@ -92,32 +97,37 @@ fn names(files: &[PathBuf]) -> String {
     text.join(", ")
 }
 
-/// Verifies the log of which `path` is the latest file: that no line was changed, removed, added or
-/// moved, in it and the sealed files beside it, and that none is gone from its end. What was archived
-/// is not read: the log is verified from the seal of the last archived file on.
+/// Verifies the log whose latest file is `path`.
+///
+/// It checks that no line was changed, removed, added or moved, in this file and the sealed files beside
+/// it, and that none is missing at the end. Archived files are not read: verification starts at the seal
+/// of the last archived file.
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first place.
+/// [`Broken`], at the first failure.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
     verify_with_head(path, None, None)
 }
 
-/// Verifies the log as [`verify`] does, and the files that were archived to the folder `archive` with it. Those
-/// that are on record as archived have to be there.
+/// Verifies the log as [`verify`] does, including the files archived in `archive`.
+///
+/// All files recorded as archived must be there.
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first place.
+/// [`Broken`], at the first failure.
 pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Broken> {
     verify_with_head(path, Some(archive), None)
 }
 
-/// Verifies the log as [`verify`] and [`verify_with_archive`] do, and looks for a head that was kept elsewhere.
+/// Verifies the log, and looks for a head that was stored elsewhere.
+///
+/// See [`verify`] and [`verify_with_archive`].
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first place. That the log does not have the head is none, see [`Verified::has_head`].
+/// [`Broken`], at the first failure. A missing head is not an error, see [`Verified::has_head`].
 pub fn verify_with_head(
     path: &Path,
     archive: Option<&Path>,
@@ -129,7 +139,7 @@ pub fn verify_with_head(
     if let Some(first) = runs.first() {
         files.open(first.file)?;
     }
-    // Read first: decisions may be recorded while the lines are read.
+    // Read first: a host may record decisions while the lines are read.
     let Some(recorded) = Head::read(path) else {
         return Err(Broken::NoHead(Head::file(path)));
     };
@@ -146,7 +156,7 @@ pub fn verify_with_head(
             not_read.push((entries.saturating_add(1), run.sequence));
         }
         let mut number = run.file;
-        // The line that the file at hand follows, and its number: that of a seal, but for the first file.
+        // Number and hash of the line before the current file: a seal, except for the first file.
         let (mut before, mut sealed) = (run.sequence, run.hash.clone());
         (entries, head) = (run.sequence, run.hash.clone());
         let read = read_run(&files, &run, |file, line, text, entry| {
@@ -211,7 +221,7 @@ pub fn verify_with_head(
     })
 }
 
-/// Whether a line follows from the one before it.
+/// Checks that a line follows the line before it.
 pub(super) fn follows(
     file: &Path,
     line: usize,
@@ -241,7 +251,9 @@ pub(super) fn follows(
     }
 }
 
-/// Whether a seal says of its file what is so: its number, its lines, the seal before it and the next file.
+/// Checks that a seal matches its file: number, lines and previous seal.
+///
+/// The name of the next file is not checked.
 pub(super) fn seals(
     file: &Path,
     line: usize,
@@ -266,12 +278,14 @@ pub(super) fn seals(
     }
 }
 
-/// Reads every line of the log of which `path` is the latest file, in order, from the first file that was
-/// not archived. A host may write it meanwhile, and begin the next file.
+/// Reads every line of the log whose latest file is `path`, in order.
+///
+/// It starts at the first file that was not archived. A host may write lines and start the next file at
+/// the same time.
 ///
 /// # Errors
 ///
-/// What `each` gives, or [`Broken`] if a line is not one of a log, or a file is missing.
+/// The error of `each`, or [`Broken`] if a line is not a line of a log, or a file is missing.
 pub fn read(
     path: &Path,
     mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
@@ -310,12 +324,12 @@ fn read_run(
     Ok(())
 }
 
-/// Reads the lines of one file, which has that number, and says whether it ends with its seal.
+/// Reads the lines of the file with that number; returns true if it is sealed.
 ///
 /// # Errors
 ///
-/// What `each` gives, or [`Broken`] if a line is not one of a log, if it is another file, or if it has to be
-/// sealed and is not.
+/// The error of `each`, or [`Broken`] if a line is not a line of a log, if it is another file, or if it
+/// has to be sealed and is not.
 pub(super) fn read_file(
     file: &Path,
     opened: File,
@@ -405,17 +419,17 @@ pub(super) fn read_file(
     Ok(is_sealed)
 }
 
-/// What the first line of a file says of it.
+/// Contents of the first line of a file.
 pub(super) struct FirstLine {
-    /// The number of the file.
+    /// Number of the file.
     pub(super) number: u32,
-    /// The number of its first line.
+    /// Number of its first line.
     pub(super) sequence: u64,
-    /// The hash of the line before that.
+    /// Hash of the line before that.
     pub(super) previous: String,
 }
 
-/// The first line of a file, if it has a whole one.
+/// Reads the first line of a file, if it has a complete one.
 pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, Broken> {
     let unreadable = |error| Broken::Read {
         file: file.to_owned(),

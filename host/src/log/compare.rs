@@ -1,27 +1,27 @@
-//! Two decisions about the same request, compared by what matters, and the changes in groups.
+//! Compares two decisions on the same request, and groups the changes.
 //!
-//! A decision matters by its effect, its cause, its mode, its grant and its obligations. Versions and digests of
-//! plugins, the memory that they took and the words of reasons do not: a new version of a plugin that
-//! decides the same has no differences.
+//! It compares effect, cause, mode, grant and obligations. It ignores versions and digests of plugins,
+//! their memory and the text of reasons: a new version of a plugin that decides the same gives no
+//! differences.
 
 use super::Decided;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A part of a decision that matters.
+/// A part of a decision that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// Permit or deny.
     Effect,
-    /// Whether it is enforced.
+    /// Enforcement mode.
     Mode,
-    /// Why it is what it is.
+    /// Cause of the decision.
     Cause,
-    /// What the permit is worth.
+    /// Grant of a permit.
     Grant,
-    /// What the enforcement point must do.
+    /// Obligations of the enforcement point.
     Obligations,
 }
 
@@ -34,7 +34,7 @@ const PARTS: [Part; 5] = [
 ];
 
 impl Part {
-    /// The part of a decision as the log has it, see [`Decided::decision`].
+    /// Returns the part of a recorded decision, see [`Decided::decision`].
     fn of(self, decision: &Value) -> Option<Value> {
         let pointer = match self {
             Self::Effect => "/decision",
@@ -45,13 +45,13 @@ impl Part {
         };
         let mut part = decision.pointer(pointer)?.clone();
         if let (Self::Obligations, Some(obligations)) = (self, part.as_array_mut()) {
-            // All of them are to be done, in whatever order.
+            // The order does not matter: all of them must be carried out.
             obligations.sort_by_cached_key(Value::to_string);
         }
         Some(part)
     }
 
-    /// What it is called.
+    /// Name of the part.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Effect => "effect",
@@ -63,23 +63,23 @@ impl Part {
     }
 }
 
-/// The parts in which two decisions differ, as the log has decisions.
+/// The parts in which two decisions, in the form of the log, differ.
 pub fn differing(recorded: &Value, now: &Value) -> Vec<Part> {
     let differs = |part: &Part| part.of(recorded) != part.of(now);
     PARTS.into_iter().filter(differs).collect()
 }
 
-/// What became of the effect of a decision, the gravest first.
+/// Change of a decision's effect, most serious first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Turn {
-    /// It was a deny and is a permit.
+    /// A deny became a permit.
     DenyToPermit,
-    /// It was a permit and is a deny.
+    /// A permit became a deny.
     PermitToDeny,
-    /// It is a permit as before.
+    /// The decision is still a permit.
     Permit,
-    /// It is a deny as before.
+    /// The decision is still a deny.
     Deny,
 }
 
@@ -99,31 +99,31 @@ impl Turn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Change {
-    /// What became of the effect.
+    /// Change of the effect.
     pub turn: Turn,
-    /// The integration.
+    /// Name of the integration.
     pub integration: String,
-    /// The action.
+    /// Name of the action.
     pub action: String,
-    /// The cause that was recorded.
+    /// Cause in the log.
     pub recorded_cause: String,
-    /// The cause now.
+    /// Cause now.
     pub cause: String,
-    /// The parts that differ.
+    /// Parts that differ.
     pub differs: Vec<Part>,
-    /// Whether the recorded decisions depended on the machine, see [`Decided::depends_on_machine`].
+    /// True if the recorded decisions depended on the machine, see [`Decided::depends_on_machine`].
     pub depends_on_machine: bool,
-    /// How many there are.
+    /// Number of these decisions.
     pub count: u64,
-    /// The numbers of the first of their lines.
+    /// Numbers of the first of their lines.
     pub lines: Vec<u64>,
     /// Some of the resources.
     pub resources: Vec<String>,
-    /// The first place in which the first of them differs, as a JSON Pointer.
+    /// JSON Pointer to the first difference in the first of them.
     pub at: String,
 }
 
-/// How many lines and resources of a group are named.
+/// Maximum number of lines and of resources listed for a group.
 const NAMED: usize = 5;
 
 /// Changes, in groups.
@@ -133,7 +133,7 @@ pub struct Changes(BTreeMap<Key, Change>);
 type Key = (bool, Turn, String, String, String, String, Vec<Part>);
 
 impl Changes {
-    /// Takes note of the decision in line `sequence`, which is now another in `differs`.
+    /// Adds the decision in line `sequence`, whose parts `differs` have changed.
     pub fn note(&mut self, sequence: u64, decided: &Decided, now: &Value, differs: Vec<Part>) {
         let text = |value: &Value, pointer: &str| {
             let text = value.pointer(pointer).and_then(Value::as_str);
@@ -176,7 +176,9 @@ impl Changes {
         }
     }
 
-    /// The groups: what does not depend on the machine first, then what is now permitted, then the largest.
+    /// The groups in order of importance.
+    ///
+    /// Groups that do not depend on the machine come first, then new permits, then the largest groups.
     pub fn groups(self) -> Vec<Change> {
         let mut groups: Vec<_> = self.0.into_values().collect();
         groups.sort_by_key(|one| {
@@ -190,8 +192,9 @@ impl Changes {
     }
 }
 
-/// The first place, as a JSON Pointer, in which two values differ; parts that matter come first, where
-/// both are decisions.
+/// JSON Pointer to the first difference between two values.
+///
+/// In two decisions, differences in compared parts come first.
 pub fn first_difference(recorded: &Value, now: &Value) -> Option<String> {
     let places = [
         "/decision",
@@ -212,7 +215,7 @@ pub fn first_difference(recorded: &Value, now: &Value) -> Option<String> {
     })
 }
 
-/// The place of the first value in which they differ.
+/// Place of the first value that differs.
 fn difference(recorded: &Value, now: &Value, at: String) -> String {
     let first = match (recorded, now) {
         (Value::Object(recorded), Value::Object(now)) => {

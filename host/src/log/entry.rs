@@ -1,191 +1,202 @@
 //! One line of the log.
 
 use super::{CallOutcome, Refused};
-use crate::evidence::Evidence;
-use crate::intent::{StoredIntent, Waiver};
-use crate::limits::RequestLimits;
-use crate::request::Request;
-use crate::revocation::{ListMark, Revoked};
-use crate::state::StateMark;
-use crate::timestamp::Timestamp;
+use portcullis_model::evidence::Evidence;
+use portcullis_model::limits::RequestLimits;
+use portcullis_model::marks::ListMark;
+use portcullis_model::marks::StateMark;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::waiver::Waiver;
+use portcullis_trust::intent::StoredIntent;
+use portcullis_trust::revocation::Revoked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How deeply a request may be nested by any configuration.
+/// Maximum nesting depth of a request in any configuration.
 const MAX_DEPTH: usize = 100;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Entry {
-    /// Its number, from 1.
+    /// Number of the line, from 1.
     pub sequence: u64,
-    /// The hash of the line before it.
+    /// Hash of the previous line.
     pub previous: String,
-    /// When it happened.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What happened.
+    /// The recorded event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What a line records.
+/// Event that a line records.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A request was decided.
     Decision(Box<Decided>),
-    /// An intent came to count.
+    /// An intent came into force.
     Issuance(Issued),
-    /// A gateway refused something before there was a decision.
+    /// A gateway refused a request before there was a decision.
     Refused(Box<Recorded<Refused>>),
-    /// What became of the call that was decided about.
+    /// Outcome of the call that a decision was about.
     Outcome(Box<Outcome>),
     /// The last line of a full file.
     Seal(Seal),
-    /// The first line of every file but the first.
+    /// The first line of every file except the first one.
     Opening(Opening),
-    /// The log was continued after lines that lay behind its head: they had been recorded just before
-    /// a crash, or were added by hand.
+    /// The log was continued after lines behind its head.
+    ///
+    /// These lines were recorded just before a crash, or were added by hand.
     #[serde(rename_all = "kebab-case")]
     Continuation {
-        /// How many they were.
+        /// Number of these lines.
         behind_head: u64,
     },
-    /// A revocation came to count; or, without one, a host began with so many.
+    /// A revocation came into force; without one, a host started.
     Revocation {
-        /// How many revocations there are up to and with this one.
+        /// Number of revocations and lifts, up to and including this one.
         epoch: u64,
-        /// What is revoked.
+        /// The revocation; `None` for the start of a host.
         #[serde(default)]
         revoked: Option<Revoked>,
-        /// The digest of the list up to and with the last of them, see [`ListMark::digest`]; older logs have none.
+        /// Digest of the list up to that epoch, see [`ListMark::digest`].
+        ///
+        /// `None` in older logs, and for revocations that the host records late, at its start.
         #[serde(default)]
         digest: Option<String>,
     },
-    /// A revocation that was a mistake was lifted.
+    /// A mistaken revocation was lifted.
     Lift {
-        /// How many revocations and lifts there are up to and with this one.
+        /// Number of revocations and lifts, up to and including this one.
         epoch: u64,
-        /// What is no longer revoked.
+        /// The revocation that is lifted.
         lifted: Revoked,
-        /// The digest of the list up to and with it, see [`ListMark::digest`]; older logs have none.
+        /// Digest of the list up to and including it, see [`ListMark::digest`]; `None` in older logs.
         #[serde(default)]
         digest: Option<String>,
     },
-    /// An operator accepted a state or a revocation list that is not the one that was known.
+    /// An operator accepted a state or list that differs from its mark.
     Accepted(Accepted),
 }
 
-/// What an operator accepted.
+/// Acceptance of a state or a revocation list by an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Accepted {
-    /// Who accepted it.
+    /// Name of the operator.
     pub by: String,
-    /// Why.
+    /// Reason stated by the operator.
     pub reason: String,
-    /// The state that counts from now on.
+    /// Mark of the accepted state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateMark>,
-    /// How far the list goes that counts from now on.
+    /// Mark of the accepted list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListMark>,
 }
 
-/// What a gateway reported, as the log has it.
+/// A report of a gateway, as recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Recorded<T> {
-    /// What the line is called elsewhere, see [`Decided::id`].
+    /// Id of the line, see [`Decided::id`].
     pub id: String,
-    /// What was reported.
+    /// The report.
     #[serde(flatten)]
     pub what: T,
 }
 
-/// What became of a call, as the log has it.
+/// Outcome of a call, as recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outcome {
-    /// The id of the decision.
+    /// Id of the decision.
     pub decision: String,
-    /// What became of it.
+    /// The reported outcome.
     #[serde(flatten)]
     pub what: CallOutcome,
-    /// The budgets whose use is given back, because the call was not made.
+    /// Budgets whose use is returned, because the call was not made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gives_back: Vec<String>,
 }
 
-/// The end of a full file. Its own line names the hash of the line before it, so that it stands for all of them.
+/// The end of a full file.
+///
+/// Its line holds the hash of the line before it, so the hash of the seal covers the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Seal {
-    /// The number of the file, from 1.
+    /// Number of the file, from 1.
     pub file: u32,
-    /// The number of its first line.
+    /// Number of its first line.
     pub first: u64,
-    /// How many lines it has, with this one.
+    /// Number of its lines, this one included.
     pub lines: u64,
-    /// The hash of the seal of the file before it.
+    /// Hash of the seal of the previous file.
     pub previous_seal: String,
-    /// What the next file is called once it is sealed.
+    /// Name of the next file once that is sealed.
     pub next: String,
 }
 
-/// The beginning of a file that follows a sealed one, whose seal its own line names.
+/// The beginning of a file that follows a sealed file.
+///
+/// Its line holds the hash of that file's seal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Opening {
-    /// The number of the file.
+    /// Number of the file.
     pub file: u32,
 }
 
-/// A decision, as the log has it.
+/// A decision, as recorded.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Decided {
-    /// What the decision is called: a UUID of version 7, which no other has, and which sorts by time.
+    /// Id of the decision: a UUID of version 7, unique and sorted by time.
     pub id: String,
-    /// The trace that the request was part of (W3C Trace Context), if its gateway said so.
+    /// Trace of the request (W3C Trace Context), if the gateway stated one.
     #[serde(default)]
     pub trace_id: Option<String>,
-    /// The digest of the request as it is written; of one that could not be read, of its bytes.
+    /// Digest of the request as written; for an unreadable request, of its bytes.
     pub request_digest: String,
-    /// Whether something that a mask names was masked, so that it cannot be decided again.
+    /// True if a value was masked: the request cannot be decided again.
     pub masked: bool,
     /// The request, as an AuthZEN evaluation.
     pub request: Value,
-    /// What it was decided from, besides the request.
+    /// Inputs of the decision besides the request.
     pub evidence: Evidence,
-    /// The decision, as an AuthZEN response, but for how long it took.
+    /// The decision, as an AuthZEN response without durations.
     pub decision: Value,
 }
 
 impl Decided {
-    /// Whether it was a permit.
+    /// True if the decision is a permit.
     pub fn is_permit(&self) -> bool {
         self.decision.get("decision") == Some(&Value::Bool(true))
     }
 
-    /// The decision's cause, as text.
+    /// Cause of the decision, as text.
     pub fn cause(&self) -> Option<&str> {
         self.decision.pointer("/context/cause")?.as_str()
     }
 
-    /// Whether a plugin gave no answer for a reason that lies in the machine and not in the request: it
-    /// ran out of time, or there was no room for it. Decided again, it may be decided otherwise.
+    /// True if a plugin faulted because of the machine, not the request.
+    ///
+    /// The plugin ran out of time, or the host had no capacity for it. A replay may decide differently.
     pub fn depends_on_machine(&self) -> bool {
         let plugins = self.decision.pointer("/context/plugins");
         let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
-        // As the kinds of faults are written.
+        // Names of the faults, as serialised.
         plugins
             .filter_map(|plugin| plugin.get("fault")?.as_str())
             .any(|fault| matches!(fault, "deadline" | "overloaded" | "sandbox"))
     }
 
-    /// The request, if it can be decided again: it could be read, nothing of it is masked, and it carried
-    /// no signed intents.
+    /// The request, if it can be decided again.
+    ///
+    /// It can be if it was readable, nothing is masked, and it carried no signed intents.
     pub fn request(&self) -> Option<Request> {
         match self.request.pointer("/context/intent/documents") {
             Some(_) => None,
@@ -193,8 +204,9 @@ impl Decided {
         }
     }
 
-    /// The request, if it could be read and nothing of it is masked. Of signed intents that it carried it
-    /// has the digests.
+    /// The request, if it was readable and nothing is masked.
+    ///
+    /// Signed intents that it carried are replaced by their digests.
     pub fn request_in_clear(&self) -> Option<Request> {
         match self.masked {
             true => None,
@@ -202,10 +214,11 @@ impl Decided {
         }
     }
 
-    /// The request as the log has it, with what was masked in it, and the digests of signed intents that
-    /// it carried. Nothing if it could not be read.
+    /// The request as recorded, with masked values; `None` if it was unreadable.
+    ///
+    /// Signed intents that it carried are replaced by their digests.
     pub fn request_as_written(&self) -> Option<Request> {
-        // It was within its limits in the form that it came in, which may have been a shorter one.
+        // The size limit applied to the form received, which may have been shorter.
         let limits = RequestLimits {
             bytes: usize::MAX,
             depth: MAX_DEPTH,
@@ -214,29 +227,29 @@ impl Decided {
     }
 }
 
-/// An intent that came to count.
+/// An intent that came into force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Issued {
-    /// Its id.
+    /// Id of the intent.
     pub intent: String,
-    /// Its digest.
+    /// Digest of the intent.
     pub digest: String,
-    /// Who may act on it.
+    /// Principal that may act on it.
     pub principal: String,
-    /// Who approved it.
+    /// Approver of the intent.
     pub approved_by: String,
-    /// From when it holds.
+    /// Time from which it is valid.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
-    /// The intent that it was delegated from.
+    /// Intent that it was delegated from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// Who answers for it, if it is an exception.
+    /// Owner who answers for it, if it is an exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception_owner: Option<String>,
-    /// What it waives, if it is an exception.
+    /// Checks that it waives, if it is an exception.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exception_waives: Vec<Waiver>,
 }

@@ -2,24 +2,25 @@
 
 use super::archive::Archived;
 use super::{Broken, line};
-use crate::followed::{FileIdentity, identity_of};
+use portcullis_trust::regular;
+use portcullis_trust::watched::{FileIdentity, identity_of};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What the first line names as the one before it.
+/// Previous hash in the first line of a log.
 pub(super) const BEGINNING: &str = "the beginning";
 
-/// The remedy for a log that is not as it was written.
+/// Remedy for a log that was changed.
 pub(super) const RESTORE: &str = "restore the file, or move the log away and begin a new one";
 
-/// How often a reader looks again for what a host is about to write, and how long it waits in between.
+/// Maximum number of retries while a host writes, and the pause between.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The file of that number, once it is sealed.
+/// Path of the sealed file of that number.
 pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
     match path.extension() {
         None => path.with_extension(format!("{number:06}")),
@@ -29,13 +30,13 @@ pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
     }
 }
 
-/// The name of a file, without its folder.
+/// Name of a file, without its folder.
 pub(super) fn name_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// The folder that a file is in.
+/// Folder of a file.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -43,20 +44,13 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// The file that is called as the log is, with something behind it.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// The number of the newest sealed file beside the log, if there is one.
+/// Number of the newest sealed file beside the log, if any.
 pub(super) fn newest_sealed(path: &Path) -> io::Result<Option<u32>> {
     let mut newest = None;
     for entry in std::fs::read_dir(folder_of(path))? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        // The number is the only run of digits that gives the very name again.
+        // Only the number in the right place and format reproduces the name.
         let number = name
             .split('.')
             .filter_map(|part| part.parse::<u32>().ok())
@@ -66,21 +60,23 @@ pub(super) fn newest_sealed(path: &Path) -> io::Result<Option<u32>> {
     Ok(newest)
 }
 
-/// Where the files of a log are looked for.
+/// Locations of the files of a log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Files<'a> {
     pub(super) path: &'a Path,
-    /// Where archived ones are, if they are to be read too.
+    /// Folder of archived files, if they are read too.
     pub(super) archive: Option<&'a Path>,
 }
 
-/// Files of a log that are read one after the other: the number of the first, and what its first line follows.
+/// Consecutive files of a log.
+///
+/// Holds the number of the first file, and the line that its first line follows.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) file: u32,
     pub(super) sequence: u64,
     pub(super) hash: String,
-    /// The number of the last, if files that come next were accepted as missing.
+    /// Number of the last file, if later files were accepted as missing.
     pub(super) until: Option<u32>,
 }
 
@@ -104,14 +100,14 @@ impl Run {
     }
 }
 
-/// The file of a log that comes next, open.
+/// The next file of a log, opened.
 pub(super) enum Next {
     Sealed(PathBuf, File),
     Latest(File),
 }
 
 impl Files<'_> {
-    /// The sealed file of that number, wherever it is.
+    /// Path of a sealed file, beside the log or in the archive.
     fn sealed(&self, number: u32) -> Option<PathBuf> {
         let beside = numbered(self.path, number);
         if beside.exists() {
@@ -121,8 +117,9 @@ impl Files<'_> {
         archived.exists().then_some(archived)
     }
 
-    /// The files that are to be read, by the records of what was archived. With the archive those are all: of what
-    /// is on record, only what was accepted as missing may be missing.
+    /// Returns the files to read, by the records of archived files.
+    ///
+    /// With the archive, all files are read; only those recorded as accepted missing may be missing.
     pub(super) fn runs(&self, records: &[Archived]) -> Result<Vec<Run>, Broken> {
         match self.archive {
             None => Ok(vec![self.beginning(records)]),
@@ -130,14 +127,15 @@ impl Files<'_> {
         }
     }
 
-    /// Where the files begin that are there: after those that were archived, or earlier where archived
-    /// files are there again.
+    /// Returns the first of the files beside the log.
+    ///
+    /// It follows the archived files, or is an earlier one if archived files were restored.
     fn beginning(&self, records: &[Archived]) -> Run {
         let mut first = records.last().map_or(1, |last| last.file.saturating_add(1));
         while first > 1 && self.sealed(first - 1).is_some() {
             first -= 1;
         }
-        // Of files that were archived together only the end is on record.
+        // For files archived together, only the end of the last one is recorded.
         let anchor = records
             .iter()
             .find(|record| record.file.saturating_add(1) >= first);
@@ -182,10 +180,10 @@ impl Files<'_> {
 
     /// Opens the file of that number: a sealed one, or else the latest.
     ///
-    /// A host that begins the next file gives the latest its number and makes another. So what was opened
-    /// as the latest is the one of that number only if there is still no sealed one of it: then it had not
-    /// been renamed when it was opened. A missing file is not made up for by any of this: the first line
-    /// of each file says which it is.
+    /// A host that starts the next file renames the latest to its number, and creates another. So the file
+    /// opened as the latest has that number only if there is still no sealed file of that number: then it was
+    /// not yet renamed when it was opened. This does not hide a missing file, because the first line of each
+    /// file states its number.
     pub(super) fn open(&self, number: u32) -> Result<Next, Broken> {
         loop {
             if let Some(sealed) = self.sealed(number) {
@@ -211,7 +209,7 @@ impl Files<'_> {
             match File::open(self.path) {
                 Ok(latest) => return Ok(latest),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.has_others() => {
-                    // The one before it has its number, and the next is about to be made.
+                    // The host renamed the previous file, and is about to create the next one.
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) => return Err(Broken::Read { file, error }),
@@ -220,12 +218,12 @@ impl Files<'_> {
         Err(Broken::NoLatest(file))
     }
 
-    /// Whether other files of the log are there than the latest.
+    /// True if the log has files other than the latest.
     fn has_others(&self) -> bool {
         Head::file(self.path).exists() || newest_sealed(self.path).is_ok_and(|it| it.is_some())
     }
 
-    /// The numbers of those from `first` on and before `end` that are not there.
+    /// Paths of the missing files from `first` on and before `end`.
     pub(super) fn missing(&self, first: u32, end: u32) -> Vec<PathBuf> {
         (first..end)
             .filter(|number| self.sealed(*number).is_none())
@@ -234,19 +232,19 @@ impl Files<'_> {
     }
 }
 
-/// What a file has where a line is expected.
+/// Result of reading a line.
 pub(super) enum Found {
-    /// A line, without its end.
+    /// A line, without its line end.
     Whole(Vec<u8>),
-    /// The beginning of one.
+    /// An incomplete line.
     CutOff,
-    /// More than a line ever has.
+    /// More bytes than a line can have.
     TooLong,
-    /// Nothing.
+    /// The end of the file.
     End,
 }
 
-/// The next line. One that has no end may be about to be written in full.
+/// Reads the next line. Waits for an incomplete line, which a host may be writing.
 pub(super) fn next_line(reader: &mut impl BufRead) -> io::Result<Found> {
     let mut found = Vec::new();
     let mut read = |found: &mut Vec<u8>| {
@@ -273,7 +271,9 @@ pub(super) fn hash(line: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(line))
 }
 
-/// The last line that was recorded, kept beside the log to tell when lines at its end are gone.
+/// The last recorded line, stored beside the log.
+///
+/// It is used to detect missing lines at the end.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) sequence: u64,
@@ -282,10 +282,10 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn file(path: &Path) -> PathBuf {
-        beside(path, ".head")
+        regular::beside(path, ".head")
     }
 
-    /// The text of the file. It is as long for each line, so that a shorter one leaves nothing of a longer one.
+    /// Contents of the file. Its length is fixed, so that overwriting leaves no old bytes.
     pub(super) fn text(sequence: u64, hash: &str) -> String {
         format!("{sequence:020} {hash}\n")
     }
@@ -293,7 +293,7 @@ impl Head {
     pub(super) fn read(path: &Path) -> Option<Self> {
         let file = Self::file(path);
         let mut text = std::fs::read_to_string(&file).ok()?;
-        // A host may write it meanwhile: what is read alike twice is not half of one and half of another.
+        // A host may write it at the same time: read until two reads are equal.
         for _ in 0..PATIENCE {
             let again = std::fs::read_to_string(&file).ok()?;
             if again == text {
@@ -304,7 +304,7 @@ impl Head {
         Self::parse(&text)
     }
 
-    /// Nothing but the very form that is written: what has another was damaged.
+    /// Parses only the exact form that is written; any other form is damaged.
     fn parse(text: &str) -> Option<Self> {
         let (sequence, hash) = text.strip_suffix('\n')?.split_once(' ')?;
         let sequence = sequence.parse().ok()?;
@@ -324,19 +324,7 @@ impl Head {
     }
 }
 
-/// How files are made that hold what was decided: for the host's own user alone.
-pub(crate) fn private() -> OpenOptions {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are Unix's"))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options
-}
-
-/// The length in bytes of the file at `path`; or why it is not the one of that identity.
+/// Length in bytes of the file at `path`; an error if its identity differs.
 pub(super) fn bytes_in_place(path: &Path, identity: FileIdentity) -> Result<u64, String> {
     let found = std::fs::symlink_metadata(path).map_err(|error| format!("it is gone ({error})"))?;
     if found.file_type().is_symlink() {

@@ -1,20 +1,23 @@
-//! Headers of HTTP requests that carry credentials, wherever a request has them.
+//! Finds HTTP headers that carry credentials anywhere in a request, and masks them.
 
 use serde_json::Value;
 
-/// Whether a member of that name holds headers, such as `headers`, `Headers` or `http_headers`.
+/// True if a member of that name holds headers.
+///
+/// Examples are `headers`, `Headers` and `http_headers`.
 pub(super) fn are_headers(member: &str) -> bool {
     let name = name(member);
     name == "header" || name.ends_with("headers")
 }
 
-/// A header's name as every reader compares it: without case, and with `_` for `-`, which many servers
-/// take for the same.
+/// Normalises a header's name: lower case, and `-` for `_`.
+///
+/// Header names are case-insensitive, and many servers treat `-` and `_` alike.
 pub(super) fn name(header: &str) -> String {
     header.trim().to_ascii_lowercase().replace('_', "-")
 }
 
-/// Names that are what their last word says: `x-auth-token`, `private-token`, `x-csrf-token`.
+/// Last words of credential headers: `x-auth-token`, `private-token`, `x-csrf-token`.
 const LAST_WORDS: [&str; 17] = [
     "assertion",
     "auth",
@@ -35,7 +38,7 @@ const LAST_WORDS: [&str; 17] = [
     "token",
 ];
 
-/// What a `key` is of where it is a credential: `x-api-key`, and not `idempotency-key`.
+/// Words before `key` in credential headers: `x-api-key`, but not `idempotency-key`.
 const KEYS: [&str; 9] = [
     "access",
     "account",
@@ -48,7 +51,7 @@ const KEYS: [&str; 9] = [
     "subscription",
 ];
 
-/// Whether a header of that name, in the form that [`name`] gives, carries a credential.
+/// True if a header of that name, normalised by [`name`], carries a credential.
 pub(super) fn carries_a_credential(header: &str) -> bool {
     let mut words = header.rsplit('-');
     let last = words.next().unwrap_or_default();
@@ -67,8 +70,9 @@ pub(super) fn carries_a_credential(header: &str) -> bool {
     }
 }
 
-/// Masks the values of the headers that `is_masked` says, wherever `value` has headers, and says whether
-/// there were any.
+/// Masks the headers selected by `is_masked` anywhere in `value`.
+///
+/// Returns true if it masked any.
 pub(super) fn mask_in(value: &mut Value, is_masked: &impl Fn(&str) -> bool) -> bool {
     match value {
         Value::Object(members) => {
@@ -98,7 +102,7 @@ pub(super) fn mask_in(value: &mut Value, is_masked: &impl Fn(&str) -> bool) -> b
     }
 }
 
-/// Whether [`mask_in`] could find headers. It is quick where there are none.
+/// True if [`mask_in`] could find headers. It is fast if there are none.
 pub(super) fn may_be_in(value: &Value) -> bool {
     match value {
         Value::Object(members) => members
@@ -110,8 +114,10 @@ pub(super) fn may_be_in(value: &Value) -> bool {
     }
 }
 
-/// Masks the values of the headers that `is_masked` says. Headers are an object by name, a list of objects
-/// with `name` and `value`, a list of pairs, a list in which names and values alternate, or text.
+/// Masks the values of the headers selected by `is_masked`.
+///
+/// Headers are an object by name, a list of objects with `name` and `value`, a list of pairs, a list of
+/// alternating names and values, or text. Returns true if it masked any.
 pub(super) fn mask(headers: &mut Value, is_masked: &impl Fn(&str) -> bool) -> bool {
     let named = |value: &Value| value.as_str().is_some_and(|text| is_masked(&name(text)));
     match headers {
@@ -173,8 +179,10 @@ fn begins_as_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"'])
 }
 
-/// The JSON in a text, if it is some. The library bounds how deeply it is nested; text in text is shorter
-/// each time.
+/// Parses a text that is JSON.
+///
+/// The JSON library limits the nesting depth. JSON inside a JSON text is shorter at each level, so the
+/// recursion ends.
 fn json_in(text: &str) -> Option<Value> {
     match begins_as_json(text) {
         true => serde_json::from_str(text).ok(),

@@ -1,23 +1,24 @@
-//! The latest file of a log: where it ends, how lines are added to it, and how the next one is begun.
+//! The latest file of a log: finds its end, appends lines and starts the next file.
 
 use super::archive::{Archived, sync_folder_of};
 use super::chain::opening;
 use super::files::{
-    BEGINNING, Head, RESTORE, bytes_in_place, hash, name_of, newest_sealed, numbered, private,
+    BEGINNING, Head, RESTORE, bytes_in_place, hash, name_of, newest_sealed, numbered,
 };
 use super::tail::Backwards;
 use super::{Broken, Durability, Event, LogError, LogOptions, Opening, Seal, body, line};
-use crate::followed::{FileIdentity, identity_of};
-use crate::timestamp::Timestamp;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::regular;
+use portcullis_trust::watched::{FileIdentity, identity_of};
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// How much room for lines is kept, in bytes.
+/// Maximum buffer capacity kept for lines, in bytes.
 const MOST_BYTES_KEPT: usize = 256 * 1024;
 
-/// The latest file of a log, and where its chain is.
+/// The latest file of a log, with its position in the chain.
 #[derive(Debug)]
 pub(super) struct Latest {
     options: LogOptions,
@@ -25,50 +26,51 @@ pub(super) struct Latest {
     identity: FileIdentity,
     head: File,
     head_identity: FileIdentity,
-    /// The number of bytes that were written to the head.
+    /// Number of bytes written to the head.
     head_bytes: u64,
     place: Place,
-    /// How much of the file is whole lines that were recorded.
+    /// Length of the recorded whole lines, in bytes.
     bytes: u64,
-    /// Whether something may lie behind that, which a failed write left.
+    /// True if a failed write may have left bytes behind them.
     unclean: bool,
-    /// That recorded lines were cut off the file. Nothing is recorded in it any more: what is written behind the
-    /// cut would make up for the bytes that are gone.
+    /// Error for a file from which recorded lines were cut off.
+    ///
+    /// Nothing more is recorded in it: new lines would fill the place of the missing bytes.
     cut: Option<LogError>,
-    /// Whether the file ends with its seal, so that the next one has to be begun.
+    /// True if the file ends with its seal, so the next must be started.
     sealed: bool,
-    /// Whether the file is one that its opening is not yet in.
+    /// True if the file does not yet contain its opening.
     unopened: bool,
-    /// What lines are made in.
+    /// Buffer in which lines are built.
     lines: Vec<u8>,
 }
 
-/// The end of a log, as its files say.
+/// The end of a log, as found in its files.
 #[derive(Debug)]
 struct End {
     place: Place,
-    /// The bytes of the latest file that are whole lines.
+    /// Length of the whole lines of the latest file, in bytes.
     bytes: u64,
-    /// Whether more than that is in it.
+    /// True if the file contains more bytes than that.
     unclean: bool,
     sealed: bool,
     unopened: bool,
-    /// The number of lines behind the head.
+    /// Number of lines behind the head.
     behind_head: u64,
 }
 
-/// Where in the chain a log is.
+/// Position of a log in its chain.
 #[derive(Debug, Clone)]
 struct Place {
-    /// The number of the latest file.
+    /// Number of the latest file.
     file: u32,
-    /// The number of the first line of the latest file.
+    /// Number of the first line of the latest file.
     first: u64,
-    /// The hash of the seal of the file before it.
+    /// Hash of the seal of the previous file.
     seal: String,
-    /// The number of the last line.
+    /// Number of the last line.
     sequence: u64,
-    /// The hash of the last line.
+    /// Hash of the last line.
     previous: String,
 }
 
@@ -86,22 +88,23 @@ fn not_a_log(path: &Path, message: impl Into<String>) -> LogError {
     }
 }
 
-/// The error for a log whose end is not the one that was recorded.
+/// Error for a log whose end differs from the recorded end.
 fn changed(path: &Path, message: impl std::fmt::Display) -> LogError {
     not_a_log(path, format!("{message}: {RESTORE}"))
 }
 
-/// Whether a host could continue the log, or begin one. Nothing is written or locked, so that it can be told
-/// while a host runs.
+/// Verifies that a host could continue the log, or start one.
+///
+/// Nothing is written or locked, so that it works while a host runs.
 ///
 /// # Errors
 ///
-/// [`LogError`], with what a host would say.
+/// [`LogError`], as a host would report it.
 pub(crate) fn can_be_continued(path: &Path) -> Result<(), LogError> {
     let find = || {
         refuse_links(path)?;
         refuse_links(&Head::file(path))?;
-        // Read first: a host may record decisions meanwhile.
+        // Read first: a host may record decisions at the same time.
         let recorded = Head::read(path);
         let file = match File::open(path) {
             Ok(file) => Some(file),
@@ -110,13 +113,14 @@ pub(crate) fn can_be_continued(path: &Path) -> Result<(), LogError> {
         };
         End::find(path, file.as_ref(), recorded).map(|_| ())
     };
-    // A host that begins the next file, or an archive, may have come in between.
+    // Retry once: a host may have started the next file, or an operator archived files, in between.
     find().or_else(|_| find())
 }
 
 impl End {
-    /// Finds the last whole line of the log of which `latest` is the latest file, if there is one. What was
-    /// recorded last has to be there as it was.
+    /// Finds the last whole line of the log whose latest file is `latest`.
+    ///
+    /// The line that was recorded last must be present and unchanged.
     fn find(path: &Path, latest: Option<&File>, recorded: Option<Head>) -> Result<Self, LogError> {
         let mut end = Self {
             place: Place {
@@ -144,7 +148,7 @@ impl End {
         Ok(end)
     }
 
-    /// Notes the last whole line of the latest file, and says whether it has one.
+    /// Stores the last whole line of the latest file; returns false if there is none.
     fn note_last_of(&mut self, path: &Path, latest: &File) -> Result<bool, LogError> {
         let failed = |error: io::Error| failed(path, &error);
         let mut lines = Backwards::new(latest).map_err(failed)?;
@@ -176,13 +180,15 @@ impl End {
 }
 
 impl Place {
-    /// The end of a log whose latest file has no line: after the newest sealed file, or the last that was archived.
+    /// The end of a log whose latest file has no line.
+    ///
+    /// It follows the newest sealed file, or the last one that was archived.
     fn after_what_was_sealed(path: &Path) -> Result<Option<Self>, LogError> {
         let failed = |error: io::Error| failed(path, &error);
         let archived = Archived::read(path).map_err(|broken| changed(path, broken))?;
         let archived = archived.last();
         let newest = match newest_sealed(path) {
-            // A log that is about to be begun may not even have a folder.
+            // The folder of a new log may not exist yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             newest => newest.map_err(failed)?,
         };
@@ -212,7 +218,7 @@ impl Place {
         Self::after(path, next, sequence, seal).map(Some)
     }
 
-    /// The end of a log whose next file has that number, and follows that seal.
+    /// The end of a log with the next file's number and the last seal.
     fn after(path: &Path, file: u32, sequence: u64, seal: String) -> Result<Self, LogError> {
         let first = sequence.checked_add(1);
         let first = first.ok_or_else(|| LogError::Exhausted(path.to_owned()))?;
@@ -225,7 +231,7 @@ impl Place {
         })
     }
 
-    /// The number of lines behind the head, which has to name one that is there.
+    /// Number of lines behind the head, which must name an existing line.
     fn behind(
         &self,
         path: &Path,
@@ -264,7 +270,7 @@ impl Place {
         Ok(behind_head)
     }
 
-    /// The hash of a line near the end of the log, if it is there.
+    /// Hash of a line near the end of the log, if it exists.
     fn hash_of(
         &self,
         path: &Path,
@@ -272,7 +278,7 @@ impl Place {
         sequence: u64,
     ) -> Result<Option<String>, LogError> {
         let failed = |error: io::Error| failed(path, &error);
-        // A head that is a little behind may be that of the file before.
+        // A head slightly behind may name a line of the previous file.
         let (mut number, mut at) = (self.file, self.sequence);
         if at == sequence {
             return Ok(Some(self.previous.clone()));
@@ -305,8 +311,9 @@ impl Place {
 }
 
 impl Latest {
-    /// Opens the log, or begins it. Only the latest file is read, from its end to its head. Gives how many
-    /// lines lie behind the head.
+    /// Opens the log, or starts it; returns the number of lines behind the head.
+    ///
+    /// Only the latest file is read, from its end to its head.
     pub(super) fn open(options: &LogOptions) -> Result<(Self, u64), LogError> {
         let path = options.path.as_path();
         let failed = |error: io::Error| failed(path, &error);
@@ -314,15 +321,15 @@ impl Latest {
         refuse_links(&Head::file(path))?;
         let file = open_latest(path).map_err(failed)?;
         lock(&file, path)?;
-        // Read before it is made.
+        // Read before the file is created.
         let recorded = Head::read(path);
-        let head = private()
+        let head = regular::private()
             .create(true)
             .truncate(false)
             .write(true)
             .open(Head::file(path))
             .map_err(failed)?;
-        // The lines go on in other files; this one is always the log's.
+        // The log moves on to other files; the head file stays, so its lock covers the whole log.
         lock(&head, path)?;
         let identity = identity_of(&file.metadata().map_err(failed)?);
         let head_identity = identity_of(&head.metadata().map_err(failed)?);
@@ -344,7 +351,7 @@ impl Latest {
         };
         log.clean().map_err(failed)?;
         log.unclean = false;
-        // Not ahead of the lines, whatever becomes of the next file.
+        // Keeps the head from being ahead of the lines if starting the next file fails.
         log.write_whole_head().map_err(failed)?;
         if log.sealed {
             // The host stopped between the seal and the next file.
@@ -357,13 +364,14 @@ impl Latest {
         Ok((log, end.behind_head))
     }
 
-    /// The number of the last line that was recorded.
+    /// Number of the last recorded line.
     pub(super) fn sequence(&self) -> u64 {
         self.place.sequence
     }
 
-    /// Writes lines, all or none, as durably as the log is. Nothing is recorded unless the log is where it
-    /// was opened, and as long as what was written to it.
+    /// Writes lines, all or none, as durably as configured.
+    ///
+    /// Nothing is recorded unless the log is where it was opened, and has the length that was written.
     pub(super) fn write<'a>(
         &mut self,
         bodies: impl Iterator<Item = &'a [u8]>,
@@ -372,7 +380,7 @@ impl Latest {
             return Err(cut.clone());
         }
         if self.unclean {
-            // After something failed: is it over?
+            // An earlier write failed: clean up, and verify that the files are in order.
             self.clean().map_err(|error| self.failed(&error))?;
             self.in_place(self.bytes)?;
             self.unclean = false;
@@ -401,26 +409,25 @@ impl Latest {
         let written = self.write_lines(bodies, &mut lines);
         self.lines = lines;
         self.lines.clear();
-        // One request that was large once is no reason to keep so much for ever.
+        // One large request must not keep a large buffer allocated.
         self.lines.shrink_to(MOST_BYTES_KEPT);
         if written.is_err() {
-            // None of them was released. What was written of them is removed, now or as soon as that
-            // is possible again.
+            // None of the lines was released. Their bytes are removed now, or as soon as that is possible.
             (self.place.sequence, self.place.previous) = before;
             self.unclean = true;
-            // The error that is reported is the write's.
+            // Ignored: the error of the write is reported instead.
             let _ = self.clean();
         }
         written
     }
 
-    /// Makes lines of bodies in `lines`, and writes them.
+    /// Builds lines from bodies in `lines`, and writes them.
     fn write_lines<'a>(
         &mut self,
         bodies: impl Iterator<Item = &'a [u8]>,
         lines: &mut Vec<u8>,
     ) -> Result<(), LogError> {
-        // Looked at before, too: as much as is written now may have been cut off since.
+        // Checked before writing too: the file may have been cut by as much as is written now.
         let found = self.file.metadata().map_err(|error| self.failed(&error))?;
         self.has_bytes(found.len(), self.bytes)?;
         for body in bodies {
@@ -449,15 +456,14 @@ impl Latest {
                 Durability::Buffered => Ok(()),
             });
         written.map_err(|error| self.failed(&error))?;
-        // A file that is no longer there takes what is written to it, and nobody finds it again.
+        // A deleted file accepts writes, but its lines are lost.
         self.in_place(bytes)?;
         self.write_head().map_err(|error| self.failed(&error))?;
         self.bytes = bytes;
         Ok(())
     }
 
-    /// Whether the log and its head are where they were opened, the log has that many bytes, and the head as many
-    /// as were written to it.
+    /// Verifies that the log and its head are unmoved and have the written lengths.
     fn in_place(&mut self, bytes: u64) -> Result<(), LogError> {
         let path = self.options.path.as_path();
         let head = Head::file(path);
@@ -471,7 +477,7 @@ impl Latest {
         }
     }
 
-    /// Whether the log, of which so many bytes were found, has as many as were written to it.
+    /// Verifies that the log has as many bytes as were written; `found` is its length.
     fn has_bytes(&mut self, found: u64, bytes: u64) -> Result<(), LogError> {
         let Some(message) = other_bytes(found, bytes) else {
             return Ok(());
@@ -483,9 +489,9 @@ impl Latest {
         Err(error)
     }
 
-    /// Removes what a failed write left, and what something else added.
+    /// Removes bytes that a failed write left, or that another program added.
     fn clean(&mut self) -> io::Result<()> {
-        // What was cut stays as it was found.
+        // A file that was cut is left as found.
         if !self.unclean || self.cut.is_some() {
             return Ok(());
         }
@@ -511,7 +517,7 @@ impl Latest {
         let seal = Seal {
             file,
             first,
-            // With the seal itself.
+            // Includes the seal itself.
             lines: sequence.saturating_sub(first).saturating_add(2),
             previous_seal: self.place.seal.clone(),
             next: name_of(&numbered(&self.options.path, next)),
@@ -529,9 +535,11 @@ impl Latest {
         body::opening(&opening, Timestamp::now())
     }
 
-    /// Gives the sealed file a number of its own and begins the next one. The chain goes on.
+    /// Renames the sealed file to its number, and starts the next one.
+    ///
+    /// The chain continues in the next file.
     fn begin_next_file(&mut self) -> Result<(), LogError> {
-        // What is in its place instead would be renamed.
+        // OnStale, a file put in its place would be renamed.
         let in_place = self.in_place(self.bytes);
         self.unclean |= in_place.is_err();
         in_place?;
@@ -547,7 +555,7 @@ impl Latest {
         let number = self.place.file.checked_add(1);
         let number = number.ok_or_else(|| LogError::Exhausted(path.clone()))?;
         std::fs::rename(&path, &full).map_err(failed)?;
-        let next = private()
+        let next = regular::private()
             .create_new(true)
             .read(true)
             .append(true)
@@ -560,7 +568,7 @@ impl Latest {
         match next {
             Ok(next) => (self.file, self.identity) = next,
             Err(error) => {
-                // As it was, so that it can be tried again.
+                // Undo the rename, so that it can be tried again.
                 std::fs::rename(&full, &path).map_err(failed)?;
                 return Err(failed(error));
             }
@@ -573,7 +581,7 @@ impl Latest {
         self.sync_folder().map_err(failed)
     }
 
-    /// Brings the names of files to disk, where the log is to survive the machine.
+    /// Syncs file names to disk, if durability is [`Durability::Fsync`].
     fn sync_folder(&self) -> io::Result<()> {
         match self.options.durability {
             Durability::Buffered => Ok(()),
@@ -581,8 +589,9 @@ impl Latest {
         }
     }
 
-    /// Notes what was recorded last beside the log. Only after the lines: a head that is ahead of them
-    /// would say that they are gone.
+    /// Writes the last recorded line to the head beside the log.
+    ///
+    /// It is written after the lines: a head ahead of them would mean that they are missing.
     fn write_head(&mut self) -> io::Result<()> {
         let head = Head::text(self.place.sequence, &self.place.previous);
         #[cfg(unix)]
@@ -600,7 +609,7 @@ impl Latest {
         Ok(())
     }
 
-    /// Writes the head, and removes whatever lies behind it.
+    /// Writes the head, and removes any bytes behind it.
     fn write_whole_head(&mut self) -> io::Result<()> {
         self.write_head()?;
         self.head.set_len(self.head_bytes)
@@ -614,7 +623,7 @@ fn moved(file: &Path, message: String) -> LogError {
     }
 }
 
-/// The error for a file of which so many bytes were found, if others were written to it.
+/// Describes the difference between the bytes found and written, if any.
 fn other_bytes(found: u64, written: u64) -> Option<String> {
     let why = match found.cmp(&written) {
         Ordering::Equal => return None,
@@ -626,7 +635,7 @@ fn other_bytes(found: u64, written: u64) -> Option<String> {
     ))
 }
 
-/// A link is refused: renamed when the file is full, it would leave the lines behind.
+/// Refuses a symbolic link: renaming a full file would rename the link, not the file.
 fn refuse_links(file: &Path) -> Result<(), LogError> {
     match std::fs::symlink_metadata(file) {
         Ok(found) if found.file_type().is_symlink() => Err(not_a_log(
@@ -639,7 +648,11 @@ fn refuse_links(file: &Path) -> Result<(), LogError> {
 }
 
 fn open_latest(path: &Path) -> io::Result<File> {
-    private().create(true).read(true).append(true).open(path)
+    regular::private()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), LogError> {

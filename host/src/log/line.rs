@@ -1,17 +1,19 @@
-//! Reading a line of a log: it has one form, and says which version of it.
+//! Reads a line of a log. Lines have one form, and state its version.
 
 use super::Entry;
 use portcullis_contract::printable;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The version of the lines that are written, and the only one that is read.
+/// Version of the lines that are written, and the only one accepted.
 pub const VERSION: u64 = 1;
 
-/// More than any line has, in bytes: the largest request there can be, with every character escaped.
+/// Maximum size of a line, in bytes.
+///
+/// It exceeds the largest possible request with every character escaped.
 pub(super) const MAX_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Reads a line, without its end. The error says what is wrong with it.
+/// Reads a line, without its line end. The error describes the problem.
 pub(super) fn parse(line: &[u8]) -> Result<(&str, Entry), String> {
     if line.is_empty() {
         return Err("it is empty".to_owned());
@@ -30,7 +32,7 @@ pub(super) fn parse(line: &[u8]) -> Result<(&str, Entry), String> {
     }
     let text = std::str::from_utf8(line)
         .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
-    // As every line begins that is written.
+    // Fast path: every line that a host writes begins like this.
     if !text.starts_with(r#"{"v":1,"#) {
         version(text)?;
     }

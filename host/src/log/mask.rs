@@ -1,61 +1,63 @@
-//! What is not written to the log.
+//! Masks values that must not be written to the log.
 
 use super::headers;
-use crate::request::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Request};
 use portcullis_contract::name::fold;
+use portcullis_model::request::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Request};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What of a request is not written to a log, as JSON Pointers. A `*` stands for every item of a list or
-/// every member of an object.
+/// JSON Pointers to the parts of a request that are not written.
 ///
-/// A pointer points into the arguments of a request. One whose first key is `subject`, `action`,
-/// `resource` or `context` and whose second is a member of that points into the request as it is recorded,
-/// an AuthZEN evaluation, too: `/context/ticket` masks a circumstance, and an argument of that name. What
-/// the host itself goes by, such as `/subject/id`, cannot be masked: without it nobody could tell from the
-/// log what a revocation has to end.
+/// A `*` matches every item of a list or every member of an object.
 ///
-/// Keys are compared without case, as a careless reader of the arguments compares them, and those of
-/// headers with `_` for `-` as well: `/headers/authorization` masks `Authorization` and `AUTHORIZATION`.
+/// A pointer points into the arguments of a request. If its first key is `subject`, `action`, `resource`
+/// or `context` and its second key a member of that, it also points into the request as recorded, an
+/// AuthZEN evaluation: `/context/ticket` masks a member of the context, and an argument of that name.
+/// Values that the host itself uses, such as `/subject/id`, cannot be masked: without them, the log would
+/// not show what a revocation has to end.
 ///
-/// Headers that carry credentials are masked by default, wherever arguments, circumstances or attributes
-/// have `headers`: `authorization`, `proxy-authorization`, `cookie`, `set-cookie`, `x-api-key`, and every
-/// name that ends with a word such as `token`, `secret` or `password`. [`Mask::and_header`] adds one, and
-/// [`Mask::but_not_header`] says why one is written nevertheless.
+/// Keys are compared without case, as a careless reader of the arguments compares them. In names of
+/// headers, `_` and `-` are also the same: `/headers/authorization` masks `Authorization` and
+/// `AUTHORIZATION`.
+///
+/// Headers that carry credentials are masked by default, wherever arguments, context or attributes have
+/// `headers`: `authorization`, `proxy-authorization`, `cookie`, `set-cookie`, `x-api-key`, and every name
+/// that ends with a word such as `token`, `secret` or `password`. [`Mask::and_header`] adds a header, and
+/// [`Mask::but_not_header`] excludes one for a stated reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mask {
     arguments: Vec<Vec<String>>,
     request: Vec<Vec<String>>,
-    /// Names of headers that are masked, besides those that are by default.
+    /// Names of headers that are masked in addition to the default ones.
     headers: BTreeSet<String>,
     /// Names of headers that are not masked, with the reason.
     unmasked: BTreeMap<String, String>,
 }
 
-/// A text that is not a mask.
+/// Reason why a text is not a valid mask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
-    /// It is no pointer, or points to everything.
+    /// It is not a JSON Pointer, or points to everything.
     #[error(
         "`{0}` is not a JSON Pointer to an argument, such as `/password` or `/headers/authorization`, or into a request, such as `/context/ticket`"
     )]
     NotAPointer(String),
-    /// The log has to have it.
+    /// The log needs the value.
     #[error(
         "`{0}` is, or has in it, what the host itself goes by, without which nobody could tell from the log what a revocation has to end: name single attributes, such as `/subject/properties/email`, or write `/action/properties{0}` if it is an argument"
     )]
     Needed(String),
-    /// It is no name of a header.
+    /// It is not the name of a header.
     #[error(
         "`{0}` is not the name of a header: write letters, digits and `-`, such as `x-tenant-secret`"
     )]
     NotAHeader(String),
-    /// The header is written anyway.
+    /// The header is not masked by default.
     #[error(
         "header `{0}` is not masked: only one that is masked by default needs a reason for being written"
     )]
     NotMasked(String),
-    /// The header would be written without a reason.
+    /// No reason is stated for writing the header.
     #[error(
         "header `{0}` carries credentials: say why it is written, such as `\"x-csrf-token\" = \"useless without the cookie\"`"
     )]
@@ -63,7 +65,7 @@ pub enum MaskError {
 }
 
 impl Mask {
-    /// Masks headers of that name, too.
+    /// Masks headers of that name too.
     ///
     /// # Errors
     ///
@@ -73,11 +75,11 @@ impl Mask {
         Ok(self)
     }
 
-    /// Writes headers of that name, which would be masked by default, for the reason `why`.
+    /// Writes headers of that name, masked by default, for the reason `why`.
     ///
     /// # Errors
     ///
-    /// [`MaskError`] if it is not a header's name, if the header is not masked by default, or if there is no reason.
+    /// [`MaskError`] if it is not a header name, the header is not masked by default, or `why` is empty.
     pub fn but_not_header(mut self, header: &str, why: &str) -> Result<Self, MaskError> {
         let name = header_name(header)?;
         if !headers::carries_a_credential(&name) {
@@ -95,12 +97,12 @@ impl Mask {
             || headers::carries_a_credential(name) && !self.unmasked.contains_key(name)
     }
 
-    /// Makes a mask of JSON Pointers.
+    /// Makes a mask from JSON Pointers.
     ///
     /// # Errors
     ///
-    /// [`MaskError`] at the first that is none, that points to everything, or to what the log has to
-    /// have.
+    /// [`MaskError`] at the first text that is not a pointer, or that points to everything or to a value that
+    /// the log needs.
     pub fn new<'a>(pointers: impl IntoIterator<Item = &'a str>) -> Result<Self, MaskError> {
         let mut masks = Self::default();
         for pointer in pointers {
@@ -121,25 +123,24 @@ impl Mask {
         Ok(masks)
     }
 
-    /// Whether anything of the request could be masked. It is quick where nothing is.
+    /// True if anything in the request could be masked. It is fast if nothing is.
     pub(crate) fn may_apply(&self, request: &Request) -> bool {
         let attributes = [
-            &request.context,
-            &request.principal.attributes,
-            &request.resource.attributes,
+            request.context(),
+            request.principal().attributes.as_slice(),
+            request.resource().attributes.as_slice(),
         ];
         let mut attributes = attributes.into_iter().flatten();
         !self.arguments.is_empty()
             || !self.request.is_empty()
-            || headers::may_be_in(&request.arguments)
+            || headers::may_be_in(request.arguments())
             || attributes
                 .any(|(name, value)| headers::are_headers(name) || headers::may_be_in(value))
     }
 
-    /// Replaces what is masked in `request`, an AuthZEN evaluation, and says whether anything was.
+    /// Masks values in `request`, an AuthZEN evaluation; returns true if any.
     ///
-    /// Where something of another shape than a pointer expects stands in the way, that is masked whole:
-    /// what it holds cannot be told.
+    /// A value of another shape than a pointer expects is masked as a whole: its contents are unknown.
     pub(crate) fn apply(&self, request: &mut Value) -> bool {
         let mut any = false;
         if let Some(arguments) = request.pointer_mut("/action/properties") {
@@ -172,18 +173,18 @@ fn header_name(header: &str) -> Result<String, MaskError> {
     }
 }
 
-/// What stands for what is masked.
+/// Replacement for a masked value.
 pub(super) fn masked() -> Value {
     Value::from("masked")
 }
 
-/// Where a pointer points.
+/// Target of a pointer.
 enum Place {
-    /// Into the arguments.
+    /// The arguments only.
     Arguments,
-    /// Into the request as a whole, too.
+    /// The request as recorded, and the arguments.
     Request,
-    /// To what is not masked.
+    /// A value that the log needs.
     Needed,
 }
 
@@ -214,13 +215,13 @@ impl Place {
     }
 }
 
-/// Masks what `path` points to in `value`, which is headers or something else.
+/// Masks the values at `path`; `are_headers` is set if `value` holds headers.
 fn mask(value: &mut Value, path: &[String], are_headers: bool) -> bool {
     let Some((key, rest)) = path.split_first() else {
         *value = masked();
         return true;
     };
-    // A header is found in every form that headers have.
+    // A header is masked in every form that headers can have.
     let named = headers::name(key);
     let mut any = are_headers && key != "*" && headers::mask(value, &|name: &str| name == named);
     match value {
@@ -242,17 +243,17 @@ fn mask(value: &mut Value, path: &[String], are_headers: bool) -> bool {
                 any |= items
                     .get_mut(index)
                     .is_some_and(|item| mask(item, rest, are_headers));
-                // A list of objects where an object was expected.
+                // A list of objects in place of an object.
                 any |= mask_each(
                     items.iter_mut().filter(|item| item.is_object()),
                     path,
                     are_headers,
                 );
             }
-            // A list where an object was expected may hold many of them.
+            // A list in place of an object may hold several objects.
             (_, Err(_)) => {
                 let items = items.iter_mut();
-                // Names and values of headers stand for themselves.
+                // Strings are names and values of headers, which were masked above.
                 any |= mask_each(
                     items.filter(|item| !are_headers || !item.is_string()),
                     path,
@@ -265,7 +266,7 @@ fn mask(value: &mut Value, path: &[String], are_headers: bool) -> bool {
     any
 }
 
-/// Masks every one, whatever became of the one before it.
+/// Masks every value, without stopping at the first.
 fn mask_each<'a>(
     values: impl Iterator<Item = &'a mut Value>,
     path: &[String],
@@ -305,11 +306,11 @@ mod tests {
             ),
             (vec!["/list/1"], json!({ "list": ["x", "hunter2"] })),
             (vec!["/a", "/b"], json!({ "a": "x", "b": "hunter2" })),
-            // Another shape than the pointer expects hides nothing from it.
+            // A value of another shape than the pointer expects is masked too.
             (vec!["/a/b"], json!({ "a": "hunter2" })),
             (vec!["/a/b"], json!({ "a": [{ "b": "hunter2" }] })),
             (vec!["/a"], json!({ "a": { "deep": ["hunter2"] } })),
-            // Whatever an argument is called.
+            // Arguments named like parts of a request.
             (vec!["/subject"], json!({ "subject": "hunter2" })),
             (vec!["/context/b"], json!({ "context": { "b": "hunter2" } })),
             (vec!["/action/properties/a"], json!({ "a": "hunter2" })),

@@ -1,10 +1,11 @@
-//! The decision log: one JSON object a line, each naming the hash of the line before it.
+//! The decision log: one JSON object per line, each with the hash of the previous line.
 //!
-//! A decision is recorded before it is released, and one that cannot be recorded is a deny. Decisions
-//! that are made at the same time share the cost of bringing them to disk.
+//! A decision is recorded before it is released; a decision that cannot be recorded is a deny. Concurrent
+//! decisions share the cost of syncing to disk.
 //!
-//! A full file ends with a seal, gets a number and is not written again; the next one begins with its
-//! opening. Sealed files can be moved away ([`archive()`]): what is left is verified from the last seal on.
+//! A full file ends with a seal, gets a number and is not written again; the next file starts with an
+//! opening line. Sealed files can be moved to an archive ([`archive()`]); the remaining files are verified
+//! from the last archived seal on.
 
 mod archive;
 mod body;
@@ -24,37 +25,40 @@ mod writer;
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
 pub use chain::{Broken, Verified, read, verify, verify_with_archive, verify_with_head};
 pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
-pub(crate) use files::{beside, private};
 pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};
-pub(crate) use since::{Said, backwards};
+pub(crate) use since::backwards;
 
 use crate::decision::Decision;
-use crate::request::Request;
-use crate::revocation::{Record, Revoked};
-use crate::timestamp::Timestamp;
 use body::Written;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::revocation::{Record, Revoked};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
 
-/// How a decision log is kept.
+/// Options of a decision log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// The file. Sealed ones beside it are numbered: `decisions.jsonl`, `decisions.000001.jsonl`, ….
+    /// Path of the latest file.
+    ///
+    /// Sealed files beside it are numbered: `decisions.jsonl`, `decisions.000001.jsonl`, ….
     pub path: PathBuf,
-    /// What it takes for a decision to be recorded.
+    /// Durability required before a decision is released.
     pub durability: Durability,
-    /// How large a file becomes before the next one is begun, in bytes. 64 MiB by default.
+    /// Size at which the log starts the next file, in bytes. 64 MiB by default.
     pub max_file_bytes: u64,
-    /// What of a request is not written.
+    /// Parts of a request that are not written.
     pub mask: Mask,
 }
 
 impl LogOptions {
-    /// A log in `path` that is on disk before a decision is released, and masks what [`Mask::default`] does.
+    /// Options for a log in `path`.
+    ///
+    /// Lines are synced to disk before a decision is released. The mask is [`Mask::default`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -65,51 +69,53 @@ impl LogOptions {
     }
 }
 
-/// What it takes for a decision to be recorded.
+/// Durability of recorded lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// It is on disk. It survives the machine.
+    /// Lines are on disk, and survive a crash of the machine.
     Fsync,
-    /// The operating system has it. It survives the process.
+    /// The operating system has the lines; they survive a crash of the process.
     Buffered,
 }
 
-/// The log cannot be written, or opened.
+/// The log cannot be opened or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// The system says no.
+    /// A file operation failed.
     #[error("cannot read or write the decision log {}: {message}", file.display())]
     Write {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// Message of the operating system.
         message: String,
     },
-    /// Writing it failed in a way that should not be possible.
+    /// The writing thread panicked.
     #[error("the decision log could not be written: please report it")]
     Panicked,
-    /// The log is not where it was opened, or not as it was written: what is written to it would be lost.
+    /// The log was moved or changed since it was opened.
+    ///
+    /// New lines would be lost.
     #[error("{} is not as it was written: {message}: put it back, or look into it and restart the host", file.display())]
     NotInPlace {
         /// The file.
         file: PathBuf,
-        /// What was found instead.
+        /// Difference that was found.
         message: String,
     },
-    /// There is no number for another line or file.
+    /// No number is left for another line or file.
     #[error("{} has no number left for another line: move the log away and begin a new one", .0.display())]
     Exhausted(PathBuf),
-    /// What is there is no log, or one that was tampered with at its end.
+    /// The file is not a log, or its end was tampered with.
     #[error("{} is not a decision log that can be continued: {message}", file.display())]
     NotALog {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Problem of the file.
         message: String,
     },
 }
 
-/// A decision log that is open.
+/// An open decision log.
 #[derive(Debug, Clone)]
 pub struct DecisionLog {
     writer: Arc<Writer>,
@@ -118,13 +124,14 @@ pub struct DecisionLog {
 }
 
 impl DecisionLog {
-    /// Opens the log, continues the one that is there, or begins a new one. Only the latest file is read,
-    /// and of it only the end. A line that a crash cut off was never released, and is removed. Lines behind
-    /// the head, which a crash leaves there as well as a forger, are kept, and how many they are is recorded.
+    /// Opens the log: continues an existing one, or starts a new one.
+    ///
+    /// Only the end of the latest file is read. A line cut off by a crash was never released, and is removed.
+    /// Lines behind the head, left by a crash or added by a forger, are kept, and their number is recorded.
     ///
     /// # Errors
     ///
-    /// [`LogError`] if it cannot be written or what is there cannot be continued.
+    /// [`LogError`] if it cannot be written, or the existing log cannot be continued.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
         let (writer, behind_head) = Writer::open(&options)?;
         if behind_head > 0 {
@@ -137,7 +144,7 @@ impl DecisionLog {
         })
     }
 
-    /// Records a decision, and comes back when it is recorded.
+    /// Records a decision; returns once it is recorded.
     pub(crate) fn record(
         &self,
         request: &Request,
@@ -148,7 +155,7 @@ impl DecisionLog {
         self.writer.append(vec![written.body(decision, at)])
     }
 
-    /// Records what a gateway refused before there was a decision.
+    /// Records a refusal by a gateway that came before any decision.
     pub(crate) fn record_refused(
         &self,
         refused: &Recorded<Refused>,
@@ -157,12 +164,12 @@ impl DecisionLog {
         self.writer.append(vec![body::refused(refused, at)])
     }
 
-    /// Records what became of a call.
+    /// Records the outcome of a call.
     pub(crate) fn record_outcome(&self, outcome: &Outcome, at: Timestamp) -> Result<(), LogError> {
         self.writer.append(vec![body::outcome(outcome, at)])
     }
 
-    /// Records the deny that an unreadable request is.
+    /// Records the deny for an unreadable request.
     pub(crate) fn record_unreadable(
         &self,
         request: &[u8],
@@ -173,7 +180,7 @@ impl DecisionLog {
             .append(vec![body::unreadable(request, decision, at)])
     }
 
-    /// Where the log is.
+    /// Path of the latest file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -190,7 +197,7 @@ impl DecisionLog {
             .append(vec![body::lift(epoch, lifted, digest, at)])
     }
 
-    /// Records what an operator accepted.
+    /// Records that an operator accepted a state or a list.
     pub(crate) fn record_accepted(
         &self,
         accepted: &Accepted,
@@ -199,7 +206,7 @@ impl DecisionLog {
         self.writer.append(vec![body::accepted(accepted, at)])
     }
 
-    /// Records that intents came to count.
+    /// Records that intents came into force.
     pub(crate) fn record_issued(&self, issued: &[Issued], at: Timestamp) -> Result<(), LogError> {
         match issued {
             [] => Ok(()),
@@ -209,7 +216,7 @@ impl DecisionLog {
         }
     }
 
-    /// Records that a revocation came to count.
+    /// Records that a revocation came into force.
     pub(crate) fn record_revoked(
         &self,
         epoch: u64,
@@ -221,7 +228,9 @@ impl DecisionLog {
             .append(vec![body::revocation(epoch, Some(revoked), digest, at)])
     }
 
-    /// Records with how many revocations and lifts a host begins, and before that those of them that the log lacks.
+    /// Records the number of revocations and lifts at the start of a host.
+    ///
+    /// Before that, it records the entries in `lacking`, which the log lacks.
     pub(crate) fn record_begun(
         &self,
         lacking: &[Record],
@@ -236,7 +245,7 @@ impl DecisionLog {
         self.writer.append(lacking.chain([begun]).collect())
     }
 
-    /// The number of the last line that was recorded.
+    /// Number of the last recorded line.
     pub(crate) fn sequence(&self) -> u64 {
         self.writer.sequence()
     }

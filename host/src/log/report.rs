@@ -1,16 +1,17 @@
-//! What a gateway reports: what it refused before there was a decision, and what became of a call.
+//! Reports of a gateway: refusals before a decision, and outcomes of calls.
 
-use crate::plugin::Digest;
-use crate::trace;
 use portcullis_contract::{printable, well_known_withheld, withheld};
+use portcullis_model::digest::Digest;
+use portcullis_model::trace;
 use serde::{Deserialize, Serialize};
 
-/// How many characters of a text are recorded that a gateway reports.
+/// Maximum length of a reported text, in characters.
 const LONGEST: usize = 1024;
 
-/// What a gateway refused before there was a decision, see [`Pdp::record_refused`](crate::Pdp::record_refused).
+/// A gateway's refusal before any decision.
 ///
-/// Nothing in it is proved. Texts lose what looks like a secret and are cut at 1,024 characters.
+/// See [`Pdp::record_refused`](crate::Pdp::record_refused). Nothing in it is verified. Text that looks
+/// like a secret is removed, and texts are cut at 1,024 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Refused {
@@ -28,23 +29,25 @@ pub struct Refused {
     trace_id: Option<String>,
 }
 
-/// Why a gateway refused.
+/// Reason why a gateway refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusedFor {
-    /// The caller did not prove who it is.
+    /// Authentication of the caller failed.
     Authentication,
-    /// The request could not be read, or is none of the gateway's.
+    /// The request could not be read, or the gateway does not handle it.
     Request,
 }
 
 impl Refused {
-    /// A failed authentication, with what failed.
+    /// Reports a failed authentication; `detail` states the failure.
     pub fn authentication(detail: &str) -> Self {
         Self::new(RefusedFor::Authentication, detail)
     }
 
-    /// A request that could not be read, or that the gateway does not pass on, with what is wrong.
+    /// Reports a request that the gateway cannot read or does not pass on.
+    ///
+    /// `detail` states the problem.
     pub fn request(detail: &str) -> Self {
         Self::new(RefusedFor::Request, detail)
     }
@@ -61,47 +64,47 @@ impl Refused {
         }
     }
 
-    /// The integration that the request was for.
+    /// Sets the integration of the request.
     #[must_use]
     pub fn integration(mut self, name: &str) -> Self {
         self.integration = Some(bounded(&well_known_withheld(name)));
         self
     }
 
-    /// The principal that the caller claimed to be.
+    /// Sets the principal that the caller claimed to be.
     #[must_use]
     pub fn claimed_principal(mut self, id: &str) -> Self {
         self.claimed_principal = Some(bounded(&well_known_withheld(id)));
         self
     }
 
-    /// Where the caller connected from.
+    /// Sets the address that the caller connected from.
     #[must_use]
     pub fn peer(mut self, peer: &str) -> Self {
         self.peer = Some(bounded(&well_known_withheld(peer)));
         self
     }
 
-    /// The request as it came, of which only the digest is recorded.
+    /// Sets the request as received; only its digest is recorded.
     #[must_use]
     pub fn body(mut self, request: &[u8]) -> Self {
         self.request_digest = Some(Digest::of(request).to_string());
         self
     }
 
-    /// The `traceparent` of the request (W3C Trace Context). One that is malformed is left out.
+    /// Sets the `traceparent` of the request (W3C Trace Context). A malformed one is left out.
     #[must_use]
     pub fn traceparent(mut self, traceparent: &str) -> Self {
         self.trace_id = trace::id(traceparent).map(str::to_owned);
         self
     }
 
-    /// Why it was refused.
+    /// Reason for the refusal.
     pub fn reason(&self) -> RefusedFor {
         self.reason
     }
 
-    /// What failed, for people.
+    /// Description of the failure, for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -111,18 +114,20 @@ impl Refused {
         self.integration.as_deref()
     }
 
-    /// The principal that was claimed, if one was.
+    /// The claimed principal, if any.
     pub fn claimed(&self) -> Option<&str> {
         self.claimed_principal.as_deref()
     }
 
-    /// The trace that the request was part of, if the gateway said so.
+    /// Trace of the request, if the gateway stated one.
     pub fn trace_id(&self) -> Option<&str> {
         self.trace_id.as_deref()
     }
 }
 
-/// What became of a call that was decided about, see [`Pdp::record_outcome`](crate::Pdp::record_outcome).
+/// Outcome of a call that was decided.
+///
+/// See [`Pdp::record_outcome`](crate::Pdp::record_outcome).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CallOutcome {
@@ -133,7 +138,7 @@ pub struct CallOutcome {
     detail: String,
 }
 
-/// Whether a call was made.
+/// State of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
@@ -141,7 +146,7 @@ pub enum Call {
     Made,
     /// It was made, or may have been, and failed.
     Failed,
-    /// It was not made: what it would have used up is given back.
+    /// It was not made: the budget uses that it would have needed are returned.
     NotMade,
 }
 
@@ -169,24 +174,24 @@ impl CallOutcome {
         }
     }
 
-    /// The kind of the obligation that could not be carried out.
+    /// Sets the kind of the obligation that could not be carried out.
     #[must_use]
     pub fn obligation(mut self, kind: &str) -> Self {
         self.obligation = Some(bounded(&well_known_withheld(kind)));
         self
     }
 
-    /// Whether the call was made.
+    /// State of the call: made, failed or not made.
     pub fn call(&self) -> Call {
         self.call
     }
 
-    /// The obligation that could not be carried out, if that is what failed.
+    /// The obligation that could not be carried out, if one failed.
     pub fn failed_obligation(&self) -> Option<&str> {
         self.obligation.as_deref()
     }
 
-    /// What failed, for people.
+    /// Description of the failure, for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }

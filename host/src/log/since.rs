@@ -1,12 +1,13 @@
-//! Marks of the state and the revocation list in the lines of a log, read from its end.
+//! Reads marks of state and revocation list from a log's last lines.
 
 use super::archive::Archived;
 use super::chain::opening;
 use super::files::{hash, name_of, newest_sealed, numbered};
 use super::tail::Backwards;
-use crate::regular;
-use crate::revocation::ListMark;
-use crate::state::StateMark;
+use portcullis_model::marks::ListMark;
+use portcullis_model::marks::StateMark;
+use portcullis_trust::regular;
+use portcullis_trust::state::LineMarks;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::cell::OnceCell;
@@ -14,23 +15,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// The part of the end of a log that is read in any case, in bytes.
+/// Minimum number of bytes read at the end of a log.
 const AT_LEAST: u64 = 256 * 1024;
 
-/// The marks of the state and the revocation list in one line.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    /// The number of the line.
-    pub(crate) sequence: u64,
-    /// Whether an operator accepted what is said, whatever was said before.
-    pub(crate) accepts: bool,
-    pub(crate) state: Option<StateMark>,
-    pub(crate) list: Option<ListMark>,
-    /// Up to which change of the list the log has all that is in force: with so many, a host began.
-    pub(crate) has_all: Option<u64>,
-}
-
-/// The members of a line that say something of it. All others are skipped without being looked at.
+/// The members of a line that are read here. All others are skipped.
 #[derive(Deserialize)]
 struct Line {
     sequence: u64,
@@ -59,56 +47,57 @@ struct Seen {
     error: Option<IgnoredAny>,
 }
 
-impl Said {
-    fn read(line: &[u8]) -> Option<Self> {
-        let line: Line = serde_json::from_slice(line).ok()?;
-        let mut said = Self {
-            sequence: line.sequence,
-            ..Self::default()
-        };
-        match line.event.as_str() {
-            "accepted" => {
-                said.accepts = true;
-                said.state = line.state;
-                said.list = line.list;
-            }
-            "decision" => {
-                let evidence = line.evidence?;
-                said.state = evidence.state;
-                let seen = [evidence.revocation, evidence.revocation_again];
-                for seen in seen.into_iter().flatten() {
-                    if seen.error.is_none() {
-                        said.raise_list(seen.epoch, seen.digest);
-                    }
+/// The marks in one line of a log.
+fn read(line: &[u8]) -> Option<LineMarks> {
+    let line: Line = serde_json::from_slice(line).ok()?;
+    let mut said = LineMarks {
+        sequence: line.sequence,
+        ..LineMarks::default()
+    };
+    match line.event.as_str() {
+        "accepted" => {
+            said.accepts = true;
+            said.state = line.state;
+            said.list = line.list;
+        }
+        "decision" => {
+            let evidence = line.evidence?;
+            said.state = evidence.state;
+            let seen = [evidence.revocation, evidence.revocation_again];
+            for seen in seen.into_iter().flatten() {
+                if seen.error.is_none() {
+                    said.raise_list(seen.epoch, seen.digest);
                 }
             }
-            "revocation" | "lift" => {
-                let epoch = line.epoch?;
-                // Older hosts wrote no digest, and not what was revoked before they began.
-                let is_complete = line.event == "revocation"
-                    && line.revoked.is_none()
-                    && (line.digest.is_some() || epoch == 0);
-                said.has_all = is_complete.then_some(epoch);
-                said.raise_list(epoch, line.digest);
-            }
-            _ => {}
         }
-        Some(said)
+        "revocation" | "lift" => {
+            let epoch = line.epoch?;
+            // Older hosts wrote no digest, and did not record revocations from before they started.
+            let is_complete = line.event == "revocation"
+                && line.revoked.is_none()
+                && (line.digest.is_some() || epoch == 0);
+            said.has_all = is_complete.then_some(epoch);
+            said.raise_list(epoch, line.digest);
+        }
+        _ => {}
     }
-
-    fn raise_list(&mut self, epoch: u64, digest: Option<String>) {
-        ListMark::raise_known(&mut self.list, &ListMark::new(epoch, digest));
-    }
+    Some(said)
 }
 
-/// Gives `each` what the lines of the log in `path` say, from the last on, up to line `known` and over at least
-/// the end of the log; sealed and archived files included, as far as they are there. Of lines up to `known`, none
-/// is given that an operator's acceptance followed.
+/// Passes the marks in a log's lines to `each`, last line first.
+///
+/// It reads down to line `known`, and at least the end of the log, including sealed and archived files as
+/// far as they exist. From line `known` down, it stops at a line in which an operator accepted a state or
+/// a list, and does not pass on that line.
 ///
 /// # Errors
 ///
-/// The first file cannot be read.
-pub(crate) fn backwards(path: &Path, mut known: u64, mut each: impl FnMut(Said)) -> io::Result<()> {
+/// The latest file cannot be read, or a sealed file cannot be read to its beginning.
+pub(crate) fn backwards(
+    path: &Path,
+    mut known: u64,
+    each: &mut dyn FnMut(LineMarks),
+) -> io::Result<()> {
     let mut file = regular::open(path)?;
     let mut number = match opening(path, &file) {
         Ok(Some(first)) => first.number,
@@ -120,11 +109,11 @@ pub(crate) fn backwards(path: &Path, mut known: u64, mut each: impl FnMut(Said))
         let mut lines = Backwards::new(&file)?;
         while let Some(line) = lines.next()? {
             bytes = bytes.saturating_add(line.len() as u64);
-            let Some(said) = Said::read(&line) else {
+            let Some(said) = read(&line) else {
                 continue;
             };
             if std::mem::take(&mut is_last) && said.sequence < known {
-                // What is known is of another log, which went on for longer.
+                // `known` belongs to another, longer log: read everything.
                 known = 0;
             }
             if said.sequence <= known && (bytes > AT_LEAST || said.accepts) {
@@ -140,7 +129,9 @@ pub(crate) fn backwards(path: &Path, mut known: u64, mut each: impl FnMut(Said))
     }
 }
 
-/// The sealed file of that number, beside the log or where it was archived, by `records` once they were needed.
+/// Opens a sealed file by its number, beside the log or in the archive.
+///
+/// `records` is filled when it is first needed.
 fn sealed(path: &Path, number: u32, records: &OnceCell<Vec<Archived>>) -> Option<File> {
     if number == 0 {
         return None;
@@ -151,7 +142,7 @@ fn sealed(path: &Path, number: u32, records: &OnceCell<Vec<Archived>>) -> Option
         let record = records.iter().find(|record| record.file == number)?;
         let moved = Path::new(record.moved_to.as_deref()?).join(name_of(&beside));
         let file = regular::open(&moved).ok()?;
-        // Whatever else is called so by now is none of this log.
+        // Another file of that name is not part of this log.
         let last = Backwards::new(&file).ok()?.next().ok()??;
         (hash(&last) == record.hash).then_some(file)
     })
@@ -171,7 +162,7 @@ mod tests {
     #[test]
     fn lines_say_how_far_state_and_list_went() {
         let state = r#"{"generation":"g","changes":3}"#;
-        let read = |rest: &str| Said::read(line(7, rest).trim_end().as_bytes()).unwrap();
+        let read = |rest: &str| read(line(7, rest).trim_end().as_bytes()).unwrap();
         let said = read(&format!(
             r#""event":"decision","request":{{"state":1}},"evidence":{{"state":{state},"revocation":{{"epoch":2,"digest":"d"}},"revocation-again":{{"epoch":4}}}},"decision":{{}}"#
         ));
@@ -207,7 +198,7 @@ mod tests {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("d.jsonl");
-        // Lines so long that the end of the log is a few of them.
+        // The lines are so long that the end of the log holds only a few of them.
         let reason = "x".repeat(100_000);
         let long = format!(r#""event":"refused","detail":"{reason}""#);
         let opening = |file: u32| format!(r#""event":"opening","file":{file}"#);
@@ -232,7 +223,7 @@ mod tests {
         }
         let read = |known: u64| {
             let mut read = Vec::new();
-            backwards(&path, known, |said| read.push(said.sequence)).unwrap();
+            backwards(&path, known, &mut |said| read.push(said.sequence)).unwrap();
             read
         };
         let down_to = |first: u64| (first..=11).rev().collect::<Vec<_>>();
@@ -242,14 +233,14 @@ mod tests {
         assert_eq!(read(2), down_to(3));
         assert_eq!(read(0), down_to(1));
         assert_eq!(read(12), down_to(1), "that was known of another log");
-        // The file before is gone: what is there is read.
+        // The previous file is missing: the existing files are read.
         fs::remove_file(numbered(&path, 1)).unwrap();
         assert_eq!(read(0), down_to(5));
-        // The next file was begun and has no line yet.
+        // The next file was started and has no line yet.
         fs::rename(&path, numbered(&path, 3)).unwrap();
         fs::write(&path, "").unwrap();
         assert_eq!(read(0), down_to(5));
-        // What an operator accepted counts over what was known before, and only once.
+        // An operator's acceptance overrides earlier marks, and only once.
         let accepted = r#""event":"accepted","by":"a","reason":"r","list":{"epoch":1}"#;
         let text = line(12, &opening(4)) + &line(13, accepted) + &line(14, &long);
         fs::write(&path, text).unwrap();

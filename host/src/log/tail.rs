@@ -1,21 +1,21 @@
-//! Reading a file from its end.
+//! Reads the lines of a file from its end.
 
 use super::line::MAX_BYTES;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-/// How much is read at once, at the least.
+/// Minimum number of bytes read at once.
 const CHUNK: u64 = 64 * 1024;
 
 /// The whole lines of a file, from the last to the first.
 #[derive(Debug)]
 pub(super) struct Backwards<'a> {
     file: &'a File,
-    /// Where in the file what is held begins.
+    /// Position in the file at which `held` begins.
     begin: u64,
-    /// Ends with the end of the line that comes next, or is empty.
+    /// Bytes not yet returned: they end with the next line to return, or are empty.
     held: Vec<u8>,
-    /// How much of the file is whole lines.
+    /// Length of the whole lines, in bytes.
     whole: u64,
     length: u64,
 }
@@ -43,12 +43,12 @@ impl<'a> Backwards<'a> {
         }
     }
 
-    /// How much of the file is whole lines, in bytes, and whether more follows.
+    /// Length of the whole lines in bytes; true if more bytes follow.
     pub(super) fn whole(&self) -> (u64, bool) {
         (self.whole, self.whole < self.length)
     }
 
-    /// The line before the one that was given last, without its end.
+    /// Returns the previous line, without its line end.
     pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some((_, before)) = self.held.split_last() {
@@ -65,7 +65,7 @@ impl<'a> Backwards<'a> {
         }
     }
 
-    /// Reads what is before what is held, and says whether there was anything.
+    /// Reads the bytes before `held`; returns false at the start of the file.
     fn read_more(&mut self) -> io::Result<bool> {
         let held = self.held.len() as u64;
         if held > MAX_BYTES {

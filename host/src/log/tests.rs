@@ -1,7 +1,7 @@
 use super::*;
 use crate::RequestLimits;
-use crate::cause::Cause;
-use crate::request::{Principal, Resource};
+use portcullis_model::cause::Cause;
+use portcullis_model::request::{Principal, Resource};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -58,7 +58,7 @@ fn agent() -> Principal {
     }
 }
 
-/// How many decisions a whole log has.
+/// Number of decisions in an intact log.
 fn decisions(path: &Path) -> u64 {
     verify(path).unwrap();
     let mut decisions = 0;
@@ -143,7 +143,7 @@ fn what_is_masked_of_any_part_of_a_request_is_not_written() {
 fn of_a_request_that_cannot_be_read_nothing_is_kept() {
     let folder = Folder::new("unreadable");
     let log = DecisionLog::open(options(&folder.log())).unwrap();
-    let error = crate::RequestError::Number {
+    let error = crate::json::Error::Number {
         at: "/card".into(),
         number: "4111111111111111111".into(),
     };
@@ -183,14 +183,13 @@ fn full_files_are_numbered_and_the_chain_goes_on() {
     }
     assert_eq!(decisions(&folder.log()), 40);
     assert!(folder.0.join("decisions.000003.jsonl").exists());
-    // Files are named that are missing, at the beginning and in the middle.
+    // Missing files are named, at the beginning and in the middle.
     for number in ["000001", "000002"] {
         let file = folder.0.join(format!("decisions.{number}.jsonl"));
         fs::rename(&file, folder.0.join("aside")).unwrap();
         let broken = verify(&folder.log()).unwrap_err();
         match &broken {
             Broken::Missing(missing) => assert_eq!(missing, std::slice::from_ref(&file)),
-            // The next sealed file is opened in its place, and is none of that number.
             other => panic!("{other}"),
         }
         fs::rename(folder.0.join("aside"), &file).unwrap();
@@ -217,7 +216,7 @@ fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
     });
     assert_eq!(decisions(&folder.log()), u64::from(FILES));
 
-    // What is gone is gone, whoever writes.
+    // A missing file is detected while a host writes.
     let some = folder.0.join("decisions.000500.jsonl");
     fs::rename(&some, folder.0.join("aside")).unwrap();
     assert!(
@@ -274,7 +273,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     ] {
         assert_eq!(broken_at(&tampered), Some(at), "{what}");
     }
-    // What lies behind the head is told: it was recorded since, or added.
+    // Lines behind the head are counted: they were recorded since, or added.
     fs::write(folder.log(), &whole).unwrap();
     let more = f.replace("\"sequence\":6", "\"sequence\":7").replace(
         &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
@@ -333,7 +332,7 @@ fn a_log_whose_end_was_changed_is_not_continued() {
     drop(log);
     let whole = fs::read_to_string(folder.log()).unwrap();
     let head = fs::read_to_string(folder.0.join("decisions.jsonl.head")).unwrap();
-    // The last line, written anew by somebody who knows the hash before it.
+    // The last line, forged with the right hash of the line before it.
     fs::write(folder.log(), whole.replacen("\"n\":3", "\"n\":4", 1)).unwrap();
     assert!(matches!(open(), Err(LogError::NotALog { .. })));
     fs::write(folder.log(), &whole).unwrap();
@@ -356,7 +355,7 @@ fn lines_behind_the_head_are_kept_and_their_number_is_recorded() {
     let before = fs::read(&head).unwrap();
     (2..=3).for_each(|n| record(&log, n).unwrap());
     drop(log);
-    // As if it had been killed before it wrote the head.
+    // As if the host had been killed before it wrote the head.
     fs::write(&head, before).unwrap();
     assert_eq!(verify(&folder.log()).unwrap().behind_head, 2);
     drop(DecisionLog::open(options(&folder.log())).unwrap());
@@ -391,7 +390,7 @@ fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
     let (folder, options) = sealed("archived");
     let all = verify(&folder.log()).unwrap();
     let away = folder.0.join("away");
-    // The host goes on meanwhile.
+    // The host keeps writing.
     let log = DecisionLog::open(options.clone()).unwrap();
     let moved = archive(&folder.log(), &away, 2).unwrap();
     assert!(!moved.is_empty() && moved[0].file == 1);
@@ -401,9 +400,9 @@ fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
     let rest = verify(&folder.log()).unwrap();
     assert_eq!(rest.first, moved.last().unwrap().last + 1);
     assert!(rest.entries > all.entries);
-    // With the archive, all of it.
+    // With the archive, all lines are verified.
     assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
-    // The rest, too; then the host starts after the record alone.
+    // Archive the rest too; then the host starts from the record alone.
     archive(&folder.log(), &away, 0).unwrap();
     assert!(archive(&folder.log(), &away, 0).unwrap().is_empty());
     for _ in 0..2 {
@@ -412,7 +411,7 @@ fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
     }
     assert!(verify(&folder.log()).unwrap().first > rest.first);
     assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
-    // An edit of what is archived is found with it, and only then.
+    // An edit of an archived file is found only if the archive is read.
     let first = away.join("decisions.000001.jsonl");
     let text = fs::read_to_string(&first).unwrap();
     fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
@@ -420,7 +419,7 @@ fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
     let broken = verify_with_archive(&folder.log(), &away).unwrap_err();
     assert!(matches!(broken, Broken::Line { line: 2, .. }), "{broken}");
     fs::write(&first, text).unwrap();
-    // Put back beside the log, they are read again.
+    // Restored beside the log, the files are read again.
     for file in fs::read_dir(&away).unwrap() {
         let file = file.unwrap();
         fs::copy(file.path(), folder.0.join(file.file_name())).unwrap();
@@ -438,7 +437,7 @@ fn an_archive_loses_nothing() {
     ));
     let first = folder.0.join("decisions.000001.jsonl");
     let text = fs::read_to_string(&first).unwrap();
-    // A file that is not whole is not moved.
+    // A file that fails verification is not moved.
     fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
     assert!(matches!(
         archive(&folder.log(), &away, 0),
@@ -456,7 +455,7 @@ fn an_archive_loses_nothing() {
         "other"
     );
     fs::remove_file(away.join("decisions.000001.jsonl")).unwrap();
-    // One that was interrupted goes on: after the copy, and after the record.
+    // An interrupted archive continues: after the copy, and after the record.
     fs::copy(&first, away.join("decisions.000001.jsonl")).unwrap();
     let keep = chain_of(&folder).len() - 1;
     archive(&folder.log(), &away, keep).unwrap();
@@ -464,7 +463,7 @@ fn an_archive_loses_nothing() {
     assert_eq!(verify(&folder.log()).unwrap().first, 1);
     assert!(archive(&folder.log(), &away, keep).unwrap().is_empty());
     assert!(!first.exists());
-    // The record is held to what it follows from, as lines are.
+    // Records must follow from each other, as lines do.
     let record = folder.0.join("decisions.jsonl.archived");
     let whole = fs::read_to_string(&record).unwrap();
     let twice = format!("{whole}{whole}");
@@ -496,7 +495,7 @@ fn a_host_starts_where_the_oldest_files_are_gone_and_says_so_only_where_they_wer
     assert_eq!((accepted.file, accepted.digest), (2, None));
     assert_eq!(verify(&folder.log()).unwrap().first, accepted.last + 1);
     assert_eq!(accept_missing(&folder.log()).unwrap(), None);
-    // One in the middle is not accepted.
+    // A missing file in the middle is not accepted.
     fs::remove_file(folder.0.join("decisions.000004.jsonl")).unwrap();
     assert_eq!(accept_missing(&folder.log()).unwrap(), None);
     assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
@@ -516,7 +515,7 @@ fn a_host_that_stopped_while_it_began_the_next_file_goes_on() {
         .to_owned();
     let entry: Entry = serde_json::from_str(&seal).unwrap();
     let at_seal = format!("{:020} {}\n", entry.sequence, files::hash(seal.as_bytes()));
-    // After the seal, after the rename, and after the new file was made.
+    // Stopped after the seal, after the rename, and after the new file was created.
     for state in 0..3 {
         fs::write(folder.0.join("decisions.jsonl.head"), &at_seal).unwrap();
         match state {
@@ -528,7 +527,7 @@ fn a_host_that_stopped_while_it_began_the_next_file_goes_on() {
         assert_eq!(verify(&folder.log()).unwrap().entries, entry.sequence + 1);
         assert_eq!(chain_of(&folder).last(), Some(&newest));
     }
-    // But lines that were recorded behind the seal are not forgotten.
+    // Lines recorded behind the seal must still be there.
     fs::write(folder.0.join("decisions.jsonl.head"), &head).unwrap();
     fs::write(folder.log(), "").unwrap();
     assert!(matches!(
@@ -559,7 +558,7 @@ fn a_start_reads_the_end_of_the_latest_file_and_nothing_else() {
     .unwrap();
     (0..10).for_each(|n| record(&log, n).unwrap());
     drop(log);
-    // Of the latest, the first line and those from the head on count.
+    // Only the first line of the latest file, and the lines from the head on, are read.
     let text = fs::read_to_string(folder.log()).unwrap();
     let mut lines: Vec<_> = text.lines().collect();
     for line in 1..lines.len() - 1 {
@@ -635,7 +634,7 @@ fn a_line_in_another_form_is_named_by_its_place() {
             other => panic!("{said}: {other:?}"),
         }
     }
-    // The last line cut off, and the same without its end.
+    // The last line is cut off: several bytes, and only its line end.
     for cut in [9, 1] {
         fs::write(folder.log(), &whole[..whole.len() - cut]).unwrap();
         assert!(
@@ -741,7 +740,7 @@ fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
                 );
             }
             if *comes_back {
-                // The operator puts the very file back: it goes on by itself.
+                // The operator restores the same file: the log continues without a restart.
                 let _ = fs::remove_file(folder.log());
                 let _ = fs::remove_dir(folder.log());
                 fs::rename(aside(&folder), folder.log()).unwrap();
@@ -751,7 +750,7 @@ fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
             drop(log);
         }
     }
-    // What something else added is taken out again, and the chain goes on.
+    // Bytes that another program added are removed, and the chain continues.
     let folder = Folder::new("in-place-lengthened");
     let log = DecisionLog::open(options(&folder.log())).unwrap();
     record(&log, 0).unwrap();
@@ -763,7 +762,7 @@ fn nothing_is_recorded_in_a_log_that_is_not_in_its_place() {
     assert!(matches!(record(&log, 1), Err(LogError::NotInPlace { .. })));
     record(&log, 2).unwrap();
     assert_eq!(decisions(&folder.log()), 2);
-    // The next file is begun where the log is, and nothing else is renamed.
+    // The next file is started at the path of the log, and no other file is renamed.
     let folder = Folder::new("in-place-rotated");
     let log = DecisionLog::open(LogOptions {
         max_file_bytes: 1,
@@ -794,7 +793,7 @@ fn what_was_decided_is_for_the_hosts_user_alone() {
         );
     }
     assert_eq!(mode(&folder.0.join("away/decisions.000001.jsonl")), 0o600);
-    // A link is refused, since the next file would be begun beside it.
+    // A link is refused, because the next file would be started beside it.
     let link = folder.0.join("link.jsonl");
     std::os::unix::fs::symlink(folder.log(), &link).unwrap();
     assert!(matches!(
@@ -851,7 +850,7 @@ fn nothing_in_a_line_commands_a_terminal() {
     };
     let request = Request::builder("x", agent(), "a", resource);
     let Ok(request) = request.build(&RequestLimits::default()) else {
-        // Such an id is refused altogether.
+        // Such an id is refused.
         return;
     };
     log.record(
@@ -927,7 +926,7 @@ fn what_is_written_next_does_not_make_up_for_what_was_cut() {
                 "{cut}: it is not touched"
             );
             assert!(verify(&folder.log()).is_err(), "{cut}");
-            // Bytes that are there again are looked into when a host starts.
+            // Restored bytes are verified only when a host starts.
             fs::write(folder.log(), &whole).unwrap();
             assert!(record(&log, 8).is_err(), "{cut}");
             drop(log);
@@ -967,7 +966,7 @@ fn a_head_that_was_changed_while_the_host_runs_denies_once_and_is_written_anew()
         assert_eq!(decisions(&folder.log()), recorded);
     }
     drop(log);
-    // A head of another form is damaged, and one of the right form does not blame the line alone.
+    // A head of another form is damaged; a well-formed head that differs is named as a possible cause.
     let whole = fs::read_to_string(head_of(&folder)).unwrap();
     fs::write(head_of(&folder), format!("{whole}x")).unwrap();
     assert!(matches!(verify(&folder.log()), Err(Broken::NoHead(_))));
@@ -1123,7 +1122,7 @@ fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
         verify_with_archive(&folder.log(), &gone),
         Err(Broken::Read { file, .. }) if file == gone
     ));
-    // Without it, nothing of it is needed.
+    // Without the archive, none of its files is needed.
     assert!(verify(&folder.log()).unwrap().first > 1);
 }
 
@@ -1141,7 +1140,7 @@ fn only_what_was_accepted_as_missing_may_be_missing_in_an_archive() {
     let verified = verify_with_archive(&folder.log(), &away).unwrap();
     assert_eq!(verified.first, 1);
     assert_eq!(verified.not_read, [(gap.first, gap.last)]);
-    // What lies before the gap is verified.
+    // Lines before the gap are verified.
     let first = away.join("decisions.000001.jsonl");
     let whole = fs::read_to_string(&first).unwrap();
     let edited = whole.replacen("plugin-denied", "permitted", 1);
@@ -1151,7 +1150,7 @@ fn only_what_was_accepted_as_missing_may_be_missing_in_an_archive() {
         assert!(matches!(broken, Err(Broken::Line { file, .. }) if file == first));
     }
     fs::write(&first, whole).unwrap();
-    // And what was lost is read, once it is there again.
+    // The missing file is read once it is restored.
     fs::write(&second, text).unwrap();
     let verified = verify_with_archive(&folder.log(), &away).unwrap();
     assert_eq!((verified.first, verified.not_read), (1, Vec::new()));
@@ -1195,7 +1194,7 @@ fn a_record_of_the_archive_that_was_cut_off_is_written_again() {
     archive(&folder.log(), &away, keep).unwrap();
     let record = folder.0.join("decisions.jsonl.archived");
     let whole = fs::read(&record).unwrap();
-    // Before it was whole and on disk, nothing was removed.
+    // Nothing is removed before the record is complete and on disk.
     for left in [0, 1, whole.len() / 2, whole.len() - 1] {
         fs::write(&record, &whole[..left]).unwrap();
         fs::write(&first, &text).unwrap();
@@ -1206,7 +1205,7 @@ fn a_record_of_the_archive_that_was_cut_off_is_written_again() {
         assert_eq!(again.matches('\n').count(), 1, "{again}");
         assert!(verify(&folder.log()).unwrap().first > 1);
     }
-    // Where the file is gone as well, it is missing.
+    // If the file is gone too, it is missing.
     fs::write(&record, &whole[..whole.len() - 1]).unwrap();
     assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
     fs::write(&record, whole).unwrap();

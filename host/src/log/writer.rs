@@ -1,7 +1,7 @@
-//! Decisions made at the same time share one trip to the disk.
+//! Group commit: concurrent decisions share one write and sync.
 //!
-//! The first thread to come writes what is pending, its own line included; the others wait until theirs
-//! are written. A decision that has no other beside it costs no change of thread.
+//! The first thread writes all pending lines, its own included; the others wait until theirs are written.
+//! A decision without concurrent ones needs no change of thread.
 
 use super::latest::Latest;
 use super::{LogError, LogOptions};
@@ -16,24 +16,26 @@ pub(super) struct Writer {
     written: Condvar,
     /// Held by the thread that writes.
     file: Mutex<Latest>,
-    /// The number of the last line that was recorded, without waiting for a group that is being written.
+    /// Number of the last recorded line, readable while a group is being written.
     sequence: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// The number of the next line to come.
+    /// Ticket of the next append.
     next: u64,
     pending: Vec<(u64, Vec<Vec<u8>>)>,
-    /// What came of lines that were written, until their owners take note.
+    /// Results of finished appends, until their threads fetch them.
     results: HashMap<u64, Result<(), LogError>>,
     is_writing: bool,
-    /// How many wait to be told.
+    /// Number of waiting threads.
     waiting: usize,
 }
 
 impl Writer {
-    /// Opens the log. Gives how many lines lie behind its head, which a crash or an edit left there.
+    /// Opens the log; returns the number of lines behind its head.
+    ///
+    /// A crash or an edit leaves such lines.
     pub(super) fn open(options: &LogOptions) -> Result<(Self, u64), LogError> {
         let (file, behind_head) = Latest::open(options)?;
         let writer = Self {
@@ -45,12 +47,12 @@ impl Writer {
         Ok((writer, behind_head))
     }
 
-    /// The number of the last line that was recorded.
+    /// Number of the last recorded line.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
     }
 
-    /// Writes lines, all or none, and comes back when they are written as durably as the log is.
+    /// Writes lines, all or none; returns once they are as durable as configured.
     pub(super) fn append(&self, bodies: Vec<Vec<u8>>) -> Result<(), LogError> {
         let mut queue = self.queue();
         let own = queue.next;
@@ -72,7 +74,7 @@ impl Writer {
             queue.is_writing = true;
             let group = std::mem::take(&mut queue.pending);
             drop(queue);
-            // Whatever happens, those that wait are told.
+            // Waiting threads get a result even after a panic.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
                 let bodies = group.iter().flat_map(|(_, bodies)| bodies);
@@ -92,13 +94,13 @@ impl Writer {
             if queue.waiting > 0 {
                 self.written.notify_all();
             }
-            // What is not written yet is pending, so one's own was among them.
+            // Lines are pending until written, so the group included this thread's own.
             return result;
         }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that holds it can panic half way through a change.
+        // No code that holds the lock can panic half way through a change.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

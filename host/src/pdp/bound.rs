@@ -1,29 +1,33 @@
-//! Binds the revocation list, the state and the log to each other: each remembers how far the others went, so
-//! that an older one is noticed at the next start.
+//! Binds the revocation list, the state and the log to each other.
+//!
+//! Each records how far the others have advanced, so that the host detects a rolled-back one at the next
+//! start.
 
 use super::{Parts, Pdp};
-use crate::config::Problem;
 use crate::decision::Decision;
-use crate::evidence::Evidence;
+use crate::log::backwards;
 use crate::log::{DecisionLog, LogError};
-use crate::revocation::{Change, ListMark};
-use crate::state::{GONE, Marks, State, StateError};
-use crate::timestamp::Timestamp;
+use portcullis_model::document::Problem;
+use portcullis_model::evidence::Evidence;
+use portcullis_model::marks::ListMark;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::revocation::Change;
+use portcullis_trust::state::{GONE, Marks, State, StateError};
 use std::sync::{Arc, Weak};
 
 impl Parts {
-    /// Compares list and state with what is remembered of them. With `live`, what they are now is remembered.
+    /// Compares list and state with their recorded marks. With `live`, records the current marks.
     ///
-    /// Where there is a log, it remembers both; a state remembers how far the list went; and where there is
-    /// neither, that is kept beside the list.
+    /// Marks beside the log cover both. Without a log, the state records how far the list has advanced;
+    /// without either, that mark is stored beside the list.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if it cannot be remembered which state it is.
+    /// [`StateError`] if the identity of the state cannot be recorded.
     pub(super) fn bind(&mut self, live: bool) -> Result<(), StateError> {
         let log = self.log.as_ref().map(DecisionLog::path);
         let log = log.or(self.log_path.as_deref());
-        let marks = log.map(|path| Arc::new(Marks::of_log(path, live)));
+        let marks = log.map(|path| Arc::new(Marks::of_log(path, live, backwards)));
         if let (Some(log), Some(marks)) = (log, &marks) {
             if let Some(state) = &self.state
                 && let Some(known) = marks.kept().state
@@ -55,7 +59,9 @@ impl Parts {
         Ok(())
     }
 
-    /// Holds the list to what is remembered of it by `marks` of the log, by the state, or beside the list.
+    /// Checks the list against its marks.
+    ///
+    /// These are kept beside the log, in the state, or beside the list.
     fn bind_list(&mut self, marks: Option<Arc<Marks>>, live: bool) {
         let Some(revocations) = &self.revocations else {
             return;
@@ -68,7 +74,7 @@ impl Parts {
                     None
                 }
             },
-            // With a log, its lines say how far the list went.
+            // Not needed with a log: its lines also record how far the list has advanced.
             (None, Some(state)) => {
                 if let Some(why) = state.list_is_lost() {
                     revocations.distrust(&why);
@@ -100,7 +106,7 @@ impl Parts {
                 remember(&mark);
             }
             let log = self.log.clone();
-            // Of several decision points with one list, one with a log records what is revoked.
+            // The list may be shared: keep the listener of another decision point, which may have a log.
             if log.is_none() && revocations.has_listener() {
                 return;
             }
@@ -108,8 +114,8 @@ impl Parts {
                 if let Some(mark) = mark {
                     remember(mark);
                 }
-                // The list is the list, whether the log has it or not; decisions that cannot be recorded
-                // are denied in any case.
+                // A revocation is in force even if the log lacks it; decisions that cannot be recorded are
+                // denied in any case.
                 if let Some(log) = &log {
                     let now = Timestamp::now();
                     let digest = mark.filter(|mark| mark.epoch == epoch);
@@ -128,18 +134,18 @@ impl Parts {
         }
     }
 
-    /// Where it is remembered how far the list went.
+    /// Returns a function that records how far the list has advanced.
     fn remember(
         &self,
         marks: Option<Arc<Marks>>,
         beside_list: Option<Arc<Marks>>,
     ) -> impl Fn(&ListMark) + Send + Sync + 'static {
-        // Not held open by whoever follows the list.
+        // Weak: the listener of the list must not keep the state open.
         let state = self.state.as_ref().map(Arc::downgrade);
         move |mark| {
             for marks in marks.iter().chain(&beside_list) {
-                // A folder that cannot be written is one where nothing is remembered; the log's lines
-                // say how far the list went, too.
+                // Ignored: no marks are kept in a read-only folder, and the log's lines also record how
+                // far the list has advanced.
                 let _ = marks.note_list(mark);
             }
             if let Some(state) = state.as_ref().and_then(Weak::upgrade) {
@@ -150,7 +156,7 @@ impl Parts {
 }
 
 impl Pdp {
-    /// The decision, once what it uses up is spent: it says from which state, and how far that went.
+    /// Adds the mark of the state, after spending, to the evidence.
     pub(super) fn spent_from(&self, state: &dyn State, decision: Decision) -> Decision {
         let Some(mark) = state.mark() else {
             return decision;
@@ -164,19 +170,21 @@ impl Pdp {
 }
 
 impl Parts {
-    /// Remembers what a decision was made from that is about to be recorded: of lines of the log that are known at
-    /// the next start, only the last are read.
+    /// Records the evidence of a decision that is about to be logged.
+    ///
+    /// The next start then reads only the last lines of the log, not those already known.
     pub(super) fn note(&self, log: &DecisionLog, evidence: &Evidence) {
         if let Some(marks) = &self.marks {
-            // The line of the decision says it, too.
+            // Ignored: the line of the decision holds the same evidence.
             let _ = marks.note(evidence, log.sequence());
         }
     }
 
-    /// Records with how many revocations and lifts the host begins, and those that the log lacks: what was revoked
-    /// while no host ran, or before there was a log.
+    /// Records the number of revocations and lifts at start.
+    ///
+    /// Also records those missing in the log: revocations made while no host ran, or before there was a log.
     pub(super) fn record_list(&self, log: &DecisionLog, now: Timestamp) -> Result<(), LogError> {
-        // One that cannot be relied on says nothing of how far the list went.
+        // An unreliable list does not show how far it has advanced.
         let Some((revocations, seen)) = self
             .revocations
             .as_ref()

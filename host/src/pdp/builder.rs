@@ -1,27 +1,27 @@
-//! A decision point in the making.
+//! Builder of a decision point.
 
 use super::{Inner, Parts, Pdp};
 use crate::admission::{IntentRule, Requirement};
-use crate::config::Problem;
-use crate::identity::Verifier;
 use crate::integration::Integration;
-use crate::intent::Intents;
-use crate::limits::RequestLimits;
 use crate::log::{DecisionLog, LogError};
-use crate::posture::Postures;
-use crate::registry::Registry;
-use crate::request::DefaultIntegrations;
-use crate::revocation::{EventIssuers, Revocations};
-use crate::state::{State, StateError};
-use crate::timestamp::Timestamp;
 use portcullis_contract::name::{NameError, check_identifier, fold};
 use portcullis_contract::{ActionClass, PrincipalKind, excerpt};
+use portcullis_model::document::Problem;
+use portcullis_model::limits::RequestLimits;
+use portcullis_model::request::DefaultIntegrations;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::identity::Verifier;
+use portcullis_trust::intent::Intents;
+use portcullis_trust::posture::Postures;
+use portcullis_trust::registry::Registry;
+use portcullis_trust::revocation::{EventIssuers, Revocations};
+use portcullis_trust::state::{State, StateError};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A decision point in the making, see [`Pdp::builder`].
+/// Builder of a decision point, see [`Pdp::builder`].
 #[derive(Debug, Default)]
 #[must_use]
 pub struct PdpBuilder {
@@ -29,25 +29,26 @@ pub struct PdpBuilder {
     parts: Parts,
 }
 
-/// How somebody is asked for what an intent would allow; see
-/// [`AccessRequest`](crate::AccessRequest).
+/// Instructions for requesting approval, added to denials that an intent would avoid.
+///
+/// See [`AccessRequest`](crate::AccessRequest).
 #[derive(Debug, Clone)]
 pub struct AccessRequests {
-    /// Where to ask.
+    /// Address at which to request approval.
     pub endpoint: Option<String>,
-    /// What kind of approval it takes, for whoever is asked.
+    /// Kind of approval required, for the approver.
     pub template: Option<String>,
-    /// For how long a denial can be the ground for asking.
+    /// Time for which an approval request may refer to a denial.
     pub valid_for: Duration,
 }
 
-/// Why integrations do not make a [`Pdp`].
+/// Reason why a [`Pdp`] cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PdpError {
-    /// Two integrations have one name.
+    /// Two integrations have the same name.
     #[error("two integrations are called `{0}`: give each a name of its own")]
     DuplicateIntegration(String),
-    /// The names of two integrations differ in the case of letters alone.
+    /// The names of two integrations differ only in letter case.
     #[error(
         "the names of integrations `{one}` and `{other}` differ in the case of letters alone, and a denial or a revocation of one does not hold for the other: give one another name"
     )]
@@ -57,12 +58,14 @@ pub enum PdpError {
         /// The second.
         other: String,
     },
-    /// An integration that requests without one are for does not exist.
+    /// The default integration, for requests that name none, does not exist.
     #[error(
         "requests that name no integration are for `{0}`, and there is none called so: add it, or name another one"
     )]
     NoDefault(String),
-    /// Another name could be taken for that of an integration, or no revocation can name it.
+    /// The name of an integration is not an identifier.
+    ///
+    /// Another name could be mistaken for it, or no revocation could name it.
     #[error("the name of integration `{name}` is no identifier: {why}")]
     Name {
         /// The name, as far as it can be shown.
@@ -73,7 +76,7 @@ pub enum PdpError {
     /// An integration has no plugin, so all its requests would be denied.
     #[error("integration `{0}` has no plugin, so all its requests would be denied: add one")]
     NoPlugin(String),
-    /// Two plugins of an integration have one name, so their reasons could not be told apart.
+    /// Two plugins of an integration share a name, so reasons are ambiguous.
     #[error("integration `{integration}` has two plugins called `{plugin}`: keep one")]
     DuplicatePlugin {
         /// The integration.
@@ -81,12 +84,12 @@ pub enum PdpError {
         /// The plugins' name.
         plugin: String,
     },
-    /// An integration counts what nobody keeps.
+    /// An integration accepts credentials once, but no state records their use.
     #[error(
         "integration `{0}` takes credentials once, and there is nowhere to keep which were used: add a state"
     )]
     NoState(String),
-    /// Denials can be referred to only where they are recorded.
+    /// Approval requests refer to recorded denials, but there is no log.
     #[error(
         "denials that can be asked about are referred to in the log, and there is none: add one"
     )]
@@ -106,39 +109,43 @@ impl PdpBuilder {
         self
     }
 
-    /// How large a request may be.
+    /// Sets the size limits of requests.
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
         self.parts.request_limits = limits;
         self
     }
 
-    /// Which integration AuthZEN evaluations are for that name none. They are refused by default.
+    /// Sets the default integrations for AuthZEN evaluations that name none.
+    ///
+    /// Without this, such evaluations are refused.
     pub fn default_integrations(mut self, defaults: DefaultIntegrations) -> Self {
         self.parts.default_integrations = defaults;
         self
     }
 
-    /// Holds every request to a registry: who is not in it is denied, and what it says of a
-    /// principal is what plugins are told.
+    /// Checks every request against a registry.
+    ///
+    /// Unregistered principals are denied, and plugins receive the registry's facts about a principal.
     pub fn registry(mut self, registry: Registry) -> Self {
         self.parts.registry = Some(registry);
         self
     }
 
-    /// Holds every request to a revocation list, before plugins are asked and after.
+    /// Checks every request against a revocation list, before and after the plugins.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         self.parts.revocations = Some(revocations);
         self
     }
 
-    /// Whose security events revoke, see [`Pdp::accept_event`].
+    /// Sets the issuers of accepted security events, see [`Pdp::accept_event`].
     pub fn event_issuers(mut self, issuers: EventIssuers) -> Self {
         self.parts.event_issuers = Some(issuers);
         self
     }
 
-    /// Holds every request that names an intent to what was approved, and denies principals of the
-    /// kinds in `required_for` that name none.
+    /// Checks every request that names an intent against the approved intent.
+    ///
+    /// Principals of the kinds in `required_for` that name no intent are denied.
     pub fn intents(
         mut self,
         intents: Intents,
@@ -151,21 +158,24 @@ impl PdpBuilder {
         self
     }
 
-    /// Says with each denial that an intent would have avoided how to ask for one. It takes a log,
-    /// where the denial is found again.
+    /// Adds instructions for requesting approval to denials that an intent would avoid.
+    ///
+    /// It requires a log, because an approval request refers to a recorded denial.
     pub fn access_requests(mut self, access_requests: AccessRequests) -> Self {
         self.parts.access_requests = Some(access_requests);
         self
     }
 
-    /// Where uses are counted, credentials seen in two places noticed, and intents kept that were
-    /// taken up. Without one, only the second is done, in the decision point's own memory.
+    /// Sets the state: it counts uses, detects shared credentials and stores intents.
+    ///
+    /// Without a state, the decision point only detects credentials presented by two instances, in its own
+    /// memory.
     pub fn state(mut self, state: Arc<dyn State>) -> Self {
         self.parts.state = Some(state);
         self
     }
 
-    /// What the host itself knows of destinations.
+    /// Sets the posture facts that the host itself has about destinations.
     pub fn postures(mut self, postures: Postures) -> Self {
         self.parts.postures = Some(postures);
         self
@@ -183,31 +193,33 @@ impl PdpBuilder {
         self
     }
 
-    /// Verifies credentials, see [`Pdp::verifier`].
+    /// Sets the verifier of credentials, see [`Pdp::verifier`].
     pub fn verifier(mut self, verifier: Verifier) -> Self {
         self.parts.verifier = Some(verifier);
         self
     }
 
-    /// Records every decision before it is given; one that cannot be recorded is a deny.
+    /// Records every decision before returning it; one that cannot be recorded is a deny.
     pub fn log(mut self, log: DecisionLog) -> Self {
         self.parts.log = Some(log);
         self
     }
 
-    /// What was noticed while it was configured, see [`Pdp::notices`].
+    /// Sets the problems found in the configuration, see [`Pdp::notices`].
     pub(crate) fn notices(mut self, notices: Vec<Problem>) -> Self {
         self.parts.notices = notices;
         self
     }
 
-    /// Makes the decision point. Intents that were taken up before are taken up again, and the log
-    /// says which intents and how many revocations it begins with.
+    /// Builds the decision point.
+    ///
+    /// It restores the intents in the state. The log records the intents and the number of revocations at
+    /// start.
     ///
     /// # Errors
     ///
-    /// [`PdpError`] if an integration could never be decided for, or not unambiguously, or if state
-    /// or log cannot be used.
+    /// [`PdpError`] if requests of an integration could never be decided, or not unambiguously, or if the
+    /// state or the log cannot be used.
     pub fn build(self) -> Result<Pdp, PdpError> {
         if self.parts.access_requests.is_some() && self.parts.log.is_none() {
             return Err(PdpError::NoLog);
@@ -215,8 +227,9 @@ impl PdpBuilder {
         self.begin(true)
     }
 
-    /// Makes the decision point for dry runs: it needs no log, and remembers nothing. Where the log is says what
-    /// list and state are held to.
+    /// Builds a decision point for dry runs: it writes no log or marks.
+    ///
+    /// `log` is the path of the log whose marks the list and the state are checked against.
     pub(crate) fn dry(mut self, log: Option<PathBuf>) -> Result<Pdp, PdpError> {
         self.parts.log_path = log;
         self.begin(false)

@@ -7,40 +7,41 @@ mod record;
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
 pub use record::{AcceptError, OutcomeError};
 
-use crate::Timestamp;
 use crate::admission::{self, Admission, IntentRule, Requirements};
-use crate::cause::Cause;
 use crate::combine::{self, CombinedEffect};
-use crate::config::Problem;
 use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
-use crate::evidence::{Evidence, ListAsOf, Sources};
-use crate::identity::Verifier;
 use crate::integration::Integration;
-use crate::intent::{Chain, IntentError, Intents};
-use crate::limits::RequestLimits;
 use crate::log::DecisionLog;
-use crate::plugin::{Effect, Evaluation, Plugin, Question};
-use crate::posture::Postures;
-use crate::registry::Registry;
-use crate::request::{DefaultIntegrations, Request, RequestError};
-use crate::revocation::{EventIssuers, Revocable, Revocations};
-use crate::state::{Instances, Marks, SpendError, State};
-use crate::trace::{Check, Conclusion, Trace};
 use portcullis_contract::printable;
+use portcullis_model::cause::Cause;
+use portcullis_model::document::Problem;
+use portcullis_model::evidence::{Evidence, ListAsOf, Sources};
+use portcullis_model::json;
+use portcullis_model::limits::RequestLimits;
+use portcullis_model::request::{DefaultIntegrations, Request};
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::trace::{Check, Conclusion, Trace};
+use portcullis_model::verdict::Effect;
+use portcullis_sandbox::{Evaluation, Plugin, Question};
+use portcullis_trust::identity::Verifier;
+use portcullis_trust::intent::{Chain, IntentError, Intents};
+use portcullis_trust::posture::Postures;
+use portcullis_trust::registry::Registry;
+use portcullis_trust::revocation::{EventIssuers, Revocable, Revocations};
+use portcullis_trust::state::{Instances, Marks, SpendError, State};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How often a decision is made again because somebody else spent what it would have.
+/// Maximum number of retries when concurrent requests spend the same uses.
 const MAX_RACES: usize = 16;
 
-/// The policy decision point: asked with a request, it answers with a decision.
+/// The policy decision point: it evaluates requests and returns decisions.
 ///
-/// It is cheap to clone, and may be asked from any number of threads at once. A decision is
-/// microseconds of work on the calling thread and waits for nothing but the log and the state, so it
-/// needs no async runtime.
+/// It is cheap to clone, and any number of threads may call it at once. A decision takes microseconds on
+/// the calling thread and waits only for the log and the state, so it needs no async runtime.
 #[derive(Debug, Clone)]
 pub struct Pdp {
     inner: Arc<Inner>,
@@ -52,7 +53,7 @@ struct Inner {
     parts: Parts,
 }
 
-/// What a decision point holds requests to, besides its integrations.
+/// Parts of a decision point besides its integrations.
 #[derive(Debug, Default)]
 struct Parts {
     request_limits: RequestLimits,
@@ -62,28 +63,29 @@ struct Parts {
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
-    /// Which instance presents which credential, where there is no state to keep that in mind.
+    /// Instances that present each credential, used if there is no state.
     instances: Instances,
     postures: Option<Postures>,
     requirements: Requirements,
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
-    /// Where the log is, for dry runs, which do not open it.
+    /// Path of the log, for dry runs, which do not open it.
     log_path: Option<PathBuf>,
-    /// What is remembered beside the log of how far list and state went.
+    /// Marks beside the log: how far list and state have advanced.
     marks: Option<Arc<Marks>>,
     notices: Vec<Problem>,
     default_integrations: DefaultIntegrations,
 }
 
 impl Pdp {
-    /// Begins a decision point without integrations, with default limits.
+    /// Starts a builder without integrations, with default limits.
     pub fn builder() -> PdpBuilder {
         PdpBuilder::default()
     }
 
-    /// Decides `request` now. What the permit uses up is spent, and the decision is recorded, before it
-    /// is given.
+    /// Decides `request` now.
+    ///
+    /// Before it returns, it spends the uses of a permit and records the decision.
     pub fn evaluate(&self, request: &Request) -> Decision {
         let now = Timestamp::now();
         let request = &*self.named(request);
@@ -91,14 +93,15 @@ impl Pdp {
         self.recorded(request, decision, now)
     }
 
-    /// Decides `request` as at `now`, as a dry run does: nothing is spent, and nothing recorded.
+    /// Decides `request` as at `now`, as a dry run: nothing is spent or recorded.
     pub fn evaluate_at(&self, request: &Request, now: Timestamp) -> Decision {
         let request = &*self.named(request);
         caught(|| self.decide(request, now, Sources::DryRun, &mut ()))
     }
 
-    /// Decides `request` as [`Pdp::evaluate_at`] does, and gives every step that was taken, in
-    /// order, with what was found; and of a deny, those that it was not held to any more.
+    /// Decides `request` as [`Pdp::evaluate_at`] does, and returns every step.
+    ///
+    /// The steps are in order, each with its finding. For a deny, the steps that were not reached follow.
     pub fn explain_at(&self, request: &Request, now: Timestamp) -> (Decision, Vec<Check>) {
         let mut checks = Vec::new();
         let request = &*self.named(request);
@@ -117,7 +120,7 @@ impl Pdp {
         (decision, checks)
     }
 
-    /// The steps that every permit takes, in order.
+    /// The steps of every permit, in order.
     fn steps(&self, integration: &str) -> Vec<String> {
         let integration = self.integration(integration);
         let plugins = integration.into_iter().flat_map(Integration::plugins);
@@ -130,8 +133,9 @@ impl Pdp {
             .collect()
     }
 
-    /// Decides `request` again, as at `now` and from `evidence`, as a replay of a log does; nothing is
-    /// spent, and nothing recorded. With the same configuration, it is the same decision.
+    /// Decides `request` again as at `now`, from `evidence`, for a replay.
+    ///
+    /// Nothing is spent or recorded. With the same configuration, it is the same decision.
     pub fn evaluate_again(
         &self,
         request: &Request,
@@ -150,8 +154,9 @@ impl Pdp {
         })
     }
 
-    /// Decides, and spends what a permit uses up. If somebody else spends the last of it meanwhile, it
-    /// is decided again.
+    /// Decides, and spends the uses of a permit.
+    ///
+    /// If a concurrent request spends the last use first, it decides again.
     fn decide_and_spend(&self, request: &Request, now: Timestamp) -> Decision {
         let mut races = 0;
         loop {
@@ -178,30 +183,34 @@ impl Pdp {
         }
     }
 
-    /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does. One that cannot be
-    /// read is denied.
+    /// Decides the AuthZEN 1.0 evaluation in `json`, as [`Pdp::evaluate`] does.
+    ///
+    /// An unreadable evaluation is denied.
     pub fn evaluate_authzen(&self, json: &[u8]) -> Decision {
         self.evaluate_read(json, self.read_authzen(json))
     }
 
-    /// Reads an AuthZEN 1.0 evaluation within the limits of the configuration, and of one that names no integration
-    /// takes the one that the configuration says; see [`Request::from_authzen_for`].
+    /// Reads an AuthZEN 1.0 evaluation within the configured limits.
+    ///
+    /// An evaluation that names no integration gets the configured default; see
+    /// [`Request::from_authzen_for`].
     ///
     /// # Errors
     ///
     /// As [`Request::from_authzen`].
-    pub fn read_authzen(&self, json: &[u8]) -> Result<Request, RequestError> {
+    pub fn read_authzen(&self, json: &[u8]) -> Result<Request, json::Error> {
         let defaults = &self.inner.parts.default_integrations;
         Request::from_authzen_for(json, defaults, self.request_limits())
     }
 
-    /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does; see [`Request::from_mcp`].
-    /// One that cannot be read is denied.
+    /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does.
+    ///
+    /// An unreadable call is denied. See [`Request::from_mcp`].
     pub fn evaluate_mcp(&self, json: &[u8]) -> Decision {
         self.evaluate_read(json, Request::from_mcp(json, self.request_limits()))
     }
 
-    fn evaluate_read(&self, json: &[u8], request: Result<Request, RequestError>) -> Decision {
+    fn evaluate_read(&self, json: &[u8], request: Result<Request, json::Error>) -> Decision {
         let error = match request {
             Ok(request) => return self.evaluate(&request),
             Err(error) => error,
@@ -209,7 +218,7 @@ impl Pdp {
         self.recorded_unreadable(json, Decision::invalid(&error))
     }
 
-    /// Verifies the credentials of principals, if the configuration says how (`[trust]`).
+    /// The verifier of credentials, if one is configured (`[trust]`).
     pub fn verifier(&self) -> Option<&Verifier> {
         self.inner.parts.verifier.as_ref()
     }
@@ -219,7 +228,7 @@ impl Pdp {
         self.inner.parts.registry.as_ref()
     }
 
-    /// The intents that are known, if there are any.
+    /// The known intents, if intents are configured.
     pub fn intents(&self) -> Option<&Intents> {
         self.inner.parts.intents.as_ref().map(|rule| &rule.intents)
     }
@@ -229,13 +238,14 @@ impl Pdp {
         self.inner.parts.revocations.as_ref()
     }
 
-    /// What was noticed in the configuration that does not keep it from being used, such as a plugin
-    /// that is not pinned or a cached one that did not count. Show it to somebody.
+    /// Problems in the configuration that do not prevent its use.
+    ///
+    /// Examples are a plugin that is not pinned and an invalid cache entry. Show them to the operator.
     pub fn notices(&self) -> &[Problem] {
         &self.inner.parts.notices
     }
 
-    /// How large a request may be.
+    /// Size limits of requests.
     pub fn request_limits(&self) -> &RequestLimits {
         &self.inner.parts.request_limits
     }
@@ -252,7 +262,7 @@ impl Pdp {
         all
     }
 
-    /// The request with its resource called as its integration declares that names compare.
+    /// Returns the request with its resource name in the integration's canonical spelling.
     fn named<'r>(&self, request: &'r Request) -> Cow<'r, Request> {
         match self.integration(request.integration()) {
             Some(integration) => request.named_as(&integration.naming),
@@ -292,7 +302,7 @@ impl Pdp {
         decision.in_mode(integration.mode).made_from(evidence)
     }
 
-    /// Who could approve what the request is denied, and how they are asked.
+    /// Returns the instructions for requesting approval of the denied request.
     fn access_request(
         &self,
         how: &AccessRequests,
@@ -303,14 +313,14 @@ impl Pdp {
         AccessRequest {
             endpoint: how.endpoint.clone(),
             template: how.template.clone(),
-            // Nobody approves their own.
+            // A principal cannot approve its own request.
             approvers: approvers
                 .into_iter()
                 .filter(|who| *who != request.principal().id)
                 .map(str::to_owned)
                 .collect(),
             approval: Approval {
-                // A person reads it, and approves what they see.
+                // The approver reads these, so they are made printable.
                 integration: printable(request.integration()),
                 action: request.action().to_owned(),
                 resource: printable(&request.resource().id),
@@ -386,7 +396,7 @@ impl Pdp {
         if combined.effect == CombinedEffect::Permit {
             combined.obligations.extend(admitted.obligations);
         }
-        // What was revoked while the plugins ran is revoked.
+        // A revocation may have been added while the plugins ran.
         if let Some((cause, detail)) = admission.revoked_since(evidence, trace) {
             return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
         }
@@ -402,7 +412,7 @@ impl Pdp {
         .spending(admitted.uses)
     }
 
-    /// The intent that the request carries or names, with those that it was delegated by.
+    /// The request's intent, carried or named, with the intents that delegated it.
     fn chain(
         &self,
         request: &Request,
@@ -415,7 +425,7 @@ impl Pdp {
         if intent.documents.is_empty() {
             let chain = rule.intents.chain(&intent.id);
             return Ok(match sources {
-                // An intent counts from its issuance on: what a decision was made from says which was known.
+                // An intent counts from its issuance: the evidence shows which intent was known.
                 Sources::Recorded(evidence, _) => chain.filter(|chain| {
                     let seen = evidence.intents.last();
                     let digest = chain.last().map(|intent| intent.digest().to_string());
@@ -424,7 +434,7 @@ impl Pdp {
                 Sources::Live | Sources::DryRun => chain,
             });
         }
-        // Signatures cost more than all the rest: they are not verified for whom they could not help.
+        // Verifying signatures costs more than all other checks: skip it if the deny is certain.
         if !self.could_be_admitted(request, now, sources) {
             return Ok(None);
         }
@@ -437,8 +447,10 @@ impl Pdp {
 }
 
 impl Pdp {
-    /// Whether nothing that is looked at before the intent is sure to deny the principal: that it is not
-    /// registered, or it or its credential is revoked.
+    /// False if a check before the intent is certain to deny the principal.
+    ///
+    /// It is if the principal is not registered, if it or its credential is revoked, or if the revocation
+    /// list is unreliable.
     fn could_be_admitted(&self, request: &Request, now: Timestamp, sources: Sources<'_>) -> bool {
         let principal = request.principal();
         let registered = self
@@ -462,8 +474,9 @@ impl Pdp {
     }
 }
 
-/// The deny that a permit becomes whose uses could not be spent. That is evidence, so that the same is
-/// decided again.
+/// Returns the deny for a permit whose uses could not be spent.
+///
+/// The reason is part of the evidence, so that a replay gives the same decision.
 fn not_spent(decision: &Decision, why: String) -> Decision {
     let evidence = Evidence {
         not_spent: Some(why.clone()),
@@ -474,7 +487,7 @@ fn not_spent(decision: &Decision, why: String) -> Decision {
         .made_from(evidence)
 }
 
-/// What `decide` gives, or a deny if it panics.
+/// Calls `decide`; returns a deny if it panics.
 fn caught(decide: impl FnOnce() -> Decision) -> Decision {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
         Decision::deny(
@@ -484,12 +497,12 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
     })
 }
 
-/// What the step is called in which a plugin is asked.
+/// Name of the step that evaluates `plugin`.
 fn plugin_step(plugin: &Plugin) -> String {
     format!("plugin {}", plugin.manifest().name)
 }
 
-/// What a plugin was told, answered and took.
+/// Describes the plugin's needs, answer, time and memory.
 fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
     let manifest = plugin.manifest();
     let answer = match &evaluation.outcome {

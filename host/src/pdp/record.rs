@@ -1,30 +1,32 @@
-//! What a decision point records, and the intents that it takes up.
+//! Records decisions and outcomes, and accepts intents and security events.
 
 use super::{Parts, Pdp};
-use crate::cause::Cause;
-use crate::config::Problem;
 use crate::decision::Decision;
 use crate::integration::Integration;
-use crate::intent::{Chain, IntentError, StoredIntent, member_to_write, unverified_intent};
 use crate::log::{Call, CallOutcome, Issued, LogError, Outcome, Recorded, Refused};
-use crate::request::Request;
-use crate::revocation::{EventError, ListError, Record};
-use crate::state::StateError;
-use crate::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{Constraint, excerpt};
+use portcullis_model::cause::Cause;
+use portcullis_model::document::Problem;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
+use portcullis_trust::intent::{
+    Chain, IntentError, StoredIntent, member_to_write, unverified_intent,
+};
+use portcullis_trust::revocation::{EventError, ListError, Record};
+use portcullis_trust::state::StateError;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why a security event was not taken.
+/// Reason why a security event was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptError {
-    /// It is not configured whose events count.
+    /// No event issuers, or no revocation list, are configured.
     #[error("nobody's events count here: configure `[revocation]` with `events`")]
     NotConfigured,
-    /// The event does not count.
+    /// The event is invalid.
     #[error(transparent)]
     Event(#[from] EventError),
     /// The list cannot be written.
@@ -32,7 +34,7 @@ pub enum AcceptError {
     List(#[from] ListError),
 }
 
-/// Why an outcome was not taken.
+/// Reason why an outcome was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomeError {
     /// The decision has no id.
@@ -43,20 +45,23 @@ pub enum OutcomeError {
     /// The outcome cannot be recorded.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// What the permit spent cannot be given back; the outcome is recorded.
+    /// The spent uses cannot be returned to the state; the outcome is recorded.
     #[error("the outcome is recorded, and what the permit spent is not given back: {0}")]
     State(#[from] StateError),
 }
 
 impl Pdp {
-    /// Takes up an intent that was approved while the host runs: a signed JWT, or JSON where intents
-    /// need not be signed. It is kept in the state, if there is one, and recorded.
+    /// Accepts an intent that was approved while the host runs.
+    ///
+    /// `document` is a signed JWT, or JSON if intents need not be signed. The host stores the intent in the
+    /// state, if there is one, and records it in the log.
     ///
     /// # Errors
     ///
-    /// [`IntentError`] if it is none, is not within its parent, or cannot be kept or recorded. If the
-    /// latter, it does count from now on; take it up again, so that it counts after a restart too.
-    pub fn take_up_intent(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
+    /// [`IntentError`] if the document is not a valid intent, exceeds its parent, or cannot be stored or
+    /// recorded. In the last case, it is in force from now on; submit it again, so that it is in force after
+    /// a restart too.
+    pub fn import_intent(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
         let Some(rule) = &self.inner.parts.intents else {
             return Err(IntentError::NotKept(
                 "no intents are configured: add `[intents]`".to_owned(),
@@ -86,12 +91,14 @@ impl Pdp {
         Ok(intent)
     }
 
-    /// Takes a security event (RFC 8417): what it says is over is on the revocation list, and denied,
-    /// when this returns. The same event may come again. Gives the new lines of the list.
+    /// Accepts a security event (RFC 8417); returns the new lines of the list.
+    ///
+    /// On return, all that the event revokes is on the revocation list and denied. The same event may be
+    /// submitted again.
     ///
     /// # Errors
     ///
-    /// [`AcceptError`] if the event does not count, or the list cannot be written.
+    /// [`AcceptError`] if the event is invalid, or the list cannot be written.
     pub fn accept_event(&self, token: &str) -> Result<Vec<Record>, AcceptError> {
         let (Some(issuers), Some(revocations)) = (
             &self.inner.parts.event_issuers,
@@ -103,7 +110,7 @@ impl Pdp {
         Ok(revocations.accept(&event)?)
     }
 
-    /// Records with which intents and how many revocations the host begins.
+    /// Records the intents and the number of revocations at start.
     pub(super) fn record_what_it_begins_with(&self, now: Timestamp) -> Result<(), LogError> {
         let Some(log) = &self.inner.parts.log else {
             return Ok(());
@@ -119,15 +126,15 @@ impl Pdp {
         self.inner.parts.record_list(log, now)
     }
 
-    /// Records that an intent was carried here for the first time.
+    /// Records an intent that a request carried for the first time.
     pub(super) fn record_issued(&self, chain: &Chain) {
         if let (Some(log), Some(intent)) = (&self.inner.parts.log, chain.last()) {
-            // The decision that relies on it is recorded with its digest, or denied.
+            // Ignored: the decision that relies on it is recorded with its digest, or denied.
             let _ = log.record_issued(&[Issued::of(intent)], Timestamp::now());
         }
     }
 
-    /// The decision once it is recorded, or a deny if it cannot be.
+    /// Records and returns the decision; returns a deny if that fails.
     pub(super) fn recorded(
         &self,
         request: &Request,
@@ -145,15 +152,17 @@ impl Pdp {
         match recorded {
             Ok(()) => decision,
             Err(error) => {
-                // It is not given, so that what it spent is not used.
+                // The permit is not returned to the gateway, so the uses that it spent are not used.
                 let _ = self.give_back(&decision, now);
                 not_recorded(&error, &decision)
             }
         }
     }
 
-    /// Records what the gateway refused before there was a decision: a failed authentication, a request that
-    /// it could not read. Gives the id of the line, under which `portcullis log query` finds it.
+    /// Records a refusal by the gateway that came before any decision.
+    ///
+    /// Examples are a failed authentication and a request that the gateway could not read. Returns the id of
+    /// the line, under which `portcullis log query` finds it.
     ///
     /// # Errors
     ///
@@ -169,13 +178,15 @@ impl Pdp {
         Ok(recorded.id)
     }
 
-    /// Records what became of the call that `decision` was about: an obligation that could not be carried out,
-    /// a call that failed or was not made. If it was not made, the uses of budgets that the permit spent are
-    /// given back, once; a credential that is good for one request stays used.
+    /// Records the outcome of the call that `decision` was about.
+    ///
+    /// Outcomes are an obligation that could not be carried out, and a call that failed or was not made. If
+    /// the call was not made, the budget uses that the permit spent are returned to the state, once; a
+    /// single-use credential stays used.
     ///
     /// # Errors
     ///
-    /// [`OutcomeError`]. If the outcome cannot be recorded, nothing is given back.
+    /// [`OutcomeError`]. If the outcome cannot be recorded, no uses are returned.
     pub fn record_outcome(
         &self,
         decision: &Decision,
@@ -204,7 +215,7 @@ impl Pdp {
         Ok(())
     }
 
-    /// Gives back the uses of budgets that a decision spent, if that was not done before.
+    /// Returns the budget uses of a decision to the state, at most once.
     fn give_back(&self, decision: &Decision, now: Timestamp) -> Result<(), StateError> {
         let (Some(state), Some(id)) = (&self.inner.parts.state, decision.id()) else {
             return Ok(());
@@ -217,7 +228,7 @@ impl Pdp {
         Ok(())
     }
 
-    /// As [`Pdp::recorded`], of a request that could not be read.
+    /// As [`Pdp::recorded`], for a request that could not be read.
     pub(super) fn recorded_unreadable(&self, json: &[u8], decision: Decision) -> Decision {
         let decision = decision.named();
         let recorded = match &self.inner.parts.log {
@@ -232,8 +243,9 @@ impl Pdp {
 }
 
 impl Parts {
-    /// Takes up the intents that were taken up before the host was last stopped, and notes those that do not
-    /// count any more, as when the key of an approver was withdrawn.
+    /// Restores the intents in the state, and notes those no longer valid.
+    ///
+    /// An intent becomes invalid if, for example, the operator withdraws the key of an approver.
     pub(super) fn take_up_what_was_kept(&mut self) -> Result<(), StateError> {
         let (Some(rule), Some(state)) = (&self.intents, &self.state) else {
             return Ok(());
@@ -251,7 +263,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Notes of the intents that are known what does not count, and what their approvers should know.
+    /// Notes errors in the known intents, and warnings for their approvers.
     pub(super) fn note_intents(&mut self, integrations: &HashMap<String, Integration>) {
         let Some(rule) = &self.intents else {
             return;
@@ -262,7 +274,7 @@ impl Parts {
         let place = Path::new("[intents]");
         for chain in &chains {
             let Some(intent) = chain.last() else { continue };
-            // The clock is looked at when a request is decided.
+            // The approval time is checked against the clock when a request is decided.
             let against = self.against(integrations, chain, Timestamp::from_millis(u64::MAX));
             match &against {
                 None => {}
@@ -302,9 +314,13 @@ impl Parts {
         self.notices.extend(noted);
     }
 
-    /// What there is against the last intent of a chain here: that it says nothing of the arguments of what acts,
-    /// that it names what it denies in another spelling, that it passes on what its delegator is not registered
-    /// for, or that it is from the future.
+    /// Returns the reason to reject the last intent of a chain, if any.
+    ///
+    /// The reasons are:
+    /// - it was approved in the future,
+    /// - it does not state the arguments of an action that does more than read,
+    /// - it denies an integration by another spelling of its name,
+    /// - it passes on a permission that its delegator is not registered for.
     pub(super) fn against(
         &self,
         integrations: &HashMap<String, Integration>,
@@ -360,7 +376,7 @@ impl Parts {
     }
 }
 
-/// The integration that is called `name`, or else one that is called so in another spelling.
+/// The integration called `name`, or else one with a similar spelling.
 fn meant<'a>(integrations: &'a HashMap<String, Integration>, name: &str) -> Option<&'a String> {
     let exact = integrations.get_key_value(name).map(|(known, _)| known);
     exact.or_else(|| {
@@ -369,7 +385,7 @@ fn meant<'a>(integrations: &'a HashMap<String, Integration>, name: &str) -> Opti
     })
 }
 
-/// What an intent that may be none calls itself.
+/// Returns the id that a document, possibly not a valid intent, claims.
 fn name_in(document: &[u8]) -> String {
     let text = String::from_utf8_lossy(document);
     let json = match text.trim_start().starts_with('{') {

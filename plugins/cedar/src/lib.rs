@@ -1,22 +1,24 @@
-//! Decides by the Cedar policies that an organisation has, in its own language and with its own
-//! engine.
+//! Decides by an organisation's Cedar policies, with Cedar's own engine.
 //!
-//! A request becomes what Cedar is asked:
+//! A request is converted to a Cedar authorization request:
 //!
-//! | of Cedar | of the request |
+//! | Cedar | request |
 //! |---|---|
 //! | principal | its type as sent, or as the settings map it, and its id: `User::"alice"` |
 //! | its attributes | `owner`, `purpose`, `environment` where they are known, `attestation`, and its own attributes |
 //! | action | the schema's action of that name, or `Action::"<name>"` |
 //! | resource | its type as sent, or as the settings map it, and its id |
 //! | its attributes | `environment` where it is known, and its own attributes |
-//! | context | the circumstances, and of the host `integration`, `class`, `attestation`, `arguments`, `intent` (`id`, `purpose`, `approvedBy`) if there is one, and `now` in milliseconds |
+//! | context | the circumstances, and from the host `integration`, `class`, `attestation`, `arguments`, `intent` (`id`, `purpose`, `approvedBy`) if there is one, and `now` in milliseconds |
 //!
-//! With a schema, a request is read by it and held to it, and of what the host says only that is passed
-//! which the schema has a place for. An entity that the settings list is what they say, and nothing of
-//! the request is added to it; no entity of a request has parents. Objects are records, and lists are
-//! sets. A request with a value that Cedar has no type for (null, a fraction) is indeterminate, whether
-//! or not a policy looks at it. The README has the settings and the reasons.
+//! With a schema, values are read by the schema's types and the request must conform to it. Of the host's
+//! values, only those that the schema declares are passed.
+//!
+//! An entity that the settings list has the attributes listed there, and nothing from the request. An entity
+//! from a request never has parents. Objects become records, and lists become sets.
+//!
+//! A request with a value that Cedar has no type for (null, a fraction) is indeterminate, even if no policy
+//! reads it. The README documents the settings and the reasons.
 
 mod named;
 mod question;
@@ -36,13 +38,13 @@ use settings::{OnError, Settings};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// The most reasons of one code. A host reads 64 of a verdict, and a verdict has reasons of two codes.
+/// Maximum number of reasons per code. The host reads 64 of a verdict, which has at most two codes.
 const MOST_REASONS: usize = 31;
 
-/// The most characters of an error's message, which repeats what a request holds.
+/// Maximum length in characters of an error message, which may repeat values of a request.
 const MOST_CHARACTERS: usize = 500;
 
-/// What Cedar makes when an extension is first used, by the word that a policy uses it with.
+/// Conditions that initialise an extension's lazy state, by the word that policies use.
 const FIRST_USES: [(&str, &str); 3] = [
     ("decimal", r#"decimal("1.5").lessThan(decimal("2.5"))"#),
     (
@@ -52,16 +54,16 @@ const FIRST_USES: [(&str, &str); 3] = [
     ("duration", r#"duration("1d2h3m4s5ms") < duration("2d")"#),
 ];
 
-/// The Cedar policies of an organisation, or what is wrong with them.
+/// An organisation's Cedar policies, or the errors in their settings.
 #[derive(Debug, Deserialize)]
 #[serde(from = "Settings")]
 pub struct Cedar(Result<Engine, Vec<SettingsError>>);
 
-/// Parsed policies and what they look at. No decision parses any of it again.
+/// Parsed policies and their data. A decision parses none of it again.
 #[derive(Debug)]
 struct Engine {
     policies: PolicySet,
-    /// What each policy is called in a reason: its id and its `@id` annotation.
+    /// Name of each policy in a reason: its id and its `@id` annotation.
     names: BTreeMap<PolicyId, String>,
     reading: Reading,
     entities: Entities,
@@ -84,7 +86,7 @@ impl Policy for Cedar {
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        // INVARIANT (validated): the SDK asks `validate` first, so only an engine is ever asked.
+        // INVARIANT (validated): the SDK calls `validate` before it evaluates, so this is an engine.
         match &self.0 {
             Ok(engine) => engine.decide(request),
             Err(_) => Verdict::indeterminate().because("not-configured", "the settings are wrong"),
@@ -115,8 +117,9 @@ impl Engine {
         }
     }
 
-    /// Decides something, so that what Cedar makes at its first use is part of the image that every
-    /// decision starts from. `text` is that of the policies.
+    /// Decides sample requests, so that Cedar's lazy state is initialised in the plugin's image.
+    ///
+    /// Every decision starts from that image. `text` is the text of the policies.
     fn warm_up(&self, text: &str) {
         let mut request = Request::default();
         request.action.arguments = "{}".into();
@@ -195,7 +198,7 @@ impl Engine {
             Decision::Deny => (Verdict::deny(), "forbidden-by", because("forbids")),
         };
         if self.is_undecided_by(&errors) {
-            // What erred might have forbidden it. A policy that forbids it is named all the same.
+            // The failed policy might have forbidden it. Policies that do forbid it are named as well.
             let verdict = listed(Verdict::indeterminate(), "policy-error", errors);
             return match code {
                 "forbidden-by" => listed(verdict, code, reasons),
@@ -216,7 +219,7 @@ impl Engine {
     }
 }
 
-/// The verdict with a reason for each of `messages`, as far as a host reads them.
+/// Adds a reason to the verdict for each of `messages`, up to the limit.
 fn listed(verdict: Verdict, code: &str, messages: Vec<String>) -> Verdict {
     let left = messages.len().saturating_sub(MOST_REASONS);
     let verdict = messages
@@ -229,7 +232,7 @@ fn listed(verdict: Verdict, code: &str, messages: Vec<String>) -> Verdict {
     }
 }
 
-/// The beginning of a long text.
+/// Truncates a text that is too long.
 fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
         text.truncate(end);
@@ -254,7 +257,7 @@ mod tests {
         Plugin::load(json!({ "policies": policies, "types": types() }))
     }
 
-    /// What the kinds of `push` are called in these policies.
+    /// The setting `types` for the principals and resources of `push`.
     fn types() -> Json {
         json!({
             "principal": { "agent": "Agent", "service": "Service" },
@@ -262,14 +265,14 @@ mod tests {
         })
     }
 
-    /// What comes of the settings, with these policies.
+    /// Loads the plugin with these policies and settings.
     fn with(policies: &str, settings: Json) -> Plugin<Cedar> {
         let mut whole = settings;
         whole["policies"] = json!(policies);
         Plugin::load(whole)
     }
 
-    /// A request of an organisation with types of its own.
+    /// A request with types of an organisation's own.
     fn view(subject: &str, id: &str, resource: &str) -> RequestBuilder {
         request("view")
             .principal(id, PrincipalKind::Unspecified)
@@ -277,7 +280,7 @@ mod tests {
             .resource(resource, "vacation.jpg")
     }
 
-    /// A push to a repository by an agent.
+    /// An agent's push to a repository.
     fn push() -> RequestBuilder {
         request("git.push")
             .principal(FIXER, PrincipalKind::Agent)
@@ -521,7 +524,7 @@ mod tests {
             let said = |effect, code: &str| (effect, code.to_owned());
             assert_eq!(of("User", "mallory"), said(Effect::Deny, "forbidden-by"));
             assert_eq!(of("User", "alice"), said(Effect::Permit, "permitted-by"));
-            // None of these is `User`, and each may have been meant as it.
+            // None of these is `User`, but each could have been meant as `User`.
             for close in ["user", "USER", "Acme::User", "us_er"] {
                 assert_eq!(of(close, "mallory").0, Effect::Indeterminate, "{close}");
             }
@@ -631,7 +634,7 @@ mod tests {
             verdict.reasons()[0].evidence,
             ["/action/arguments/owner/__entity"]
         );
-        // A schema that has an entity there is the operator's word.
+        // A schema that declares an entity there is written by the operator, so it is trusted.
         let schema = "entity User, Photo; action view appliesTo {
             principal: User, resource: Photo, context: { arguments: { owner: User } } };";
         let typed = with(policies, json!({ "schema": schema }));
@@ -697,7 +700,7 @@ mod tests {
                 request.principal.attributes.push(Attribute { name, value })
             }
         };
-        // Of what the host says only `class` has a place there.
+        // The schema declares only `class` of the host's values.
         assert_eq!(codes(&plugin.evaluate(asked())), ["permitted-by"]);
         let level = attribute("level", Value::Integer(3));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the policies name, and whether a request can be that.
+//! Finds entities and types in the policies that no request can have.
 
 use crate::text::fold;
 use crate::types::{Part, Types};
@@ -10,23 +10,23 @@ use portcullis_contract::name::{check_action, check_identifier};
 use portcullis_sdk::{Json, SettingsError};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The types that requests may have to the policies.
+/// The entity types that the schema or the policies use.
 #[derive(Debug)]
 pub(crate) enum Known {
-    /// Those that the schema has an action for: of principals, and of resources.
+    /// Principal types and resource types to which a schema's action applies.
     Applicable([BTreeSet<EntityTypeName>; 2]),
-    /// Those that the policies and the listed entities name, and as [`fold`] spells them.
+    /// Types named by the policies and the listed entities, and those types by their [`fold`]ed names.
     Named(BTreeSet<EntityTypeName>, BTreeMap<String, BTreeSet<String>>),
 }
 
-/// A part of the request, as the policies ask about it.
+/// A variable of a policy: a part of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variable {
     Is(Part),
     Action,
 }
 
-/// What a policy asks about a part of the request.
+/// A condition of a policy on a part of the request.
 #[derive(Debug, Clone)]
 enum Asks {
     OfType(EntityTypeName),
@@ -36,7 +36,7 @@ enum Asks {
 
 type Questions = Vec<(Variable, Asks)>;
 
-/// The types that the policies and `entities` name.
+/// Returns the types that the policies and `entities` name.
 pub(crate) fn types_of(policies: &PolicySet, entities: &Entities) -> Known {
     let mut types = BTreeSet::new();
     for policy in policies.policies() {
@@ -63,8 +63,7 @@ pub(crate) fn types_of(policies: &PolicySet, entities: &Entities) -> Known {
     Known::Named(types, folded)
 }
 
-/// What the policies ask for that no request can be. `applicable` are the types of the schema's
-/// principals and resources.
+/// Returns an error for each condition of the policies that no request can meet.
 pub(crate) fn unmet(
     policies: &PolicySet,
     types: &Types,
@@ -107,7 +106,7 @@ pub(crate) fn unmet(
 struct Judge<'a> {
     types: &'a Types,
     entities: &'a Entities,
-    /// What is an ancestor of a listed entity.
+    /// The ancestors of the listed entities.
     groups: &'a BTreeSet<EntityUid>,
     known: &'a Known,
 }
@@ -176,7 +175,7 @@ impl Judge<'_> {
     }
 }
 
-/// A principal that no host lets in.
+/// Returns the error for a principal whose id the host never accepts.
 fn no_id(policy: &PolicyId, part: Part, uid: &EntityUid) -> Option<String> {
     if part != Part::Principal {
         return None;
@@ -187,7 +186,9 @@ fn no_id(policy: &PolicyId, part: Part, uid: &EntityUid) -> Option<String> {
     ))
 }
 
-/// What `policy` asks about the parts of a request: in its scope, and of literals in its conditions.
+/// Returns the conditions of `policy` on parts of the request.
+///
+/// They are those of its scope, and those on literals in its `when` and `unless` clauses.
 fn questions(policy: &Policy) -> Questions {
     let mut found = Vec::new();
     let principal = Variable::Is(Part::Principal);
@@ -220,15 +221,16 @@ fn questions(policy: &Policy) -> Questions {
             found.extend([(resource, Asks::OfType(name)), (resource, Asks::In(uid))]);
         }
     }
-    // INVARIANT (parsed): what was parsed can be written as JSON.
+    // INVARIANT (parsed): a parsed policy can be written as JSON.
     if let Ok(json) = policy.to_json() {
         in_conditions(&json["conditions"], &mut found);
     }
     found
 }
 
-/// The questions in Cedar's JSON of conditions. It keeps its own list of what is still to be looked
-/// at: conditions nest as deep as the stack lets Cedar parse them.
+/// Adds the conditions found in the JSON form of `when` and `unless` clauses.
+///
+/// It uses an explicit stack, because clauses nest as deep as Cedar's parser allows.
 fn in_conditions(conditions: &Json, found: &mut Questions) {
     let mut left = vec![conditions];
     while let Some(json) = left.pop() {
@@ -290,7 +292,7 @@ fn variable(expression: &Json) -> Option<Variable> {
     }
 }
 
-/// The entity of a literal, or those of a set of literals.
+/// Returns the entity of a literal, or those of a set of literals.
 fn uids(expression: &Json) -> impl Iterator<Item = EntityUid> {
     let items = match &expression["Set"] {
         Json::Array(items) => items.as_slice(),

@@ -1,4 +1,4 @@
-//! From a request to what Cedar is asked.
+//! Converts a request to a Cedar authorization request.
 
 use crate::named::Known;
 use crate::text::{close_to, fold, with_causes};
@@ -13,7 +13,7 @@ use portcullis_sdk::{Attribute, Json, Request, Value, Verdict, escape_key, json}
 use serde_json::Map;
 use std::collections::BTreeMap;
 
-/// What the host says of a request in the context.
+/// Members of the context that the host provides.
 pub(crate) const HOST_CONTEXT: [&str; 6] = [
     "integration",
     "class",
@@ -23,15 +23,15 @@ pub(crate) const HOST_CONTEXT: [&str; 6] = [
     "now",
 ];
 
-/// The attribute that the host passes the type of a principal as.
+/// Name of the attribute in which the host passes the principal's type.
 const TYPE: &str = "type";
 
-/// Why Cedar cannot be asked about a request. As a [`Verdict`], it is indeterminate.
+/// The reason why Cedar cannot evaluate a request. As a [`Verdict`], it is indeterminate.
 #[derive(Debug)]
 pub(crate) struct Unasked {
     code: &'static str,
     message: String,
-    /// The field, as a JSON Pointer into the request.
+    /// JSON Pointer to the field in the request.
     evidence: String,
 }
 
@@ -43,16 +43,16 @@ impl From<Unasked> for Verdict {
     }
 }
 
-/// How a request is read.
+/// The settings for converting a request.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) types: Types,
     pub(crate) schema: Option<Schema>,
-    /// The types that a request may have to the policies.
+    /// The entity types that the schema or the policies use.
     pub(crate) known: Known,
-    /// Whether a request is held to the schema, or without one to the types that are known.
+    /// True if a request must conform to the schema or, without one, to the known types.
     pub(crate) holds_requests: bool,
-    /// Which members of [`HOST_CONTEXT`] are in the context.
+    /// The members of [`HOST_CONTEXT`] that the context contains.
     pub(crate) host_context: Vec<String>,
 }
 
@@ -60,11 +60,11 @@ pub(crate) struct Reading {
 type Members = Map<String, Json>;
 
 impl Reading {
-    /// What Cedar is asked about `request`, whose arguments are `arguments`.
+    /// Returns Cedar's authorization request for `request`, whose arguments are `arguments`.
     ///
     /// # Errors
     ///
-    /// [`Unasked`] if the request is not one for Cedar, or does not keep to the schema.
+    /// [`Unasked`] if Cedar cannot represent the request, or the request does not conform to the schema.
     pub(crate) fn question(&self, request: &Request, arguments: Json) -> Result<Question, Unasked> {
         let kind = request.principal.kind.as_str();
         let sent = match request.principal.attribute(TYPE) {
@@ -91,11 +91,11 @@ impl Reading {
         })
     }
 
-    /// The static entities with those of `request` that are not among them, or nothing if all are.
+    /// Returns the static entities and those of `request`, or `None` if the static ones suffice.
     ///
     /// # Errors
     ///
-    /// [`Unasked`] if an attribute is not one for Cedar, or not one of the schema.
+    /// [`Unasked`] if Cedar cannot represent an attribute, or an attribute does not conform to the schema.
     pub(crate) fn entities(
         &self,
         request: &Request,
@@ -115,7 +115,7 @@ impl Reading {
             let own = stated.attributes.iter().filter(|own| own.name != TYPE);
             missing.extend(self.entity(uid, &host, "/principal/attributes", own)?);
         }
-        // Where the principal acts on itself, it is one entity, and what the host vouches for counts.
+        // If the principal is also the resource, it is one entity, with the attributes of the principal.
         let resource = question.resource().filter(|uid| Some(*uid) != principal);
         if let Some(uid) = resource.filter(|uid| known.get(uid).is_none()) {
             let stated = &request.resource;
@@ -134,7 +134,7 @@ impl Reading {
         all.map(Some).map_err(|error| refused("", &error))
     }
 
-    /// The type of the principal or resource that was sent as `sent`.
+    /// Returns the Cedar type of the principal or resource that was sent as `sent`.
     fn typed(&self, part: Part, sent: &str, kind: &str) -> Result<EntityTypeName, Unasked> {
         let named = part.as_str();
         let unmatched = |code, message| Unasked {
@@ -290,8 +290,10 @@ impl Reading {
         }
     }
 
-    /// The entity `uid` of a request. With a schema it is what the schema has a place for, and there
-    /// is none if that is nothing. It has no parents: those are for the settings alone.
+    /// Returns the entity `uid` of a request.
+    ///
+    /// With a schema, the host's attributes are limited to those that the schema declares, and an entity
+    /// without attributes is left out. It never has parents: only the settings define those.
     fn entity<'a>(
         &self,
         uid: &EntityUid,
@@ -357,7 +359,7 @@ fn has_member(context: &Type, name: &str) -> bool {
     }
 }
 
-/// Puts attributes beside what is there, and never in its place.
+/// Adds `attributes` to `members`, and fails rather than replace a member.
 fn put_all<'a>(
     members: &mut Members,
     at: &str,
@@ -380,14 +382,14 @@ fn put_all<'a>(
     Ok(())
 }
 
-/// Apart: what Cedar's own JSON reads as an entity or an extension value, or has one in it, and the rest.
+/// Splits `members` into those with an entity or extension value in Cedar's JSON, and the rest.
 fn apart(members: Members) -> (Members, Members) {
     members
         .into_iter()
         .partition(|(name, json)| is_escape(name) || value::escape_in(json).is_some())
 }
 
-/// Whether the name makes the whole object an entity or an extension value.
+/// True if the name makes the whole object an entity or an extension value.
 fn is_escape(name: &str) -> bool {
     value::escape_in(&json!({ name: null })).is_some()
 }
@@ -415,7 +417,7 @@ fn not_representable(at: &str, error: Unrepresentable) -> Unasked {
     }
 }
 
-/// What Cedar itself does not take.
+/// Reports a value that Cedar rejects.
 fn refused(evidence: &str, error: &dyn std::error::Error) -> Unasked {
     Unasked {
         code: "not-representable",

@@ -1,4 +1,4 @@
-//! From the operator's settings to an engine that is ready to decide.
+//! Builds the engine from the operator's settings.
 
 use crate::Engine;
 use crate::named::{self, Known};
@@ -47,7 +47,7 @@ fn yes() -> bool {
     true
 }
 
-/// A policy that is made of a template.
+/// A policy linked from a template.
 #[derive(Debug, Deserialize)]
 struct Link {
     template: String,
@@ -58,23 +58,23 @@ struct Link {
     resource: Option<Json>,
 }
 
-/// What comes of a policy that errs.
+/// The handling of a policy that fails to evaluate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnError {
     /// The verdict is indeterminate.
     #[default]
     Indeterminate,
-    /// The others decide, as if it were not there. This is Cedar's own rule.
+    /// The other policies decide, as if it were missing. This is Cedar's own rule.
     Skip,
 }
 
 impl Settings {
-    /// Parses everything, and holds policies and entities to the schema.
+    /// Parses the settings, and validates policies and entities against the schema.
     ///
     /// # Errors
     ///
-    /// One [`SettingsError`] for each fault that was found.
+    /// One [`SettingsError`] for each error found.
     pub(crate) fn engine(self) -> Result<Engine, Vec<SettingsError>> {
         let mut errors = Vec::new();
         let text = match &self.policies {
@@ -89,7 +89,7 @@ impl Settings {
         let types = Types::read(self.namespace.as_deref(), &self.types, &self.actions);
         let mut types = note(types, &mut errors);
         let schema = note(self.schema.map(schema).transpose(), &mut errors);
-        // Without its schema, entities would be read as something else.
+        // Entities parsed without their schema would get other types.
         let entities = schema
             .as_ref()
             .and_then(|schema| note(entities(self.entities, schema.as_ref()), &mut errors));
@@ -135,7 +135,7 @@ impl Settings {
     }
 }
 
-/// The value, or nothing where its errors are noted.
+/// Returns the value, or `None` after adding its errors to `errors`.
 fn note<T>(read: Result<T, Vec<SettingsError>>, errors: &mut Vec<SettingsError>) -> Option<T> {
     read.map_err(|wrong| errors.extend(wrong)).ok()
 }
@@ -162,7 +162,7 @@ fn policies(written: &Json) -> Result<PolicySet, Vec<SettingsError>> {
     }
 }
 
-/// Makes the policies that the setting `links` asks for.
+/// Creates the policies that the setting `links` lists.
 fn link(policies: &mut PolicySet, links: &[Link]) -> Result<(), Vec<SettingsError>> {
     let mut errors = Vec::new();
     for (index, link) in links.iter().enumerate() {
@@ -208,7 +208,7 @@ fn link(policies: &mut PolicySet, links: &[Link]) -> Result<(), Vec<SettingsErro
     }
 }
 
-/// The template of that id, or else the one whose `@id` that is.
+/// Returns the template with the id `name`, or else the only one with the `@id` `name`.
 fn template(policies: &PolicySet, name: &str) -> Option<PolicyId> {
     let id = PolicyId::new(name);
     if policies.template(&id).is_some() {
@@ -223,7 +223,7 @@ fn template(policies: &PolicySet, name: &str) -> Option<PolicyId> {
     }
 }
 
-/// What can permit nothing, or decides nothing.
+/// Returns an error for each template without a link, and one if no policy permits.
 fn without_effect(policies: &PolicySet) -> Vec<SettingsError> {
     let mut errors = Vec::new();
     let mut templates: Vec<_> = policies.templates().map(|template| template.id()).collect();
@@ -284,7 +284,7 @@ fn schema(json: Json) -> Result<Schema, Vec<SettingsError>> {
     read.map_err(|message| vec![SettingsError::new("/schema", message)])
 }
 
-/// The entities, with the schema's actions if there is one.
+/// Parses the entities, with the schema's actions if there is a schema.
 fn entities(json: Option<Json>, schema: Option<&Schema>) -> Result<Entities, Vec<SettingsError>> {
     let json = json.unwrap_or_else(|| Json::Array(Vec::new()));
     let read = if json.is_array() {
@@ -296,11 +296,11 @@ fn entities(json: Option<Json>, schema: Option<&Schema>) -> Result<Entities, Vec
     read.map_err(|message| vec![SettingsError::new("/entities", message)])
 }
 
-/// The remedy for a policy that the schema refuses.
+/// Advice for a policy that does not conform to the schema.
 const REMEDY: &str =
     "correct it, or the schema; or load it as it is with `validate-policies = false`";
 
-/// Where the policies do not keep to the schema, can never match, or do not read as they are.
+/// Returns errors for policies that fail validation, can never match, or mislead a reader.
 fn unfit(written: &Json, policies: &PolicySet, schema: Option<&Schema>) -> Vec<SettingsError> {
     let text = written.as_str().unwrap_or_default();
     let mut messages = Vec::from_iter(turned_around(text));
@@ -318,21 +318,21 @@ fn unfit(written: &Json, policies: &PolicySet, schema: Option<&Schema>) -> Vec<S
         match warning {
             ValidationWarning::ImpossiblePolicy(_)
             | ValidationWarning::InvalidActionApplication(_) => {
-                // One reason why a policy never matches is enough.
+                // One error for a policy that never matches is enough.
                 if !reported.insert(warning.policy_id()) {
                     continue;
                 }
                 let message = in_text(text, &DetailedError::from(warning));
                 messages.push(format!("{message}: it can never match; {REMEDY}"));
             }
-            // The others are of scripts that are mixed, as they are in many languages.
+            // The other warnings are about mixed scripts, which are common in many languages.
             _ => {}
         }
     }
     messages.into_iter().map(at_policies).collect()
 }
 
-/// A character that turns around how the text behind it is shown, so that it reads as something else.
+/// Returns the error for a bidirectional control character, which changes how the text is displayed.
 fn turned_around(text: &str) -> Option<String> {
     let (at, found) = text
         .char_indices()
@@ -344,7 +344,7 @@ fn turned_around(text: &str) -> Option<String> {
     ))
 }
 
-/// What is wrong, with its line and column in `text` where they are known.
+/// Returns the error's message, with line and column in `text` if they are known.
 fn in_text(text: &str, error: &DetailedError) -> String {
     let message = on_one_line(error);
     let Some(label) = error.source_locations.first().filter(|_| !text.is_empty()) else {
@@ -453,7 +453,7 @@ action push appliesTo { principal: Agent, resource: Repository, context: { class
         assert!(wrong[0].1.starts_with("line 1, column "), "{wrong:?}");
     }
 
-    /// The message of the one thing that is wrong at `/policies`.
+    /// Returns the message of the only error at `/policies`.
     fn refused_policy(policy: &str, settings: Json) -> String {
         let mut whole = settings;
         whole["policies"] = json!(format!("{PERMIT}\n{policy}"));

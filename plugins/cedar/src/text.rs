@@ -1,8 +1,8 @@
-//! Messages: on one line, and with what was meant.
+//! Messages on one line, with suggestions.
 
 use cedar_policy::ffi::DetailedError;
 
-/// The name of a type without its namespace, letter case, `_` and `-`.
+/// Returns a type's name without its namespace, letter case, `_` and `-`.
 pub(crate) fn fold(name: &str) -> String {
     let last = name.rsplit("::").next().unwrap_or_default();
     last.chars()
@@ -11,8 +11,9 @@ pub(crate) fn fold(name: &str) -> String {
         .collect()
 }
 
-/// `: ... is close` with those of `known` that differ from `name` in namespace, letter case, `_` and
-/// `-` alone; nothing if none does.
+/// Returns `: ... is close` with the members of `known` that are similar to `name`.
+///
+/// Similar names differ only in namespace, letter case, `_` and `-`. The text is empty if there are none.
 pub(crate) fn close_to(name: &str, known: impl Iterator<Item = String>) -> String {
     let folded = fold(name);
     let close: Vec<_> = known
@@ -25,19 +26,19 @@ pub(crate) fn close_to(name: &str, known: impl Iterator<Item = String>) -> Strin
     }
 }
 
-/// What is wrong and what would help.
+/// Returns the error's message and its help on one line.
 pub(crate) fn on_one_line(error: &DetailedError) -> String {
     let parts = [Some(error.message.as_str()), error.help.as_deref()];
     let words: Vec<_> = parts.into_iter().flatten().map(one_line).collect();
     words.join("; ")
 }
 
-/// The text with each run of white space as one space.
+/// Returns the text with each run of white space as one space.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// An error and its causes, which Cedar's messages do not repeat.
+/// Returns an error with its causes, which Cedar's messages do not repeat.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = one_line(&error.to_string());
     let mut cause = error.source();

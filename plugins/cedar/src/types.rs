@@ -1,4 +1,4 @@
-//! Which of Cedar's types the parts of a request have: as they were sent, or as the settings map them.
+//! Maps the types and actions of a request to Cedar's, as sent or by the settings.
 
 use crate::text::close_to;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
@@ -18,7 +18,7 @@ pub(crate) struct TypeSettings {
     resource: BTreeMap<String, String>,
 }
 
-/// The part of a request that a type is of.
+/// A part of a request that has a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Principal,
@@ -26,7 +26,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// The part as the settings and Cedar call it.
+    /// Returns the part's name in the settings and in Cedar.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Principal => "principal",
@@ -35,25 +35,25 @@ impl Part {
     }
 }
 
-/// Why an action has no entity.
+/// The reason why an action has no entity.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoAction {
-    /// The schema has none of that name.
+    /// The schema has no action of that name.
     Unknown,
-    /// The schema has several of that name, in several namespaces.
+    /// Several namespaces of the schema have an action of that name.
     Ambiguous,
 }
 
-/// From the texts of a request to Cedar's types and actions.
+/// Maps the texts of a request to Cedar's types and actions.
 #[derive(Debug)]
 pub(crate) struct Types {
     namespace: Option<String>,
     principal: BTreeMap<String, EntityTypeName>,
     resource: BTreeMap<String, EntityTypeName>,
     action: EntityTypeName,
-    /// The actions that the settings list, by the name of a request.
+    /// Actions from the settings, by their name in a request.
     listed: BTreeMap<String, EntityUid>,
-    /// The actions of the schema by name, if there is a schema; nothing where several have the name.
+    /// Actions of the schema by name, `None` where a name is ambiguous. There are none without a schema.
     declared: Option<BTreeMap<String, Option<EntityUid>>>,
 }
 
@@ -62,7 +62,7 @@ impl Types {
     ///
     /// # Errors
     ///
-    /// One [`SettingsError`] for each name that is none.
+    /// One [`SettingsError`] for each invalid name.
     pub(crate) fn read(
         namespace: Option<&str>,
         types: &TypeSettings,
@@ -132,7 +132,7 @@ impl Types {
         }
     }
 
-    /// Takes over the actions of `schema`, and holds the settings to it.
+    /// Adds the actions of `schema`, and verifies that it declares the types and actions of the settings.
     pub(crate) fn hold_to(&mut self, schema: &Schema) -> Vec<SettingsError> {
         let mut errors = Vec::new();
         let types: BTreeSet<_> = schema.entity_types().collect();
@@ -181,7 +181,7 @@ impl Types {
         errors
     }
 
-    /// The type of a principal or resource that was sent as `sent`, if that is the name of one.
+    /// Returns the type of a part, or `None` if `sent` is not a type name.
     pub(crate) fn of(&self, part: Part, sent: &str) -> Option<EntityTypeName> {
         if let Some(name) = self.map(part).get(sent) {
             return Some(name.clone());
@@ -192,12 +192,12 @@ impl Types {
         }
     }
 
-    /// Whether the settings say what `sent` is.
+    /// True if the settings map `sent` to a type.
     pub(crate) fn is_mapped(&self, part: Part, sent: &str) -> bool {
         self.map(part).contains_key(sent)
     }
 
-    /// Whether there is a text that makes the type `name` of a principal or resource.
+    /// True if a request can have the type `name` in that part.
     pub(crate) fn can_be(&self, part: Part, name: &EntityTypeName) -> bool {
         let text = name.to_string();
         let within = self.namespace.as_ref().and_then(|namespace| {
@@ -212,11 +212,11 @@ impl Types {
                 .any(|sent| self.of(part, sent).as_ref() == Some(name))
     }
 
-    /// The entity of the action called `name`.
+    /// Returns the entity of the action called `name`.
     ///
     /// # Errors
     ///
-    /// [`NoAction`], if there is a schema.
+    /// [`NoAction`] if the schema has no action of that name, or several.
     pub(crate) fn action(&self, name: &str) -> Result<EntityUid, NoAction> {
         if let Some(uid) = self.listed.get(name) {
             return Ok(uid.clone());
@@ -231,12 +231,12 @@ impl Types {
         }
     }
 
-    /// The entity of an action that the schema does not have.
+    /// Returns the entity of an action that the schema does not declare.
     pub(crate) fn undeclared(&self, name: &str) -> EntityUid {
         entity(self.action.clone(), name)
     }
 
-    /// Whether a request's action can be `uid`.
+    /// True if a request's action can be `uid`.
     pub(crate) fn can_be_action(&self, uid: &EntityUid) -> bool {
         self.listed.values().any(|listed| listed == uid)
             || check_action(uid.id().unescaped()).is_ok()
@@ -251,7 +251,7 @@ impl Types {
     }
 }
 
-/// The entity of the type `name` with that id.
+/// Returns the entity of the type `name` with that id.
 pub(crate) fn entity(name: EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(name, EntityId::new(id))
 }

@@ -1,4 +1,4 @@
-//! From the values of a request to Cedar's.
+//! Converts the values of a request to Cedar's.
 
 use cedar_policy::RestrictedExpression;
 use portcullis_sdk::{Json, Value, escape_key};
@@ -6,9 +6,9 @@ use portcullis_sdk::{Json, Value, escape_key};
 /// A value that Cedar has no type for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unrepresentable {
-    /// Where it is, as a JSON Pointer from the value that was to be read.
+    /// JSON Pointer to the value, relative to the converted value.
     pub(crate) pointer: String,
-    /// What it is.
+    /// Description of the value.
     pub(crate) what: &'static str,
 }
 
@@ -20,17 +20,17 @@ impl Unrepresentable {
         }
     }
 
-    /// The same, seen from the value that has it as its member `key`.
+    /// Prefixes the pointer with `key`, the member that holds the converted value.
     fn within(mut self, key: &str) -> Self {
         self.pointer.insert_str(0, &format!("/{}", escape_key(key)));
         self
     }
 }
 
-/// The members that stand for an entity or an extension value in Cedar's own JSON.
+/// Members that mark an entity or an extension value in Cedar's JSON.
 const ESCAPES: [&str; 3] = ["__entity", "__extn", "__expr"];
 
-/// An attribute or a circumstance as JSON.
+/// Returns an attribute or a circumstance as JSON.
 pub(crate) fn json_of(value: &Value) -> Result<Json, Unrepresentable> {
     match value {
         Value::Text(text) => Ok(Json::from(text.as_str())),
@@ -43,7 +43,7 @@ pub(crate) fn json_of(value: &Value) -> Result<Json, Unrepresentable> {
     }
 }
 
-/// Looks for what Cedar has no type for.
+/// Verifies that Cedar has a type for every value in `json`.
 pub(crate) fn representable(json: &Json) -> Result<(), Unrepresentable> {
     match json {
         Json::Null => Err(Unrepresentable::new("null")),
@@ -60,8 +60,7 @@ pub(crate) fn representable(json: &Json) -> Result<(), Unrepresentable> {
     }
 }
 
-/// Where in `json` there is something that Cedar's own JSON reads as an entity or an extension value,
-/// as a JSON Pointer.
+/// Finds an entity or extension value of Cedar's JSON, and returns its JSON Pointer.
 pub(crate) fn escape_in(json: &Json) -> Option<String> {
     match json {
         Json::Array(items) => items
@@ -79,7 +78,7 @@ pub(crate) fn escape_in(json: &Json) -> Option<String> {
     }
 }
 
-/// A JSON value without entities and extension values.
+/// Converts a JSON value, reading no entities and extension values from it.
 pub(crate) fn of_json(json: Json) -> Result<RestrictedExpression, Unrepresentable> {
     match json {
         Json::Null => Err(Unrepresentable::new("null")),

@@ -1,7 +1,6 @@
-//! The actions that the plugin knows, with their arguments.
+//! The supported actions and their arguments.
 //!
-//! Every argument is known and judged; one that is not known is refused, since the connector might pass
-//! it on.
+//! The plugin judges every argument and refuses unknown ones, because the connector might pass them on.
 
 use crate::reads;
 use portcullis_sdk::{ArgumentsError, Json, Request, name};
@@ -55,7 +54,7 @@ impl TryFrom<String> for State {
     }
 }
 
-/// Why an issue is closed, or open again.
+/// The reason for which an issue is closed or reopened.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Reason;
@@ -69,7 +68,9 @@ impl TryFrom<String> for Reason {
     }
 }
 
-/// Refuses all but the listed words. An enum would be read from an object as well.
+/// Refuses a text that is not one of `words`.
+///
+/// A derived enum would also accept an object.
 fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
     match words.contains(&text) {
         true => Ok(()),
@@ -83,7 +84,7 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
 pub(crate) struct Comment {
     pub(crate) body: String,
     number: Option<u64>,
-    /// The comment on a pull request that it answers.
+    /// Id of the pull request comment that this one replies to.
     in_reply_to: Option<u64>,
 }
 
@@ -106,11 +107,11 @@ pub(crate) struct Push {
     pub(crate) branch: String,
     #[serde(default)]
     pub(crate) force: bool,
-    /// The files that it changes. Without them, nobody can say what it does.
+    /// The changed files. If they are missing, the effect of the push is unknown.
     #[serde(default)]
     pub(crate) files: Vec<ChangedFile>,
     message: Option<String>,
-    /// The content that `contents.put` replaces, by its id.
+    /// Id of the content that `contents.put` replaces.
     pub(crate) sha: Option<String>,
 }
 
@@ -124,7 +125,7 @@ pub(crate) struct ChangedFile {
 impl TryFrom<BTreeMap<String, Json>> for ChangedFile {
     type Error = &'static str;
 
-    /// From an object: a derived reader takes a list as well.
+    /// Reads an object only: a derived reader would also accept a list.
     fn try_from(mut members: BTreeMap<String, Json>) -> Result<Self, &'static str> {
         let (path, bytes) = (members.remove("path"), members.remove("bytes"));
         match (path, bytes.as_ref().and_then(Json::as_u64)) {
@@ -140,7 +141,7 @@ impl TryFrom<BTreeMap<String, Json>> for ChangedFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Branch {
     pub(crate) branch: String,
-    /// The commit that the new branch begins at, by its id: a name could mean another one by then.
+    /// Id of the commit that the branch starts at: a name could resolve to another commit later.
     pub(crate) sha: String,
 }
 
@@ -155,7 +156,7 @@ pub(crate) struct DeletedBranch {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "as above")]
 pub(crate) struct Pull {
-    /// The branch that is to be merged, of the same repository.
+    /// The branch to merge, in the same repository.
     pub(crate) head: String,
     pub(crate) base: String,
     #[serde(default)]
@@ -173,13 +174,13 @@ pub(crate) struct Merge {
     pub(crate) base: String,
     number: u64,
     method: Option<MergeMethod>,
-    /// The commit that was judged, by its id: GitHub merges no other.
+    /// Id of the judged commit: GitHub merges no other commit.
     pub(crate) sha: Option<String>,
     #[serde(default)]
     pub(crate) commit_title: String,
     #[serde(default)]
     pub(crate) commit_message: String,
-    /// The files that the merge changes. Without them, nobody can say what it does.
+    /// The files that the merge changes. If they are missing, its effect is unknown.
     #[serde(default)]
     pub(crate) files: Vec<ChangedFile>,
 }
@@ -197,7 +198,7 @@ impl TryFrom<String> for MergeMethod {
     }
 }
 
-/// Parts of an action's name that mean secrets or administration, without what is between words.
+/// Parts of an action's name that mean secrets or administration, without separators.
 const ADMINISTRATIVE: [&str; 20] = [
     "actionspermissions",
     "actionssecrets",
@@ -221,7 +222,7 @@ const ADMINISTRATIVE: [&str; 20] = [
     "webhooks",
 ];
 
-/// The verbs on the whole repository that are administration.
+/// Verbs that are administration if they act on the whole repository.
 const ON_REPOSITORIES: [&str; 9] = [
     "archive",
     "create",
@@ -234,10 +235,10 @@ const ON_REPOSITORIES: [&str; 9] = [
     "visibility",
 ];
 
-/// A reader of an action's arguments.
+/// Reads the arguments of an action.
 type Reader = fn(&Request) -> Result<Action, ArgumentsError>;
 
-/// The actions that change something, each with the reader of its arguments.
+/// The actions that write, each with its argument reader.
 const WRITES: [(&str, Reader); 11] = [
     ("branches.create", |it| {
         it.arguments().map(Action::CreateBranch)
@@ -256,7 +257,7 @@ const WRITES: [(&str, Reader); 11] = [
     ("pulls.review", |it| it.arguments().map(Action::Review)),
 ];
 
-/// Whether the action reaches secrets or administration, however its name is spelled.
+/// True if the action reaches secrets or administration, in any spelling of its name.
 pub(crate) fn is_administrative(name: &str) -> bool {
     let spaced = spaced(name);
     let words: Vec<_> = spaced.split_whitespace().collect();
@@ -276,8 +277,10 @@ pub(crate) fn is_administrative(name: &str) -> bool {
             .any(is_on_repositories)
 }
 
-/// The words of an action's name, folded, with spaces between them: they end where a letter or digit is followed by
-/// something else, and where a capital follows a small letter.
+/// Splits an action's name into folded words, separated by spaces.
+///
+/// A word ends before a character that is not a letter or digit, and before a capital that follows a small
+/// letter.
 fn spaced(name: &str) -> String {
     let mut spaced = String::with_capacity(name.len() + 8);
     let mut was_small = false;
@@ -293,7 +296,7 @@ fn spaced(name: &str) -> String {
     name::fold(&spaced).into_owned()
 }
 
-/// The action that is known and could be meant by another spelling, `name`.
+/// Returns the supported action of which `name` is another spelling.
 pub(crate) fn known_as(name: &str) -> Option<&'static str> {
     let bare = |name: &str| spaced(name).replace(' ', "");
     let name = bare(name);
@@ -303,7 +306,7 @@ pub(crate) fn known_as(name: &str) -> Option<&'static str> {
 }
 
 impl Action {
-    /// The request's action, if it is one that the plugin knows.
+    /// Returns the request's action, or `None` if it is not supported.
     pub(crate) fn read(request: &Request) -> Result<Option<Self>, ArgumentsError> {
         let name = request.action.name.as_str();
         if reads::read(name).is_some() {

@@ -1,12 +1,13 @@
-//! Which branches may be changed by whom.
+//! The branches that each principal may change.
 
 use crate::action::{Branch, Merge, Pull, Push};
+use crate::branch_name::name_of;
 use crate::settings::Branches;
 use crate::{GitHub, is_agent};
-use portcullis_sdk::{Request, Verdict, name};
+use portcullis_sdk::{Request, Verdict};
 
 impl GitHub {
-    /// A push to an existing branch.
+    /// Returns the refusal of a push to an existing branch.
     pub(crate) fn refuse_branch_change(&self, request: &Request, push: &Push) -> Option<Verdict> {
         let Some(branch) = name_of(&push.branch) else {
             return Some(refuse_invalid("branch"));
@@ -101,7 +102,7 @@ impl GitHub {
         }
     }
 
-    /// An agent changes its own branches only.
+    /// Denies an agent a branch that is not its own.
     fn refuse_foreign(&self, request: &Request, branch: &str) -> Option<Verdict> {
         (is_agent(request) && !self.is_own(request, branch)).then(|| {
             let own = self.shown_prefix(request);
@@ -116,7 +117,7 @@ impl GitHub {
     fn is_protected(&self, branch: &str) -> bool {
         self.protected_branches
             .iter()
-            // Some readers of branches ignore case.
+            // Some Git implementations ignore case.
             .any(|Branches(pattern)| pattern.might_match(branch))
     }
 
@@ -126,7 +127,9 @@ impl GitHub {
         topic.is_some_and(|topic| !topic.is_empty())
     }
 
-    /// The prefix of the principal's own branches; nothing if its id is no SPIFFE ID with a path.
+    /// Returns the prefix of the principal's own branches.
+    ///
+    /// `None` if the principal's id is not a SPIFFE ID with a path.
     fn own_prefix(&self, request: &Request) -> Option<String> {
         let id = request.principal.id.as_str().strip_prefix("spiffe://")?;
         let (trust_domain, path) = id.split_once('/')?;
@@ -135,7 +138,7 @@ impl GitHub {
             .own_branch_prefix
             .replace("{name}", name)
             .replace("{trust-domain}", trust_domain)
-            // With the separator itself, one agent's branches could lie below another's.
+            // A `/` would let one agent's branches lie below another agent's.
             .replace("{path}", &path.replace('/', "+"));
         (!prefix.contains('{') && !name.is_empty()).then_some(prefix)
     }
@@ -146,8 +149,9 @@ impl GitHub {
     }
 }
 
-/// Refuses what is not the id of a commit or of content, in SHA-1 or SHA-256. The one of zeros is that of
-/// nothing.
+/// Refuses a text that is not a full object id (SHA-1 or SHA-256).
+///
+/// It also refuses the id of zeros, which means "no object".
 fn refuse_id(text: &str) -> Option<Verdict> {
     let is_id = matches!(text.len(), 40 | 64)
         && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -156,45 +160,6 @@ fn refuse_id(text: &str) -> Option<Verdict> {
         let message = "the commit is no id: give all its 40 or 64 hexadecimal digits".to_owned();
         refuse("commit-invalid", message, "sha")
     })
-}
-
-/// The branch's short name, if it is one that Git allows and that can be read in one way only.
-pub(crate) fn name_of(branch: &str) -> Option<&str> {
-    let name = short_name(branch);
-    is_branch(name).then_some(name)
-}
-
-/// The branch's name without the `refs/heads/` that it may begin with.
-pub(crate) fn short_name(branch: &str) -> &str {
-    branch.strip_prefix("refs/heads/").unwrap_or(branch)
-}
-
-/// Whether the name begins as that of something else than a branch of this repository. Where refs are
-/// files, case may not count.
-pub(crate) fn is_other_ref(name: &str) -> bool {
-    let folded = name::fold(name);
-    ["refs/", "heads/", "tags/", "remotes/", "origin/"]
-        .iter()
-        .any(|prefix| folded.starts_with(prefix))
-}
-
-/// Whether Git allows a branch of that short name (`git check-ref-format --branch`), and no reader takes it
-/// for another one.
-pub(crate) fn is_branch(name: &str) -> bool {
-    let folded = name::fold(name);
-    // Files of Git's own beside the refs: `HEAD`, `FETCH_HEAD` and their like.
-    let is_head = folded == "head" || (!folded.contains('/') && folded.ends_with("_head"));
-    let is_hidden = |segment: &str| segment.starts_with('.') || segment.ends_with(".lock");
-    let is_odd = name.starts_with(['-', '/', '+'])
-        || name == "@"
-        || name.contains(['~', '^', ':', '?', '*', '[', ' '])
-        || name.contains("@{")
-        || name.contains("..");
-    !is_odd
-        && !is_head
-        && !is_other_ref(name)
-        && !folded.split('/').any(is_hidden)
-        && name::check_resource(name).is_ok()
 }
 
 fn refuse_invalid(argument: &str) -> Verdict {

@@ -1,4 +1,4 @@
-//! What may be changed, and how much of it.
+//! Limits on the files that a push or merge changes.
 
 use crate::action::ChangedFile;
 use crate::reads::is_plain;
@@ -6,7 +6,7 @@ use crate::{GitHub, is_agent};
 use portcullis_sdk::{Request, Verdict};
 
 impl GitHub {
-    /// Files that a push or a merge may not change, or more of them than it may.
+    /// Denies changes of protected files, and too many files or bytes.
     pub(crate) fn refuse_files(&self, request: &Request, files: &[ChangedFile]) -> Option<Verdict> {
         if files.is_empty() {
             return Some(
@@ -75,8 +75,9 @@ impl GitHub {
     }
 }
 
-/// Whether a file decides what runs with the repository's powers, or where code comes from. File systems
-/// may ignore case, and Windows takes `GITHUB~1` for `.github`.
+/// True if a file controls automation with the repository's permissions, or the source of its code.
+///
+/// File systems may ignore case, and Windows reads `GITHUB~1` as `.github`.
 fn is_automation(path: &str) -> bool {
     let path = path.to_lowercase();
     if path.split('/').any(|it| it == ".git" || is_short_name(it)) {
@@ -100,8 +101,9 @@ fn is_automation(path: &str) -> bool {
         )
 }
 
-/// Whether Windows may take the name for the short one of another file, as `GITHUB~1` is of `.github`: at
-/// most eight characters that end with `~` and digits, and at most three behind a dot.
+/// True if Windows may read the name as another file's short name, as `GITHUB~1` for `.github`.
+///
+/// A short name is at most eight characters that end with `~` and digits, and at most three after a dot.
 fn is_short_name(name: &str) -> bool {
     let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
     let digits = stem.rsplit_once('~').map_or("", |(_, digits)| digits);

@@ -1,7 +1,9 @@
-//! Decides what a GitHub connector may do. See the README for the actions that it knows, their
-//! arguments and the settings.
+//! Decides the actions of a GitHub connector.
+//!
+//! The README describes the supported actions, their arguments and the settings.
 
 mod action;
+mod branch_name;
 mod branches;
 mod files;
 mod reads;
@@ -12,28 +14,30 @@ use portcullis_sdk::{Policy, PrincipalKind, Request, SettingsError, Verdict, jso
 use serde::Deserialize;
 use settings::{Branches, Repositories};
 
-/// What a GitHub connector may do.
+/// The settings of a GitHub connector.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct GitHub {
-    /// `owner/name` patterns.
+    /// Patterns of permitted repositories, as `owner/name`.
     repositories: Vec<Repositories>,
     #[serde(default = "default_protected_branches")]
     protected_branches: Vec<Branches>,
-    /// Where an agent's own branches are; `{name}` stands for the last segment of its SPIFFE ID, `{path}`
-    /// for all of its path, and `{trust-domain}` for its trust domain.
+    /// Prefix of an agent's own branches.
+    ///
+    /// `{name}` stands for the last segment of the agent's SPIFFE ID, `{path}` for its whole path, and
+    /// `{trust-domain}` for its trust domain.
     #[serde(default = "default_own_branch_prefix")]
     own_branch_prefix: String,
-    /// How many files a push or commit may change.
+    /// Maximum number of files that a push or commit may change.
     #[serde(default = "default_max_files")]
     max_files: u32,
-    /// How many bytes of content a push or commit may carry.
+    /// Maximum content of a push or commit in bytes.
     #[serde(default = "default_max_bytes")]
     max_bytes: u64,
-    /// How many characters a title, body or comment may have.
+    /// Maximum length of a title, body or comment in characters.
     #[serde(default = "default_max_text_length")]
     max_text_length: u32,
-    /// Whether every permitted write obliges to tell the owner.
+    /// True if every permitted write carries an obligation to notify the owner.
     #[serde(default)]
     notify_on_write: bool,
 }
@@ -79,7 +83,7 @@ impl Policy for GitHub {
         for known in ["{name}", "{path}", "{trust-domain}"] {
             rest = rest.replace(known, "x");
         }
-        if rest.contains(['{', '}']) || branches::name_of(&format!("{rest}x")).is_none() {
+        if rest.contains(['{', '}']) || branch_name::name_of(&format!("{rest}x")).is_none() {
             let message = "is the beginning of a branch's name, with `{name}`, `{path}` and `{trust-domain}` and no other braces";
             errors.push(SettingsError::new("/own-branch-prefix", message));
         }
@@ -210,7 +214,7 @@ impl GitHub {
     }
 }
 
-/// Whether the text is an owner's and a repository's name, and nothing that reads as a path.
+/// True if the text is `owner/name` and cannot be read as a path.
 fn is_repository(id: &str) -> bool {
     let is_name = |name: &str| {
         !matches!(name, "" | "." | "..")
@@ -222,12 +226,14 @@ fn is_repository(id: &str) -> bool {
         .is_some_and(|(owner, name)| is_name(owner) && is_name(name))
 }
 
-/// Whether GitHub has no other spelling of the repository: it ignores case, and drops `.git`.
+/// True if the repository's name is in the spelling that GitHub uses.
+///
+/// GitHub ignores case and drops `.git`.
 fn is_canonical(id: &str) -> bool {
     !id.ends_with(".git") && !id.bytes().any(|b| b.is_ascii_uppercase())
 }
 
-/// An agent that approves would stand in for the person whose approval is asked for.
+/// Denies an agent's review unless it only comments: a person approves.
 fn refuse_approval(request: &Request, review: &Review) -> Option<Verdict> {
     (is_agent(request) && !review.event.eq_ignore_ascii_case("comment")).then(|| {
         Verdict::deny()
@@ -239,8 +245,7 @@ fn refuse_approval(request: &Request, review: &Review) -> Option<Verdict> {
     })
 }
 
-/// Whether the rules for agents hold for the principal: they do unless it is known to be something
-/// else.
+/// True if the rules for agents apply: always, unless the principal is known to be another kind.
 fn is_agent(request: &Request) -> bool {
     matches!(
         *request.principal.kind,

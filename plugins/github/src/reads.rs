@@ -1,31 +1,31 @@
-//! The actions that only look, and the arguments that each of them has.
+//! The read-only actions and the arguments of each.
 
 use portcullis_sdk::{Json, Verdict, escape_key, name};
 
-/// What an argument of a read may be.
+/// The type of a read's argument.
 #[derive(Clone, Copy)]
 enum Kind {
     /// A path from the repository's root.
     Path,
-    /// A path from the repository's root, or the root itself: empty or `/`.
+    /// A path from the repository's root, or the root itself: an empty text or `/`.
     Folder,
     /// A branch, a tag or a commit.
     Ref,
-    /// A branch, with or without its owner and `:` before it.
+    /// A branch, optionally with `owner:` before it.
     Head,
     /// A whole number.
     Number,
-    /// A whole number, `*` for any or `none`.
+    /// A whole number, `*` for any milestone or `none`.
     Milestone,
     /// A word that selects or sorts, such as `closed`.
     Word,
-    /// A user's name, an address of mail, or `*` for everyone.
+    /// A user's name, an email address, or `*` for everyone.
     User,
     /// Words, such as the name of a check.
     Label,
-    /// A moment, as in RFC 3339.
+    /// A time, as in RFC 3339.
     Time,
-    /// Labels, in a list or with commas between them.
+    /// Labels, as a list or separated by commas.
     Labels,
     /// True or false.
     Flag,
@@ -33,7 +33,7 @@ enum Kind {
 
 const PAGES: [(&str, Kind); 2] = [("page", Kind::Number), ("per_page", Kind::Number)];
 
-/// The reads, with the arguments that each has beside [`PAGES`].
+/// The reads and their arguments, without those in [`PAGES`].
 const READS: [(&str, &[(&str, Kind)]); 12] = [
     ("repos.get", &[]),
     (
@@ -90,22 +90,22 @@ const READS: [(&str, &[(&str, Kind)]); 12] = [
     ),
 ];
 
-/// The arguments that the read called `action` has, if it is one.
+/// Returns the read called `action`, or `None` if `action` is not a read.
 pub(crate) fn read(action: &str) -> Option<Read> {
     let (_, arguments) = READS.iter().find(|(name, _)| *name == action)?;
     Some(Read(arguments))
 }
 
-/// The names of the reads.
+/// Returns the names of the reads.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     READS.into_iter().map(|(name, _)| name)
 }
 
-/// A read that is known.
+/// A supported read, as its arguments.
 pub(crate) struct Read(&'static [(&'static str, Kind)]);
 
 impl Read {
-    /// The first argument that the read does not have, or that could lead it elsewhere.
+    /// Denies the first argument that the read does not have or that could redirect it.
     pub(crate) fn refuse(&self, arguments: &Json) -> Option<Verdict> {
         let deny = |code: &str, name: &str, message: String| {
             let at = format!("/action/arguments/{}", escape_key(name));
@@ -130,7 +130,7 @@ impl Read {
 }
 
 impl Kind {
-    /// What `value` should be, if it is not.
+    /// Returns the expected form if `value` does not have it.
     fn refuses(self, value: &Json) -> Option<&'static str> {
         let text = value.as_str();
         let (fits, expected) = match self {
@@ -181,8 +181,9 @@ impl Kind {
     }
 }
 
-/// Whether a path is one from the repository's root that has no other spelling, in a URL or on a
-/// command line either.
+/// True if a path is relative to the repository's root and has a single spelling.
+///
+/// It has no other spelling in a URL or on a command line either.
 pub(crate) fn is_plain(path: &str) -> bool {
     name::check_resource(path).is_ok() && !path.starts_with(['/', '-']) && !path.contains(':')
 }
@@ -192,19 +193,20 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(['-', '.']) && text.bytes().all(allowed)
 }
 
-/// Whether the text is a user's name, an app's (`dependabot[bot]`), an address of mail or `*`.
+/// True if the text is a user, an app (`dependabot[bot]`), an email address or `*`.
 fn is_user(text: &str) -> bool {
     let name = text.strip_suffix("[bot]").unwrap_or(text);
     text == "*" || is_word(&name.replacen(['@', '+'], "x", 2))
 }
 
-/// Whether the text is a branch, a tag or a commit, and no expression over them.
+/// True if the text is a branch, tag or commit, and not a revision expression.
 fn is_ref(text: &str) -> bool {
     is_plain(text) && text != "@" && !text.contains("@{") && !text.contains(['~', '^', '['])
 }
 
-/// True if a label has no meaning in a URL or on a command line. `#` and `%` may be there where no reader
-/// decodes them.
+/// True if a label has no meaning in a URL or on a command line.
+///
+/// `#` and `%` are allowed where no reader decodes them.
 fn is_label(text: &str) -> bool {
     let is_code = |part: &str| {
         part.get(..2)

@@ -1,12 +1,11 @@
-//! Patterns of repositories and branches, as the settings have them: read as the names of a request
-//! are.
+//! Patterns of repositories and branches in the settings, parsed like the names of a request.
 
-use crate::branches::{is_branch, is_other_ref, short_name};
+use crate::branch_name::{is_branch, is_other_ref, short_name};
 use crate::is_repository;
 use portcullis_sdk::Pattern;
 use serde::Deserialize;
 
-/// A pattern of repositories, `owner/name`. GitHub ignores case.
+/// A pattern of repositories, `owner/name`, compared without case as GitHub does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Repositories(pub(crate) Pattern);
@@ -17,7 +16,7 @@ impl TryFrom<String> for Repositories {
     fn try_from(text: String) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
         let (owner, _) = lower.split_once('/').unwrap_or((lower.as_str(), ""));
-        // No owner's name has a dot, and every host's has.
+        // An owner's name never has a dot, and a host name always has one.
         let is_address = lower.contains(['@', ':']) || owner.contains('.');
         if is_address {
             return Err(format!(
@@ -51,7 +50,7 @@ impl TryFrom<String> for Repositories {
     }
 }
 
-/// A pattern of branches, by their short names.
+/// A pattern of short branch names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Branches(pub(crate) Pattern);
@@ -82,7 +81,7 @@ impl TryFrom<String> for Branches {
     }
 }
 
-/// A name that `pattern` matches.
+/// Returns a name that `pattern` matches.
 fn example(pattern: &str) -> String {
     pattern.replace("**", "x").replace('*', "x")
 }

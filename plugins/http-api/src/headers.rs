@@ -1,13 +1,14 @@
-//! The headers and parameters of a call, as every server reads them.
+//! Reads the headers and parameters of a call the way servers read them.
 
 use percent_encoding::percent_decode_str;
 use portcullis_sdk::name::{self, NameError};
 use portcullis_sdk::{Json, json};
 use std::borrow::Cow;
 
-/// Headers by which servers and gateways take another method, path or host than the call has, or by which
-/// a call ends elsewhere than it seems to, beside those that [`is_override`] tells by their words. A rule
-/// that is to let one through names it.
+/// Headers that change the method, path, host or end point of a call.
+///
+/// Servers and gateways act on them. [`is_override`] finds further ones by the words of their names. A rule
+/// that allows one of these headers names it.
 const OVERRIDES: [&str; 21] = [
     "base-url",
     "connection",
@@ -32,16 +33,16 @@ const OVERRIDES: [&str; 21] = [
     "x-waws-unencoded-url",
 ];
 
-/// Words in the name of a header that says what a call was, or is to be.
+/// Words in a header's name that mark a replaced or original value.
 const REPLACING: [&str; 3] = ["original", "override", "rewrite"];
 
-/// The parts of a call that a header restates whose name has `forwarded` or `method` and one of these.
+/// Parts of a call that a header with `forwarded` or `method` in its name replaces.
 const REPLACED: [&str; 13] = [
     "for", "host", "http", "path", "port", "prefix", "proto", "scheme", "server", "tunnel", "uri",
     "url", "verb",
 ];
 
-/// Parameters of a query or a body that frameworks take for the method, [`folded`].
+/// Query and body parameters that frameworks read as the method, [`folded`].
 const METHOD_PARAMETERS: [&str; 5] = [
     "-method",
     "-http-method",
@@ -50,14 +51,15 @@ const METHOD_PARAMETERS: [&str; 5] = [
     "x-method-override",
 ];
 
-/// Why headers are refused: a reason's code and message.
+/// Code and message of the reason for which headers are refused.
 pub(crate) type Refusal = (&'static str, String);
 
-/// The call's headers, by the name that servers compare, [`folded`].
+/// Returns the call's headers by their [`folded`] names.
 ///
 /// # Errors
 ///
-/// A name is no token (RFC 9110, section 5.1), two names are one, or a value has a control character.
+/// A name is not a token (RFC 9110, section 5.1), two names fold to the same name, or a value has a control
+/// character.
 pub(crate) fn read(arguments: &Json) -> Result<Json, Refusal> {
     let mut read = json!({});
     let given = arguments.get("headers").and_then(Json::as_object);
@@ -92,8 +94,10 @@ pub(crate) fn read(arguments: &Json) -> Result<Json, Refusal> {
     Ok(read)
 }
 
-/// `name` as servers compare it: in lower case, with `-` for all that is no letter and no digit, as in the
-/// variables that CGI makes of headers.
+/// Folds `name` as servers do when they compare header names.
+///
+/// The result is in lower case, with `-` for each character that is not an ASCII letter or digit, as in the
+/// CGI variables of headers.
 pub(crate) fn folded(name: &str) -> String {
     let fold = |c: char| match c.is_ascii_alphanumeric() {
         true => c.to_ascii_lowercase(),
@@ -102,7 +106,7 @@ pub(crate) fn folded(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
-/// Whether a header of that name changes what the call is.
+/// True if a header of that name changes the method, path or target of the call.
 pub(crate) fn is_override(folded: &str) -> bool {
     let has = |word: &str| folded.split('-').any(|part| part == word);
     OVERRIDES.contains(&folded)
@@ -111,7 +115,9 @@ pub(crate) fn is_override(folded: &str) -> bool {
         || (has("forwarded") && has("method"))
 }
 
-/// Why the name of a query parameter is refused, if it could be read as another one, or as several.
+/// Returns why a query parameter's name is refused as ambiguous.
+///
+/// A name is ambiguous if a server could read it as another name, or as several parameters.
 pub(crate) fn refuse_parameter(name: &str) -> Option<&'static str> {
     if name.contains(['&', '=', '#', ';']) {
         return Some("has `&`, `=`, `#` or `;`");
@@ -125,28 +131,28 @@ pub(crate) fn refuse_parameter(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a parameter of that name changes the method of the call, in some spelling that frameworks take
-/// for it.
+/// True if frameworks read a parameter of that name as the call's method, in any spelling.
 pub(crate) fn is_method_parameter(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii() && !b.is_ascii_control() && b != b'%';
     let has_method = |name: &str| {
         let mut parts = name.as_bytes().windows("method".len());
         parts.any(|part| part.eq_ignore_ascii_case(b"method"))
     };
-    // Nearly every name, without work.
+    // Fast path: almost every name ends here.
     if name.bytes().all(is_plain) && !has_method(name) {
         return false;
     }
     let name = decoded(name).replace('+', " ");
     let name = name::alike_key(&name);
-    // PHP and Rails take `a[b]` for a member of `a`, and PHP takes `[a` for `_a`.
+    // PHP and Rails read `a[b]` as a member of `a`, and PHP reads `[a` as `_a`.
     let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
     let rest = rest.split('[').next().unwrap_or_default().trim_end();
     METHOD_PARAMETERS.contains(&folded(&format!("{first}{rest}")).as_str())
 }
 
-/// The name in a body by which frameworks take another method, if there is one: of a member at whatever
-/// depth, or of a field in a text that is JSON, a form or of several parts.
+/// Returns the name in a body that frameworks read as the method, if there is one.
+///
+/// It is the name of a member at any depth, or of a field in a text that is JSON, a form or multipart.
 pub(crate) fn method_parameter_of(body: &Json) -> Option<String> {
     let Some(text) = body.as_str() else {
         return method_member(body);
@@ -175,7 +181,7 @@ fn method_member(value: &Json) -> Option<String> {
     }
 }
 
-/// `text` with its percent-encodings decoded, again and again, as by several readers in turn.
+/// Percent-decodes `text` repeatedly, as several readers in turn would.
 fn decoded(text: &str) -> Cow<'_, str> {
     const READERS: usize = 4;
     let mut text = Cow::Borrowed(text);
@@ -188,7 +194,7 @@ fn decoded(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// Whether `name` is a token as RFC 9110 has it.
+/// True if `name` is a token (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
 
-/// Hours of chosen days, UTC. Where `to` is not after `from`, the window ends on the next day.
+/// Hours of selected weekdays, in UTC.
+///
+/// If `to` is not after `from`, the window ends on the next day.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Hours {
     from: Time,
@@ -14,7 +16,7 @@ pub(crate) struct Hours {
     days: Option<Vec<Weekday>>,
 }
 
-/// A time of day, as in `08:30`.
+/// A time of day, such as `08:30`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct Time(Duration);
@@ -38,19 +40,19 @@ impl TryFrom<String> for Time {
 }
 
 impl Hours {
-    /// Whether `now` is within them.
+    /// True if `now` is within these hours.
     pub(crate) fn contain(&self, now: Timestamp) -> bool {
         let time = now.time_of_day();
         let (from, to) = (self.from.0, self.to.0);
         if from < to {
             return self.on(now.weekday()) && from <= time && time < to;
         }
-        // Past midnight, the window is the day before's.
+        // After midnight, the window belongs to the previous day.
         (from <= time && self.on(now.weekday()))
             || (time < to && self.on(Timestamp(now.0.saturating_sub(DAY_MS)).weekday()))
     }
 
-    /// The time from `now`, which is within them, to their end.
+    /// Returns the time from `now`, which is within these hours, to their end.
     pub(crate) fn left(&self, now: Timestamp) -> Duration {
         let (time, end) = (now.time_of_day(), self.to.0);
         match end.checked_sub(time) {
@@ -59,7 +61,7 @@ impl Hours {
         }
     }
 
-    /// Whether there is no day that they are of.
+    /// True if the list of days is empty, so that the hours never apply.
     pub(crate) fn are_never(&self) -> bool {
         self.days.as_ref().is_some_and(Vec::is_empty)
     }

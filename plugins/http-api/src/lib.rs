@@ -1,5 +1,6 @@
-//! Decides the calls of a REST connector. See the README for what a request and the settings look
-//! like.
+//! Decides the calls of a REST connector.
+//!
+//! The README describes the request and the settings.
 
 mod headers;
 mod hours;
@@ -20,7 +21,7 @@ use template::Template;
 #[serde(rename_all = "kebab-case")]
 pub struct HttpApi {
     rules: Vec<Rule>,
-    /// Whether a segment of a path may have a `:`, as in `/v1/jobs/7:cancel`.
+    /// True if a path segment may contain `:`, as in `/v1/jobs/7:cancel`.
     #[serde(default)]
     allow_colon: bool,
 }
@@ -53,8 +54,9 @@ enum RuleEffect {
     Deny,
 }
 
-/// A constraint that is written from the query's point of view and holds for the arguments, where
-/// the query is one of them.
+/// A constraint on the query, rewritten to apply to the arguments.
+///
+/// The settings write its path relative to the query, which is one of the arguments.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Constraint")]
 struct QueryConstraint(Constraint);
@@ -68,7 +70,7 @@ impl TryFrom<Constraint> for QueryConstraint {
     }
 }
 
-/// Why a rule for the call's method and path does not hold for the call.
+/// The reason why a rule that matches the method and path does not permit the call.
 struct Unmet {
     code: &'static str,
     message: String,
@@ -161,7 +163,7 @@ impl Policy for HttpApi {
     }
 }
 
-/// Arguments that no rule judges, or that are not what they are called.
+/// Denies arguments that no rule judges or whose shape is wrong.
 fn refuse_arguments(arguments: &Json) -> Option<Verdict> {
     const KNOWN: [&str; 3] = ["query", "headers", "body"];
     let deny = |message: String, at: String| {
@@ -241,7 +243,7 @@ impl Rule {
             ));
         }
         if self.effect == RuleEffect::Deny {
-            // A caller could leave such a rule by sending another shape, or one thing more.
+            // A caller could evade such a rule by sending another shape or an extra member.
             let conditions = [
                 ("query", !self.query.is_empty()),
                 ("headers", !self.headers.is_empty()),
@@ -281,7 +283,7 @@ impl Rule {
         }
     }
 
-    /// The error for a pattern for the parameter `name`, if no part of a path is as it demands.
+    /// Returns the error for a pattern of parameter `name` that no path segment can match.
     fn refuse_value(&self, name: &str, pattern: &Pattern) -> Option<String> {
         let text = pattern.as_str();
         if self.path.has_one(name) && text.contains('/') {
@@ -290,7 +292,7 @@ impl Rule {
             ));
         }
         match name::check_resource(text) {
-            // With a wildcard, the pattern was held to it when it was read.
+            // The syntax of a pattern with a wildcard was verified when it was parsed.
             Err(why) if !pattern.has_wildcard() => {
                 Some(format!("`{text}` is no part of a path: {why}"))
             }
@@ -298,8 +300,9 @@ impl Rule {
         }
     }
 
-    /// Whether the rule is for the call. One that denies is for every call that the API could take for
-    /// one of its own.
+    /// True if the rule applies to the call.
+    ///
+    /// A denying rule also applies to calls that the API could read as one of its own.
     fn is_for(&self, method: &str, path: &[String]) -> bool {
         if !self.methods.iter().any(|other| other == method) {
             return false;
@@ -321,7 +324,7 @@ impl Rule {
         })
     }
 
-    /// The header or parameter of a call that makes it another call, unless the rule names it.
+    /// Returns the header or parameter that overrides the call, unless the rule names it.
     fn override_of(&self, arguments: &Json, headers: &Json) -> Option<Unmet> {
         let named = |name: &str| {
             let listed = self.only_headers.iter().flatten().any(|only| only == name);
@@ -364,8 +367,9 @@ impl Rule {
         })
     }
 
-    /// Whether the rule, which is for `environments`, holds in `environment`. One that denies holds where
-    /// the environment is not known, or could be read as one of them.
+    /// True if the rule, which lists `environments`, applies in `environment`.
+    ///
+    /// A denying rule also applies if the environment is unknown or could be read as a listed one.
     fn holds_in(&self, environment: &str, environments: &[String]) -> bool {
         match self.effect {
             RuleEffect::Permit => environments.iter().any(|it| it == environment),
@@ -442,7 +446,7 @@ impl Rule {
         })
     }
 
-    /// Permits, narrowed to what the rule asks of the query and to the hours that are left.
+    /// Permits the call, limited to the rule's query constraints and remaining hours.
     fn permit(&self, request: &Request) -> Verdict {
         let mut verdict = Verdict::permit()
             .because("rule-permits", format!("rule `{}` permits it", self.name))
@@ -457,12 +461,12 @@ impl Rule {
     }
 }
 
-/// The header that a constraint is about.
+/// Returns the name of the header that a constraint applies to.
 fn name_in(constraint: &Constraint) -> &str {
     constraint.path().split('/').nth(1).unwrap_or_default()
 }
 
-/// The error for the name of an environment, if there can be none of that name.
+/// Returns the error for an environment name that is invalid.
 fn refuse_environment(name: &str) -> Option<String> {
     let why = match name::check_resource(name) {
         Err(why) => why.to_string(),
@@ -472,7 +476,7 @@ fn refuse_environment(name: &str) -> Option<String> {
     Some(format!("`{name}` is the name of no environment: {why}"))
 }
 
-/// The decoded segments of a path that can be read in one way only.
+/// Returns the decoded segments of a path, or `None` if the path is ambiguous.
 fn segments(path: &str, allow_colon: bool) -> Option<Vec<String>> {
     let below = path.strip_prefix('/')?;
     if below.is_empty() {
@@ -765,7 +769,7 @@ mod tests {
         let plugin = Plugin::<HttpApi>::load(json!({ "rules": [
             { "name": "a", "methods": ["GET"], "path": "/a", "hours": { "from": "08:00", "to": "18:00" } },
         ] }));
-        // One minute before six in the evening.
+        // 17:59 UTC.
         let now = portcullis_sdk::Timestamp(1_795_305_600_000 + (18 * 60 - 1) * 60_000);
         let verdict = plugin.evaluate(request("GET").resource("path", "/a").now(now));
         let minute = std::time::Duration::from_secs(60);

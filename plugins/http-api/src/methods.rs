@@ -1,6 +1,6 @@
 //! The methods of HTTP.
 
-/// Those that are registered with IANA, and `PURGE` and `QUERY`.
+/// Methods registered with IANA, and `PURGE` and `QUERY`.
 const METHODS: [&str; 39] = [
     "GET",
     "HEAD",
@@ -43,12 +43,12 @@ const METHODS: [&str; 39] = [
     "VERSION-CONTROL",
 ];
 
-/// Whether a call's method is in a spelling that no server takes for another method's.
+/// True if the method's spelling cannot be read as another method.
 pub(crate) fn is_method(name: &str) -> bool {
     METHODS.contains(&name) || (!name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase()))
 }
 
-/// The error for a method of a rule.
+/// Returns the error for a rule's method, if it is unknown.
 pub(crate) fn refuse(method: &str) -> Option<String> {
     if METHODS.contains(&method) {
         return None;

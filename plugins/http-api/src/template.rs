@@ -3,8 +3,9 @@
 use portcullis_sdk::Pattern;
 use serde::Deserialize;
 
-/// A path whose segments are text, `{name}` for any one segment, or, at the end, `{name...}` for
-/// one or more.
+/// A path template.
+///
+/// Its segments are text, `{name}` for exactly one segment, or, at the end, `{name...}` for one or more.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Template(Vec<Segment>);
@@ -79,7 +80,7 @@ fn is_parameter(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
-/// The part of a segment that belongs to another language of templates, and what to write instead.
+/// Returns the part of a segment in another template syntax, and its replacement here.
 fn foreign(segment: &str) -> Option<(&'static str, &'static str)> {
     const ONE: &str = "`{name}` as a whole segment";
     if segment.contains('*') {
@@ -98,7 +99,7 @@ fn foreign(segment: &str) -> Option<(&'static str, &'static str)> {
 }
 
 impl Template {
-    /// The names of its parameters.
+    /// Returns the names of the template's parameters.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Text(_) => None,
@@ -106,26 +107,27 @@ impl Template {
         })
     }
 
-    /// Whether `name` is a parameter that stands for one segment.
+    /// True if `name` is a parameter for exactly one segment.
     pub(crate) fn has_one(&self, name: &str) -> bool {
         let mut segments = self.0.iter();
         segments.any(|segment| matches!(segment, Segment::One(one) if one == name))
     }
 
-    /// Whether a segment of its own has a `:`.
+    /// True if a literal segment of the template contains `:`.
     pub(crate) fn has_colon(&self) -> bool {
         let mut segments = self.0.iter();
         segments
             .any(|segment| matches!(segment, Segment::Text(text) if text.as_str().contains(':')))
     }
 
-    /// What the parameters stand for in `path`, if it is of this template.
+    /// Returns the parameters' values in `path`, or `None` if the path does not match.
     pub(crate) fn matches(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
         self.bound(path, |text, segment| text.as_str() == segment)
     }
 
-    /// As [`Template::matches`], where the API may take a segment for another one, as
-    /// [`Pattern::might_match`] has it: for rules that deny.
+    /// As [`Template::matches`], but compares segments with [`Pattern::might_match`].
+    ///
+    /// Denying rules use it, because the API may read one segment as another.
     pub(crate) fn might_match(&self, path: &[String]) -> Option<Vec<(&str, String)>> {
         self.bound(path, Pattern::might_match)
     }

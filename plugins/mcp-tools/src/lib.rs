@@ -1,4 +1,4 @@
-//! Decides the tool calls of an MCP server. See the README for what the settings look like.
+//! Decides the tool calls of an MCP server. The README describes the settings.
 
 use portcullis_sdk::{
     Attestation, Constraint, Json, Pattern, PatternError, Policy, PrincipalKind, Request,
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
 
-/// The tools of one MCP server, and who may call them with what.
+/// Rules for the tools of one MCP server.
 #[derive(Debug, Deserialize)]
 pub struct McpTools {
-    /// Tools that nobody may call, whatever the rules say.
+    /// Tools that are always denied, whatever the rules permit.
     #[serde(default)]
     deny: Vec<Tools>,
-    /// The rules, of which a call needs one.
+    /// Permitting rules. A call needs one of them.
     #[serde(default)]
     tools: Vec<Rule>,
 }
@@ -23,13 +23,13 @@ pub struct McpTools {
 #[serde(rename_all = "kebab-case")]
 struct Rule {
     tool: Tools,
-    /// Each is there and meets its constraint.
+    /// Constraints on required arguments.
     #[serde(default)]
     arguments: Vec<Constraint>,
-    /// Each is absent or meets its constraint.
+    /// Constraints on arguments that may be absent.
     #[serde(default)]
     optional_arguments: Vec<Constraint>,
-    /// No other argument is there.
+    /// The only arguments that a call may have.
     only_arguments: Option<Vec<String>>,
     kinds: Option<Vec<PrincipalKind>>,
     #[serde(default)]
@@ -40,7 +40,7 @@ struct Rule {
     max_uses: Option<u32>,
 }
 
-/// A pattern of tools: beside `*`, it has the characters that their names have.
+/// A pattern of tool names: `*` and the characters that tool names may have.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Tools(Pattern);
@@ -153,7 +153,7 @@ impl Policy for McpTools {
 }
 
 impl Rule {
-    /// Why the rule does not permit the call: code, message and evidence.
+    /// Returns why the rule does not permit the call: code, message and evidence.
     fn refusal(
         &self,
         request: &Request,
@@ -191,7 +191,7 @@ impl Rule {
         Some(("argument-out-of-bounds", message, evidence))
     }
 
-    /// The constraints that hold for a call with these arguments.
+    /// Returns the constraints that apply to a call with these arguments.
     fn holding(&self, arguments: &Json) -> impl Iterator<Item = &Constraint> {
         let optional = self
             .optional_arguments
@@ -224,9 +224,10 @@ impl Rule {
     }
 }
 
-/// Whether there is nothing at `pointer`, and it is an object that lacks it. A member whose name some
-/// reader takes for the one that is missing may be meant, and so may something of another shape that
-/// stands in the way.
+/// True if `pointer` leads to an object that lacks the member.
+///
+/// It is false if the object has a member whose name a reader could take for the missing one, or if a value
+/// on the way is not an object: a caller may have meant the argument by it.
 fn is_absent(arguments: &Json, pointer: &str) -> bool {
     let mut holder = arguments;
     for key in pointer.split('/').skip(1) {

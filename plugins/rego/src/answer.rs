@@ -1,17 +1,17 @@
-//! From what the rule gives to a verdict.
+//! Converts the rule's value to a verdict.
 
 use crate::cut;
 use portcullis_sdk::{Effect, Verdict};
 use regorus::Value;
 use regorus::value::Object;
 
-/// The most reasons that a host reads of a verdict.
+/// Maximum number of reasons that the host reads of a verdict.
 const MOST_REASONS: usize = 64;
 
-/// The most fields that a reason names.
+/// Maximum number of evidence fields per reason.
 const MOST_EVIDENCE: usize = 16;
 
-/// Why the rule decides as it does.
+/// A reason of the rule's decision.
 #[derive(Debug, PartialEq, Eq)]
 struct Reason {
     code: String,
@@ -19,8 +19,9 @@ struct Reason {
     evidence: Vec<String>,
 }
 
-/// The verdict of the rule at `query`, which gave `value`. What is no answer is indeterminate: a
-/// policy that means something else than is understood must not be half obeyed.
+/// Returns the verdict for `value`, the value of the rule at `query`.
+///
+/// An unsupported value is indeterminate, so that a misunderstood policy is never partly applied.
 pub(crate) fn verdict(value: &Value, query: &str) -> Verdict {
     match value {
         Value::Undefined => {
@@ -43,7 +44,7 @@ fn plain(effect: Effect, query: &str) -> Verdict {
     begun(effect).because(code, format!("`{query}` {does}"))
 }
 
-/// The code of a reason that has none, and what the rule does in words.
+/// Returns the default code of a reason, and the phrase for the rule's effect.
 fn said(effect: Effect) -> (&'static str, &'static str) {
     match effect {
         Effect::Permit => ("rule-permits", "permits it"),
@@ -62,7 +63,7 @@ fn begun(effect: Effect) -> Verdict {
     }
 }
 
-/// The verdict of an object, or why it is none.
+/// Converts an object to a verdict, or returns why it is invalid.
 fn object(members: &Object, query: &str) -> Result<Verdict, String> {
     known(members, &["allow", "effect", "reasons"])?;
     let effect = match (member(members, "allow"), member(members, "effect")) {
@@ -97,7 +98,7 @@ fn object(members: &Object, query: &str) -> Result<Verdict, String> {
     if reasons.is_empty() {
         return Ok(plain(effect, query));
     }
-    // A reason says how many more there are, where there are more than a host reads.
+    // If the host cannot read all reasons, the last one counts the rest.
     let count = reasons.len();
     let shown = if count > MOST_REASONS {
         MOST_REASONS - 1
@@ -116,7 +117,7 @@ fn object(members: &Object, query: &str) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
-/// A reason: a text, or an object with `code`, `message` and `evidence`.
+/// Reads a reason: a text, or an object with `code`, `message` and `evidence`.
 fn reason(value: &Value, code: &str) -> Result<Reason, String> {
     match value {
         Value::String(message) => Ok(Reason {
@@ -173,7 +174,7 @@ fn member<'a>(members: &'a Object, name: &str) -> Option<&'a Value> {
     members.get(&Value::from(name))
 }
 
-/// Refuses members that would be overlooked.
+/// Refuses unknown members, which would otherwise be ignored.
 fn known(members: &Object, names: &[&str]) -> Result<(), String> {
     let is_known = |key: &Value| matches!(key, Value::String(key) if names.contains(&key.as_ref()));
     match members.keys_sorted().find(|key| !is_known(key)) {

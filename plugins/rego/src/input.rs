@@ -1,16 +1,17 @@
-//! From a request to the input document.
+//! Builds the input document from a request.
 
 use portcullis_sdk::{Attribute, Intent, Json, Posture, Principal, Request, Resource};
 use regorus::Value;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The input document for `request`, whose arguments are `arguments`. Members are called as the
-/// contract calls them, and what is not known is not there.
+/// Returns the input document for `request`, whose arguments are `arguments`.
+///
+/// Members have the contract's names, and unknown values are left out.
 ///
 /// # Errors
 ///
-/// If an attribute is no JSON, which a host does not send.
+/// If an attribute is not JSON, which the host never sends.
 pub(crate) fn input(request: &Request, arguments: Json) -> Result<Value, serde_json::Error> {
     let mut input = Object::default();
     input.put("integration", request.integration.as_str());
@@ -119,8 +120,10 @@ fn attributes(attributes: &[Attribute]) -> Result<Value, serde_json::Error> {
     Ok(object.value())
 }
 
-/// A JSON value, made member by member: regorus's own reading takes an object with a certain member
-/// for a number, and a caller writes the arguments.
+/// Converts a JSON value to a Rego value, member by member.
+///
+/// The reader of `regorus` takes an object with a certain member for a number, and the caller controls the
+/// arguments.
 pub(crate) fn of_json(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
@@ -140,7 +143,7 @@ pub(crate) fn of_json(json: Json) -> Value {
     }
 }
 
-/// A whole number in the one form that regorus itself reads it in.
+/// Returns a whole number in the representation that `regorus` itself parses it to.
 fn whole(integer: i64) -> Value {
     match u64::try_from(integer) {
         Ok(natural) => Value::from(natural),
@@ -148,12 +151,12 @@ fn whole(integer: i64) -> Value {
     }
 }
 
-/// A term of the contract as text, such as `break-glass`.
+/// Returns a term of the contract as text, such as `break-glass`.
 fn word(term: impl Serialize) -> Result<Value, serde_json::Error> {
     serde_json::to_value(term).map(of_json)
 }
 
-/// An object in the making.
+/// Builder of an object.
 #[derive(Default)]
 struct Object(BTreeMap<Value, Value>);
 
@@ -162,7 +165,7 @@ impl Object {
         self.0.insert(Value::from(name), value.into());
     }
 
-    /// Puts `text` if it is known. What is not there is undefined, and equals nothing.
+    /// Adds `text` if it is known. A missing member is undefined, and equals nothing.
     fn put_known(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             self.put(name, text);

@@ -1,12 +1,16 @@
-//! Decides by the Rego policies that an organisation has, as `regorus` evaluates them.
+//! Decides by an organisation's Rego policies, with `regorus`.
 //!
-//! The rule that `query` names is evaluated with the request as `input`, whose members are called as
-//! in the contract (`input.principal.kind`, `input.action.arguments`, `input.intent["approved-by"]`).
-//! True permits, false denies, undefined denies, and an object says more: `allow` or `effect`, and
-//! `reasons`. What errs is indeterminate. The README has the whole input, the settings and the reasons.
+//! The rule that `query` names is evaluated with the request as `input`, whose members have the contract's
+//! names (`input.principal.kind`, `input.action.arguments`, `input.intent["approved-by"]`).
 //!
-//! There is no clock, no randomness and no network in a policy: `time.now_ns`, `rand.intn` and
-//! `http.send` are no builtins here, and the host's clock is `input.now`.
+//! - True permits; false and undefined deny.
+//! - An object has `allow` or `effect`, and may have `reasons`.
+//! - An error is indeterminate.
+//!
+//! The README documents the whole input, the settings and the reasons.
+//!
+//! A policy has no clock, randomness or network: `time.now_ns`, `rand.intn` and `http.send` are not
+//! supported, and the host's clock is `input.now`.
 
 mod answer;
 mod builtins;
@@ -19,19 +23,18 @@ use regorus::Engine;
 use serde::Deserialize;
 use settings::Settings;
 
-/// The most characters of a message, which may repeat what a request holds.
+/// Maximum length in characters of a message, which may repeat values of a request.
 const MOST_CHARACTERS: usize = 500;
 
-/// The Rego policies of an organisation, or what is wrong with them.
+/// An organisation's Rego policies, or the errors in their settings.
 #[derive(Debug, Deserialize)]
 #[serde(from = "Settings")]
 pub struct Rego(Result<Prepared, Vec<SettingsError>>);
 
-/// Parsed and analysed policies, and the rule that decides. A decision works on a clone, which shares
-/// all of it.
+/// Parsed and analysed policies, and the rule that decides.
 ///
-/// The clone is of an engine and not a `CompiledPolicy`, in which `with input as` loses sight of the
-/// static data.
+/// Each decision uses a clone of the engine, which shares all of it. It is not a `CompiledPolicy`, because
+/// `with input as` loses the static data there.
 #[derive(Debug)]
 struct Prepared {
     engine: Engine,
@@ -53,7 +56,7 @@ impl Policy for Rego {
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        // INVARIANT (validated): the SDK asks `validate` first, so only an engine is ever asked.
+        // INVARIANT (validated): the SDK calls `validate` before it evaluates, so this is an engine.
         match &self.0 {
             Ok(prepared) => prepared.decide(request),
             Err(_) => Verdict::indeterminate().because("not-configured", "the settings are wrong"),
@@ -66,13 +69,14 @@ impl Prepared {
         Self { engine, query }
     }
 
-    /// Decides something, so that what the engine makes at its first use is part of the image that
-    /// every decision starts from.
+    /// Decides a sample request, so that the engine's lazy state is initialised in the plugin's image.
+    ///
+    /// Every decision starts from that image.
     fn warm_up(&self) {
         let mut request = Request::default();
         request.action.arguments = "{}".into();
         let _ = self.decide(&request);
-        // The table of builtins is made for the first call of one.
+        // The first call of a builtin initialises the table of builtins.
         let _ = self
             .engine
             .clone()
@@ -102,7 +106,7 @@ impl Prepared {
     }
 }
 
-/// A message of the engine, which draws the place over several lines: place and message on one.
+/// Returns the engine's multi-line message as place and message on one line.
 fn on_one_line(message: &str) -> String {
     let beginning = |mark: &str| message.lines().find_map(|line| line.strip_prefix(mark));
     match (beginning("--> "), beginning("error: ")) {
@@ -111,7 +115,7 @@ fn on_one_line(message: &str) -> String {
     }
 }
 
-/// The beginning of a long text.
+/// Truncates a text that is too long.
 fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
         text.truncate(end);

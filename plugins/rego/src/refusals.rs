@@ -1,9 +1,8 @@
-//! What is refused when a policy is loaded: what calls a function that there is not, and what `regorus`
-//! would answer otherwise than OPA.
+//! Refuses policies that `regorus` would evaluate differently from OPA, when they are loaded.
 //!
-//! A rule that would be silently undefined permits where it is a denial, so each of these is refused with
-//! its place and with what to write instead. The list shrinks as `regorus` is mended: the conformance cases
-//! of OPA (`tests/opa_cases.rs`) say when.
+//! Calls of unknown functions are refused too. An undefined deny rule would permit, so each refusal names
+//! the place and an alternative. The list shrinks as `regorus` is fixed: OPA's conformance cases
+//! (`tests/opa_cases.rs`) show when an entry can be removed.
 
 use crate::builtins;
 use crate::builtins::re2::{Pattern, PatternError};
@@ -14,21 +13,21 @@ use regorus::unstable::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the policies call and match with.
+/// The findings of reading the policies.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    /// The patterns that stand in the policies.
+    /// Literal patterns in the policies.
     pub(crate) patterns: BTreeSet<String>,
-    /// What is refused.
+    /// The refusals.
     pub(crate) errors: Vec<SettingsError>,
-    /// What is written otherwise before it is evaluated, in each file.
+    /// Rewrites to apply before evaluation, per file.
     pub(crate) edits: BTreeMap<String, Vec<Edit>>,
-    /// Where each rule is under `data`, as far as its path is not computed, and its place in a file.
+    /// Paths under `data` of the rules, up to a computed part, and their places.
     pub(crate) rules: Vec<(Vec<String>, String)>,
 }
 
 impl Read {
-    /// Refuses what `data` has where a rule is: `regorus` would not look at the rule.
+    /// Refuses members of `data` at the path of a rule: `regorus` would ignore the rule.
     pub(crate) fn shadowed(&self, data: &Json) -> Vec<SettingsError> {
         let shadowed = self.rules.iter().filter(|(path, _)| {
             let mut value = Some(data);
@@ -51,7 +50,7 @@ impl Read {
     }
 }
 
-/// What stands between two places of a file, and what is put there.
+/// A replacement of a range of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Edit {
     from: usize,
@@ -59,7 +58,7 @@ pub(crate) struct Edit {
     text: String,
 }
 
-/// `text` with `edits`, none of which overlaps another.
+/// Returns `text` with `edits` applied. The edits must not overlap.
 pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
     let mut sorted: Vec<_> = edits.iter().collect();
     sorted.sort_by_key(|edit| edit.from);
@@ -73,7 +72,7 @@ pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
     written
 }
 
-/// Reads `modules`. `place` gives the place in the settings of a file of that name.
+/// Reads `modules`. `place` returns the path in the settings of the file with that name.
 pub(crate) fn read(modules: &[Ref<Module>], place: impl Fn(&str) -> String) -> Read {
     let functions: BTreeSet<_> = modules
         .iter()
@@ -112,7 +111,7 @@ pub(crate) fn read(modules: &[Ref<Module>], place: impl Fn(&str) -> String) -> R
     read
 }
 
-/// The names of the functions of a module, with `data.` and its package.
+/// Returns the names of a module's functions, with `data.` and its package.
 fn functions(module: &Module) -> Vec<String> {
     let package = path(&module.package.refr).unwrap_or_default();
     let rules = module.policy.iter();
@@ -129,7 +128,7 @@ fn functions(module: &Module) -> Vec<String> {
         .collect()
 }
 
-/// What the rules of a module are called.
+/// Returns the names of a module's rules.
 fn names(module: &Module) -> Vec<String> {
     let rules = module.policy.iter();
     rules.filter_map(|rule| root(head(rule))).collect()
@@ -146,7 +145,7 @@ fn head(rule: &Rule) -> &Expr {
     }
 }
 
-/// `a` of `a.b[c]`.
+/// Returns `a` of `a.b[c]`.
 fn root(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Var { span, .. } => Some(span.text().to_owned()),
@@ -155,7 +154,7 @@ fn root(expr: &Expr) -> Option<String> {
     }
 }
 
-/// What each import calls what it imports.
+/// Returns the imported paths by the names that they are imported as.
 fn imports(module: &Module) -> BTreeMap<String, String> {
     let imports = module.imports.iter().filter_map(|import| {
         let imported = path(&import.refr)?;
@@ -168,7 +167,7 @@ fn imports(module: &Module) -> BTreeMap<String, String> {
     imports.collect()
 }
 
-/// `a.b["c"]` as `a.b.c`.
+/// Returns `a.b["c"]` as `a.b.c`.
 fn path(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Var { span, .. } => Some(span.text().to_owned()),
@@ -184,7 +183,7 @@ fn path(expr: &Expr) -> Option<String> {
     }
 }
 
-/// The parts of a rule's path, `None` where one is computed.
+/// Returns the parts of a rule's path, with `None` for a computed part.
 fn parts(package: &Expr, head: &Expr) -> Vec<Option<String>> {
     fn collect(expr: &Expr, parts: &mut Vec<Option<String>>) {
         match expr {
@@ -213,8 +212,9 @@ fn parts(package: &Expr, head: &Expr) -> Vec<Option<String>> {
     parts
 }
 
-/// Refuses rules of which one computes a part of its path that another names: `regorus` loses what the
-/// first gives under that name.
+/// Refuses a rule that names a part of its path where another rule computes it.
+///
+/// `regorus` loses the values that the computing rule gives under that name.
 fn overlaps(modules: &[Ref<Module>], place: &impl Fn(&str) -> String, read: &mut Read) {
     let rules: Vec<_> = modules
         .iter()
@@ -257,7 +257,7 @@ struct Reader<'r, F> {
     names: BTreeSet<String>,
     package: String,
     imports: BTreeMap<String, String>,
-    /// The variables that have a value, of the innermost query last.
+    /// Variables with a value, one set per query, the innermost last.
     scopes: Vec<BTreeSet<String>>,
     place: &'r F,
     read: &'r mut Read,
@@ -371,7 +371,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
                 self.expr(collection);
             }
             Literal::Expr { expr, .. } => match expr.as_ref() {
-                // The one form in which `regorus` gives every path and value.
+                // The only form in which `regorus` returns every path and value.
                 Expr::Call { fcn, params, .. } if self.is_walk(fcn) && params.len() == 2 => {
                     self.exprs(params);
                 }
@@ -435,13 +435,15 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
         }
     }
 
-    /// The name of a builtin that `regorus` lacks, if `side` of a `with` is one: it would replace nothing.
+    /// Returns the name of a builtin that `regorus` lacks, if `side` of a `with` is one.
+    ///
+    /// `regorus` would replace nothing.
     fn added(&self, side: &Expr) -> Option<String> {
         let name = path(side).filter(|name| !self.is_function(name))?;
         (builtins::arity(&name).is_some() && !BUILTINS.contains_key(name.as_str())).then_some(name)
     }
 
-    /// Whether an expression has a value wherever its statement is evaluated, or names a function.
+    /// True if an expression is defined wherever its statement is evaluated, or names a function.
     fn is_given(&self, expr: &Expr) -> bool {
         match expr {
             Expr::String { .. }
@@ -464,19 +466,21 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
         }
     }
 
-    /// Whether `name` is a variable that has a value, and no rule.
+    /// True if `name` is a variable that has a value, and not a rule.
     fn is_variable(&self, name: &str) -> bool {
         self.scopes.iter().any(|given| given.contains(name)) && !self.is_named(name)
     }
 
-    /// Whether `name` is a document, a rule or what is imported.
+    /// True if `name` is a document, a rule or an import.
     fn is_named(&self, name: &str) -> bool {
         matches!(name, "input" | "data")
             || self.names.contains(name)
             || self.imports.contains_key(name)
     }
 
-    /// The place of an index in `expr` that has no value: each value of the collection is tried.
+    /// Returns the place of the first index in `expr` that has no value.
+    ///
+    /// Rego tries such an index with each value of the collection.
     fn searched(&self, expr: &Expr) -> Option<Span> {
         let mut found = None;
         indices(expr, &mut |index: &Expr| {
@@ -529,7 +533,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
         }
     }
 
-    /// A reference, which may be long: its parts one by one.
+    /// Reads a reference part by part, without recursion, because it may be long.
     fn reference(&mut self, expr: &Expr) {
         let mut rest = expr;
         loop {
@@ -548,7 +552,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
         path(function).as_deref() == Some("walk") && !self.is_function("walk")
     }
 
-    /// Whether the policies have a function `name`.
+    /// True if the policies define a function `name`.
     fn is_function(&self, name: &str) -> bool {
         let in_package = format!("data.{}.{name}", self.package);
         let imported = || {
@@ -561,8 +565,10 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
             || imported().unwrap_or(false)
     }
 
-    /// Whether a statement calls a builtin that `regorus` lacks with one argument more, which is what it
-    /// gives. `regorus` reads that form of its own builtins only, so it is written `last = f(others)`.
+    /// Rewrites a call of an added builtin whose extra last argument is its result.
+    ///
+    /// `regorus` supports that form for its own builtins only, so the call becomes `last = f(others)`.
+    /// Returns true if the statement is such a call.
     fn gives_last(&mut self, function: &Expr, arguments: &[Ref<Expr>]) -> bool {
         let Some((last, others)) = arguments.split_last() else {
             return false;
@@ -653,7 +659,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
     }
 }
 
-/// The expressions in `expr`, one level down, but none in a query of its own.
+/// Adds the direct subexpressions of `expr`, without those in a query of its own.
 fn children<'e>(expr: &'e Expr, inner: &mut Vec<&'e Expr>) {
     match expr {
         Expr::String { .. }
@@ -693,7 +699,7 @@ fn children<'e>(expr: &'e Expr, inner: &mut Vec<&'e Expr>) {
     }
 }
 
-/// Puts the variables of `expr` into `names`, but none of a query of its own.
+/// Adds the variables of `expr` to `names`, without those in a query of its own.
 fn variables(expr: &Expr, names: &mut BTreeSet<String>) {
     let mut rest = vec![expr];
     while let Some(expr) = rest.pop() {
@@ -704,7 +710,7 @@ fn variables(expr: &Expr, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Gives each index of `expr` to `look`, but none of a query of its own.
+/// Calls `look` with each index of `expr`, without those in a query of its own.
 fn indices(expr: &Expr, look: &mut impl FnMut(&Expr)) {
     let mut rest = vec![expr];
     while let Some(expr) = rest.pop() {
@@ -715,7 +721,7 @@ fn indices(expr: &Expr, look: &mut impl FnMut(&Expr)) {
     }
 }
 
-/// What to write instead of a builtin of OPA that there is not.
+/// Returns the alternative to an unsupported builtin of OPA.
 fn instead(name: &str) -> &'static str {
     let is_of = |family: &str| name.starts_with(family);
     match name {
@@ -744,7 +750,7 @@ mod tests {
     use portcullis_sdk::json;
     use portcullis_sdk::testing::Plugin;
 
-    /// What is refused of a policy whose package and rule `allow` are there.
+    /// Returns the refusals of a policy, to which a package and a rule `allow` are added.
     fn refused(policy: &str) -> Vec<String> {
         let policy = format!("package portcullis\ndefault allow := false\n{policy}");
         match Plugin::<Rego>::try_load(json!({ "policies": { "a.rego": policy } })) {

@@ -1,4 +1,4 @@
-//! From the operator's settings to an engine that is ready to decide.
+//! Builds the engine from the operator's settings.
 
 use crate::input::of_json;
 use crate::{Prepared, builtins, on_one_line, refusals};
@@ -25,21 +25,21 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Version {
-    /// That of OPA 1.0: `if` and `contains` are keywords.
+    /// Rego as in OPA 1.0, with `if` and `contains` as keywords.
     #[default]
     V1,
-    /// That before.
+    /// Rego before OPA 1.0.
     V0,
 }
 
-/// What comes of a builtin that errs.
+/// The handling of a builtin that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum OnError {
     /// The verdict is indeterminate.
     #[default]
     Indeterminate,
-    /// It is undefined, and the rest decides. This is OPA's own rule.
+    /// The builtin is undefined, and the other rules decide. This is OPA's own rule.
     Undefined,
 }
 
@@ -47,15 +47,15 @@ fn usual_query() -> String {
     "data.portcullis.allow".to_owned()
 }
 
-/// A policy: its place in the settings, the name of its file and its text.
+/// A policy: its path in the settings, its file name and its text.
 type File = (String, String, String);
 
 impl Settings {
-    /// Parses everything, and prepares the policies for the rule that decides.
+    /// Parses the settings, and prepares the policies for the rule that decides.
     ///
     /// # Errors
     ///
-    /// One [`SettingsError`] for each fault that was found.
+    /// One [`SettingsError`] for each error found.
     pub(crate) fn prepared(self) -> Result<Prepared, Vec<SettingsError>> {
         let is_strict = self.errors == OnError::Indeterminate;
         let files = files(self.policies)?;
@@ -106,7 +106,7 @@ impl Settings {
     }
 }
 
-/// An engine with what of `files` parses, and what is wrong with the others.
+/// Returns an engine with the `files` that parse, and the errors of the others.
 fn parsed(files: &[File], version: Version) -> (Engine, Vec<SettingsError>) {
     let mut engine = Engine::new();
     engine.set_rego_v0(version == Version::V0);
@@ -121,7 +121,7 @@ fn parsed(files: &[File], version: Version) -> (Engine, Vec<SettingsError>) {
     (engine, errors)
 }
 
-/// What to write instead of what OPA reads and `regorus` does not.
+/// Returns the alternative to syntax that `regorus` does not support.
 fn instead(message: &str, text: &str) -> &'static str {
     if message.contains("unexpected keyword") || message.contains("expecting identifier") {
         return ": a reference does not begin with a keyword: give the rule another name";
@@ -160,7 +160,7 @@ fn files(policies: Json) -> Result<Vec<File>, Vec<SettingsError>> {
     Ok(read)
 }
 
-/// Analyses the policies, and gives the path of the rule that decides as the engine spells it.
+/// Analyses the policies, and returns the deciding rule's path as the engine spells it.
 fn entry_point(engine: &mut Engine, query: &str) -> Result<String, SettingsError> {
     let rule: Rc<str> = query.into();
     let path = engine
@@ -178,7 +178,7 @@ fn entry_point(engine: &mut Engine, query: &str) -> Result<String, SettingsError
     })
 }
 
-/// What the engine says of a path at which there is no rule.
+/// The engine's message for a path without a rule.
 const NO_SUCH_RULE: &str = "not a valid rule path";
 
 #[cfg(test)]

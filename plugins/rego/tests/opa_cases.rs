@@ -1,11 +1,12 @@
-//! The plugin beside the conformance cases of Open Policy Agent: it may refuse one when it is loaded, or
-//! answer `indeterminate`, but it never gives another answer than OPA.
+//! Compares the plugin with the conformance cases of Open Policy Agent.
+//!
+//! The plugin may refuse a case at load or answer `indeterminate`, but its answer never differs from OPA's.
 //!
 //! OPA publishes the cases in `v1/test/cases/testdata` of its repository (open-policy-agent/opa), as YAML.
 //! `OPA_CASES` is the path of a file with one case a line, as JSON: the members of OPA's own cases
 //! (`note`, `query`, `modules`, `data`, `input` or `input_term`, `strict_error`, and `want_result` or
-//! `want_error` or `want_error_code`). The README of the plugin says how such a file is made. Without it
-//! the test says that it is skipped.
+//! `want_error` or `want_error_code`). The plugin's README documents how to create the file. Without it,
+//! the test prints that it is skipped.
 
 use portcullis_plugin_rego::Rego;
 use portcullis_sdk::testing::{Plugin, request};
@@ -15,10 +16,10 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The variable that names the file of cases.
+/// The environment variable with the path of the cases.
 const CASES: &str = "OPA_CASES";
 
-/// A case as OPA writes it.
+/// A case in OPA's format.
 #[derive(Debug, Deserialize)]
 struct Case {
     note: String,
@@ -43,27 +44,27 @@ struct Case {
     want_error_code: Option<String>,
 }
 
-/// What came of asking the plugin.
+/// The result of one case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// The answer is OPA's.
     Agrees,
-    /// OPA errs, and the plugin refuses the policy or cannot tell.
+    /// OPA fails, and the plugin refuses the policy or is indeterminate.
     ErrsToo,
-    /// The plugin refuses the policy and says why.
+    /// The plugin refuses the policy, with this message.
     Refused(String),
-    /// The plugin cannot tell, and says why.
+    /// The verdict is indeterminate, with this message.
     Indeterminate(String),
-    /// The answer is another than OPA's.
+    /// The answer differs from OPA's.
     Wrong(String),
     /// The plugin panicked.
     Panicked,
-    /// The case cannot be written as a policy with one rule that decides.
+    /// The case cannot be written as a policy with one deciding rule.
     NotAsked,
 }
 
 impl Case {
-    /// Asks the plugin, with `errors` as in the settings.
+    /// Evaluates the case with `errors` as the setting of that name.
     fn outcome(&self, errors: &str) -> Outcome {
         let Some(asking) = self.asking() else {
             return Outcome::NotAsked;
@@ -130,7 +131,7 @@ impl Case {
         }
     }
 
-    /// A binding to compare: with `sort_bindings`, the order in an array says nothing.
+    /// Normalises a binding for comparison: `sort_bindings` ignores the order in an array.
     fn bindings(&self, binding: &Value) -> Value {
         let mut binding = like(binding);
         if let (true, Value::Object(members)) = (self.sort_bindings, &mut binding) {
@@ -143,7 +144,7 @@ impl Case {
         binding
     }
 
-    /// Whether the case has no input and looks at all of it: a plugin always has one.
+    /// True if the case reads a missing input as a whole. A plugin always has an input.
     fn looks_at_no_input(&self) -> bool {
         let has_input = self.input.is_some() || self.input_term.is_some();
         let texts = self.modules.iter().chain([&self.query]);
@@ -153,8 +154,9 @@ impl Case {
         !has_input && looks.count() > 0
     }
 
-    /// A policy that asks the case's query and answers with what is bound, as JSON over many reasons:
-    /// one is cut at 500 characters.
+    /// Returns a policy that evaluates the case's query and answers with the bindings.
+    ///
+    /// The bindings are JSON, split over many reasons, because the plugin truncates each at 500 characters.
     fn asking(&self) -> Option<String> {
         if self.query.split(' ').next() == Some("data") || self.looks_at_no_input() {
             return None;
@@ -192,7 +194,7 @@ answer := {{"effect": "not-applicable", "reasons": [part |
         ))
     }
 
-    /// The variables that the query binds.
+    /// Returns the variables that the query binds.
     fn bound(&self) -> Vec<String> {
         if let Some(binding) = self.want_result.iter().flatten().next() {
             return binding.keys().cloned().collect();
@@ -208,7 +210,7 @@ answer := {{"effect": "not-applicable", "reasons": [part |
     }
 }
 
-/// `value` with its numbers written in one way.
+/// Returns `value` with its numbers in one form.
 fn like(value: &Value) -> Value {
     match value {
         Value::Number(number) => {

@@ -1,5 +1,7 @@
-//! A gateway that uses wasmtime itself has Cargo build it with garbage collection, threads, exceptions, async
-//! components and text, for the host too. Plugins may use no more of WebAssembly for that.
+//! The proposals that plugins may use, with a runtime that has all of its default features.
+//!
+//! A gateway that uses wasmtime itself makes Cargo build it with garbage collection, threads, exceptions,
+//! async components and text, for the host too. Plugins still may not use these features.
 
 use portcullis_host::{
     LoadError, PagemapScan, Plugin, PluginLimits, PluginSource, engine_settings, inspect,

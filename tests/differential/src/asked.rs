@@ -1,4 +1,4 @@
-//! A request, described once for both sides.
+//! A request, described once for the plugin and the native engine.
 
 use crate::random::Random;
 use portcullis_host::{
@@ -7,10 +7,10 @@ use portcullis_host::{
 };
 use serde_json::{Map, Value, json};
 
-/// The integration that every request is for.
+/// The integration of every request.
 pub const INTEGRATION: &str = "tracker";
 
-/// The actions, by name.
+/// Names of the actions.
 pub const ACTIONS: [&str; 5] = [
     "issues.create",
     "issues.read",
@@ -19,7 +19,7 @@ pub const ACTIONS: [&str; 5] = [
     "repos.delete",
 ];
 
-/// The kinds of resources, and what Cedar calls each.
+/// Kinds of resources, and their Cedar types.
 pub const RESOURCE_KINDS: [(&str, &str); 4] = [
     ("repository", "Repository"),
     ("mcp-server", "McpServer"),
@@ -27,10 +27,10 @@ pub const RESOURCE_KINDS: [(&str, &str); 4] = [
     ("pull_request", "PullRequest"),
 ];
 
-/// The ids of resources.
+/// Ids of the resources.
 pub const RESOURCES: [&str; 4] = ["acme/billing", "acme/web", "other/x", "2026-4711"];
 
-/// The ids of principals.
+/// Ids of the principals.
 pub const PRINCIPALS: [&str; 4] = [
     "spiffe://acme.example/fixer",
     "spiffe://acme.example/reader",
@@ -38,22 +38,22 @@ pub const PRINCIPALS: [&str; 4] = [
     "spiffe://other.example/guest",
 ];
 
-/// A request, as the gateway sees it.
+/// A request as the gateway sends it.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The principal's kind.
     pub kind: PrincipalKind,
     /// The principal's SPIFFE ID.
     pub id: String,
-    /// Who answers for it; empty if that is not known.
+    /// The principal's owner; empty if unknown.
     pub owner: String,
-    /// What it is for; empty if that is not known.
+    /// The principal's purpose; empty if unknown.
     pub purpose: String,
-    /// Where it runs; empty if that is not known.
+    /// The principal's environment; empty if unknown.
     pub environment: String,
-    /// How it proved itself.
+    /// The principal's attestation.
     pub attestation: Attestation,
-    /// Who delegated to it.
+    /// The principals that delegated to it.
     pub delegated_by: Vec<String>,
     /// The principal's own attributes.
     pub attributes: Vec<(String, Value)>,
@@ -63,17 +63,17 @@ pub struct Asked {
     pub class: ActionClass,
     /// The action's arguments.
     pub arguments: Map<String, Value>,
-    /// Where arguments came from.
+    /// Origins of the arguments.
     pub origins: Vec<(String, String)>,
     /// The resource's kind.
     pub resource_kind: &'static str,
-    /// What Cedar calls that kind.
+    /// The Cedar type of that kind.
     pub resource_type: &'static str,
     /// The resource's id.
     pub resource_id: String,
-    /// Where the resource is; empty if that is not known.
+    /// The resource's environment; empty if unknown.
     pub resource_environment: String,
-    /// What was last seen of the resource.
+    /// The last observed posture of the resource.
     pub posture: Option<Posture>,
     /// The resource's own attributes.
     pub resource_attributes: Vec<(String, Value)>,
@@ -86,7 +86,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// A request like any other.
+    /// Draws a random request.
     pub fn drawn(random: &mut Random) -> Self {
         let (resource_kind, resource_type) = random.pick(&RESOURCE_KINDS);
         let environments = ["prod", "prod", "test", ""];
@@ -146,11 +146,11 @@ impl Asked {
         }
     }
 
-    /// The request as a gateway hands it to the host.
+    /// Returns the request as the gateway passes it to the host.
     ///
     /// # Panics
     ///
-    /// Never: it is within its limits.
+    /// Never: the request is within the limits.
     pub fn request(&self) -> Request {
         let principal = Principal {
             id: self.id.clone(),
@@ -184,7 +184,7 @@ impl Asked {
             .expect("the request is within its limits")
     }
 
-    /// The host's clock.
+    /// Returns the host's clock.
     pub fn clock(&self) -> Timestamp {
         Timestamp::from_millis(self.now)
     }
@@ -203,7 +203,7 @@ fn kind(random: &mut Random) -> PrincipalKind {
     ])
 }
 
-/// A few members, each there or not, and now and then of another type.
+/// A random selection of members, some of them with an unexpected type.
 struct Members<'a> {
     random: &'a mut Random,
     list: Vec<(String, Value)>,
@@ -215,7 +215,7 @@ impl<'a> Members<'a> {
         Self { random, list }
     }
 
-    /// Puts one of `values` in so many of a hundred cases.
+    /// Adds one of `values` with a probability of `percent`.
     fn put(&mut self, percent: usize, name: &str, values: &[Value]) {
         if self.random.chance(percent) {
             let value = values[self.random.below(values.len())].clone();
@@ -340,7 +340,7 @@ fn arguments(random: &mut Random) -> Map<String, Value> {
             json!({ "force": "yes" }),
         ],
     );
-    // What in Cedar's own JSON would be an entity and an address, and in regorus's a number.
+    // Objects that Cedar's JSON reads as an entity and an address, and that of regorus as a number.
     members.put(
         10,
         "holder",

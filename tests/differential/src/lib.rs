@@ -1,9 +1,8 @@
-//! What the differential tests share: random requests and policies, the plugins in their sandbox, and
-//! the native engines beside them.
+//! Shared code of the differential tests: random requests and policies, the plugins, and the native engines.
 //!
-//! A plugin and its engine must agree on every request. The native side is written from the README of
-//! the plugin and uses none of its code, so that what is documented is what is compared. Everything is
-//! drawn from a fixed seed: a run repeats the one before.
+//! A plugin in its sandbox and its engine must agree on every request. The native side is written from the
+//! plugin's README and uses none of its code, so that the documented behaviour is compared. Everything is
+//! drawn from a fixed seed, so that every run is the same.
 
 pub mod asked;
 pub mod cedar;

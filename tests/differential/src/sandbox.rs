@@ -1,4 +1,4 @@
-//! The plugins, each in its sandbox.
+//! Loads and runs the plugins in their sandbox.
 
 use crate::asked::Asked;
 use anyhow::{Context as _, ensure};
@@ -7,7 +7,7 @@ use portcullis_tests::guests;
 use serde_json::Value;
 use std::io::Write as _;
 
-/// The plugin called `name`, loaded with `settings`.
+/// Loads the plugin called `name` with `settings`.
 ///
 /// # Errors
 ///
@@ -22,20 +22,20 @@ pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     Ok(plugin)
 }
 
-/// What the plugin says of what is asked: in an instance of its own, and in one that was put back.
+/// Evaluates `asked` in a fresh instance and in a restored one, and returns the verdict.
 ///
 /// # Errors
 ///
-/// If it faults, or says something else in one than in the other.
+/// If the plugin faults, or the two verdicts differ.
 pub fn judge(plugin: &Plugin, asked: &Asked) -> anyhow::Result<Verdict> {
     judge_request(plugin, &asked.request(), asked.class, asked.clock())
 }
 
-/// As [`judge`], of a request that was read, whose action is of `class`.
+/// As [`judge`], for a parsed request whose action is of `class`.
 ///
 /// # Errors
 ///
-/// If it faults, or says something else in one than in the other.
+/// If the plugin faults, or the two verdicts differ.
 pub fn judge_request(
     plugin: &Plugin,
     request: &Request,
@@ -54,8 +54,8 @@ pub fn judge_request(
     Ok(fresh)
 }
 
-/// Says how far a test is. The test harness does not keep this to itself, as it does what is printed.
+/// Prints the progress of a test, bypassing the test harness, which captures printed output.
 pub fn report(progress: &str) {
-    // A test without an audience goes on.
+    // A failure to print does not fail the test.
     let _ = writeln!(std::io::stderr(), "{progress}");
 }

@@ -1,4 +1,4 @@
-//! The cases of the plugins that hold another engine, decided by the components that would be deployed.
+//! Cases of the plugins with another engine, decided by the components to deploy.
 
 use portcullis_cases::{Case, folders, limits};
 use portcullis_host::{Plugin, PluginSource};

@@ -1,5 +1,6 @@
-//! The Cedar plugin in its sandbox decides every request as the native engine does: the decision, the
-//! policies that determined it, and those that erred, with their messages.
+//! The Cedar plugin in its sandbox agrees with the native engine on every request.
+//!
+//! The decision, the determining policies, and the failed policies with their messages are compared.
 
 use portcullis_differential::asked::Asked;
 use portcullis_differential::cedar::{Answer, Native, PolicyText};
@@ -12,10 +13,10 @@ const SEED: u64 = 20_261_124;
 const SETS: usize = 100;
 const REQUESTS_OF_A_SET: usize = 56;
 
-/// The least of a hundred requests that each kind of answer makes up.
+/// Minimum share in percent of each kind of answer.
 const REAL_SHARE: usize = 5;
 
-/// How many answers were of each kind.
+/// Number of answers of each kind.
 #[derive(Debug, Default)]
 struct Tally {
     requests: usize,
@@ -23,7 +24,7 @@ struct Tally {
     forbidden: usize,
     undetermined: usize,
     erring: usize,
-    /// Refused: an argument that Cedar's JSON reads as an entity or an extension value.
+    /// Refused requests: Cedar's JSON reads an argument as an entity or an extension value.
     escapes: usize,
 }
 
@@ -96,7 +97,7 @@ fn is_refused_by_name(plugin: &portcullis_host::Plugin, asked: &Asked) {
     );
 }
 
-/// What the native engine could not even be asked is indeterminate, whatever the policies.
+/// A request that the native engine cannot represent is indeterminate, whatever the policies.
 fn has_no_type_for_a_fraction(plugin: &portcullis_host::Plugin, random: &mut Random) {
     for value in [json!(0.5), json!([{ "a": null }])] {
         let mut asked = Asked::drawn(random);

@@ -1,6 +1,7 @@
-//! Organisations with types, namespaces, entities in context and extension values of their own: each
-//! request is sent as a gateway sends it, and the Cedar plugin in its sandbox either decides it as the
-//! native engine does, or it is refused by name.
+//! Organisations with types, namespaces, entities in context and extension values of their own.
+//!
+//! Each request is sent as a gateway sends it. The Cedar plugin in its sandbox agrees with the native engine,
+//! or refuses the request with a code.
 
 use portcullis_differential::asked::INTEGRATION;
 use portcullis_differential::cedar::{Answer, Expected, Organisation, OwnRequest};
@@ -13,16 +14,16 @@ const SEED: u64 = 20_261_126;
 const ORGANISATIONS: usize = 40;
 const REQUESTS_OF_EACH: usize = 150;
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// Decision, determining policies and errors are the engine's.
     Agrees(&'static str),
-    /// The engine's readers refuse it, and the plugin does by this code.
+    /// The engine's readers refuse it, and the plugin refuses it with this code.
     BothRefuse(String),
-    /// The host does not let it in; the place that it names.
+    /// The host refuses it, and names this place.
     RefusedByHost(String),
-    /// The engine decides it, and the plugin refuses it by this code.
+    /// The engine decides it, and the plugin refuses it with this code.
     RefusedByPlugin(String),
 }
 
@@ -59,7 +60,7 @@ fn every_request_is_decided_as_natively_or_refused_by_name() {
         assert!(many * 100 >= total * 3, "{kind}: {counts:?}");
     }
     assert!(loaded.held_to_the_schema >= 3, "{loaded:?}");
-    // What the plugin refuses and the engine decides is refused for one reason.
+    // The plugin refuses requests that the engine decides with one code only.
     for outcome in counts.keys() {
         if let Outcome::RefusedByPlugin(code) = outcome {
             assert_eq!(code, "type-unmatched", "{counts:?}");
@@ -67,17 +68,18 @@ fn every_request_is_decided_as_natively_or_refused_by_name() {
     }
 }
 
-/// How the plugin took the policies.
+/// Numbers of loaded policy sets.
 #[derive(Debug, Default)]
 struct Loaded {
     held_to_the_schema: usize,
     as_they_are: usize,
-    /// Of those that are taken as they are: refused by name before.
+    /// Number of sets that were refused first and then loaded without validation.
     refused: usize,
 }
 
-/// Loads the organisation. Policies that no request can meet are refused by name, with what to write to
-/// load them as they are.
+/// Loads the organisation.
+///
+/// Policies that no request can meet are refused first. The error names the setting that loads them anyway.
 fn load(organisation: &mut Organisation, loaded: &mut Loaded) -> anyhow::Result<Plugin> {
     if organisation.validates_policies {
         match sandbox::load("cedar", organisation.settings()) {

@@ -1,5 +1,6 @@
-//! The Rego plugin in its sandbox gives every request the verdict that its README promises for what
-//! the native engine gives: the effect and every reason, errors included.
+//! The Rego plugin in its sandbox gives the verdict that its README promises for the native engine's value.
+//!
+//! The effect and every reason are compared, including those of errors.
 
 use portcullis_differential::asked::Asked;
 use portcullis_differential::random::Random;
@@ -9,10 +10,10 @@ use portcullis_differential::sandbox;
 const SEED: u64 = 20_261_124;
 const REQUESTS_OF_A_POLICY: usize = 60;
 
-/// The least of a hundred requests that each kind of answer makes up.
+/// Minimum share in percent of each kind of answer.
 const REAL_SHARE: usize = 4;
 
-/// How many answers were of each kind.
+/// Number of answers of each kind.
 #[derive(Debug, Default)]
 struct Tally {
     requests: usize,

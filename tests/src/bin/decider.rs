@@ -1,5 +1,4 @@
-//! Decides for ever, and says which decisions it was given. The test that kills it looks for them in
-//! the log.
+//! Decides for ever, and prints each decision. The test that kills it compares them with the log.
 
 use portcullis_host::{Intent, Pdp, Principal, Request, Resource};
 use std::io::Write as _;
@@ -35,7 +34,7 @@ fn main() -> anyhow::Result<()> {
                         .expect("a request");
                     let decision = pdp.evaluate(&request);
                     let line = format!("{credential} {}\n", decision.cause());
-                    // One write a line, so that the last one is whole or not there.
+                    // One write per line, so that the last line is complete or missing.
                     if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
                         return;
                     }

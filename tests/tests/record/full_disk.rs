@@ -1,4 +1,4 @@
-//! What comes of a disk that is full.
+//! The log and the state on a full disk.
 
 use portcullis_host::log::{self, DecisionLog, Durability, LogOptions};
 use portcullis_host::state::EmbeddedState;
@@ -14,19 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Says that nothing can be mounted here, so that tests which need a full disk are left out. Without it
-/// they fail where they cannot be run: one that was left out is not one that passed.
+/// Environment variable that skips the tests with a full disk, where nothing can be mounted.
+///
+/// Without it, these tests fail if they cannot run: a skipped test must not count as passed.
 const WITHOUT_MOUNTS: &str = "PORTCULLIS_WITHOUT_MOUNTS";
 
-/// A small file system of its own, which takes a mount.
+/// A small mounted file system.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Nothing if the environment says that there are no mounts here.
+    /// Mounts it, or returns `None` if the environment skips these tests.
     fn mount(size: &str, test: &str) -> Option<Self> {
         use std::io::Write as _;
         if std::env::var_os(WITHOUT_MOUNTS).is_some() {
-            // Not by a macro: what those print of a test that passes is not shown.
+            // Not printed by a macro: the test harness hides that output for a test that passes.
             let said = format!("\nNOT RUN, because {WITHOUT_MOUNTS} is set: {test}\n");
             std::io::stderr().write_all(said.as_bytes()).unwrap();
             return None;
@@ -48,7 +49,7 @@ impl SmallDisk {
         self.0.path().join(name)
     }
 
-    /// Takes as much as there is room for.
+    /// Fills the free space.
     fn fill(&self) {
         let _ = fs::write(self.path("filler"), vec![0; 64 << 20]);
     }
@@ -135,7 +136,7 @@ fn an_archive_on_a_full_disk_leaves_no_half_of_a_record() {
         assert!(pdp.evaluate(&request).is_permit());
     }
     drop(pdp);
-    // Where the archive is full, no part of a copy is left there.
+    // A full archive keeps no part of a copy.
     let Some(full) = SmallDisk::mount("64k", test) else {
         return;
     };
@@ -145,7 +146,7 @@ fn an_archive_on_a_full_disk_leaves_no_half_of_a_record() {
     drop(full);
     let record = disk.path("decisions.jsonl.archived");
     let mut failed = 0;
-    // One file at a time: each that is removed makes room.
+    // One file at a time: each removed file frees space.
     for keep in (0..24).rev() {
         disk.fill();
         if log::archive(&path, away.path(), keep).is_err() {
@@ -211,7 +212,7 @@ fn on_a_full_disk_nothing_is_spent_and_nothing_given_and_then_it_goes_on() {
             assert!(used.len() < 20_000, "the disk was never full");
         };
         disk.make_room();
-        // What was refused was not spent.
+        // A refused request spends nothing.
         assert_eq!(ask(Some(refused)).1, Cause::Permitted);
         used.push(refused);
     }

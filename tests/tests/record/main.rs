@@ -1,10 +1,12 @@
-//! Recorded before released: whatever becomes of the process or the disk, no decision that was given
-//! is missing from the log, and what was recorded is decided the same again.
+//! Decisions are recorded before they are released.
+//!
+//! Whatever happens to the process or the disk, the log has every decision that was given, and a replay
+//! decides each the same way.
 
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::state::{EmbeddedState, Seen, SpendError, State, StateError, Use};
 use portcullis_host::{
-    Cause, Identity, Integration, Intent, Intents, ListAsOf, Otherwise, Pdp, PostureRule, Postures,
+    Cause, Identity, Integration, Intent, Intents, ListAsOf, OnStale, Pdp, PostureRule, Postures,
     Principal, PrincipalKind, Registry, Request, RequestLimits, Resource, Revocations, Timestamp,
     revocation,
 };
@@ -26,7 +28,7 @@ mod round_trip;
 
 const TIMES: usize = 50;
 
-/// How often the intent may be used, which is less often than is asked for.
+/// Maximum uses of the intent, fewer than the number of requests.
 const BUDGET: u64 = 2000;
 
 fn config(folder: &Path) {
@@ -59,7 +61,7 @@ settings = { behaviour = "permit" }
     fs::write(folder.join("intents/int-1.json"), intent.to_string()).unwrap();
 }
 
-/// What comes of asking.
+/// The possible causes in the output.
 const OUTCOMES: [&str; 2] = [" permitted", " intent-used-up"];
 
 #[test]
@@ -75,7 +77,7 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(decider.stdout.take().unwrap());
-        // Killed in the middle of its work: after so many decisions that each time is another moment.
+        // Killed while it works, after a different number of decisions each time.
         let mut line = String::new();
         for _ in 0..(20 + 2 * time) {
             line.clear();
@@ -87,7 +89,7 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
         decider.kill().unwrap();
         decider.wait().unwrap();
         for line in lines.lines() {
-            // What it had said before it was killed counts too, but for a line that it was cut off in.
+            // Lines that were printed before the kill count, except for a truncated last line.
             given.push(line.unwrap());
         }
         let is_whole = |line: &String| OUTCOMES.iter().any(|outcome| line.ends_with(outcome));
@@ -96,7 +98,7 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
         }
         assert!(given.iter().all(is_whole), "{given:?}");
     }
-    // Opening it again removes what the last one was cut off while writing.
+    // Opening the log removes a line that the kill truncated.
     let path = folder.path().join("decisions.jsonl");
     drop(DecisionLog::open(LogOptions::new(&path)).unwrap());
     let verified = log::verify(&path).unwrap();
@@ -125,7 +127,7 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
             "{line} was given and is not in the log"
         );
     }
-    // A use that was spent and not given is lost; none was given twice.
+    // A use that was spent without a given decision is lost, and none was given twice.
     let intents = Intents::default();
     let intent = fs::read(folder.path().join("intents/int-1.json")).unwrap();
     let digest = intents.insert(&intent).unwrap().digest();
@@ -139,7 +141,7 @@ fn what_was_given_is_recorded_and_what_was_spent_is_spent_after_the_process_was_
     assert!(refused.count() > 0, "the budget was never used up");
 }
 
-/// How many agents are registered. Each has an intent.
+/// Number of registered agents. Each has an intent.
 const AGENTS: u32 = 8;
 
 fn agent(number: u32) -> String {
@@ -165,10 +167,10 @@ fn registry() -> Registry {
     registry
 }
 
-/// An intent for each agent, whose uses are fewer than what is asked for.
+/// Returns an intent for each agent, with fewer uses than there are requests.
 fn intents() -> Intents {
     let intents = Intents::default();
-    // The same at each call, so that they have the same digests.
+    // The same times at each call, so that the digests are equal.
     let (from, to) = ("2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
     for number in 0..AGENTS {
         let allows = ["permits", "tells", "faults"].map(|integration| {
@@ -188,7 +190,7 @@ fn intents() -> Intents {
     intents
 }
 
-/// Writes what is seen of destinations: the first six are well, or what is said instead.
+/// Writes a posture file with six destinations, whose health is `health`.
 fn see(file: &Path, health: &str) {
     let destinations: Vec<_> = (0..6)
         .map(|number| {
@@ -213,7 +215,7 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
         let rule = PostureRule {
             max_age: Duration::from_secs(3600),
             amiss: Vec::new(),
-            otherwise: Otherwise::Deny,
+            otherwise: OnStale::Deny,
         };
         let tells = Integration::new("tells").posture(rule);
         let builder = Pdp::builder()
@@ -255,9 +257,9 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
             recording.revocations().unwrap().refresh();
         }
         let integration = ["permits", "tells", "faults", "none"][number as usize % 4];
-        // One more than there are.
+        // One more than the number of agents.
         let asks = number % (AGENTS + 1);
-        // Now and then a credential that another instance presented before.
+        // Some credentials were presented by another instance before.
         let (credential, instance) = match number % 20 {
             0 => (
                 format!("jti-shared-{asks}"),
@@ -291,7 +293,7 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
     }
     drop(recording);
 
-    // What the decisions were made from is not so any more: it is on record only.
+    // The inputs of the decisions have changed, and only the log has the old ones.
     see(&seen, "compromised");
     for number in 0..AGENTS {
         revoke(revocation::Revocable::Principal, agent(number));
@@ -424,7 +426,7 @@ fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
     );
     drop(pdp);
 
-    // The destination has fallen since, and the state is gone.
+    // The destination is compromised since, and the state is missing.
     seen("compromised");
     fs::remove_file(folder.path().join("state.redb")).unwrap();
     let again = portcullis_host::config::check(&file).pdp.unwrap();
@@ -461,7 +463,7 @@ fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
     );
 }
 
-/// A state in which nothing can be spent: because others are always faster, or because of the disk.
+/// A state in which nothing can be spent: because of concurrent updates, or because of the disk.
 #[derive(Debug)]
 struct Unspendable {
     others_are_faster: bool,
@@ -594,8 +596,8 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
             .unwrap();
         assert_eq!(pdp.evaluate(&request).is_permit(), credential == "jti-2");
     }
-    // What was revoked before there was a log is in it; it is with that many that the host begins. Each line says
-    // of which list that is.
+    // A revocation from before the log existed is recorded, and so is the epoch at which the host starts.
+    // Every other line has the digest of the list.
     let (mut epochs, mut digests) = (Vec::new(), Vec::new());
     let mut revoked_before = 0;
     log::read(&path, |_, _, _, entry| {

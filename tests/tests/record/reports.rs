@@ -1,4 +1,4 @@
-//! What a gateway reports beside decisions: what it refused before, and what became of calls.
+//! Reports of a gateway beside decisions: requests it refused, and outcomes of calls.
 
 use portcullis_host::log::{self, CallOutcome, DecisionLog, Event, LogOptions, Refused};
 use portcullis_host::state::{EmbeddedState, State};
@@ -22,7 +22,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// One whose intent has two uses, and whose credentials are good for one request.
+    /// Creates a gateway whose intent has two uses, and whose credentials are valid for one request.
     fn new(log: &Path) -> Self {
         let intents = Intents::default();
         let now = Timestamp::now();
@@ -96,7 +96,7 @@ fn a_use_is_given_back_where_the_call_was_not_made_and_only_there() {
     assert_eq!(gateway.spent(), 2);
     assert_eq!(gateway.ask("jti-3").cause(), Cause::IntentUsedUp);
     let not_made = || CallOutcome::not_made("no mail server").obligation("notification");
-    // However often it is said, the use is given back once.
+    // A use is returned once, however often it is reported.
     for _ in 0..3 {
         report(&second, not_made());
         assert_eq!(gateway.spent(), 1);
@@ -105,11 +105,11 @@ fn a_use_is_given_back_where_the_call_was_not_made_and_only_there() {
     assert_eq!(gateway.ask("jti-2").cause(), Cause::CredentialReplayed);
     let third = gateway.ask("jti-4");
     assert!(third.is_permit());
-    // A deny spent nothing, and gives nothing back.
+    // A deny spent nothing, and returns nothing.
     let denied = gateway.ask("jti-5");
     report(&denied, not_made());
     assert_eq!(gateway.spent(), 2);
-    // No call belongs to a dry run.
+    // A dry run has no call.
     let dry = gateway
         .pdp
         .evaluate_at(&Gateway::request("jti-6"), Timestamp::now());

@@ -1,13 +1,11 @@
-//! Whatever request is made is the same one when it is read from what was recorded of it, and is decided the
-//! same again.
+//! A recorded request is read back unchanged, and is decided the same way.
 //!
-//! 2,000 of each way in by default; `PROPTEST_CASES=100000` for the long form.
+//! 2,000 requests of each format by default; `PROPTEST_CASES=100000` for a long run.
 
 use portcullis_host::log::{self, DecisionLog, Durability, Event, LogOptions};
 use portcullis_host::{
     Attestation, Exposure, Health, Integration, Intent, ListAsOf, Pdp, Plugin, PluginSource,
-    Posture, Principal, PrincipalKind, Request, RequestError, RequestLimits, Resource, SessionPath,
-    Timestamp,
+    Posture, Principal, PrincipalKind, Request, RequestLimits, Resource, SessionPath, Timestamp,
 };
 use portcullis_tests::guests;
 use proptest::collection::vec;
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use tempfile::TempDir;
 
-/// The number of requests that are recorded before they are read again.
+/// Number of requests to record before they are read back.
 const AT_ONCE: usize = 5000;
 
 fn runner() -> TestRunner {
@@ -30,7 +28,7 @@ fn runner() -> TestRunner {
     })
 }
 
-/// Any text: of letters, of what has a meaning in JSON, of what is not seen.
+/// Generates a text of letters, of JSON syntax, or of invisible characters.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{0,6}",
@@ -54,7 +52,7 @@ fn identifier() -> impl Strategy<Value = String> {
 fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
         12 => any::<i32>().prop_map(Value::from),
-        // Most of these are refused.
+        // Most of these numbers are refused.
         1 => any::<i64>().prop_map(Value::from),
         1 => any::<u64>().prop_map(Value::from),
         1 => any::<f64>().prop_map(Value::from),
@@ -90,7 +88,7 @@ fn attributes() -> impl Strategy<Value = Vec<(String, Value)>> {
     vec((text(), value()), 0..3)
 }
 
-/// Most often none: of most moments, a credential has expired or is not valid yet.
+/// Generates a time, mostly none: at most random times, a credential has expired or is not valid yet.
 fn moment() -> impl Strategy<Value = Option<Timestamp>> {
     option::weighted(
         0.1,
@@ -101,7 +99,7 @@ fn moment() -> impl Strategy<Value = Option<Timestamp>> {
     )
 }
 
-/// Most often none, so that few requests cross from one into another.
+/// Generates an environment, mostly none, so that few requests cross environments.
 fn environment() -> impl Strategy<Value = String> {
     prop_oneof![8 => Just(String::new()), 1 => text()]
 }
@@ -118,7 +116,7 @@ fn principal() -> impl Strategy<Value = Principal> {
         Just(Attestation::JwtSvid),
         Just(Attestation::ProofOfPossession)
     ];
-    // Of another kind than the one beside it, it is refused.
+    // A type that contradicts the kind is refused.
     let type_name = prop_oneof![
         8 => Just(String::new()),
         1 => Just("user".to_owned()),
@@ -231,7 +229,7 @@ fn origins() -> impl Strategy<Value = Vec<(String, String)>> {
     vec((text().prop_map(|key| format!("/{key}")), origin), 0..3)
 }
 
-fn built() -> impl Strategy<Value = Result<Request, RequestError>> {
+fn built() -> impl Strategy<Value = Result<Request, portcullis_host::json::Error>> {
     (
         (
             prop_oneof![8 => Just("i".to_owned()), 1 => text()],
@@ -277,7 +275,7 @@ fn built() -> impl Strategy<Value = Result<Request, RequestError>> {
         )
 }
 
-/// A decision point that asks a plugin which says all that it is told, and what was asked of it.
+/// A decision point with a plugin that repeats its requests, and the requests so far.
 struct Recorder {
     plugin: PluginSource,
     requests: Vec<Request>,
@@ -298,7 +296,7 @@ impl Recorder {
         }
     }
 
-    fn take(&mut self, read: Result<Request, RequestError>) {
+    fn take(&mut self, read: Result<Request, portcullis_host::json::Error>) {
         match read {
             Ok(request) => {
                 self.requests.push(request);
@@ -323,7 +321,7 @@ impl Recorder {
         .unwrap()
     }
 
-    /// Decides and records what there is, and holds each request and decision to what is read again.
+    /// Decides and records the requests, and compares each request and decision with the log.
     fn record(&mut self) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("decisions.jsonl");
@@ -356,7 +354,7 @@ impl Recorder {
         assert_eq!(requests.next(), None, "it is not in the log");
     }
 
-    /// Records what is left, and sees that most of what was made was a request, and was permitted.
+    /// Records the remaining requests, and verifies that most inputs were valid and many were permitted.
     fn end(&mut self) {
         self.record();
         let counts = format!(

@@ -1,4 +1,4 @@
-//! Decisions of a request that was parsed before: ours in each lane, other engines', and the floor.
+//! Decisions of a parsed request: each lane, other engines, and the floor.
 
 use super::TIME;
 use portcullis_benches::floor::Floor;
@@ -10,7 +10,7 @@ use portcullis_benches::workload::{self, Variation};
 use portcullis_host::{ActionClass, Lane, PagemapScan, Plugin, Timestamp};
 use std::hint::black_box;
 
-/// Decisions of a request that was parsed before.
+/// Measures decisions of a parsed request.
 pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str, Latency)>) {
     let now = Timestamp::now();
     let request = workload::request(7, Variation::default(), now);

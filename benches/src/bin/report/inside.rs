@@ -1,4 +1,4 @@
-//! Cedar inside the sandbox, and outside.
+//! Cedar inside and outside of the sandbox.
 
 use super::TIME;
 use anyhow::ensure;
@@ -10,7 +10,7 @@ use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
 
-/// The price of the sandbox: the same engine, native and inside.
+/// Measures the cost of the sandbox: the same engine, native and in a plugin.
 pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let source = PluginSource::new(guests::plugin("cedar")?)

@@ -1,4 +1,4 @@
-//! Loading plugins that were compiled before.
+//! Loading of plugins from the cache.
 
 use super::TIME;
 use portcullis_benches::report::{Latency, Row};
@@ -8,7 +8,7 @@ use portcullis_host::{ActionClass, Plugin, Timestamp};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Loading a plugin that was compiled before.
+/// Measures the loading of a compiled plugin.
 pub(super) fn loading(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let folder = Folder::new("loading");

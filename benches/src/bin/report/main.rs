@@ -1,5 +1,6 @@
-//! What was to be reached, measured: every row beside its peers, in one run on one machine. Prints a
-//! table, and writes `target/bench/summary.json` and `target/bench/index.html`.
+//! Measures the performance targets: every row beside its peers, in one run on one machine.
+//!
+//! It prints a table, and writes `target/bench/summary.json` and `target/bench/index.html`.
 
 mod decisions;
 mod inside;
@@ -20,7 +21,7 @@ use portcullis_tests::root;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-/// For how long each group of arms is measured.
+/// Duration of the measurement of each group of arms.
 const TIME: Duration = Duration::from_secs(20);
 
 fn main() -> anyhow::Result<()> {
@@ -77,7 +78,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses to measure unless all engines decide alike, on every variation of the request.
+/// Fails unless all engines agree on every variation of the request.
 fn agree() -> anyhow::Result<()> {
     let (now, pdp) = (Timestamp::now(), scenery::bare(Lane::Fresh));
     let (cedar, rego) = (Cedar::new(), Rego::new());

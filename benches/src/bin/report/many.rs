@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// The lanes that are measured, and how plugins are loaded for them.
+/// The measured lanes, and the source of plugins for each.
 fn lanes(folder: &Folder) -> [(&'static str, Lane, PluginSource); 2] {
     let source = scenery::cached_five_rules(folder);
     [
@@ -19,7 +19,7 @@ fn lanes(folder: &Folder) -> [(&'static str, Lane, PluginSource); 2] {
     ]
 }
 
-/// Decisions of one plugin, beside those of a thousand in turn.
+/// Measures decisions of one plugin, and of a thousand in turn.
 pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let folder = Folder::new("many");
@@ -41,11 +41,11 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
             format!("{all:.2} µs, {one:.2} µs"),
         ));
     }
-    // Plugins with settings of their own have code and an image of their own, too.
+    // Plugins with different settings also have different code and images.
     let cache = CompiledCache::open(folder.path().join("compiled"))?;
     let load = |settings: fn(usize) -> PluginSource| -> anyhow::Result<Vec<_>> {
         let load = |number| Ok(Plugin::load(&settings(number).cache(cache.clone()))?);
-        // Compiled first, and then from the cache.
+        // Compiled first, and then loaded from the cache.
         (0..100).try_for_each(|number| load(number).map(drop))?;
         (0..100).map(load).collect()
     };
@@ -58,7 +58,7 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
             all / one
         );
     }
-    // What a native engine pays for so many, whose policies are not at hand when their turn comes.
+    // The same for a native engine, whose policies are no longer in the processor's caches.
     let engines: Vec<_> = (0..1000).map(|_| Cedar::new()).collect();
     let prepared = cedar::prepare(request.to_authzen());
     let (all, one) = all_and_one(&engines, |engine| {
@@ -71,7 +71,7 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `once` takes of all in turn and of the first alone, at p50, in microseconds.
+/// Returns the median time of `once` in microseconds, for all in turn and for the first alone.
 fn all_and_one<T>(them: &[T], once: impl Fn(&T)) -> (f64, f64) {
     let time = |it: &T| {
         let started = Instant::now();
@@ -81,7 +81,7 @@ fn all_and_one<T>(them: &[T], once: impl Fn(&T)) -> (f64, f64) {
     let (mut one, mut all) = (Vec::new(), Vec::new());
     for _ in 0..12 {
         one.extend((0..2000).map(|_| time(&them[0])));
-        // Once around first, so that each has been used.
+        // One round of warm-up.
         let in_turn = them.iter().cycle().take(3 * them.len());
         all.extend(in_turn.map(time).skip(them.len()));
     }
@@ -89,7 +89,7 @@ fn all_and_one<T>(them: &[T], once: impl Fn(&T)) -> (f64, f64) {
     (p50(all), p50(one))
 }
 
-/// What each plugin adds to the resident memory of a process, in processes of their own.
+/// Measures the resident memory that each plugin adds, in processes of their own.
 pub(super) fn memory(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let folder = Folder::new("memory");
     for (index, (name, _, source)) in (0..).zip(lanes(&folder)) {
@@ -119,8 +119,9 @@ pub(super) fn memory(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads so many plugins for one of the lanes, has each decide once, and prints the process's resident
-/// memory in KiB.
+/// Loads plugins for one of the lanes and prints the process's resident memory in KiB.
+///
+/// Each plugin decides once.
 pub(super) fn resident(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let mut next = |what| arguments.next().context(what);
     let loaded: usize = next("how many plugins")?.parse()?;

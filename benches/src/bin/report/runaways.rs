@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// By how much guests that run for ever outlive their deadline, while every processor is busy.
+/// Measures the time for which endless guests outlive their deadline, with every processor busy.
 pub(super) fn runaways(rows: &mut Vec<Row>) {
     for (milliseconds, guests) in [(2, 1000), (50, 200)] {
         let overshoot = overshoot(Duration::from_millis(milliseconds), guests);
@@ -31,7 +31,7 @@ pub(super) fn runaways(rows: &mut Vec<Row>) {
     }
 }
 
-/// By how much that many guests outlive `deadline`.
+/// Measures the time for which `guests` guests outlive `deadline`.
 fn overshoot(deadline: Duration, guests: usize) -> Latency {
     let now = Timestamp::now();
     let limits = PluginLimits {

@@ -1,4 +1,4 @@
-//! Two threads beside one.
+//! Two threads compared with one.
 
 use portcullis_benches::floor::Floor;
 use portcullis_benches::peers::cedar::{self, Cedar};
@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many decisions two threads make, beside one, in turn; and how the machine does with what
-/// shares nothing, which is the most that there is to be had.
+/// Measures the decisions of two threads and of one, in turn.
+///
+/// It also prints the ratio for work that shares nothing, which is the maximum on this machine.
 pub(super) fn threads(rows: &mut Vec<Row>) {
     let now = Timestamp::now();
     let request = workload::request(7, Variation::default(), now);
@@ -57,7 +58,7 @@ pub(super) fn threads(rows: &mut Vec<Row>) {
     }
 }
 
-/// How often one thread and two do `once` in a second: the pair whose ratio is the median.
+/// Returns how often one and two threads run `once` per second: the pair with the median ratio.
 fn one_and_two(once: &(dyn Fn() + Sync)) -> (f64, f64) {
     const SLICE: Duration = Duration::from_millis(250);
     let per_second = |threads: usize| {

@@ -1,4 +1,4 @@
-//! The whole way of a request, with every check of the host.
+//! The whole path of a request, with every check of the host.
 
 use super::TIME;
 use portcullis_benches::peers::cedar::Cedar;
@@ -7,7 +7,7 @@ use portcullis_benches::scenery::{self, Folder};
 use portcullis_host::{ActionClass, Plugin, Timestamp};
 use std::hint::black_box;
 
-/// From JSON to JSON, with every check; and what of it is the host's.
+/// Measures JSON to JSON with every check, and the host's share of it.
 pub(super) fn whole_way(rows: &mut Vec<Row>) {
     let now = Timestamp::now();
     let folder = Folder::new("whole-way");
@@ -82,7 +82,7 @@ pub(super) fn whole_way(rows: &mut Vec<Row>) {
     ));
 }
 
-/// The whole way of a request, with a million identities and revocations and with a hundred.
+/// Measures the whole path with a hundred and with a million identities and revocations.
 pub(super) fn scale(rows: &mut Vec<Row>) {
     const SIZES: [usize; 2] = [100, 1_000_000];
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! Arrays and graphs.
+//! Builtins for arrays and graphs.
 
 use super::{Builtin, Fault, Outcome, kind, upstream};
 use regorus::Value;
@@ -9,7 +9,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
     ("graph.reachable_paths", 2, reachable_paths),
 ];
 
-/// The items of an array, and of the arrays among them.
+/// Flattens one level of nested arrays.
 fn flatten(arguments: &[Value]) -> Outcome {
     let Some(Value::Array(items)) = arguments.first() else {
         return Fault::erring(format!(
@@ -27,7 +27,7 @@ fn flatten(arguments: &[Value]) -> Outcome {
     Ok(flat.into())
 }
 
-/// Where paths meet or turn back, OPA cuts them in an order of its own, so only trees are answered.
+/// Returns paths of trees only: OPA cuts paths that meet or turn back in an order of its own.
 fn reachable_paths(arguments: &[Value]) -> Outcome {
     let (Some(Value::Object(graph)), Some(initial)) = (arguments.first(), arguments.get(1)) else {
         return Fault::erring("argument 1 is an object");

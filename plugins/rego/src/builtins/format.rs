@@ -1,15 +1,15 @@
-//! `sprintf` as OPA has it: Go's `fmt.Sprintf` over integers, floats and texts.
+//! `sprintf` as in OPA: Go's `fmt.Sprintf` for integers, floats and texts.
 
 use super::{Fault, upstream};
 use regorus::Value;
 use std::fmt::Write as _;
 
-/// The most that a width or a precision may be.
+/// Maximum width or precision.
 const MOST_CHARACTERS: usize = 10_000;
 
-/// What Go's `fmt` is given for a value.
+/// The argument that OPA passes to Go's `fmt` for a value.
 enum Argument {
-    /// Decimal digits with a sign, and whether they are more than 64 bits hold.
+    /// Decimal digits with a sign. `is_big` is set if they exceed 64 bits.
     Integer {
         digits: String,
         is_big: bool,
@@ -31,7 +31,7 @@ impl Argument {
         })
     }
 
-    /// The name of its type in Go.
+    /// Returns the name of the argument's Go type.
     const fn kind(&self) -> &'static str {
         match self {
             Self::Integer { is_big: false, .. } => "int",
@@ -42,7 +42,7 @@ impl Argument {
     }
 }
 
-/// What stands between `%` and the verb.
+/// The flags, width and precision between `%` and the verb.
 #[derive(Debug, Default, Clone)]
 struct Spec {
     plus: bool,
@@ -68,7 +68,7 @@ impl Spec {
     }
 }
 
-/// `template` with its verbs replaced by `items`.
+/// Returns `template` with its verbs replaced by `items`.
 pub(super) fn sprintf(template: &str, items: &[&Value]) -> Result<String, Fault> {
     let mut out = String::new();
     let mut items = items.iter();
@@ -153,7 +153,7 @@ fn digits(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option<
     Ok(number)
 }
 
-/// Prints `argument`, if `verb` is one for it.
+/// Prints `argument`. Returns false if it does not support `verb`.
 fn print(argument: &Argument, verb: char, spec: &Spec, out: &mut String) -> Result<bool, Fault> {
     if verb == 'T' {
         spec.pad(argument.kind(), out);
@@ -296,7 +296,7 @@ fn print_float(float: f64, verb: char, spec: &Spec, out: &mut String) -> Result<
     Ok(true)
 }
 
-/// As `%g` writes it with as few digits as tell it from other floats.
+/// Formats as `%g` does, with the fewest digits that identify the float.
 fn shortest(magnitude: f64) -> Result<String, Fault> {
     let (mantissa, exponent) = parts(&format!("{magnitude:e}"))?;
     if !(-4..6).contains(&exponent) {
@@ -313,7 +313,7 @@ fn parts(scientific: &str) -> Result<(String, i32), Fault> {
     parts.map_or_else(|| unsupported('e'), Ok)
 }
 
-/// The exponent has a sign and at least two digits.
+/// Formats with a signed exponent of at least two digits.
 fn exponential(mantissa: &str, exponent: i32) -> String {
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
@@ -336,7 +336,7 @@ fn decimal(value: &Value) -> Result<String, Fault> {
     Ok(number)
 }
 
-/// A value in Rego.
+/// Formats a value in Rego syntax.
 fn written(value: &Value) -> Result<String, Fault> {
     let list =
         |begin: &str, items: Vec<String>, end: &str| format!("{begin}{}{end}", items.join(", "));
@@ -365,7 +365,7 @@ fn written(value: &Value) -> Result<String, Fault> {
     })
 }
 
-/// A text in quotes, as Go's `strconv.Quote` writes it.
+/// Quotes a text as Go's `strconv.Quote` does.
 fn quoted(text: &str) -> Result<String, Fault> {
     let is_plain = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
     if text.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! Globs, as the library that OPA uses reads them.
+//! Builtins for globs, with the meaning of the library that OPA uses.
 
 use super::{Builtin, Fault, Outcome, kind, text};
 use regex::{Regex, RegexBuilder, escape};
@@ -9,7 +9,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
     ("glob.quote_meta", 1, quote_meta),
 ];
 
-/// The most that a compiled glob may take.
+/// Maximum size of a compiled glob in bytes.
 const MOST_BYTES: usize = 1024 * 1024;
 
 fn is_match(arguments: &[Value]) -> Outcome {
@@ -20,7 +20,7 @@ fn is_match(arguments: &[Value]) -> Outcome {
     ))
 }
 
-/// No delimiter where it is null, and a dot where there is none in the array.
+/// Reads the delimiters: none for null, and a dot for an empty array.
 fn delimiters(argument: Option<&Value>) -> Result<String, Fault> {
     let items = match argument {
         Some(Value::Null) => return Ok(String::new()),
@@ -43,7 +43,7 @@ fn delimiters(argument: Option<&Value>) -> Result<String, Fault> {
     Ok(delimiters)
 }
 
-/// The glob as a regular expression.
+/// Compiles the glob to a regular expression.
 fn compiled(pattern: &str, delimiters: &str) -> Result<Regex, Fault> {
     let any = if delimiters.is_empty() {
         "(?s:.)".to_owned()
@@ -87,7 +87,7 @@ fn compiled(pattern: &str, delimiters: &str) -> Result<Regex, Fault> {
     compiled.map_err(|_| Fault::Unsupported(format!("glob `{pattern}` is too large")))
 }
 
-/// After a `[`: one range or a list of characters, either with `!`.
+/// Reads a class after its `[`: one range or a list of characters, either negated with `!`.
 fn class(
     rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
     written: &mut String,

@@ -1,4 +1,4 @@
-//! JSON and other encodings.
+//! Builtins for JSON and other encodings.
 
 use super::{Builtin, Fault, Outcome, text};
 use crate::input::of_json;
@@ -26,7 +26,7 @@ fn marshal(arguments: &[Value]) -> Outcome {
     Ok(Value::from(json))
 }
 
-/// Writes a value as JSON: a set as an array, and a key that is no text as the text of its JSON.
+/// Writes a value as JSON. A set becomes an array, and a key that is not a text becomes its JSON text.
 fn write(value: &Value, json: &mut String) -> Result<(), Fault> {
     fn list<'v>(values: impl Iterator<Item = &'v Value>, json: &mut String) -> Result<(), Fault> {
         json.push('[');
@@ -77,7 +77,7 @@ fn write(value: &Value, json: &mut String) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Go escapes what HTML or JavaScript would take for its own.
+/// Writes a text with Go's escapes for HTML and JavaScript.
 fn write_text(text: &str, json: &mut String) {
     for c in Json::from(text).to_string().chars() {
         match c {
@@ -91,9 +91,9 @@ fn write_text(text: &str, json: &mut String) {
     }
 }
 
-/// What `text` says.
+/// Parses `text`.
 fn read(text: &str) -> Outcome {
-    // `regorus` takes an object with a certain member for a number.
+    // `regorus` parses an object with a certain member as a number.
     if text.contains("$serde_json") {
         return match serde_json::from_str(text) {
             Ok(json) => {
@@ -123,7 +123,7 @@ fn read(text: &str) -> Outcome {
     Fault::erring("the text is no JSON")
 }
 
-/// Whether a number may have lost digits when it was read.
+/// True if a number may have lost digits in parsing.
 fn has_long_number(value: &Value) -> bool {
     match value {
         Value::Number(number) => {
@@ -154,8 +154,9 @@ fn is_valid(arguments: &[Value]) -> Outcome {
     }
 }
 
-/// An encoding of 64 characters with padding, read as Go reads it: line ends are skipped, and bits that
-/// are left over may be set.
+/// Returns the encoding of 64 characters with padding, decoded as by Go.
+///
+/// Line ends are skipped, and unused trailing bits may be set.
 fn base64(last_two: &str) -> Result<Encoding, Fault> {
     let mut specification = Specification::new();
     specification
@@ -177,7 +178,7 @@ fn decoded(encoding: &Encoding, text: &str) -> Outcome {
 }
 
 fn bytes(encoding: &Encoding, text: &str) -> Option<Vec<u8>> {
-    // Padding ends the text: the crate would read on.
+    // Padding ends the text, but the crate would read on.
     let ends = text.trim_end_matches(['=', '\r', '\n']);
     if ends.contains('=') {
         return None;

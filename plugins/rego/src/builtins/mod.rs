@@ -1,8 +1,8 @@
-//! Builtins as OPA has them, in place of those of `regorus` that differ and beside those that it lacks.
+//! Builtins as in OPA, for those that `regorus` lacks or implements differently.
 //!
-//! `regorus` looks a function up among its extensions first, so each of these replaces the builtin of the
-//! same name wherever it is called: in a rule, a comprehension, `every`, or as what `with` puts in place
-//! of another. They read nothing but their arguments.
+//! `regorus` looks up a function among its extensions first. So each of these replaces the builtin of the
+//! same name in every place: in a rule, a comprehension, `every`, or as the replacement of a `with`. They
+//! read nothing but their arguments.
 
 mod collections;
 mod format;
@@ -20,12 +20,12 @@ use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{Engine, Source, Value};
 use std::sync::Arc;
 
-/// Why a builtin gives nothing.
+/// The reason why a builtin returns no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// OPA errs, too: an error, or undefined where the settings say so.
+    /// OPA fails too. The result is an error, or undefined if the settings say so.
     Erring(String),
-    /// OPA would give something that is not computed here: always an error.
+    /// OPA returns a value that is not supported here. The result is always an error.
     Unsupported(String),
 }
 
@@ -41,7 +41,7 @@ impl Fault {
 
 type Outcome = Result<Value, Fault>;
 
-/// A builtin: its name, how many arguments it takes, and what it computes.
+/// A builtin: its name, its number of arguments and its function.
 type Builtin = (&'static str, u8, fn(&[Value]) -> Outcome);
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
@@ -58,7 +58,7 @@ fn all() -> impl Iterator<Item = &'static Builtin> {
     .flatten()
 }
 
-/// How many arguments the builtin `name` takes, if there is one.
+/// Returns the number of arguments of the builtin `name`, or `None` if it is unknown.
 pub(crate) fn arity(name: &str) -> Option<u8> {
     let ours = all().find(|(other, ..)| *other == name);
     let patterns = patterns::BUILTINS.iter().find(|(other, ..)| *other == name);
@@ -67,8 +67,9 @@ pub(crate) fn arity(name: &str) -> Option<u8> {
         .or_else(|| BUILTINS.get(name).map(|(_, arity)| *arity))
 }
 
-/// Puts the builtins into `engine`. Patterns in `literals` are compiled once. With `is_strict`, what errs
-/// in OPA is an error, and otherwise undefined.
+/// Adds the builtins to `engine`, and compiles the patterns in `literals` once.
+///
+/// With `is_strict`, a failure that OPA has too is an error, and otherwise undefined.
 pub(crate) fn install(
     engine: &mut Engine,
     is_strict: bool,
@@ -94,7 +95,7 @@ pub(crate) fn install(
     Ok(())
 }
 
-/// What the builtin of `regorus` gives, where it is as OPA's.
+/// Calls the builtin of `regorus`, where it agrees with OPA.
 fn upstream(name: &str, arguments: &[Value]) -> Outcome {
     let Some((compute, _)) = BUILTINS.get(name) else {
         return Fault::unsupported("regorus has no such builtin");
@@ -104,7 +105,7 @@ fn upstream(name: &str, arguments: &[Value]) -> Outcome {
     computed.map_err(|error| Fault::Erring(crate::on_one_line(&error.to_string())))
 }
 
-/// A place in no policy and as many expressions: the builtins of `regorus` say where they err.
+/// Returns a dummy span and `count` expressions, which the builtins of `regorus` use in messages.
 fn placeholders(count: usize) -> anyhow::Result<(Span, Vec<Ref<Expr>>)> {
     let source = Source::from_contents("builtin".to_owned(), "_".to_owned())?;
     let span = Span {
@@ -136,7 +137,7 @@ fn text(arguments: &[Value], position: usize) -> Result<&str, Fault> {
     }
 }
 
-/// A whole number that has the size of a counter.
+/// Returns a whole number that fits in 64 bits.
 fn whole(arguments: &[Value], position: usize) -> Result<i64, Fault> {
     match arguments.get(position) {
         Some(Value::Number(number)) if number.is_integer() => match number.as_i64() {
@@ -151,7 +152,7 @@ fn whole(arguments: &[Value], position: usize) -> Result<i64, Fault> {
     }
 }
 
-/// The texts of an array or a set.
+/// Returns the texts of an array or a set.
 fn texts(arguments: &[Value], position: usize) -> Result<Vec<&str>, Fault> {
     let items: Vec<&Value> = match arguments.get(position) {
         Some(Value::Array(items)) => items.iter().collect(),
@@ -175,7 +176,7 @@ fn texts(arguments: &[Value], position: usize) -> Result<Vec<&str>, Fault> {
     items.collect()
 }
 
-/// What a value is, for messages: no value of a request is repeated.
+/// Returns a value's type for messages, which never repeat a value of a request.
 const fn kind(value: Option<&Value>) -> &'static str {
     match value {
         Some(Value::Null) => "null",
@@ -193,20 +194,20 @@ const fn kind(value: Option<&Value>) -> &'static str {
 mod testing {
     use super::*;
 
-    /// Calls a builtin that takes arguments only.
+    /// Calls a builtin whose only input is its arguments.
     pub(super) fn call(name: &str, arguments: &[Value]) -> Outcome {
         let (_, arity, compute) = all().find(|(other, ..)| *other == name).unwrap();
         assert_eq!(usize::from(*arity), arguments.len(), "{name}");
         compute(arguments)
     }
 
-    /// What `text` says in Rego, as a value.
+    /// Evaluates `text` as a Rego expression.
     pub(super) fn value(text: &str) -> Value {
         let results = Engine::new().eval_query(text.to_owned(), false).unwrap();
         results.result[0].expressions[0].value.clone()
     }
 
-    /// Calls `name` with what each text says in Rego, and compares what comes of it: `None` is an error.
+    /// Calls `name` with Rego expressions and compares the result. `None` expects an error.
     #[track_caller]
     pub(super) fn gives(name: &str, arguments: &[&str], expected: Option<&str>) {
         let arguments: Vec<_> = arguments.iter().map(|text| value(text)).collect();

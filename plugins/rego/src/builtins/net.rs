@@ -1,4 +1,4 @@
-//! Addresses and networks, without a network.
+//! Builtins for addresses and networks, without network access.
 
 use super::{Builtin, Fault, Outcome, kind, text, texts};
 use regorus::Value;
@@ -14,10 +14,10 @@ pub(super) const BUILTINS: &[Builtin] = &[
     ("net.cidr_merge", 1, merge),
 ];
 
-/// The most addresses that a network is expanded to.
+/// Maximum number of addresses in an expanded network.
 const MOST_ADDRESSES: u128 = 65_536;
 
-/// A network: its first and last address, in one family.
+/// A network, as its first and last address in one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
     is_v4: bool,
@@ -50,7 +50,7 @@ impl Network {
         parsed.map_or_else(|| Fault::erring("the text is no network"), Ok)
     }
 
-    /// Go takes a network of addresses that stand for IPv4 for one of IPv4.
+    /// Creates an IPv6 network, or an IPv4 one if its addresses are IPv4-mapped, as Go does.
     fn of_v6(first: u128, last: u128) -> Self {
         let short = |number| Ipv6Addr::from_bits(number).to_ipv4_mapped();
         match (short(first), short(last)) {
@@ -81,7 +81,7 @@ impl Network {
         }
     }
 
-    /// The network of the class that an address is in: Go's default mask.
+    /// Returns the network of an address's class, which is Go's default mask.
     fn of_class(address: Ipv4Addr) -> Result<Self, Fault> {
         let [first, ..] = address.octets();
         let prefix = match first {
@@ -93,7 +93,7 @@ impl Network {
         Self::parsed(&format!("{address}/{prefix}"))
     }
 
-    /// A network, or an address alone.
+    /// Parses a network or a single address.
     fn or_address(text: &str) -> Result<Self, Fault> {
         match text.parse() {
             Ok(address) => Ok(Self::of_address(address)),
@@ -142,7 +142,7 @@ fn expand(arguments: &[Value]) -> Outcome {
     Ok(addresses.collect::<BTreeSet<_>>().into())
 }
 
-/// The fewest networks that have the addresses of those in the argument.
+/// Returns the smallest set of networks that covers those in the argument.
 fn merge(arguments: &[Value]) -> Outcome {
     let mut networks = Vec::new();
     for text in texts(arguments, 0)? {
@@ -169,7 +169,7 @@ fn merge(arguments: &[Value]) -> Outcome {
         let bits = if range.is_v4 { 32 } else { 128 };
         let mut first = range.first;
         loop {
-            // The largest network that begins here and does not end after the range.
+            // The largest network that starts here and ends within the range.
             let ends = |host: u32| first | u128::MAX.checked_shr(128 - host).unwrap_or(0);
             let aligned = first.trailing_zeros().min(bits);
             let host = (0..=aligned).rev().find(|host| ends(*host) <= range.last);
@@ -195,8 +195,7 @@ fn address(is_v4: bool, number: u128) -> String {
     }
 }
 
-/// Pairs of what names a network in the first argument, and what names one in the second that it
-/// contains.
+/// Returns pairs of names: a network of the first argument, and a contained one of the second.
 fn contains_matches(arguments: &[Value]) -> Outcome {
     let networks = named(arguments.first(), Network::parsed)?;
     let contained = named(arguments.get(1), Network::or_address)?;

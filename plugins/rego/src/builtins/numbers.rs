@@ -1,4 +1,4 @@
-//! Numbers, read and listed.
+//! Builtins for numbers.
 
 use super::{Builtin, Fault, Outcome, kind, text, upstream, whole};
 use regorus::Value;
@@ -16,13 +16,13 @@ pub(super) const BUILTINS: &[Builtin] = &[
     ("semver.is_valid", 1, is_version),
 ];
 
-/// The most numbers of a range.
+/// Maximum length of a range.
 const MOST_OF_A_RANGE: u64 = 100_000;
 
-/// The most bits that a number is shifted by.
+/// Maximum shift in bits.
 const MOST_BITS: i64 = 4096;
 
-/// A text is a number as Go's `strconv.ParseFloat` reads it, without white space.
+/// Reads a text as Go's `strconv.ParseFloat` does, without white space.
 fn to_number(arguments: &[Value]) -> Outcome {
     match arguments.first() {
         Some(Value::Null | Value::Bool(false)) => Ok(Value::from(0_u64)),
@@ -81,7 +81,7 @@ fn number_of(text: &str) -> Outcome {
     }
 }
 
-/// The whole part in base 2, 8, 10 or 16.
+/// Formats the whole part in base 2, 8, 10 or 16.
 fn format_int(arguments: &[Value]) -> Outcome {
     let Some(Value::Number(number)) = arguments.first() else {
         return Fault::erring(format!(
@@ -119,7 +119,7 @@ fn range_step(arguments: &[Value]) -> Outcome {
     }
 }
 
-/// The numbers from `from` to `to`, both of which belong to it.
+/// Returns the numbers from `from` to `to`, both included.
 fn list(from: i64, to: i64, step: u64) -> Outcome {
     let steps = from.abs_diff(to) / step;
     if steps >= MOST_OF_A_RANGE {
@@ -159,7 +159,7 @@ fn bytes(arguments: &[Value]) -> Outcome {
     measured("units.parse_bytes", arguments)
 }
 
-/// `regorus` skips a `_` among digits.
+/// Refuses a `_` among digits, which `regorus` would skip.
 fn measured(name: &str, arguments: &[Value]) -> Outcome {
     if text(arguments, 0)?.contains('_') {
         return Fault::erring("the text has a `_`");
@@ -170,7 +170,7 @@ fn measured(name: &str, arguments: &[Value]) -> Outcome {
     }
 }
 
-/// Versions of OPA differ in whether `01.0.0` is a version.
+/// Refuses leading zeros: OPA releases differ in whether `01.0.0` is a version.
 fn version(arguments: &[Value], position: usize) -> Result<(), Fault> {
     let numbers = text(arguments, position)?.split(['.', '-', '+']).take(3);
     let mut zeros = numbers.filter(|number| number.len() > 1 && number.starts_with('0'));

@@ -1,4 +1,4 @@
-//! The builtins of regular expressions, with patterns of RE2.
+//! Builtins for regular expressions, with RE2's patterns.
 
 use super::re2::{Pattern, PatternError};
 use super::{Fault, Outcome, text, whole};
@@ -6,12 +6,12 @@ use regorus::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The patterns that stand in the policies, compiled.
+/// Compiled literal patterns of the policies.
 #[derive(Debug)]
 pub(super) struct Patterns(BTreeMap<String, Pattern>);
 
 impl Patterns {
-    /// Compiles what can be compiled of `literals`.
+    /// Compiles those of `literals` that are valid and supported.
     pub(super) fn compiled(literals: impl IntoIterator<Item = String>) -> Self {
         let literals = literals.into_iter();
         let compiled = literals.filter_map(|text| Some((Pattern::new(&text).ok()?, text)));
@@ -64,7 +64,7 @@ fn is_valid(patterns: &Patterns, arguments: &[Value]) -> Outcome {
     }
 }
 
-/// How many to find: all where it is negative.
+/// Returns the maximum number of matches. A negative argument means all.
 fn limit(arguments: &[Value]) -> Result<usize, Fault> {
     Ok(usize::try_from(whole(arguments, 2)?).unwrap_or(usize::MAX))
 }
@@ -107,7 +107,7 @@ fn split(patterns: &Patterns, arguments: &[Value]) -> Outcome {
     Ok(parts.collect::<Vec<_>>().into())
 }
 
-/// A template is text with patterns between delimiters: all of it is one pattern.
+/// Matches a template: text with patterns between delimiters. The match covers the whole text.
 fn template_match(_: &Patterns, arguments: &[Value]) -> Outcome {
     let (template, matched) = (text(arguments, 0)?, text(arguments, 1)?);
     let (start, end) = (delimiter(arguments, 2)?, delimiter(arguments, 3)?);
@@ -127,7 +127,7 @@ fn template_match(_: &Patterns, arguments: &[Value]) -> Outcome {
             if level == 0 {
                 let raw = template.get(literal..since).unwrap_or_default();
                 let part = template.get(since + 1..position).unwrap_or_default();
-                // Each part is a pattern of its own, so that none closes what another opens.
+                // Each part must be a valid pattern, so that it cannot close a group of another part.
                 Pattern::new(&format!("^{part}$"))?;
                 quote(raw, &mut pattern);
                 pattern.push('(');
@@ -145,7 +145,7 @@ fn template_match(_: &Patterns, arguments: &[Value]) -> Outcome {
     Ok(Value::from(Pattern::new(&pattern)?.regex.is_match(matched)))
 }
 
-/// A delimiter, which is one character of ASCII.
+/// Reads a delimiter, which is one ASCII character.
 fn delimiter(arguments: &[Value], position: usize) -> Result<u8, Fault> {
     match text(arguments, position)?.as_bytes() {
         [byte] if byte.is_ascii() => Ok(*byte),

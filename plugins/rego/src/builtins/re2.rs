@@ -1,40 +1,44 @@
-//! Patterns in the syntax of RE2, which OPA's are in, and with its meaning.
+//! Patterns with the syntax and meaning of RE2, which OPA uses.
 //!
-//! The syntax of the regex crate is another: its `\w`, `\d`, `\s` and `\b` are of Unicode and RE2's are of
-//! ASCII, `\<` begins a word there and is a `<` here, `[a&&b]` intersects there and lists three characters
-//! here. So a pattern is read as Go's `regexp/syntax` reads it, and written again for the regex crate.
+//! The regex crate differs from RE2 in syntax and meaning:
+//!
+//! - `\w`, `\d`, `\s` and `\b` match Unicode in the crate, and ASCII in RE2.
+//! - `\<` matches the beginning of a word in the crate, and a `<` in RE2.
+//! - `[a&&b]` is an intersection in the crate, and a list of three characters in RE2.
+//!
+//! So a pattern is parsed as by Go's `regexp/syntax`, and rewritten for the regex crate.
 
 use regex::{Regex, RegexBuilder};
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The most that a compiled pattern may take.
+/// Maximum size of a compiled pattern in bytes.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// The largest count of a repetition, nested ones multiplied.
+/// Maximum count of a repetition. The counts of nested ones are multiplied.
 const MOST_REPETITIONS: u32 = 1000;
 
-/// Why there is no pattern.
+/// The reason why a pattern cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PatternError {
-    /// RE2 does not accept it either.
+    /// RE2 also rejects the pattern.
     Invalid(String),
-    /// RE2 accepts it, and it is not supported here.
+    /// RE2 accepts the pattern, but it is not supported here.
     Unsupported(String),
 }
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
-    /// The pattern for the regex crate. It has no names.
+    /// The pattern for the regex crate. Its groups have no names.
     pub(crate) regex: Regex,
-    /// The name of each group, from the first.
+    /// Names of the groups, beginning with group 1.
     names: Vec<Option<String>>,
 }
 
 impl Pattern {
-    /// Compiles `pattern`, which is written for RE2.
+    /// Compiles `pattern`, which has RE2's syntax.
     pub(crate) fn new(pattern: &str) -> Result<Self, PatternError> {
         let (written, names) = Reader::new(pattern).read()?;
         let mut builder = RegexBuilder::new(&written);
@@ -54,7 +58,9 @@ impl Pattern {
         }
     }
 
-    /// `text` with every match replaced by `template`, in which `$1`, `${1}` and `$name` are groups.
+    /// Returns `text` with every match replaced by `template`.
+    ///
+    /// `$1`, `${1}` and `$name` in the template refer to groups.
     pub(crate) fn replace_all(&self, text: &str, template: &str) -> String {
         let replaced = self
             .regex
@@ -66,7 +72,7 @@ impl Pattern {
         replaced.into_owned()
     }
 
-    /// As Go's `Regexp.Expand` does: the longest name is taken, and what names no group is empty.
+    /// Expands as Go's `Regexp.Expand`: it takes the longest name, and an unknown group is empty.
     fn expand(&self, template: &str, captures: &regex::Captures<'_>, out: &mut String) {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('$') {
@@ -93,7 +99,7 @@ impl Pattern {
         out.push_str(rest);
     }
 
-    /// `text` between the matches, as Go's `Regexp.Split` with no limit.
+    /// Splits `text` at the matches, as Go's `Regexp.Split` without a limit.
     pub(crate) fn split<'t>(&self, text: &'t str) -> Vec<&'t str> {
         if !self.regex.as_str().is_empty() && text.is_empty() {
             return vec![""];
@@ -114,7 +120,7 @@ impl Pattern {
     }
 }
 
-/// The name of a group at the beginning of `text`, which follows a `$`, and what comes after it.
+/// Splits a group's name off `text`, which follows a `$`.
 fn group_name(text: &str) -> Option<(&str, &str)> {
     let in_braces = text.starts_with('{');
     let text = text.strip_prefix('{').unwrap_or(text);
@@ -131,7 +137,7 @@ fn group_name(text: &str) -> Option<(&str, &str)> {
     Some((name, after))
 }
 
-/// The number of a group: digits without a leading zero.
+/// Parses a group's number: digits without a leading zero.
 fn number(name: &str) -> Option<usize> {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     let leads_with_zero = name.len() > 1 && name.starts_with('0');
@@ -141,16 +147,16 @@ fn number(name: &str) -> Option<usize> {
     name.parse().ok().filter(|number| *number < 100_000_000)
 }
 
-/// A group that is not closed.
+/// An open group.
 #[derive(Debug, Default)]
 struct Group {
-    /// The repetitions in it, the largest.
+    /// Maximum of the repetitions in the group.
     repetitions: u32,
-    /// Those of what a `*` would repeat, if there is something.
+    /// Repetitions of the last item, which a `*` would repeat. `None` if there is no such item.
     last: Option<u32>,
 }
 
-/// Reads a pattern and writes it again.
+/// Parses a pattern and rewrites it.
 struct Reader<'p> {
     pattern: &'p str,
     rest: Peekable<Chars<'p>>,
@@ -242,7 +248,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Something that can be repeated was written.
+    /// Records that a repeatable item was written.
     fn atom(&mut self, repetitions: u32) {
         self.group.last = Some(repetitions.max(1));
         self.group.repetitions = self.group.repetitions.max(repetitions);
@@ -253,8 +259,9 @@ impl<'p> Reader<'p> {
         self.atom(0);
     }
 
-    /// After a repetition was written: it may be lazy, it repeats something, and does not stand behind
-    /// another.
+    /// Completes a repetition that was written, which may be lazy.
+    ///
+    /// It must follow a repeatable item, and not another repetition.
     fn repeated(&mut self, times: u32, has_repeated: bool) -> Result<(), PatternError> {
         if self.rest.next_if_eq(&'?').is_some() {
             self.written.push('?');
@@ -294,7 +301,7 @@ impl<'p> Reader<'p> {
         self.repeated(times, has)
     }
 
-    /// The counts after a `{`, if they are some: otherwise the brace is a character.
+    /// Reads the counts after a `{`. `None` if there are none: then the brace is a literal.
     fn counts(&mut self) -> Option<(u32, Count)> {
         let mut ahead = self.rest.clone();
         let least = decimal(&mut ahead)?;
@@ -314,7 +321,7 @@ impl<'p> Reader<'p> {
         Some(counts)
     }
 
-    /// After a `(`.
+    /// Reads the opening of a group after its `(`.
     fn open(&mut self) -> Result<(), PatternError> {
         if self.rest.next_if_eq(&'?').is_none() {
             self.written.push('(');
@@ -360,7 +367,7 @@ impl<'p> Reader<'p> {
         loop {
             match self.rest.next() {
                 Some(c @ ('i' | 'm' | 's' | 'U')) => {
-                    // The regex crate takes each once.
+                    // The regex crate accepts each flag once.
                     if flags.contains(c) {
                         if is_off {
                             let why = "it switches a flag on and off in one place";
@@ -392,7 +399,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// After a `\` outside of a class.
+    /// Reads an escape outside of a class after its `\`.
     fn escape(&mut self) -> Result<(), PatternError> {
         let mut ahead = self.rest.clone();
         let written = match ahead.next() {
@@ -422,7 +429,7 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// After `\Q`: characters until `\E`.
+    /// Reads a literal text after `\Q`, up to `\E`.
     fn quoted(&mut self) {
         while let Some(c) = self.rest.next() {
             if c == '\\' && self.rest.next_if_eq(&'E').is_some() {
@@ -439,7 +446,7 @@ impl<'p> Reader<'p> {
         )))
     }
 
-    /// The character that is written with a `\`, which was read.
+    /// Reads an escaped character after its `\`.
     fn escaped(&mut self) -> Result<char, PatternError> {
         let c = self.rest.next();
         let code = match c {
@@ -477,7 +484,7 @@ impl<'p> Reader<'p> {
             code = code * 8 + digit.to_digit(8)?;
             digits += 1;
         }
-        // A single digit other than zero is a reference to a group.
+        // A single digit other than zero is a back reference.
         (digits > 1 || first == '0').then_some(code)
     }
 
@@ -503,7 +510,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// After a `[`.
+    /// Reads a class after its `[`.
     fn class(&mut self) -> Result<(), PatternError> {
         self.written.push('[');
         if self.rest.next_if_eq(&'^').is_some() {
@@ -545,7 +552,7 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// `[:alpha:]`, in a class.
+    /// Reads a named class such as `[:alpha:]` in a class. Returns false if there is none.
     fn named_class(&mut self) -> Result<bool, PatternError> {
         let mut ahead = self.rest.clone();
         if ahead.next() != Some('[') || ahead.next() != Some(':') {
@@ -566,7 +573,7 @@ impl<'p> Reader<'p> {
         Ok(true)
     }
 
-    /// `\w` and the like, in a class.
+    /// Reads a class such as `\w` in a class.
     fn class_in_class(&mut self) -> Result<Option<&'static str>, PatternError> {
         let mut ahead = self.rest.clone();
         if ahead.next() != Some('\\') {
@@ -592,7 +599,7 @@ impl<'p> Reader<'p> {
     }
 }
 
-/// The upper count of a repetition.
+/// Upper bound of a repetition.
 #[derive(Debug, Clone, Copy)]
 enum Count {
     Same,
@@ -605,7 +612,7 @@ const NAMED_CLASSES: [&str; 14] = [
     "space", "upper", "word", "xdigit",
 ];
 
-/// RE2's `\w` and the like. `\s` has no vertical tab.
+/// Returns the class of RE2's `\w` and the like. `\s` has no vertical tab.
 const fn perl_class(c: char) -> Option<&'static str> {
     match c {
         'd' => Some("[0-9]"),
@@ -618,7 +625,7 @@ const fn perl_class(c: char) -> Option<&'static str> {
     }
 }
 
-/// Writes a character that means itself.
+/// Writes a literal character.
 fn write_char(written: &mut String, c: char) {
     if c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii() {
         written.push(c);
@@ -627,7 +634,7 @@ fn write_char(written: &mut String, c: char) {
     }
 }
 
-/// A number without a leading zero. One that is too large is taken for a large one.
+/// Reads a number without a leading zero. Too large a number becomes `u32::MAX`.
 fn decimal(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
     let mut digits = String::new();
     while let Some(digit) = rest.next_if(char::is_ascii_digit) {
@@ -775,7 +782,7 @@ mod tests {
             let found = Pattern::new(pattern).map(|found| found.regex.to_string());
             let is_right = match &found {
                 Err(PatternError::Invalid(_)) => true,
-                // `\p` without a name: that it is no class is not told apart.
+                // `\p` without a name is invalid in RE2, but reported as unsupported here.
                 Err(PatternError::Unsupported(_)) => pattern == r"\p",
                 Ok(_) => false,
             };

@@ -1,4 +1,4 @@
-//! Texts, counted and cut by character and changed as Go changes them.
+//! Builtins for texts, which count characters and change them as Go does.
 
 use super::{Builtin, Fault, Outcome, format, kind, text, whole};
 use regorus::Value;
@@ -30,7 +30,7 @@ fn count(arguments: &[Value]) -> Outcome {
     }))
 }
 
-/// Both texts, of which the second is not empty.
+/// Returns the searched and the sought text. The latter must not be empty.
 fn sought(arguments: &[Value]) -> Result<(&str, &str), Fault> {
     let (searched, sought) = (text(arguments, 0)?, text(arguments, 1)?);
     if sought.is_empty() {
@@ -61,7 +61,7 @@ fn indices_of(arguments: &[Value]) -> Outcome {
         .into())
 }
 
-/// Does not overlap, and an empty text is found before each character and at the end.
+/// Counts matches without overlap. An empty text matches before each character and at the end.
 fn count_of(arguments: &[Value]) -> Outcome {
     let (searched, sought) = (text(arguments, 0)?, text(arguments, 1)?);
     Ok(Value::from(searched.matches(sought).count()))
@@ -69,7 +69,7 @@ fn count_of(arguments: &[Value]) -> Outcome {
 
 fn lower(arguments: &[Value]) -> Outcome {
     let lower = text(arguments, 0)?.chars().map(|c| match c {
-        // Its lower case in full is two characters.
+        // Its full lower case has two characters.
         'İ' => 'i',
         _ => alone(c.to_lowercase(), c),
     });
@@ -78,7 +78,7 @@ fn lower(arguments: &[Value]) -> Outcome {
 
 fn upper(arguments: &[Value]) -> Outcome {
     let upper = text(arguments, 0)?.chars().map(|c| match c {
-        // Greek letters with an iota below, whose upper case in full is two letters.
+        // Greek letters with iota subscript, whose full upper case has two letters.
         '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => {
             char::from_u32(u32::from(c) + 8).unwrap_or(c)
         }
@@ -88,7 +88,7 @@ fn upper(arguments: &[Value]) -> Outcome {
     Ok(Value::from(upper.collect::<String>()))
 }
 
-/// The one character that `changed` is, or `c`: Go changes a character into one other.
+/// Returns the single character of `changed`, or `c`: Go maps a character to one character.
 fn alone(mut changed: impl Iterator<Item = char>, c: char) -> char {
     match (changed.next(), changed.next()) {
         (Some(changed), None) => changed,
@@ -96,8 +96,9 @@ fn alone(mut changed: impl Iterator<Item = char>, c: char) -> char {
     }
 }
 
-/// At each place the first key in order that is there is replaced, and what was put there is not
-/// looked at again.
+/// Replaces, at each place, the first key in order that matches there.
+///
+/// Replacements are not searched again.
 fn replace_n(arguments: &[Value]) -> Outcome {
     let changed = text(arguments, 1)?;
     let Some(Value::Object(pairs)) = arguments.first() else {

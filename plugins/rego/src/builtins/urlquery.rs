@@ -1,4 +1,4 @@
-//! Queries of URLs, as Go's `net/url` writes and reads them.
+//! Builtins for URL queries, written and read as by Go's `net/url`.
 
 use super::{Builtin, Fault, Outcome, kind, text};
 use regorus::Value;

@@ -1,9 +1,9 @@
-//! Decides Cedar's own integration tests with the Cedar plugin in its sandbox, and says how many
-//! requests agree: `cedar-corpus <folder> [<folder>...]`.
+//! Decides Cedar's own integration tests with the Cedar plugin in its sandbox: `cedar-corpus <folder>
+//! [<folder>...]`.
 //!
-//! A folder is that of `cedar-policy/cedar-integration-tests`, with its corpus unpacked, or one below
-//! it; paths in the tests are relative to the current folder, to the test's, or to one above it. It
-//! ends with 1 if a request is decided otherwise.
+//! It prints how many requests agree, and exits with 1 if a decision differs. A folder is that of
+//! `cedar-policy/cedar-integration-tests`, with its corpus unpacked, or one below it. Paths in the tests are
+//! relative to the current folder, to the test's folder, or to one above it.
 
 use anyhow::{Context as _, bail};
 use portcullis_contract::name::check_action;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A test as Cedar's repository has it. Older ones have other names for some members.
+/// A test in the format of Cedar's repository. Older tests have other names for some members.
 #[derive(Debug, Deserialize)]
 struct Test {
     policies: String,
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut otherwise = 0;
     for file in &files {
         let text = std::fs::read_to_string(file)?;
-        // A schema or a list of entities is JSON as well.
+        // Schemas and lists of entities are JSON files too.
         let Ok(test) = serde_json::from_str::<Test>(&text) else {
             continue;
         };
@@ -96,7 +96,7 @@ fn tests_in(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What comes of each request of a test.
+/// Returns the outcome of each request of a test.
 fn outcomes(file: &Path, test: &Test) -> anyhow::Result<Vec<String>> {
     let text = |path: &str| -> anyhow::Result<String> {
         let above = file.ancestors().skip(1).map(|folder| folder.join(path));
@@ -107,7 +107,7 @@ fn outcomes(file: &Path, test: &Test) -> anyhow::Result<Vec<String>> {
         Ok(std::fs::read_to_string(path)?)
     };
     let schema = text(&test.schema)?;
-    // One that is not JSON is in Cedar's own syntax.
+    // A schema that is not JSON is in Cedar's own syntax.
     let schema = serde_json::from_str::<Map<String, Value>>(&schema)
         .map_or(Value::from(schema), Value::Object);
     let entities: Value = serde_json::from_str(&text(&test.entities)?)?;
@@ -142,7 +142,7 @@ fn outcomes(file: &Path, test: &Test) -> anyhow::Result<Vec<String>> {
     outcomes.collect()
 }
 
-/// The settings `actions`: names for actions that no request can name as they are.
+/// Returns the setting `actions`: names for actions whose own name no request can have.
 fn names(test: &Test) -> Map<String, Value> {
     let actions: BTreeSet<_> = test
         .requests
@@ -162,7 +162,7 @@ fn names(test: &Test) -> Map<String, Value> {
     names
 }
 
-/// The type and id of an entity, with or without its escape.
+/// Returns the type and id of an entity, with or without its escape.
 fn uid(entity: &Value) -> (String, String) {
     let entity = entity.get("__entity").unwrap_or(entity);
     let text = |name: &str| entity[name].as_str().unwrap_or_default().to_owned();

@@ -1,5 +1,6 @@
-//! What the native engine says of an organisation's requests: it reads policies, schema, entities and
-//! context as they are written, with its own readers.
+//! The native engine's answers for an organisation's requests.
+//!
+//! It reads the policies, schema, entities and context as written, with its own readers.
 
 use super::Answer;
 use super::own::{Organisation, OwnRequest};
@@ -20,11 +21,11 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Parses what the plugin is given.
+    /// Parses the plugin's settings.
     ///
     /// # Panics
     ///
-    /// If it does not parse.
+    /// If they do not parse.
     pub fn of(organisation: &Organisation) -> Self {
         let schema = organisation
             .schema
@@ -40,11 +41,11 @@ impl Expected {
         }
     }
 
-    /// What the engine says of `request`; nothing where its readers refuse it.
+    /// Returns the engine's answer to `request`, or `None` if its readers refuse it.
     ///
     /// # Panics
     ///
-    /// If the action is none.
+    /// If the action is not a Cedar entity.
     pub fn answer(&self, request: &OwnRequest) -> Option<Answer> {
         let uid = |kind: &str, id: &str| EntityUid::from_json(json!({ "type": kind, "id": id }));
         let (kind, id, attributes) = &request.principal;
@@ -54,7 +55,7 @@ impl Expected {
         let held_to = self.schema.as_ref().map(|schema| (schema, &action));
         let context = Context::from_json_value(request.context.clone().into(), held_to).ok()?;
 
-        // Without a schema, what is not listed is there with what is known of it.
+        // Without a schema, an unlisted entity exists with its known attributes.
         let mut unlisted = Vec::new();
         let mut attributes = attributes.clone();
         if self.schema.is_none() {
@@ -89,7 +90,7 @@ impl Expected {
     }
 }
 
-/// As much of a message as the plugin's README says that there is.
+/// Truncates a message to the length that the plugin's README documents.
 fn cut(message: &str) -> String {
     match message.char_indices().nth(500) {
         Some((end, _)) => format!("{}\u{2026}", &message[..end]),

@@ -1,4 +1,4 @@
-//! Cedar: random policy sets, what the native engine says of a request, and what the plugin says.
+//! Cedar: random policy sets, and the answers of the native engine and of the plugin.
 
 mod expected;
 mod native;
@@ -14,23 +14,23 @@ use anyhow::{Context as _, bail, ensure};
 use portcullis_host::{Effect, Reason, Verdict};
 use std::collections::BTreeSet;
 
-/// What either side says of a request.
+/// The answer of either side to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether it is allowed.
+    /// True if the request is allowed.
     pub allowed: bool,
     /// The ids of the policies that decided it.
     pub determining: BTreeSet<String>,
-    /// The ids of the policies that erred, each with its message.
+    /// Ids of the policies that failed, each with its message.
     pub errors: BTreeSet<(String, String)>,
 }
 
 impl Answer {
-    /// What the plugin's verdict says.
+    /// Converts the plugin's verdict to an answer.
     ///
     /// # Errors
     ///
-    /// If it is no verdict of the Cedar plugin that skips policies that err.
+    /// If it is not a verdict of the Cedar plugin with `errors = "skip"`.
     pub fn of(verdict: &Verdict) -> anyhow::Result<Self> {
         let allowed = match verdict.effect {
             Effect::Permit => true,
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-/// The id of the policy that a reason is about.
+/// Returns the id of the policy in a reason.
 fn policy_of(reason: &Reason) -> anyhow::Result<String> {
     let id = reason.message.split('`').nth(1);
     let id = id.with_context(|| format!("{reason:?} names no policy"))?;

@@ -1,4 +1,4 @@
-//! The native engine, asked what the README of the plugin says that Cedar is asked.
+//! The native engine, called as the plugin's README documents.
 
 use super::{Answer, PolicyText};
 use crate::asked::{Asked, INTEGRATION};
@@ -15,16 +15,16 @@ use std::collections::{HashMap, HashSet};
 pub struct Native {
     policies: PolicySet,
     entities: Entities,
-    /// The namespace and `::`, or nothing.
+    /// The namespace with `::`, or an empty text.
     prefix: String,
 }
 
 impl Native {
-    /// Parses what the plugin is given.
+    /// Parses the plugin's settings.
     ///
     /// # Panics
     ///
-    /// If it does not parse.
+    /// If they do not parse.
     pub fn of(text: &PolicyText) -> Self {
         Self {
             policies: text.policies.parse().expect("the policies parse"),
@@ -34,11 +34,11 @@ impl Native {
         }
     }
 
-    /// What the engine says of `asked`.
+    /// Returns the engine's answer to `asked`.
     ///
     /// # Panics
     ///
-    /// If the request holds what Cedar has no type for.
+    /// If the request has a value that Cedar has no type for.
     pub fn answer(&self, asked: &Asked) -> Answer {
         let principal = self.uid(principal_type(asked.kind), &asked.id);
         let action = self.uid("Action", &asked.action);
@@ -163,14 +163,14 @@ fn context(asked: &Asked) -> Context {
     Context::from_pairs(members).expect("the members have different names")
 }
 
-/// The value as Cedar reads it from text.
+/// Converts the value through Cedar's parser.
 fn expression(value: &Value) -> RestrictedExpression {
     let text = literal(value);
     text.parse::<RestrictedExpression>()
         .unwrap_or_else(|error| panic!("`{text}` is no expression: {error}"))
 }
 
-/// The value as one would write it in a policy.
+/// Returns the value in Cedar's policy syntax.
 fn literal(value: &Value) -> String {
     match value {
         Value::Null => panic!("there is no null in Cedar"),

@@ -1,5 +1,6 @@
-//! Organisations with types of their own: random schemas in several namespaces, the entities and
-//! policies that go with them, and requests with entities and extension values in the context.
+//! Organisations with types of their own: random schemas, entities, policies and requests.
+//!
+//! The schemas have several namespaces, and the requests have entities and extension values in the context.
 
 use crate::random::Random;
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
@@ -29,7 +30,7 @@ const FIELDS: [&str; 8] = [
 ];
 const WORDS: [&str; 5] = ["red", "blue", "a*b", "", "\u{e9}t\u{e9}"];
 
-/// How often a policy is drawn before a plain one takes its place.
+/// Maximum number of draws of a policy before a plain one replaces it.
 const DRAWS: usize = 100;
 
 /// The type of an attribute.
@@ -58,7 +59,7 @@ struct Field {
 struct EntityType {
     namespace: &'static str,
     base: &'static str,
-    /// The types of its parents, all before it in the list.
+    /// Indices of the types of its parents, which precede it in the list.
     parents: Vec<usize>,
     fields: Vec<Field>,
 }
@@ -85,33 +86,33 @@ impl Action {
     }
 }
 
-/// An organisation: what it gives the plugin, and what its requests are made of.
+/// An organisation: the plugin's settings, and the types and actions of its requests.
 #[derive(Debug, Clone)]
 pub struct Organisation {
     types: Vec<EntityType>,
     actions: Vec<Action>,
     /// The policies.
     pub policies: String,
-    /// The schema, if requests and entities are read by it.
+    /// The schema for reading requests and entities, if there is one.
     pub schema: Option<String>,
-    /// The entities that are listed.
+    /// The listed entities.
     pub entities: Value,
-    /// Whether policies are held to the schema.
+    /// True if policies are validated against the schema.
     pub validates_policies: bool,
-    /// Whether requests are held to the schema.
+    /// True if requests are validated against the schema.
     pub validates_requests: bool,
-    /// What actions are called that no request can name as they are.
+    /// Names for actions whose own name no request can have.
     names: Map<String, Value>,
 }
 
-/// A request in Cedar's words, and as a gateway sends it.
+/// A request in Cedar's terms and in the gateway's.
 #[derive(Debug, Clone)]
 pub struct OwnRequest {
-    /// The principal's type, id and attributes that are sent.
+    /// The principal's type, id and sent attributes.
     pub principal: (String, String, Map<String, Value>),
-    /// The action's entity, as Cedar writes it.
+    /// The action's entity in Cedar's syntax.
     pub action: String,
-    /// What the gateway calls the action.
+    /// The action's name in the gateway's request.
     pub action_name: String,
     /// The resource's type and id.
     pub resource: (String, String),
@@ -120,7 +121,7 @@ pub struct OwnRequest {
 }
 
 impl OwnRequest {
-    /// The AuthZEN evaluation of it.
+    /// Returns the request as an AuthZEN evaluation.
     pub fn authzen(&self, integration: &str) -> Value {
         let (kind, id, properties) = &self.principal;
         let mut context = self.context.clone();
@@ -134,8 +135,9 @@ impl OwnRequest {
     }
 }
 
-/// What the group of a namespace's actions is called. None may have the name of one without a
-/// namespace.
+/// Returns the name of the group of a namespace's actions.
+///
+/// It must not equal the name of an action without a namespace.
 fn group_of(namespace: &str) -> &'static str {
     match namespace {
         "" => "all of them",
@@ -151,12 +153,14 @@ fn qualified(namespace: &str, base: &str) -> String {
 }
 
 impl Organisation {
-    /// The organisation of that number: every fourth has no schema, every third keeps its policies to
-    /// the schema, and every fifth does not hold requests to it.
+    /// Draws the organisation of that number.
+    ///
+    /// Every fourth has no schema, every third validates its policies, and every fifth does not validate
+    /// requests.
     ///
     /// # Panics
     ///
-    /// If the schema that is drawn does not parse.
+    /// If the drawn schema does not parse.
     pub fn drawn(number: usize, random: &mut Random) -> Self {
         let mut drawing = Drawing {
             random,
@@ -183,7 +187,7 @@ impl Organisation {
                 .count()
                 > 1;
             let is_odd = action.id.contains(' ') && drawing.random.chance(50);
-            // Without a schema, only actions of no namespace are called as they are.
+            // Without a schema, only actions without a namespace can be called by their own name.
             if is_twice || is_odd || schema.is_none() && !action.namespace.is_empty() {
                 let name = format!("{}.{}", action.namespace, action.id);
                 let name = name.replace([' ', ':'], "-");
@@ -202,7 +206,7 @@ impl Organisation {
         }
     }
 
-    /// The plugin's settings.
+    /// Returns the plugin's settings.
     pub fn settings(&self) -> Value {
         let mut settings = json!({
             "policies": self.policies,
@@ -219,7 +223,7 @@ impl Organisation {
         settings
     }
 
-    /// A request, nearly always one that the schema has a place for.
+    /// Draws a request, which nearly always conforms to the schema.
     pub fn request(&self, random: &mut Random) -> OwnRequest {
         let mut drawing = Drawing {
             random,
@@ -235,7 +239,7 @@ impl Organisation {
         let resource = of(&mut drawing, &action.resources);
         let is_schematic = self.schema.is_some();
         let (id, properties) = match drawing.random.chance(15) {
-            // Nobody that is listed, with attributes of the request's own.
+            // An unlisted principal, with attributes from the request.
             true => {
                 let fields = self.types[principal].fields.clone();
                 ("guest-1", drawing.record(&fields, is_schematic))
@@ -339,7 +343,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// One to three of so many.
+    /// Draws one to three of `many` indices.
     fn some(&mut self, many: usize) -> Vec<usize> {
         let mut chosen: Vec<_> = (0..1 + self.random.below(3))
             .map(|_| self.random.below(many))
@@ -458,7 +462,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The members of a record. What a schema lets one leave out of Cedar's JSON is left out at times.
+    /// Draws the members of a record. Optional members are left out at times.
     fn record(&mut self, fields: &[Field], is_schematic: bool) -> Map<String, Value> {
         let mut members = Map::new();
         for field in fields {
@@ -583,7 +587,7 @@ impl Drawing<'_> {
                 "forbid (principal, action in [{one}, {other}], resource);"
             ));
         }
-        // With a permit, the set is one that can be loaded.
+        // The plugin refuses a set without a permit.
         policies.push(
             "permit (principal, action, resource) when { resource == resource && principal == resource };"
                 .to_owned(),

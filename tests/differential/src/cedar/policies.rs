@@ -1,4 +1,4 @@
-//! Random policies, and what they look at.
+//! Random policies with their entities and schema.
 
 use crate::asked::{ACTIONS, PRINCIPALS, RESOURCE_KINDS, RESOURCES};
 use crate::random::Random;
@@ -6,7 +6,7 @@ use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 use serde_json::{Value, json};
 use std::fmt;
 
-/// What keeps to the schema of every request that lacks nothing.
+/// A schema to which every complete request conforms.
 const SCHEMA: &str = "
 entity Org;
 entity Team in [Org];
@@ -47,7 +47,7 @@ action \"repos.delete\" appliesTo {
 };
 ";
 
-/// The kinds of principals, and what Cedar calls each.
+/// Kinds of principals, and their Cedar types.
 const PRINCIPAL_KINDS: [(&str, &str); 5] = [
     ("agent", "Agent"),
     ("service", "Service"),
@@ -56,29 +56,30 @@ const PRINCIPAL_KINDS: [(&str, &str); 5] = [
     ("break-glass", "BreakGlass"),
 ];
 
-/// How often a policy is drawn before a plain one takes its place.
+/// Maximum number of draws of a policy before a plain one replaces it.
 const DRAWS: usize = 200;
 
-/// A policy set and what it is decided with, as text.
+/// A policy set with its entities, as text.
 #[derive(Debug, Clone)]
 pub struct PolicyText {
     /// The policies.
     pub policies: String,
-    /// Whether they keep to a schema of what requests may be, which most requests do not.
+    /// True if the policies conform to the schema of complete requests. Most requests do not.
     pub is_typed: bool,
-    /// The entities that are listed.
+    /// The listed entities.
     pub entities: Value,
     /// The namespace of the types, if they have one.
     pub namespace: Option<&'static str>,
 }
 
 impl PolicyText {
-    /// The set of that number: every third keeps to a schema, every third has no entities, and every
-    /// fourth is in a namespace.
+    /// Draws the set of that number.
+    ///
+    /// Every third conforms to a schema, every third has no entities, and every fourth is in a namespace.
     ///
     /// # Panics
     ///
-    /// If what is drawn for every set does not parse.
+    /// If the schema does not parse.
     pub fn drawn(number: usize, random: &mut Random) -> Self {
         let namespace = (number % 4 == 3).then_some("Acme::Gateway");
         let schema = number.is_multiple_of(3).then(|| match namespace {
@@ -106,13 +107,13 @@ impl PolicyText {
         }
     }
 
-    /// The namespace and `::`, or nothing.
+    /// Returns the namespace with `::`, or an empty text.
     pub fn prefix(&self) -> String {
         self.namespace
             .map_or_else(String::new, |namespace| format!("{namespace}::"))
     }
 
-    /// What the kinds of principals and resources are called.
+    /// Returns the setting `types` for the kinds of principals and resources.
     fn types(&self) -> Value {
         let prefix = self.prefix();
         let named = |kinds: &[(&str, &str)]| {
@@ -124,7 +125,7 @@ impl PolicyText {
         json!({ "principal": named(&PRINCIPAL_KINDS), "resource": named(&RESOURCE_KINDS) })
     }
 
-    /// The plugin's settings.
+    /// Returns the plugin's settings.
     pub fn settings(&self) -> Value {
         let mut settings = json!({
             "policies": self.policies,
@@ -157,15 +158,15 @@ impl fmt::Display for PolicyText {
 
 /// Draws policies and entities.
 struct Writer<'a> {
-    /// The namespace and `::`, or nothing.
+    /// The namespace with `::`, or an empty text.
     prefix: String,
-    /// What policies have to keep to.
+    /// Validator that each policy must pass, if there is a schema.
     validator: Option<Validator>,
     random: &'a mut Random,
 }
 
 impl Writer<'_> {
-    /// Policies, of which one permits much if they are `generous`.
+    /// Draws policies. With `generous`, one of them permits much.
     fn policies(&mut self, generous: bool) -> String {
         let mut policies = Vec::new();
         if generous {
@@ -185,7 +186,7 @@ impl Writer<'_> {
         policies.join("\n")
     }
 
-    /// A policy that parses and, with a schema, keeps to it.
+    /// Draws a policy that parses and, with a schema, conforms to it.
     fn policy(&mut self) -> String {
         for _ in 0..DRAWS {
             let policy = self.any_policy();
@@ -213,7 +214,7 @@ impl Writer<'_> {
         let action = self.action();
         let resource = self.resource();
         let mut policy = format!("{annotation}{effect} ({principal}, {action}, {resource})");
-        // With a schema, a deep condition rarely keeps to it.
+        // With a schema, a deep condition rarely conforms to it.
         let depth = match self.validator {
             Some(_) => 1,
             None => 2,
@@ -266,7 +267,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A condition of at most so many levels.
+    /// Draws a condition of at most `depth` levels.
     fn condition(&mut self, depth: usize) -> String {
         if depth == 0 || self.random.chance(40) {
             return self.atom();
@@ -284,7 +285,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A condition without parts. About half of them err where a request lacks what they look at.
+    /// Draws an atomic condition. About half of them fail if the request lacks a value that they read.
     fn atom(&mut self) -> String {
         let prefix = &self.prefix;
         let number = self.random.pick(&[-1, 0, 3, 10, 100, 499, 500, 5000]);
@@ -292,7 +293,7 @@ impl Writer<'_> {
         let (_, kind) = self.random.pick(&RESOURCE_KINDS);
         let environment = self.random.pick(&["prod", "test"]);
         match self.random.below(44) {
-            // Of the principal.
+            // Conditions on the principal.
             0 => format!("principal.environment == \"{environment}\""),
             1 => "principal has environment && resource has environment && principal.environment == resource.environment".to_owned(),
             2 => format!("principal has team && principal.team == \"{team}\""),
@@ -311,7 +312,7 @@ impl Writer<'_> {
             15 => "principal.hasTag(\"tier\") && principal.getTag(\"tier\") == \"gold\"".to_owned(),
             16 => "principal.profile.region == \"eu\"".to_owned(),
             17 => "principal has profile && principal.profile has quota && principal.profile.quota >= 5".to_owned(),
-            // Of the resource.
+            // Conditions on the resource.
             18 => format!("resource has environment && resource.environment == \"{environment}\""),
             19 => format!("resource in {prefix}Project::\"core\""),
             20 => format!("resource is {prefix}{kind}"),
@@ -321,10 +322,10 @@ impl Writer<'_> {
             24 => "resource.price.lessThan(decimal(\"10.0\"))".to_owned(),
             25 => "resource has due && resource.due < datetime(\"2027-01-01\")".to_owned(),
             26 => "resource has team && principal has team && resource.team == principal.team".to_owned(),
-            // Of the action.
+            // Conditions on the action.
             27 => format!("action in {prefix}Action::\"issues\""),
             28 => format!("[{prefix}Action::\"issues.read\", {prefix}Action::\"mail.send\"].contains(action)"),
-            // Of the context.
+            // Conditions on the context.
             29 => "[\"read\", \"write\"].contains(context.class)".to_owned(),
             30 => "context has risk && context.risk == \"high\"".to_owned(),
             31 => "context.risk == \"low\"".to_owned(),
@@ -343,7 +344,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Groups, some of the principals and resources, and the groups of actions.
+    /// Draws groups, some of the principals and resources, and the groups of actions.
     fn entities(&mut self) -> Value {
         let prefix = self.prefix.clone();
         let uid = |kind: &str, id: &str| json!({ "type": format!("{prefix}{kind}"), "id": id });

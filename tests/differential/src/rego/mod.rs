@@ -1,5 +1,4 @@
-//! Rego: policies of many kinds, what the native engine gives for a request, and the verdict that the
-//! README of the plugin promises for it.
+//! Rego: policies of many kinds, the native engine's values, and the verdicts that the README promises.
 
 mod policies;
 
@@ -10,11 +9,13 @@ use portcullis_host::{Posture, Verdict, printable};
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json, json};
 
-/// The code of what errs.
+/// Code of a reason for a policy that fails.
 const POLICY_ERROR: &str = "policy-error";
 
-/// What is compared of a verdict. Where the policy errs, the message is not: the plugin computes builtins
-/// itself where the engine differs from OPA, and says in its own words what is wrong.
+/// The compared parts of a verdict.
+///
+/// The message of a failed policy is not compared: the plugin replaces builtins of the engine that differ
+/// from OPA, and has its own messages for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The effect as text, such as `not-applicable`.
@@ -24,7 +25,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What the plugin's verdict says.
+    /// Converts the plugin's verdict to an answer.
     pub fn of(verdict: &Verdict) -> Self {
         let reasons = verdict.reasons.iter();
         Self {
@@ -38,7 +39,7 @@ impl Answer {
         }
     }
 
-    /// A verdict with one reason.
+    /// Returns an answer with one reason.
     fn plain(effect: &str, code: &str, message: String) -> Self {
         Self {
             effect: effect.to_owned(),
@@ -46,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// Whether the rule gave no answer, or an error.
+    /// True if the rule gave no valid answer, or failed.
     pub fn is_unanswered(&self) -> bool {
         let code = |code: &str| self.reasons.iter().any(|(other, _)| other == code);
         code(POLICY_ERROR) || code("answer-invalid")
@@ -61,11 +62,11 @@ pub struct Native {
 }
 
 impl Native {
-    /// Parses what the plugin is given.
+    /// Parses the plugin's settings.
     ///
     /// # Panics
     ///
-    /// If it does not parse.
+    /// If they do not parse.
     pub fn of(text: &PolicyText) -> Self {
         let mut engine = Engine::new();
         engine.set_rego_v0(text.version == "v0");
@@ -82,11 +83,11 @@ impl Native {
         }
     }
 
-    /// The verdict that the plugin must give to `asked`.
+    /// Returns the verdict that the plugin must give for `asked`.
     ///
     /// # Panics
     ///
-    /// If the request is no JSON.
+    /// If the request is not JSON.
     pub fn answer(&self, asked: &Asked) -> Answer {
         let mut engine = self.engine.clone();
         engine
@@ -108,7 +109,7 @@ impl Native {
     }
 }
 
-/// The verdict that the README promises for what the rule gave.
+/// Returns the verdict that the README promises for the rule's value.
 fn promised(value: &Json, query: &str) -> Answer {
     let unanswered =
         |why: &str| Answer::plain("indeterminate", "answer-invalid", format!("`{query}`{why}"));
@@ -159,7 +160,7 @@ fn promised(value: &Json, query: &str) -> Answer {
     }
 }
 
-/// The input document, as the README describes it.
+/// Returns the input document, as the README describes it.
 fn input(asked: &Asked) -> Json {
     let mut principal = json!({
         "id": asked.id,

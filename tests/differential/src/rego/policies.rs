@@ -1,15 +1,15 @@
-//! Policies that between them use what the language has.
+//! Policies that together use every feature of the language.
 
 use serde_json::{Map, Value, json};
 
-/// A policy and what it is decided with.
+/// A policy with its data and settings.
 #[derive(Debug)]
 pub struct PolicyText {
-    /// What it shows.
+    /// Description of the policy.
     pub about: &'static str,
     /// Its files: name and text.
     pub policies: &'static [(&'static str, &'static str)],
-    /// What it finds under `data`, as JSON.
+    /// The contents of `data`, as JSON.
     pub data: &'static str,
     /// The rule that decides.
     pub query: &'static str,
@@ -19,7 +19,7 @@ pub struct PolicyText {
     pub errors: &'static str,
 }
 
-/// What is usual of a policy.
+/// Default values of the fields.
 const USUAL: PolicyText = PolicyText {
     about: "",
     policies: &[],
@@ -30,11 +30,11 @@ const USUAL: PolicyText = PolicyText {
 };
 
 impl PolicyText {
-    /// The plugin's settings.
+    /// Returns the plugin's settings.
     ///
     /// # Panics
     ///
-    /// If `data` is no JSON.
+    /// If `data` is not JSON.
     pub fn settings(&self) -> Value {
         let files = self.policies.iter();
         let files: Map<_, _> = files

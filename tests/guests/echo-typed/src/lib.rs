@@ -1,5 +1,4 @@
-//! The guest `echo`, which takes its requests as the records of the contract: what a plugin does that was
-//! not written with portcullis-sdk.
+//! The guest `echo` with requests in the contract's records, as for a plugin without portcullis-sdk.
 
 use portcullis_guest_echo::Echo;
 

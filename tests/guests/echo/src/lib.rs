@@ -1,10 +1,10 @@
-//! A guest that says all that it is told, in a verdict that has everything a verdict can have.
+//! A guest that repeats its request, in a verdict with every possible part.
 
 use portcullis_sdk::{Constraint, Json, Operator, Policy, Request, Verdict, json};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// It has no settings.
+/// Empty settings.
 #[derive(Debug, Deserialize)]
 pub struct Echo {}
 
@@ -28,7 +28,7 @@ impl Policy for Echo {
     }
 }
 
-/// The bits of each number that the argument `numbers` lists, as the guest reads it.
+/// Returns the bits of each number in the argument `numbers`, as the guest parses it.
 fn numbers(request: &Request) -> String {
     let arguments: Json = request.arguments().unwrap_or_default();
     let numbers = arguments.get("numbers").and_then(Json::as_array);

@@ -1,4 +1,4 @@
-//! A guest that does what a policy must not, as its settings say.
+//! A guest that misbehaves in the way that its settings select.
 
 use portcullis_sdk::{
     Constraint, Operator, Policy, Request, SettingsError, Timestamp, Verdict, json,
@@ -8,25 +8,25 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What the guest does.
+/// The behaviour of the guest.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Behaviour {
-    /// Permits, for want of anything worse.
+    /// Permits. This is the harmless behaviour.
     Permit,
-    /// Permits, with how often it was called in this instance as the reason's code.
+    /// Permits, with the number of calls of this instance as the reason's code.
     Count,
-    /// As `count`, and panics when it is called again in this instance.
+    /// As `count`, and panics at the second call of this instance.
     CountThenPanic,
-    /// Gives a reason whose code is none when it is called first in this instance, and then as `count`.
+    /// Returns a reason with an invalid code at the first call of this instance, and then as `count`.
     BadCodeThenCount,
-    /// As `count`, and takes a MiB more.
+    /// As `count`, and leaks one MiB.
     CountAndGrow,
-    /// Permits, with all that it was told as the reason's message.
+    /// Permits, with the whole request as the reason's message.
     Tell,
     /// Runs for ever.
     Loop,
-    /// Asks for memory until there is none, and uses it.
+    /// Allocates and uses memory until there is none left.
     Allocate,
     /// Fills 12 MiB, and then permits.
     Fill,
@@ -34,39 +34,39 @@ enum Behaviour {
     Output,
     /// Panics.
     Panic,
-    /// Permits what is not done to production, and never asked where it is done.
+    /// Denies in `prod` and permits elsewhere, by a field that its manifest does not list.
     AssumeEnvironment,
-    /// Calls itself until the stack ends.
+    /// Recurses until the stack overflows.
     Recurse,
-    /// Permits without saying why.
+    /// Permits without a reason.
     NoReason,
-    /// Gives a reason whose code is none.
+    /// Returns a reason with an invalid code.
     BadCode,
-    /// Gives a reason whose message commands a terminal.
+    /// Returns a reason whose message has terminal control characters.
     Escape,
-    /// Obliges to something that its manifest does not list.
+    /// Returns an obligation that its manifest does not list.
     UndeclaredObligation,
-    /// Obliges to something that its manifest lists.
+    /// Returns an obligation that its manifest lists.
     Oblige,
-    /// Obliges to a notification without a body.
+    /// Returns a notification without a body.
     ObligeWithoutBody,
-    /// Permits, narrowed to other arguments than the call's.
+    /// Permits, narrowed to arguments that the call does not have.
     OtherArguments,
-    /// Permits for no time.
+    /// Permits with a lifetime of zero.
     NoTime,
-    /// Permits for a year and a billion uses.
+    /// Permits with a lifetime of a year and a billion uses.
     Wide,
     /// Permits with 100 constraints.
     ManyConstraints,
     /// Permits with a constraint that lists 1000 items.
     ManyItems,
-    /// Permits for 100 reasons.
+    /// Permits with 100 reasons.
     ManyReasons,
-    /// Runs for ever when it is configured.
+    /// Runs for ever in `configure`.
     ConfigureLoop,
-    /// Panics when it is configured.
+    /// Panics in `configure`.
     ConfigurePanic,
-    /// Finds fault with its settings.
+    /// Refuses its settings.
     ConfigureRefuse,
 }
 

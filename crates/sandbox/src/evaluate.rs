@@ -1,0 +1,137 @@
+//! Evaluates a request in an instance of one plugin.
+
+use crate::clock::{Ticking, tick_for_a_decision};
+use crate::fault::Fault;
+use crate::instance::Instance;
+use crate::lane;
+use crate::lane::Lane;
+use crate::load_error::LoadError;
+use crate::plugin::Plugin;
+use crate::question::Question;
+use crate::verdict;
+use crate::wire::{self, Lists};
+use portcullis_contract::ActionClass;
+use portcullis_model::facts::Facts;
+use portcullis_model::request::Request;
+use portcullis_model::timestamp::Timestamp;
+use portcullis_model::verdict::Verdict;
+use std::time::{Duration, Instant};
+
+/// Result of evaluating one plugin.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The plugin's verdict, or its fault.
+    pub outcome: Result<Verdict, Fault>,
+    /// Wall-clock time of the evaluation.
+    pub time: Duration,
+    /// Peak linear memory, in bytes.
+    pub peak_memory_bytes: usize,
+    /// Number of WebAssembly instructions executed, if they are counted.
+    ///
+    /// It is the same for the same request. See
+    /// [`PluginSource::metered`](crate::load::PluginSource::metered).
+    pub instructions: Option<u64>,
+}
+
+/// Resources that one call used.
+#[derive(Default)]
+struct Taken {
+    peak_memory_bytes: usize,
+    instructions: Option<u64>,
+}
+
+impl Plugin {
+    /// Evaluates `request` in a fresh instance.
+    ///
+    /// The plugin may use at most
+    /// [`PluginLimits::deadline`](portcullis_model::limits::PluginLimits::deadline) of wall clock, counted
+    /// from instantiation, and the memory, tables and output that its limits allow. It receives only the
+    /// fields that its manifest asks for.
+    pub fn evaluate(&self, request: &Request, class: ActionClass, now: Timestamp) -> Evaluation {
+        self.evaluate_in(Lane::Fresh, request, class, now)
+    }
+
+    /// As [`Plugin::evaluate`], in an instance of `lane`.
+    pub fn evaluate_in(
+        &self,
+        lane: Lane,
+        request: &Request,
+        class: ActionClass,
+        now: Timestamp,
+    ) -> Evaluation {
+        let facts = Facts::stated(request);
+        let question = Question {
+            request,
+            facts: &facts,
+            class,
+            now,
+        };
+        self.answer(question, lane)
+    }
+
+    /// Answers `question` in an instance of `lane`.
+    pub fn answer(&self, question: Question<'_>, lane: Lane) -> Evaluation {
+        let entry = &self.entry;
+        self.judge(question, |call| match lane {
+            // The instance is dropped when this returns, whatever the result.
+            Lane::Fresh => call(&mut Instance::new(entry)?),
+            Lane::Restored => {
+                let mut taken = lane::take(entry, &self.places)?;
+                let verdict = call(&mut taken.instance)?;
+                taken.put_back();
+                Ok(verdict)
+            }
+        })
+    }
+
+    /// Packs the question, and lets `run` call an instance with it.
+    fn judge(
+        &self,
+        question: Question<'_>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<Verdict, Fault>,
+    ) -> Evaluation {
+        let started = Instant::now();
+        let mut taken = Taken::default();
+        let outcome = self.pass(question, run, &mut taken);
+        Evaluation {
+            outcome,
+            time: started.elapsed(),
+            peak_memory_bytes: taken.peak_memory_bytes,
+            instructions: taken.instructions,
+        }
+    }
+
+    fn pass(
+        &self,
+        question: Question<'_>,
+        run: impl FnOnce(&mut Call<'_>) -> Result<Verdict, Fault>,
+        taken: &mut Taken,
+    ) -> Result<Verdict, Fault> {
+        let needs = self.manifest.fields();
+        let lists = Lists::of(question.request, question.facts, needs);
+        let attributes = lists.attributes();
+        let passed = wire::request(&question, needs, &lists, &attributes);
+        tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
+        run(&mut |instance| {
+            let before = instance.instructions();
+            // However late the call starts, the clock ticks for as long as it may run.
+            tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
+            let verdict = instance.call(&passed);
+            taken.peak_memory_bytes = instance.peak_memory_bytes();
+            let after = instance.instructions();
+            taken.instructions = after.zip(before).map(|(after, before)| after - before);
+            verdict::accept(verdict?, &self.manifest)
+        })
+    }
+}
+
+/// Calls an instance with the question, and checks its answer against the contract.
+type Call<'a> = dyn FnMut(&mut Instance) -> Result<Verdict, Fault> + 'a;
+
+/// Makes an instance, so that it first fails at load time, if ever.
+pub(crate) fn rehearse(plugin: &Plugin) -> Result<(), LoadError> {
+    let _ticking = Ticking::start()?;
+    Instance::new(&plugin.entry)
+        .map(drop)
+        .map_err(LoadError::Instantiate)
+}

@@ -1,0 +1,60 @@
+//! The sandbox of Portcullis: it loads, snapshots and evaluates plugins.
+//!
+//! Internal to Portcullis, without a promise of stability: embedders use `portcullis_host`. This crate has
+//! no identities, intents or revocations; the host passes a plugin a request and facts, and gets a verdict.
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
+mod artifact;
+mod features;
+mod proposals;
+
+mod cache;
+mod component;
+mod core_module;
+mod load;
+mod load_error;
+mod specialise;
+
+mod code;
+mod entry;
+mod plugin;
+
+mod bindings;
+mod direct;
+mod evaluate;
+mod fault;
+mod instance;
+mod lane;
+mod question;
+mod sandbox;
+mod verdict;
+mod wire;
+
+mod clock;
+mod engine;
+
+pub use artifact::{Inspection, inspect, read_component};
+pub use cache::{CacheError, CodeSource, CompiledCache};
+#[doc(hidden)]
+pub use engine::engine_settings;
+pub use engine::{
+    EngineError, MAX_CONCURRENT_DECISIONS, MAX_CORE_INSTANCES, PagemapScan, PagemapScanError,
+    PagemapScanInForce, choose_pagemap_scan, pagemap_scan_in_force,
+};
+pub use evaluate::Evaluation;
+pub use fault::Fault;
+pub use lane::Lane;
+pub use load::PluginSource;
+pub use load_error::{LoadError, SettingsError};
+pub use plugin::Plugin;
+pub use question::Question;

@@ -1,0 +1,177 @@
+//! Reasons why a plugin is not loaded.
+
+use crate::engine::EngineError;
+use crate::fault::Fault;
+use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, printable};
+use portcullis_model::digest::Digest;
+
+/// Error in a plugin's settings, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// JSON Pointer into the settings.
+    pub path: String,
+    /// Description of the error.
+    pub message: String,
+}
+
+/// Reason why a plugin is not loaded. The text states the problem and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file is larger than its limit.
+    #[error(
+        "the file has at least {bytes} bytes, and its limit is {limit}: raise `component-bytes` if it should be that large"
+    )]
+    TooLarge {
+        /// Size in bytes, as far as the file was read.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The file is not the one that was pinned.
+    #[error(
+        "the file is {found}, but {pinned} is pinned: if the change is intended, pin the new digest"
+    )]
+    Digest {
+        /// The digest that was pinned.
+        pinned: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
+    /// The file is not WebAssembly.
+    #[error("found {0}, not a WebAssembly component: build one with `portcullis build`")]
+    NotWasm(&'static str),
+    /// The file is a core module.
+    #[error(
+        "found a core module, not a component: make one of it with `portcullis build FILE.wasm --manifest plugin.toml`"
+    )]
+    CoreModule,
+    /// The file is cut short or damaged.
+    #[error("the component is damaged at byte {offset}: {message}: fetch or build it again")]
+    Malformed {
+        /// Offset in bytes from the beginning.
+        offset: u64,
+        /// Description of the damage.
+        message: String,
+    },
+    /// The component uses unsupported WebAssembly proposals. See docs/architecture.md.
+    #[error("it uses {} of WebAssembly, which no plugin may: build it for `wasm32-unknown-unknown` without them", proposals(.0))]
+    Proposals(Vec<String>),
+    /// The component imports something.
+    #[error("it imports {}: a policy plugin imports nothing; build it for `wasm32-unknown-unknown`", list(.0))]
+    Imports(Vec<String>),
+    /// The component has another world.
+    #[error(
+        "it does not export `{missing}` but {}: write it with portcullis-sdk {CONTRACT_VERSION}",
+        list(exports)
+    )]
+    OtherWorld {
+        /// Export that is missing.
+        missing: String,
+        /// Exports of the component.
+        exports: Vec<String>,
+    },
+    /// The component is written against another version of the contract.
+    #[error(
+        "it is written against contract {0}, and this host speaks {CONTRACT_VERSION}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+    )]
+    OtherContract(String),
+    /// The type of an export differs from the contract's.
+    #[error(
+        "its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+    )]
+    Signature(String),
+    /// The component has no manifest.
+    #[error(
+        "it has no manifest: embed one with `portcullis build FILE.wasm --manifest plugin.toml`"
+    )]
+    NoManifest,
+    /// The component has several manifests.
+    #[error("it has several manifests: build it again with `portcullis build`")]
+    ManyManifests,
+    /// The manifest is not text.
+    #[error("its manifest is not text: {0}: build it again with `portcullis build`")]
+    ManifestText(String),
+    /// The manifest is not valid.
+    #[error("its manifest is not valid: {0}")]
+    Manifest(#[source] ManifestError),
+    /// The component does not compile.
+    #[error("it does not compile: {0}: fetch or build it again")]
+    Compile(String),
+    /// The configured instance cannot be snapshotted.
+    #[error(
+        "it cannot be snapshotted once it is configured: {0}: build it as one core module, as portcullis-sdk does"
+    )]
+    Snapshot(String),
+    /// An instance cannot be created.
+    #[error("it cannot be instantiated: {}", while_loaded(.0))]
+    Instantiate(#[source] Fault),
+    /// `configure` failed.
+    #[error("its `configure` failed: {}", while_loaded(.0))]
+    Configure(#[source] Fault),
+    /// `configure` refused the settings.
+    #[error("it refuses its settings: {}", settings(.0))]
+    Settings(Vec<SettingsError>),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(EngineErrorText),
+}
+
+/// The text of an [`EngineError`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineErrorText(String);
+
+impl From<EngineError> for LoadError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(EngineErrorText(error.to_string()))
+    }
+}
+
+fn proposals(names: &[String]) -> String {
+    match names {
+        [_] => format!("the proposal {}", list(names)),
+        _ => format!("the proposals {}", list(names)),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const MOST: usize = 10;
+    let mut quoted: Vec<_> = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{}`", excerpt(name)))
+        .collect();
+    match names.len() {
+        0 => return "nothing".to_owned(),
+        all if all > MOST => quoted.push(format!("and {} more", all - MOST)),
+        _ => {}
+    }
+    quoted.join(", ")
+}
+
+/// Text of a fault during loading, which has another deadline than decisions.
+fn while_loaded(fault: &Fault) -> String {
+    match fault {
+        Fault::Deadline => "it ran longer than its `configure-deadline`".to_owned(),
+        fault => fault.to_string(),
+    }
+}
+
+fn settings(errors: &[SettingsError]) -> String {
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| match error.path.as_str() {
+            "" => error.message.clone(),
+            path => format!("`{}`: {}", excerpt(path), error.message),
+        })
+        .collect();
+    errors.join("; ")
+}
+
+/// The error of bytes that are not valid WebAssembly.
+pub(crate) fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Malformed {
+        offset: error.offset() as u64,
+        message: printable(error.message()),
+    }
+}

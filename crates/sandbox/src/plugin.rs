@@ -1,0 +1,72 @@
+//! A plugin: one sandboxed WebAssembly component, loaded and ready to decide.
+
+use crate::cache::CodeSource;
+use crate::entry::Entry;
+use crate::lane::Places;
+use portcullis_contract::Manifest;
+use portcullis_model::digest::Digest;
+use portcullis_model::limits::PluginLimits;
+use std::fmt;
+use std::sync::Arc;
+
+/// A configured plugin, ready to decide. Each decision is made in a fresh or reset instance.
+pub struct Plugin {
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: Digest,
+    pub(crate) digest_text: String,
+    pub(crate) settings_digest: Digest,
+    pub(crate) code_source: CodeSource,
+    pub(crate) entry: Arc<Entry>,
+    /// Reset instances held for their next decision, see [`Lane::Restored`](crate::lane::Lane::Restored).
+    pub(crate) places: Places,
+}
+
+impl Plugin {
+    /// The plugin's manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Digest of the file that it was loaded from.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Digest of the file, as text.
+    pub fn digest_text(&self) -> &str {
+        &self.digest_text
+    }
+
+    /// Digest of its settings in canonical form.
+    pub fn settings_digest(&self) -> Digest {
+        self.settings_digest
+    }
+
+    /// Source of its code: compiled or cached.
+    pub fn code_source(&self) -> &CodeSource {
+        &self.code_source
+    }
+
+    /// True if its instances can be reset.
+    ///
+    /// OnStale, [`Lane::Restored`](crate::lane::Lane::Restored) works as
+    /// [`Lane::Fresh`](crate::lane::Lane::Fresh) for this plugin.
+    pub fn is_restorable(&self) -> bool {
+        self.entry.code.is_restorable()
+    }
+
+    /// The plugin's limits.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.entry.limits
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.manifest.name)
+            .field("version", &self.manifest.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,595 @@
+mod keys;
+mod proof;
+mod vectors;
+mod x509;
+
+use super::*;
+use crate::state::EmbeddedState;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use portcullis_contract::{Attestation, PrincipalKind};
+use portcullis_model::timestamp::Timestamp;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const AUDIENCE: &str = "https://gateway.acme.example";
+
+struct Issuer {
+    key: SigningKey,
+    file: PathBuf,
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    Base64UrlUnpadded::encode_string(bytes.as_ref())
+}
+
+impl Issuer {
+    fn new(name: &str, seed: u8) -> Self {
+        let file = std::env::temp_dir().join(format!(
+            "portcullis-bundle-{name}-{}.json",
+            std::process::id()
+        ));
+        let issuer = Self {
+            key: SigningKey::from_slice(&[seed; 32]).unwrap(),
+            file,
+        };
+        issuer.publish(&json!({ "keys": [issuer.jwk()] }));
+        issuer
+    }
+
+    fn jwk(&self) -> Value {
+        let point = self.key.verifying_key().to_encoded_point(false);
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "jwt-svid", "alg": "ES256", "kid": "key-1",
+            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
+        })
+    }
+
+    fn publish(&self, jwks: &Value) {
+        fs::write(&self.file, jwks.to_string()).unwrap();
+    }
+
+    fn sign(&self, claims: &str) -> String {
+        let header = encode(json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" }).to_string());
+        let signed = format!("{header}.{}", encode(claims));
+        let signature: Signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature.to_bytes()))
+    }
+
+    fn verifier(&self) -> Verifier {
+        let bundles = Bundles::from_files([("acme.example", &self.file)]).unwrap();
+        Verifier::new(bundles, AUDIENCE).max_lifetime(Duration::from_secs(900))
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+fn now() -> u64 {
+    Timestamp::now().as_millis() / 1000
+}
+
+fn claims() -> Value {
+    json!({
+        "sub": "spiffe://acme.example/ns/payments/agent/reconciler", "aud": [AUDIENCE],
+        "iat": now() - 60, "exp": now() + 600, "jti": "jti-17",
+    })
+}
+
+#[test]
+fn a_token_proves_who_asks() {
+    let issuer = Issuer::new("proves", 7);
+    let claims = claims();
+    let principal = issuer
+        .verifier()
+        .verify(&issuer.sign(&claims.to_string()))
+        .unwrap();
+    assert_eq!(
+        principal.id,
+        "spiffe://acme.example/ns/payments/agent/reconciler"
+    );
+    assert_eq!(principal.attestation, Attestation::JwtSvid);
+    assert_eq!(principal.credential_id, "jti-17");
+    let millis = |name: &str| Timestamp::from_millis(claims[name].as_u64().unwrap() * 1000);
+    assert_eq!(principal.credential_issued_at, Some(millis("iat")));
+    assert_eq!(principal.credential_expires_at, Some(millis("exp")));
+    assert_eq!(
+        principal.kind,
+        PrincipalKind::Unspecified,
+        "that is the registry's word"
+    );
+}
+
+#[test]
+fn a_token_without_an_id_is_called_by_its_digest() {
+    let issuer = Issuer::new("digest", 7);
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove("jti");
+    let principal = issuer
+        .verifier()
+        .verify(&issuer.sign(&claims.to_string()))
+        .unwrap();
+    assert!(principal.credential_id.starts_with("sha256:"));
+}
+
+#[test]
+fn a_token_that_is_wrong_in_one_thing_proves_nothing() {
+    let issuer = Issuer::new("wrong", 7);
+    let verifier = issuer.verifier();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        verifier
+            .verify(&issuer.sign(&claims.to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    };
+    let without = |name: &str| {
+        let mut claims = claims();
+        claims.as_object_mut().unwrap().remove(name);
+        verifier
+            .verify(&issuer.sign(&claims.to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    };
+    let is_invalid = |error: SvidError| matches!(error, SvidError::Invalid(_));
+    assert!(is_invalid(with(
+        "aud",
+        json!(["https://elsewhere.example"])
+    )));
+    assert!(is_invalid(with("exp", json!(now() - 1))));
+    assert!(is_invalid(with("nbf", json!(now() + 60))));
+    assert!(is_invalid(with("sub", json!("spiffe://other.example/a"))));
+    assert!(is_invalid(with("sub", json!("https://acme.example/a"))));
+    for name in ["sub", "aud", "exp"] {
+        assert!(is_invalid(without(name)), "{name}");
+    }
+    assert!(matches!(without("iat"), SvidError::NoIssuedAt));
+    assert!(matches!(
+        with("iat", json!(now() + 60)),
+        SvidError::NotYetIssued(_)
+    ));
+    assert!(matches!(
+        with("iat", json!("yesterday")),
+        SvidError::Claims(_)
+    ));
+    assert!(matches!(
+        with("iat", json!(now() - 3600)),
+        SvidError::TooLongLived { .. }
+    ));
+    assert!(matches!(with("jti", json!(7)), SvidError::Claims(_)));
+
+    let mallory = Issuer::new("mallory", 8);
+    assert!(is_invalid(
+        verifier
+            .verify(&mallory.sign(&claims().to_string()))
+            .map(|_| ())
+            .unwrap_err()
+    ));
+    let token = issuer.sign(&claims().to_string());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    for forged in [
+        format!("{signed}."),
+        format!(
+            "{}.{}.",
+            encode(r#"{"alg":"none"}"#),
+            encode(claims().to_string())
+        ),
+        format!(
+            "{}.{}.{}",
+            encode(r#"{"alg":"HS256","kid":"key-1"}"#),
+            encode(claims().to_string()),
+            encode("x")
+        ),
+        "not a token".to_owned(),
+        String::new(),
+    ] {
+        let error = verifier.verify(&forged).map(|_| ()).unwrap_err();
+        assert!(is_invalid(error), "{forged}");
+    }
+}
+
+#[test]
+fn a_claim_that_is_there_twice_has_no_meaning() {
+    let issuer = Issuer::new("twice", 7);
+    let claims = claims().to_string();
+    let twice = claims.replace(
+        "\"jti\":\"jti-17\"",
+        "\"jti\":\"jti-17\",\"jti\":\"jti-18\"",
+    );
+    assert_ne!(claims, twice);
+    let error = issuer
+        .verifier()
+        .verify(&issuer.sign(&twice))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, SvidError::Claims(_)), "{error}");
+}
+
+#[test]
+fn a_token_that_was_verified_before_proves_nothing_once_it_expires() {
+    let issuer = Issuer::new("expires", 7);
+    let verifier = issuer.verifier();
+    let mut claims = claims();
+    let expires = now() + 2;
+    claims["exp"] = json!(expires);
+    let token = issuer.sign(&claims.to_string());
+    assert!(verifier.verify(&token).is_ok());
+    while now() < expires {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(verifier.verify(&token).is_err());
+}
+
+#[test]
+fn a_bundle_that_changes_is_read_again_and_one_that_is_not_valid_is_none() {
+    let issuer = Issuer::new("changes", 7);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let verify = || {
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    assert!(verify());
+    let next = Issuer::new("next", 9);
+    issuer.publish(&json!({ "keys": [next.jwk()], "spiffe_sequence": 2 }));
+    assert!(!verify(), "the key was replaced");
+    issuer.publish(&json!({ "keys": [issuer.jwk()], "spiffe_sequence": 3 }));
+    assert!(verify());
+    issuer.publish(&json!({ "keys": [], "spiffe_sequence": 4 }));
+    assert!(!verify(), "without keys the trust domain is not valid");
+    fs::write(&issuer.file, "not json").unwrap();
+    assert!(!verify());
+    fs::remove_file(&issuer.file).unwrap();
+    assert!(!verify());
+}
+
+#[test]
+fn a_bundle_that_is_replaced_over_and_over_refuses_nobody_meanwhile() {
+    let issuer = Issuer::new("replaced", 7);
+    let verifier = issuer.verifier();
+    let mut another = Issuer::new("replaced-too", 9).jwk();
+    another["kid"] = json!("key-2");
+    let replace = |keys: &Value| {
+        let beside = issuer.file.with_extension("beside");
+        fs::write(&beside, json!({ "keys": keys }).to_string()).unwrap();
+        fs::rename(beside, &issuer.file).unwrap();
+        verifier.bundles().refresh();
+    };
+    // Each token is different, because verified tokens are cached.
+    let token = |number: usize| {
+        let mut claims = claims();
+        claims["jti"] = json!(format!("jti-{number}"));
+        issuer.sign(&claims.to_string())
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ask = || {
+            let mut verified = 0;
+            while verified == 0 || !is_over.load(Ordering::Relaxed) {
+                let proved = verifier.verify(&token(verified));
+                assert!(proved.is_ok(), "{proved:?}");
+                verified += 1;
+            }
+        };
+        let asking = [scope.spawn(ask), scope.spawn(ask)];
+        for _ in 0..250 {
+            replace(&json!([issuer.jwk(), another]));
+            replace(&json!([issuer.jwk()]));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for asked in asking {
+            asked.join().unwrap();
+        }
+    });
+    assert!(verifier.bundles().version() >= 500);
+    replace(&json!([another]));
+    assert!(verifier.verify(&token(0)).is_err());
+}
+
+#[test]
+fn of_a_bundle_that_is_half_written_the_keys_that_were_there_count_until_it_is_whole() {
+    let issuer = Issuer::new("half", 7);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let write = |text: &str| {
+        fs::write(&issuer.file, text).unwrap();
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    let next = Issuer::new("half-next", 9);
+    let whole = json!({ "keys": [next.jwk()] }).to_string();
+    assert!(write(""));
+    assert!(write(&whole[..whole.len() / 2]));
+    assert!(!write(&whole), "now the key is replaced");
+    assert!(!write(""), "and is not taken back");
+}
+
+#[test]
+fn refuses_bundles_that_are_not_valid() {
+    let issuer = Issuer::new("refused", 7);
+    let read = || {
+        Bundles::from_files([("acme.example", &issuer.file)])
+            .map(|_| ())
+            .unwrap_err()
+    };
+    issuer.publish(&json!({ "keys": [] }));
+    assert!(matches!(read(), BundleError::Empty(_)));
+    let mut other = issuer.jwk();
+    other["use"] = json!("another");
+    issuer.publish(&json!({ "keys": [other] }));
+    assert!(matches!(read(), BundleError::Empty(_)));
+    issuer.publish(&json!({ "keys": [issuer.jwk(), issuer.jwk()] }));
+    assert!(matches!(read(), BundleError::Shape { .. }));
+    fs::write(&issuer.file, r#"{"keys":[],"keys":[]}"#).unwrap();
+    assert!(matches!(read(), BundleError::Shape { .. }));
+    issuer.publish(&json!({ "keys": [issuer.jwk()] }));
+    let twice = [
+        ("acme.example", &issuer.file),
+        ("acme.example", &issuer.file),
+    ];
+    assert!(matches!(
+        Bundles::from_files(twice),
+        Err(BundleError::Duplicate(_))
+    ));
+    assert!(matches!(
+        Bundles::from_files([("Acme!", &issuer.file)]),
+        Err(BundleError::Name(_))
+    ));
+}
+
+#[test]
+fn keys_that_were_withdrawn_are_not_taken_back() {
+    let issuer = Issuer::new("rollback", 7);
+    let bundle = |sequence: u64| json!({ "keys": [issuer.jwk()], "spiffe_sequence": sequence });
+    issuer.publish(&bundle(2));
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    assert!(verifier.verify(&token).is_ok());
+    issuer.publish(&bundle(1));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_err());
+    issuer.publish(&bundle(3));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_ok());
+}
+
+#[test]
+fn a_bundle_that_has_lost_its_sequence_is_not_taken_for_the_newest() {
+    let issuer = Issuer::new("lost", 7);
+    let bundle = |sequence: Value| {
+        let mut bundle = json!({ "keys": [issuer.jwk()] });
+        if !sequence.is_null() {
+            bundle["spiffe_sequence"] = sequence;
+        }
+        issuer.publish(&bundle);
+    };
+    bundle(Value::Null);
+    let verifier = issuer.verifier();
+    let token = issuer.sign(&claims().to_string());
+    let verifies = |sequence: Value| {
+        bundle(sequence);
+        verifier.bundles().refresh();
+        verifier.verify(&token).is_ok()
+    };
+    assert!(
+        verifies(Value::Null),
+        "where there was none, none is needed"
+    );
+    assert!(verifies(json!(5)));
+    assert!(!verifies(Value::Null), "there was one before");
+    assert!(!verifies(json!(4)));
+    for wrong in [json!("6"), json!(6.5), json!(-1), json!([6])] {
+        assert!(!verifies(wrong.clone()), "{wrong}");
+    }
+    assert!(verifies(json!(5)), "the same bundle again");
+    // The largest whole number that every JSON reader reads exactly.
+    assert!(verifies(json!((1_u64 << 53) - 1)));
+    assert!(!verifies(json!(6)));
+}
+
+#[test]
+fn a_sequence_does_not_go_back_over_a_restart() {
+    let issuer = Issuer::new("restart", 7);
+    let file = std::env::temp_dir().join(format!("portcullis-restart-{}.redb", std::process::id()));
+    let _ = fs::remove_file(&file);
+    let publish = |sequence: Option<u64>| {
+        let mut bundle = json!({ "keys": [issuer.jwk()] });
+        if let Some(sequence) = sequence {
+            bundle["spiffe_sequence"] = json!(sequence);
+        }
+        issuer.publish(&bundle);
+    };
+    let token = issuer.sign(&claims().to_string());
+    // Starts a host, verifies a token and ends.
+    let run = || {
+        let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+        let verifier = issuer.verifier().state(Arc::new(state));
+        let valid = verifier.bundles().are_valid();
+        assert_eq!(valid.is_ok(), verifier.verify(&token).is_ok());
+        valid
+    };
+    publish(None);
+    assert_eq!(run(), Ok(()));
+    publish(Some(7));
+    assert_eq!(run(), Ok(()));
+    publish(Some(6));
+    assert!(matches!(
+        run(),
+        Err(BundleError::Older {
+            found: 6,
+            known: 7,
+            ..
+        })
+    ));
+    publish(None);
+    assert!(matches!(
+        run(),
+        Err(BundleError::NoSequence { known: 7, .. })
+    ));
+    // A dry run reads the state and writes nothing.
+    publish(Some(9));
+    let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+    let bundles = Bundles::from_files([("acme.example", &issuer.file)]).unwrap();
+    assert_eq!(bundles.are_newer_than(&state), Ok(()));
+    drop(state);
+    publish(Some(7));
+    assert_eq!(run(), Ok(()));
+    // The same while the host runs.
+    let state = EmbeddedState::open(&file, Duration::from_secs(60)).unwrap();
+    let verifier = issuer.verifier().state(Arc::new(state));
+    publish(Some(10));
+    verifier.bundles().refresh();
+    assert!(verifier.verify(&token).is_ok());
+    drop(verifier);
+    publish(Some(7));
+    assert!(matches!(
+        run(),
+        Err(BundleError::Older {
+            found: 7,
+            known: 10,
+            ..
+        })
+    ));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_token_is_of_a_workload_and_can_be_revoked() {
+    let issuer = Issuer::new("workload", 7);
+    let verifier = issuer.verifier();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        verifier.verify(&issuer.sign(&claims.to_string()))
+    };
+    for id in [
+        "spiffe://acme.example",
+        "spiffe://acme.example/",
+        "spiffe://ACME.example/agent",
+        "SPIFFE://acme.example/agent",
+        "spiffe://acme.example/agent/",
+        "spiffe://acme.example/a/../b",
+        " spiffe://acme.example/agent",
+    ] {
+        assert!(with("sub", json!(id)).is_err(), "{id}");
+    }
+    let long = format!("spiffe://acme.example/{}", "a".repeat(2048));
+    assert!(with("sub", json!(long)).is_err());
+    for id in [
+        " sp",
+        "sp ",
+        "s p",
+        "",
+        "\t",
+        "a\u{0}",
+        "a\u{200b}b",
+        "a\u{202e}b",
+        "\u{ff21}",
+    ] {
+        let refused = with("jti", json!(id)).unwrap_err();
+        assert!(matches!(refused, SvidError::Claims(_)), "{id:?}");
+    }
+    for id in ["jti-17", "5f0c_E.9:x/y", "urn:uuid:0c6b"] {
+        assert!(with("jti", json!(id)).is_ok(), "{id}");
+    }
+    for (date, is_valid) in [
+        (json!(now() - 60), true),
+        (json!(now() as f64 - 59.5), true),
+        (json!((now() - 60).to_string()), false),
+        (json!(-1), false),
+        (Value::Null, false),
+    ] {
+        assert_eq!(with("iat", date.clone()).is_ok(), is_valid, "{date}");
+    }
+}
+
+#[test]
+fn a_token_has_the_header_and_the_claims_of_the_standard() {
+    let issuer = Issuer::new("header", 7);
+    let verifier = issuer.verifier();
+    let signed = |header: Value, claims: &Value| {
+        let signed = format!(
+            "{}.{}",
+            encode(header.to_string()),
+            encode(claims.to_string())
+        );
+        let signature: Signature = issuer.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature.to_bytes()))
+    };
+    let good = json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" });
+    for (header, is_valid) in [
+        (good.clone(), true),
+        (json!({ "alg": "ES256", "kid": "key-1" }), true),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "typ": "JOSE" }),
+            true,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "typ": "intent+jwt" }),
+            false,
+        ),
+        (json!({ "alg": "none", "kid": "key-1" }), false),
+        (json!({ "alg": "None", "kid": "key-1" }), false),
+        (json!({ "alg": "HS256", "kid": "key-1" }), false),
+        (json!({ "alg": "EdDSA", "kid": "key-1" }), false),
+        (json!({ "alg": "ES384", "kid": "key-1" }), false),
+        (json!({ "alg": "RS256", "kid": "key-1" }), false),
+        (json!({ "alg": "ES256", "kid": "key-2" }), false),
+        (json!({ "alg": "ES256" }), false),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "crit": ["x"], "x": 1 }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "b64": false, "crit": ["b64"] }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "jku": "https://mallory.example/keys" }),
+            false,
+        ),
+        (
+            json!({ "alg": "ES256", "kid": "key-1", "jwk": issuer.jwk() }),
+            false,
+        ),
+    ] {
+        let came = verifier.verify(&signed(header.clone(), &claims()));
+        assert_eq!(came.is_ok(), is_valid, "{header}: {came:?}");
+    }
+    for (name, value, is_valid) in [
+        ("aud", json!(AUDIENCE), true),
+        ("aud", json!(["another", AUDIENCE]), true),
+        ("aud", json!([]), false),
+        ("aud", json!(""), false),
+        ("aud", json!([format!("{AUDIENCE}/")]), false),
+        ("aud", Value::Null, false),
+        ("exp", json!(now() - 1), false),
+        ("exp", json!("tomorrow"), false),
+        ("exp", Value::Null, false),
+        ("nbf", json!(now() + 60), false),
+        ("nbf", json!("soon"), false),
+    ] {
+        let mut claims = claims();
+        claims[name] = value.clone();
+        let came = verifier.verify(&signed(good.clone(), &claims));
+        assert_eq!(came.is_ok(), is_valid, "{name} {value}: {came:?}");
+    }
+    // A key of another trust domain with the same `kid`.
+    let other = Issuer::new("header-other", 8);
+    let files = [
+        ("acme.example", &issuer.file),
+        ("other.example", &other.file),
+    ];
+    let both = Verifier::new(Bundles::from_files(files).unwrap(), AUDIENCE);
+    assert!(both.verify(&issuer.sign(&claims().to_string())).is_ok());
+    assert!(both.verify(&other.sign(&claims().to_string())).is_err());
+}

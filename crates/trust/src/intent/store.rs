@@ -1,0 +1,505 @@
+//! Stores the intents of a host, each with its delegation chain.
+
+use super::signed::SignatureError;
+use super::{AttenuationError, Signatures, StoredIntent};
+use crate::revocation::{Known, Revocable, Revoked};
+use portcullis_model::digest::Digest;
+use portcullis_model::json;
+use portcullis_model::timestamp::Timestamp;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Maximum number of intents in a chain, including the approved one.
+pub(crate) const MAX_DEPTH: usize = 8;
+
+/// Maximum number of cached ids of carried intents.
+const CARRIED_IDS: usize = 64 * 1024;
+
+/// Maximum memory of cached carried intents, in bytes.
+pub(super) const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Approximate memory of an intent, in bytes.
+const DOCUMENT_BYTES: u64 = 2 * 1024;
+
+/// Cached result for the documents that a request carried.
+#[derive(Debug, Clone)]
+struct Carried {
+    chain: Result<Chain, IntentError>,
+    /// Version of the keys that it was verified with.
+    version: u64,
+    bytes: u64,
+    /// True if the first use of the chain was recorded.
+    is_issued: Arc<AtomicBool>,
+}
+
+/// Weighs cache entries by their memory.
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<[u8; 32], Carried> for Bytes {
+    fn weight(&self, _: &[u8; 32], carried: &Carried) -> u64 {
+        carried.bytes.max(1)
+    }
+}
+
+/// Intents by id, and the intents that requests carry.
+///
+/// The time of a look-up does not depend on the number of intents.
+#[derive(Debug, Clone)]
+pub struct Intents {
+    by_id: Arc<RwLock<HashMap<String, Chain>>>,
+    signatures: Option<Arc<Signatures>>,
+    /// Results by the hash of the documents.
+    carried: Arc<Cache<[u8; 32], Carried, Bytes>>,
+    /// Digest of the first carried intent with each id.
+    carried_ids: Arc<Cache<String, Digest>>,
+}
+
+/// An intent with the intents that it was delegated from: root first, itself last.
+///
+/// INVARIANT (chain): each is within the one before it, whose digest it names.
+pub type Chain = Arc<[Arc<StoredIntent>]>;
+
+/// Reason why an intent is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntentError {
+    /// The document is not an intent.
+    #[error("{0}")]
+    Read(#[source] json::Error),
+    /// The intent must be signed and is not.
+    #[error(
+        "the intent is not signed, and only signed ones count here: sign it with `portcullis intent sign`"
+    )]
+    Unsigned,
+    /// The intent is signed, and no signers are configured.
+    #[error(
+        "the intent is signed, and no keys of approvers are configured: add `[intents.approvers]`"
+    )]
+    NoKeys,
+    /// The signature is invalid.
+    #[error("the signed intent is not valid: {0}")]
+    Signature(String),
+    /// Another intent has the same id.
+    #[error("there is another intent `{0}`: an id is used once")]
+    Duplicate(String),
+    /// The parent is unknown.
+    #[error("intent `{id}` was delegated by `{parent}`, which is not known: add that one first")]
+    NoParent {
+        /// Id of the intent.
+        id: String,
+        /// Id of its parent.
+        parent: String,
+    },
+    /// The known parent has another digest or id than the intent names.
+    #[error(
+        "intent `{id}` was delegated by another `{parent}` than the one that is known: their digests differ"
+    )]
+    OtherParent {
+        /// Id of the intent.
+        id: String,
+        /// Id of its parent.
+        parent: String,
+    },
+    /// The chain is too long.
+    #[error(
+        "intent `{0}` would make a chain of more than {MAX_DEPTH} intents, the approved one included: delegate from one nearer to it"
+    )]
+    TooDeep(String),
+    /// The intent exceeds its parent.
+    #[error("intent `{id}` goes beyond its parent: {widening}")]
+    Wider {
+        /// Id of the intent.
+        id: String,
+        /// First excess.
+        widening: AttenuationError,
+    },
+    /// A request carries an intent that is not the next one of its chain.
+    #[error(
+        "intent `{0}` is not delegated from the one that is carried before it: carry a chain, root first"
+    )]
+    NotNext(String),
+    /// An allowance states no arguments for an action that is not a read.
+    #[error(
+        "intent `{id}`: its allowance {allowance} says nothing of its arguments, and {acts}: add {write} to it, or `\"arguments\": \"open\"`"
+    )]
+    ArgumentsUnsaid {
+        /// Id of the intent.
+        id: String,
+        /// The allowance.
+        allowance: String,
+        /// Action that is not a read.
+        acts: String,
+        /// Member to add.
+        write: String,
+    },
+    /// A denial names an integration in another spelling.
+    #[error(
+        "intent `{id}` denies something of `{named}`, and no integration is called that: write `{meant}`"
+    )]
+    DeniesInVain {
+        /// Id of the intent.
+        id: String,
+        /// Name of the integration in the intent.
+        named: String,
+        /// Configured name of the integration.
+        meant: String,
+    },
+    /// The time of the approval is in the future.
+    #[error(
+        "intent `{id}` was approved at {at}, which is in the future: look at the approver's clock"
+    )]
+    FromTheFuture {
+        /// Id of the intent.
+        id: String,
+        /// Stated time of the approval.
+        at: Timestamp,
+    },
+    /// The delegator is not registered for an integration that it delegates.
+    #[error(
+        "intent `{id}` allows `{integration}`, for which `{delegator}`, which delegates it, is not registered: register it for that, or leave it out"
+    )]
+    DelegatorNotRegistered {
+        /// Id of the intent.
+        id: String,
+        /// SPIFFE ID of the delegator.
+        delegator: String,
+        /// Name of the integration.
+        integration: String,
+    },
+    /// The accepted intent could not be stored.
+    #[error("{0}")]
+    NotKept(String),
+}
+
+impl Default for Intents {
+    fn default() -> Self {
+        Self {
+            by_id: Arc::default(),
+            signatures: None,
+            carried: Arc::new(Cache::with_weighter(
+                usize::try_from(CARRIED_BYTES / DOCUMENT_BYTES).unwrap_or(usize::MAX),
+                CARRIED_BYTES,
+                Bytes,
+            )),
+            carried_ids: Arc::new(Cache::new(CARRIED_IDS)),
+        }
+    }
+}
+
+impl Intents {
+    /// Creates a store that requires signed intents.
+    pub fn signed(signatures: Signatures) -> Self {
+        Self {
+            signatures: Some(Arc::new(signatures)),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the intent in `document`, JSON or a signed JWT.
+    ///
+    /// Its parent must be known. Adding the same intent again has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`IntentError`] if the document is not an intent, is not signed and must be, or is not within its
+    /// parent.
+    pub fn insert(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
+        self.insert_if(document, |_| Ok(()))
+    }
+
+    /// As [`Intents::insert`], if `accepts` accepts the chain.
+    pub fn insert_if(
+        &self,
+        document: &[u8],
+        accepts: impl FnOnce(&Chain) -> Result<(), IntentError>,
+    ) -> Result<Arc<StoredIntent>, IntentError> {
+        // This takes no lock, because the intents of a chain never change.
+        let (intent, chain) = self.delegated(document, None)?;
+        accepts(&chain)?;
+        let id = intent.id.clone();
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        match by_id.get(&id).and_then(|known| known.last()) {
+            Some(known) if known.digest() == intent.digest() => Ok(Arc::clone(known)),
+            Some(_) => Err(IntentError::Duplicate(id)),
+            None => {
+                by_id.insert(id, chain);
+                Ok(intent)
+            }
+        }
+    }
+
+    /// Reads an intent and returns it with its chain.
+    ///
+    /// It continues `carried` if that is given, and otherwise the chain of its parent.
+    fn delegated(
+        &self,
+        document: &[u8],
+        carried: Option<&Chain>,
+    ) -> Result<(Arc<StoredIntent>, Chain), IntentError> {
+        let intent = self.read(document)?;
+        let id = intent.id.clone();
+        let mut chain = match (&intent.parent, carried) {
+            (None, None) => Vec::new(),
+            (None, Some(_)) => return Err(IntentError::NotNext(id)),
+            (Some((parent, digest)), carried) => {
+                let chain = match carried {
+                    Some(chain) => Some(Arc::clone(chain)),
+                    None => self.chain(parent),
+                };
+                let chain = chain.ok_or_else(|| IntentError::NoParent {
+                    id: id.clone(),
+                    parent: parent.clone(),
+                })?;
+                let Some(nearest) = chain
+                    .last()
+                    .filter(|nearest| nearest.digest() == *digest && nearest.id == *parent)
+                else {
+                    let parent = parent.clone();
+                    return Err(IntentError::OtherParent { id, parent });
+                };
+                if chain.iter().any(|other| other.id == id) {
+                    return Err(IntentError::Duplicate(id));
+                }
+                if chain.len() >= MAX_DEPTH {
+                    return Err(IntentError::TooDeep(id));
+                }
+                if let Err(widening) = intent.is_within(nearest) {
+                    return Err(IntentError::Wider { id, widening });
+                }
+                chain.to_vec()
+            }
+        };
+        let intent = Arc::new(intent);
+        chain.push(Arc::clone(&intent));
+        Ok((intent, chain.into()))
+    }
+
+    fn read(&self, document: &[u8]) -> Result<StoredIntent, IntentError> {
+        let is_json = document.trim_ascii_start().starts_with(b"{");
+        match (&self.signatures, is_json) {
+            (None, true) => StoredIntent::from_json(document).map_err(IntentError::Read),
+            (None, false) => Err(IntentError::NoKeys),
+            (Some(_), true) => Err(IntentError::Unsigned),
+            (Some(signatures), false) => {
+                let wrong = |error: SignatureError| IntentError::Signature(error.to_string());
+                let token = std::str::from_utf8(document.trim_ascii())
+                    .map_err(|error| IntentError::Signature(error.to_string()))?;
+                signatures
+                    .verify(token)
+                    .map_err(wrong)?
+                    .map_err(IntentError::Read)
+            }
+        }
+    }
+
+    /// Returns the chain that a request carries, root first.
+    ///
+    /// The parent of the first may be a known intent. Results are cached until a key changes.
+    pub fn carried(&self, documents: &[String]) -> Result<Chain, IntentError> {
+        let chain = self.verified(documents)?;
+        // An id may be used once. This is checked each time, because the known intents change.
+        for intent in chain.iter() {
+            let known = self.chain(&intent.id);
+            let known = known.as_ref().and_then(|known| known.last());
+            let first = match known {
+                Some(known) => known.digest(),
+                None => {
+                    let (id, digest) = (intent.id.as_str(), intent.digest());
+                    let first = self
+                        .carried_ids
+                        .get_or_insert_with(id, || Ok::<_, std::convert::Infallible>(digest));
+                    first.unwrap_or(digest)
+                }
+            };
+            if first != intent.digest() {
+                return Err(IntentError::Duplicate(intent.id.clone()));
+            }
+        }
+        Ok(chain)
+    }
+
+    /// As [`Intents::carried`], without comparing ids.
+    fn verified(&self, documents: &[String]) -> Result<Chain, IntentError> {
+        // The author of a request could carry any unsigned intent.
+        let Some(signatures) = &self.signatures else {
+            return Err(IntentError::NoKeys);
+        };
+        let version = signatures.version();
+        let hash = hash(documents);
+        if let Some(carried) = self.carried.get(&hash)
+            && carried.version == version
+        {
+            return carried.chain;
+        }
+        let chain = documents
+            .iter()
+            .try_fold(None, |chain: Option<Chain>, document| {
+                let (_, chain) = self.delegated(document.as_bytes(), chain.as_ref())?;
+                Ok(Some(chain))
+            })
+            .map(|chain| chain.unwrap_or_else(|| Vec::new().into()));
+        // A missing parent may be added later, so that this error is not cached.
+        if !matches!(chain, Err(IntentError::NoParent { .. })) {
+            let carried = Carried {
+                chain: chain.clone(),
+                version,
+                bytes: memory_bytes(&chain, documents.len()),
+                is_issued: Arc::default(),
+            };
+            self.carried.insert(hash, carried);
+        }
+        chain
+    }
+
+    /// True if a carried chain is used for the first time since it was cached.
+    pub fn issue_carried(&self, documents: &[String]) -> bool {
+        self.carried
+            .get(&hash(documents))
+            .is_some_and(|carried| !carried.is_issued.swap(true, Ordering::Relaxed))
+    }
+
+    /// Adds all intents in the `.json` and `.jwt` files of a folder, parents first.
+    ///
+    /// Returns the files that are refused, with the errors.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn insert_folder(&self, folder: &Path) -> std::io::Result<Vec<(PathBuf, IntentError)>> {
+        let mut documents = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let file = entry?.path();
+            let extension = file.extension().unwrap_or_default();
+            if extension == "json" || extension == "jwt" {
+                let document = std::fs::read(&file)?;
+                documents.push((file, document));
+            }
+        }
+        documents.sort();
+        Ok(self.insert_all(documents))
+    }
+
+    /// Adds documents, parents first. Returns the refused ones by name.
+    pub fn insert_all<N>(&self, mut left: Vec<(N, Vec<u8>)>) -> Vec<(N, IntentError)> {
+        let mut refused = Vec::new();
+        loop {
+            // Each round adds the documents whose parents are known. After a round without progress, the
+            // parents of the remaining documents are missing.
+            let mut waiting = Vec::new();
+            let before = left.len();
+            for (name, document) in left {
+                match self.insert(&document) {
+                    Ok(_) => {}
+                    Err(error @ IntentError::NoParent { .. }) => {
+                        waiting.push((name, document, error));
+                    }
+                    Err(error) => refused.push((name, error)),
+                }
+            }
+            if waiting.is_empty() || waiting.len() == before {
+                refused.extend(waiting.into_iter().map(|(name, _, error)| (name, error)));
+                return refused;
+            }
+            left = waiting
+                .into_iter()
+                .map(|(name, document, _)| (name, document))
+                .collect();
+        }
+    }
+
+    /// True if intents must be signed by their approvers.
+    ///
+    /// Only a signed intent can waive a check of the host.
+    pub fn are_signed(&self) -> bool {
+        self.signatures.is_some()
+    }
+
+    /// Approvers whose signatures are accepted, sorted.
+    ///
+    /// Empty if intents need not be signed.
+    pub fn approvers(&self) -> Vec<&str> {
+        let signatures = self.signatures.as_deref();
+        signatures.map_or_else(Vec::new, |it| it.approvers().collect())
+    }
+
+    /// Memory of the cached carried intents, in bytes.
+    #[cfg(test)]
+    pub(super) fn carried_bytes(&self) -> u64 {
+        self.carried.weight()
+    }
+
+    /// Number of known intents.
+    pub fn len(&self) -> usize {
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    /// True if no intent is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Chains of all intents, each with root first and the intent last.
+    pub fn chains(&self) -> Vec<Arc<[Arc<StoredIntent>]>> {
+        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.values().cloned().collect()
+    }
+
+    /// Chain of the intent `id`, root first and the intent last.
+    pub fn chain(&self, id: &str) -> Option<Arc<[Arc<StoredIntent>]>> {
+        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.get(id).cloned()
+    }
+}
+
+/// Memory of a cached chain or error, in bytes.
+///
+/// For a chain it is that of its last `carried` intents, which no other entry shares.
+fn memory_bytes(chain: &Result<Chain, IntentError>, carried: usize) -> u64 {
+    /// Memory of the entry itself, its key and the text of an error.
+    const ENTRY_BYTES: usize = 1024;
+    let chain = chain.as_ref().map_or(&[][..], |chain| &**chain);
+    let own = chain.iter().rev().take(carried);
+    let own: usize = own.map(|intent| intent.memory_bytes()).sum();
+    (ENTRY_BYTES + own) as u64
+}
+
+fn hash(documents: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for document in documents {
+        hash.update((document.len() as u64).to_be_bytes());
+        hash.update(document.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// First revoked intent, principal or approver of a chain.
+pub fn revoked_in<'a>(chain: &Chain, known: &'a Known<'_>) -> Option<(String, &'a Revoked)> {
+    chain
+        .iter()
+        .find_map(|it| find_revoked(&it.id, &it.principal, &it.approved_by, known))
+}
+
+/// As [`revoked_in`], for an intent of which only the names are known.
+pub fn find_revoked<'a>(
+    id: &str,
+    principal: &str,
+    approved_by: &str,
+    known: &'a Known<'_>,
+) -> Option<(String, &'a Revoked)> {
+    let named = [
+        (Revocable::Intent, id),
+        (Revocable::Principal, principal),
+        (Revocable::Principal, approved_by),
+    ];
+    named
+        .into_iter()
+        .find_map(|(kind, id)| Some((id.to_owned(), known.find(kind, id)?)))
+}
