@@ -9,7 +9,7 @@ use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
 use portcullis_benches::scenery::{self, Folder};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{ActionClass, Lane, Pdp, Plugin, PluginSource, Timestamp};
+use portcullis_host::{ActionClass, Instances, Pdp, Plugin, PluginSource, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
@@ -33,15 +33,16 @@ fn decisions(c: &mut Criterion) {
     group.bench_function("the floor", |b| b.iter(|| floor.run()));
     let packed = Plugin::load(&scenery::five_rules()).unwrap();
     let typed = Plugin::load(&scenery::typed_five_rules()).unwrap();
-    let restorable = Plugin::load(&scenery::five_rules().restorable()).unwrap();
-    for (name, plugin, lane) in [
-        ("fresh", &packed, Lane::Fresh),
-        ("restored", &restorable, Lane::Restored),
-        ("fresh, typed", &typed, Lane::Fresh),
+    let resettable = Plugin::load(&scenery::five_rules().resettable()).unwrap();
+    for (name, plugin, instances) in [
+        ("fresh", &packed, Instances::Fresh),
+        ("reset", &resettable, Instances::Reset),
+        ("fresh, typed", &typed, Instances::Fresh),
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let answer = plugin.evaluate_in(lane, black_box(&request), ActionClass::Write, now);
+                let answer =
+                    plugin.evaluate_in(instances, black_box(&request), ActionClass::Write, now);
                 assert!(answer.outcome.is_ok());
             });
         });
@@ -121,20 +122,20 @@ fn many(c: &mut Criterion) {
     let folder = Folder::new("criterion-many");
     let source = scenery::cached_five_rules(&folder);
     let request = workload::request(7, Variation::default(), now);
-    let ask = |plugin: &Plugin, lane| {
-        let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+    let ask = |plugin: &Plugin, instances| {
+        let answer = plugin.evaluate_in(instances, &request, ActionClass::Write, now);
         assert!(answer.outcome.is_ok());
     };
-    for (name, lane, source) in [
-        ("fresh", Lane::Fresh, source.clone()),
-        ("restored", Lane::Restored, source.clone().restorable()),
+    for (name, instances, source) in [
+        ("fresh", Instances::Fresh, source.clone()),
+        ("reset", Instances::Reset, source.clone().resettable()),
     ] {
         let plugins: Vec<_> = (0..1000).map(|_| Plugin::load(&source).unwrap()).collect();
         let mut group = c.benchmark_group(format!("of several plugins, {name}"));
-        group.bench_function("one", |b| b.iter(|| ask(&plugins[0], lane)));
+        group.bench_function("one", |b| b.iter(|| ask(&plugins[0], instances)));
         let mut turn = plugins.iter().cycle();
         group.bench_function("a thousand in turn", |b| {
-            b.iter(|| ask(turn.next().unwrap(), lane));
+            b.iter(|| ask(turn.next().unwrap(), instances));
         });
         group.finish();
 
@@ -147,7 +148,7 @@ fn many(c: &mut Criterion) {
                         for _ in 0..threads {
                             let share = often / threads;
                             let (ask, plugin) = (&ask, &plugins[0]);
-                            scope.spawn(move || (0..share).for_each(|_| ask(plugin, lane)));
+                            scope.spawn(move || (0..share).for_each(|_| ask(plugin, instances)));
                         }
                     });
                     started.elapsed()
@@ -164,7 +165,9 @@ fn many(c: &mut Criterion) {
     group.bench_function("a hundred, to the first decision of each", |b| {
         b.iter(|| {
             let plugins: Vec<_> = (0..100).map(|_| load()).collect();
-            plugins.iter().for_each(|plugin| ask(plugin, Lane::Fresh));
+            plugins
+                .iter()
+                .for_each(|plugin| ask(plugin, Instances::Fresh));
         });
     });
     group.finish();

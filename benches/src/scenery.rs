@@ -3,7 +3,7 @@
 use crate::workload::{self, INTEGRATION, Variation, id};
 use portcullis_host::log::{DecisionLog, Durability, LogOptions};
 use portcullis_host::{
-    CompiledCache, Identity, Intents, Lane, OnStale, Pdp, Plugin, PluginSource, PostureRule,
+    CompiledCache, Identity, Instances, Intents, OnStale, Pdp, Plugin, PluginSource, PostureRule,
     PrincipalKind, Registry, Request, Revocations, Timestamp, Weakness,
 };
 use portcullis_tests::guests;
@@ -103,9 +103,9 @@ pub fn cached_five_rules(folder: &Folder) -> PluginSource {
 /// # Panics
 ///
 /// If the plugin does not load.
-pub fn bare(lane: Lane) -> Pdp {
+pub fn bare(instances: Instances) -> Pdp {
     let plugin = Plugin::load(&five_rules()).expect("the plugin loads");
-    let integration = workload::integration().lane(lane).plugin(plugin);
+    let integration = workload::integration().instances(instances).plugin(plugin);
     let pdp = Pdp::builder().integration(integration);
     pdp.build().expect("a decision point")
 }
@@ -165,7 +165,7 @@ pub fn checked(folder: &Folder, size: usize, now: Timestamp) -> Pdp {
     let integration = workload::integration()
         .posture(PostureRule {
             max_age: Duration::from_secs(3600),
-            amiss: vec![Weakness::Internet],
+            weaknesses: vec![Weakness::Internet],
             otherwise: OnStale::Deny,
         })
         .plugin(plugin);

@@ -29,8 +29,8 @@ Exit codes:
   2  deny
   3  a plugin, a configuration, a request, an intent or a log is not valid
   4  a plugin faulted (a deny)
-  5  something is not as it has to be: a replay differs, a revocation is not confirmed, a
-     registry has findings, a case is decided otherwise, a decision takes too long";
+  5  a gate failed: a replay differs, a revocation is not confirmed, a
+     registry has findings, a case is decided differently, a decision takes too long";
 
 impl Exit {
     /// Returns the exit code for a log that is broken or cannot be read.
@@ -67,9 +67,9 @@ impl Exit {
             | Cause::CredentialTooLongLived
             | Cause::Revoked
             | Cause::RevocationStale
-            | Cause::BeyondTrust
-            | Cause::EvidenceMissing
-            | Cause::PostureAmiss
+            | Cause::BeyondTier
+            | Cause::RequiredCheckMissing
+            | Cause::DestinationUnfit
             | Cause::CredentialExpired
             | Cause::IntentMissing
             | Cause::IntentUnknown

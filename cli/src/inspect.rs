@@ -56,7 +56,7 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
     match inspection.refusals.as_slice() {
         [] => output::line(&format!(
             "{}: a host would now compile it and try its settings",
-            styled(GOOD, "nothing found against it")
+            styled(GOOD, "no problem found")
         )),
         refusals => refusals.iter().try_for_each(|refusal| {
             let refusal = shown(&refusal.to_string());

@@ -212,14 +212,14 @@ fn verify(
             }))?;
         }
         Format::Human if exit == Exit::Invalid => output::line(&format!(
-            "{} it has no line with the head that was kept: it was made anew, or cut",
+            "{} no line has the given head: the log was recreated or truncated",
             styled(BAD, "broken")
         ))?,
         Format::Human => {
             whole(&verified, archive)?;
             if exit == Exit::Failed {
                 output::line(&format!(
-                    "{} the head that was kept is not that of a line that was read: it may be that of {}",
+                    "{} no line that was read has the given head: it may be the head of {}",
                     styled(WARN, "not found"),
                     not_read(&verified, archive),
                 ))?;
@@ -246,7 +246,7 @@ fn whole(verified: &Verified, archive: Option<&Path>) -> anyhow::Result<()> {
     }
     if verified.behind_head > 0 {
         output::line(&format!(
-            "{} {} of them lie behind what is kept beside the log: they were recorded just now or just before a crash, or were added by hand",
+            "{} {} of them are behind the head beside the log: they were recorded just now or just before a crash, or were added by hand",
             styled(WARN, "note"),
             verified.behind_head
         ))?;

@@ -14,7 +14,7 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|signed| Duration::try_from(signed).ok())
-        .ok_or_else(|| format!("`{text}` is no time, such as `30d` or `24h`"))
+        .ok_or_else(|| format!("`{text}` is not a duration, such as `30d` or `24h`"))
 }
 
 #[cfg(test)]

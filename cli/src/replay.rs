@@ -131,7 +131,7 @@ fn replay(
             replayed.not_decided += 1;
             return Ok(());
         };
-        let again = pdp.evaluate_again(&request, entry.at, &decided.evidence, list);
+        let again = pdp.evaluate_again(&request, entry.at, &decided.inputs, list);
         let is_same = each(&entry, decided, &again.replayable());
         if decided.depends_on_machine() {
             replayed.depend_on_machine += 1;

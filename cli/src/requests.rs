@@ -25,7 +25,7 @@ impl From {
             (None, Shape::Mcp) => Ok(Self::Mcp),
             (None, Shape::Either) => Err(json::Error::NotHere {
                 at: String::new(),
-                why: "this is an AuthZEN evaluation and an MCP envelope in one, and each is read otherwise: say which it is with `--from authzen` or `--from mcp`",
+                why: "this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`",
             }),
         }
     }

@@ -19,7 +19,7 @@ enum Verb {
     ///
     /// If the state is missing or older than the log says, the host denies the requests whose uses it
     /// counts, because spent uses could be spent again. If the revocation list is older, the host denies
-    /// every request. Restore the latest copy if there is one. OnStale, this accepts the current one. It is
+    /// every request. Restore the latest copy if there is one. Otherwise, this accepts the current one. It is
     /// recorded in the decision log. Stop the host first.
     Accept {
         /// The file to accept.
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         config,
     } = &args.verb;
     if by.trim().is_empty() || reason.trim().is_empty() {
-        output::error("accepting says why, and by whom: give `--reason` and `--by` a text");
+        output::error("accepting needs a reason and an author: give `--reason` and `--by` a text");
         return Ok(Exit::Invalid);
     }
     let accepts = match what {

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             });
             let (count, all) = (passed, tried.len());
             output::line(&format!(
-                "{count} of {all} cases are decided as they say{most}"
+                "{count} of {all} cases are decided as expected{most}"
             ))?;
         }
     }
@@ -123,7 +123,7 @@ fn chosen(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
     let chosen: Vec<_> = all.into_iter().filter(wanted).collect();
     anyhow::ensure!(
         !chosen.is_empty(),
-        "there is no such case in {}: make a folder with `request.json`, `settings.toml` and `expected.toml`",
+        "there is no matching case in {}: create a folder with `request.json`, `settings.toml` and `expected.toml`",
         folder.display()
     );
     Ok(chosen)

@@ -90,7 +90,7 @@ fn a_gate_is_not_met_where_no_plugin_decided() {
         let ran = bench(&folder, gate);
         assert_eq!(ran.code, 5, "{gate:?}");
         assert!(
-            ran.err.contains("no request came to a plugin"),
+            ran.err.contains("no request reached a plugin"),
             "{}",
             ran.err
         );

@@ -202,73 +202,121 @@ fn what_the_documents_show_of_a_configuration_is_what_there_is() {
 
 const PERMITTING: &str = "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"count\" }\n";
 
-/// Returns a configuration whose integration has the line `lane`.
-fn with_lane(lane: &str) -> String {
-    PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{lane}"))
+/// Returns a configuration whose integration has `line`.
+fn with_line(line: &str) -> String {
+    PERMITTING.replace("name = \"x\"", &format!("name = \"x\"\n{line}"))
 }
 
 #[test]
-fn a_lane_is_fresh_or_restored_and_others_are_refused_with_what_to_write() {
+fn instances_are_fresh_or_reset_and_old_keys_are_refused_with_the_new_one() {
     let folder = Folder::with_plugins();
-    for lane in ["", "lane = \"fresh\"", "lane = \"restored\""] {
-        folder.write("lane.toml", with_lane(lane));
-        let ran = folder.run(&["check", "lane.toml"]);
-        assert_eq!(ran.code, 0, "{lane}: {}", ran.err);
-        assert!(!ran.err.contains("`lane"), "{lane}: {}", ran.err);
+    let check = |line: &str| {
+        folder.write("instances.toml", with_line(line));
+        folder.run(&["check", "instances.toml"])
+    };
+    for line in ["", "instances = \"fresh\"", "instances = \"reset\""] {
+        let ran = check(line);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        assert!(!ran.err.contains("`instances"), "{line}: {}", ran.err);
     }
-    for (lane, said) in [
+    for (line, said) in [
         (
             "lane = \"warm\"",
-            "3:8: error: lane `warm` is no longer accepted",
+            "3:1: error: `lane` is called `instances`",
         ),
         (
-            "lane = \"reused\"",
-            "3:8: error: lane `reused` is no longer accepted",
+            "lane = \"restored\"",
+            "3:1: error: `lane` is called `instances`",
         ),
         (
             "lane-uses = 3",
             "3:1: error: `lane-uses` is no longer accepted",
         ),
         (
-            "lane = \"fresh\"\nlane-uses = 3",
+            "instances = \"fresh\"\nlane-uses = 3",
             "4:1: error: `lane-uses` is",
         ),
         (
-            "lane = \"reused\"\nlane-uses = 0",
-            "4:1: error: `lane-uses` is",
+            "trust = \"vendor\"",
+            "3:1: error: `trust` of an integration is called `tier`",
         ),
         (
-            "lane = \"restored\"\nlane-uses = \"x\"",
-            "4:1: error: `lane-uses` is",
+            "posture = { max-age = \"5m\" }",
+            "3:1: error: `posture` of an integration is called `destination`",
+        ),
+        (
+            "destination = { max-age = \"5m\", amiss = [\"legacy\"] }",
+            "error: `amiss` is called `weaknesses`",
         ),
     ] {
-        folder.write("lane.toml", with_lane(lane));
-        let ran = folder.run(&["check", "lane.toml"]);
-        assert_eq!(ran.code, 3, "{lane}: {}", ran.err);
-        assert!(ran.err.contains(said), "{lane}: {}", ran.err);
-        assert!(
-            ran.err.contains("write `lane = \"restored\"`"),
-            "{}",
-            ran.err
-        );
+        let ran = check(line);
+        assert_eq!(ran.code, 3, "{line}: {}", ran.err);
+        assert!(ran.err.contains(said), "{line}: {}", ran.err);
+        assert!(!ran.err.contains("there is no"), "{line}: {}", ran.err);
     }
-    for lane in [
+    for value in [
         "\"fast\"",
-        "\"Warm\"",
+        "\"restored\"",
+        "\"Reset\"",
         "\"fresh \"",
         "\"\"",
         "true",
         "[\"fresh\"]",
     ] {
-        folder.write("lane.toml", with_lane(&format!("lane = {lane}")));
-        let ran = folder.run(&["check", "lane.toml"]);
-        assert_eq!(ran.code, 3, "{lane}: {}", ran.err);
-        assert!(ran.err.contains("`lane` is "), "{lane}: {}", ran.err);
+        let ran = check(&format!("instances = {value}"));
+        assert_eq!(ran.code, 3, "{value}: {}", ran.err);
+        assert!(ran.err.contains("`instances` is "), "{value}: {}", ran.err);
     }
-    folder.write("lane.toml", with_lane("lanes = \"fresh\""));
-    let ran = folder.run(&["check", "lane.toml"]);
+    let ran = check("lanes = \"fresh\"");
     assert!(ran.err.contains("there is no `lanes` here"), "{}", ran.err);
-    assert!(!ran.err.contains("`lane-uses`"), "{}", ran.err);
+}
+
+/// The one annotated configuration, which the documentation shows.
+const ANNOTATED: &str = include_str!("../../host/src/config/portcullis.toml");
+
+#[test]
+fn every_key_of_the_annotated_configuration_is_one_that_there_is() {
+    let folder = Folder::new();
+    folder.write("portcullis.toml", ANNOTATED);
+    let ran = folder.run(&["check"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    // Only the files that it names are missing.
+    let mut problems = ran.err.lines().filter(|line| line.contains("error:"));
+    assert!(
+        problems.clone().count() > 5 && problems.all(|line| line.contains("No such file")),
+        "{}",
+        ran.err
+    );
+    let page = std::fs::read_to_string(portcullis_tests::root().join("docs/operating.md"));
+    assert!(
+        page.unwrap().contains(ANNOTATED),
+        "docs/operating.md shows another one"
+    );
+}
+
+#[test]
+fn sections_that_were_renamed_are_refused_with_the_new_name() {
+    let folder = Folder::with_plugins();
+    for (section, said) in [
+        (
+            "[trust]\n\"acme.example\" = \"a.json\"",
+            "error: `[trust]` is called `[trust-domains]`",
+        ),
+        (
+            "[posture]\npath = \"p.json\"",
+            "error: `[posture]` is called `[destinations]`",
+        ),
+        (
+            "[evidence]\nwrite = [\"registry\"]",
+            "error: `[evidence]` is called `[required-checks]`",
+        ),
+    ] {
+        folder.write("old.toml", format!("{section}\n{PERMITTING}"));
+        let ran = folder.run(&["check", "old.toml"]);
+        assert_eq!(ran.code, 3, "{section}: {}", ran.err);
+        assert!(ran.err.contains(said), "{section}: {}", ran.err);
+        assert!(!ran.err.contains("there is no"), "{section}: {}", ran.err);
+    }
 }
 
 /// Checks a configuration with `engine` as its `[engine]` table.
@@ -333,18 +381,21 @@ fn a_host_with_swap_is_not_taken_for_one_without() {
     let ran = no_swap();
     assert_eq!(ran.code, 0, "{}", ran.err);
     let on = "pagemap-scan is on: the configuration says that this host has no swap\n";
-    let off = "pagemap-scan is off, although it is configured: this kernel lacks it";
+    let off = "pagemap-scan is off, although it is configured: this kernel does not support it";
     assert!(ran.out.contains(on) || ran.out.contains(off), "{}", ran.out);
 }
 
 #[test]
-fn every_lane_decides_each_request_as_the_first() {
+fn every_mode_decides_each_request_as_the_first() {
     let folder = Folder::with_plugins();
-    for lane in ["", "lane = \"fresh\"", "lane = \"restored\""] {
+    for lane in ["", "instances = \"fresh\"", "instances = \"reset\""] {
         // A busy machine must not reach the deadline by chance.
         let patient = "limits = { deadline = \"5s\" }\nsettings =";
-        folder.write("lane.toml", with_lane(lane).replace("settings =", patient));
-        let pdp = portcullis_host::Pdp::from_file(folder.path().join("lane.toml")).unwrap();
+        folder.write(
+            "instances.toml",
+            with_line(lane).replace("settings =", patient),
+        );
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("instances.toml")).unwrap();
         for _ in 0..4 {
             let asked = common::request("x", "a", "/");
             let decision = pdp.evaluate_authzen(asked.as_bytes());
@@ -356,20 +407,20 @@ fn every_lane_decides_each_request_as_the_first() {
 }
 
 #[test]
-fn a_plugin_that_cannot_be_put_back_is_pointed_out() {
+fn a_plugin_whose_instances_cannot_be_reset_is_pointed_out() {
     let folder = Folder::with_plugins();
     let typed = portcullis_tests::guests::component("tests/guests/echo-typed").unwrap();
     folder.write("typed.wasm", typed);
-    let restored = with_lane("lane = \"restored\"");
-    folder.write("packed.toml", &restored);
-    let typed = restored
+    let reset = with_line("instances = \"reset\"");
+    folder.write("packed.toml", &reset);
+    let typed = reset
         .replace("hostile.wasm", "typed.wasm")
         .replace("behaviour = \"count\"", "");
     folder.write("typed.toml", typed);
     for (file, warned) in [("packed.toml", false), ("typed.toml", true)] {
         let ran = folder.run(&["check", file]);
         assert_eq!(ran.code, 0, "{}", ran.err);
-        let warning = "warning: plugin `typed.wasm` cannot be put back";
+        let warning = "warning: instances of plugin `typed.wasm` cannot be reset";
         assert_eq!(ran.err.contains(warning), warned, "{}", ran.err);
     }
 }
@@ -459,7 +510,8 @@ fn two_names_of_integrations_that_differ_in_case_are_refused() {
         assert_eq!(ran.code, 3, "{other} {}", ran.err);
     }
     let ran = check(&["scm", "SCM"]);
-    let message = "named.toml:6:1: error: the name `SCM` differs from that of integration `scm` in the case of letters alone";
+    let message =
+        "named.toml:6:1: error: the name `SCM` differs from integration `scm` only in letter case";
     assert!(ran.err.contains(message), "{}", ran.err);
     assert!(
         check(&["scm", "scm"])
@@ -482,7 +534,7 @@ fn a_type_of_resources_is_listed_once_and_as_requests_send_it() {
     for (types, message) in [
         (
             r#"repository = "x", Repository = "x""#,
-            "case does not count: write it once",
+            "in different case or spelling: write it once",
         ),
         (r#""repository " = "x""#, "no request has the type"),
         (r#""" = "x""#, "no request has the type"),

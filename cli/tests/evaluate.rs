@@ -155,77 +155,87 @@ fn the_time_of_the_decision_can_be_set() {
     assert_eq!(at("yesterday").code, 1);
 }
 
+/// Names of the checks of every decision, in order.
+const STEPS: [&str; 16] = [
+    "integration",
+    "registry",
+    "attestation",
+    "environment",
+    "credential",
+    "instance",
+    "workload",
+    "revocation",
+    "intent",
+    "tier",
+    "destination",
+    "required-checks",
+    "plugin mcp-tools",
+    "obligations",
+    "constraints",
+    "grant",
+];
+
 #[test]
-fn explain_shows_every_step_in_order_with_what_was_found() {
+fn explain_shows_the_checks_in_order_and_folds_those_that_do_not_apply() {
     let folder = Folder::with_plugins();
-    let ran = evaluate(&folder, &["--explain"], &request("files", "read", "/w/a"));
-    let steps = [
-        "integration:",
-        "registry:",
-        "attestation:",
-        "environment:",
-        "credential:",
-        "instance:",
-        "workload:",
-        "revocation:",
-        "intent:",
-        "trust:",
-        "posture:",
-        "evidence:",
-        "plugin mcp-tools:",
-        "obligations:",
-        "constraints:",
-        "grant:",
-    ];
-    let places: Vec<_> = steps
-        .iter()
-        .map(|step| ran.out.find(step).expect(step))
-        .collect();
-    assert!(places.is_sorted(), "{}", ran.out);
-    assert!(
-        ran.out
-            .contains("told principal.kind, principal.attestation, action.name")
-    );
-    let denied = evaluate(&folder, &["--explain"], &request("files", "read", "/x"));
-    assert!(
-        denied.out.contains("stop plugin mcp-tools"),
-        "{}",
-        denied.out
-    );
-    assert!(denied.out.contains("/action/arguments/path"));
-    assert!(denied.out.contains("to change"));
-    let json = evaluate(
-        &folder,
-        &["--explain", "--format", "json"],
-        &request("files", "read", "/x"),
-    );
-    // The same steps as for a permit, but the last ones were not reached.
-    let concluded = |json: &Ran| {
-        let checks = json_lines(json)[0]["checks"].as_array().unwrap().clone();
-        let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
-        let both = |check: &Value| (text(check, "name"), text(check, "conclusion"));
-        checks.iter().map(both).unzip::<_, _, Vec<_>, Vec<_>>()
+    let explain = |integration: &str, path: &str| {
+        let request = request(integration, "read", path);
+        let text = evaluate(&folder, &["--explain"], &request).out;
+        let json = evaluate(&folder, &["--explain", "--format", "json"], &request);
+        let checks = json_lines(&json)[0]["checks"].as_array().unwrap().clone();
+        let of = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|check| (of(check, "name"), of(check, "conclusion")))
+            .collect();
+        let named = |conclusion: &str| {
+            let of_it = checks.iter().filter(|(_, its)| its == conclusion);
+            of_it.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+        };
+        // Each check has a line of its own, or its name stands in one of the last two.
+        let mut lines = text.lines().filter(|line| {
+            ["  check ", "  n/a ", "  not run "]
+                .iter()
+                .any(|row| line.starts_with(row))
+        });
+        for (name, conclusion) in &checks {
+            if conclusion == "pass" || conclusion == "stop" {
+                let line = lines.next().unwrap();
+                let row = format!("  check     {conclusion} {name}: ");
+                assert!(line.starts_with(&row), "{line}");
+            }
+        }
+        for (row, conclusion) in [("n/a", "not-applicable"), ("not run", "not-reached")] {
+            let names = named(conclusion);
+            let row = (!names.is_empty()).then(|| format!("  {row:<9} {}", names.join(", ")));
+            assert_eq!(row.as_deref(), row.as_ref().and_then(|_| lines.next()));
+        }
+        assert_eq!(lines.next(), None, "{text}");
+        (text, checks)
     };
-    let (names, conclusions) = concluded(&json);
-    let names: Vec<_> = names.iter().map(|name| format!("{name}:")).collect();
-    assert_eq!(names, steps);
-    assert_eq!(
-        conclusions[12..],
-        ["stop", "not-reached", "not-reached", "not-reached"]
+    let names = |checks: &[(String, String)]| -> Vec<String> {
+        checks.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let (permitted, checks) = explain("files", "/w/a");
+    assert_eq!(names(&checks), STEPS);
+    assert!(
+        checks
+            .iter()
+            .all(|(_, it)| it == "pass" || it == "not-applicable")
     );
     assert!(
-        denied.out.contains("– grant: not reached"),
-        "{}",
-        denied.out
+        permitted.contains("principal.kind, principal.attestation, action.name"),
+        "{permitted}"
     );
-    let unknown = evaluate(
-        &folder,
-        &["--explain", "--format", "json"],
-        &request("mails", "read", "/x"),
-    );
-    let (names, conclusions) = concluded(&unknown);
-    assert_eq!((names.len(), conclusions[0].as_str()), (15, "stop"));
-    assert!(conclusions[1..].iter().all(|it| it == "not-reached"));
+    let (denied, checks) = explain("files", "/x");
+    assert_eq!(names(&checks), STEPS);
+    assert_eq!(checks[12].1, "stop");
+    assert!(checks[13..].iter().all(|(_, it)| it == "not-reached"));
+    assert!(denied.contains("[/action/arguments/path]"), "{denied}");
+    assert!(denied.contains("  to change"), "{denied}");
+    let (_, checks) = explain("mails", "/x");
+    assert_eq!((checks.len(), checks[0].1.as_str()), (15, "stop"));
+    assert!(checks[1..].iter().all(|(_, it)| it == "not-reached"));
 }
 
 #[test]
@@ -302,7 +312,7 @@ integrations = ["files"]
         (
             "/action/properties/path",
             json!("/x"),
-            "its arguments are not `/path under \"/w\"`: `/path` is `\"/x\"`",
+            "its arguments do not meet `/path under \"/w\"`: `/path` is `\"/x\"`",
         ),
     ] {
         let text = explained(pointer, value);

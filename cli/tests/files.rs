@@ -64,7 +64,7 @@ fn inspect_shows_what_a_plugin_says_of_itself() {
         "action.name, context.visible",
         "imports      none",
         "sha256:",
-        "nothing found against it",
+        "no problem found",
     ] {
         assert!(ran.out.contains(shown), "{shown} is not in {}", ran.out);
     }

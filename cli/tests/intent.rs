@@ -215,7 +215,7 @@ fn an_approval_goes_from_draft_to_signature_to_delegation_to_its_end() {
     assert_eq!(narrow("files").code, 0);
     let wider = narrow("**");
     assert_eq!((wider.code, wider.out.as_str()), (3, ""));
-    assert!(wider.err.contains("not be narrower"), "{}", wider.err);
+    assert!(wider.err.contains("is not narrower"), "{}", wider.err);
     let nobody = folder.run(&["intent", "narrow", "intents/root.jwt", "--to", "helper"]);
     assert_eq!(nobody.code, 3, "who acts has a SPIFFE ID");
 
@@ -286,7 +286,7 @@ fn an_intent_that_nobody_signed_who_may_is_none() {
     .unwrap();
     assert!(refusal("intents/x.json").contains("is not signed"));
     sign("lead");
-    assert!(refusal("intents/x.jwt").contains("signature is not right"));
+    assert!(refusal("intents/x.jwt").contains("signature is invalid"));
     draft("mallory@acme.example");
     sign("alice");
     assert!(refusal("intents/x.jwt").contains("not among the approvers"));
@@ -599,7 +599,7 @@ fn what_was_taken_up_and_does_not_count_any_more_is_noticed() {
             known,
             notices
                 .iter()
-                .any(|it| it.contains(id) && it.contains("does not count any more")),
+                .any(|it| it.contains(id) && it.contains("is no longer valid")),
         )
     };
     assert_eq!(noticed(), (true, false));
@@ -626,7 +626,7 @@ fn an_exception_that_a_request_carries_is_counted() {
             "integration": "files", "action": "read", "resource": "files",
             "arguments": { "required": ["/path"] },
         }],
-        "exception": { "owner": "bob@acme.example", "waives": ["environment", "posture"] },
+        "exception": { "owner": "bob@acme.example", "waives": ["environment", "destination"] },
     });
     let key = fs::read(folder.path().join("alice.pem")).unwrap();
     let signed = portcullis_host::sign(intent.to_string().as_bytes(), &key, Some("alice"), None);
@@ -659,7 +659,7 @@ fn an_exception_that_a_request_carries_is_counted() {
         (
             &json!("int-carried"),
             &json!("bob@acme.example"),
-            &json!(["environment", "posture"])
+            &json!(["environment", "destination"])
         )
     );
 }

@@ -484,10 +484,7 @@ fn an_archive_is_verified_only_with_all_that_is_on_record() {
     let first = folder.path().join("away/decisions.000001.jsonl");
     std::fs::remove_file(&first).unwrap();
     let (code, said) = verify(&["--archive", "away"]);
-    assert!(
-        code == 3 && said.contains("on record as archived"),
-        "{said}"
-    );
+    assert!(code == 3 && said.contains("recorded as archived"), "{said}");
     let (code, said) = verify(&[]);
     assert!(
         code == 0 && said.contains("archived or accepted as missing"),
@@ -527,7 +524,10 @@ fn a_head_that_was_kept_is_not_called_cut_because_its_line_was_archived() {
         assert_eq!(verify(record["hash"].as_str().unwrap(), &[]).0, 0);
     }
     let (code, said) = verify(&"0".repeat(64), &with_archive);
-    assert!(code == 3 && said.contains("made anew, or cut"), "{said}");
+    assert!(
+        code == 3 && said.contains("recreated or truncated"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -56,7 +56,10 @@ fn a_state_that_is_gone_denies_and_is_named() {
     assert_eq!(evaluate("int-1").code, 0);
     std::fs::remove_file(&state).unwrap();
     // Before a host created a new state in its place, and after that.
-    for said in ["it is gone", "is gone, and this one was begun in its place"] {
+    for said in [
+        "existed before, and is missing",
+        "is missing, and this one was created in its place",
+    ] {
         let denied = evaluate("int-1");
         assert_eq!(denied.code, 2, "a deny is no failure of the tool");
         assert!(denied.out.contains("state-unavailable"), "{}", denied.out);

@@ -92,7 +92,7 @@ fn what_is_no_case_is_refused_with_its_place() {
     };
     failed(
         &["test", "mcp-tools.wasm", "--only", "nothing"],
-        "no such case",
+        "there is no matching case",
     );
     failed(
         &["test", "mcp-tools.wasm", "--cases", "elsewhere"],

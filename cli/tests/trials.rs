@@ -247,7 +247,7 @@ fn a_denial_of_a_misspelt_integration_is_refused() {
     let ran = folder.run(&["check"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
-        ran.err.contains("no integration is called that"),
+        ran.err.contains("no integration has that name"),
         "{}",
         ran.err
     );
@@ -419,7 +419,8 @@ fn configure(folder: &Folder, sections: &str) {
 /// A4: a compromised destination is found by every name that a denial of its id matches.
 #[test]
 fn another_spelling_of_a_destination_is_not_another_destination() {
-    let rule = "posture = { max-age = \"5m\", amiss = [\"legacy\"], otherwise = \"deny\" }\n";
+    let rule =
+        "destination = { max-age = \"5m\", weaknesses = [\"legacy\"], otherwise = \"deny\" }\n";
     let names = "names = { case = \"insensitive\", drop-suffix = \".git\" }\n";
     let healthy = |resource: &str| {
         let mut request = call("read", resource, json!({}));
@@ -433,7 +434,7 @@ fn another_spelling_of_a_destination_is_not_another_destination() {
         |id: &str| json!({ "destinations": [{ "id": id, "health": "compromised" }] }).to_string();
     for (declared, id) in [(names, "acme/payroll.git"), ("", "acme/payroll")] {
         let folder = folder(&format!("{rule}{declared}"), anything("**"), json!([]));
-        configure(&folder, "[posture]\npath = \"posture.json\"");
+        configure(&folder, "[destinations]\npath = \"posture.json\"");
         folder.write("posture.json", sighting(id));
         for name in [
             id,
@@ -569,14 +570,14 @@ fn a_denial_says_that_the_name_is_the_trouble() {
         ] {
             let ran = evaluate(&folder, &call("read", name, json!({})));
             assert_eq!(ran.code, 2, "{name} {}", ran.out);
-            let trouble = "two readers could take the resource's name for two";
+            let trouble = "the resource's name is ambiguous";
             assert!(
                 ran.out.contains(why) && ran.out.contains(trouble),
                 "{name} {}",
                 ran.out
             );
-            let can = ran.out.contains("or spell it out in an allowance");
-            let cannot = ran.out.contains("as no allowance can spell it out");
+            let can = ran.out.contains("or name it in full in an allowance");
+            let cannot = ran.out.contains("because no allowance can name it");
             assert!(can != cannot, "{name} {}", ran.out);
             match name {
                 "Report #3.pdf" | "50% off.pdf" | "user#1234" => assert!(can, "{name}"),
@@ -598,7 +599,7 @@ fn a_denial_of_a_plain_name_says_nothing_of_two_readers() {
     let folder = folder("", anything("acme/*"), json!([]));
     let ran = evaluate(&folder, &call("read", "other/x", json!({})));
     assert!(
-        ran.code == 2 && !ran.out.contains("two readers"),
+        ran.code == 2 && !ran.out.contains("is ambiguous"),
         "{}",
         ran.out
     );

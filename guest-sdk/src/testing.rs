@@ -136,11 +136,11 @@ impl<P: Policy> Plugin<P> {
         let lifetime = verdict.narrowing.lifetime;
         assert!(
             lifetime.is_none_or(|lifetime| lifetime.as_millis() > 0),
-            "a permit for less than a millisecond is none"
+            "a permit must last at least one millisecond"
         );
         assert!(
             verdict.narrowing.max_uses != Some(0),
-            "a permit for no use is none"
+            "a permit must allow at least one use"
         );
         for constraint in &verdict.narrowing.constraints {
             assert!(

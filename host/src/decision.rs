@@ -6,7 +6,7 @@ use crate::integration::{Integration, Mode};
 use portcullis_contract::{Constraint, printable};
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::digest::Digest;
-use portcullis_model::evidence::Evidence;
+use portcullis_model::inputs::Inputs;
 use portcullis_model::json;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::Timestamp;
@@ -29,7 +29,7 @@ use uuid::Uuid;
 pub struct Decision {
     outcome: Outcome,
     mode: Mode,
-    evidence: Evidence,
+    inputs: Inputs,
     /// Uses that the permit spends; empty for a deny.
     uses: Vec<Use>,
     access_request: Option<AccessRequest>,
@@ -203,7 +203,7 @@ pub(crate) fn accept(
     Decision {
         outcome,
         mode: integration.mode,
-        evidence: Evidence::default(),
+        inputs: Inputs::default(),
         uses: Vec::new(),
         access_request: None,
         id: None,
@@ -233,7 +233,7 @@ fn grant(
         || "obligations".to_owned(),
         conclusion(obligations.len(), unknown),
         || match obligations {
-            [] => "the permit comes with none".to_owned(),
+            [] => "the permit has none".to_owned(),
             obligations => {
                 let kinds: Vec<_> = obligations
                     .iter()
@@ -247,7 +247,7 @@ fn grant(
         return Err((
             Cause::UnsupportedObligation,
             format!(
-                "the permit obliges to `{}`, which the enforcement point does not say it can do: list it under `obligations` of the integration, or in the request's `supported_obligations`, once it can",
+                "the permit obliges to `{}`, which the enforcement point does not support: once it does, list it under `obligations` of the integration, or in the request's `supported_obligations`",
                 unknown.kind
             ),
         ));
@@ -262,7 +262,7 @@ fn grant(
         || "constraints".to_owned(),
         conclusion(constraints.len(), unmet),
         || match constraints.as_slice() {
-            [] => "the permit comes with none".to_owned(),
+            [] => "the permit has none".to_owned(),
             constraints => {
                 let texts: Vec<_> = constraints.iter().map(|c| format!("`{c}`")).collect();
                 format!("the permit holds for {}", texts.join(", "))
@@ -298,7 +298,7 @@ fn grant(
     if empty {
         return Err((
             Cause::EmptyGrant,
-            "the permit is narrowed to no time or no use: look at `max-grant-ttl` and at what the plugins grant".to_owned(),
+            "the grant has no time or no use left: check `max-grant-ttl` and the grants of the plugins".to_owned(),
         ));
     }
     Ok(Grant {
@@ -342,7 +342,7 @@ fn refusal(effect: CombinedEffect, plugins: &[Consulted], request: &Request) -> 
         }
         CombinedEffect::Indeterminate => {
             let name = of(&|outcome| *outcome == Ok(Effect::Indeterminate));
-            let detail = format!("plugin `{name}` was not told what it needs: see its reasons");
+            let detail = format!("plugin `{name}` lacks an input that it needs: see its reasons");
             (Cause::Indeterminate, detail)
         }
         CombinedEffect::NotApplicable | CombinedEffect::Permit => (
@@ -364,7 +364,7 @@ impl Decision {
         Self {
             outcome: Outcome::Deny,
             mode: Mode::Enforce,
-            evidence: Evidence::default(),
+            inputs: Inputs::default(),
             uses: Vec::new(),
             access_request: None,
             id: None,
@@ -382,15 +382,15 @@ impl Decision {
         Self::deny(Cause::InvalidRequest, error.to_string())
     }
 
-    /// Returns the decision with its evidence set.
-    pub(crate) fn made_from(mut self, evidence: Evidence) -> Self {
-        self.evidence = evidence;
+    /// Returns the decision with its inputs set.
+    pub(crate) fn made_from(mut self, inputs: Inputs) -> Self {
+        self.inputs = inputs;
         self
     }
 
     /// Inputs of the decision besides the request and the configuration.
-    pub fn evidence(&self) -> &Evidence {
-        &self.evidence
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// Returns the decision with `uses` to spend, if it is a permit.

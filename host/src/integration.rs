@@ -3,7 +3,7 @@
 use portcullis_contract::name::Naming;
 use portcullis_contract::{ActionClass, Attestation, Pattern};
 use portcullis_model::request::Request;
-use portcullis_sandbox::{Lane, Plugin};
+use portcullis_sandbox::{Instances, Plugin};
 use portcullis_trust::posture::PostureRule;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ pub enum Mode {
     Observe,
 }
 
-/// Trust in the maker of an integration.
+/// Tier of an integration, by its maker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Trust {
+pub enum Tier {
     /// The operator's own organisation made it.
     #[default]
     FirstParty,
@@ -33,8 +33,8 @@ pub enum Trust {
     Community,
 }
 
-impl Trust {
-    /// The trust as text, as in a configuration.
+impl Tier {
+    /// The tier as text, as in a configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FirstParty => "first-party",
@@ -44,9 +44,9 @@ impl Trust {
     }
 }
 
-/// Limits on integrations of one trust level, whatever their plugins permit.
+/// Limits on integrations of one tier, whatever their plugins permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustCeiling {
+pub struct TierCeiling {
     /// Permitted classes of action. An action that the operator did not classify is in none.
     pub classes: Vec<ActionClass>,
     /// Maximum lifetime of a grant.
@@ -66,10 +66,10 @@ pub struct Integration {
     pub(crate) posture: Option<PostureRule>,
     pub(crate) min_attestation: Option<Attestation>,
     pub(crate) single_use_credentials: bool,
-    pub(crate) trust: Trust,
-    pub(crate) ceiling: Option<TrustCeiling>,
+    pub(crate) tier: Tier,
+    pub(crate) ceiling: Option<TierCeiling>,
     pub(crate) mode: Mode,
-    pub(crate) lane: Lane,
+    pub(crate) instances: Instances,
     pub(crate) naming: Naming,
     pub(crate) plugins: Vec<Plugin>,
 }
@@ -86,10 +86,10 @@ impl Integration {
             posture: None,
             min_attestation: None,
             single_use_credentials: false,
-            trust: Trust::FirstParty,
+            tier: Tier::FirstParty,
             ceiling: None,
             mode: Mode::Enforce,
-            lane: Lane::Fresh,
+            instances: Instances::Fresh,
             naming: Naming::default(),
             plugins: Vec::new(),
         }
@@ -150,10 +150,10 @@ impl Integration {
         self
     }
 
-    /// Sets the trust in the integration's maker, and its limits.
+    /// Sets the tier of the integration, and its limits.
     #[must_use]
-    pub fn trust(mut self, trust: Trust, ceiling: Option<TrustCeiling>) -> Self {
-        self.trust = trust;
+    pub fn tier(mut self, tier: Tier, ceiling: Option<TierCeiling>) -> Self {
+        self.tier = tier;
         self.ceiling = ceiling;
         self
     }
@@ -165,10 +165,10 @@ impl Integration {
         self
     }
 
-    /// Sets the lane in which its plugins run. [`Lane::Fresh`] by default.
+    /// Sets which instances of its plugins decide. [`Instances::Fresh`] by default.
     #[must_use]
-    pub fn lane(mut self, lane: Lane) -> Self {
-        self.lane = lane;
+    pub fn instances(mut self, instances: Instances) -> Self {
+        self.instances = instances;
         self
     }
 
@@ -235,10 +235,10 @@ impl Integration {
         acting.map(|(name, class)| format!("`{name}` is {}", class.as_str()))
     }
 
-    /// Maximum lifetime of a grant: the lower cap of the integration and its trust.
+    /// Maximum lifetime of a grant: the lower cap of the integration and its tier.
     pub(crate) fn grant_ttl(&self) -> Duration {
-        let of_trust = self.ceiling.as_ref().and_then(|it| it.max_grant_ttl);
-        of_trust.map_or(self.max_grant_ttl, |most| most.min(self.max_grant_ttl))
+        let of_tier = self.ceiling.as_ref().and_then(|it| it.max_grant_ttl);
+        of_tier.map_or(self.max_grant_ttl, |most| most.min(self.max_grant_ttl))
     }
 
     /// True if the enforcement point states that it supports obligations of `kind`.

@@ -98,7 +98,7 @@ mod pdp;
 
 pub use admission::Requirement;
 pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
-pub use integration::{Integration, Mode, Trust, TrustCeiling};
+pub use integration::{Integration, Mode, Tier, TierCeiling};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 
 pub use portcullis_contract::{
@@ -106,11 +106,11 @@ pub use portcullis_contract::{
     Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt, has_well_known_token, printable,
     well_known_withheld, withheld,
 };
-pub use portcullis_model::cause::Cause;
+pub use portcullis_model::cause::{Cause, CauseKind};
 pub use portcullis_model::digest::{Digest, DigestError};
 pub use portcullis_model::document::ConfigError;
-pub use portcullis_model::evidence::{Evidence, IntentSeen, ListAsOf};
 pub use portcullis_model::fault_kind::FaultKind;
+pub use portcullis_model::inputs::{Inputs, IntentSeen, ListAsOf};
 pub use portcullis_model::json;
 pub use portcullis_model::limits::{
     MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits,
@@ -126,7 +126,7 @@ pub use portcullis_model::waiver::Waiver;
 #[doc(hidden)]
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
-    CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Lane,
+    CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Instances,
     LoadError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce, Plugin,
     PluginSource, SettingsError, choose_pagemap_scan, inspect, pagemap_scan_in_force,
     read_component,

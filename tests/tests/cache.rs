@@ -112,14 +112,14 @@ fn another_file_other_settings_and_other_limits_are_other_entries() {
         source("count", 1 << 20),
         source("count", 2 << 20),
         source("count", 2 << 20).metered(),
-        source("count", 2 << 20).restorable(),
+        source("count", 2 << 20).resettable(),
     ];
     for round in [CodeSource::Compiled, CodeSource::Cached] {
         for (index, source) in sources.iter().enumerate() {
             let plugin = folder.load(source);
             assert_eq!(*plugin.code_source(), round, "{index}");
             assert_eq!(
-                plugin.is_restorable(),
+                plugin.is_resettable(),
                 index == sources.len() - 1,
                 "{index}"
             );

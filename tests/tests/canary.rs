@@ -1,13 +1,13 @@
 //! No sandbox reads memory that another one wrote.
 //!
 //! A tenant writes a secret to all the memory that it can reach, and the next one searches all that it can
-//! reach. No byte is ever found, in every lane and with every way of resetting a sandbox in the runtime's
+//! reach. No byte is ever found, in every mode and with every way of resetting a sandbox in the runtime's
 //! pool. For two tenants of the same plugin, the memory is in the same place; for different plugins, the test
 //! ensures it.
 
 use portcullis_host::{
-    ActionClass, Effect, Fault, Lane, PagemapScan, Plugin, PluginLimits, PluginSource, Principal,
-    Request, RequestLimits, Resource, Timestamp, engine_settings,
+    ActionClass, Effect, Fault, Instances, PagemapScan, Plugin, PluginLimits, PluginSource,
+    Principal, Request, RequestLimits, Resource, Timestamp, engine_settings,
 };
 use portcullis_tests::{guests, raw};
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ fn tenant(does: &str) -> Plugin {
     Plugin::load(&source).unwrap()
 }
 
-/// As [`tenant`], in the restorable form.
+/// As [`tenant`], in the resettable form.
 ///
 /// It uses only its initial memory, since grown memory is discarded, and its verdict is below 4096. It
 /// searches the place of its request before the request is there, and the memory after it once it is.
@@ -105,9 +105,9 @@ fn restorable_tenant(does: &str) -> Plugin {
     assert!(module.contains("(i64.or (global.get $secret)"));
     let source = PluginSource::new(raw::packed_component(&module, "\"principal.id\""))
         .limits(guests::patient())
-        .restorable();
+        .resettable();
     let plugin = Plugin::load(&source).unwrap();
-    assert!(plugin.is_restorable());
+    assert!(plugin.is_resettable());
     plugin
 }
 
@@ -115,7 +115,7 @@ fn restorable_tenant(does: &str) -> Plugin {
 const UNGROWN: usize = 2 * 64 * 1024;
 
 /// Returns the answers of `tenant` to requests of two principals in turn, the second one shorter.
-fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, Fault>> {
+fn answers(tenant: &Plugin, instances: Instances) -> impl Iterator<Item = Result<Effect, Fault>> {
     let requests = ["a-tenant-whose-name-is-long", "b"].map(|id| {
         let principal = Principal {
             id: id.into(),
@@ -127,7 +127,8 @@ fn answers(tenant: &Plugin, lane: Lane) -> impl Iterator<Item = Result<Effect, F
     });
     (0..).map(move |round| {
         let request = &requests[round % 2];
-        let evaluation = tenant.evaluate_in(lane, request, ActionClass::Read, Timestamp::now());
+        let evaluation =
+            tenant.evaluate_in(instances, request, ActionClass::Read, Timestamp::now());
         evaluation.outcome.map(|verdict| verdict.effect)
     })
 }
@@ -144,24 +145,27 @@ fn no_decision_reads_a_byte_of_another_one_in_a_hundred_thousand() {
     let (nothing, something) = (Ok(Effect::NotApplicable), Ok(Effect::Deny));
     // Tenants that write first do find the secret.
     let both = tenant(&format!("{} {}", write(4096), look(4096)));
-    assert_eq!(answers(&both, Lane::Fresh).next(), Some(something.clone()));
+    assert_eq!(
+        answers(&both, Instances::Fresh).next(),
+        Some(something.clone())
+    );
     let both = restorable_tenant(&format!(
         "{} {}",
         write_to(4096, UNGROWN),
         look_to(4096, UNGROWN)
     ));
-    assert_eq!(answers(&both, Lane::Restored).next(), Some(something));
+    assert_eq!(answers(&both, Instances::Reset).next(), Some(something));
 
     std::thread::scope(|scope| {
-        for (tenant, lane) in [
-            (&tenant_of_a_component, Lane::Fresh),
-            (&tenant_that_can_be_put_back, Lane::Fresh),
-            (&tenant_that_can_be_put_back, Lane::Restored),
+        for (tenant, instances) in [
+            (&tenant_of_a_component, Instances::Fresh),
+            (&tenant_that_can_be_put_back, Instances::Fresh),
+            (&tenant_that_can_be_put_back, Instances::Reset),
         ] {
             let nothing = &nothing;
             scope.spawn(move || {
-                for (round, answer) in answers(tenant, lane).take(34_000).enumerate() {
-                    assert_eq!(&answer, nothing, "{lane:?} {round}");
+                for (round, answer) in answers(tenant, instances).take(34_000).enumerate() {
+                    assert_eq!(&answer, nothing, "{instances:?} {round}");
                 }
             });
         }

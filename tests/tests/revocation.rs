@@ -144,10 +144,10 @@ fn what_is_revoked_while_a_request_is_decided_is_denied_and_decided_the_same_aga
     let decision = ask(Some("jti-1"));
     assert_eq!(decision.cause(), Cause::Revoked);
     assert_eq!(decision.plugins().len(), 1, "the plugin had been asked");
-    let evidence = decision.evidence();
+    let inputs = decision.inputs();
     let epoch = |seen: &Option<revocation::ListSeen>| seen.as_ref().map(|seen| seen.epoch);
-    assert_eq!(epoch(&evidence.revocation), Some(1));
-    assert_eq!(epoch(&evidence.revocation_again), Some(2));
+    assert_eq!(epoch(&inputs.revocation), Some(1));
+    assert_eq!(epoch(&inputs.revocation_again), Some(2));
     drop(recording);
 
     let again = pdp(None);
@@ -155,7 +155,7 @@ fn what_is_revoked_while_a_request_is_decided_is_denied_and_decided_the_same_aga
     log::read(&path, |_, _, _, entry| {
         if let Event::Decision(recorded) = &entry.event {
             let request = recorded.request().unwrap();
-            let decide = |list| again.evaluate_again(&request, entry.at, &recorded.evidence, list);
+            let decide = |list| again.evaluate_again(&request, entry.at, &recorded.inputs, list);
             let then = decide(ListAsOf::Then).replayable();
             assert_eq!(then.to_string(), recorded.decision.to_string());
             assert_eq!(decide(ListAsOf::Now).cause(), Cause::Revoked);

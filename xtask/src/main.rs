@@ -16,13 +16,13 @@ cargo xtask COMMAND
 
   demo      build everything, decide real requests of three integrations, and take an approval from
             its draft to its end
-  test      build everything and run every test, but those of `engines`
-  engines   test the plugins that hold Cedar and Rego, beside the native engines; and the host in a
-            process that has all of the runtime
-  bench     measure what a decision costs, beside Cedar, regorus and the runtime alone
-  lint      what CI checks besides: advisories, layout, prose, formatting, clippy and documentation
+  test      build everything and run every test, except those of `engines`
+  engines   compare the Cedar and Rego plugins with the native engines, and test the host in a process
+            with all features of the runtime
+  bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
+  lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
-  wit       copy wit/policy.wit to the crates that carry it";
+  wit       copy wit/policy.wit to the crates that include it";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);

@@ -49,7 +49,7 @@ pub(crate) fn engines() -> anyhow::Result<()> {
         "the plugins in their sandbox, beside the native engines",
         || cargo(&["test", "--release", "-p", ENGINES[2]]),
     )?;
-    step("the host, with all of the runtime", || {
+    step("the host, with all features of the runtime", || {
         // Other features need a second build, in a target folder of its own.
         cargo(&[
             "test",
@@ -85,7 +85,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     step("the benches, with Cedar and regorus", || {
         cargo(&[&["build"], &REPORT[..]].concat())
     })?;
-    step("measuring, some minutes", || {
+    step("measurements, some minutes", || {
         cargo(&[&["run", "--quiet"], &REPORT[..]].concat())
     })
 }

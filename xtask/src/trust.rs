@@ -20,12 +20,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let ask = ["evaluate", "--request", "request.json"];
     let before = [
         Step {
-            why: "the revocation list begins: it is whole as of now",
+            why: "create the revocation list, which is complete as of now",
             run: &["revoke", "--checkpoint"],
             exit: 0,
         },
         Step {
-            why: "alice gets a key to approve with",
+            why: "create a key for the approver alice",
             run: &[
                 "intent",
                 "key",
@@ -37,12 +37,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
             exit: 0,
         },
         Step {
-            why: "without an approval the agent gets nothing",
+            why: "without an approval, the request is denied",
             run: &ask,
             exit: 2,
         },
         Step {
-            why: "somebody drafts what it needs, for an hour and two calls",
+            why: "draft an intent for one hour and two calls",
             run: &[
                 "intent",
                 "draft",
@@ -70,7 +70,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             exit: 0,
         },
         Step {
-            why: "alice approves it",
+            why: "alice signs the intent",
             run: &[
                 "intent",
                 "sign",
@@ -94,22 +94,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
     )?;
     let after = [
         Step {
-            why: "now the call is permitted: the grant is worth that one use",
+            why: "with the intent, the call is permitted: the grant is for one use",
             run: &["evaluate", "--request", "request.json", "--explain"],
             exit: 0,
         },
         Step {
-            why: "another call is not what was approved, whatever its plugin says",
+            why: "another call is outside the intent, whatever its plugin decides",
             run: &["evaluate", "--request", "other.json"],
             exit: 2,
         },
         Step {
-            why: "the task is done, so the approval is over",
+            why: "the task is done: close the intent",
             run: &["intent", "close", &id, "--by", "alice@acme.example"],
             exit: 0,
         },
         Step {
-            why: "and the same call is denied",
+            why: "now the same call is denied",
             run: &ask,
             exit: 2,
         },

@@ -56,13 +56,13 @@ impl Outcomes {
     pub(super) fn not_worth_measuring(&self) -> Option<String> {
         if self.asked == 0 {
             return Some(
-                "no request came to a plugin, so that no decision was measured: see why with `portcullis evaluate --explain`"
+                "no request reached a plugin, so no decision was measured: find the cause with `portcullis evaluate --explain`"
                     .to_owned(),
             );
         }
         (self.faults > 0).then(|| {
             format!(
-                "a plugin faulted in {} of the requests, so that faults were measured: see why with `portcullis evaluate --explain`",
+                "a plugin faulted in {} of the requests, so faults were measured: find the cause with `portcullis evaluate --explain`",
                 self.faults
             )
         })

@@ -73,7 +73,7 @@ struct Measured<'a> {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     ensure!(
         !args.time.is_zero(),
-        "`--for` is at least some time, such as `2s`"
+        "`--for` must be longer than zero, such as `2s`"
     );
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
@@ -166,7 +166,7 @@ impl Measured<'_> {
         let p99 = self.latency.percentile_asked(99.0);
         if let Some(most) = self.args.max_p99.filter(|most| p99 > *most) {
             missed.push(format!(
-                "the 99th percentile of decisions that come to a plugin is {}, more than `--max-p99` {}: the histogram shows whether all or a few take so long",
+                "the 99th percentile of decisions that reach a plugin is {}, more than `--max-p99` {}: the histogram shows whether all or a few take so long",
                 render::time(p99),
                 render::time(most)
             ));
@@ -177,10 +177,10 @@ impl Measured<'_> {
                 match plugin.instructions.map(|it| it.most) {
                     Some(ran) if ran <= most => {}
                     Some(ran) => missed.push(format!(
-                        "plugin `{name}` of `{integration}` runs {ran} instructions, more than `--max-instructions {most}`: its settings or the size of the request make it; `portcullis test` counts case by case"
+                        "plugin `{name}` of `{integration}` runs {ran} instructions, more than `--max-instructions {most}`: check its settings and the size of the request; `portcullis test` counts each case"
                     )),
                     None => missed.push(format!(
-                        "what plugin `{name}` of `{integration}` runs could not be counted, since it faulted meanwhile: counting takes longer, so give it a longer deadline for this; or see why with `portcullis evaluate --explain`"
+                        "the instructions of plugin `{name}` of `{integration}` could not be counted, because it faulted: counting takes longer, so set a longer deadline; or find the cause with `portcullis evaluate --explain`"
                     )),
                 }
             }

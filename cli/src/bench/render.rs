@@ -44,7 +44,7 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
         faults => format!(", {faults} of them by a plugin's fault"),
     };
     output::line(&format!(
-        "{} ({permits} permitted, {denies} denied{faults}), of which {asked} come to a plugin; {} decisions one after another",
+        "{} ({permits} permitted, {denies} denied{faults}), of which {asked} reach a plugin; {} decisions one after another",
         styled(STRONG, &format!("{requests} requests")),
         latency.count()
     ))?;

@@ -41,22 +41,34 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         styled(STRONG, &shown_of_request(&request))
     ))?;
     row("cause", decision.cause().as_str())?;
+    let (mut not_applicable, mut not_reached) = (Vec::new(), Vec::new());
     for check in case.checks.iter().flatten() {
         let mark = match check.conclusion {
             Conclusion::Pass => styled(GOOD, "pass"),
-            Conclusion::Waived => styled(WARN, "waiv"),
+            Conclusion::Waived => styled(WARN, "waived"),
             Conclusion::Stop => styled(BAD, "stop"),
-            Conclusion::NotApplicable => styled(FAINT, " n/a"),
-            Conclusion::NotReached => styled(FAINT, "   –"),
+            Conclusion::NotApplicable => {
+                not_applicable.push(check.name.as_str());
+                continue;
+            }
+            Conclusion::NotReached => {
+                not_reached.push(check.name.as_str());
+                continue;
+            }
         };
         row(
             "check",
             &format!(
                 "{mark} {}: {}",
                 check.name,
-                shown_of_request(&check.evidence)
+                shown_of_request(&check.finding)
             ),
         )?;
+    }
+    for (name, checks) in [("n/a", not_applicable), ("not run", not_reached)] {
+        if !checks.is_empty() {
+            row(name, &styled(FAINT, &checks.join(", ")))?;
+        }
     }
     for reason in decision.reasons() {
         let evidence = match reason.evidence.as_slice() {

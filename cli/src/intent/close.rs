@@ -14,7 +14,7 @@ pub(crate) struct Args {
     #[arg(long)]
     by: String,
     /// The reason, for people.
-    #[arg(long, default_value = "closed: what it was for is done")]
+    #[arg(long, default_value = "closed: its purpose is done")]
     reason: String,
     #[command(flatten)]
     list: revoke::List,

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(intent) => document::warn(&intent),
         Err(error) => {
             output::error(&shown_of_request(&format!(
-                "that would be no intent: {error}"
+                "the draft is not a valid intent: {error}"
             )));
             return Ok(Exit::Invalid);
         }
@@ -158,7 +158,7 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
     let by_hand = "draft with `--principal` and `--allow`";
     if denied.masked && !any_arguments {
         return Err(refuse(&format!(
-            "some of its arguments were masked in the log, so that they cannot be allowed as they were: {by_hand}, or with `--any-arguments`"
+            "some of its arguments were masked in the log, so their values cannot be allowed: {by_hand}, or with `--any-arguments`"
         )));
     }
     let arguments = denied.request.pointer("/action/properties");
@@ -174,7 +174,7 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
     };
     if has_star("/action/name") || has_star("/resource/id") {
         return Err(refuse(&format!(
-            "its action or resource has a `*`, which an intent reads as a pattern, so that that very call cannot be allowed: {by_hand}, if it should be"
+            "its action or resource has a `*`, which an intent reads as a pattern, so the call cannot be allowed exactly: {by_hand}"
         )));
     }
     Ok(denied)

@@ -109,19 +109,22 @@ fn explain(
         shown(&intent.purpose),
     ))?;
     let in_time = intent.issued_at <= now && now < intent.expires_at;
-    let time = format!("holds from {} to {}", intent.issued_at, intent.expires_at);
+    let time = format!(
+        "is valid from {} to {}",
+        intent.issued_at, intent.expires_at
+    );
     clause(depth, Some(in_time), &time)?;
     if let Some(uses) = intent.max_uses {
         clause(
             depth,
             None,
-            &format!("may be used {uses} times, with all that hang on it"),
+            &format!("may be used {uses} times, including by intents delegated from it"),
         )?;
     }
     if let Some(exception) = &intent.exception {
         let waives: Vec<_> = exception.waives.iter().map(|it| it.as_str()).collect();
         let text = format!(
-            "is an exception from {}, which {} answers for",
+            "is an exception from {}, with the owner {}",
             waives.join(", "),
             exception.owner
         );
@@ -164,7 +167,7 @@ fn explain(
             None => (
                 class == ActionClass::Read,
                 format!(
-                    "it says nothing of its arguments, and the action is {}",
+                    "the allowance has no `arguments`, and the action is {}",
                     class.as_str()
                 ),
             ),

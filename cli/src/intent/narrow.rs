@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let proposed = match StoredIntent::from_json(narrowed.to_string().as_bytes()) {
         Ok(proposed) => proposed,
         Err(error) => {
-            output::error(&shown(&format!("that would be no intent: {error}")));
+            output::error(&shown(&format!("the narrowed intent is invalid: {error}")));
             return Ok(Exit::Invalid);
         }
     };
@@ -90,7 +90,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         None => proposed.allows_no_more_than(&intent),
     };
     if let Err(widening) = within {
-        output::error(&shown(&format!("that would not be narrower: {widening}")));
+        output::error(&shown(&format!(
+            "the narrowed intent is not narrower: {widening}"
+        )));
         return Ok(Exit::Invalid);
     }
     document::warn(&proposed);
@@ -107,7 +109,7 @@ fn to_what_was_used(
     let used = used::of(intent, log).map_err(|broken| broken.to_string())?;
     if used.masked > 0 {
         return Err(format!(
-            "{} permits on it were masked in the log, so that it cannot be told what was used: narrow it by hand",
+            "{} permits on it were masked in the log, so its use is unknown: narrow it by hand",
             used.masked
         ));
     }
@@ -125,11 +127,11 @@ fn to_what_was_used(
     let narrowed = used.narrowed(intent, allowances);
     if narrowed.is_coarse {
         output::note(
-            "there would be more allowances than an intent may have: those that were used stay as they were approved",
+            "the narrowed intent would have too many allowances: the used allowances stay as approved",
         );
     }
     output::note(&shown(&format!(
-        "once it is signed and in use, end the wide one: `portcullis intent close {}`",
+        "after it is signed and in use, close the wider intent: `portcullis intent close {}`",
         intent.id
     )));
     Ok(narrowed.allowances)

@@ -36,7 +36,7 @@ impl Used {
     /// Records a decision, if it is a permit that depends on `intent`.
     fn note(&mut self, intent: &StoredIntent, decided: &Decided) {
         let digest = intent.digest().to_string();
-        let seen = &decided.evidence.intents;
+        let seen = &decided.inputs.intents;
         let place = seen.iter().position(|seen| seen.digest == digest);
         let Some(place) = place.filter(|_| decided.is_permit()) else {
             return;
@@ -170,7 +170,7 @@ pub(crate) struct Proposal {
 impl UsedByIntent {
     /// Records a decision.
     pub(crate) fn note(&mut self, intents: Option<&Intents>, decided: &Decided) {
-        for seen in &decided.evidence.intents {
+        for seen in &decided.inputs.intents {
             let known = intents.and_then(|intents| intents.chain(&seen.id));
             if let Some(intent) = known.as_ref().and_then(|chain| chain.last()) {
                 let used = self.0.entry(intent.id.clone()).or_default();

@@ -53,7 +53,7 @@ impl Measures {
         if decided.is_permit() {
             *permits += 1;
             self.permits += 1;
-            self.permits_without_intent += u64::from(decided.evidence.intents.is_empty());
+            self.permits_without_intent += u64::from(decided.inputs.intents.is_empty());
         } else {
             *denies += 1;
             *self.denies.entry(cause.clone()).or_default() += 1;
@@ -62,7 +62,7 @@ impl Measures {
                 *self.not_blocked.entry(cause).or_default() += 1;
             }
         }
-        for waiver in &decided.evidence.waived {
+        for waiver in &decided.inputs.waived {
             *self.waived.entry(waiver.as_str().to_owned()).or_default() += 1;
         }
         self.credential(decided);

@@ -90,7 +90,7 @@ fn exceptions(report: &Report) -> Markup {
         @if !report.inventory.exceptions.is_empty() {
             h2 { "Exceptions" }
             table {
-                thead { tr { th { "of" } th { "from" } th { "who answers for it" } th { "until" } } }
+                thead { tr { th { "of" } th { "from" } th { "owner" } th { "until" } } }
                 tbody {
                     @for one in &report.inventory.exceptions {
                         tr {
@@ -111,7 +111,7 @@ fn intents(report: &Report) -> Markup {
         @if !report.inventory.intents.is_empty() {
             h2 { "Granted and used" }
             table {
-                thead { tr { th { "intent" } th { "used" } th { "what it could be narrowed to" } } }
+                thead { tr { th { "intent" } th { "used" } th { "could be narrowed to" } } }
                 tbody {
                     @for intent in &report.inventory.intents {
                         tr {
@@ -119,7 +119,7 @@ fn intents(report: &Report) -> Markup {
                             td.number { (intent.used_allowances) " of " (intent.allowances) }
                             td {
                                 @match &intent.narrowed_to {
-                                    None => span.faint { "it cannot be told: what was used is masked" },
+                                    None => span.faint { "unknown: its uses are masked" },
                                     Some(calls) if calls.is_empty() => span.warn { "nothing: close it" },
                                     Some(calls) => @for call in calls { code { (shown_of_request(call)) } br; },
                                 }

@@ -119,7 +119,7 @@ pub(super) fn changes(report: &Report) -> Option<BTreeMap<String, Option<f64>>> 
 pub(super) fn inventory_rows(report: &Report) -> Vec<Row> {
     let inventory = &report.inventory;
     let owners = match inventory.with_owner {
-        None => "not looked at: name who can be one with `--owners`".to_owned(),
+        None => "not checked: name the possible owners with `--owners`".to_owned(),
         Some(owned) => Amount::Percent(super::measures::share(owned, inventory.identities)).text(),
     };
     let observed = match inventory.observed_integrations.as_slice() {
@@ -135,7 +135,7 @@ pub(super) fn inventory_rows(report: &Report) -> Vec<Row> {
     rows.push(Row::now(
         "a leaked credential's worst reuse",
         match inventory.worst_reuse_seconds {
-            None => "without end: one that does not expire cannot be revoked".to_owned(),
+            None => "unlimited: a credential that does not expire cannot be revoked".to_owned(),
             some => Amount::Seconds(some).text(),
         },
     ));
@@ -173,7 +173,7 @@ pub(super) fn write(report: &Report) -> String {
                 String::new()
             };
             lines.push(format!(
-                "  {} from {}: {} answers for it until {}{ended}",
+                "  {} from {}: owner {}, until {}{ended}",
                 shown_of_request(&one.of),
                 shown_of_request(&one.waives.join(", ")),
                 shown_of_request(&one.owner),

@@ -95,7 +95,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Some(config) => match check::load(config) {
             // The registry errors that make the host refuse to start are reported as findings.
             None if has_gaps && args.registry.is_none() => {
-                output::note("who reaches every environment is not looked at: no host would start");
+                output::note(
+                    "identities that reach every environment are not checked: no host would start with this registry",
+                );
                 None
             }
             None => return Ok(Exit::Invalid),
@@ -187,17 +189,17 @@ impl Judge<'_> {
             let (code, message, frameworks) = match gap {
                 Gap::Owner => (
                     "owner-missing",
-                    "nobody answers for it: name an `owner`",
+                    "it has no owner: name an `owner`",
                     ["NHI1", "PR.AA-01", IMPROVED],
                 ),
                 Gap::Purpose => (
                     "purpose-missing",
-                    "nobody says what it is for, and so what it needs: write its `purpose`",
+                    "it has no purpose: state its `purpose`",
                     ["NHI5", "PR.AA-05", IMPROVED],
                 ),
                 Gap::Expiry => (
                     "expiry-missing",
-                    "its registration has no end: say when it `expires`",
+                    "its registration has no end: state when it `expires`",
                     ["NHI1", "PR.AA-01", IMPROVED],
                 ),
                 Gap::WildcardId => (
@@ -207,17 +209,17 @@ impl Judge<'_> {
                 ),
                 Gap::WildcardIntegrations => (
                     "wildcard-integrations",
-                    "it may use whatever integration there is: list those that it needs",
+                    "it may use every integration: list the integrations that it needs",
                     ["NHI5", "PR.AA-05", PER_SESSION],
                 ),
                 Gap::SharedOwner => (
                     "shared",
-                    "nobody answers for its being shared: name the exception's `owner`, or give each workload an identity of its own",
+                    "its sharing exception has no owner: name its `owner`, or give each workload its own identity",
                     ["NHI9", "PR.AA-01", PER_SESSION],
                 ),
                 Gap::SharedUntil => (
                     "shared",
-                    "its being shared has no end: say `until` when, or give each workload an identity of its own",
+                    "its sharing exception has no end: state `until`, or give each workload its own identity",
                     ["NHI9", "PR.AA-01", PER_SESSION],
                 ),
             };
@@ -292,7 +294,7 @@ impl Judge<'_> {
         let shared_by_departed = shared_by.is_some_and(|shared| departed(&shared.owner));
         if departed(&identity.owner) {
             let message = format!(
-                "its owner, {}, is not among the owners: find it another one",
+                "its owner, {}, is not among the owners: assign another owner",
                 shown(&identity.owner)
             );
             self.find(
@@ -306,13 +308,13 @@ impl Judge<'_> {
             let (owner, until) = (&shared.owner, shared.until);
             if until <= self.now {
                 let message = format!(
-                    "the exception by which it is shared ended at {until}: give each workload an identity of its own"
+                    "its sharing exception ended at {until}: give each workload its own identity"
                 );
                 self.find(id, "shared", message, ["NHI9", "PR.AA-01", PER_SESSION]);
             }
             if shared_by_departed {
                 let message = format!(
-                    "{}, who answers for its being shared, is not among the owners: end that",
+                    "{}, the owner of its sharing exception, is not among the owners: end the exception",
                     shown(owner)
                 );
                 self.find(
@@ -343,8 +345,7 @@ impl Judge<'_> {
             .iter()
             .any(|part| id.contains(part));
         if identity.kind == PrincipalKind::Human && named_for_machines {
-            let message =
-                "it is a person's, and named as a machine's: give the machine one of its own";
+            let message = "it is a person's identity with a machine's name: give the machine its own identity";
             self.find(
                 id,
                 "human-as-machine",
@@ -359,7 +360,7 @@ impl Judge<'_> {
         let id = &identity.id;
         if identity.integrations.is_empty() {
             let message =
-                "it is registered for no integration, and gets nothing: remove it".to_owned();
+                "it is registered for no integration, so it can use nothing: remove it".to_owned();
             self.find(
                 id,
                 "without-integration",
@@ -412,7 +413,7 @@ impl Judge<'_> {
         }
         if usage.static_secrets > 0 {
             let message = format!(
-                "it presented a secret that does not expire {} times: issue credentials that do",
+                "it presented a secret that does not expire {} times: issue credentials that expire",
                 usage.static_secrets
             );
             found.push(("static-secret", message, ["NHI7", "PR.AA-03", ENFORCED]));
@@ -422,7 +423,7 @@ impl Judge<'_> {
         let wrong: u64 = wrong.map(|(_, times)| times).sum();
         if wrong > 0 {
             let message = format!(
-                "it came in {wrong} times on the path of the other kind, people's or machines': find out who uses it"
+                "it used the wrong session path {wrong} times: find out whether a person or a machine uses it"
             );
             found.push((
                 "wrong-session-path",
@@ -451,7 +452,7 @@ impl Judge<'_> {
         let cloned = usage.instances.values().filter(|it| it.len() > 1).count();
         if cloned > 0 && identity.shared.is_none() {
             let message = format!(
-                "{cloned} of its credentials were presented by more than one instance: issue each instance its own, or say who answers for their being shared"
+                "{cloned} of its credentials were presented by more than one instance: issue each instance its own, or register a sharing exception"
             );
             found.push(("shared", message, ["NHI9", "PR.AA-01", PER_SESSION]));
         }

@@ -57,7 +57,7 @@ fn issuers(args: &Args) -> Option<EventIssuers> {
         }
         if domains.is_empty() {
             output::error(&shown_of_request(&format!(
-                "`{issuer}` answers for no trust domain, so that its events revoke nothing: write `--issuer {issuer}={file},acme.example`"
+                "`{issuer}` answers for no trust domain, so its events revoke nothing: write `--issuer {issuer}={file},acme.example`"
             )));
             return None;
         }
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         match taken {
             Ok((event, AddedOfEvent { records, lifted })) => {
                 if event.revoked.is_empty() {
-                    output::note(&format!("{file}: it says that nothing is over"));
+                    output::note(&format!("{file}: the event revokes nothing"));
                 } else if records.is_empty() && lifted.is_empty() {
                     output::note(&format!("{file}: it is on the list already"));
                 }
@@ -153,14 +153,14 @@ fn look_at(args: &Args, file: &str, records: &[Record]) -> Exit {
     let mut exit = Exit::Success;
     if records.iter().any(|record| record.conflict) {
         output::error(&format!(
-            "{file}: another event had the same `jti`, and revokes something else: both were taken; ask the issuer why"
+            "{file}: another event has the same `jti`, but revokes something else: both were applied; ask the issuer why"
         ));
         exit = Exit::GateFailed;
     }
     let is_known = |record: &Record| may_match(args.list.config(), record);
     if !args.unknown && !records.is_empty() && !records.iter().any(is_known) {
         output::error(&format!(
-            "{file}: it is revoked, and neither the configuration nor the log knows any of it in the trust domains of the event's issuer: see that the ids are those that hosts see, or give `--unknown`"
+            "{file}: it is revoked, but its ids are unknown to the configuration and the log, for the trust domains of the issuer: verify that hosts receive these ids, or give `--unknown`"
         ));
         exit = Exit::GateFailed;
     }

@@ -178,7 +178,7 @@ impl List {
         let key = match &self.key {
             None if signers.is_some() => {
                 output::error(&format!(
-                    "hosts rely on {} only while its head is signed (`[revocation.signers]`), and deny everything else: give `--key`",
+                    "hosts accept {} only if its head is signed (`[revocation.signers]`), and deny every request otherwise: give `--key`",
                     path.display()
                 ));
                 return None;
@@ -263,7 +263,7 @@ pub(crate) fn revoke(list: &List, revoked: Revoked) -> anyhow::Result<Exit> {
     let kind = kind.as_str().unwrap_or_default();
     let similar = similar.map_or_else(String::new, |id| format!(" (similar: `{id}`)"));
     output::error(&shown_of_request(&format!(
-        "no {kind} is known as `{}`, and nothing is revoked{similar}; give `--unknown` to revoke it all the same",
+        "no {kind} is known as `{}`, so nothing is revoked{similar}; give `--unknown` to revoke it anyway",
         revoked.id
     )));
     Ok(Exit::GateFailed)
@@ -310,7 +310,9 @@ fn change(list: &List, change: Change) -> anyhow::Result<Exit> {
         .iter()
         .any(|it| it.reason.trim().is_empty() || it.by.trim().is_empty())
     {
-        output::error("a revocation says why, and by whom: give `--reason` and `--by` a text");
+        output::error(
+            "a revocation needs a reason and an author: give `--reason` and `--by` a text",
+        );
         return Ok(Exit::Invalid);
     }
     let now = Timestamp::now();

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let Some(revocations) = pdp.revocations() else {
         output::error(&format!(
-            "{} has no `[revocation]`, so that nothing is revoked",
+            "{} has no `[revocation]`, so nothing is revoked",
             args.config.display()
         ));
         return Ok(Exit::Invalid);
@@ -141,7 +141,7 @@ impl ByLog {
                 }
             }
             Event::Decision(decided) => {
-                let seen = decided.evidence.revocation.as_ref();
+                let seen = decided.inputs.revocation.as_ref();
                 let seen = seen.filter(|seen| seen.error.is_none());
                 self.epoch = self.epoch.max(seen.map_or(0, |seen| seen.epoch));
             }
@@ -155,7 +155,7 @@ impl ByLog {
         let found = list.seen().epoch;
         if found < self.epoch {
             wrong.push(format!(
-                "the list has {found} changes, and the log has seen {}: it is an older one; restore the latest",
+                "the list has {found} changes, but the log has seen {}: it is an older copy; restore the latest list",
                 self.epoch
             ));
         }
@@ -170,7 +170,7 @@ impl ByLog {
         let missing = self.revoked.iter().filter(|(_, revoked)| !has(revoked));
         wrong.extend(missing.map(|(epoch, revoked)| {
             format!(
-                "revocation {epoch} of the log, of `{}` by {}, is not on the list: it is another list, or an older one",
+                "revocation {epoch} of the log, of `{}` by {}, is not on the list: it is another list, or an older copy",
                 revoked.id, revoked.by
             )
         }));
@@ -219,8 +219,8 @@ fn confirm(pdp: &Pdp, all: &mut [Confirmed], entry: &Entry, decided: &Decided, b
     // Masking does not matter: arguments are evaluated after the revocation list.
     let now = decided
         .request_as_written()
-        .map(|request| pdp.evaluate_again(&request, entry.at, &decided.evidence, ListAsOf::Now));
-    let known = decided.evidence.revocation.as_ref();
+        .map(|request| pdp.evaluate_again(&request, entry.at, &decided.inputs, ListAsOf::Now));
+    let known = decided.inputs.revocation.as_ref();
     let known = known.map_or(0, |seen| seen.epoch);
     for one in ended {
         one.permits += 1;
@@ -260,7 +260,7 @@ fn named(decided: &Decided) -> Vec<(Revocable, &str)> {
     );
     add(Revocable::Intent, text("/context/intent/id"));
     add(Revocable::Integration, text("/context/integration"));
-    for intent in &decided.evidence.intents {
+    for intent in &decided.inputs.intents {
         add(Revocable::Intent, Some(intent.id.as_str()));
         add(Revocable::Principal, Some(intent.principal.as_str()));
         add(Revocable::Principal, Some(intent.approved_by.as_str()));
@@ -323,7 +323,7 @@ fn outcome(one: &Confirmed) -> String {
     }
     if !one.given_after.is_empty() {
         let text = format!(
-            "{} of {permits} permits were given although it was known: see {}",
+            "{} of {permits} permits were given after the revocation was known: see {}",
             one.given_after.len(),
             numbers(&one.given_after)
         );
@@ -339,7 +339,7 @@ fn outcome(one: &Confirmed) -> String {
     }
     let otherwise = match one.denied_otherwise {
         0 => String::new(),
-        count => format!(", {count} of them for something else by now"),
+        count => format!(", {count} of them for another cause"),
     };
     styled(
         GOOD,

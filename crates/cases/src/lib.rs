@@ -114,7 +114,7 @@ pub struct Expected {
     /// Constraints of the grant, as text. The default is none.
     #[serde(default)]
     pub constraints: Vec<String>,
-    /// Evidence of the first reason. It is compared only if it is given.
+    /// Inputs of the first reason. It is compared only if it is given.
     #[serde(default)]
     pub evidence: Option<Vec<String>>,
 }
@@ -277,7 +277,7 @@ impl Case {
             return Ok(());
         }
         if !decision.detail().is_empty() {
-            differences.push(format!("what the host says: {}", decision.detail()));
+            differences.push(format!("the host's detail: {}", decision.detail()));
         }
         bail!("{}\n{}", expected.about, differences.join("\n"))
     }

@@ -199,23 +199,23 @@ impl Constraint {
         let text = self.operand.as_str();
         match self.operator {
             Operator::OneOf | Operator::OriginIs if empty_list => {
-                Some((NONE, "list what it may be"))
+                Some((NONE, "list the allowed values"))
             }
             Operator::SubsetOf if empty_list => Some((
                 NONE,
-                "list what its items may be, or write `equals` with `[]` for the empty list",
+                "list the allowed items, or write `equals` with `[]` for the empty list",
             )),
             Operator::OriginIs if self.lists_a_pattern() => Some((
                 "lists a pattern, and origins are compared as text",
                 "write each tool by its name, as in `tool:search`",
             )),
             Operator::OriginIs if !self.lists_origins() => Some((
-                "lists what is not an origin",
+                "lists a value that is not an origin",
                 "write `user`, `tool:<name>` or `unknown`",
             )),
             Operator::Prefix if text == Some("") => Some((
                 "is met by every text",
-                "write what it has to begin with, or leave it out",
+                "write the required prefix, or leave it out",
             )),
             Operator::Under if text == Some("") => Some((
                 "is met by every absolute path",
@@ -262,19 +262,19 @@ impl Constraint {
         let text = self.operand.as_str();
         match self.operator {
             Operator::Under if text == Some("/") => {
-                Some("every absolute path lies under `/`: write the folder that is meant")
+                Some("every absolute path lies under `/`: write the intended folder")
             }
             Operator::Under if text.is_some_and(is_scheme_alone) => Some(
                 "every URL of that scheme lies under it, whatever its host: write the host too, as in `https://api.example`",
             ),
-            Operator::Under if text.is_some_and(|text| text.starts_with('~')) => Some(
-                "`~` stands for itself, and for no one's home: write the path that arguments have",
-            ),
+            Operator::Under if text.is_some_and(|text| text.starts_with('~')) => {
+                Some("`~` is literal, not a home folder: write the path as arguments have it")
+            }
             Operator::Under if text.is_some_and(is_in_template_syntax) => Some(
                 "it has the syntax of a pattern or a template, and is compared as text: write a constraint for each folder, or the folder above",
             ),
             Operator::Prefix if text.is_some_and(is_in_regex_syntax) => Some(
-                "it has the syntax of a regular expression, and is compared as text: write what the argument begins with, or list the values with `one-of`",
+                "it has the syntax of a regular expression, and is compared as text: write the prefix of the argument, or list the values with `one-of`",
             ),
             Operator::Prefix if text.is_some_and(|text| text.contains('/')) => Some(
                 "`prefix` compares text, which `/workspace-2` and `/workspace/../etc` pass for `/workspace`: write `under` for paths and URLs",
@@ -577,9 +577,9 @@ fn path_in_another_syntax(path: &str) -> Option<&'static str> {
             && name.bytes().all(|byte| byte.is_ascii_digit());
         match name {
             _ if name.contains('*') => Some(
-                "`*` in a path is part of a name, and stands for no others: write a constraint for the list that holds the items, or one for each item",
+                "`*` in a path is part of a name, not a wildcard: write a constraint for the list that holds the items, or one for each item",
             ),
-            "-" => Some("`-` in a path is a name, and no item of a list: write its number, from 0"),
+            "-" => Some("`-` in a path is a name, not an item of a list: write its number, from 0"),
             _ if has_leading_zero => {
                 Some("the number of an item of a list has no zeros before it: write `/0`, `/1`")
             }

@@ -74,7 +74,7 @@ pub enum ManifestError {
     Name(String),
     /// The name is reserved for the host.
     #[error(
-        "`name = \"{0}\"`: `host` and names that begin with `host-` are the host's own, as in the id `host:trust` of an obligation: choose another"
+        "`name = \"{0}\"`: `host` and names that begin with `host-` are the host's own, as in the id `host:tier` of an obligation: choose another"
     )]
     Reserved(String),
     /// An obligation kind is empty, too long or has invalid characters.
@@ -87,7 +87,7 @@ pub enum ManifestError {
     Misspelt(String, &'static str),
     /// A field under `needs` is unknown.
     #[error("under `needs`, {0}")]
-    Needs(#[source] UnknownField),
+    Needs(UnknownField),
     /// The plugin is written against another version of the contract.
     #[error(
         "`contract = \"{0}\"`: this is a host for contract {CONTRACT_VERSION}; rebuild the plugin with portcullis-sdk {CONTRACT_VERSION}"
@@ -177,7 +177,7 @@ fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
             .spawn_scoped(scope, || read(text))
             .map_err(|error| not_read(&error))?
             .join()
-            .unwrap_or_else(|_| Err(not_read(&"the parser gave up on it")))
+            .unwrap_or_else(|_| Err(not_read(&"the parser failed on it")))
     })
 }
 

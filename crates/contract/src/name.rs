@@ -56,7 +56,7 @@ pub enum NameError {
     #[error("it has a percent-encoding of {0}: write the path as it is after decoding")]
     Encoding(&'static str),
     /// The name has a control character or an invisible one.
-    #[error("it has the character U+{0:04X}, which is not seen: write it without")]
+    #[error("it has the character U+{0:04X}, which is invisible: write it without")]
     Invisible(u32),
     /// The name has white space.
     #[error("it has white space: write it without")]
@@ -428,7 +428,7 @@ fn delimiter(c: char) -> Option<NameError> {
         '\\' => "which some readers take for `/`: write `/`",
         '%' => "which some readers decode: write the name as it is after decoding",
         '?' | '#' | ';' => "where some readers end the name: write it without",
-        '*' => "which some readers take for any name: write the name that is meant",
+        '*' => "which some readers treat as a wildcard: write the full name",
         _ => return None,
     };
     Some(NameError::Delimiter(c, why))

@@ -42,11 +42,11 @@ pub enum Cause {
     /// The revocation list is too old or unusable.
     RevocationStale,
     /// The action's class exceeds the ceiling for an integration of this trust.
-    BeyondTrust,
+    BeyondTier,
     /// Required evidence is missing.
-    EvidenceMissing,
+    RequiredCheckMissing,
     /// The destination's posture is stale, unknown or bad.
-    PostureAmiss,
+    DestinationUnfit,
     /// The principal's credential has expired.
     CredentialExpired,
     /// The request names no intent, and the principal needs one.
@@ -87,6 +87,22 @@ pub enum Cause {
     HostFault,
 }
 
+/// Party that can change the outcome of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// The request is permitted.
+    Permitted,
+    /// The caller: the request cannot be decided.
+    Request,
+    /// The caller's identity provider: the credential is not acceptable.
+    Credential,
+    /// The approver or the operator: the policies do not permit the request.
+    Policy,
+    /// The operator of the host: the host cannot decide.
+    Host,
+}
+
 /// Cause of a refusal, and the required change.
 pub type Refusal = (Cause, String);
 
@@ -110,9 +126,9 @@ impl Cause {
             Self::CredentialTooLongLived => "credential-too-long-lived",
             Self::Revoked => "revoked",
             Self::RevocationStale => "revocation-stale",
-            Self::BeyondTrust => "beyond-trust",
-            Self::EvidenceMissing => "evidence-missing",
-            Self::PostureAmiss => "posture-amiss",
+            Self::BeyondTier => "beyond-tier",
+            Self::RequiredCheckMissing => "required-check-missing",
+            Self::DestinationUnfit => "destination-unfit",
             Self::CredentialExpired => "credential-expired",
             Self::IntentMissing => "intent-missing",
             Self::IntentUnknown => "intent-unknown",
@@ -154,6 +170,78 @@ impl Cause {
         )
     }
 
+    /// Party that can change the outcome.
+    pub const fn kind(self) -> CauseKind {
+        match self {
+            Self::Permitted => CauseKind::Permitted,
+            Self::InvalidRequest | Self::UnknownIntegration => CauseKind::Request,
+            Self::AttestationTooWeak
+            | Self::WorkloadDrifted
+            | Self::CredentialReplayed
+            | Self::CredentialCloned
+            | Self::CredentialTooLongLived
+            | Self::CredentialExpired => CauseKind::Credential,
+            Self::PrincipalUnregistered
+            | Self::RegistrationExpired
+            | Self::RegistrationMismatch
+            | Self::IntegrationNotRegistered
+            | Self::WrongSessionPath
+            | Self::EnvironmentCrossed
+            | Self::Revoked
+            | Self::BeyondTier
+            | Self::RequiredCheckMissing
+            | Self::DestinationUnfit
+            | Self::IntentMissing
+            | Self::IntentUnknown
+            | Self::IntentInvalid
+            | Self::IntentOfAnother
+            | Self::IntentNotYet
+            | Self::OutsideIntent
+            | Self::IntentExpired
+            | Self::IntentUsedUp
+            | Self::PluginDenied
+            | Self::Indeterminate
+            | Self::NotApplicable
+            | Self::UnsupportedObligation
+            | Self::ConstraintUnmet
+            | Self::EmptyGrant => CauseKind::Policy,
+            Self::RevocationStale
+            | Self::PluginFaulted(_)
+            | Self::StateUnavailable
+            | Self::NotRecorded
+            | Self::HostFault => CauseKind::Host,
+        }
+    }
+
+    /// Status of an HTTP response to the caller (RFC 9110): 200 for a permit, and 400, 401, 403, 500 or 503.
+    pub const fn http_status(self) -> u16 {
+        match self.kind() {
+            CauseKind::Permitted => 200,
+            CauseKind::Request => 400,
+            CauseKind::Credential => 401,
+            CauseKind::Policy => 403,
+            CauseKind::Host if self.is_retryable() => 503,
+            CauseKind::Host => 500,
+        }
+    }
+
+    /// True if the same request may be permitted later, although the caller and the policies change nothing.
+    ///
+    /// The caller waits before it tries again. A request that used a credential that is accepted once needs a new
+    /// one.
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::IntentNotYet
+                | Self::RevocationStale
+                | Self::StateUnavailable
+                | Self::NotRecorded
+                | Self::PluginFaulted(
+                    FaultKind::Deadline | FaultKind::Overloaded | FaultKind::Sandbox
+                )
+        )
+    }
+
     /// Risks and controls that the cause is about, by framework.
     ///
     /// The frameworks are OWASP Non-Human Identities Top 10 (2025, `NHI…`), NIST CSF 2.0 (`PR.AA-…`,
@@ -175,9 +263,9 @@ impl Cause {
             Self::CredentialTooLongLived => &["NHI7", "PR.AA-01", "SP 800-207 tenet 3"],
             Self::CredentialExpired => &["NHI7", "PR.AA-03", "SP 800-207 tenet 6"],
             Self::Revoked | Self::RevocationStale => &["NHI1", "PR.AA-01", "SP 800-207 tenet 6"],
-            Self::BeyondTrust => &["NHI3", "PR.AA-05", "SP 800-207 tenet 4"],
-            Self::EvidenceMissing => &["PR.AA-05", "SP 800-207 tenet 4"],
-            Self::PostureAmiss => &["PR.AA-05", "SP 800-207 tenet 5"],
+            Self::BeyondTier => &["NHI3", "PR.AA-05", "SP 800-207 tenet 4"],
+            Self::RequiredCheckMissing => &["PR.AA-05", "SP 800-207 tenet 4"],
+            Self::DestinationUnfit => &["PR.AA-05", "SP 800-207 tenet 5"],
             Self::IntentMissing
             | Self::IntentUnknown
             | Self::IntentInvalid
@@ -211,5 +299,38 @@ impl fmt::Display for Cause {
 impl Serialize for Cause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_whom_to_ask_and_whether_to_try_again() {
+        for (cause, kind, status, is_retryable) in [
+            (Cause::Permitted, CauseKind::Permitted, 200, false),
+            (Cause::InvalidRequest, CauseKind::Request, 400, false),
+            (Cause::CredentialExpired, CauseKind::Credential, 401, false),
+            (Cause::OutsideIntent, CauseKind::Policy, 403, false),
+            (Cause::IntentNotYet, CauseKind::Policy, 403, true),
+            (Cause::NotRecorded, CauseKind::Host, 503, true),
+            (
+                Cause::PluginFaulted(FaultKind::Overloaded),
+                CauseKind::Host,
+                503,
+                true,
+            ),
+            (
+                Cause::PluginFaulted(FaultKind::Trap),
+                CauseKind::Host,
+                500,
+                false,
+            ),
+            (Cause::HostFault, CauseKind::Host, 500, false),
+        ] {
+            let found = (cause.kind(), cause.http_status(), cause.is_retryable());
+            assert_eq!(found, (kind, status, is_retryable), "{cause}");
+        }
     }
 }

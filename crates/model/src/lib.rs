@@ -18,9 +18,9 @@
 pub mod request;
 
 pub mod cause;
-pub mod evidence;
 pub mod facts;
 pub mod fault_kind;
+pub mod inputs;
 pub mod marks;
 pub mod trace;
 pub mod verdict;

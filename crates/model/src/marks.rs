@@ -98,15 +98,15 @@ impl StateMark {
         if self.generation != known.generation {
             return Some(
                 match self.changes {
-                    0 => "the one that counted before is gone, and this one was begun in its place",
-                    _ => "another one is in the place of the one that counted before",
+                    0 => "the earlier state is missing, and this one was created in its place",
+                    _ => "another state is in the place of the earlier one",
                 }
                 .to_owned(),
             );
         }
         (self.changes < known.changes).then(|| {
             format!(
-                "it has {} changes, and {} were made: it is an older copy",
+                "it has {} changes, but {} were made: it is an older copy",
                 self.changes, known.changes
             )
         })

@@ -212,7 +212,7 @@ impl Object {
                 return Err(json::Error::Unknown {
                     at: self.at(key),
                     expected: format!(
-                        "it reads like `{meant}`, which is spelled so and may have another place"
+                        "it reads like `{meant}`: correct its spelling, or its place"
                     ),
                 });
             }

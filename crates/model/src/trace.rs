@@ -11,8 +11,8 @@ pub struct Check {
     pub name: String,
     /// Conclusion of the check.
     pub conclusion: Conclusion,
-    /// Evidence that the check found.
-    pub evidence: String,
+    /// Inputs that the check found.
+    pub finding: String,
 }
 
 /// Conclusion of one step.
@@ -33,34 +33,34 @@ pub enum Conclusion {
 
 /// Recorder for the steps of a decision.
 pub trait Trace {
-    /// Records one step. `name` and `evidence` are called only if steps are recorded.
+    /// Records one step. `name` and `finding` are called only if steps are recorded.
     fn check(
         &mut self,
         name: impl FnOnce() -> String,
         conclusion: Conclusion,
-        evidence: impl FnOnce() -> String,
+        finding: impl FnOnce() -> String,
     );
 }
 
 /// Records nothing, at no cost.
 impl Trace for () {
-    /// Records one step. `name` and `evidence` are called only if steps are recorded.
+    /// Records one step. `name` and `finding` are called only if steps are recorded.
     fn check(&mut self, _: impl FnOnce() -> String, _: Conclusion, _: impl FnOnce() -> String) {}
 }
 
 impl Trace for Vec<Check> {
-    /// Records one step. `name` and `evidence` are called only if steps are recorded.
+    /// Records one step. `name` and `finding` are called only if steps are recorded.
     fn check(
         &mut self,
         name: impl FnOnce() -> String,
         conclusion: Conclusion,
-        evidence: impl FnOnce() -> String,
+        finding: impl FnOnce() -> String,
     ) {
         self.push(Check {
             name: printable(&name()),
             conclusion,
             // A request or a plugin controls part of the text.
-            evidence: printable(&evidence()),
+            finding: printable(&finding()),
         });
     }
 }

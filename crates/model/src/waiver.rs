@@ -14,8 +14,9 @@ pub enum Waiver {
     Attestation,
     /// Match between the environments of principal and resource.
     Environment,
-    /// Posture of the destination.
-    Posture,
+    /// Posture of the destination. Intents and logs from before 0.3 call it `posture`.
+    #[serde(alias = "posture")]
+    Destination,
 }
 
 impl Waiver {
@@ -25,7 +26,7 @@ impl Waiver {
             Self::CredentialLifetime => "credential-lifetime",
             Self::Attestation => "attestation",
             Self::Environment => "environment",
-            Self::Posture => "posture",
+            Self::Destination => "destination",
         }
     }
 }

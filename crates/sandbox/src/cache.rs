@@ -36,7 +36,7 @@ const MAX_BYTES: u64 = 1 << 30;
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use portcullis_host::{CompiledCache, Plugin, PluginSource};
+/// use portcullis_sandbox::{CompiledCache, Plugin, PluginSource};
 ///
 /// let cache = CompiledCache::open("/var/cache/gateway/plugins")?;
 /// let plugin = Plugin::load(&PluginSource::new(std::fs::read("github.wasm")?).cache(cache))?;
@@ -80,7 +80,7 @@ pub enum CacheError {
     },
     /// It is not private to the user.
     #[error(
-        "the cache of compiled plugins, {}, {what}: what is in it is run as the host's own code; give it to the host's user, with mode 0700",
+        "the cache of compiled plugins, {}, {what}: its files run as the host's own code; set its owner to the host's user, and its mode to 0700",
         path.display()
     )]
     Exposed {
@@ -90,7 +90,7 @@ pub enum CacheError {
         what: String,
     },
     /// Its key is invalid.
-    #[error("{} is no key of {KEY_BYTES} bytes: remove it, and another one is made", .0.display())]
+    #[error("{} is no key of {KEY_BYTES} bytes: remove it, and the host creates another one", .0.display())]
     Key(PathBuf),
 }
 
@@ -265,7 +265,7 @@ impl EntryId {
         component: Digest,
         settings: Digest,
         limits: &PluginLimits,
-        restorable: bool,
+        resettable: bool,
     ) -> Self {
         let mut hash = Sha256::new();
         let PluginLimits {
@@ -278,7 +278,7 @@ impl EntryId {
             component_bytes,
         } = limits;
         hash.update(format!(
-            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {restorable} {FORM} {} ",
+            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {resettable} {FORM} {} ",
             env!("CARGO_PKG_VERSION"),
         ));
         let mut hasher = ToSha256(hash);

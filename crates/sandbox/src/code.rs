@@ -19,14 +19,14 @@ pub(crate) enum Compiled {
 impl Compiled {
     /// Compiles the configured `component`.
     ///
-    /// With `restorable`, instances of the code can be reset, if the plugin's form allows it.
+    /// With `resettable`, instances of the code can be reset, if the plugin's form allows it.
     pub(crate) fn of(
         engine: &Engine,
         component: &[u8],
         limits: &PluginLimits,
-        restorable: bool,
+        resettable: bool,
     ) -> Result<Self, LoadError> {
-        let module = core_module::lower(component, restorable, limits.memory_bytes);
+        let module = core_module::lower(component, resettable, limits.memory_bytes);
         match module.and_then(|module| Module::from_binary(engine, &module).ok()) {
             Some(module) => Ok(Self::Module(module)),
             None => compile(engine, component).map(Self::Component),
@@ -66,7 +66,7 @@ impl Compiled {
                     memory: export(core_module::MEMORY)?,
                     realloc: export(core_module::REALLOC)?,
                     evaluate: export(core_module::EVALUATE)?,
-                    restore: module.get_export_index(core_module::RESTORE),
+                    reset: module.get_export_index(core_module::RESET),
                 }))
             }
         }
@@ -91,17 +91,17 @@ pub(crate) struct ModuleCode {
     pub(crate) memory: ModuleExport,
     pub(crate) realloc: ModuleExport,
     pub(crate) evaluate: ModuleExport,
-    pub(crate) restore: Option<ModuleExport>,
+    pub(crate) reset: Option<ModuleExport>,
 }
 
 impl Code {
     /// True if instances can be reset to their initial state.
-    pub(crate) fn is_restorable(&self) -> bool {
-        matches!(self, Self::Module(module) if module.restore.is_some())
+    pub(crate) fn is_resettable(&self) -> bool {
+        matches!(self, Self::Module(module) if module.reset.is_some())
     }
 }
 
 /// Fault of a plugin whose exports differ from those found at load time.
 pub(crate) fn other_than_loaded(what: &str) -> Fault {
-    Fault::Sandbox(format!("`{what}` is not what it was when it was loaded"))
+    Fault::Sandbox(format!("`{what}` has changed since it was loaded"))
 }

@@ -16,7 +16,7 @@ pub(crate) struct Direct {
     /// Maps a block and its size to the address of the answer's.
     evaluate: TypedFunc<(u32, u32), u32>,
     /// Takes a block that the host wrote to, and its size.
-    restore: Option<TypedFunc<(u32, u32), ()>>,
+    reset: Option<TypedFunc<(u32, u32), ()>>,
     /// Block that the last request was written to, and its size.
     written: (u32, u32),
 }
@@ -36,8 +36,8 @@ impl Direct {
             memory,
             realloc: function(store, &instance, (&code.realloc, core_module::REALLOC))?,
             evaluate: function(store, &instance, (&code.evaluate, core_module::EVALUATE))?,
-            restore: match &code.restore {
-                Some(restore) => Some(function(store, &instance, (restore, core_module::RESTORE))?),
+            reset: match &code.reset {
+                Some(reset) => Some(function(store, &instance, (reset, core_module::RESET))?),
                 None => None,
             },
             written: (0, 0),
@@ -89,9 +89,9 @@ impl Direct {
     }
 
     /// Resets the instance to its initial state; returns false if that fails.
-    pub(crate) fn restore(&self, store: &mut Store<Sandbox>) -> bool {
-        let restore = self.restore.as_ref();
-        restore.is_some_and(|restore| restore.call(store, self.written).is_ok())
+    pub(crate) fn reset(&self, store: &mut Store<Sandbox>) -> bool {
+        let reset = self.reset.as_ref();
+        reset.is_some_and(|reset| reset.call(store, self.written).is_ok())
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
             let answer = direct.call(&mut store, &request, 5, |it| Ok(it.to_vec()));
             assert_eq!(answer.unwrap(), b"five!", "{length}");
             assert!(direct.memory.data(&store) != before, "{length}");
-            assert!(direct.restore(&mut store));
+            assert!(direct.reset(&mut store));
             assert!(direct.memory.data(&store) == before, "{length}");
         }
     }

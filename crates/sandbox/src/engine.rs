@@ -59,7 +59,7 @@ pub enum PagemapScanError {
     Swap(String),
     /// Another value was chosen before in this process.
     #[error(
-        "`pagemap-scan` is the same for all configurations of a process, and an earlier one has it otherwise: restart the process"
+        "`pagemap-scan` applies to the whole process, and an earlier configuration set another value: restart the process"
     )]
     ChosenBefore,
 }
@@ -112,7 +112,7 @@ impl fmt::Display for PagemapScanInForce {
                 "off, the default: with it, wasmtime before 50 does not reset pages that are in swap"
             }
             Self::OffOnThisKernel => {
-                "off, although it is configured: this kernel lacks it, and Linux 6.7 has it"
+                "off, although it is configured: this kernel does not support it: use Linux 6.7 or later"
             }
             Self::On => "on: the configuration says that this host has no swap",
         })

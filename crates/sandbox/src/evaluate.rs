@@ -3,8 +3,8 @@
 use crate::clock::{Ticking, tick_for_a_decision};
 use crate::fault::Fault;
 use crate::instance::Instance;
-use crate::lane;
-use crate::lane::Lane;
+use crate::instances;
+use crate::instances::Instances;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
 use crate::question::Question;
@@ -48,13 +48,13 @@ impl Plugin {
     /// from instantiation, and the memory, tables and output that its limits allow. It receives only the
     /// fields that its manifest asks for.
     pub fn evaluate(&self, request: &Request, class: ActionClass, now: Timestamp) -> Evaluation {
-        self.evaluate_in(Lane::Fresh, request, class, now)
+        self.evaluate_in(Instances::Fresh, request, class, now)
     }
 
-    /// As [`Plugin::evaluate`], in an instance of `lane`.
+    /// As [`Plugin::evaluate`], in an instance of `instances`.
     pub fn evaluate_in(
         &self,
-        lane: Lane,
+        instances: Instances,
         request: &Request,
         class: ActionClass,
         now: Timestamp,
@@ -66,17 +66,17 @@ impl Plugin {
             class,
             now,
         };
-        self.answer(question, lane)
+        self.answer(question, instances)
     }
 
-    /// Answers `question` in an instance of `lane`.
-    pub fn answer(&self, question: Question<'_>, lane: Lane) -> Evaluation {
+    /// Answers `question` in an instance of `instances`.
+    pub fn answer(&self, question: Question<'_>, instances: Instances) -> Evaluation {
         let entry = &self.entry;
-        self.judge(question, |call| match lane {
+        self.judge(question, |call| match instances {
             // The instance is dropped when this returns, whatever the result.
-            Lane::Fresh => call(&mut Instance::new(entry)?),
-            Lane::Restored => {
-                let mut taken = lane::take(entry, &self.places)?;
+            Instances::Fresh => call(&mut Instance::new(entry)?),
+            Instances::Reset => {
+                let mut taken = instances::take(entry, &self.places)?;
                 let verdict = call(&mut taken.instance)?;
                 taken.put_back();
                 Ok(verdict)

@@ -26,13 +26,13 @@ pub enum Fault {
         asked: usize,
     },
     /// Its output is larger than its limit.
-    #[error("what it returned is larger than its `output-bytes`")]
+    #[error("its output is larger than its `output-bytes`")]
     OutputTooLarge,
     /// Its output violates the contract.
-    #[error("what it returned is not valid: {0}")]
+    #[error("its output is not valid: {0}")]
     InvalidOutput(String),
     /// The process already runs its maximum number of decisions.
-    #[error("as many decisions run as this process can take: call it from fewer threads")]
+    #[error("this process runs its maximum number of decisions: call it from fewer threads")]
     Overloaded,
     /// The sandbox could not be set up.
     #[error("its sandbox could not be set up: {0}")]

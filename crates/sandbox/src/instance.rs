@@ -31,7 +31,7 @@ enum Form {
 impl Instance {
     /// Makes an instance of `entry`, and starts its deadline.
     pub(crate) fn new(entry: &Entry) -> Result<Self, Fault> {
-        let mut store = match entry.code.is_restorable() {
+        let mut store = match entry.code.is_resettable() {
             true => sandbox::store_with_aside(entry.engine, &entry.limits),
             false => sandbox::store(entry.engine, &entry.limits),
         };
@@ -94,9 +94,9 @@ impl Instance {
     }
 
     /// Resets it to its initial state; returns false if that is not possible.
-    pub(crate) fn restore(&mut self) -> bool {
+    pub(crate) fn reset(&mut self) -> bool {
         match &self.form {
-            Form::Direct(direct) => !self.has_grown() && direct.restore(&mut self.store),
+            Form::Direct(direct) => !self.has_grown() && direct.reset(&mut self.store),
             Form::Packed(_) | Form::Typed(_) => false,
         }
     }

@@ -34,7 +34,7 @@ mod direct;
 mod evaluate;
 mod fault;
 mod instance;
-mod lane;
+mod instances;
 mod question;
 mod sandbox;
 mod verdict;
@@ -53,7 +53,7 @@ pub use engine::{
 };
 pub use evaluate::Evaluation;
 pub use fault::Fault;
-pub use lane::Lane;
+pub use instances::Instances;
 pub use load::PluginSource;
 pub use load_error::{LoadError, SettingsError};
 pub use plugin::Plugin;

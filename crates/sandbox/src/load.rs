@@ -9,7 +9,7 @@ use crate::component::text_of;
 use crate::engine::{engine, is_metered, metered_engine};
 use crate::entry::Entry;
 use crate::fault::Fault;
-use crate::lane::Places;
+use crate::instances::Places;
 use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
@@ -31,7 +31,7 @@ pub struct PluginSource {
     limits: PluginLimits,
     cache: Option<CompiledCache>,
     metered: bool,
-    restorable: bool,
+    resettable: bool,
 }
 
 impl PluginSource {
@@ -44,7 +44,7 @@ impl PluginSource {
             limits: PluginLimits::default(),
             cache: None,
             metered: false,
-            restorable: false,
+            resettable: false,
         }
     }
 
@@ -81,15 +81,15 @@ impl PluginSource {
 
     /// Rewrites the plugin's code so that its instances can be reset.
     ///
-    /// [`Lane::Restored`](crate::lane::Lane::Restored) needs it; in
-    /// [`Lane::Fresh`](crate::lane::Lane::Fresh) it makes a decision slower.
+    /// [`Instances::Reset`](crate::instances::Instances::Reset) needs it; in
+    /// [`Instances::Fresh`](crate::instances::Instances::Fresh) it makes a decision slower.
     ///
     /// A plugin can be reset if it is written with portcullis-sdk, or is otherwise one core module that takes
-    /// its requests packed and does not change its tables ([`Plugin::is_restorable`]). A metered plugin
+    /// its requests packed and does not change its tables ([`Plugin::is_resettable`]). A metered plugin
     /// cannot be reset.
     #[must_use]
-    pub fn restorable(mut self) -> Self {
-        self.restorable = true;
+    pub fn resettable(mut self) -> Self {
+        self.resettable = true;
         self
     }
 
@@ -121,7 +121,7 @@ impl Plugin {
         }
         // The file controls what is parsed, rewritten and compiled, in libraries that may panic.
         catch_unwind(AssertUnwindSafe(|| Self::load_unpinned(source, found)))
-            .unwrap_or_else(|_| Err(LoadError::Compile("the compiler gave up on it".to_owned())))
+            .unwrap_or_else(|_| Err(LoadError::Compile("the compiler failed on it".to_owned())))
     }
 
     fn load_unpinned(source: &PluginSource, digest: Digest) -> Result<Self, LoadError> {
@@ -131,11 +131,11 @@ impl Plugin {
             limits,
             cache,
             metered,
-            restorable,
+            resettable,
             digest: _,
         } = source;
         // The added code would be counted too.
-        let restorable = *restorable && !metered;
+        let resettable = *resettable && !metered;
         let engine = match metered {
             true => metered_engine()?,
             false => engine()?,
@@ -148,7 +148,7 @@ impl Plugin {
             let passed = Digest::of(settings.to_string().as_bytes());
             (
                 cache,
-                EntryId::of(engine, digest, passed, limits, restorable),
+                EntryId::of(engine, digest, passed, limits, resettable),
             )
         });
         let found = cache.map_or(Found::Nothing, |(cache, id)| cache.get(&id));
@@ -182,7 +182,7 @@ impl Plugin {
                     specialise::specialise(engine, bytes, limits, |store, instance| {
                         configure(store, instance, settings, limits)
                     })?;
-                let compiled = Compiled::of(engine, &configured, limits, restorable)?;
+                let compiled = Compiled::of(engine, &configured, limits, resettable)?;
                 if let Some((cache, id)) = cache {
                     let kept = compiled
                         .serialize()
@@ -251,7 +251,7 @@ fn configure(
         if errors.is_empty() {
             errors.push(SettingsError {
                 path: String::new(),
-                message: "the plugin refuses them without saying why".to_owned(),
+                message: "the plugin refuses them without a reason".to_owned(),
             });
         }
         LoadError::Settings(errors)

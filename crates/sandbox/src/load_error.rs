@@ -54,7 +54,7 @@ pub enum LoadError {
         message: String,
     },
     /// The component uses unsupported WebAssembly proposals. See docs/architecture.md.
-    #[error("it uses {} of WebAssembly, which no plugin may: build it for `wasm32-unknown-unknown` without them", proposals(.0))]
+    #[error("it uses {} of WebAssembly, which plugins must not use: build it for `wasm32-unknown-unknown` without them", proposals(.0))]
     Proposals(Vec<String>),
     /// The component imports something.
     #[error("it imports {}: a policy plugin imports nothing; build it for `wasm32-unknown-unknown`", list(.0))]
@@ -93,7 +93,7 @@ pub enum LoadError {
     ManifestText(String),
     /// The manifest is not valid.
     #[error("its manifest is not valid: {0}")]
-    Manifest(#[source] ManifestError),
+    Manifest(ManifestError),
     /// The component does not compile.
     #[error("it does not compile: {0}: fetch or build it again")]
     Compile(String),
@@ -104,10 +104,10 @@ pub enum LoadError {
     Snapshot(String),
     /// An instance cannot be created.
     #[error("it cannot be instantiated: {}", while_loaded(.0))]
-    Instantiate(#[source] Fault),
+    Instantiate(Fault),
     /// `configure` failed.
     #[error("its `configure` failed: {}", while_loaded(.0))]
-    Configure(#[source] Fault),
+    Configure(Fault),
     /// `configure` refused the settings.
     #[error("it refuses its settings: {}", settings(.0))]
     Settings(Vec<SettingsError>),

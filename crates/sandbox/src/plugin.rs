@@ -2,7 +2,7 @@
 
 use crate::cache::CodeSource;
 use crate::entry::Entry;
-use crate::lane::Places;
+use crate::instances::Places;
 use portcullis_contract::Manifest;
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
@@ -17,7 +17,7 @@ pub struct Plugin {
     pub(crate) settings_digest: Digest,
     pub(crate) code_source: CodeSource,
     pub(crate) entry: Arc<Entry>,
-    /// Reset instances held for their next decision, see [`Lane::Restored`](crate::lane::Lane::Restored).
+    /// Reset instances held for their next decision, see [`Instances::Reset`](crate::instances::Instances::Reset).
     pub(crate) places: Places,
 }
 
@@ -49,10 +49,10 @@ impl Plugin {
 
     /// True if its instances can be reset.
     ///
-    /// OnStale, [`Lane::Restored`](crate::lane::Lane::Restored) works as
-    /// [`Lane::Fresh`](crate::lane::Lane::Fresh) for this plugin.
-    pub fn is_restorable(&self) -> bool {
-        self.entry.code.is_restorable()
+    /// Otherwise, [`Instances::Reset`](crate::instances::Instances::Reset) works as
+    /// [`Instances::Fresh`](crate::instances::Instances::Fresh) for this plugin.
+    pub fn is_resettable(&self) -> bool {
+        self.entry.code.is_resettable()
     }
 
     /// The plugin's limits.

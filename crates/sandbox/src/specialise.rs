@@ -31,7 +31,7 @@ pub(crate) fn specialise(
 ) -> Result<Vec<u8>, LoadError> {
     let unsupported = |error: wasmtime::Error| LoadError::Snapshot(text_of(&error));
     let mut wizer = Wizer::new();
-    // OnStale, the library would remove an export of that name without renumbering the others.
+    // Otherwise, the library would remove an export of that name without renumbering the others.
     wizer.keep_init_func(true);
     let (context, instrumented) = wizer.instrument_component(component).map_err(unsupported)?;
     let compiled = compile(engine, &instrumented)?;
@@ -74,7 +74,7 @@ pub(crate) fn specialise(
         match snapshot {
             Ok(Poll::Ready(snapshot)) => snapshot.map_err(unsupported),
             Ok(Poll::Pending) => Err(LoadError::Snapshot("it did not finish".to_owned())),
-            Err(_) => Err(LoadError::Snapshot("the snapshot gave up on it".to_owned())),
+            Err(_) => Err(LoadError::Snapshot("the snapshot failed".to_owned())),
         }
     };
     match state.error {

@@ -30,7 +30,7 @@ pub struct PostureRule {
     /// Maximum age of the observation.
     pub max_age: Duration,
     /// Weaknesses that the destination must not have. An unknown property counts as a weakness.
-    pub amiss: Vec<Weakness>,
+    pub weaknesses: Vec<Weakness>,
     /// Consequence if the destination does not meet the rule.
     pub otherwise: OnStale,
 }
@@ -47,7 +47,7 @@ pub enum Weakness {
     Legacy,
     /// Its configuration differs from its baseline.
     Drifted,
-    /// It does not work as it should.
+    /// It is degraded.
     Degraded,
 }
 
@@ -68,7 +68,7 @@ pub enum Judged {
     /// The destination meets the rule.
     Well,
     /// The destination does not meet the rule, for the reason in the text.
-    Amiss(OnStale, String),
+    Unfit(OnStale, String),
 }
 
 impl PostureRule {
@@ -81,35 +81,35 @@ impl PostureRule {
         }
         let posture = posture.unwrap_or_default();
         if posture.health == Health::Compromised {
-            let what =
-                "the destination is known or suspected to be in an attacker's hands".to_owned();
-            return Judged::Amiss(OnStale::Deny, what);
+            let what = "the destination is known or suspected to be compromised".to_owned();
+            return Judged::Unfit(OnStale::Deny, what);
         }
         // An observation in the future is ignored.
         let Some(at) = posture
             .observed_at
             .filter(|at| *at <= now.plus(CLOCK_LEEWAY))
         else {
-            let what = "it is not known when the destination was last looked at".to_owned();
-            return Judged::Amiss(self.otherwise, what);
+            let what = "the destination's last observation is unknown".to_owned();
+            return Judged::Unfit(self.otherwise, what);
         };
         let age = now.since(at);
         if age > self.max_age {
             let most = self.max_age;
-            let what =
-                format!("the destination was last looked at {age:?} ago, and {most:?} is the most");
-            return Judged::Amiss(self.otherwise, what);
+            let what = format!(
+                "the destination was last observed {age:?} ago, longer than the maximum {most:?}"
+            );
+            return Judged::Unfit(self.otherwise, what);
         }
         match self
-            .amiss
+            .weaknesses
             .iter()
             .find(|weakness| !weakness.is_absent(&posture))
         {
             None => Judged::Well,
-            Some(weakness) => Judged::Amiss(
+            Some(weakness) => Judged::Unfit(
                 self.otherwise,
                 format!(
-                    "the destination {}, or nobody knows whether it {}",
+                    "the destination {}, or it is unknown whether it {}",
                     weakness.is(),
                     weakness.is()
                 ),
@@ -133,10 +133,10 @@ impl Weakness {
     const fn is(self) -> &'static str {
         match self {
             Self::Internet => "is on the internet",
-            Self::Privileged => "gives power over other things",
-            Self::Legacy => "is past its support",
-            Self::Drifted => "has left its baseline",
-            Self::Degraded => "does not work as it should",
+            Self::Privileged => "is privileged",
+            Self::Legacy => "is out of support",
+            Self::Drifted => "has drifted from its baseline",
+            Self::Degraded => "is degraded",
         }
     }
 }
@@ -195,9 +195,7 @@ pub enum PosturesError {
         error: json::Error,
     },
     /// The id to look up could be read as that of another destination.
-    #[error(
-        "`{id}` could be another destination to its readers, so what was seen of it is not known: {why}"
-    )]
+    #[error("`{id}` could name another destination, so its last observation is unknown: {why}")]
     Ambiguous {
         /// Id of the destination.
         id: String,
@@ -343,7 +341,7 @@ mod tests {
     fn judged(class: ActionClass, posture: Option<Posture>) -> Judged {
         let rule = PostureRule {
             max_age: Duration::from_secs(300),
-            amiss: vec![Weakness::Legacy, Weakness::Internet],
+            weaknesses: vec![Weakness::Legacy, Weakness::Internet],
             otherwise: OnStale::StepUp,
         };
         rule.judge(class, posture, NOW)
@@ -358,7 +356,7 @@ mod tests {
                 ..Posture::default()
             };
             let judged = judged(ActionClass::Write, Some(posture));
-            assert!(matches!(judged, Judged::Amiss(OnStale::Deny, _)));
+            assert!(matches!(judged, Judged::Unfit(OnStale::Deny, _)));
         }
     }
 
@@ -378,17 +376,17 @@ mod tests {
         assert_eq!(at(NOW), Judged::Well);
         assert!(matches!(
             at(NOW.plus(Duration::from_secs(60))),
-            Judged::Amiss(OnStale::StepUp, _)
+            Judged::Unfit(OnStale::StepUp, _)
         ));
         assert!(matches!(
             judged(ActionClass::Admin, None),
-            Judged::Amiss(OnStale::StepUp, _)
+            Judged::Unfit(OnStale::StepUp, _)
         ));
         assert_eq!(judged(ActionClass::Read, None), Judged::DoesNotMatter);
     }
 
     #[test]
-    fn what_may_not_be_amiss_is_known_not_to_be() {
+    fn a_weakness_is_known_to_be_absent() {
         let well = Posture {
             observed_at: Some(NOW),
             legacy: Some(false),
@@ -396,7 +394,7 @@ mod tests {
             ..Posture::default()
         };
         assert_eq!(judged(ActionClass::Write, Some(well)), Judged::Well);
-        for amiss in [
+        for weak in [
             Posture {
                 legacy: Some(true),
                 ..well
@@ -414,10 +412,10 @@ mod tests {
                 ..well
             },
         ] {
-            let judged = judged(ActionClass::Write, Some(amiss));
+            let judged = judged(ActionClass::Write, Some(weak));
             assert!(
-                matches!(judged, Judged::Amiss(OnStale::StepUp, _)),
-                "{amiss:?}"
+                matches!(judged, Judged::Unfit(OnStale::StepUp, _)),
+                "{weak:?}"
             );
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fi
         #[cfg(unix)]
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "it is a link that leads back to itself, not a file: put the file back",
+            "it is a link that leads back to itself, not a file: restore the file",
         )),
         // A fifo without a reader cannot be opened for writing, and a folder or a socket cannot be opened at
         // all with these options: the error then names the file type.
@@ -82,7 +82,7 @@ fn refuse_other(kind: FileType) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("it is {}, not a file: put the file back", name_of(kind)),
+        format!("it is {}, not a file: restore the file", name_of(kind)),
     ))
 }
 

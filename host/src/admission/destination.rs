@@ -1,9 +1,9 @@
-//! Checks of the destination: the integration's trust level and the destination's posture.
+//! Checks of the destination: the integration's tier and the destination's posture.
 
 use super::{Checks, Requirement};
 use portcullis_contract::ActionClass;
 use portcullis_model::cause::{Cause, Refusal};
-use portcullis_model::evidence::Sources;
+use portcullis_model::inputs::Sources;
 use portcullis_model::trace::{Conclusion, Trace};
 use portcullis_model::verdict::Obligation;
 use portcullis_model::waiver::Waiver;
@@ -11,53 +11,53 @@ use portcullis_trust::posture::{Judged, OnStale, later};
 use serde_json::json;
 
 impl<T: Trace> Checks<'_, '_, T> {
-    /// Checks that the integration's trust level permits the class of the action.
-    pub(super) fn trust(&mut self) -> Result<(), Refusal> {
-        const NAME: &str = "trust";
+    /// Checks that the integration's tier permits the class of the action.
+    pub(super) fn tier(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "tier";
         let on = self.on;
         let Some(ceiling) = &on.integration.ceiling else {
             self.skip(NAME, || {
-                "no ceiling is configured for how far the integration is trusted".to_owned()
+                "no ceiling is configured for the tier of the integration".to_owned()
             });
             return Ok(());
         };
-        let (trust, class) = (on.integration.trust.as_str(), on.class);
-        let evidence = || {
+        let (tier, class) = (on.integration.tier.as_str(), on.class);
+        let finding = || {
             format!(
-                "the integration is `{trust}`, and the action is {}",
+                "the integration is `{tier}`, and the action is {}",
                 class.as_str()
             )
         };
         if !ceiling.classes.contains(&class) {
             let classes: Vec<_> = ceiling.classes.iter().map(|class| class.as_str()).collect();
             let refusal = (
-                Cause::BeyondTrust,
+                Cause::BeyondTier,
                 format!(
-                    "an integration that is `{trust}` may be used for actions that are {}, and this one is {}: say otherwise under `actions`, if it is, or under `[ceiling.{trust}]`",
+                    "tier `{tier}` allows only actions that are {}, but this action is {}: correct its class under `actions`, or the classes under `[ceiling.{tier}]`",
                     classes.join(", "),
                     class.as_str()
                 ),
             );
-            return self.stop(NAME, evidence, refusal);
+            return self.stop(NAME, finding, refusal);
         }
         self.trace
-            .check(|| NAME.to_owned(), Conclusion::Pass, evidence);
+            .check(|| NAME.to_owned(), Conclusion::Pass, finding);
         self.obligations
             .extend(ceiling.obligations.iter().map(|kind| Obligation {
-                id: "host:trust".to_owned(),
+                id: "host:tier".to_owned(),
                 kind: kind.clone(),
-                properties: json!({ "trust": trust }),
+                properties: json!({ "tier": tier }),
             }));
         Ok(())
     }
 
     /// Checks that the destination's posture is recent and acceptable.
-    pub(super) fn posture(&mut self) -> Result<(), Refusal> {
-        const NAME: &str = "posture";
+    pub(super) fn destination(&mut self) -> Result<(), Refusal> {
+        const NAME: &str = "destination";
         let on = self.on;
         let own = match (on.sources, on.postures) {
-            (Sources::Recorded(evidence, _), _) => match &evidence.posture_unusable {
-                None => Ok(evidence.posture),
+            (Sources::Recorded(inputs, _), _) => match &inputs.posture_unusable {
+                None => Ok(inputs.posture),
                 Some(why) => Err(why.clone()),
             },
             (_, None) => Ok(None),
@@ -67,38 +67,40 @@ impl<T: Trace> Checks<'_, '_, T> {
         };
         match own {
             Ok(own) => {
-                self.evidence.posture = own;
+                self.inputs.posture = own;
                 self.facts.posture = later(self.facts.posture, own);
             }
             Err(why) => {
-                self.evidence.posture_unusable = Some(why.clone());
+                self.inputs.posture_unusable = Some(why.clone());
                 // The request's own statement is not used without the host's facts.
                 self.facts.posture = None;
                 if on.integration.posture.is_some() && on.class != ActionClass::Read {
                     let refusal = (
-                        Cause::PostureAmiss,
-                        format!("{why}: nothing is known to be well until it is mended"),
+                        Cause::DestinationUnfit,
+                        format!(
+                            "{why}: the destination's posture is unknown until this is corrected"
+                        ),
                     );
-                    let found = || "what was seen of destinations cannot be read".to_owned();
-                    return self.stop_unless_waived(NAME, Waiver::Posture, found, refusal);
+                    let found = || "the observations of destinations cannot be read".to_owned();
+                    return self.stop_unless_waived(NAME, Waiver::Destination, found, refusal);
                 }
             }
         }
         let Some(rule) = &on.integration.posture else {
-            self.skip(NAME, || "the integration asks for none".to_owned());
+            self.skip(NAME, || "the integration does not require it".to_owned());
             return Ok(());
         };
         match rule.judge(on.class, self.facts.posture, on.now) {
             Judged::DoesNotMatter => self.skip(NAME, || "the action only reads".to_owned()),
-            Judged::Well => self.pass(NAME, Requirement::Posture, || {
-                "the destination was seen to be well".to_owned()
+            Judged::Well => self.pass(NAME, Requirement::Destination, || {
+                "the destination was observed to be healthy".to_owned()
             }),
-            Judged::Amiss(OnStale::Deny, what) => {
-                let detail = format!("{what}: have it looked at, and pass on what was seen");
-                let refusal = (Cause::PostureAmiss, detail);
-                self.stop_unless_waived(NAME, Waiver::Posture, || what, refusal)?;
+            Judged::Unfit(OnStale::Deny, what) => {
+                let detail = format!("{what}: inspect it, and report a new observation");
+                let refusal = (Cause::DestinationUnfit, detail);
+                self.stop_unless_waived(NAME, Waiver::Destination, || what, refusal)?;
             }
-            Judged::Amiss(OnStale::StepUp, what) => {
+            Judged::Unfit(OnStale::StepUp, what) => {
                 // A step-up is no evidence of the destination's posture, so nothing is established.
                 self.trace.check(
                     || NAME.to_owned(),

@@ -47,29 +47,31 @@ impl<T: Trace> Checks<'_, '_, T> {
             let needs = rule.required_for.contains(&self.facts.kind)
                 || self.facts.kind == PrincipalKind::Unspecified && !rule.required_for.is_empty();
             if !needs {
-                self.skip(NAME, || "the request names none, and needs none".to_owned());
+                self.skip(NAME, || {
+                    "the request names no intent, and needs no intent".to_owned()
+                });
                 return Ok(false);
             }
             let detail = "the request names no intent: have one approved, and name it".to_owned();
-            let evidence = || "the request names none".to_owned();
-            return self.stop(NAME, evidence, (Cause::IntentMissing, detail));
+            let finding = || "the request names no intent".to_owned();
+            return self.stop(NAME, finding, (Cause::IntentMissing, detail));
         };
         let id = &named.id;
         let chain = match on.chain {
             Ok(Some(chain)) => chain,
             Ok(None) => {
                 let detail =
-                    format!("nobody knows an intent `{id}`: have it approved, or name another one");
-                let evidence = || format!("`{id}` is not known");
-                return self.stop(NAME, evidence, (Cause::IntentUnknown, detail));
+                    format!("intent `{id}` is unknown: have it approved, or name another intent");
+                let finding = || format!("`{id}` is not known");
+                return self.stop(NAME, finding, (Cause::IntentUnknown, detail));
             }
             Err(error) => {
-                let detail = format!("the intent that the request carries is none: {error}");
-                let evidence = || format!("`{}` is carried", excerpt(id));
-                return self.stop(NAME, evidence, (Cause::IntentInvalid, detail));
+                let detail = format!("carried intent is invalid: {error}");
+                let finding = || format!("`{}` is carried", excerpt(id));
+                return self.stop(NAME, finding, (Cause::IntentInvalid, detail));
             }
         };
-        let evidence = || {
+        let finding = || {
             chain
                 .iter()
                 .map(|intent| {
@@ -92,16 +94,16 @@ impl<T: Trace> Checks<'_, '_, T> {
                     Cause::IntentOfAnother => {
                         let (of, asks) = (chain.last(), &on.request.principal().id);
                         let of = of.map_or("", |intent| intent.principal.as_str());
-                        format!("it is of `{of}`, and `{asks}` asks")
+                        format!("its principal is `{of}`, but `{asks}` asks")
                     }
                     Cause::IntentNotYet | Cause::IntentExpired => format!("it is {}", on.now),
-                    _ => return evidence(),
+                    _ => return finding(),
                 };
-                format!("{}; {failed}", evidence())
+                format!("{}; {failed}", finding())
             };
             return self.stop(NAME, looked_at, refusal);
         }
-        self.pass(NAME, Requirement::Intent, evidence);
+        self.pass(NAME, Requirement::Intent, finding);
         let left = self.budgets(chain)?;
         self.facts.intent = chain.last().map(|intent| IntentFacts {
             id: &intent.id,
@@ -136,7 +138,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         let Some(least) = counted.iter().map(|(_, left)| *left).min() else {
             return Ok(None);
         };
-        let evidence = || {
+        let finding = || {
             let texts: Vec<_> = counted
                 .iter()
                 .map(|(one, left)| format!("{left} of {}", one.limit))
@@ -146,11 +148,11 @@ impl<T: Trace> Checks<'_, '_, T> {
         if least == 0 {
             let id = chain.last().map_or("", |intent| &intent.id);
             let detail = format!(
-                "intent `{id}`, or one that it hangs on, has no use left: have a new one approved"
+                "intent `{id}`, or one of its ancestors, has no use left: have a new one approved"
             );
-            return self.stop(NAME, evidence, (Cause::IntentUsedUp, detail));
+            return self.stop(NAME, finding, (Cause::IntentUsedUp, detail));
         }
-        self.pass(NAME, Requirement::Intent, evidence);
+        self.pass(NAME, Requirement::Intent, finding);
         self.spends(counted.into_iter().map(|(one, _)| one));
         Ok(Some(least))
     }
@@ -208,11 +210,11 @@ impl<T: Trace> Checks<'_, '_, T> {
     fn stated(&mut self, check: &'static str) -> Result<(), Refusal> {
         let on = self.on;
         let Some(intent) = on.request.intent() else {
-            self.skip(check, || "the request names none".to_owned());
+            self.skip(check, || "the request names no intent".to_owned());
             return Ok(());
         };
         let now = on.now;
-        let evidence = || {
+        let finding = || {
             let until = intent.expires_at.map(|at| format!("until {at}"));
             let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
             let bounds: Vec<_> = [until, uses].into_iter().flatten().collect();
@@ -224,15 +226,15 @@ impl<T: Trace> Checks<'_, '_, T> {
         let id = &intent.id;
         if let Some(at) = intent.expires_at.filter(|at| *at <= now) {
             let detail = format!("intent `{id}` expired at {at}: have a new one approved");
-            return self.stop(check, evidence, (Cause::IntentExpired, detail));
+            return self.stop(check, finding, (Cause::IntentExpired, detail));
         }
         if intent.remaining_uses == Some(0) {
             let detail = format!("intent `{id}` has no use left: have a new one approved");
-            return self.stop(check, evidence, (Cause::IntentUsedUp, detail));
+            return self.stop(check, finding, (Cause::IntentUsedUp, detail));
         }
         // A statement of the request is no evidence of an intent, so nothing is established.
         self.trace
-            .check(|| check.to_owned(), Conclusion::Pass, evidence);
+            .check(|| check.to_owned(), Conclusion::Pass, finding);
         self.ceiling.expires_at = tighter(self.ceiling.expires_at, intent.expires_at);
         self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, intent.remaining_uses);
         Ok(())
@@ -262,13 +264,13 @@ impl Admission<'_> {
                 && identity.ends() > self.now
                 && !identity.may_use(integration)
             {
-                let detail = format!("`{delegator}`, which delegated the intent, is not registered for `{integration}`, and passes on no more than it has: add it to its `integrations`, if it should be");
+                let detail = format!("`{delegator}`, which delegated the intent, is not registered for `{integration}`, so it cannot delegate it: add it to its `integrations`, if it should be");
                 return Some((Cause::IntegrationNotRegistered, detail));
             }
             let ends = identity.map(Identity::ends);
             let detail = match ends {
                 Some(ends) if ends > self.now => return None,
-                Some(ends) => format!("the registration of `{delegator}`, which delegated the intent, ended at {ends}: have its owner renew it"),
+                Some(ends) => format!("the registration of `{delegator}`, which delegated the intent, expired at {ends}: have its owner renew it"),
                 None => format!("`{delegator}`, which delegated the intent, is not registered: have it registered, or another intent approved"),
             };
             Some((Cause::PrincipalUnregistered, detail))
@@ -283,7 +285,7 @@ impl Admission<'_> {
         let intent = chain.last()?;
         if intent.id != *named {
             let detail = format!(
-                "the request names intent `{}` and carries `{}`: name the one that it carries",
+                "the request names intent `{}`, but carries `{}`: name the carried intent",
                 excerpt(named),
                 excerpt(&intent.id)
             );
@@ -313,13 +315,13 @@ fn outside_one(
     if intent.approved_at > now.plus(CLOCK_LEEWAY) {
         let (at, by) = (intent.approved_at, &intent.approved_by);
         let detail = format!(
-            "intent `{id}` was approved by `{by}` at {at}, and it is {now}: look at the approver's clock, or have it approved again"
+            "intent `{id}` was approved by `{by}` at {at}, but it is {now}: correct the approver's clock, or have it approved again"
         );
         return Some((Cause::IntentNotYet, detail));
     }
     if now < intent.issued_at {
         let from = intent.issued_at;
-        let detail = format!("intent `{id}` holds from {from}, and it is {now}");
+        let detail = format!("intent `{id}` is valid from {from}, but it is {now}");
         return Some((Cause::IntentNotYet, detail));
     }
     if intent.expires_at <= now {
@@ -355,7 +357,7 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
     };
     let failed = failed_clause(intent, request, class);
     format!(
-        "{asked}, as it is called, is not what intent `{id}` allows: {failed}; it allows {}{more}, less what it denies; have another one approved, or ask for less",
+        "call {asked} is outside intent `{id}`: {failed}; the intent allows {}{more}, minus its denials; have another intent approved, or request less",
         allows.join(", ")
     )
 }
@@ -385,12 +387,12 @@ fn ambiguous_name(request: &Request) -> Option<String> {
     let spelled_out = id.parse::<Pattern>();
     let otherwise = match spelled_out.is_ok_and(|pattern| pattern.matches(id)) {
         true => {
-            "or spell it out in an allowance without wildcards, in an intent without denials of this action"
+            "or name it in full in an allowance without wildcards, in an intent without denials of this action"
         }
-        false => "as no allowance can spell it out",
+        false => "because no allowance can name it",
     };
     Some(format!(
-        "; two readers could take the resource's name for two, so that it matches no wildcard and every denial of the action catches it: {why}, {otherwise}"
+        "; the resource's name is ambiguous, so it matches no wildcard, but every denial of the action: {why}, {otherwise}"
     ))
 }
 
@@ -440,12 +442,12 @@ fn closeness(
     };
     let text = {
         let found = match request.arguments().pointer(unmet.path()) {
-            None => "is not there".to_owned(),
-            Some(_) if unmet.operator() == Operator::OriginIs => "comes from elsewhere".to_owned(),
+            None => "is missing".to_owned(),
+            Some(_) if unmet.operator() == Operator::OriginIs => "has another origin".to_owned(),
             Some(argument) => format!("is `{}`", excerpt(&argument.to_string())),
         };
         format!(
-            "its arguments are not `{unmet}`: `{}` {found}",
+            "its arguments do not meet `{unmet}`: `{}` {found}",
             unmet.path()
         )
     };
@@ -457,7 +459,7 @@ fn other_arguments(arguments: Option<&Arguments>, request: &Request, class: Acti
     let Some(arguments) = arguments else {
         let has = members_of(request.arguments());
         return format!(
-            "it says nothing of its arguments, so that it allows only what is classified as `read`, and `{}` is {}: have it approved with {}",
+            "the allowance has no `arguments`, so it allows only actions classified as `read`, but `{}` is {}: have it approved with {}",
             excerpt(request.action()),
             class.as_str(),
             member_to_write(has.iter().map(String::as_str))

@@ -20,8 +20,8 @@ use crate::combine::tighter;
 use crate::integration::Integration;
 use portcullis_contract::{ActionClass, Constraint};
 use portcullis_model::cause::{Cause, Refusal};
-use portcullis_model::evidence::{Evidence, IntentSeen, ListAsOf, Sources};
 use portcullis_model::facts::Facts;
+use portcullis_model::inputs::{Inputs, IntentSeen, ListAsOf, Sources};
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_model::trace::{Conclusion, Trace};
@@ -31,7 +31,7 @@ use portcullis_trust::intent::{Chain, IntentError};
 use portcullis_trust::posture::Postures;
 use portcullis_trust::registry::{Identity, Registry};
 use portcullis_trust::revocation::{Known, Revocations};
-use portcullis_trust::state::{Instances, State, Use};
+use portcullis_trust::state::{Sightings, State, Use};
 
 /// Names of the checks of every request, in order.
 ///
@@ -45,9 +45,9 @@ pub(crate) const CHECKS: [&str; 11] = [
     "workload",
     "revocation",
     "intent",
-    "trust",
-    "posture",
-    "evidence",
+    "tier",
+    "destination",
+    "required-checks",
 ];
 
 /// A request with everything that it is checked against.
@@ -56,8 +56,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) revocations: Option<&'a Revocations>,
     pub(crate) intents: Option<&'a IntentRule>,
     pub(crate) state: Option<&'a dyn State>,
-    /// Instances that present each credential, used if there is no state.
-    pub(crate) instances: &'a Instances,
+    /// Sightings that present each credential, used if there is no state.
+    pub(crate) instances: &'a Sightings,
     pub(crate) postures: Option<&'a Postures>,
     pub(crate) requirements: &'a Requirements,
     /// The known intent that the request names, with the intents that delegated it.
@@ -96,7 +96,7 @@ pub(crate) struct Ceiling {
 struct Checks<'r, 'a, T> {
     on: &'r Admission<'a>,
     trace: &'r mut T,
-    evidence: &'r mut Evidence,
+    inputs: &'r mut Inputs,
     /// Checks that the intent waives as an exception.
     waives: &'a [Waiver],
     identity: Option<&'a Identity>,
@@ -111,14 +111,14 @@ struct Checks<'r, 'a, T> {
 impl<'a> Admission<'a> {
     /// Runs every check in order, and stops at the first that fails.
     ///
-    /// The findings are recorded in `evidence`, whatever the result.
+    /// The findings are recorded in `inputs`, whatever the result.
     pub(crate) fn admit(
         &self,
-        evidence: &mut Evidence,
+        inputs: &mut Inputs,
         trace: &mut impl Trace,
     ) -> Result<Admitted<'a>, Refusal> {
         if let Ok(Some(chain)) = self.chain {
-            evidence.intents = chain
+            inputs.intents = chain
                 .iter()
                 .map(|intent| IntentSeen {
                     id: intent.id.clone(),
@@ -131,7 +131,7 @@ impl<'a> Admission<'a> {
         let mut checks = Checks {
             on: self,
             trace,
-            evidence,
+            inputs,
             waives: self.waivers(),
             identity: None,
             facts: Facts::stated(self.request),
@@ -151,8 +151,8 @@ impl<'a> Admission<'a> {
         checks.workload()?;
         checks.revocation()?;
         checks.intent()?;
-        checks.trust()?;
-        checks.posture()?;
+        checks.tier()?;
+        checks.destination()?;
         checks.requirements()?;
         Ok(Admitted {
             facts: checks.facts,
@@ -166,9 +166,9 @@ impl<'a> Admission<'a> {
     fn known(&self, again: bool) -> Option<Known<'a>> {
         let revocations = self.revocations?;
         let seen = match self.sources {
-            Sources::Recorded(evidence, ListAsOf::Then) => {
-                let second = evidence.revocation_again.as_ref().filter(|_| again);
-                second.or(evidence.revocation.as_ref())
+            Sources::Recorded(inputs, ListAsOf::Then) => {
+                let second = inputs.revocation_again.as_ref().filter(|_| again);
+                second.or(inputs.revocation.as_ref())
             }
             _ => None,
         };
@@ -210,16 +210,16 @@ impl<T: Trace> Checks<'_, '_, T> {
         self.ceiling.remaining_uses = tighter(self.ceiling.remaining_uses, Some(1));
     }
 
-    /// Records a check that passed, and its evidence.
+    /// Records a check that passed, and its finding.
     fn pass(
         &mut self,
         name: &'static str,
         requirement: Requirement,
-        evidence: impl FnOnce() -> String,
+        finding: impl FnOnce() -> String,
     ) {
         self.established.push(requirement);
         self.trace
-            .check(|| name.to_owned(), Conclusion::Pass, evidence);
+            .check(|| name.to_owned(), Conclusion::Pass, finding);
     }
 
     /// Records a check that did not apply.
@@ -232,11 +232,11 @@ impl<T: Trace> Checks<'_, '_, T> {
     fn stop<R>(
         &mut self,
         name: &'static str,
-        evidence: impl FnOnce() -> String,
+        finding: impl FnOnce() -> String,
         refusal: Refusal,
     ) -> Result<R, Refusal> {
         self.trace
-            .check(|| name.to_owned(), Conclusion::Stop, evidence);
+            .check(|| name.to_owned(), Conclusion::Stop, finding);
         Err(refusal)
     }
 
@@ -245,19 +245,19 @@ impl<T: Trace> Checks<'_, '_, T> {
         &mut self,
         name: &'static str,
         waiver: Waiver,
-        evidence: impl FnOnce() -> String,
+        finding: impl FnOnce() -> String,
         refusal: Refusal,
     ) -> Result<(), Refusal> {
         if !self.waives.contains(&waiver) {
             let (cause, mut detail) = refusal;
             if let Some(id) = self.on.unsigned_exception(waiver) {
                 detail.push_str(&format!(
-                    "; intent `{id}` is an exception that nobody signed, so that it waives nothing: have it signed by who is among the approvers"
+                    "; intent `{id}` is an unsigned exception, so it waives nothing: have it signed by one of the approvers"
                 ));
             }
-            return self.stop(name, evidence, (cause, detail));
+            return self.stop(name, finding, (cause, detail));
         }
-        self.evidence.waived.push(waiver);
+        self.inputs.waived.push(waiver);
         let on = self.on;
         self.trace.check(
             || name.to_owned(),
@@ -267,11 +267,11 @@ impl<T: Trace> Checks<'_, '_, T> {
                 let by = by.map_or_else(String::new, |intent| {
                     let owner = intent.exception.as_ref().map_or("", |it| it.owner.as_str());
                     format!(
-                        "; waived by intent `{}` until {}, which {owner} answers for",
+                        "; waived by intent `{}` until {}, with the owner {owner}",
                         intent.id, intent.expires_at
                     )
                 });
-                format!("{}{by}", evidence())
+                format!("{}{by}", finding())
             },
         );
         Ok(())
@@ -282,6 +282,8 @@ impl<T: Trace> Checks<'_, '_, T> {
 fn unusable(error: impl std::fmt::Display) -> Refusal {
     (
         Cause::StateUnavailable,
-        format!("{error}: what cannot be counted is not permitted; mend the state, or make room"),
+        format!(
+            "{error}: uses that cannot be counted are not permitted; repair the state, or free disk space"
+        ),
     )
 }

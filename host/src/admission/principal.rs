@@ -4,7 +4,7 @@ use super::{Checks, Requirement, unusable};
 use crate::combine::tighter;
 use portcullis_contract::{Attestation, excerpt};
 use portcullis_model::cause::{Cause, Refusal};
-use portcullis_model::evidence::Sources;
+use portcullis_model::inputs::Sources;
 use portcullis_model::request::SessionPath;
 use portcullis_model::trace::{Conclusion, Trace};
 use portcullis_model::waiver::Waiver;
@@ -16,7 +16,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         let on = self.on;
         let principal = on.request.principal();
         let Some(registry) = on.registry else {
-            self.skip("registry", || "none is configured".to_owned());
+            self.skip("registry", || "no registry is configured".to_owned());
             return Ok(());
         };
         let id = &principal.id;
@@ -27,14 +27,18 @@ impl<T: Trace> Checks<'_, '_, T> {
                     "`{id}` is not registered: have it registered with an owner, a purpose and an end"
                 ),
             );
-            return self.stop("registry", || format!("`{id}` is not in it"), refusal);
+            return self.stop(
+                "registry",
+                || format!("`{id}` is not in the registry"),
+                refusal,
+            );
         };
         let path = on.request.session_path();
         let kind = identity.kind.as_str();
         let found = || {
-            let path = path.map_or("a path that is not stated", SessionPath::as_str);
+            let path = path.map_or("not stated", SessionPath::as_str);
             format!(
-                "`{id}` is registered until {} by {} as `{kind}`, for {}, in {}, and came in by {path}",
+                "`{id}` is registered until {} by {} as `{kind}`, for {}, in {}, and its session path is {path}",
                 identity.expires,
                 identity.owner,
                 identity.integrations.join(", "),
@@ -90,31 +94,33 @@ impl<T: Trace> Checks<'_, '_, T> {
         let Some(least) = self.on.integration.min_attestation else {
             if found >= Attestation::JwtSvid {
                 self.pass("attestation", Requirement::Attestation, || {
-                    format!("`{}`, and any would do", text(found))
+                    format!("`{}`; the integration has no minimum", text(found))
                 });
             } else {
-                self.skip("attestation", || "the integration asks for none".to_owned());
+                self.skip("attestation", || {
+                    "the integration does not require it".to_owned()
+                });
             }
             return Ok(());
         };
-        let evidence = || format!("`{}`, and `{}` is the least", text(found), text(least));
+        let finding = || format!("`{}`; the minimum is `{}`", text(found), text(least));
         if found >= least {
             if found >= Attestation::JwtSvid {
                 self.established.push(Requirement::Attestation);
             }
             self.trace
-                .check(|| "attestation".to_owned(), Conclusion::Pass, evidence);
+                .check(|| "attestation".to_owned(), Conclusion::Pass, finding);
             return Ok(());
         }
         let refusal = (
             Cause::AttestationTooWeak,
             format!(
-                "the principal proved itself with `{}`, and the integration asks for `{}` at least: present a stronger credential",
+                "the principal authenticated with `{}`, but the integration requires at least `{}`: present a stronger credential",
                 text(found),
                 text(least)
             ),
         );
-        self.stop_unless_waived("attestation", Waiver::Attestation, evidence, refusal)
+        self.stop_unless_waived("attestation", Waiver::Attestation, finding, refusal)
     }
 
     pub(super) fn environment(&mut self) -> Result<(), Refusal> {
@@ -124,24 +130,24 @@ impl<T: Trace> Checks<'_, '_, T> {
             on.request.resource().environment.as_str(),
         );
         if let Some(unreadable) = self.unreadable_environment(from, to) {
-            let evidence = || format!("that of the {unreadable} is stated, and is no text");
+            let finding = || format!("the environment of the {unreadable} is not text");
             let refusal = (
                 Cause::EnvironmentCrossed,
                 format!(
-                    "the `environment` of the {unreadable} is stated and is no text, so that nobody can tell whether it is the other side's: state it as text, or set `cross-environment` for the integration"
+                    "the `environment` of the {unreadable} is not text, so it cannot be compared: state it as text, or set `cross-environment` for the integration"
                 ),
             );
-            return self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal);
+            return self.stop_unless_waived("environment", Waiver::Environment, finding, refusal);
         }
         if from.is_empty() || to.is_empty() {
             self.skip("environment", || {
-                "the principal's or the resource's is not known".to_owned()
+                "the environment of the principal or the resource is unknown".to_owned()
             });
             return Ok(());
         }
-        let evidence = || format!("from `{from}` to `{to}`");
+        let finding = || format!("from `{from}` to `{to}`");
         if from == to || on.integration.cross_environment {
-            self.pass("environment", Requirement::Environment, evidence);
+            self.pass("environment", Requirement::Environment, finding);
             return Ok(());
         }
         let refusal = (
@@ -150,7 +156,7 @@ impl<T: Trace> Checks<'_, '_, T> {
                 "a principal of `{from}` acts on a resource of `{to}`: use one of `{to}`, or set `cross-environment` for the integration"
             ),
         );
-        self.stop_unless_waived("environment", Waiver::Environment, evidence, refusal)
+        self.stop_unless_waived("environment", Waiver::Environment, finding, refusal)
     }
 
     /// The side whose environment is stated, but not as text.
@@ -177,26 +183,23 @@ impl<T: Trace> Checks<'_, '_, T> {
         if let Some(at) = principal.credential_expires_at
             && at <= now
         {
-            let evidence = || format!("it expires at {at}, and it is {now}");
+            let finding = || format!("it expires at {at}, and it is {now}");
             let detail = format!("the credential expired at {at}: present a fresh one");
-            return self.stop("credential", evidence, (Cause::CredentialExpired, detail));
+            return self.stop("credential", finding, (Cause::CredentialExpired, detail));
         }
         let too_long = self
             .identity
             .and_then(|identity| identity.refuse_credential(principal, now));
-        let evidence = || match principal.credential_expires_at {
+        let finding = || match principal.credential_expires_at {
             Some(at) => format!("it expires at {at}, and it is {now}"),
-            None => "the request does not say when it expires".to_owned(),
+            None => "the request does not state its expiry".to_owned(),
         };
         match (too_long, principal.credential_expires_at) {
-            (Some(refusal), _) => self.stop_unless_waived(
-                "credential",
-                Waiver::CredentialLifetime,
-                evidence,
-                refusal,
-            )?,
-            (None, Some(_)) => self.pass("credential", Requirement::Credential, evidence),
-            (None, None) => self.skip("credential", evidence),
+            (Some(refusal), _) => {
+                self.stop_unless_waived("credential", Waiver::CredentialLifetime, finding, refusal)?
+            }
+            (None, Some(_)) => self.pass("credential", Requirement::Credential, finding),
+            (None, None) => self.skip("credential", finding),
         }
         if on.integration.single_use_credentials {
             self.single_use()?;
@@ -213,9 +216,9 @@ impl<T: Trace> Checks<'_, '_, T> {
         let Some(until) = until.filter(|_| !id.is_empty()) else {
             let refusal = (
                 Cause::CredentialReplayed,
-                "the request does not say what its credential is called and until when it is valid, so that nobody can tell whether it was used: state `credential-id` and `credential-expires-at`".to_owned(),
+                "the credential's id or expiry is missing, so the host cannot know whether it was used: state `credential-id` and `credential-expires-at`".to_owned(),
             );
-            return self.stop(NAME, || "it has no id or no end".to_owned(), refusal);
+            return self.stop(NAME, || "it has no id or no expiry".to_owned(), refusal);
         };
         let once = Use {
             // Normalised, so that another spelling is the same credential.
@@ -243,23 +246,21 @@ impl<T: Trace> Checks<'_, '_, T> {
     /// Number of uses of `key` so far.
     pub(super) fn spent(&mut self, check: &'static str, key: &str) -> Result<u64, Refusal> {
         let spent = match (self.on.state, self.on.sources) {
-            (None, _) => {
-                Err("uses are counted here, and there is no `[state]` to count them in".to_owned())
-            }
-            (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
-                None => Ok(evidence.spent.get(key).copied().unwrap_or(0)),
+            (None, _) => Err("no `[state]` is configured to count uses in".to_owned()),
+            (_, Sources::Recorded(inputs, _)) => match &inputs.state_unusable {
+                None => Ok(inputs.spent.get(key).copied().unwrap_or(0)),
                 Some(why) => Err(why.clone()),
             },
             (Some(state), _) => state.spent(key).map_err(|error| error.to_string()),
         };
         match spent {
             Ok(spent) => {
-                self.evidence.spent.insert(key.to_owned(), spent);
+                self.inputs.spent.insert(key.to_owned(), spent);
                 Ok(spent)
             }
             Err(why) => {
-                self.evidence.state_unusable = Some(why.clone());
-                let found = || "its uses cannot be told".to_owned();
+                self.inputs.state_unusable = Some(why.clone());
+                let found = || "its uses are unknown".to_owned();
                 self.stop(check, found, unusable(why))
             }
         }
@@ -273,7 +274,7 @@ impl<T: Trace> Checks<'_, '_, T> {
         let (credential, instance) = (&principal.credential_id, &principal.instance);
         if credential.is_empty() || instance.is_empty() {
             self.skip(NAME, || {
-                "it is not known which credential, or which instance presents it".to_owned()
+                "the credential's id or the presenting instance is missing".to_owned()
             });
             return Ok(());
         }
@@ -287,8 +288,8 @@ impl<T: Trace> Checks<'_, '_, T> {
             notes,
         };
         let elsewhere = match (on.state, on.sources) {
-            (_, Sources::Recorded(evidence, _)) => match &evidence.state_unusable {
-                None => Ok(evidence.seen_elsewhere.clone()),
+            (_, Sources::Recorded(inputs, _)) => match &inputs.state_unusable {
+                None => Ok(inputs.seen_elsewhere.clone()),
                 Some(why) => Err(why.clone()),
             },
             (state, sources) => {
@@ -303,14 +304,14 @@ impl<T: Trace> Checks<'_, '_, T> {
         let elsewhere = match elsewhere {
             Ok(elsewhere) => elsewhere,
             Err(why) => {
-                self.evidence.state_unusable = Some(why.clone());
-                let found = || "where it was seen cannot be told".to_owned();
+                self.inputs.state_unusable = Some(why.clone());
+                let found = || "its earlier presentations are unknown".to_owned();
                 return self.stop(NAME, found, unusable(why));
             }
         };
         let Some(other) = elsewhere else {
             self.pass(NAME, Requirement::Instance, || {
-                format!("`{}` alone presents it", excerpt(instance))
+                format!("only `{}` presents it", excerpt(instance))
             });
             return Ok(());
         };
@@ -322,15 +323,15 @@ impl<T: Trace> Checks<'_, '_, T> {
                 excerpt(instance)
             ),
         );
-        self.evidence.seen_elsewhere = Some(other.clone());
-        let evidence = || {
+        self.inputs.seen_elsewhere = Some(other.clone());
+        let finding = || {
             format!(
-                "`{}` presents it, and `{}` did",
+                "`{}` presents it, and `{}` presented it before",
                 excerpt(instance),
                 excerpt(&other)
             )
         };
-        self.stop(NAME, evidence, refusal)
+        self.stop(NAME, finding, refusal)
     }
 
     /// Checks that the workload runs the registered code (`workload-digest`).
@@ -340,13 +341,11 @@ impl<T: Trace> Checks<'_, '_, T> {
             .identity
             .and_then(|identity| identity.workload_digest.as_deref());
         let Some(registered) = registered else {
-            self.skip(NAME, || {
-                "nothing is registered that it has to run".to_owned()
-            });
+            self.skip(NAME, || "no workload digest is registered".to_owned());
             return Ok(());
         };
         let found = &self.on.request.principal().workload_digest;
-        let evidence = || {
+        let finding = || {
             let found = if found.is_empty() {
                 "something unknown".to_owned()
             } else {
@@ -355,13 +354,13 @@ impl<T: Trace> Checks<'_, '_, T> {
             format!("it runs {found}, and `{registered}` is registered")
         };
         if found == registered {
-            self.pass(NAME, Requirement::Workload, evidence);
+            self.pass(NAME, Requirement::Workload, finding);
             return Ok(());
         }
         let refusal = (
             Cause::WorkloadDrifted,
-            "the workload does not run what it is registered with: deploy that, have what it runs attested (`workload-digest`), or register what it runs now".to_owned(),
+            "the workload runs other code than registered: deploy the registered code, have the running code attested (`workload-digest`), or register it".to_owned(),
         );
-        self.stop(NAME, evidence, refusal)
+        self.stop(NAME, finding, refusal)
     }
 }

@@ -1,6 +1,6 @@
-//! Evidence required for each class of action.
+//! Checks that are required for each class of action.
 //!
-//! A check that did not apply is no evidence: it did not pass.
+//! A check that did not apply did not pass.
 
 use super::Checks;
 use portcullis_contract::ActionClass;
@@ -9,7 +9,7 @@ use portcullis_model::trace::{Conclusion, Trace};
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// Evidence that an operator can require.
+/// Checks that an operator can require to have passed.
 ///
 /// Each is the name of a check; `session-path` is part of the check `registry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -34,7 +34,7 @@ pub enum Requirement {
     /// The request acts on an approved intent.
     Intent,
     /// The last observed posture of the destination is acceptable.
-    Posture,
+    Destination,
 }
 
 impl Requirement {
@@ -50,14 +50,14 @@ impl Requirement {
             Self::Workload => "workload",
             Self::Revocation => "revocation",
             Self::Intent => "intent",
-            Self::Posture => "posture",
+            Self::Destination => "destination",
         }
     }
 }
 
-/// Evidence required for a class.
+/// Checks required for a class.
 ///
-/// An unclassified action without a list of its own needs all evidence that any class needs.
+/// An unclassified action without a list of its own needs every check that any class needs.
 fn required(requirements: &Requirements, class: ActionClass) -> Option<Vec<Requirement>> {
     if let Some(own) = requirements.get(&class) {
         return Some(own.clone());
@@ -68,16 +68,19 @@ fn required(requirements: &Requirements, class: ActionClass) -> Option<Vec<Requi
     (class == ActionClass::Unclassified && !all.is_empty()).then_some(all)
 }
 
-/// Required evidence, by the class of the action.
+/// Required checks, by the class of the action.
 pub(crate) type Requirements = HashMap<ActionClass, Vec<Requirement>>;
 
 impl<T: Trace> Checks<'_, '_, T> {
     pub(super) fn requirements(&mut self) -> Result<(), Refusal> {
-        const NAME: &str = "evidence";
+        const NAME: &str = "required-checks";
         let on = self.on;
         let Some(required) = required(on.requirements, on.class) else {
             self.skip(NAME, || {
-                format!("none is required where an action is {}", on.class.as_str())
+                format!(
+                    "no checks are required for an action that is {}",
+                    on.class.as_str()
+                )
             });
             return Ok(());
         };
@@ -86,10 +89,10 @@ impl<T: Trace> Checks<'_, '_, T> {
             .filter(|one| !self.established.contains(one))
             .map(|one| one.as_str())
             .collect();
-        let evidence = || {
+        let finding = || {
             let required: Vec<_> = required.iter().map(|one| one.as_str()).collect();
             format!(
-                "{} are required, and there is none of: {}",
+                "required: {}; did not apply: {}",
                 required.join(", "),
                 missing.join(", ")
             )
@@ -100,19 +103,19 @@ impl<T: Trace> Checks<'_, '_, T> {
                 Conclusion::Pass,
                 || {
                     let required: Vec<_> = required.iter().map(|one| one.as_str()).collect();
-                    format!("there is all that is required: {}", required.join(", "))
+                    format!("passed: {}", required.join(", "))
                 },
             );
             return Ok(());
         }
         let refusal = (
-            Cause::EvidenceMissing,
+            Cause::RequiredCheckMissing,
             format!(
-                "an action that is {} needs evidence of {}, and there is none: see those checks for what they lack",
+                "an action that is {} requires the checks {}, which did not apply: see those checks for the missing input",
                 on.class.as_str(),
                 missing.join(", ")
             ),
         );
-        self.stop(NAME, evidence, refusal)
+        self.stop(NAME, finding, refusal)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Admission, Checks, Requirement};
 use portcullis_model::cause::{Cause, Refusal};
-use portcullis_model::evidence::{Evidence, Sources};
+use portcullis_model::inputs::{Inputs, Sources};
 use portcullis_model::trace::{Conclusion, Trace};
 use portcullis_trust::intent::{find_revoked, revoked_in};
 use portcullis_trust::revocation::{Known, Revocable};
@@ -16,15 +16,15 @@ impl<T: Trace> Checks<'_, '_, T> {
         };
         let seen = known.seen();
         let (as_of, epoch) = (seen.as_of, seen.epoch);
-        self.evidence.revocation = Some(seen);
-        let evidence = || {
+        self.inputs.revocation = Some(seen);
+        let finding = || {
             let as_of = as_of.map_or("never".to_owned(), |as_of| as_of.to_string());
             format!("the list of {as_of}, epoch {epoch}")
         };
         match self.on.refuse_listed(&known) {
-            Some(refusal) => self.stop(NAME, evidence, refusal),
+            Some(refusal) => self.stop(NAME, finding, refusal),
             None => {
-                self.pass(NAME, Requirement::Revocation, evidence);
+                self.pass(NAME, Requirement::Revocation, finding);
                 Ok(())
             }
         }
@@ -35,11 +35,11 @@ impl Admission<'_> {
     /// Checks the revocation list again, if it has changed since the first check.
     pub(crate) fn revoked_since(
         &self,
-        evidence: &mut Evidence,
+        inputs: &mut Inputs,
         trace: &mut impl Trace,
     ) -> Option<Refusal> {
         let known = self.known(true)?;
-        let before = evidence.revocation.as_ref().map_or(0, |seen| seen.epoch);
+        let before = inputs.revocation.as_ref().map_or(0, |seen| seen.epoch);
         if before == known.epoch() && known.unreliable(self.now).is_none() {
             return None;
         }
@@ -57,7 +57,7 @@ impl Admission<'_> {
             },
         );
         if refused.is_some() {
-            evidence.revocation_again = Some(known.seen());
+            inputs.revocation_again = Some(known.seen());
         }
         refused
     }
@@ -106,8 +106,8 @@ impl Admission<'_> {
         let found = match (chain, self.sources) {
             (Some(chain), _) => revoked_in(chain, known),
             // The log lacks the documents that a request carried, but names the intents of the chain.
-            (None, Sources::Recorded(evidence, _)) if carried => {
-                let mut seen = evidence.intents.iter();
+            (None, Sources::Recorded(inputs, _)) if carried => {
+                let mut seen = inputs.intents.iter();
                 seen.find_map(|it| find_revoked(&it.id, &it.principal, &it.approved_by, known))
             }
             (None, _) => None,
@@ -116,7 +116,7 @@ impl Admission<'_> {
             return Some((
                 Cause::Revoked,
                 format!(
-                    "`{id}`, which the intent hangs on, was revoked by {}: {}",
+                    "`{id}`, on which the intent depends, was revoked by {}: {}",
                     revoked.by, revoked.reason
                 ),
             ));

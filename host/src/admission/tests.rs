@@ -28,7 +28,7 @@ fn what_is_revoked_while_plugins_run_is_revoked() {
         revocations: Some(&revocations),
         intents: None,
         state: None,
-        instances: &Instances::default(),
+        instances: &Sightings::default(),
         postures: None,
         requirements: &Requirements::new(),
         chain: Ok(None),
@@ -48,17 +48,17 @@ fn what_is_revoked_while_plugins_run_is_revoked() {
         append(&file, Some(revoked), NOW).unwrap();
         revocations.refresh();
     };
-    let mut evidence = Evidence::default();
-    assert!(admission.admit(&mut evidence, &mut ()).is_ok());
-    assert!(admission.revoked_since(&mut evidence, &mut ()).is_none());
+    let mut inputs = Inputs::default();
+    assert!(admission.admit(&mut inputs, &mut ()).is_ok());
+    assert!(admission.revoked_since(&mut inputs, &mut ()).is_none());
     revoke("jti-2");
     assert!(
-        admission.revoked_since(&mut evidence, &mut ()).is_none(),
-        "somebody else's"
+        admission.revoked_since(&mut inputs, &mut ()).is_none(),
+        "another credential's"
     );
     revoke("jti-1");
-    let (cause, _) = admission.revoked_since(&mut evidence, &mut ()).unwrap();
+    let (cause, _) = admission.revoked_since(&mut inputs, &mut ()).unwrap();
     assert_eq!(cause, Cause::Revoked);
-    assert!(admission.admit(&mut evidence, &mut ()).is_err());
+    assert!(admission.admit(&mut inputs, &mut ()).is_err());
     std::fs::remove_file(file).unwrap();
 }

@@ -1,8 +1,8 @@
-//! Reads the sections of the host's own checks: `[registry]`, `[revocation]`, `[intents]`, `[posture]`,
-//! `[trust]`, `[evidence]` and `[ceiling]`.
+//! Reads the sections of the host's own checks: `[registry]`, `[revocation]`, `[intents]`, `[destinations]`,
+//! `[trust-domains]`, `[required-checks]` and `[ceiling]`.
 
 use crate::admission::{Requirement, Requirements};
-use crate::integration::{Trust, TrustCeiling};
+use crate::integration::{Tier, TierCeiling};
 use crate::pdp::AccessRequests;
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{
@@ -35,7 +35,7 @@ pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Re
     source.add(registry.read_path(&folder.join(path)));
     if let Some((one, other, pairs)) = registry.namesakes() {
         let message = format!(
-            "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that tells agents apart by it, as `github` does with `{{name}}` in `own-branch-prefix`, takes one for the other: write `{{trust-domain}}/{{path}}` there"
+            "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that identifies agents by it, such as `github` with `{{name}}` in `own-branch-prefix`, confuses them: write `{{trust-domain}}/{{path}}` there"
         );
         source.warn(span, message);
     }
@@ -109,7 +109,7 @@ pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<
     let key = match section.text("key") {
         None => None,
         Some((_, span)) if signers.is_none() => {
-            source.error(span, "`key` signs what the host adds to the list, which counts where there are `signers`: add them, or leave it out");
+            source.error(span, "`key` signs lines that the host adds to the list, and needs `signers`: add `signers`, or remove `key`");
             return None;
         }
         Some((file, span)) => {
@@ -128,7 +128,7 @@ pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<
     };
     let events = section.section("events").map(|events| {
         if signers.is_some() && key.is_none() {
-            source.error(events.span(), "what events revoke is added by the host, and has to be signed: add `key` to `[revocation]`, a private key of one of `signers`");
+            source.error(events.span(), "the host must sign the revocations that it adds for events: add `key` to `[revocation]`, a private key of one of `signers`");
             return None;
         }
         event_issuers(events, folder)
@@ -159,7 +159,7 @@ pub(super) fn signers(section: &mut Section<'_, '_>, folder: &Path) -> Option<Op
         return Some(None);
     }
     if files.is_empty() {
-        let message = "`signers` names none, so that no list could count: name one, such as `signers = { \"alice@acme.example\" = \"keys/alice.json\" }`, or leave it out where lists need not be signed";
+        let message = "`signers` is empty, so no list would be accepted: name one, such as `signers = { \"alice@acme.example\" = \"keys/alice.json\" }`, or remove `signers` if lists need not be signed";
         source.error(section.span(), message);
         return None;
     }
@@ -213,9 +213,7 @@ fn event_issuer<'a>(
         None
     };
     let Some(table) = value.get_ref().as_table() else {
-        return wrong(
-            "is a file of keys alone, and an issuer revokes only in the trust domains that it answers for",
-        );
+        return wrong("has only a key file, but needs the trust domains that it may revoke in");
     };
     let get = |name: &str| {
         table
@@ -226,10 +224,7 @@ fn event_issuer<'a>(
         .iter()
         .find(|(key, _)| !["key", "domains"].contains(&key.get_ref().as_ref()))
     {
-        return wrong(&format!(
-            "has `{}`, which is not known here",
-            excerpt(key.get_ref())
-        ));
+        return wrong(&format!("has the unknown key `{}`", excerpt(key.get_ref())));
     }
     let Some(key) = get("key").and_then(|key| key.as_str()) else {
         return wrong("has no `key`, the file of its public keys");
@@ -243,7 +238,7 @@ fn event_issuer<'a>(
     });
     match domains {
         Some(domains) if domains.is_empty() => {
-            wrong("has no domain in `domains`, so that it revokes nothing")
+            wrong("has an empty `domains`, so it revokes nothing")
         }
         Some(domains) => match domains.iter().find(|domain| !is_trust_domain(domain)) {
             Some(domain) => wrong(&format!(
@@ -318,7 +313,7 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     if !intents.are_signed() {
         for id in exceptions(&intents) {
             let message = format!(
-                "intent `{id}` is an exception that nobody signed, so that it waives nothing: name who approves exceptions under `approvers`, and have it signed (`portcullis intent sign`)"
+                "intent `{id}` is an unsigned exception, so it waives nothing: configure the approvers of exceptions under `approvers`, and have it signed (`portcullis intent sign`)"
             );
             source.warn(span.clone(), message);
         }
@@ -427,12 +422,13 @@ fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
     let delegators = files(section, "delegators", folder);
     if approvers.is_empty() {
         if states_approvers {
-            let message = "`approvers` names nobody who has keys, so that no intent could count: name somebody, or leave it out where intents need not be signed";
+            let message = "`approvers` is empty, so no intent would be accepted: name an approver with a key file, or remove `approvers` if intents need not be signed";
             source.error(section.span(), message);
             return Signed::Wrong;
         }
         if let Some((_, _, span)) = delegators.first() {
-            let message = "delegators sign what they delegate, which hangs on what approvers signed: add `approvers`";
+            let message =
+                "delegators can delegate only intents that an approver signed: add `approvers`";
             source.error(span.clone(), message);
             return Signed::Wrong;
         }
@@ -503,7 +499,7 @@ fn files(
         .collect()
 }
 
-/// Reads `[posture]`.
+/// Reads `[destinations]`.
 pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Postures> {
     let source = section.source();
     let path = section.required_text("path");
@@ -520,13 +516,13 @@ pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Po
     }
 }
 
-/// Reads `[trust]` and `[credentials]`: bundles, audience and maximum credential lifetime.
+/// Reads `[trust-domains]` and `[credentials]`: bundles, audience and maximum credential lifetime.
 pub(super) fn verifier(
     root: &mut Section<'_, '_>,
     folder: &Path,
 ) -> Option<Option<(Bundles, String, Duration)>> {
     let source = root.source();
-    let bundles = files(root, "trust", folder);
+    let bundles = files(root, "trust-domains", folder);
     let credentials = root.section("credentials").map(|mut section| {
         let span = section.span();
         let audience = section.required_text("audience");
@@ -546,7 +542,7 @@ pub(super) fn verifier(
             return Some(None);
         }
         (None, Some((_, _, span))) => {
-            let message = "no credential can be verified without bundles: add `[trust]`";
+            let message = "no credential can be verified without bundles: add `[trust-domains]`";
             source.error(span, message);
             return Some(None);
         }
@@ -563,11 +559,11 @@ pub(super) fn verifier(
     Some(verifier)
 }
 
-/// Reads `[evidence]`.
+/// Reads `[required-checks]`.
 pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
     let source = root.source();
     let mut requirements = Requirements::new();
-    for (class, list) in root.entries("evidence") {
+    for (class, list) in root.entries("required-checks") {
         let span = list.span();
         let known = match class {
             "unclassified" => Some(ActionClass::Unclassified),
@@ -576,7 +572,7 @@ pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
         let Some(known) = known else {
             source.error(
                 span,
-                format!("under `[evidence]`, `{class}` is no class of actions: `read`, `write`, `destructive`, `exfiltration`, `admin` or `unclassified`"),
+                format!("under `[required-checks]`, `{class}` is no class of actions: `read`, `write`, `destructive`, `exfiltration`, `admin` or `unclassified`"),
             );
             continue;
         };
@@ -594,7 +590,7 @@ pub(super) fn requirements(root: &mut Section<'_, '_>) -> Requirements {
             }
             None => source.error(
                 span,
-                format!("`{class}` is a list of `registry`, `session-path`, `attestation`, `environment`, `credential`, `instance`, `workload`, `revocation`, `intent` and `posture`"),
+                format!("`{class}` is a list of `registry`, `session-path`, `attestation`, `environment`, `credential`, `instance`, `workload`, `revocation`, `intent` and `destination`"),
             ),
         }
     }
@@ -628,7 +624,7 @@ pub(super) fn default_integrations(
         }
         if types.contains(&compared) {
             let message = format!(
-                "under `by-resource-type`, `{resource_type}` is there in another spelling, too, and case does not count: write it once"
+                "under `by-resource-type`, `{resource_type}` is there twice, in different case or spelling: write it once"
             );
             source.error(value.span(), message);
             continue;
@@ -639,7 +635,7 @@ pub(super) fn default_integrations(
                 let resource_type = Some(resource_type.to_owned());
                 defaults.push((resource_type, name.to_owned(), value.span()));
             }
-            None => source.error(value.span(), "this is the name of an integration, a text"),
+            None => source.error(value.span(), "expected the name of an integration, as text"),
         }
     }
     if defaults.is_empty() {
@@ -651,15 +647,15 @@ pub(super) fn default_integrations(
 }
 
 /// Reads `[ceiling.…]`.
-pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Trust, TrustCeiling> {
+pub(super) fn ceilings(root: &mut Section<'_, '_>) -> HashMap<Tier, TierCeiling> {
     let mut ceilings = HashMap::new();
     let Some(mut section) = root.section("ceiling") else {
         return ceilings;
     };
     for (trust, key) in [
-        (Trust::FirstParty, "first-party"),
-        (Trust::Vendor, "vendor"),
-        (Trust::Community, "community"),
+        (Tier::FirstParty, "first-party"),
+        (Tier::Vendor, "vendor"),
+        (Tier::Community, "community"),
     ] {
         if let Some(ceiling) = section.section(key).and_then(ceiling) {
             ceilings.insert(trust, ceiling);
@@ -679,7 +675,7 @@ pub(super) fn refuse_misspelt(source: &Source<'_>, span: &Span, kind: &str) {
     }
 }
 
-fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
+fn ceiling(mut section: Section<'_, '_>) -> Option<TierCeiling> {
     let source = section.source();
     let span = section.span();
     let classes = section.texts("classes");
@@ -692,7 +688,7 @@ fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
         let required = portcullis_contract::required_properties(kind);
         if !required.is_empty() {
             let message = format!(
-                "under `obligations`, `{kind}` needs `{}` (AuthZEN obligations profile), and a ceiling states no properties: let a plugin oblige to it",
+                "under `obligations`, `{kind}` needs `{}` (AuthZEN obligations profile), but a ceiling cannot state properties: let a plugin add the obligation",
                 required.join("`, `")
             );
             source.error(span.clone(), message);
@@ -708,13 +704,13 @@ fn ceiling(mut section: Section<'_, '_>) -> Option<TrustCeiling> {
         .map(|name| {
             let class = action_class(name);
             if class.is_none() {
-                let message = format!("under `classes`, `{name}` is none of `read`, `write`, `destructive`, `exfiltration`, `admin`");
+                let message = format!("under `classes`, `{name}` is not one of `read`, `write`, `destructive`, `exfiltration`, `admin`");
                 source.error(span.clone(), message);
             }
             class
         })
         .collect::<Option<_>>()?;
-    Some(TrustCeiling {
+    Some(TierCeiling {
         classes,
         max_grant_ttl,
         obligations,

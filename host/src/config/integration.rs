@@ -1,7 +1,7 @@
 //! `[[integration]]`: an integration with its plugins.
 
 use super::set;
-use crate::integration::{Integration, Mode, Trust, TrustCeiling};
+use crate::integration::{Integration, Mode, Tier, TierCeiling};
 use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
@@ -11,7 +11,7 @@ use portcullis_model::document::{action_class, from_text};
 use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use portcullis_sandbox::MAX_CORE_INSTANCES;
 use portcullis_sandbox::{
-    CodeSource, CompiledCache, Lane, LoadError, Plugin, PluginSource, read_component,
+    CodeSource, CompiledCache, Instances, LoadError, Plugin, PluginSource, read_component,
 };
 use portcullis_trust::posture::{OnStale, PostureRule};
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(super) struct Around<'a> {
     /// Limits of plugins that have none of their own.
     pub(super) limits: &'a PluginLimits,
-    pub(super) ceilings: &'a HashMap<Trust, TrustCeiling>,
+    pub(super) ceilings: &'a HashMap<Tier, TierCeiling>,
     /// Folder that relative paths start from.
     pub(super) folder: &'a Path,
     /// Cache of compiled plugins.
@@ -40,7 +40,7 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     {
         source.error(
             span.clone(),
-            format!("the name of an integration is an identifier, and {error}"),
+            format!("the name of an integration must be an identifier: {error}"),
         );
     }
     let mut integration = Integration::new(name.as_ref().map_or("", |(name, _)| *name));
@@ -56,10 +56,8 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     for (action, class) in section.entries("actions") {
         if let Err(error) = check_action(action) {
             let remedy = match action.contains('*') {
-                true => {
-                    "actions are classified one by one, and patterns are not read here: name each"
-                }
-                false => "write the name that requests have",
+                true => "patterns are not supported here: classify each action by its name",
+                false => "write the name as requests state it",
             };
             source.error(
                 class.span(),
@@ -85,14 +83,14 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     if section.boolean("cross-environment") == Some(true) {
         integration = integration.allow_cross_environment();
     }
-    let trust = match section.text("trust") {
-        None => Trust::FirstParty,
+    let tier = match section.text("tier") {
+        None => Tier::FirstParty,
         Some((text, span)) => from_text(text).unwrap_or_else(|| {
-            source.error(span, "`trust` is `first-party`, `vendor` or `community`");
-            Trust::Community
+            source.error(span, "`tier` is `first-party`, `vendor` or `community`");
+            Tier::Community
         }),
     };
-    integration = integration.trust(trust, around.ceilings.get(&trust).cloned());
+    integration = integration.tier(tier, around.ceilings.get(&tier).cloned());
     if let Some((text, span)) = section.text("min-attestation") {
         match from_text::<Attestation>(text).filter(|least| *least != Attestation::None) {
             Some(least) => integration = integration.min_attestation(least),
@@ -105,24 +103,15 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     if section.boolean("single-use-credentials") == Some(true) {
         integration = integration.single_use_credentials();
     }
-    match section.text("lane") {
+    match section.text("instances") {
         None | Some(("fresh", _)) => {}
-        Some(("restored", _)) => integration = integration.lane(Lane::Restored),
-        Some(("warm", span)) => source.error(
-            span,
-            "lane `warm` is no longer accepted, since it was not faster than `fresh`: write `lane = \"restored\"`, which is, or `lane = \"fresh\"`",
-        ),
-        Some(("reused", span)) => source.error(
-            span,
-            "lane `reused` is no longer accepted, since a decision could read what another one left: write `lane = \"restored\"`, which is as fast and isolates",
-        ),
-        Some((_, span)) => source.error(span, "`lane` is `fresh` or `restored`"),
+        Some(("reset", _)) => integration = integration.instances(Instances::Reset),
+        Some((_, span)) => source.error(span, "`instances` is `fresh` or `reset`"),
     }
-    section.refuse(
-        "lane-uses",
-        "`lane-uses` is no longer accepted, since no instance decides twice without being reset: remove it, and write `lane = \"restored\"`",
-    );
-    if let Some(rule) = section.section("posture").and_then(posture_rule) {
+    for (old, why) in RENAMED {
+        section.refuse(old, why);
+    }
+    if let Some(rule) = section.section("destination").and_then(destination_rule) {
         integration = integration.posture(rule);
     }
     if let Some(naming) = section.section("names").map(naming) {
@@ -141,7 +130,7 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
     let mut complete = true;
     for section in plugins {
         let span = section.span();
-        let Some(plugin) = plugin(section, around, integration.lane) else {
+        let Some(plugin) = plugin(section, around, integration.instances) else {
             complete = false;
             continue;
         };
@@ -186,12 +175,33 @@ fn naming(mut section: Section<'_, '_>) -> Naming {
     Naming { case, drop_suffix }
 }
 
-fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
+/// Keys of an integration that were renamed or removed, and the replacement.
+const RENAMED: [(&str, &str); 4] = [
+    (
+        "trust",
+        "`trust` of an integration is called `tier`: rename it",
+    ),
+    (
+        "posture",
+        "`posture` of an integration is called `destination`: rename it",
+    ),
+    (
+        "lane",
+        "`lane` is called `instances`: write `instances = \"reset\"` for `restored`, or `instances = \"fresh\"`; `warm` and `reused` no longer exist",
+    ),
+    (
+        "lane-uses",
+        "`lane-uses` is no longer accepted, because no instance decides twice without a reset: remove it, and write `instances = \"reset\"`",
+    ),
+];
+
+fn destination_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
     let source = section.source();
     let span = section.span();
     let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
     let max_age = section.required_duration("max-age", range);
-    let amiss = section.texts("amiss").unwrap_or_default();
+    let weaknesses = section.texts("weaknesses").unwrap_or_default();
+    section.refuse("amiss", "`amiss` is called `weaknesses`: rename it");
     let otherwise = match section.text("otherwise") {
         None | Some(("deny", _)) => Some(OnStale::Deny),
         Some(("step-up", _)) => Some(OnStale::StepUp),
@@ -201,14 +211,14 @@ fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
         }
     };
     section.end();
-    let amiss = amiss
+    let weaknesses = weaknesses
         .iter()
         .map(|name| {
             let weakness = from_text(name);
             if weakness.is_none() {
                 source.error(
                     span.clone(),
-                    format!("under `amiss`, `{name}` is none of `internet`, `privileged`, `legacy`, `drifted`, `degraded`"),
+                    format!("under `weaknesses`, `{name}` is not one of `internet`, `privileged`, `legacy`, `drifted`, `degraded`"),
                 );
             }
             weakness
@@ -216,7 +226,7 @@ fn posture_rule(mut section: Section<'_, '_>) -> Option<PostureRule> {
         .collect::<Option<_>>();
     Some(PostureRule {
         max_age: max_age?,
-        amiss: amiss?,
+        weaknesses: weaknesses?,
         otherwise: otherwise?,
     })
 }
@@ -258,7 +268,11 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
     section.end();
 }
 
-fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Option<Plugin> {
+fn plugin(
+    mut section: Section<'_, '_>,
+    around: &Around<'_>,
+    instances: Instances,
+) -> Option<Plugin> {
     let folder = around.folder;
     let source = section.source();
     let component = section.required_text("component");
@@ -296,7 +310,7 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
         source.warn(
             component_span.clone(),
             format!(
-                "the plugin is not pinned, so whoever can write the file can change what is decided: add `digest = \"{}\"`",
+                "the plugin is not pinned, so any user who can write the file can change decisions: add `digest = \"{}\"`",
                 Digest::of(&bytes)
             ),
         );
@@ -307,8 +321,8 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
     }
     if around.metered {
         plugin_source = plugin_source.metered();
-    } else if lane == Lane::Restored {
-        plugin_source = plugin_source.restorable();
+    } else if instances == Instances::Reset {
+        plugin_source = plugin_source.resettable();
     }
     if let Some((digest, _)) = pinned {
         plugin_source = plugin_source.digest(digest);
@@ -320,11 +334,11 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
     }
     match Plugin::load(&plugin_source) {
         Ok(plugin) => {
-            if lane == Lane::Restored && !plugin.is_restorable() && !around.metered {
+            if instances == Instances::Reset && !plugin.is_resettable() && !around.metered {
                 source.warn(
                     component_span.clone(),
                     format!(
-                        "plugin `{path}` cannot be put back as it began, so it decides as in `lane = \"fresh\"`: write it with portcullis-sdk, without its feature `typed`"
+                        "instances of plugin `{path}` cannot be reset, so it decides as with `instances = \"fresh\"`: write it with portcullis-sdk, without its feature `typed`"
                     ),
                 );
             }
@@ -332,7 +346,7 @@ fn plugin(mut section: Section<'_, '_>, around: &Around<'_>, lane: Lane) -> Opti
                 source.warn(
                     component_span,
                     format!(
-                        "plugin `{path}` was compiled, and not taken from the cache: {why}: if that was nobody's doing, look at the disk, and at who can write there"
+                        "plugin `{path}` was compiled, not taken from the cache: {why}: if this is unexpected, check the disk, and the permissions of the cache"
                     ),
                 );
             }

@@ -42,8 +42,7 @@ impl StateOptions {
         match EmbeddedState::open(&self.path, self.clone_window) {
             Ok(state) => Ok((state, None)),
             Err(error @ StateError::InUse(_)) => {
-                let message =
-                    format!("{error}: a dry run takes no use for spent that is counted there");
+                let message = format!("{error}: a dry run ignores the uses counted there");
                 let problem = Problem::warning(&self.path, message);
                 let state = EmbeddedState::beside_host(&self.path, self.clone_window);
                 Ok((state, Some(problem)))
@@ -114,15 +113,12 @@ fn readable_by_others(file: &Path) -> Option<Problem> {
         false => mode & 0o077 != 0,
     };
     let (what, narrow) = match is_folder {
-        true => (
-            "others can put files in the place of what the host wrote there",
-            "700",
-        ),
-        false => ("others can read or change what was decided", "600"),
+        true => ("other users can replace the host's files there", "700"),
+        false => ("other users can read or change recorded decisions", "600"),
     };
     wide.then(|| {
         let mode = mode & 0o7777;
-        let message = format!("it has mode {mode:04o}, so that {what}: `chmod {narrow}` it");
+        let message = format!("it has mode {mode:04o}, so {what}: `chmod {narrow}` it");
         Problem::warning(file, message)
     })
 }

@@ -1,96 +1,6 @@
 //! Reads `portcullis.toml`: the integrations, their plugins and limits, and the host's own checks.
 //!
-//! ```toml
-//! [limits]                                  # for every plugin; see PluginLimits
-//! deadline = "10ms"
-//!
-//! [engine]                                  # the same for all configurations of a process
-//! pagemap-scan = "off"                      # or "no-swap", if the host has none; see PagemapScan
-//!
-//! [request]                                 # see RequestLimits
-//! max-bytes = 65536
-//! max-depth = 32
-//!
-//! [authzen]                                 # integration for evaluations that name none
-//! integration = "github"
-//! by-resource-type = { repository = "github" }
-//!
-//! [trust]                                   # SPIFFE trust domain -> bundle (JWKS)
-//! "acme.example" = "trust/acme.example.json"
-//!
-//! [credentials]                             # needed with [trust]
-//! audience = "https://gateway.acme.example"
-//! max-lifetime = "1h"
-//!
-//! [registry]
-//! path = "registry.toml"                    # or a folder of such files; see Registry
-//!
-//! [revocation]
-//! path = "revocations.jsonl"
-//! max-staleness = "60s"
-//! signers = { "alice@acme.example" = "keys/alice.json" }     # optional: signers of its head
-//! key = "keys/host.pem"                     # host's key, which signs the entries made by events
-//! [revocation.events]
-//! audience = "https://gateway.acme.example"
-//! issuers = { "https://idp.acme.example" = { key = "keys/idp.json", domains = ["acme.example"] } }
-//!
-//! [intents]
-//! path = "intents"                          # a folder of intents; see StoredIntent
-//! required-for = ["agent"]                  # the default
-//! audience = "https://gateway.acme.example"  # optional: audience required of signed intents
-//! approvers = { "alice@acme.example" = "keys/alice.json" }    # JWKS; then unsigned intents are invalid
-//! delegators = { "spiffe://acme.example/agent/lead" = "keys/lead.json" }
-//! access-requests = { endpoint = "https://approvals.acme.example", template = "intent", valid-for = "10m" }
-//!
-//! [posture]
-//! path = "posture.json"                     # observed posture of destinations; see Postures
-//!
-//! [evidence]                                # by class of action; see Requirement
-//! destructive = ["registry", "credential", "revocation", "intent", "posture"]
-//!
-//! [ceiling.vendor]                          # by trust of integration; see TrustCeiling
-//! classes = ["read", "write"]
-//! max-grant-ttl = "1m"
-//! obligations = ["log-full"]
-//!
-//! [state]
-//! path = "state.redb"                       # see EmbeddedState
-//! clone-window = "10m"                      # the default
-//! max-credentials = 200000                  # the default; credentials tracked for use in two places
-//!
-//! [cache]
-//! path = "compiled"                         # see CompiledCache; mode 0700
-//! max-bytes = 1073741824                    # the default
-//!
-//! [log]
-//! path = "decisions.jsonl"
-//! durability = "fsync"                      # or "buffered"
-//! max-file-bytes = 67108864                 # size at which the log starts a new file
-//! mask = ["/password"]                      # values left out of the log; see Mask
-//! mask-headers = ["x-tenant-secret"]        # in addition to headers that carry credentials
-//! unmasked-headers = { "x-csrf-token" = "useless without the cookie" }
-//!
-//! [[integration]]
-//! name = "github"
-//! trust = "vendor"                          # or "first-party", the default, or "community"
-//! mode = "enforce"                          # or "observe": decide and record, never block
-//! max-grant-ttl = "5m"
-//! cross-environment = false
-//! min-attestation = "jwt-svid"
-//! single-use-credentials = false
-//! lane = "fresh"                            # or "restored"; see Lane
-//! posture = { max-age = "5m", amiss = ["legacy"], otherwise = "deny" }    # or "step-up"
-//! obligations = ["notification"]            # kinds that the enforcement point supports
-//!
-//! [integration.actions]                     # classes assigned by the operator
-//! "issues.create" = "write"
-//!
-//! [[integration.plugin]]
-//! component = "plugins/github.wasm"         # relative to the folder of this file
-//! digest = "sha256:…"                       # pinned; another file is refused
-//! limits = { deadline = "5ms" }             # override those above
-//! settings = { repositories = ["acme/*"] }
-//! ```
+#![doc = concat!("```toml\n", include_str!("portcullis.toml"), "```")]
 
 mod accept;
 mod checks;
@@ -247,7 +157,7 @@ fn check_with(file: &Path, metered: bool) -> Checked {
             .ok()?;
         problems.extend(pdp.notices().iter().cloned());
         if let Some(lacks) = looked_into.and_then(|state| state.lacks()) {
-            let message = format!("{lacks}: until then what it counts is denied");
+            let message = format!("{lacks}: until then, requests that need its counts are denied");
             problems.push(Problem::warning(file, message));
         }
         Some(pdp)
@@ -392,6 +302,22 @@ fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
     }
 }
 
+/// Sections that were renamed in 0.3, and the replacement.
+const RENAMED: [(&str, &str); 3] = [
+    (
+        "trust",
+        "`[trust]` is called `[trust-domains]`: rename it; `trust` of an integration is called `tier`",
+    ),
+    (
+        "posture",
+        "`[posture]` is called `[destinations]`: rename it; `posture` of an integration is called `destination`",
+    ),
+    (
+        "evidence",
+        "`[evidence]` is called `[required-checks]`: rename it; `posture` in its lists is called `destination`",
+    ),
+];
+
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
@@ -421,8 +347,11 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     let intents = root
         .section("intents")
         .map(|section| checks::intents(section, folder));
+    for (old, why) in RENAMED {
+        root.refuse(old, why);
+    }
     let postures = root
-        .section("posture")
+        .section("destinations")
         .map(|section| checks::postures(section, folder));
     let verifier = checks::verifier(&mut root, folder);
     let requirements = checks::requirements(&mut root);
@@ -465,7 +394,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             continue;
         };
         if integration.single_use_credentials && state.is_none() {
-            let message = "credentials that may be used once are kept in mind: add `[state]`";
+            let message = "single-use credentials must be recorded: add `[state]`";
             source.error(span, message);
             continue;
         }
@@ -474,7 +403,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             let message = match *other == integration.name {
                 true => format!("there is another integration called `{other}`"),
                 false => format!(
-                    "the name `{}` differs from that of integration `{other}` in the case of letters alone, and a denial or a revocation of one does not hold for the other: give one another name",
+                    "the name `{}` differs from integration `{other}` only in letter case, so a denial or revocation of one would not apply to the other: rename one",
                     integration.name
                 ),
             };
@@ -519,7 +448,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         && let Some(Some((bundles, ..))) = &verifier
     {
         for bundle in bundles.with_sequence() {
-            let message = "it has a `spiffe_sequence`, and there is nowhere to keep it: after a restart an older bundle would be accepted; add `[state]`";
+            let message = "it has a `spiffe_sequence`, but there is no state to store it in: after a restart, an older bundle would be accepted; add `[state]`";
             source.add(vec![Problem::warning(bundle, message.to_owned())]);
         }
     }
@@ -530,7 +459,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         let mut counted = counted.filter(|intent| intent.counts_uses());
         if let Some(intent) = counted.next().filter(|_| state.is_none()) {
             let message = format!(
-                "intent `{}` may be used so many times, and there is nowhere to count them: add `[state]`",
+                "intent `{}` has `max-uses`, but there is no state to count its uses in: add `[state]`",
                 intent.id
             );
             source.error(FILE, message);
@@ -538,8 +467,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         builder = builder.intents(intents.intents, intents.required_for);
         if let Some((access_requests, span)) = intents.access_requests {
             if log.is_none() {
-                let message =
-                    "denials that can be asked about are found again in the log: add `[log]`";
+                let message = "access requests refer to denials in the log: add `[log]`";
                 source.error(span, message);
             }
             builder = builder.access_requests(access_requests);

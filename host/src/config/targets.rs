@@ -144,7 +144,7 @@ fn is_in_log(path: &Path, kind: Revocable, id: &str, is_meant: impl Fn(&str) -> 
                 let named = named(&decided.request, &decided.decision).into_iter();
                 let named = named.filter(|(kind, _)| is_meant || *kind != Revocable::Credential);
                 names.extend(named.map(|(kind, id)| (kind, id.to_owned())));
-                for intent in &decided.evidence.intents {
+                for intent in &decided.inputs.intents {
                     names.push((Revocable::Intent, intent.id.clone()));
                     names.push((Revocable::Principal, intent.principal.clone()));
                     names.push((Revocable::Principal, intent.approved_by.clone()));

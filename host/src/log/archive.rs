@@ -5,7 +5,7 @@
 use super::chain::{self, Broken};
 use super::files::{BEGINNING, Files, Next, folder_of, name_of, newest_sealed, numbered};
 use super::tail::Backwards;
-use super::{Entry, Event, line};
+use super::{Entry, Event};
 use portcullis_contract::printable;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::regular;
@@ -14,6 +14,9 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+/// Version of the lines of the record.
+const RECORD_VERSION: u64 = 1;
 
 /// Record of an archived file, or of missing files that an operator accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +76,10 @@ impl Archived {
                 let error = printable(&error.to_string());
                 wrong(format!("it is no record of an archived file: {error}"))
             })?;
-            if one.v != line::VERSION {
+            if one.v != RECORD_VERSION {
                 return Err(wrong(format!(
-                    "it is of version `{}`, and version {} is read here",
-                    one.v,
-                    line::VERSION
+                    "it has version `{}`, but only version {} is supported",
+                    one.v, RECORD_VERSION
                 )));
             }
             let (file, last, hash) = match all.last() {
@@ -217,7 +219,7 @@ pub fn accept_missing(path: &Path) -> Result<Option<Archived>, ArchiveError> {
         Some(last) => (last.last.saturating_add(1), last.hash.clone()),
     };
     let one = Archived {
-        v: line::VERSION,
+        v: RECORD_VERSION,
         file: begin.number - 1,
         first,
         last: begin.sequence.saturating_sub(1),
@@ -268,7 +270,7 @@ fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, Ar
         "a sealed file ends with its seal, or it is refused"
     );
     Ok(Archived {
-        v: line::VERSION,
+        v: RECORD_VERSION,
         file: number,
         first: before.saturating_add(1),
         last: sequence,
@@ -327,7 +329,7 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
             _ => Err(ArchiveError::File {
                 file: file.to_owned(),
                 message: format!(
-                    "{} is there already and is another file: choose another folder",
+                    "{} exists already, and differs: choose another folder",
                     to.display()
                 ),
             }),
@@ -357,7 +359,7 @@ fn copy(file: &Path, to: &Path) -> Result<String, ArchiveError> {
         (Err(error), _) | (_, Err(error)) => Err(failed(to, error)),
         _ => Err(ArchiveError::File {
             file: file.to_owned(),
-            message: format!("{} is not what was written to it", to.display()),
+            message: format!("{} differs from what was written to it", to.display()),
         }),
     }
 }
@@ -373,7 +375,7 @@ fn remove_copied(file: &Path, to: &Path, record: Option<&Archived>) -> Result<()
     Err(ArchiveError::File {
         file: file.to_owned(),
         message: format!(
-            "it is on record as archived and is not in {}: name the folder that it was moved to, or take it from beside the log",
+            "it is recorded as archived, but is not in {}: name the folder that it was moved to, or move it away from the log",
             to.display()
         ),
     })

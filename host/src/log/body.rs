@@ -147,8 +147,8 @@ impl Written {
             true => br#","masked":true,"request":"#,
         });
         line.extend_from_slice(request.as_bytes());
-        line.extend_from_slice(br#","evidence":"#);
-        write(decision.evidence(), &mut line);
+        line.extend_from_slice(br#","inputs":"#);
+        write(decision.inputs(), &mut line);
         line.extend_from_slice(br#","decision":"#);
         match masked {
             false => write(&Replayable(decision), &mut line),
@@ -172,7 +172,7 @@ pub(super) fn unreadable(request: &[u8], decision: &Decision, at: Timestamp) -> 
         "event": "decision",
         "id": decision.id(),
         "decision": decided,
-        "evidence": {},
+        "inputs": {},
         "masked": true,
         "request": Value::Null,
         "request-digest": Digest::of(request),

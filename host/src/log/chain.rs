@@ -52,16 +52,16 @@ pub enum Broken {
         message: String,
     },
     /// Files are missing and were not archived.
-    #[error("missing: {}: put what was moved by hand back, and move it with `portcullis log archive`; of the oldest files that are lost for good, `portcullis log archive --accept-missing` puts on record that they are", names(.0))]
+    #[error("missing: {}: restore files that were moved by hand, and move them with `portcullis log archive`; if the oldest files are lost for good, record that with `portcullis log archive --accept-missing`", names(.0))]
     Missing(Vec<PathBuf>),
     /// Files recorded as archived are missing in the archive.
-    #[error("missing: {}, which are on record as archived: name the folder that they were moved to, or restore them there", names(.0))]
+    #[error("missing: {}, which are recorded as archived: name the folder that they were moved to, or restore them there", names(.0))]
     NotInArchive(Vec<PathBuf>),
     /// The latest file is missing.
-    #[error("{} is missing, and other files of the log are there: a host that stopped while it began the file makes it when it starts; otherwise {}", .0.display(), RESTORE)]
+    #[error("{} is missing, but other files of the log exist: if the host stopped while it created the file, it creates it at the next start; otherwise {}", .0.display(), RESTORE)]
     NoLatest(PathBuf),
     /// The last line of the latest file is cut off.
-    #[error("{}:{line}: it is cut off: a crash leaves such a line, which was never released and which the host removes when it starts; or it was cut by hand", file.display())]
+    #[error("{}:{line}: it is cut off: after a crash, the host removes such a line at the next start, and it was never released; otherwise it was cut by hand", file.display())]
     CutOff {
         /// The file.
         file: PathBuf,
@@ -71,10 +71,10 @@ pub enum Broken {
     /// The head beside the log is missing or damaged.
     ///
     /// It names the last recorded line.
-    #[error("{} is missing or damaged, without which lines at the end can be gone: {}", .0.display(), RESTORE)]
+    #[error("{} is missing or damaged, so lines at the end may be gone: {}", .0.display(), RESTORE)]
     NoHead(PathBuf),
     /// Lines at the end are missing.
-    #[error("{} ends with line {found}, and {recorded} were recorded: lines at its end are gone: {}", file.display(), RESTORE)]
+    #[error("{} ends with line {found}, but {recorded} were recorded: lines at its end are gone: {}", file.display(), RESTORE)]
     Truncated {
         /// The file.
         file: PathBuf,
@@ -173,7 +173,7 @@ pub fn verify_with_head(
             has_head |= wanted == Some(head.as_str());
             if entries == recorded.sequence && head != recorded.hash {
                 return wrong(format!(
-                    "it is not the line that was recorded last: it or the head beside the log was changed: {RESTORE}"
+                    "it differs from the last recorded line: it or the head beside the log was changed: {RESTORE}"
                 ));
             }
             if let Event::Seal(seal) = &entry.event {
@@ -181,8 +181,7 @@ pub fn verify_with_head(
                 let record = records.iter().find(|record| record.file == number);
                 if record.is_some_and(|record| record.hash != head) {
                     return wrong(
-                        "it is not the seal that is on record as that of the archived file"
-                            .to_owned(),
+                        "it differs from the recorded seal of the archived file".to_owned(),
                     );
                 }
                 number = number.saturating_add(1);
@@ -244,7 +243,7 @@ pub(super) fn follows(
     match sequence.checked_add(1) {
         Some(next) if next == entry.sequence => Ok(()),
         Some(next) => wrong(format!(
-            "its number is {}, and {next} comes next",
+            "its number is {}, but {next} is expected",
             entry.sequence
         )),
         None => wrong("its number is higher than any line can have".to_owned()),
@@ -272,8 +271,7 @@ pub(super) fn seals(
         false => Err(Broken::Line {
             file: file.to_owned(),
             line,
-            message: "the seal is not that of this file, as it follows the one before it"
-                .to_owned(),
+            message: "the seal does not match this file and the seal before it".to_owned(),
         }),
     }
 }
@@ -378,20 +376,22 @@ pub(super) fn read_file(
             Event::Opening(opening) if index > 1 => {
                 return Err(wrong(
                     index,
-                    format!("it opens file {}, and is not its first line", opening.file),
+                    format!("it opens file {}, but is not its first line", opening.file),
                 ));
             }
             Event::Opening(opening) if opening.file != number => {
                 return Err(wrong(
                     index,
-                    format!("it opens file {}, and this is file {number}", opening.file),
+                    format!("it opens file {}, but this is file {number}", opening.file),
                 ));
             }
             Event::Opening(_) => {}
             _ if index == 1 && number > 1 => {
                 return Err(wrong(
                     index,
-                    format!("file {number} begins with its opening, and this is none"),
+                    format!(
+                        "file {number} must begin with its opening, but this line is another one"
+                    ),
                 ));
             }
             Event::Seal(seal) => {
@@ -399,7 +399,7 @@ pub(super) fn read_file(
                     return Err(wrong(
                         index,
                         format!(
-                            "the seal is that of file {}, and this is file {number}",
+                            "the seal is that of file {}, but this is file {number}",
                             seal.file
                         ),
                     ));

@@ -1,7 +1,7 @@
 //! One line of the log.
 
 use super::{CallOutcome, Refused};
-use portcullis_model::evidence::Evidence;
+use portcullis_model::inputs::Inputs;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::marks::ListMark;
 use portcullis_model::marks::StateMark;
@@ -166,7 +166,8 @@ pub struct Decided {
     /// The request, as an AuthZEN evaluation.
     pub request: Value,
     /// Inputs of the decision besides the request.
-    pub evidence: Evidence,
+    #[serde(alias = "evidence")]
+    pub inputs: Inputs,
     /// The decision, as an AuthZEN response without durations.
     pub decision: Value,
 }

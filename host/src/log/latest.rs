@@ -165,7 +165,7 @@ impl End {
             return Err(changed(
                 path,
                 format!(
-                    "its last line has number {}, after which there is none: it was edited",
+                    "its last line has the maximum number {}: it was edited",
                     entry.sequence
                 ),
             ));
@@ -214,7 +214,7 @@ impl Place {
             }
         };
         let next = number.checked_add(1);
-        let next = next.ok_or_else(|| not_a_log(path, "there is no number for another file"))?;
+        let next = next.ok_or_else(|| not_a_log(path, "no number is left for another file"))?;
         Self::after(path, next, sequence, seal).map(Some)
     }
 
@@ -262,7 +262,7 @@ impl Place {
             return Err(changed(
                 path,
                 format!(
-                    "line {} is not the one that was recorded last: that line or the head beside the log was changed",
+                    "line {} differs from the last recorded line: that line or the head beside the log was changed",
                     head.sequence
                 ),
             ));
@@ -539,7 +539,7 @@ impl Latest {
     ///
     /// The chain continues in the next file.
     fn begin_next_file(&mut self) -> Result<(), LogError> {
-        // OnStale, a file put in its place would be renamed.
+        // Otherwise, a file put in its place would be renamed.
         let in_place = self.in_place(self.bytes);
         self.unclean |= in_place.is_err();
         in_place?;
@@ -549,7 +549,7 @@ impl Latest {
         if full.exists() {
             return Err(not_a_log(
                 &path,
-                format!("{} is there already: move it away", full.display()),
+                format!("{} exists already: move it away", full.display()),
             ));
         }
         let number = self.place.file.checked_add(1);

@@ -1,12 +1,27 @@
 //! Reads a line of a log. Lines have one form, and state its version.
 
-use super::Entry;
+use super::{Entry, Event};
 use portcullis_contract::printable;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Version of the lines that are written, and the only one accepted.
-pub const VERSION: u64 = 1;
+/// Version of the lines that are written.
+pub const VERSION: u64 = 2;
+
+/// Oldest version of lines that are read.
+const OLDEST: u64 = 1;
+
+/// Causes and obligations that version 1 called otherwise, in decisions.
+const RENAMED: [(&str, &str, &str); 4] = [
+    ("/context/cause", "beyond-trust", "beyond-tier"),
+    (
+        "/context/cause",
+        "evidence-missing",
+        "required-check-missing",
+    ),
+    ("/context/cause", "posture-amiss", "destination-unfit"),
+    ("/context/obligations/*/id", "host:trust", "host:tier"),
+];
 
 /// Maximum size of a line, in bytes.
 ///
@@ -33,27 +48,58 @@ pub(super) fn parse(line: &[u8]) -> Result<(&str, Entry), String> {
     let text = std::str::from_utf8(line)
         .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
     // Fast path: every line that a host writes begins like this.
-    if !text.starts_with(r#"{"v":1,"#) {
-        version(text)?;
+    let version = match text.starts_with(r#"{"v":2,"#) {
+        true => VERSION,
+        false => version(text)?,
+    };
+    let mut entry: Entry = serde_json::from_str(text).map_err(|error| not_a_line(&error))?;
+    if version < VERSION
+        && let Event::Decision(decided) = &mut entry.event
+    {
+        rename(&mut decided.decision);
     }
-    let entry = serde_json::from_str(text).map_err(|error| not_a_line(&error))?;
     Ok((text, entry))
 }
 
-fn version(text: &str) -> Result<(), String> {
+/// Gives what version 1 called otherwise its present name.
+fn rename(decision: &mut Value) {
+    for (pointer, old, new) in RENAMED {
+        let (list, member) = pointer.split_once("/*").unwrap_or((pointer, ""));
+        let Some(found) = decision.pointer_mut(list) else {
+            continue;
+        };
+        let texts: Vec<&mut Value> = match found {
+            Value::Array(items) => items
+                .iter_mut()
+                .filter_map(|item| item.pointer_mut(member))
+                .collect(),
+            text => vec![text],
+        };
+        for text in texts {
+            if text == old {
+                *text = Value::from(new);
+            }
+        }
+    }
+}
+
+/// Version of the line, if it can be read.
+fn version(text: &str) -> Result<u64, String> {
     #[derive(Deserialize)]
     struct Versioned {
         v: Option<Value>,
     }
     let versioned: Versioned = serde_json::from_str(text).map_err(|error| not_a_line(&error))?;
     match versioned.v {
-        Some(version) if version == VERSION => Ok(()),
-        Some(version) => Err(format!(
-            "it is of version `{}`, and version {VERSION} is read here: use a `portcullis` of its version",
-            portcullis_contract::excerpt(&version.to_string())
-        )),
+        Some(version) => match version.as_u64() {
+            Some(version @ OLDEST..=VERSION) => Ok(version),
+            _ => Err(format!(
+                "it has version `{}`, but only versions {OLDEST} to {VERSION} are supported: use a `portcullis` of its version",
+                portcullis_contract::excerpt(&version.to_string())
+            )),
+        },
         None => Err(format!(
-            "it has no version (`v`): version {VERSION} is read here; move a log from before it away, and begin a new one"
+            "it has no version (`v`), but only versions {OLDEST} to {VERSION} are supported; move the old log away, and begin a new one"
         )),
     }
 }
@@ -66,7 +112,7 @@ fn not_a_line(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    const WHOLE: &str = r#"{"v":1,"sequence":1,"previous":"the beginning","at":"2026-11-26T00:00:00Z","event":"continuation","behind-head":2}"#;
+    const WHOLE: &str = r#"{"v":2,"sequence":1,"previous":"the beginning","at":"2026-11-26T00:00:00Z","event":"continuation","behind-head":2}"#;
 
     #[test]
     fn a_line_has_one_form() {
@@ -82,10 +128,11 @@ mod tests {
             ),
             ([WHOLE.as_bytes(), b"\r"].concat(), "carriage return"),
             (with("head", "he\0d"), "is NUL"),
-            (with("\"v\":1", "\"v\":2"), "version `2`"),
-            (with("\"v\":1", "\"v\":\"1\""), "version `\"1\"`"),
-            (with("\"v\":1", "\"v\":1.5"), "version `1.5`"),
-            (with("\"v\":1,", ""), "no version"),
+            (with("\"v\":2", "\"v\":3"), "version `3`"),
+            (with("\"v\":2", "\"v\":0"), "version `0`"),
+            (with("\"v\":2", "\"v\":\"1\""), "version `\"1\"`"),
+            (with("\"v\":2", "\"v\":1.5"), "version `1.5`"),
+            (with("\"v\":2,", ""), "no version"),
             (b"hello".to_vec(), "no line of a log"),
             (b"[1]".to_vec(), "no line of a log"),
             (with("continuation", "\u{202e}"), "\u{fffd}"),
@@ -95,6 +142,27 @@ mod tests {
             let error = parse(&line).unwrap_err();
             assert!(error.contains(said), "{error}");
             assert_eq!(error, printable(&error));
+        }
+    }
+
+    #[test]
+    fn a_line_of_version_1_is_read_with_the_present_names() {
+        let line = |v: u64, inputs: &str, cause: &str, obligation: &str| {
+            format!(
+                r#"{{"v":{v},"sequence":1,"previous":"p","at":"2026-11-26T00:00:00Z","event":"decision","id":"i","request-digest":"d","masked":false,"request":{{}},"{inputs}":{{"waived":["{}"]}},"decision":{{"decision":false,"context":{{"cause":"{cause}","obligations":[{{"id":"{obligation}"}},{{"id":"p:1"}}]}}}}}}"#,
+                if v == 1 { "posture" } else { "destination" }
+            )
+        };
+        for (old, new) in [
+            ("beyond-trust", "beyond-tier"),
+            ("evidence-missing", "required-check-missing"),
+            ("posture-amiss", "destination-unfit"),
+            ("revoked", "revoked"),
+        ] {
+            let before = line(1, "evidence", old, "host:trust");
+            let now = line(2, "inputs", new, "host:tier");
+            let (_, before) = parse(before.as_bytes()).unwrap();
+            assert_eq!(before, parse(now.as_bytes()).unwrap().1);
         }
     }
 }

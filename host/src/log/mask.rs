@@ -44,7 +44,7 @@ pub enum MaskError {
     NotAPointer(String),
     /// The log needs the value.
     #[error(
-        "`{0}` is, or has in it, what the host itself goes by, without which nobody could tell from the log what a revocation has to end: name single attributes, such as `/subject/properties/email`, or write `/action/properties{0}` if it is an argument"
+        "`{0}` is or contains a value that the host needs to find what a revocation ends: name single attributes, such as `/subject/properties/email`, or write `/action/properties{0}` if it is an argument"
     )]
     Needed(String),
     /// It is not the name of a header.
@@ -54,7 +54,7 @@ pub enum MaskError {
     NotAHeader(String),
     /// The header is not masked by default.
     #[error(
-        "header `{0}` is not masked: only one that is masked by default needs a reason for being written"
+        "header `{0}` is not masked: only headers that are masked by default need a reason to be written"
     )]
     NotMasked(String),
     /// No reason is stated for writing the header.

@@ -95,7 +95,7 @@ pub enum LogError {
     /// The log was moved or changed since it was opened.
     ///
     /// New lines would be lost.
-    #[error("{} is not as it was written: {message}: put it back, or look into it and restart the host", file.display())]
+    #[error("{} differs from what was written: {message}: restore it, or investigate and restart the host", file.display())]
     NotInPlace {
         /// The file.
         file: PathBuf,

@@ -24,7 +24,8 @@ struct Line {
     sequence: u64,
     #[serde(default)]
     event: String,
-    evidence: Option<Evidence>,
+    #[serde(alias = "evidence")]
+    inputs: Option<Inputs>,
     epoch: Option<u64>,
     digest: Option<String>,
     revoked: Option<IgnoredAny>,
@@ -34,7 +35,7 @@ struct Line {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Evidence {
+struct Inputs {
     revocation: Option<Seen>,
     revocation_again: Option<Seen>,
     state: Option<StateMark>,
@@ -61,9 +62,9 @@ fn read(line: &[u8]) -> Option<LineMarks> {
             said.list = line.list;
         }
         "decision" => {
-            let evidence = line.evidence?;
-            said.state = evidence.state;
-            let seen = [evidence.revocation, evidence.revocation_again];
+            let inputs = line.inputs?;
+            said.state = inputs.state;
+            let seen = [inputs.revocation, inputs.revocation_again];
             for seen in seen.into_iter().flatten() {
                 if seen.error.is_none() {
                     said.raise_list(seen.epoch, seen.digest);
@@ -164,7 +165,7 @@ mod tests {
         let state = r#"{"generation":"g","changes":3}"#;
         let read = |rest: &str| read(line(7, rest).trim_end().as_bytes()).unwrap();
         let said = read(&format!(
-            r#""event":"decision","request":{{"state":1}},"evidence":{{"state":{state},"revocation":{{"epoch":2,"digest":"d"}},"revocation-again":{{"epoch":4}}}},"decision":{{}}"#
+            r#""event":"decision","request":{{"state":1}},"inputs":{{"state":{state},"revocation":{{"epoch":2,"digest":"d"}},"revocation-again":{{"epoch":4}}}},"decision":{{}}"#
         ));
         assert_eq!(said.state.unwrap().changes, 3);
         let list = said.list.unwrap();

@@ -619,7 +619,7 @@ fn a_line_in_another_form_is_named_by_its_place() {
             third
                 .replacen("\"sequence\":3", "\"sequence\":18446744073709551615", 1)
                 .into_bytes(),
-            "3 comes next",
+            "3 is expected",
         ),
     ] {
         fs::write(

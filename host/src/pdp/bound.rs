@@ -8,7 +8,7 @@ use crate::decision::Decision;
 use crate::log::backwards;
 use crate::log::{DecisionLog, LogError};
 use portcullis_model::document::Problem;
-use portcullis_model::evidence::Evidence;
+use portcullis_model::inputs::Inputs;
 use portcullis_model::marks::ListMark;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::revocation::Change;
@@ -39,7 +39,7 @@ impl Parts {
                 match lacks {
                     None => state.vouch(),
                     Some(why) => {
-                        let why = format!("by what the log {} says, {why}", log.display());
+                        let why = format!("according to the log {}, {why}", log.display());
                         state.distrust(&why);
                     }
                 }
@@ -156,27 +156,27 @@ impl Parts {
 }
 
 impl Pdp {
-    /// Adds the mark of the state, after spending, to the evidence.
+    /// Adds the mark of the state, after spending, to the inputs.
     pub(super) fn spent_from(&self, state: &dyn State, decision: Decision) -> Decision {
         let Some(mark) = state.mark() else {
             return decision;
         };
-        let evidence = Evidence {
+        let inputs = Inputs {
             state: Some(mark),
-            ..decision.evidence().clone()
+            ..decision.inputs().clone()
         };
-        decision.made_from(evidence)
+        decision.made_from(inputs)
     }
 }
 
 impl Parts {
-    /// Records the evidence of a decision that is about to be logged.
+    /// Records the inputs of a decision that is about to be logged.
     ///
     /// The next start then reads only the last lines of the log, not those already known.
-    pub(super) fn note(&self, log: &DecisionLog, evidence: &Evidence) {
+    pub(super) fn note(&self, log: &DecisionLog, inputs: &Inputs) {
         if let Some(marks) = &self.marks {
-            // Ignored: the line of the decision holds the same evidence.
-            let _ = marks.note(evidence, log.sequence());
+            // Ignored: the line of the decision holds the same inputs.
+            let _ = marks.note(inputs, log.sequence());
         }
     }
 

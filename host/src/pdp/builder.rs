@@ -50,7 +50,7 @@ pub enum PdpError {
     DuplicateIntegration(String),
     /// The names of two integrations differ only in letter case.
     #[error(
-        "the names of integrations `{one}` and `{other}` differ in the case of letters alone, and a denial or a revocation of one does not hold for the other: give one another name"
+        "the names of integrations `{one}` and `{other}` differ only in letter case, so a denial or revocation of one would not apply to the other: rename one"
     )]
     AlikeIntegrations {
         /// The first.
@@ -59,9 +59,7 @@ pub enum PdpError {
         other: String,
     },
     /// The default integration, for requests that name none, does not exist.
-    #[error(
-        "requests that name no integration are for `{0}`, and there is none called so: add it, or name another one"
-    )]
+    #[error("the default integration `{0}` does not exist: add it, or name another one")]
     NoDefault(String),
     /// The name of an integration is not an identifier.
     ///
@@ -86,19 +84,17 @@ pub enum PdpError {
     },
     /// An integration accepts credentials once, but no state records their use.
     #[error(
-        "integration `{0}` takes credentials once, and there is nowhere to keep which were used: add a state"
+        "integration `{0}` accepts each credential once, but there is no state to record them in: add a state"
     )]
     NoState(String),
     /// Approval requests refer to recorded denials, but there is no log.
-    #[error(
-        "denials that can be asked about are referred to in the log, and there is none: add one"
-    )]
+    #[error("access requests refer to denials in the log, but there is no log: add one")]
     NoLog,
     /// The state cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     State(#[from] StateError),
     /// The log cannot be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Log(#[from] LogError),
 }
 

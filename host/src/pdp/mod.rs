@@ -15,7 +15,7 @@ use crate::log::DecisionLog;
 use portcullis_contract::printable;
 use portcullis_model::cause::Cause;
 use portcullis_model::document::Problem;
-use portcullis_model::evidence::{Evidence, ListAsOf, Sources};
+use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::request::{DefaultIntegrations, Request};
@@ -28,7 +28,7 @@ use portcullis_trust::intent::{Chain, IntentError, Intents};
 use portcullis_trust::posture::Postures;
 use portcullis_trust::registry::Registry;
 use portcullis_trust::revocation::{EventIssuers, Revocable, Revocations};
-use portcullis_trust::state::{Instances, Marks, SpendError, State};
+use portcullis_trust::state::{Marks, Sightings, SpendError, State};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,8 +63,8 @@ struct Parts {
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
-    /// Instances that present each credential, used if there is no state.
-    instances: Instances,
+    /// Sightings that present each credential, used if there is no state.
+    instances: Sightings,
     postures: Option<Postures>,
     requirements: Requirements,
     verifier: Option<Verifier>,
@@ -112,7 +112,7 @@ impl Pdp {
                     checks.push(Check {
                         name,
                         conclusion: Conclusion::NotReached,
-                        evidence: "not reached".to_owned(),
+                        finding: "not reached".to_owned(),
                     });
                 }
             }
@@ -133,21 +133,21 @@ impl Pdp {
             .collect()
     }
 
-    /// Decides `request` again as at `now`, from `evidence`, for a replay.
+    /// Decides `request` again as at `now`, from `inputs`, for a replay.
     ///
     /// Nothing is spent or recorded. With the same configuration, it is the same decision.
     pub fn evaluate_again(
         &self,
         request: &Request,
         now: Timestamp,
-        evidence: &Evidence,
+        inputs: &Inputs,
         list: ListAsOf,
     ) -> Decision {
-        let sources = Sources::Recorded(evidence, list);
+        let sources = Sources::Recorded(inputs, list);
         let request = &*self.named(request);
         caught(|| {
             let decision = self.decide(request, now, sources, &mut ());
-            match &evidence.not_spent {
+            match &inputs.not_spent {
                 Some(why) if !decision.uses().is_empty() => not_spent(&decision, why.clone()),
                 _ => decision,
             }
@@ -172,11 +172,10 @@ impl Pdp {
                     continue;
                 }
                 Err(SpendError::UsedUp(_)) => {
-                    "others used up what this request would have, over and over: ask again"
-                        .to_owned()
+                    "other requests used up the remaining uses repeatedly: try again".to_owned()
                 }
                 Err(SpendError::State(error)) => format!(
-                    "{error}: what cannot be counted is not permitted; mend the state, or make room"
+                    "{error}: uses that cannot be counted are not permitted; repair the state, or free disk space"
                 ),
             };
             return not_spent(&decision, why);
@@ -218,7 +217,22 @@ impl Pdp {
         self.recorded_unreadable(json, Decision::invalid(&error))
     }
 
-    /// The verifier of credentials, if one is configured (`[trust]`).
+    /// The verifier of credentials, if one is configured (`[trust-domains]`).
+    ///
+    /// ```no_run
+    /// use portcullis_host::Pdp;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // `[trust-domains]` of the configuration names the bundle of each trust domain, and the audience.
+    /// let pdp = Pdp::from_file("portcullis.toml")?;
+    /// let verifier = pdp.verifier().ok_or("the configuration has no [trust-domains]")?;
+    /// # let authorization_header = "Bearer …";
+    /// let token = authorization_header.strip_prefix("Bearer ").ok_or("no bearer token")?;
+    /// let principal = verifier.verify(token)?;
+    /// println!("{} with credential {}", principal.id, principal.credential_id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn verifier(&self) -> Option<&Verifier> {
         self.inner.parts.verifier.as_ref()
     }
@@ -291,15 +305,15 @@ impl Pdp {
                 ),
             );
         };
-        let mut evidence = Evidence::default();
-        let decision = self.decide_for(integration, request, now, sources, &mut evidence, trace);
+        let mut inputs = Inputs::default();
+        let decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
         let decision = match &self.inner.parts.access_requests {
             Some(how) if decision.cause().an_intent_would_do() => {
                 decision.requestable(self.access_request(how, request, now))
             }
             _ => decision,
         };
-        decision.in_mode(integration.mode).made_from(evidence)
+        decision.in_mode(integration.mode).made_from(inputs)
     }
 
     /// Returns the instructions for requesting approval of the denied request.
@@ -335,7 +349,7 @@ impl Pdp {
         request: &Request,
         now: Timestamp,
         sources: Sources<'_>,
-        evidence: &mut Evidence,
+        inputs: &mut Inputs,
         trace: &mut impl Trace,
     ) -> Decision {
         let class = integration.class_of(request.action());
@@ -364,7 +378,7 @@ impl Pdp {
             now,
             sources,
         };
-        let admitted = match admission.admit(evidence, trace) {
+        let admitted = match admission.admit(inputs, trace) {
             Ok(admitted) => admitted,
             Err((cause, detail)) => return Decision::deny(cause, detail),
         };
@@ -377,7 +391,7 @@ impl Pdp {
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
         for plugin in &integration.plugins {
-            let evaluation = plugin.answer(question, integration.lane);
+            let evaluation = plugin.answer(question, integration.instances);
             let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
             let conclusion = match effect {
                 Ok(Effect::Permit) => Conclusion::Pass,
@@ -397,7 +411,7 @@ impl Pdp {
             combined.obligations.extend(admitted.obligations);
         }
         // A revocation may have been added while the plugins ran.
-        if let Some((cause, detail)) = admission.revoked_since(evidence, trace) {
+        if let Some((cause, detail)) = admission.revoked_since(inputs, trace) {
             return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
         }
         decision::accept(
@@ -425,9 +439,9 @@ impl Pdp {
         if intent.documents.is_empty() {
             let chain = rule.intents.chain(&intent.id);
             return Ok(match sources {
-                // An intent counts from its issuance: the evidence shows which intent was known.
-                Sources::Recorded(evidence, _) => chain.filter(|chain| {
-                    let seen = evidence.intents.last();
+                // An intent counts from its issuance: the inputs show which intent was known.
+                Sources::Recorded(inputs, _) => chain.filter(|chain| {
+                    let seen = inputs.intents.last();
                     let digest = chain.last().map(|intent| intent.digest().to_string());
                     seen.map(|seen| &seen.digest) == digest.as_ref()
                 }),
@@ -476,15 +490,15 @@ impl Pdp {
 
 /// Returns the deny for a permit whose uses could not be spent.
 ///
-/// The reason is part of the evidence, so that a replay gives the same decision.
+/// The reason is part of the inputs, so that a replay gives the same decision.
 fn not_spent(decision: &Decision, why: String) -> Decision {
-    let evidence = Evidence {
+    let inputs = Inputs {
         not_spent: Some(why.clone()),
-        ..decision.evidence().clone()
+        ..decision.inputs().clone()
     };
     Decision::deny(Cause::StateUnavailable, why)
         .in_mode(decision.mode())
-        .made_from(evidence)
+        .made_from(inputs)
 }
 
 /// Calls `decide`; returns a deny if it panics.
@@ -536,7 +550,7 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
         Err(fault) => format!("gave no answer: {fault}"),
     };
     format!(
-        "{} {}, told {}, {answer}; it took {:?} of {:?} and {} of {} KiB",
+        "{} {}, given {}, {answer}; it took {:?} of {:?} and {} of {} KiB",
         manifest.name,
         manifest.version,
         manifest.needs.join(", "),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptError {
     /// No event issuers, or no revocation list, are configured.
-    #[error("nobody's events count here: configure `[revocation]` with `events`")]
+    #[error("no event issuers are configured: add `events` to `[revocation]`")]
     NotConfigured,
     /// The event is invalid.
     #[error(transparent)]
@@ -39,15 +39,21 @@ pub enum AcceptError {
 pub enum OutcomeError {
     /// The decision has no id.
     #[error(
-        "decision is one of a dry run, to which no call belongs: report the outcome of one from `Pdp::evaluate`"
+        "decision is from a dry run, which has no call: report the outcome of a decision from `Pdp::evaluate`"
     )]
     DryRun,
     /// The outcome cannot be recorded.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The spent uses cannot be returned to the state; the outcome is recorded.
-    #[error("the outcome is recorded, and what the permit spent is not given back: {0}")]
-    State(#[from] StateError),
+    #[error("the outcome is recorded, but the uses that the permit spent are not returned: {0}")]
+    State(StateError),
+}
+
+impl From<StateError> for OutcomeError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
 }
 
 impl Pdp {
@@ -145,7 +151,7 @@ impl Pdp {
         let recorded = match &self.inner.parts.log {
             None => Ok(()),
             Some(log) => {
-                self.inner.parts.note(log, decision.evidence());
+                self.inner.parts.note(log, decision.inputs());
                 log.record(request, &decision, now)
             }
         };
@@ -254,7 +260,7 @@ impl Parts {
         let named = kept.map(|document| (name_in(&document), document));
         for (name, error) in rule.intents.insert_all(named.collect()) {
             let message = format!(
-                "intent `{}`, which was taken up before, does not count any more: {error}",
+                "imported intent `{}` is no longer valid: {error}",
                 excerpt(&name)
             );
             self.notices
@@ -295,17 +301,17 @@ impl Parts {
                 let message = match meant(integrations, name) {
                     Some(meant) if meant == name || does == "denies" => continue,
                     Some(meant) => format!("write `{meant}`"),
-                    None => "nothing is meant by it".to_owned(),
+                    None => "the clause has no effect".to_owned(),
                 };
                 let message = format!(
-                    "intent `{}` {does} something of `{name}`, and no integration is called that: {message}",
+                    "intent `{}` {does} actions of `{name}`, but no integration has that name: {message}",
                     intent.id
                 );
                 noted.push(Problem::warning(place, message));
             }
             for warning in intent.warnings() {
                 let is_refused = matches!(against, Some(IntentError::ArgumentsUnsaid { .. }));
-                if !(is_refused && warning.contains("says nothing of its")) {
+                if !(is_refused && warning.contains("`arguments` is missing")) {
                     let message = format!("intent `{}`: {warning}", intent.id);
                     noted.push(Problem::warning(place, message));
                 }
@@ -400,10 +406,10 @@ fn name_in(document: &[u8]) -> String {
 fn not_recorded(error: &LogError, decision: &Decision) -> Decision {
     Decision::deny(
         Cause::NotRecorded,
-        format!("{error}: what cannot be recorded is not permitted; make room, or mend the disk"),
+        format!("{error}: decisions that cannot be recorded are not permitted; free disk space, or repair the disk"),
     )
     .in_mode(decision.mode())
-    .made_from(decision.evidence().clone())
+    .made_from(decision.inputs().clone())
 }
 
 #[cfg(test)]

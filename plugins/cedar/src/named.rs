@@ -148,7 +148,7 @@ impl Judge<'_> {
         (!is_listed && !applies).then(|| {
             let part = part.as_str();
             format!(
-                "policy `{policy}` asks for a {part} in `{uid}`, which `entities` does not list, so that nothing is in it: list it there with its members"
+                "policy `{policy}` asks for a {part} in `{uid}`, which `entities` does not list, so it has no members: list it there with its members"
             )
         })
     }

@@ -189,7 +189,7 @@ impl Reading {
                 {
                     let alike: Vec<_> = alike.iter().map(|name| format!("`{name}`")).collect();
                     let message = format!(
-                        "the {named} is of the type `{name}`, and the policies name {}, which it may be meant as: {map}",
+                        "the {named} is of the type `{name}`, but the policies name {}, which may be the intended type: {map}",
                         alike.join(", ")
                     );
                     return Err(unmatched("type-unmatched", message));

@@ -235,7 +235,7 @@ fn without_effect(policies: &PolicySet) -> Vec<SettingsError> {
             .flatten();
         if links.next().is_none() {
             errors.push(at_policies(format!(
-                "`{id}` is a template that nothing links, and decides nothing: link it under `links`, or write a policy in its place"
+                "template `{id}` has no link, so it decides nothing: link it under `links`, or write a policy in its place"
             )));
         }
     }

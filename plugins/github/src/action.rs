@@ -24,7 +24,7 @@ pub(crate) enum Action {
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "what is known but decides nothing is read to refuse the unknown"
+    reason = "known fields that decide nothing are read, so that unknown fields are refused"
 )]
 pub(crate) struct Issue {
     #[serde(default)]
@@ -74,7 +74,7 @@ impl TryFrom<String> for Reason {
 fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
     match words.contains(&text) {
         true => Ok(()),
-        false => Err(format!("`{text}` is none of `{}`", words.join("`, `"))),
+        false => Err(format!("`{text}` is not one of `{}`", words.join("`, `"))),
     }
 }
 

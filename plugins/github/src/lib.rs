@@ -149,10 +149,7 @@ impl Policy for GitHub {
                         .evidence(["/action/name"]);
                 }
                 return Verdict::not_applicable()
-                    .because(
-                        "unknown-action",
-                        format!("`{name}` is no action that it knows"),
-                    )
+                    .because("unknown-action", format!("action `{name}` is unknown"))
                     .evidence(["/action/name"]);
             }
             Err(error) => return error.into(),

@@ -126,7 +126,7 @@ pub(crate) fn refuse_parameter(name: &str) -> Option<&'static str> {
         return Some("is percent-encoded: send it as it is after decoding");
     }
     match name::check_resource(name) {
-        Err(NameError::Invisible(_)) => Some("has a character that is not seen"),
+        Err(NameError::Invisible(_)) => Some("has an invisible character"),
         _ => None,
     }
 }

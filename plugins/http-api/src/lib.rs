@@ -259,7 +259,7 @@ impl Rule {
         }
         for (position, header) in self.headers.iter().enumerate() {
             if header.operator() == Operator::OriginIs {
-                let message = "where a header came from is not known";
+                let message = "the origin of a header is unknown";
                 errors.push(SettingsError::new(
                     at(&format!("headers/{position}/op")),
                     message,
@@ -339,7 +339,7 @@ impl Rule {
             return Some(Unmet {
                 code: "header-not-allowed",
                 message: format!(
-                    "header `{name}` can make another call of it: name it under `only-headers` if it is meant"
+                    "header `{name}` can turn it into another call: list it under `only-headers` to allow it"
                 ),
                 evidence: "/action/arguments/headers",
             });
@@ -352,7 +352,7 @@ impl Rule {
             return Some(Unmet {
                 code: "query-not-allowed",
                 message: format!(
-                    "`{name}` of the query can make a call of another method of it: name it under `only-query` if it is meant"
+                    "`{name}` of the query can change the method of the call: list it under `only-query` to allow it"
                 ),
                 evidence: "/action/arguments/query",
             });
@@ -362,7 +362,7 @@ impl Rule {
             .and_then(headers::method_parameter_of)?;
         Some(Unmet {
             code: "query-not-allowed",
-            message: format!("`{name}` of the body can make a call of another method of it"),
+            message: format!("`{name}` of the body can change the method of the call"),
             evidence: "/action/arguments/body",
         })
     }
@@ -470,7 +470,9 @@ fn name_in(constraint: &Constraint) -> &str {
 fn refuse_environment(name: &str) -> Option<String> {
     let why = match name::check_resource(name) {
         Err(why) => why.to_string(),
-        Ok(()) if name.contains([',', '|']) => "write a list, with a text for each".to_owned(),
+        Ok(()) if name.contains([',', '|']) => {
+            "write a list, with one text for each environment".to_owned()
+        }
         Ok(()) => return None,
     };
     Some(format!("`{name}` is the name of no environment: {why}"))

@@ -85,19 +85,19 @@ impl Policy for McpTools {
             if rule.lifetime_seconds == Some(0) {
                 errors.push(SettingsError::new(
                     at("lifetime-seconds"),
-                    "a grant lasts at least 1",
+                    "a grant lasts at least one second",
                 ));
             }
             if rule.max_uses == Some(0) {
                 errors.push(SettingsError::new(
                     at("max-uses"),
-                    "a grant is good for at least 1",
+                    "a grant has at least one use",
                 ));
             }
             if rule.kinds.as_ref().is_some_and(|kinds| {
                 kinds.is_empty() || kinds.contains(&PrincipalKind::Unspecified)
             }) {
-                let message = "names at least one kind, and `unspecified` is none";
+                let message = "needs at least one kind, and `unspecified` is not a kind";
                 errors.push(SettingsError::new(at("kinds"), message));
             }
             for (position, obligation) in rule.obligations.iter().enumerate() {
@@ -121,7 +121,7 @@ impl Policy for McpTools {
             return Verdict::deny()
                 .because(
                     "tool-denied",
-                    format!("nobody may call tools like `{pattern}`"),
+                    format!("tools that match `{pattern}` are denied to all callers"),
                 )
                 .evidence(["/action/name"]);
         }
@@ -166,7 +166,7 @@ impl Rule {
             return Some(("kind-not-allowed", message, "/principal/kind".to_owned()));
         }
         if request.principal.attestation < self.attestation {
-            let message = format!("`{}` takes a stronger proof of identity", self.tool);
+            let message = format!("`{}` requires a stronger proof of identity", self.tool);
             return Some((
                 "attestation-too-weak",
                 message,

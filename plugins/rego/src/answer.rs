@@ -49,8 +49,8 @@ fn said(effect: Effect) -> (&'static str, &'static str) {
     match effect {
         Effect::Permit => ("rule-permits", "permits it"),
         Effect::Deny => ("rule-denies", "denies it"),
-        Effect::NotApplicable => ("rule-abstains", "has no say"),
-        Effect::Indeterminate => ("rule-undecided", "cannot tell"),
+        Effect::NotApplicable => ("rule-abstains", "abstains"),
+        Effect::Indeterminate => ("rule-undecided", "is indeterminate"),
     }
 }
 

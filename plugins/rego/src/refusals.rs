@@ -43,7 +43,7 @@ impl Read {
                 .collect();
             SettingsError::new(
                 format!("/data{pointer}"),
-                format!("is where the rule of {place} is: give one of them another name"),
+                format!("has the same path as the rule of {place}: rename one of them"),
             )
         });
         errors.collect()
@@ -235,7 +235,7 @@ fn overlaps(modules: &[Ref<Module>], place: &impl Fn(&str) -> String, read: &mut
         if let Some((_, span)) = named {
             let file = span.source.file();
             let message = format!(
-                "{file}:{}:{}: `{}` names a part of its path that another rule computes, and that rule would give nothing here: compute it in both, as in `p[name] contains x if {{ name := \"a\"; … }}`",
+                "{file}:{}:{}: `{}` names a part of its path that another rule computes, and that rule would be undefined here: compute it in both, as in `p[name] contains x if {{ name := \"a\"; … }}`",
                 span.line,
                 span.col,
                 span.text()
@@ -279,7 +279,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
                 if !args.is_empty() && !matches!(refr.as_ref(), Expr::Var { .. }) {
                     self.refuse(
                         refr.span(),
-                        "a default of a function whose name has dots is not where OPA has it: give the function a name without dots",
+                        "a default of a function whose name has dots has another path than in OPA: give the function a name without dots",
                     );
                 }
                 self.expr(value);
@@ -410,7 +410,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
                 if self.is_walk(side) {
                     self.refuse(
                         side.span(),
-                        "`walk` is not replaced and replaces nothing: call it in a rule of its own",
+                        "`walk` cannot be replaced by `with`, or replace a function: call it in a rule of its own",
                     );
                 } else if let Some(name) = self.added(side) {
                     let why = format!(
@@ -630,7 +630,7 @@ impl<F: Fn(&str) -> String> Reader<'_, F> {
             let count = arguments.len();
             return self.refuse(
                 span,
-                format!("`{name}` takes {arity} arguments, not {count}: write `x := {name}(…)` for what it gives"),
+                format!("`{name}` takes {arity} arguments, not {count}: write `x := {name}(…)` for its result"),
             );
         }
         let pattern = match name.as_str() {

@@ -2,7 +2,7 @@
 
 use crate::asked::Asked;
 use anyhow::{Context as _, ensure};
-use portcullis_host::{ActionClass, Lane, Plugin, PluginSource, Request, Timestamp, Verdict};
+use portcullis_host::{ActionClass, Instances, Plugin, PluginSource, Request, Timestamp, Verdict};
 use portcullis_tests::guests;
 use serde_json::Value;
 use std::io::Write as _;
@@ -16,13 +16,13 @@ pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     let source = PluginSource::new(guests::plugin(name)?)
         .settings(settings)
         .limits(portcullis_cases::limits())
-        .restorable();
+        .resettable();
     let plugin = Plugin::load(&source).with_context(|| format!("the plugin `{name}`"))?;
-    ensure!(plugin.is_restorable(), "`{name}` cannot be put back");
+    ensure!(plugin.is_resettable(), "`{name}` cannot be put back");
     Ok(plugin)
 }
 
-/// Evaluates `asked` in a fresh instance and in a restored one, and returns the verdict.
+/// Evaluates `asked` in a fresh instance and in a reset one, and returns the verdict.
 ///
 /// # Errors
 ///
@@ -42,14 +42,14 @@ pub fn judge_request(
     class: ActionClass,
     clock: Timestamp,
 ) -> anyhow::Result<Verdict> {
-    let [fresh, restored] = [Lane::Fresh, Lane::Restored].map(|lane| {
-        let evaluation = plugin.evaluate_in(lane, request, class, clock);
+    let [fresh, reset] = [Instances::Fresh, Instances::Reset].map(|instances| {
+        let evaluation = plugin.evaluate_in(instances, request, class, clock);
         evaluation.outcome.context("the plugin faulted")
     });
-    let (fresh, restored) = (fresh?, restored?);
+    let (fresh, reset) = (fresh?, reset?);
     ensure!(
-        fresh == restored,
-        "fresh it says {fresh:?}, and put back {restored:?}"
+        fresh == reset,
+        "fresh it says {fresh:?}, and put back {reset:?}"
     );
     Ok(fresh)
 }

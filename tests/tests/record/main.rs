@@ -214,7 +214,7 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
             |behaviour: &str| guests::hostile(json!({ "behaviour": behaviour }), guests::patient());
         let rule = PostureRule {
             max_age: Duration::from_secs(3600),
-            amiss: Vec::new(),
+            weaknesses: Vec::new(),
             otherwise: OnStale::Deny,
         };
         let tells = Integration::new("tells").posture(rule);
@@ -307,7 +307,7 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
             return Ok(());
         };
         let request = recorded.request().unwrap();
-        let now = again.evaluate_again(&request, entry.at, &recorded.evidence, ListAsOf::Then);
+        let now = again.evaluate_again(&request, entry.at, &recorded.inputs, ListAsOf::Then);
         let now = now.replayable();
         assert_eq!(
             now.to_string(),
@@ -331,7 +331,7 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
         "revoked",
         "intent-used-up",
         "outside-intent",
-        "posture-amiss",
+        "destination-unfit",
         "plugin-output-invalid",
     ] {
         let times = causes.get(cause).copied().unwrap_or(0);
@@ -346,14 +346,14 @@ fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
     let file = folder.path().join("portcullis.toml");
     let with = |text: &str| {
         format!(
-            "{text}\nposture = {{ path = \"posture.json\" }}\nrevocation = {{ path = \"revocations.jsonl\", max-staleness = \"1h\" }}\n"
+            "{text}\ndestinations = {{ path = \"posture.json\" }}\nrevocation = {{ path = \"revocations.jsonl\", max-staleness = \"1h\" }}\n"
         )
     };
     let text = fs::read_to_string(&file).unwrap();
     let (tops, integration) = text.split_once("[[integration]]").unwrap();
     let integration = integration.replace(
         "name = \"x\"",
-        "name = \"x\"\nposture = { max-age = \"1h\" }",
+        "name = \"x\"\ndestination = { max-age = \"1h\" }",
     );
     fs::write(
         &file,
@@ -435,7 +435,7 @@ fn what_was_counted_seen_and_revoked_then_is_decided_the_same_again() {
         log::read(&folder.path().join("decisions.jsonl"), |_, _, _, entry| {
             if let Event::Decision(decided) = &entry.event {
                 let request = decided.request().unwrap();
-                let decision = again.evaluate_again(&request, entry.at, &decided.evidence, list);
+                let decision = again.evaluate_again(&request, entry.at, &decided.inputs, list);
                 recorded.push(decided.decision.to_string());
                 now.push((decision.cause().as_str(), decision.replayable().to_string()));
             }
@@ -552,8 +552,8 @@ fn what_could_not_be_spent_is_decided_the_same_again() {
         log::read(&path, |_, _, _, entry| {
             if let Event::Decision(recorded) = &entry.event {
                 let request = recorded.request().unwrap();
-                let evidence = &recorded.evidence;
-                let now = again.evaluate_again(&request, entry.at, evidence, ListAsOf::Then);
+                let inputs = &recorded.inputs;
+                let now = again.evaluate_again(&request, entry.at, inputs, ListAsOf::Then);
                 assert_eq!(now.replayable().to_string(), recorded.decision.to_string());
                 decided += 1;
             }
@@ -603,7 +603,7 @@ fn a_deny_is_recorded_with_the_revocations_that_it_was_made_with() {
     log::read(&path, |_, _, _, entry| {
         let (epoch, digest) = match entry.event {
             Event::Decision(decided) => {
-                let seen = decided.evidence.revocation.unwrap();
+                let seen = decided.inputs.revocation.unwrap();
                 (seen.epoch, seen.digest)
             }
             Event::Revocation {

@@ -342,7 +342,7 @@ impl Recorder {
             };
             let read = recorded.request().unwrap();
             assert_eq!(Some(&read), requests.next().as_ref());
-            let now = again.evaluate_again(&read, entry.at, &recorded.evidence, ListAsOf::Then);
+            let now = again.evaluate_again(&read, entry.at, &recorded.inputs, ListAsOf::Then);
             assert_eq!(
                 now.replayable().to_string(),
                 recorded.decision.to_string(),

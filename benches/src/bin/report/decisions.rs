@@ -1,4 +1,4 @@
-//! Decisions of a parsed request: each lane, other engines, and the floor.
+//! Decisions of a parsed request: each mode, other engines, and the floor.
 
 use super::TIME;
 use portcullis_benches::floor::Floor;
@@ -7,7 +7,7 @@ use portcullis_benches::peers::rego::{self, Rego};
 use portcullis_benches::report::{Arm, Latency, Row, Series, paired};
 use portcullis_benches::scenery;
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{ActionClass, Lane, PagemapScan, Plugin, Timestamp};
+use portcullis_host::{ActionClass, Instances, PagemapScan, Plugin, Timestamp};
 use std::hint::black_box;
 
 /// Measures decisions of a parsed request.
@@ -25,10 +25,11 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         let evaluation = plugin.evaluate(&request, ActionClass::Write, now);
         assert!(evaluation.outcome.is_ok());
     };
-    let restorable = Plugin::load(&scenery::five_rules().restorable()).expect("the plugin loads");
-    assert!(restorable.is_restorable());
-    let ask_restored = || {
-        let evaluation = restorable.evaluate_in(Lane::Restored, &request, ActionClass::Write, now);
+    let resettable = Plugin::load(&scenery::five_rules().resettable()).expect("the plugin loads");
+    assert!(resettable.is_resettable());
+    let ask_reset = || {
+        let evaluation =
+            resettable.evaluate_in(Instances::Reset, &request, ActionClass::Write, now);
         assert!(evaluation.outcome.is_ok());
     };
     let mut arms = [
@@ -41,7 +42,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         Arm::new("the floor", || floor.run()),
         Arm::new("the floor, with pagemap-scan", || scanning.run()),
         Arm::new("fresh", ask_fresh),
-        Arm::new("restored", ask_restored),
+        Arm::new("reset", ask_reset),
         Arm::new("fresh, typed", || {
             let evaluation = typed.evaluate(&request, ActionClass::Write, now);
             assert!(evaluation.outcome.is_ok());
@@ -49,7 +50,7 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     ];
     let series = paired(TIME * 2, &mut arms);
     drop(arms);
-    let [cedars, regorus, floors, _, fresh, restored, ..] = &series[..] else {
+    let [cedars, regorus, floors, _, fresh, reset, ..] = &series[..] else {
         unreachable!("there are more arms");
     };
     let beside = |ours: &Series, theirs: &Series| {
@@ -62,8 +63,8 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     row("fresh decision / native Cedar", 0.5, fresh, cedars);
     row("fresh decision / native regorus", 0.5, fresh, regorus);
     row("fresh decision / the floor", 1.3, fresh, floors);
-    row("restored lane / native Cedar", 0.5, restored, cedars);
-    row("restored lane / the floor", 1.3, restored, floors);
+    row("reset instances / native Cedar", 0.5, reset, cedars);
+    row("reset instances / the floor", 1.3, reset, floors);
     for arm in &series {
         eprintln!(
             "    {}: {:.2} µs, {:.2} × Cedar, {:.2} × the floor",
@@ -75,10 +76,10 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     }
 
     let single = Latency::of(TIME / 2, ask_fresh);
-    let single_restored = Latency::of(TIME / 4, ask_restored);
+    let single_reset = Latency::of(TIME / 4, ask_reset);
     for (name, single) in [
         ("p99 / p50 of a fresh decision", &single),
-        ("p99 / p50 of the restored lane", &single_restored),
+        ("p99 / p50 of the reset instances", &single_reset),
     ] {
         let (p50, p99) = (single.micros(50.0), single.micros(99.0));
         let measured = format!(
@@ -91,16 +92,16 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         black_box(cedar.decide(&for_cedar));
     });
     eprintln!(
-        "    single decisions, p50, p99, p99.9: fresh {}; restored {}; Cedar {}",
+        "    single decisions, p50, p99, p99.9: fresh {}; reset {}; Cedar {}",
         three(&single),
-        three(&single_restored),
+        three(&single_reset),
         three(&of_cedar)
     );
     (
         series,
         vec![
             ("fresh", single),
-            ("restored", single_restored),
+            ("reset", single_reset),
             ("Cedar", of_cedar),
         ],
     )

@@ -5,7 +5,7 @@ use anyhow::ensure;
 use portcullis_benches::peers::cedar::Cedar;
 use portcullis_benches::report::{Arm, Row, paired};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{Lane, Pdp, Plugin, PluginSource, Request, Timestamp};
+use portcullis_host::{Instances, Pdp, Plugin, PluginSource, Request, Timestamp};
 use portcullis_tests::guests;
 use serde_json::json;
 use std::hint::black_box;
@@ -22,17 +22,17 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
             },
         }))
         .limits(portcullis_cases::limits());
-    let pdp = |source: PluginSource, lane| -> anyhow::Result<Pdp> {
-        let integration = workload::integration().lane(lane);
+    let pdp = |source: PluginSource, instances| -> anyhow::Result<Pdp> {
+        let integration = workload::integration().instances(instances);
         let integration = integration.plugin(Plugin::load(&source)?);
         Ok(Pdp::builder().integration(integration).build()?)
     };
-    let fresh = pdp(source.clone(), Lane::Fresh)?;
-    let restored = pdp(source.restorable(), Lane::Restored)?;
+    let fresh = pdp(source.clone(), Instances::Fresh)?;
+    let reset = pdp(source.resettable(), Instances::Reset)?;
     let cedar = Cedar::new();
     for it in workload::variations() {
         let request = workload::request(7, it, now);
-        for pdp in [&fresh, &restored] {
+        for pdp in [&fresh, &reset] {
             let decision = pdp.evaluate_at(&request, now);
             ensure!(
                 decision.is_permit() == workload::expected(it),
@@ -51,7 +51,7 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     };
     let mut arms = [
         Arm::new("Cedar inside, fresh", || inside(&fresh)),
-        Arm::new("Cedar inside, restored", || inside(&restored)),
+        Arm::new("Cedar inside, reset", || inside(&reset)),
         Arm::new("Cedar native", || {
             black_box(cedar.decide_json_by_hand(black_box(&document)));
         }),
@@ -61,7 +61,7 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     ];
     let series = paired(TIME, &mut arms);
     drop(arms);
-    let [in_fresh, in_restored, native, reading] = &series[..] else {
+    let [in_fresh, in_reset, native, reading] = &series[..] else {
         unreachable!("there are four arms");
     };
     for (name, inside) in [
@@ -70,8 +70,8 @@ pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
             in_fresh,
         ),
         (
-            "Cedar in the restored lane / Cedar native, both from JSON, with the same entities",
-            in_restored,
+            "Cedar with reset instances / Cedar native, both from JSON, with the same entities",
+            in_reset,
         ),
     ] {
         rows.push(Row::at_most(

@@ -16,7 +16,7 @@ use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
 use portcullis_benches::report::{about, page, print};
 use portcullis_benches::{scenery, workload};
-use portcullis_host::{Lane, Timestamp};
+use portcullis_host::{Instances, Timestamp};
 use portcullis_tests::root;
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<()> {
 
 /// Fails unless all engines agree on every variation of the request.
 fn agree() -> anyhow::Result<()> {
-    let (now, pdp) = (Timestamp::now(), scenery::bare(Lane::Fresh));
+    let (now, pdp) = (Timestamp::now(), scenery::bare(Instances::Fresh));
     let (cedar, rego) = (Cedar::new(), Rego::new());
     let mut permits = 0;
     let variations = workload::variations();

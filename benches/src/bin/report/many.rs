@@ -5,17 +5,17 @@ use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::report::{Latency, Row};
 use portcullis_benches::scenery::{self, Folder};
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{ActionClass, CompiledCache, Lane, Plugin, PluginSource, Timestamp};
+use portcullis_host::{ActionClass, CompiledCache, Instances, Plugin, PluginSource, Timestamp};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// The measured lanes, and the source of plugins for each.
-fn lanes(folder: &Folder) -> [(&'static str, Lane, PluginSource); 2] {
+/// The measured modes, and the source of plugins for each.
+fn modes(folder: &Folder) -> [(&'static str, Instances, PluginSource); 2] {
     let source = scenery::cached_five_rules(folder);
     [
-        ("", Lane::Fresh, source.clone()),
-        (", restored lane", Lane::Restored, source.restorable()),
+        ("", Instances::Fresh, source.clone()),
+        (", reset instances", Instances::Reset, source.resettable()),
     ]
 }
 
@@ -24,15 +24,15 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let folder = Folder::new("many");
     let request = workload::request(7, Variation::default(), now);
-    let ask = |plugin: &Plugin, lane| {
-        let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+    let ask = |plugin: &Plugin, instances| {
+        let answer = plugin.evaluate_in(instances, &request, ActionClass::Write, now);
         assert!(answer.outcome.is_ok());
     };
-    for (name, lane, source) in lanes(&folder) {
+    for (name, instances, source) in modes(&folder) {
         let plugins = (0..1000)
             .map(|_| Plugin::load(&source))
             .collect::<Result<Vec<_>, _>>()?;
-        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, lane));
+        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, instances));
         rows.push(Row::at_most(
             format!("a thousand plugins / one, p50 of a decision{name}"),
             1.1,
@@ -52,7 +52,7 @@ pub(super) fn many(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let own = load(scenery::five_rules_of)?;
     let same = load(|_| scenery::five_rules())?;
     for (name, plugins) in [("settings of their own", own), ("the same settings", same)] {
-        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, Lane::Fresh));
+        let (all, one) = all_and_one(&plugins, |plugin| ask(plugin, Instances::Fresh));
         eprintln!(
             "    a hundred / one: plugins with {name}, {:.2} ({all:.2} µs, {one:.2} µs)",
             all / one
@@ -92,7 +92,7 @@ fn all_and_one<T>(them: &[T], once: impl Fn(&T)) -> (f64, f64) {
 /// Measures the resident memory that each plugin adds, in processes of their own.
 pub(super) fn memory(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let folder = Folder::new("memory");
-    for (index, (name, _, source)) in (0..).zip(lanes(&folder)) {
+    for (index, (name, _, source)) in (0..).zip(modes(&folder)) {
         Plugin::load(&source)?;
         let kib = |loaded: usize| -> anyhow::Result<f64> {
             let output = Command::new(std::env::current_exe()?)
@@ -119,18 +119,18 @@ pub(super) fn memory(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads plugins for one of the lanes and prints the process's resident memory in KiB.
+/// Loads plugins for one of the modes and prints the process's resident memory in KiB.
 ///
 /// Each plugin decides once.
 pub(super) fn resident(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let mut next = |what| arguments.next().context(what);
     let loaded: usize = next("how many plugins")?.parse()?;
-    let index: usize = next("which lane")?.parse()?;
+    let index: usize = next("which mode")?.parse()?;
     let cache = CompiledCache::open(Path::new(&next("which folder")?).join("compiled"))?;
     let source = scenery::five_rules().cache(cache);
-    let (lane, source) = match index {
-        0 => (Lane::Fresh, source),
-        _ => (Lane::Restored, source.restorable()),
+    let (instances, source) = match index {
+        0 => (Instances::Fresh, source),
+        _ => (Instances::Reset, source.resettable()),
     };
     let now = Timestamp::now();
     let request = workload::request(7, Variation::default(), now);
@@ -138,7 +138,7 @@ pub(super) fn resident(mut arguments: impl Iterator<Item = String>) -> anyhow::R
         .map(|_| Plugin::load(&source))
         .collect::<Result<Vec<_>, _>>()?;
     for plugin in &plugins {
-        let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+        let answer = plugin.evaluate_in(instances, &request, ActionClass::Write, now);
         ensure!(answer.outcome.is_ok());
     }
     let kib = portcullis_tests::memory::resident_kib();

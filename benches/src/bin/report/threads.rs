@@ -5,7 +5,7 @@ use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::report::Row;
 use portcullis_benches::scenery;
 use portcullis_benches::workload::{self, Variation};
-use portcullis_host::{ActionClass, Lane, Plugin, Timestamp};
+use portcullis_host::{ActionClass, Instances, Plugin, Timestamp};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -17,21 +17,21 @@ use std::time::{Duration, Instant};
 pub(super) fn threads(rows: &mut Vec<Row>) {
     let now = Timestamp::now();
     let request = workload::request(7, Variation::default(), now);
-    for (name, lane, source) in [
+    for (name, instances, source) in [
         (
             "two threads / one, fresh decisions per second",
-            Lane::Fresh,
+            Instances::Fresh,
             scenery::five_rules(),
         ),
         (
-            "two threads / one, restored lane",
-            Lane::Restored,
-            scenery::five_rules().restorable(),
+            "two threads / one, reset instances",
+            Instances::Reset,
+            scenery::five_rules().resettable(),
         ),
     ] {
         let plugin = Plugin::load(&source).expect("the plugin loads");
         let (one, two) = one_and_two(&|| {
-            let answer = plugin.evaluate_in(lane, &request, ActionClass::Write, now);
+            let answer = plugin.evaluate_in(instances, &request, ActionClass::Write, now);
             assert!(answer.outcome.is_ok());
         });
         rows.push(Row::at_least(

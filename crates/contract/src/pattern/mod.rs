@@ -82,7 +82,7 @@ pub enum PatternError {
         why: NameError,
     },
     /// The pattern denies one name, and that name is ambiguous.
-    #[error("the denial `{pattern}` means no name that requests have: {why}")]
+    #[error("the denial `{pattern}` matches no name in requests: {why}")]
     DeniesNothing {
         /// The pattern.
         pattern: String,
@@ -317,12 +317,12 @@ impl Pattern {
         }
         if text.split('/').any(is_variable) {
             return Some(
-                "`$` and what follows it are part of the name: nothing is put in its place",
+                "`$` and the text after it are part of the name: variables are not supported",
             );
         }
         if first.contains('@') && first.contains(':') {
             return Some(
-                "this is an address, and ids of resources are seldom written so: write the id that requests have, such as `acme/payroll`",
+                "this is an address, unlike most ids of resources: write the id as in requests, such as `acme/payroll`",
             );
         }
         None

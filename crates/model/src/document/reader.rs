@@ -103,6 +103,13 @@ impl<'a> Source<'a> {
 /// mislead.
 pub fn parse<'t>(source: &Source<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
     source.warn_of_tokens();
+    if text.starts_with('\u{feff}') {
+        source.error(
+            FILE,
+            "begins with a byte order mark: save it as UTF-8 without one",
+        );
+        return None;
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         source.error(error.span().unwrap_or(FILE), error.message());
@@ -164,7 +171,7 @@ impl<'a, 'i> Section<'a, 'i> {
             let found = value.get_ref().type_str();
             self.source.error(
                 value.span(),
-                format!("`{key}` is {expected}, and this {found} is not"),
+                format!("`{key}` is {expected}, not this {found}"),
             );
         }
         Some((read?, value.span()))
@@ -183,12 +190,29 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// Reads the optional time `key`; records a problem if it is invalid or lacks a time zone.
     pub fn time(&mut self, key: &'static str) -> Option<Timestamp> {
-        let (time, _) = self.read(key, A_MOMENT, |value| match value {
-            DeValue::String(text) => text.parse().ok(),
-            DeValue::Datetime(moment) => moment.to_string().parse().ok(),
+        let value = self.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Datetime(moment) => Some(moment.to_string()),
             _ => None,
-        })?;
-        Some(time)
+        };
+        let time = text.as_deref().map(str::parse);
+        match time {
+            Some(Ok(time)) => return Some(time),
+            // A moment with a zone whose year cannot be represented.
+            Some(Err(_)) if text.is_some_and(|text| text.starts_with("9999")) => self.source.error(
+                value.span(),
+                format!("`{key}` is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`"),
+            ),
+            _ => {
+                let found = value.get_ref().type_str();
+                self.source.error(
+                    value.span(),
+                    format!("`{key}` is {A_MOMENT}, not this {found}"),
+                );
+            }
+        }
+        None
     }
 
     /// The duration `key`, which must be there and within `range`.
@@ -396,4 +420,44 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     let digits = integer.as_str().replace('_', "");
     i64::from_str_radix(&digits, integer.radix()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        let source = Source::new(Path::new("a.toml"), text);
+        if let Some(table) = parse(&source, text) {
+            let mut root = Section::new(&source, table.get_ref(), FILE);
+            root.time("expires");
+            root.end();
+        }
+        let problems = source.into_problems();
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        assert_eq!(problems("expires = 2027-03-31T00:00:00Z\n"), "");
+        assert!(problems("\u{feff}expires = 1\n").contains("byte order mark"));
+    }
+
+    #[test]
+    fn a_time_without_a_zone_and_one_that_is_too_late_are_told_apart() {
+        for last in ["9999-12-30T00:00:00Z", "\"9999-12-30T00:00:00Z\""] {
+            assert_eq!(problems(&format!("expires = {last}\n")), "");
+        }
+        for (value, said) in [
+            ("9999-12-31T23:59:59Z", "later than 9999-12-30"),
+            ("\"9999-12-31T23:59:59Z\"", "later than 9999-12-30"),
+            ("2027-03-31", "a moment with a time zone"),
+            ("2027-03-31T00:00:00", "a moment with a time zone"),
+            ("7", "not this integer"),
+        ] {
+            let found = problems(&format!("expires = {value}\n"));
+            assert!(found.contains(said), "{value}: {found}");
+        }
+    }
 }

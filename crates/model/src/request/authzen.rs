@@ -92,7 +92,7 @@ impl Evaluation {
             Some(_) => {
                 return Err(json::Error::NotHere {
                     at: "/evaluations".to_owned(),
-                    why: "this is a batch, and one decision is asked for: read it with `Request::batch_from_authzen`, or write each of its evaluations as a request of its own",
+                    why: "this is a batch, but one evaluation is expected: read it with `Request::batch_from_authzen`, or send each of its evaluations as its own request",
                 });
             }
         }

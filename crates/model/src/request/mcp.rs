@@ -11,7 +11,8 @@ const MEMBERS: &str = "`integration`, `principal`, `intent`, `resource`, `argume
 /// Accepted members of a tool call, for messages.
 ///
 /// MCP 2025-11-25 and 2026-07-28 define them, and they do not change the call.
-const PARAMS: &str = "`name`, `arguments`, `_meta` and `task`, and what else a tool call carries may change what it does";
+const PARAMS: &str =
+    "`name`, `arguments`, `_meta` and `task`, and other members may change the call";
 
 /// Reads an envelope. Unknown members are refused, since the format is Portcullis's own.
 pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, json::Error> {
@@ -79,7 +80,8 @@ fn call(mut message: Object) -> Result<(String, Value), json::Error> {
             return Err(unexpected(at, &format!("`{only}`"), &Value::from(text)));
         }
     }
-    let id = "text or a whole number: a call without an id is a notification, whose caller hears of no answer";
+    let id =
+        "text or a whole number: a call without an id is a notification, which gets no response";
     match message.take("id") {
         Some(Value::String(_)) => {}
         Some(Value::Number(number)) if number.is_i64() => {}
@@ -111,7 +113,7 @@ fn call(mut message: Object) -> Result<(String, Value), json::Error> {
         if params.take(later).is_some() {
             return Err(json::Error::NotHere {
                 at: params.at(later),
-                why: "an answer to what the server asked changes the call, and neither plugins nor intents are told of it yet: have the server take it as an argument, where it is judged and recorded",
+                why: "an answer to a question of the server changes the call, but plugins and intents do not receive it: have the server take it as an argument, which is judged and recorded",
             });
         }
     }

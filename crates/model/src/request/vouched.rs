@@ -11,7 +11,9 @@ use serde_json::Value;
 /// The client's message is separate, and no content of it can change them.
 ///
 /// ```
-/// use portcullis_host::{Intent, Principal, PrincipalKind, RequestLimits, Vouched};
+/// use portcullis_contract::PrincipalKind;
+/// use portcullis_model::limits::RequestLimits;
+/// use portcullis_model::request::{Intent, Principal, Vouched};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // As the client sent it.
@@ -165,7 +167,7 @@ impl Vouched {
         if let Some(at) = first {
             return Err(json::Error::NotHere {
                 at,
-                why: "a client states this, and only a gateway can vouch for it: state it with `Vouched`, or read the evaluations of a trusted enforcement point with `Request::from_authzen`",
+                why: "a client states this, but only a gateway can vouch for it: state it with `Vouched`, or read the evaluations of a trusted enforcement point with `Request::from_authzen`",
             });
         }
         let named = Resource {

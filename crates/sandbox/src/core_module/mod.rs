@@ -8,13 +8,13 @@
 
 mod exports;
 mod reach;
-mod restore;
+mod reset;
 mod rewrite;
 
 use crate::artifact;
 use portcullis_contract::CONTRACT_VERSION;
 use reach::{Module, Reached};
-use restore::Aside;
+use reset::Aside;
 use rewrite::Exported;
 use wasmparser::ExternalKind;
 
@@ -25,18 +25,18 @@ pub(super) const REALLOC: &str = "realloc";
 /// Export name of `evaluate`.
 pub(super) const EVALUATE: &str = "evaluate";
 /// Export name of the function that resets it, if it can be reset.
-pub(super) const RESTORE: &str = "restore";
+pub(super) const RESET: &str = "reset";
 
 /// Version of this rewriting.
 ///
 /// Raise it with every change of the written code: it is part of the key of cached code.
-pub(super) const FORM: u32 = 2;
+pub(super) const FORM: u32 = 3;
 
 /// The core module of a configured `component`, if it can be called directly.
 ///
-/// With `restorable`, the module also gets the function that resets instances, if its form allows it. Its
+/// With `resettable`, the module also gets the function that resets instances, if its form allows it. Its
 /// memory grows to at most `memory_bytes`.
-pub(super) fn lower(component: &[u8], restorable: bool, memory_bytes: usize) -> Option<Vec<u8>> {
+pub(super) fn lower(component: &[u8], resettable: bool, memory_bytes: usize) -> Option<Vec<u8>> {
     // The snapshot changed the component, which was not validated since.
     wasmparser::Validator::new().validate_all(component).ok()?;
     let interface = format!("{}@{CONTRACT_VERSION}", artifact::PACKED_INTERFACE);
@@ -50,7 +50,7 @@ pub(super) fn lower(component: &[u8], restorable: bool, memory_bytes: usize) -> 
     // There is only one memory, but the call must use it.
     module.export(lifted.memory, ExternalKind::Memory)?;
     let reached = Reached::from(&module, &[exported.realloc, exported.evaluate])?;
-    let aside = restorable
+    let aside = resettable
         .then(|| aside(&module, &reached, memory_bytes))
         .flatten();
     rewrite::rewrite(&module, &reached, &exported, aside.as_ref())

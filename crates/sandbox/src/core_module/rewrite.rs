@@ -1,7 +1,7 @@
 //! Rewrites a module to contain only the code that a decision needs.
 
 use super::reach::{Module, Reached};
-use super::restore::{Aside, Scratch};
+use super::reset::{Aside, Scratch};
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, DataSegment, DataSegmentMode,
@@ -16,7 +16,7 @@ pub(super) struct Exported {
     pub(super) evaluate: u32,
 }
 
-/// The module with its reached functions; with `aside`, also `restore`.
+/// The module with its reached functions; with `aside`, also `reset`.
 pub(super) fn rewrite(
     module: &Module<'_>,
     reached: &Reached,
@@ -27,7 +27,7 @@ pub(super) fn rewrite(
     let own_types = u32::try_from(module.types.len()).ok()?;
     let own_functions = renumber.count;
     // Indices after the plugin's own functions, in this order.
-    let [restore, mark] = [own_functions, own_functions + 1];
+    let [reset, mark] = [own_functions, own_functions + 1];
 
     let mut types = TypeSection::new();
     for function in &module.types {
@@ -57,7 +57,7 @@ pub(super) fn rewrite(
         functions.function(own_types);
         functions.function(own_types);
         memories.memory(aside.memory());
-        exports.export(super::RESTORE, ExportKind::Func, restore);
+        exports.export(super::RESET, ExportKind::Func, reset);
     }
 
     let mut tables = TableSection::new();
@@ -91,7 +91,7 @@ pub(super) fn rewrite(
         }
     }
     if let Some(aside) = aside {
-        code.function(&aside.restore(&beginnings(&mut renumber, module)?, mark));
+        code.function(&aside.reset(&beginnings(&mut renumber, module)?, mark));
         code.function(&aside.mark());
     }
     let data = data(&mut renumber, module, aside)?;

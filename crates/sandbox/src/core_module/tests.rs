@@ -115,7 +115,7 @@ fn nothing_is_found_where_a_call_would_be_more_than_a_call() {
 }
 
 /// The core module made of `module`, which exports `evaluate` and `cabi_realloc`.
-fn core_of(module: &[u8], restorable: bool) -> Option<Vec<u8>> {
+fn core_of(module: &[u8], resettable: bool) -> Option<Vec<u8>> {
     let module = Module::read(module).unwrap();
     let function = |name| module.export(name, ExternalKind::Func).unwrap();
     let exported = Exported {
@@ -123,10 +123,10 @@ fn core_of(module: &[u8], restorable: bool) -> Option<Vec<u8>> {
         evaluate: function("evaluate"),
     };
     let reached = Reached::from(&module, &[exported.realloc, exported.evaluate]).unwrap();
-    let aside = restorable
+    let aside = resettable
         .then(|| aside(&module, &reached, MEMORY_BYTES))
         .flatten();
-    if restorable && aside.is_none() {
+    if resettable && aside.is_none() {
         return None;
     }
     rewrite::rewrite(&module, &reached, &exported, aside.as_ref())
@@ -153,12 +153,12 @@ fn memory(store: &mut Store<()>, instance: &Instance) -> Vec<u8> {
     memory.data(&*store).to_vec()
 }
 
-fn restore(store: &mut Store<()>, instance: &Instance) {
-    let restore = instance
-        .get_typed_func::<(i32, i32), ()>(&mut *store, RESTORE)
+fn reset(store: &mut Store<()>, instance: &Instance) {
+    let reset = instance
+        .get_typed_func::<(i32, i32), ()>(&mut *store, RESET)
         .unwrap();
     store.set_fuel(10_000_000).unwrap();
-    restore.call(store, (0, 0)).unwrap();
+    reset.call(store, (0, 0)).unwrap();
 }
 
 fn call(store: &mut Store<()>, instance: &Instance, a: i32, b: i32) -> i32 {
@@ -232,7 +232,7 @@ fn whatever_an_instruction_writes_is_put_back() {
             ] {
                 assert_eq!(call(&mut store, &instance, address, 0), address);
                 changed += usize::from(memory(&mut store, &instance) != before);
-                restore(&mut store, &instance);
+                reset(&mut store, &instance);
                 assert!(
                     memory(&mut store, &instance) == before,
                     "{name} {offset} {address}"
@@ -261,7 +261,7 @@ fn whatever_many_bytes_are_written_are_put_back() {
                     length == 0,
                     "{body}"
                 );
-                restore(&mut store, &instance);
+                reset(&mut store, &instance);
                 assert!(
                     memory(&mut store, &instance) == before,
                     "{body} {address} {length}"
@@ -270,7 +270,7 @@ fn whatever_many_bytes_are_written_are_put_back() {
         }
         call(&mut store, &instance, 0, 3 * 65_536 - 2000);
         call(&mut store, &instance, 3 * 65_536 - 10, 10);
-        restore(&mut store, &instance);
+        reset(&mut store, &instance);
         assert!(memory(&mut store, &instance) == before, "{body}");
     }
     let module = module(
@@ -282,7 +282,7 @@ fn whatever_many_bytes_are_written_are_put_back() {
     for address in [0, 1010, 3 * 65_536 - 20] {
         call(&mut store, &instance, address, 20);
         assert!(memory(&mut store, &instance) != before);
-        restore(&mut store, &instance);
+        reset(&mut store, &instance);
         assert!(memory(&mut store, &instance) == before);
     }
 }
@@ -318,7 +318,7 @@ fn globals_are_put_back() {
             .zip(before)
             .all(|(now, before)| *now != before)
     );
-    restore(&mut store, &instance);
+    reset(&mut store, &instance);
     let mut values = || [1, 2, 3, 4, 5].map(|which| call(&mut store, &instance, which, 0));
     assert_eq!(values(), before);
 }
@@ -335,7 +335,7 @@ fn what_grows_may_write_to_all_that_it_gets() {
 #[test]
 fn what_changes_its_tables_or_drops_a_segment_cannot_be_put_back() {
     let table = "(table 2 funcref) (elem (i32.const 0) func $f) (elem $e func $f) (func $f)";
-    for (what, restorable) in [
+    for (what, resettable) in [
         ("(call_indirect (i32.const 0))", true),
         ("(drop (table.get (i32.const 0)))", true),
         ("(table.set (i32.const 0) (ref.null func))", false),
@@ -356,7 +356,7 @@ fn what_changes_its_tables_or_drops_a_segment_cannot_be_put_back() {
         ("(data.drop $passive)", false),
     ] {
         let module = module(table, &format!("{what} (i32.const 0)"));
-        assert_eq!(core_of(&module, true).is_some(), restorable, "{what}");
+        assert_eq!(core_of(&module, true).is_some(), resettable, "{what}");
         let (mut store, instance) = instantiate(&engine(), &core_of(&module, false).unwrap());
         assert_eq!(call(&mut store, &instance, 0, 0), 0, "{what}");
     }
@@ -517,7 +517,7 @@ fn whatever_a_module_does_to_its_memory_is_put_back() {
             }
             ran += 1;
             changed += usize::from(after != before);
-            restore(&mut store, &instance);
+            reset(&mut store, &instance);
             assert!(memory(&mut store, &instance) == before);
         }
     }

@@ -98,7 +98,7 @@ pub enum BundleError {
     #[error("{} has no key (`use` is `jwt-svid`, with a `kid`, or `x509-svid`, with `x5c`): the trust domain is not valid", .0.display())]
     Empty(PathBuf),
     /// All roots of the bundle are expired, and it has no other key.
-    #[error("{} has no root that is valid at present, the last of them ended at {ended}: have the trust domain publish its present bundle", file.display())]
+    #[error("{} has no currently valid root certificate, the last one expired at {ended}: have the trust domain publish its current bundle", file.display())]
     Ended {
         /// Path of the file.
         file: PathBuf,
@@ -106,7 +106,7 @@ pub enum BundleError {
         ended: Timestamp,
     },
     /// The bundle has no sequence number, and an earlier one had.
-    #[error("{} has no `spiffe_sequence`, and {known} was there before: publish the bundle with a sequence number again", file.display())]
+    #[error("{} has no `spiffe_sequence`, but the last accepted bundle had {known}: publish the bundle with a sequence number", file.display())]
     NoSequence {
         /// Path of the file.
         file: PathBuf,
@@ -114,7 +114,7 @@ pub enum BundleError {
         known: u64,
     },
     /// The state could not report the earlier sequence number.
-    #[error("cannot tell which `spiffe_sequence` {} had before: {why}", file.display())]
+    #[error("cannot read the last accepted `spiffe_sequence` of {}: {why}", file.display())]
     State {
         /// Path of the file.
         file: PathBuf,
@@ -122,7 +122,7 @@ pub enum BundleError {
         why: StateError,
     },
     /// The bundle is older than an earlier one.
-    #[error("{} has `spiffe_sequence` {found}, and {known} was there before: keys that were withdrawn are not taken back", file.display())]
+    #[error("{} has `spiffe_sequence` {found}, lower than the last accepted {known}: an older bundle could restore withdrawn keys", file.display())]
     Older {
         /// Path of the file.
         file: PathBuf,
@@ -450,7 +450,7 @@ fn root(key: &Value) -> Result<Root, Unfit> {
     judge_certificate(parsed.public_key())?;
     if !is_key_of(parsed.public_key(), key) {
         return Err(refused(
-            "the certificate has another public key than the members beside it (RFC 7517, section 4.7)",
+            "the certificate's public key differs from the other members of the key (RFC 7517, section 4.7)",
         ));
     }
     let validity = parsed.validity();

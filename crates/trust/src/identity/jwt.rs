@@ -36,9 +36,9 @@ pub(crate) enum JwtError {
     Type(&'static str),
     #[error("no known key has its `kid` and algorithm")]
     NoKey,
-    #[error("its signature is not right")]
+    #[error("its signature is invalid")]
     Signature,
-    #[error("its claims have more than one meaning: {0}")]
+    #[error("its claims are ambiguous: {0}")]
     Claims(String),
 }
 
@@ -158,7 +158,7 @@ pub(super) fn header(token: &str, kind: &'static str) -> Result<(Header, Value),
     let written = json::parse(&written, &HEADER).map_err(|error| form(error.to_string()))?;
     if written.get("crit").is_some() {
         return Err(form(
-            "its header has `crit`, which asks for what is not understood".to_owned(),
+            "its header has `crit`, which requires unsupported extensions".to_owned(),
         ));
     }
     let typ = header.typ.as_deref().unwrap_or_default();

@@ -152,7 +152,7 @@ impl PublicKey {
         }
         let kind = text(jwk, "kty")?.ok_or_else(|| refused("`/kty`: missing"))?;
         if kind.eq_ignore_ascii_case("oct") {
-            let message = "`/kty` is `oct`: a shared secret signs for whoever verifies with it, so it is not published: use an EC, RSA or Ed25519 key";
+            let message = "`/kty` is `oct`: a shared secret lets every verifier sign, so it must not be published: use an EC, RSA or Ed25519 key";
             return Err(refused(message));
         }
         refuse_other_purposes(jwk, purpose)?;
@@ -385,7 +385,7 @@ fn judge_edwards(x: &[u8]) -> Result<(), Unfit> {
         .ok_or_else(|| refused("the key is no point of its curve"))?;
     if point.is_small_order() || !point.is_torsion_free() {
         return Err(refused(
-            "the Ed25519 key is a point of small order, for which anybody can sign: make a new key",
+            "the Ed25519 key is a point of small order, so its signatures can be forged: make a new key",
         ));
     }
     Ok(())

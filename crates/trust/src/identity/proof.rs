@@ -56,7 +56,7 @@ pub(super) fn verify(
     let key = PublicKey::from_jwk(jwk, Purpose::Signatures)
         .map_err(|unfit| SvidError::Proof(format!("`/jwk`: {}", Unfit::into_message(unfit))))?;
     if !key.algorithms.contains(&header.alg) {
-        return Err(wrong("its algorithm is not one of its key"));
+        return Err(wrong("its algorithm does not fit its key"));
     }
     let found = Base64UrlUnpadded::encode_string(key.thumbprint());
     if found != thumbprint {
@@ -65,7 +65,7 @@ pub(super) fn verify(
         ));
     }
     if !jwt::is_signed_by(proof.jwt, header.alg, &key) {
-        return Err(wrong("its signature is not right"));
+        return Err(wrong("its signature is invalid"));
     }
     let claims = jwt::claims(proof.jwt, &LIMITS).map_err(not_a_proof)?;
     let text = |name: &str| match claims.get(name) {
@@ -93,7 +93,7 @@ pub(super) fn verify(
     let id = text("jti")?;
     let made_at = moment("iat")?.ok_or_else(|| wrong("it has no `iat`"))?;
     if made_at > now.plus(CLOCK_LEEWAY) || now.since(made_at) > MAX_AGE {
-        return Err(wrong("it was not made just now (`iat`)"));
+        return Err(wrong("it is too old, or issued in the future (`iat`)"));
     }
     if moment("exp")?.is_some_and(|end| end <= now) {
         return Err(wrong("it has expired (`exp`)"));

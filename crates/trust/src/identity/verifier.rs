@@ -58,7 +58,7 @@ pub enum SvidError {
     ///
     /// The message never contains any part of the token.
     #[error("the JWT-SVID is not valid: {0}")]
-    Invalid(#[source] Box<JwtSvidError>),
+    Invalid(Box<JwtSvidError>),
     /// The claims of the token are ambiguous or invalid.
     #[error("the claims of the JWT-SVID are not valid: {0}")]
     Claims(String),
@@ -66,10 +66,12 @@ pub enum SvidError {
     #[error("the JWT-SVID has no `iat`: have it issued with one")]
     NoIssuedAt,
     /// The issue time is in the future.
-    #[error("the JWT-SVID is issued at {0}, which is still to come: set the issuer's clock")]
+    #[error("the JWT-SVID is issued at {0}, which is in the future: correct the issuer's clock")]
     NotYetIssued(Timestamp),
     /// The lifetime exceeds the maximum.
-    #[error("the SVID is valid for {found:?}, and {most:?} is the most: have shorter ones issued")]
+    #[error(
+        "the SVID is valid for {found:?}, longer than the maximum {most:?}: issue shorter-lived SVIDs"
+    )]
     TooLongLived {
         /// Lifetime of the SVID.
         found: Duration,
@@ -84,7 +86,7 @@ pub enum SvidError {
     ProofNeeded,
     /// The token is not bound to a key, so that the proof proves nothing.
     #[error(
-        "the JWT-SVID is bound to no key (`cnf`), so that a proof of possession proves nothing"
+        "the JWT-SVID is not bound to a key (`cnf`), so a proof of possession cannot be verified"
     )]
     NotBound,
     /// The proof of possession is invalid.

@@ -31,7 +31,7 @@ pub(super) fn verify(
 ) -> Result<Principal, SvidError> {
     if chain.len() > MAX_CHAIN {
         return Err(wrong(format!(
-            "the chain has {} certificates, and {MAX_CHAIN} are the most",
+            "the chain has {} certificates, more than the maximum {MAX_CHAIN}",
             chain.len()
         )));
     }
@@ -58,7 +58,7 @@ pub(super) fn verify(
         .collect();
     if roots.is_empty() {
         return Err(wrong(format!(
-            "the trust domain `{domain}` has no root that is valid at present"
+            "the trust domain `{domain}` has no currently valid root certificate"
         )));
     }
     let intermediates = authorities(others, &bundle.roots)?;
@@ -139,7 +139,7 @@ fn authorities<'a>(
         }
         if uris(&parsed)?.iter().any(|uri| is_spiffe_id(uri)) {
             return Err(wrong(format!(
-                "{name} has a SPIFFE ID with a path: a workload signs for nobody (X509-SVID, section 3.2)"
+                "{name} has a SPIFFE ID with a path: a workload must not sign certificates (X509-SVID, section 3.2)"
             )));
         }
         judge_certificate(parsed.public_key())
@@ -211,7 +211,7 @@ fn spiffe_id(leaf: &X509Certificate<'_>) -> Result<SpiffeId, SvidError> {
         .key_usage()
         .map_err(|error| SvidError::Certificate(error.to_string()))?;
     match usage {
-        None => return Err(wrong("the leaf does not say what its key is for")),
+        None => return Err(wrong("the leaf has no key usage extension")),
         Some(usage) if usage.value.key_cert_sign() || usage.value.crl_sign() => {
             return Err(wrong("the leaf's key may sign certificates or revocations"));
         }

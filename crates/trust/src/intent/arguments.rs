@@ -171,7 +171,7 @@ impl Arguments {
         Some(match known.differ(arguments)? {
             ArgumentsDiffer::Missing(at) => format!("it has no argument `{}`", excerpt(&at)),
             ArgumentsDiffer::Unlisted(at) => format!(
-                "its argument `{}` is none of those that are allowed: leave it out, or have it approved as well",
+                "its argument `{}` is not among the allowed arguments: leave it out, or have it approved as well",
                 excerpt(&at)
             ),
         })

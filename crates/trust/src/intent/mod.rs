@@ -178,11 +178,11 @@ impl StoredIntent {
             match &allowance.arguments {
                 Some(Arguments::Only(_)) => {}
                 Some(Arguments::Open) => all.push(format!(
-                    "{place}: `\"arguments\": \"open\"` allows a call any arguments: list those that it needs, as in {}",
+                    "{place}: `\"arguments\": \"open\"` allows any arguments: list the arguments that a call needs, as in {}",
                     member_to_write(known())
                 )),
                 None => all.push(format!(
-                    "{place}: it says nothing of its `arguments`, so that it allows only actions that are classified as `read`: list them, as in {}",
+                    "{place}: `arguments` is missing, so only actions classified as `read` are allowed: list them, as in {}",
                     member_to_write(known())
                 )),
             }

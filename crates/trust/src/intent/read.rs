@@ -68,7 +68,11 @@ impl StoredIntent {
         if is_same_id(&self.approved_by, &self.principal) {
             let at = "/approved-by/who".to_owned();
             let found = Value::from(self.principal.as_str());
-            return Err(unexpected(at, "somebody else than the principal", &found));
+            return Err(unexpected(
+                at,
+                "an approver other than the principal",
+                &found,
+            ));
         }
         for (at, text) in [
             ("/id", &self.id),
@@ -77,7 +81,7 @@ impl StoredIntent {
             ("/approved-by/who", &self.approved_by),
         ] {
             if text.trim().is_empty() {
-                let expected = "a text that says something";
+                let expected = "a text that is not empty";
                 return Err(unexpected(at.to_owned(), expected, &Value::from("")));
             }
         }
@@ -157,7 +161,7 @@ impl Allowance {
         if let Some(why) = Constraint::contradiction(&constraints) {
             return Err(json::Error::Unexpected {
                 at: object.at("constraints"),
-                expected: "constraints that some argument meets".to_owned(),
+                expected: "constraints that an argument can meet".to_owned(),
                 found: why,
             });
         }
@@ -265,7 +269,11 @@ fn exception(intent: &mut Object) -> Result<Option<Exception>, json::Error> {
     };
     if read.owner.trim().is_empty() {
         let at = exception.at("owner");
-        return Err(unexpected(at, "who answers for it", &Value::from("")));
+        return Err(unexpected(
+            at,
+            "the owner of the exception",
+            &Value::from(""),
+        ));
     }
     if read.waives.is_empty() {
         return Err(unexpected(waives, expected, &Value::Array(Vec::new())));

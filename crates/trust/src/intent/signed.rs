@@ -49,17 +49,17 @@ pub(super) enum SignatureError {
     NotAnApprover(String),
     #[error("it is signed by `{0}`, who is not among the delegators")]
     NotADelegator(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Keys(#[from] KeysError),
-    #[error("{0}")]
+    #[error(transparent)]
     Jwt(#[from] JwtError),
-    #[error("`/{claim}` is not what the intent says")]
+    #[error("`/{claim}` differs from the intent")]
     Differs { claim: &'static str },
     #[error(
-        "`{who}` and `{other}` sign with one key, so that a signature does not say which of them it is of: give each a key of its own"
+        "`{who}` and `{other}` share one key, so a signature does not identify its signer: give each its own key"
     )]
     SharedKey { who: String, other: String },
-    #[error("it is meant for somebody else than `{0}` (`aud`)")]
+    #[error("it is meant for another audience than `{0}` (`aud`)")]
     Audience(String),
     #[error("`/authorization_details`: exactly one of type `{INTENT_TYPE}` is needed")]
     Details,
@@ -69,10 +69,10 @@ pub(super) enum SignatureError {
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The document is not an intent.
-    #[error("{0}")]
+    #[error(transparent)]
     Intent(#[from] json::Error),
     /// A time has a fraction of a second, which the JWT claims cannot state.
-    #[error("`{0}` is not a whole second, which is all that a JWT can say")]
+    #[error("`{0}` is not a whole second, and a JWT cannot state fractions")]
     Fraction(Timestamp),
     /// The key is not a signing key.
     #[error(
@@ -119,7 +119,7 @@ impl Signatures {
             .find(|(its, other, _)| *its == role && is_same_id(other, who));
         if let Some((_, other, _)) = same {
             return Err(wrong(format!(
-                "`{who}` and `{other}` are one name in two spellings: configure it once"
+                "`{who}` and `{other}` are two spellings of one name: configure it once"
             )));
         }
         let keys = Keys::follow(jwks)?;

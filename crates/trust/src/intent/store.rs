@@ -70,25 +70,23 @@ pub type Chain = Arc<[Arc<StoredIntent>]>;
 pub enum IntentError {
     /// The document is not an intent.
     #[error("{0}")]
-    Read(#[source] json::Error),
+    Read(json::Error),
     /// The intent must be signed and is not.
     #[error(
-        "the intent is not signed, and only signed ones count here: sign it with `portcullis intent sign`"
+        "the intent is not signed, but this host requires a signature: sign it with `portcullis intent sign`"
     )]
     Unsigned,
     /// The intent is signed, and no signers are configured.
-    #[error(
-        "the intent is signed, and no keys of approvers are configured: add `[intents.approvers]`"
-    )]
+    #[error("the intent is signed, but no approver keys are configured: add `[intents.approvers]`")]
     NoKeys,
     /// The signature is invalid.
     #[error("the signed intent is not valid: {0}")]
     Signature(String),
     /// Another intent has the same id.
-    #[error("there is another intent `{0}`: an id is used once")]
+    #[error("another intent has the id `{0}`: each id is used once")]
     Duplicate(String),
     /// The parent is unknown.
-    #[error("intent `{id}` was delegated by `{parent}`, which is not known: add that one first")]
+    #[error("intent `{id}` was delegated from `{parent}`, which is unknown: add the parent first")]
     NoParent {
         /// Id of the intent.
         id: String,
@@ -97,7 +95,7 @@ pub enum IntentError {
     },
     /// The known parent has another digest or id than the intent names.
     #[error(
-        "intent `{id}` was delegated by another `{parent}` than the one that is known: their digests differ"
+        "intent `{id}` was delegated from `{parent}`, but the known intent of that id is another one: their digests differ"
     )]
     OtherParent {
         /// Id of the intent.
@@ -107,7 +105,7 @@ pub enum IntentError {
     },
     /// The chain is too long.
     #[error(
-        "intent `{0}` would make a chain of more than {MAX_DEPTH} intents, the approved one included: delegate from one nearer to it"
+        "intent `{0}` would make a chain of more than {MAX_DEPTH} intents, including the approved one: delegate from an intent nearer to the root"
     )]
     TooDeep(String),
     /// The intent exceeds its parent.
@@ -120,12 +118,12 @@ pub enum IntentError {
     },
     /// A request carries an intent that is not the next one of its chain.
     #[error(
-        "intent `{0}` is not delegated from the one that is carried before it: carry a chain, root first"
+        "intent `{0}` is not delegated from the intent carried before it: carry the chain, root first"
     )]
     NotNext(String),
     /// An allowance states no arguments for an action that is not a read.
     #[error(
-        "intent `{id}`: its allowance {allowance} says nothing of its arguments, and {acts}: add {write} to it, or `\"arguments\": \"open\"`"
+        "intent `{id}`: its allowance {allowance} has no `arguments`, and {acts}: add {write} to it, or `\"arguments\": \"open\"`"
     )]
     ArgumentsUnsaid {
         /// Id of the intent.
@@ -139,7 +137,7 @@ pub enum IntentError {
     },
     /// A denial names an integration in another spelling.
     #[error(
-        "intent `{id}` denies something of `{named}`, and no integration is called that: write `{meant}`"
+        "intent `{id}` has a denial for `{named}`, but no integration has that name: write `{meant}`"
     )]
     DeniesInVain {
         /// Id of the intent.
@@ -151,7 +149,7 @@ pub enum IntentError {
     },
     /// The time of the approval is in the future.
     #[error(
-        "intent `{id}` was approved at {at}, which is in the future: look at the approver's clock"
+        "intent `{id}` was approved at {at}, which is in the future: correct the approver's clock"
     )]
     FromTheFuture {
         /// Id of the intent.
@@ -161,7 +159,7 @@ pub enum IntentError {
     },
     /// The delegator is not registered for an integration that it delegates.
     #[error(
-        "intent `{id}` allows `{integration}`, for which `{delegator}`, which delegates it, is not registered: register it for that, or leave it out"
+        "intent `{id}` allows `{integration}`, but its delegator `{delegator}` is not registered for it: register the delegator for it, or leave the integration out"
     )]
     DelegatorNotRegistered {
         /// Id of the intent.

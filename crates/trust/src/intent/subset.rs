@@ -8,7 +8,7 @@ use portcullis_model::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttenuationError {
     /// Its approver is not the principal of the parent.
-    #[error("it is approved by `{approved_by}`, and only `{principal}` can delegate its parent")]
+    #[error("it is approved by `{approved_by}`, but only `{principal}` can delegate its parent")]
     Delegator {
         /// Approver of the intent.
         approved_by: String,
@@ -16,7 +16,7 @@ pub enum AttenuationError {
         principal: String,
     },
     /// It is valid at a time when its parent is not.
-    #[error("it holds from {from} to {to}, and its parent does not all that time")]
+    #[error("it is valid from {from} to {to}, longer than its parent")]
     Time {
         /// Time from which it is valid.
         from: Timestamp,
@@ -24,25 +24,23 @@ pub enum AttenuationError {
         to: Timestamp,
     },
     /// It may be used more often than its parent.
-    #[error(
-        "its parent may be used {most} times, and it does not say that it may be used no more often (`max-uses`)"
-    )]
+    #[error("its parent may be used {most} times: state a `max-uses` that is not higher")]
     Uses {
         /// Maximum number of uses of the parent.
         most: u64,
     },
     /// It allows an action that its parent does not.
-    #[error("it allows {0}, and no allowance of its parent includes that")]
+    #[error("it allows {0}, but no allowance of its parent includes that")]
     Allowance(String),
     /// It lacks a denial of its parent.
-    #[error("its parent denies {0}, and it does not")]
+    #[error("its parent denies {0}, but it does not")]
     Denial(String),
     /// It waives a check that its parent does not.
-    #[error("it waives `{0}`, and its parent does not")]
+    #[error("it waives `{0}`, but its parent does not")]
     Waiver(&'static str),
     /// It names another owner of the exception than the approved parent.
     #[error(
-        "it says that `{owner}` answers for the exception, and by its parent `{approved}` does: name that one"
+        "its exception has the owner `{owner}`, but its parent's has `{approved}`: name the parent's"
     )]
     Owner {
         /// Owner that it names.

@@ -109,7 +109,7 @@ fn a_call_has_the_arguments_that_are_allowed_and_no_others() {
     ] {
         assert!(!allowed(&value, class, labels.clone()), "{class:?}");
     }
-    assert!(intent(&value).warnings()[0].contains("says nothing"));
+    assert!(intent(&value).warnings()[0].contains("`arguments` is missing"));
 }
 
 #[test]
@@ -219,8 +219,8 @@ fn a_delegated_intent_is_within_its_parent_in_every_dimension() {
     assert_eq!(intent(&child).is_within(&parent), Ok(()));
     for (pointer, value, widening) in [
         ("/approved-by/who", json!("mallory"), "delegate"),
-        ("/expires-at", json!("2026-11-22T11:00:00Z"), "holds from"),
-        ("/issued-at", json!("2026-11-22T08:00:00Z"), "holds from"),
+        ("/expires-at", json!("2026-11-22T11:00:00Z"), "valid from"),
+        ("/issued-at", json!("2026-11-22T08:00:00Z"), "valid from"),
         ("/allows/0/action", json!("*"), "allows"),
         ("/allows/0/resource", json!("**"), "allows"),
         ("/allows/0/integration", json!("bank"), "allows"),

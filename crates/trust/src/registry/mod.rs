@@ -298,7 +298,7 @@ impl Identity {
             return Some((
                 Cause::RegistrationExpired,
                 format!(
-                    "the registration of `{id}` ended at {at}: have its owner, {}, renew it",
+                    "the registration of `{id}` expired at {at}: have its owner, {}, renew it",
                     self.owner
                 ),
             ));
@@ -308,7 +308,7 @@ impl Identity {
             return Some((
                 Cause::RegistrationExpired,
                 format!(
-                    "`{id}` was shared by way of exception until {until}: give each workload an identity of its own, or have {owner} renew the exception"
+                    "`{id}` was shared under an exception until {until}: give each workload its own identity, or have {owner} renew the exception"
                 ),
             ));
         }
@@ -327,7 +327,7 @@ impl Identity {
             return Some((
                 Cause::RegistrationMismatch,
                 format!(
-                    "the request states another {what} than `{id}` is registered with: leave it out, or mend the registry"
+                    "the {what} that the request states differs from the registration of `{id}`: leave it out, or correct the registry"
                 ),
             ));
         }
@@ -347,7 +347,9 @@ impl Identity {
             };
             return Some((
                 Cause::WrongSessionPath,
-                format!("{who} on the path of the other kind: use an identity of its own for each"),
+                format!(
+                    "{who} on the wrong session path: use separate identities for people and machines"
+                ),
             ));
         }
         None
@@ -367,14 +369,14 @@ impl Identity {
             Some(lifetime) => Some((
                 Cause::CredentialTooLongLived,
                 format!(
-                    "the credential is valid for {lifetime:?}, and `{}` may have {most:?}: issue shorter ones",
+                    "the credential is valid for {lifetime:?}, but the maximum of `{}` is {most:?}: issue shorter-lived credentials",
                     self.id
                 ),
             )),
             None => Some((
                 Cause::CredentialTooLongLived,
                 format!(
-                    "the request does not say for how long the credential is valid, and `{}` may have {most:?}: state `credential-issued-at` and `credential-expires-at`",
+                    "the credential's lifetime is missing, and the maximum of `{}` is {most:?}: state `credential-issued-at` and `credential-expires-at`",
                     self.id
                 ),
             )),

@@ -125,8 +125,7 @@ fn read_identity(mut section: Section<'_, '_>) -> Found {
     let max_credential_lifetime = section.required_duration("max-credential-lifetime", lifetime);
     let integrations = section.texts("integrations").unwrap_or_default();
     if integrations.iter().any(|name| name.contains('*')) {
-        let message =
-            "`integrations` has a `*`, which is none: list those that it may use, each by its name";
+        let message = "`integrations` has a `*`, and wildcards are not supported: list each integration by its name";
         lacks.push((Gap::WildcardIntegrations, whole.clone(), message.to_owned()));
     }
     let integrations = integrations.into_iter().map(Arc::from).collect();

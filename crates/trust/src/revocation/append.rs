@@ -321,7 +321,7 @@ impl<'a> ListWriter<'a> {
             })?;
         } else if self.signers.is_some() {
             return Err(ListError::NotSigned(
-                "there is no key to sign what is added".to_owned(),
+                "there is no key to sign the added lines".to_owned(),
             ));
         }
         let path = self.path;

@@ -61,7 +61,7 @@ pub enum EventError {
     Keys(#[from] KeysError),
     /// The issuer is not configured.
     #[error(
-        "the event is issued by `{0}`, whose events do not count here: configure its keys, if they should"
+        "the event is issued by `{0}`, which is not a configured issuer: configure its keys, if its events should count"
     )]
     Issuer(String),
     /// The token is not a security event, or its issuer did not sign it.
@@ -82,12 +82,12 @@ pub enum EventError {
     },
     /// No request can match the subject to revoke.
     #[error(
-        "the event is about {0}, which no request is known by: revoke what is meant by hand, with `portcullis revoke`"
+        "the event is about {0}, but no request can have that id: revoke the intended id with `portcullis revoke`"
     )]
     Subject(String),
     /// The event does not state that its subject is over.
     #[error(
-        "the event `{kind}` revokes nothing by itself: {why}; find out, and revoke {about} with `portcullis revoke` if it is over"
+        "the event `{kind}` revokes nothing by itself: {why}; investigate, and revoke {about} with `portcullis revoke` if it is no longer valid"
     )]
     ByHand {
         /// Kind of the event.

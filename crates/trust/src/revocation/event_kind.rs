@@ -41,10 +41,10 @@ pub(super) fn meaning(kind: &str, event: &Value) -> Meaning {
                 Some("revoke" | "delete") => Over,
                 Some("create") => NothingOver,
                 Some("update") => ByHand(
-                    "a credential was replaced, and the event does not say whether the old one is over",
+                    "a credential was replaced, and the event does not say whether the old one is revoked",
                 ),
                 _ => ByHand(
-                    "its `change_type` is not `create`, `revoke`, `update` or `delete`, so that it does not say whether the credential is over",
+                    "its `change_type` is not `create`, `revoke`, `update` or `delete`, so it does not say whether the credential is revoked",
                 ),
             },
             "device-compliance-change" => match text("current_status") {
@@ -60,7 +60,7 @@ pub(super) fn meaning(kind: &str, event: &Value) -> Meaning {
                 _ => ByHand("the subject's risk may be high"),
             },
             "token-claims-change" => {
-                ByHand("a token says what no longer holds, and is valid until it is revoked")
+                ByHand("a token's claims are outdated, and the token is valid until it is revoked")
             }
             "session-established" | "session-presented" => NothingOver,
             _ => ByHand("CAEP 1.0 has no such event"),
@@ -73,13 +73,13 @@ pub(super) fn meaning(kind: &str, event: &Value) -> Meaning {
             | "credential-compromise"
             | "sessions-revoked" => Over,
             "account-credential-change-required" => {
-                ByHand("the account's credentials are to be replaced, and are valid until then")
+                ByHand("the account's credentials must be replaced, and are valid until then")
             }
             "identifier-changed" | "identifier-recycled" => {
-                ByHand("an identifier is no longer that of the one who had it")
+                ByHand("an identifier was changed, or assigned to another account")
             }
             "recovery-activated" | "recovery-information-changed" => {
-                ByHand("somebody else may have come into the account")
+                ByHand("another person may have access to the account")
             }
             "account-enabled" | "opt-in" | "opt-out-initiated" | "opt-out-cancelled"
             | "opt-out-effective" => NothingOver,
@@ -90,11 +90,11 @@ pub(super) fn meaning(kind: &str, event: &Value) -> Meaning {
         return match kind {
             "token-revoked" | "tokens-revoked" | "client-disabled" => Over,
             "token-issued" | "client-enabled" => NothingOver,
-            _ => ByHand("it is not known what such an event says"),
+            _ => ByHand("the event type is unknown"),
         };
     }
     match kind.strip_prefix(SSF) {
         Some("verification" | "stream-updated") => NothingOver,
-        _ => ByHand("it is not known what such an event says"),
+        _ => ByHand("the event type is unknown"),
     }
 }

@@ -49,13 +49,13 @@ pub fn normal_id(kind: Revocable, id: &str) -> Result<String, ListError> {
     let expected = match kind {
         _ if normal.is_empty() => "an id: it is empty",
         _ if !is_plain(&normal) => {
-            "an id as requests state it: it has white space, characters that are not shown, or `spiffe:` elsewhere than at its beginning; write it without"
+            "an id as requests state it: it has white space, invisible characters, or `spiffe:` after its beginning; write it without"
         }
         Revocable::Principal if normal.contains('*') => {
-            "the id of one principal: patterns are not revoked; revoke each principal, or remove the trust domain's bundle from `[trust]`"
+            "the id of one principal: patterns are not revoked; revoke each principal, or remove the trust domain's bundle from `[trust-domains]`"
         }
         Revocable::Principal if is_trust_domain(&normal) => {
-            "the id of a principal but a trust domain: revoke its principals, or remove its bundle from `[trust]`"
+            "the id of a principal, but a trust domain: revoke its principals, or remove its bundle from `[trust-domains]`"
         }
         Revocable::Principal
             if has_spiffe_scheme(&normal)

@@ -373,20 +373,20 @@ impl List {
             && let Err(ListError::Id { id, expected }) = ids::normal_id(revoked.kind, &revoked.id)
         {
             return Err(wrong(format!(
-                "no request could match it, since `{id}` is not {expected}; correct the line, or remove it and revoke what is meant"
+                "no request could match it, since `{id}` is not {expected}; correct the line, or remove it and revoke the intended id"
             )));
         }
         let is_change = record.revoked.is_some();
         let expected = self.epoch.saturating_add(u64::from(is_change));
         if record.epoch != expected {
             return Err(wrong(format!(
-                "its epoch is {}, and {expected} comes next",
+                "its epoch is {}, but {expected} is expected",
                 record.epoch
             )));
         }
         if record.at > Timestamp::now().plus(CLOCK_LEEWAY) {
             return Err(wrong(
-                "it is from the future, and would never be stale".to_owned(),
+                "it is from the future, so the list would never be stale".to_owned(),
             ));
         }
         if self.as_of.is_some_and(|as_of| record.at < as_of) {
@@ -533,7 +533,7 @@ impl List {
     fn no_end(&self) -> ListError {
         ListError::Line {
             line: self.lines_read + 1,
-            message: "it has no line end, so that it does not count: a writer was cut off; end the line, or remove it".to_owned(),
+            message: "it has no line end, so it is ignored: a write was interrupted; end the line, or remove it".to_owned(),
         }
     }
 

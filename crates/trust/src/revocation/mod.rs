@@ -62,14 +62,16 @@ pub enum ListError {
         expected: &'static str,
     },
     /// The list was cut, or is another list than before.
-    #[error("the revocation list is not the one that it was: revocations are only ever added")]
+    #[error(
+        "the revocation list was rewritten, but revocations are only ever added: restore the earlier list"
+    )]
     Rewritten,
     /// The list has no checkpoint, so that it may be incomplete.
     #[error("the revocation list is empty: it begins with a checkpoint")]
     Empty,
     /// The list is older than the one known before.
     #[error(
-        "the revocation list has {found} changes, and {known} were seen before: it is an older one; restore the latest, or accept this one with `portcullis state accept list`"
+        "the revocation list has {found} changes, but {known} were seen before: it is an older copy; restore the latest list, or accept this one with `portcullis state accept list`"
     )]
     Behind {
         /// Number of changes found.
@@ -79,22 +81,22 @@ pub enum ListError {
     },
     /// The list differs from the one known before.
     #[error(
-        "the revocation list differs from the one that was seen before, at or before epoch {0}: restore that one, or accept this one with `portcullis state accept list`"
+        "the revocation list differs from the one seen before, at or before epoch {0}: restore the earlier list, or accept this one with `portcullis state accept list`"
     )]
     Another(u64),
     /// The marks of the list cannot be read.
     #[error(
-        "{0}, so that nobody can tell whether the revocation list is an older one; once it is known to be the latest, accept it with `portcullis state accept list`"
+        "{0}, so the host cannot know whether the revocation list is an older copy; verify that it is the latest list, then accept it with `portcullis state accept list`"
     )]
     NotRemembered(String),
     /// The head of the list is not signed by a signer.
     #[error(
-        "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; once its lines are known to be right, sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
+        "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; verify its lines, then sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
     )]
     NotSigned(String),
     /// The key does not belong to a signer, so that hosts would not rely on the list.
     #[error(
-        "the key is not that of one of `[revocation.signers]`, so that no host would rely on the list: {0}; nothing is written"
+        "the key does not belong to one of `[revocation.signers]`, so no host would accept the list: {0}; nothing is written"
     )]
     NotASigner(String),
     /// The key is not a signing key.
@@ -103,11 +105,11 @@ pub enum ListError {
     )]
     Key(String),
     /// The id to lift is not revoked.
-    #[error("`{0}` is not revoked, so that there is nothing to lift")]
+    #[error("`{0}` is not revoked, so there is nothing to lift")]
     NotRevoked(String),
     /// The id to lift is revoked as part of a wider one.
     #[error(
-        "`{id}` is revoked as `{wider}`, of every issuer, and nothing is lifted: lift `{wider}`, and revoke those of other issuers that stay revoked"
+        "`{id}` is revoked as `{wider}`, for every issuer, so nothing is lifted: lift `{wider}`, then revoke the ids of other issuers that must stay revoked"
     )]
     OfEveryIssuer {
         /// Id to lift.
@@ -117,7 +119,7 @@ pub enum ListError {
     },
     /// An id was revoked by the event, and lifted since.
     #[error(
-        "the event revoked `{id}` before, which was lifted at epoch {epoch}: it is not revoked again; if it is over, revoke it with `portcullis revoke`"
+        "the event revoked `{id}` before, but it was lifted at epoch {epoch}: an event does not revoke it again; to revoke it, use `portcullis revoke`"
     )]
     Lifted {
         /// Id that the event revokes.
@@ -422,7 +424,7 @@ impl Known<'_> {
         let age = now.since(as_of);
         (age > self.max_staleness).then(|| {
             format!(
-                "the revocation list is of {as_of}, {age:?} ago, and may be {:?} old: see that it is delivered, with checkpoints",
+                "the revocation list is stale: it is of {as_of}, {age:?} ago, and may be {:?} old; make sure that updates with checkpoints are delivered",
                 self.max_staleness
             )
         })

@@ -117,7 +117,7 @@ impl TryFrom<Line> for Record {
             }
             _ => {
                 return Err(
-                    "a revocation has `kind`, `id`, `reason` and `by`, and a checkpoint none",
+                    "a revocation has `kind`, `id`, `reason` and `by`, and a checkpoint has none of them",
                 );
             }
         };

@@ -1,6 +1,6 @@
 //! State of one host, in a file.
 
-use super::instances::Instances;
+use super::instances::Sightings;
 use super::{GONE, Kept, Marks, Seen, SpendError, State, StateError, Use};
 use crate::regular;
 use portcullis_model::marks::ListMark;
@@ -62,7 +62,7 @@ pub struct EmbeddedState {
     host_has_it: bool,
     /// Closed after an error of the disk, and reopened at the next use.
     database: Mutex<Option<Arc<Database>>>,
-    instances: Instances,
+    instances: Sightings,
     /// Marks beside the file; `None` if there is no file or they are unreadable.
     marks: Option<Marks>,
     mark: Mutex<StateMark>,
@@ -132,7 +132,9 @@ impl About {
                 forgotten: parts.next()?.parse().ok()?,
             })
         };
-        read().ok_or_else(|| Failure::Damaged("which state it is has a wrong checksum".to_owned()))
+        read().ok_or_else(|| {
+            Failure::Damaged("the identity of the state has a wrong checksum".to_owned())
+        })
     }
 }
 
@@ -209,7 +211,7 @@ impl EmbeddedState {
         let lacks = match &marks {
             Ok(marks) => lacks(&marks.kept(), &mark, was_there),
             Err(why) => {
-                let lacks = format!("{why}, so that it is not known how far it went");
+                let lacks = format!("{why}, so the earlier counts are unknown");
                 Some(Lacks::of(lacks))
             }
         };
@@ -219,7 +221,7 @@ impl EmbeddedState {
             in_memory: false,
             host_has_it: false,
             database: Mutex::new(Some(Arc::new(database))),
-            instances: Instances::new(clone_window),
+            instances: Sightings::new(clone_window),
             marks,
             mark: Mutex::new(mark),
             lacks: Mutex::new(lacks),
@@ -235,7 +237,7 @@ impl EmbeddedState {
             in_memory: true,
             host_has_it: false,
             database: Mutex::new(None),
-            instances: Instances::new(clone_window),
+            instances: Sightings::new(clone_window),
             marks: None,
             mark: Mutex::new(StateMark {
                 generation: String::new(),
@@ -409,7 +411,7 @@ impl EmbeddedState {
         // The library panics on unexpected pages.
         let done = catch_unwind(AssertUnwindSafe(|| does(&database))).unwrap_or_else(|_| {
             Err(Failure::Damaged(
-                "reading it failed in a way that a whole file does not".to_owned(),
+                "reading it failed as only a damaged file does".to_owned(),
             ))
         });
         done.map_err(|failure| {
@@ -491,9 +493,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn marks_beside(file: &Path, writes: bool) -> (Result<Marks, String>, Option<String>) {
     let marks = Marks::beside(file, writes);
     let list_is_lost = match &marks {
-        Ok(marks) => marks.kept().list_is_lost.then(|| {
-            "what was known of the revocation list beside the state was damaged".to_owned()
-        }),
+        Ok(marks) => marks
+            .kept()
+            .list_is_lost
+            .then(|| "the mark of the revocation list beside the state was damaged".to_owned()),
         Err(why) => Some(why.clone()),
     };
     (marks, list_is_lost)
@@ -505,7 +508,7 @@ fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<Lacks> {
         let changes = found.changes;
         return (changes > 0).then(|| Lacks {
             why: format!(
-                "it has {changes} changes, and the file of marks beside it, which says how many were made, is gone"
+                "it has {changes} changes, but the file of marks beside it, which counts them, is missing"
             ),
             is_unsaid: true,
         });
@@ -524,7 +527,7 @@ fn list_of(database: &Database) -> Result<Option<ListMark>, Failure> {
     };
     let list = opened_text(text.value()).and_then(|json| serde_json::from_str(json).ok());
     list.map(Some).ok_or_else(|| {
-        Failure::Damaged("how far the revocation list went has a wrong checksum".to_owned())
+        Failure::Damaged("the mark of the revocation list has a wrong checksum".to_owned())
     })
 }
 
@@ -532,7 +535,7 @@ fn about(writing: &WriteTransaction) -> Result<About, Failure> {
     match writing.open_table(ABOUT)?.get("state")? {
         Some(text) => About::read(text.value()),
         None => Err(Failure::Damaged(
-            "it does not say which state it is".to_owned(),
+            "the identity of the state is missing".to_owned(),
         )),
     }
 }
@@ -576,7 +579,7 @@ fn opened(key: &str, (count, until, sum): (u64, u64, u64)) -> Result<(u64, u64),
     match sum == checksum_of_count(key, count, until) {
         true => Ok((count, until)),
         false => Err(Failure::Damaged(
-            "what was spent has a wrong checksum".to_owned(),
+            "a count of spent uses has a wrong checksum".to_owned(),
         )),
     }
 }
@@ -713,7 +716,7 @@ impl State for EmbeddedState {
                 let (sum, document) = document.value();
                 if sum != checksum(&[id.value().as_bytes(), document]) {
                     return Err(Failure::Damaged(
-                        "an intent that was kept has a wrong checksum".to_owned(),
+                        "a stored intent has a wrong checksum".to_owned(),
                     ));
                 }
                 kept.push(document.to_vec());
@@ -851,7 +854,7 @@ fn open(file: &Path, in_memory: bool) -> Result<(Database, About), StateError> {
     catch_unwind(AssertUnwindSafe(make))
         .unwrap_or_else(|_| {
             Err(Failure::Damaged(
-                "opening it failed in a way that a whole file does not".to_owned(),
+                "opening it failed as only a damaged file does".to_owned(),
             ))
         })
         .map_err(|failure| failure.at(file))
@@ -866,7 +869,7 @@ fn verify_records(database: &Database) -> Result<(), Failure> {
         let (_, until) = opened(key.value(), spent.value())?;
         if ends.get((until, key.value()))?.is_none() {
             return Err(Failure::Damaged(
-                "it is not known when something that was spent ends".to_owned(),
+                "the end of a spent use is missing".to_owned(),
             ));
         }
     }
@@ -978,8 +981,8 @@ mod tests {
         reopen(&file).unwrap().spend(&[one("a", 2)], NOW).unwrap();
         let latest = std::fs::read(&file).unwrap();
         for (put, why) in [
-            (None, "gone"),
-            (Some(Vec::new()), "gone"),
+            (None, "missing"),
+            (Some(Vec::new()), "missing"),
             (Some(older), "older copy"),
         ] {
             match &put {
@@ -1117,7 +1120,10 @@ mod tests {
         let state = EmbeddedState::in_place_of(&file, Duration::from_secs(60));
         let lacks = state.lacks().unwrap().to_string();
         let named = format!("the state in {} lacks", file.display());
-        assert!(lacks.contains(&named) && lacks.contains("gone"), "{lacks}");
+        assert!(
+            lacks.contains(&named) && lacks.contains("missing"),
+            "{lacks}"
+        );
         assert!(!file.exists());
         remove(&file);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// Of long names only the displayed part is kept.
 #[derive(Debug)]
-pub struct Instances {
+pub struct Sightings {
     window: Duration,
     /// Keyed by the hash of the principal and the id of its credential.
     seen: Mutex<Shares<Presented>>,
@@ -42,13 +42,13 @@ impl Instance {
     }
 }
 
-impl Default for Instances {
+impl Default for Sightings {
     fn default() -> Self {
         Self::new(CLONE_WINDOW)
     }
 }
 
-impl Instances {
+impl Sightings {
     pub(super) fn new(window: Duration) -> Self {
         Self {
             window,
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_credential_of_two_instances_is_nobodys() {
-        let instances = Instances::new(WINDOW);
+        let instances = Sightings::new(WINDOW);
         let look = |seen: Seen<'_>| instances.seen_elsewhere(&seen).unwrap();
         assert_eq!(look(seen("pod-1", 0, true)), None);
         assert_eq!(look(seen("pod-2", 5, false)), Some("pod-1".into()));
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_instance_may_follow_another_after_the_window() {
-        let instances = Instances::new(WINDOW);
+        let instances = Sightings::new(WINDOW);
         let look = |seen: Seen<'_>| instances.seen_elsewhere(&seen).unwrap();
         assert_eq!(look(seen("pod-1", 0, true)), None);
         assert_eq!(look(seen("pod-2", 61, true)), None);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn two_principals_may_call_their_credentials_alike() {
-        let instances = Instances::new(WINDOW);
+        let instances = Sightings::new(WINDOW);
         let ours = seen("pod-1", 0, true);
         let theirs = Seen {
             principal: "spiffe://other.example/a",
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_principal_denies_nobody_and_hides_no_clone_of_another() {
         const FLOOD: usize = 20_000;
-        let instances = Instances::new(WINDOW).max_credentials(FLOOD / 10);
+        let instances = Sightings::new(WINDOW).max_credentials(FLOOD / 10);
         let ours = seen("pod-1", 0, true);
         assert_eq!(instances.seen_elsewhere(&ours), Ok(None));
         for number in 0..FLOOD {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_credential_is_forgotten_when_it_expires_if_that_is_earlier_than_the_window() {
-        let instances = Instances::new(WINDOW).max_credentials(2);
+        let instances = Sightings::new(WINDOW).max_credentials(2);
         let end = NOW.plus(Duration::from_secs(5));
         let short = Seen {
             expires_at: Some(end),

@@ -3,7 +3,7 @@
 //! With them the host detects at its next start that an older state or list is in place.
 
 use crate::regular;
-use portcullis_model::evidence::Evidence;
+use portcullis_model::inputs::Inputs;
 use portcullis_model::marks::ListMark;
 use portcullis_model::marks::StateMark;
 use serde::{Deserialize, Serialize};
@@ -72,13 +72,13 @@ impl Kept {
         is_farther
     }
 
-    /// Raises the marks to those in the evidence of a decision. True if that changed them.
-    fn raise(&mut self, evidence: &Evidence) -> bool {
+    /// Raises the marks to those in the inputs of a decision. True if that changed them.
+    fn raise(&mut self, inputs: &Inputs) -> bool {
         let mut raised = false;
-        if let Some(state) = &evidence.state {
+        if let Some(state) = &inputs.state {
             raised |= self.raise_state(state);
         }
-        for seen in [&evidence.revocation, &evidence.revocation_again] {
+        for seen in [&inputs.revocation, &inputs.revocation_again] {
             let seen = seen.as_ref().filter(|seen| seen.error.is_none());
             // Compared before anything is allocated, because this runs for every decision.
             let farther = seen.filter(|seen| {
@@ -315,12 +315,12 @@ impl Marks {
     }
 
     /// Raises the marks for a decision that is about to be recorded after log line `sequence`.
-    pub fn note(&self, evidence: &Evidence, sequence: u64) -> io::Result<()> {
+    pub fn note(&self, inputs: &Inputs, sequence: u64) -> io::Result<()> {
         let mut kept = self.lock();
         let is_due = kept
             .log
             .is_none_or(|known| sequence.checked_sub(known).is_none_or(|more| more >= LINES));
-        match kept.raise(evidence) || is_due {
+        match kept.raise(inputs) || is_due {
             true => {
                 // All lines up to this one were noted before they were recorded.
                 kept.log = Some(sequence);
@@ -378,7 +378,7 @@ impl Marks {
 
     fn unwritable(&self, error: &io::Error) -> String {
         format!(
-            "{} cannot be written ({error}): remove it, and see that its folder can be written",
+            "{} cannot be written ({error}): remove it, and make its folder writable",
             self.file.display()
         )
     }

@@ -13,7 +13,7 @@ mod marks;
 mod shares;
 
 pub use embedded::EmbeddedState;
-pub use instances::Instances;
+pub use instances::Sightings;
 pub use marks::{Kept, LineMarks, Marks};
 
 use portcullis_model::marks::ListMark;
@@ -145,7 +145,7 @@ pub trait State: Debug + Send + Sync {
 }
 
 /// Reason why a missing state lacks earlier counts.
-pub const GONE: &str = "there was one, and it is gone";
+pub const GONE: &str = "the file existed before, and is missing";
 
 /// One use of a limited resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +196,7 @@ pub enum StateError {
         message: String,
     },
     /// Another process has the file open.
-    #[error("cannot use the state in {}: another process has it open: give each host a file of its own", .0.display())]
+    #[error("cannot use the state in {}: another process has it open: give each host its own file", .0.display())]
     InUse(PathBuf),
     /// The file is damaged.
     #[error("the state in {} is damaged: {message}; stop the host, move the file away or restore the latest copy of it, and run `portcullis state accept state`", file.display())]
@@ -207,18 +207,18 @@ pub enum StateError {
         message: String,
     },
     /// The state lacks earlier counts.
-    #[error("the state in {} lacks what was counted before: {message}; restore the latest copy of it, or run `portcullis state accept state` while the host is stopped, which gives spent uses out again", file.display())]
+    #[error("the state in {} lacks earlier counts: {message}; restore its latest copy, or stop the host and run `portcullis state accept state`, after which spent uses can be used again", file.display())]
     Lacks {
         /// Path of the file.
         file: PathBuf,
-        /// Evidence for it.
+        /// Inputs for it.
         message: String,
     },
     /// The use ended before counts that were deleted.
     ///
     /// The clock was set back, and the number of uses is unknown.
     #[error(
-        "`{key}` ended at {until}, and what ended by {forgotten} was forgotten: set the clock, which went back"
+        "`{key}` ended at {until}, but counts that ended by {forgotten} are deleted: the clock went backwards; correct it"
     )]
     Forgotten {
         /// Key of the use.

@@ -38,7 +38,7 @@ fn reachable_paths(arguments: &[Value]) -> Outcome {
         let next = graph.get(vertex).map(neighbours).unwrap_or_default();
         if !reached.insert(vertex) && !next.is_empty() {
             return Fault::unsupported(
-                "paths of the graph meet or turn back: use `graph.reachable`, which tells what is reached",
+                "paths of the graph meet or form a cycle: use `graph.reachable`, which gives the reachable nodes",
             );
         }
         rest.extend(next);

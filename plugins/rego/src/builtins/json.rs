@@ -173,7 +173,7 @@ fn base64(last_two: &str) -> Result<Encoding, Fault> {
 fn decoded(encoding: &Encoding, text: &str) -> Outcome {
     match bytes(encoding, text) {
         Some(bytes) => as_text(bytes),
-        None => Fault::erring("the text is not encoded so"),
+        None => Fault::erring("the text is not in this encoding"),
     }
 }
 
@@ -189,7 +189,7 @@ fn bytes(encoding: &Encoding, text: &str) -> Option<Vec<u8>> {
 fn as_text(bytes: Vec<u8>) -> Outcome {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Value::from(text)),
-        Err(_) => Fault::unsupported("what is decoded is no text in UTF-8"),
+        Err(_) => Fault::unsupported("the decoded bytes are not text in UTF-8"),
     }
 }
 

@@ -463,7 +463,7 @@ impl<'p> Reader<'p> {
         };
         let Some(code) = code else {
             return match c {
-                Some(c) => self.invalid(&format!(r"`\{c}` means nothing in it")),
+                Some(c) => self.invalid(&format!(r"`\{c}` is not a valid escape")),
                 None => self.invalid(r"it ends with a `\`"),
             };
         };

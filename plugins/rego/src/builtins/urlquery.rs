@@ -54,7 +54,7 @@ fn decoded(text: &str) -> Result<String, Fault> {
         });
     }
     String::from_utf8(bytes)
-        .map_err(|_| Fault::Unsupported("what is decoded is no text in UTF-8".to_owned()))
+        .map_err(|_| Fault::Unsupported("the decoded bytes are not text in UTF-8".to_owned()))
 }
 
 fn encode_object(arguments: &[Value]) -> Outcome {

@@ -135,8 +135,8 @@ fn promised(value: &Json, query: &str) -> Answer {
     let (code, does) = match effect {
         "permit" => ("rule-permits", "permits it"),
         "deny" => ("rule-denies", "denies it"),
-        "not-applicable" => ("rule-abstains", "has no say"),
-        _ => ("rule-undecided", "cannot tell"),
+        "not-applicable" => ("rule-abstains", "abstains"),
+        _ => ("rule-undecided", "is indeterminate"),
     };
     if reasons.is_empty() {
         return Answer::plain(effect, code, format!("`{query}` {does}"));

@@ -1,4 +1,4 @@
-//! Evidence that a decision used besides the request and the configuration.
+//! Inputs that a decision used besides the request and the configuration.
 
 use crate::marks::ListSeen;
 use crate::marks::StateMark;
@@ -7,12 +7,12 @@ use crate::waiver::Waiver;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Evidence that a decision used besides the request and the configuration.
+/// Inputs that a decision used besides the request and the configuration.
 ///
 /// The host records it. A replay with the same evidence gives the same decision.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-pub struct Evidence {
+pub struct Inputs {
     /// Position of the revocation list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<ListSeen>,
@@ -74,7 +74,7 @@ pub enum Sources<'a> {
     /// Current data. The host remembers nothing.
     DryRun,
     /// Recorded evidence, with the revocation list of that time or the current one.
-    Recorded(&'a Evidence, ListAsOf),
+    Recorded(&'a Inputs, ListAsOf),
 }
 
 /// Revocation list to use for a replay.

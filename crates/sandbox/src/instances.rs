@@ -11,18 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Kind of plugin instance that decides a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lane {
+pub enum Instances {
     /// An instance made for the decision, and discarded after it.
     #[default]
     Fresh,
     /// An instance that decided before and was reset to its initial state.
     ///
     /// Before a decision is returned, the instance's memory and globals are reset, byte for byte, to those of
-    /// the configured plugin; nothing else of it can change. The isolation is that of [`Lane::Fresh`], but it
+    /// the configured plugin; nothing else of it can change. The isolation is that of [`Instances::Fresh`], but it
     /// relies on code that the host adds to the plugin, not on the runtime. The plugin must be loaded with
-    /// [`PluginSource::restorable`](crate::load::PluginSource::restorable); any other decides as in
-    /// [`Lane::Fresh`]. An instance that faults, or whose memory grows, is discarded.
-    Restored,
+    /// [`PluginSource::resettable`](crate::load::PluginSource::resettable); any other decides as in
+    /// [`Instances::Fresh`]. An instance that faults, or whose memory grows, is discarded.
+    Reset,
 }
 
 /// Place for the instance of one plugin that one thread reuses.
@@ -52,7 +52,7 @@ pub(crate) struct Taken {
 
 /// Takes the instance of `entry` held for this thread, or makes one.
 pub(crate) fn take(entry: &Arc<Entry>, places: &Places) -> Result<Taken, Fault> {
-    let place = match entry.code.is_restorable() {
+    let place = match entry.code.is_resettable() {
         true => place_of(entry, places),
         false => None,
     };
@@ -75,7 +75,7 @@ impl Taken {
     /// Resets the instance and returns it to its place; discards it if that fails.
     pub(crate) fn put_back(mut self) {
         let Some(place) = self.place else { return };
-        if !self.instance.restore() {
+        if !self.instance.reset() {
             return;
         }
         let bytes = self.instance.held_bytes();
@@ -122,7 +122,7 @@ impl Drop for Places {
 /// Permission to hold an instance between decisions.
 ///
 /// INVARIANT (room to decide): the process holds at most [`MAX_HELD`] instances, in slots reserved for
-/// them, so that plugins of all lanes always find room; and the total memory of held instances is bounded.
+/// them, so that all plugins always find room; and the total memory of held instances is bounded.
 struct Held {
     bytes: usize,
 }
@@ -172,11 +172,11 @@ mod tests {
         places: Places,
     }
 
-    fn owner(restorable: bool) -> Owner {
+    fn owner(resettable: bool) -> Owner {
         let engine = engine().unwrap();
         let limits = PluginLimits::default();
         let component = core_module::tests::plain();
-        let compiled = Compiled::of(engine, &component, &limits, restorable).unwrap();
+        let compiled = Compiled::of(engine, &component, &limits, resettable).unwrap();
         let entry = Arc::new(Entry {
             engine,
             limits,

@@ -1,9 +1,9 @@
 //! Adds code to a module that resets an instance to its initial state.
 //!
 //! An instance can change only its memory, its globals and its tables. Modules that change their tables are
-//! not supported. Globals begin with numbers, which `restore` writes again. After each instruction that
+//! not supported. Globals begin with numbers, which `reset` writes again. After each instruction that
 //! writes to memory, added instructions mark the part that was written. The host, which writes the request
-//! into the memory, passes the place of the request to `restore`. `restore` copies the marked parts from an
+//! into the memory, passes the place of the request to `reset`. `reset` copies the marked parts from an
 //! image of the initial memory. Marks and image are in a separate memory, which no instruction of the
 //! plugin can name.
 
@@ -82,11 +82,11 @@ impl Aside {
         u32::try_from(u64::from(offset).checked_add(self.image)?).ok()
     }
 
-    /// Builds `restore(begin, length)`, which resets memory and globals.
+    /// Builds `reset(begin, length)`, which resets memory and globals.
     ///
     /// It copies back what was written to, including those `length` bytes, and writes `globals`, each an
     /// index with its initial value. `mark_many` is the function that marks a range.
-    pub(super) fn restore(&self, globals: &[(u32, Instruction<'_>)], mark_many: u32) -> Function {
+    pub(super) fn reset(&self, globals: &[(u32, Instruction<'_>)], mark_many: u32) -> Function {
         let [word, mark, at, length] = [2, 3, 4, 5];
         let part_bytes = 1_i64 << self.part_bits;
         let mut code = Function::new([(4, ValType::I32)]);

@@ -1,7 +1,7 @@
-//! The instance that decides in each lane, and the guarantees of the lanes.
+//! The instance that decides in each mode, and the guarantees of the modes.
 
 use portcullis_host::{
-    ActionClass, Effect, Fault, Lane, Plugin, PluginLimits, Principal, Request, RequestLimits,
+    ActionClass, Effect, Fault, Instances, Plugin, PluginLimits, Principal, Request, RequestLimits,
     Resource, Timestamp,
 };
 use portcullis_tests::{guests, raw};
@@ -29,31 +29,31 @@ fn hostile(behaviour: &str) -> Plugin {
 }
 
 /// Returns the number of calls of the deciding instance, as counted by the plugin.
-fn call(plugin: &Plugin, lane: Lane, principal: &str) -> String {
-    let evaluation = plugin.evaluate_in(lane, &request(principal), ActionClass::Read, NOW);
+fn call(plugin: &Plugin, instances: Instances, principal: &str) -> String {
+    let evaluation = plugin.evaluate_in(instances, &request(principal), ActionClass::Read, NOW);
     evaluation.outcome.unwrap().reasons[0].code.clone()
 }
 
 const A: &str = "spiffe://acme.example/a";
 const B: &str = "spiffe://acme.example/b";
 
-/// As [`hostile`], in the restorable form.
-fn restorable(behaviour: &str) -> Plugin {
+/// As [`hostile`], in the resettable form.
+fn resettable(behaviour: &str) -> Plugin {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = portcullis_host::PluginSource::new(component)
         .settings(json!({ "behaviour": behaviour }))
         .limits(guests::patient())
-        .restorable();
+        .resettable();
     let plugin = Plugin::load(&source).unwrap();
-    assert!(plugin.is_restorable());
+    assert!(plugin.is_resettable());
     plugin
 }
 
 #[test]
 fn an_instance_that_was_put_back_is_as_it_began() {
-    let counting = restorable("count");
+    let counting = resettable("count");
     for principal in [A, B, A].repeat(66) {
-        assert_eq!(call(&counting, Lane::Restored, principal), "call-1");
+        assert_eq!(call(&counting, Instances::Reset, principal), "call-1");
     }
 }
 
@@ -61,14 +61,14 @@ fn an_instance_that_was_put_back_is_as_it_began() {
 fn what_would_tell_calls_apart_is_put_back_or_goes() {
     // The first one panics at its second call, and the second one has more memory then.
     for behaviour in ["count-then-panic", "count-and-grow"] {
-        let plugin = restorable(behaviour);
+        let plugin = resettable(behaviour);
         for _ in 0..6 {
-            assert_eq!(call(&plugin, Lane::Restored, A), "call-1", "{behaviour}");
+            assert_eq!(call(&plugin, Instances::Reset, A), "call-1", "{behaviour}");
         }
     }
-    let invalid = restorable("bad-code-then-count");
+    let invalid = resettable("bad-code-then-count");
     for _ in 0..3 {
-        let evaluation = invalid.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        let evaluation = invalid.evaluate_in(Instances::Reset, &request(A), ActionClass::Read, NOW);
         assert!(matches!(evaluation.outcome, Err(Fault::InvalidOutput(_))));
     }
 }
@@ -84,16 +84,16 @@ fn an_instance_that_was_put_back_has_its_whole_deadline_each_time() {
         let source = portcullis_host::PluginSource::new(component)
             .settings(json!({ "behaviour": behaviour }))
             .limits(limits)
-            .restorable();
+            .resettable();
         Plugin::load(&source).unwrap()
     };
     let (counting, looping) = (load("count"), load("loop"));
     for _ in 0..4 {
-        assert_eq!(call(&counting, Lane::Restored, A), "call-1");
+        assert_eq!(call(&counting, Instances::Reset, A), "call-1");
         // It exceeds its deadline, while the clock runs for it.
-        let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        let evaluation = looping.evaluate_in(Instances::Reset, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
-        let evaluation = looping.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        let evaluation = looping.evaluate_in(Instances::Reset, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap_err(), Fault::Deadline);
     }
 }
@@ -104,22 +104,22 @@ fn plugins_written_with_the_sdk_can_be_put_back_and_others_decide_all_the_same()
         let source = portcullis_host::PluginSource::new(component)
             .settings(json!({ "behaviour": "count" }))
             .limits(guests::patient())
-            .restorable();
+            .resettable();
         Plugin::load(&source).unwrap()
     };
     let hostile = guests::component("tests/guests/hostile").unwrap();
-    assert!(load(hostile).is_restorable());
+    assert!(load(hostile).is_resettable());
     let typed = load(raw::component(&raw::answering("\\02")));
-    assert!(!typed.is_restorable());
+    assert!(!typed.is_resettable());
     for _ in 0..3 {
-        let evaluation = typed.evaluate_in(Lane::Restored, &request(A), ActionClass::Read, NOW);
+        let evaluation = typed.evaluate_in(Instances::Reset, &request(A), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap().effect, Effect::NotApplicable);
     }
-    // A plugin that was not loaded as restorable decides in a fresh instance.
+    // A plugin that was not loaded as resettable decides in a fresh instance.
     let plain = self::hostile("count");
-    assert!(!plain.is_restorable());
+    assert!(!plain.is_resettable());
     for _ in 0..3 {
-        assert_eq!(call(&plain, Lane::Restored, A), "call-1");
+        assert_eq!(call(&plain, Instances::Reset, A), "call-1");
     }
 }
 
@@ -132,12 +132,12 @@ fn instances_that_wait_to_be_asked_again_leave_room_for_others() {
         .settings(json!({ "behaviour": "count" }))
         .limits(guests::patient())
         .cache(cache)
-        .restorable();
+        .resettable();
     let plugins: Vec<_> = (0..2100).map(|_| Plugin::load(&source).unwrap()).collect();
     let other = hostile("count");
     for plugin in &plugins {
-        assert_eq!(call(plugin, Lane::Restored, A), "call-1");
-        assert_eq!(call(&other, Lane::Fresh, A), "call-1");
+        assert_eq!(call(plugin, Instances::Reset, A), "call-1");
+        assert_eq!(call(&other, Instances::Fresh, A), "call-1");
     }
 }
 
