@@ -172,34 +172,6 @@ fn names_that_would_be_ambiguous_are_refused() {
     );
 }
 
-/// Returns the first TOML block of a text, without the prefix of Rust comments.
-fn first_toml(text: &str) -> String {
-    let lines = text
-        .lines()
-        .map(|line| line.strip_prefix("//! ").unwrap_or(line));
-    let lines = lines.map(|line| if line == "//!" { "" } else { line });
-    let block = lines.skip_while(|line| *line != "```toml").skip(1);
-    let block: Vec<_> = block.take_while(|line| *line != "```").collect();
-    block.join("\n")
-}
-
-#[test]
-fn what_the_documents_show_of_a_configuration_is_what_there_is() {
-    for file in ["docs/operating.md", "host/src/config/mod.rs"] {
-        let text = std::fs::read_to_string(portcullis_tests::root().join(file)).unwrap();
-        let folder = Folder::new();
-        folder.write("portcullis.toml", first_toml(&text));
-        let checked = folder.run(&["check"]);
-        assert_eq!(checked.code, 3, "the files that it names are not there");
-        for line in checked.err.lines().filter(|line| line.contains("error:")) {
-            let is_about_a_file = ["cannot read", "cannot be read", "sha256", "no list"]
-                .iter()
-                .any(|said| line.contains(said));
-            assert!(is_about_a_file, "{file}: {line}");
-        }
-    }
-}
-
 const PERMITTING: &str = "[[integration]]\nname = \"x\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nsettings = { behaviour = \"count\" }\n";
 
 /// Returns a configuration whose integration has `line`.

@@ -305,7 +305,7 @@ fn an_edit_of_any_kind_is_an_invalid_log_at_its_line() {
         text.replace('\n', "\r\n").into_bytes(),
         [b"\xef\xbb\xbf", lines[1]].concat(),
         [b"\n", lines[1]].concat(),
-        text.replacen("\"v\":1", "\"v\":2", 1).into_bytes(),
+        text.replacen("\"v\":2", "\"v\":3", 1).into_bytes(),
         text.replacen("\"sequence\":2", "\"sequence\":18446744073709551615", 1)
             .into_bytes(),
     ] {
@@ -547,7 +547,7 @@ fn check_refuses_a_log_that_a_host_does_not_start_with_and_says_what_to_do() {
         lines[..2].concat(),
         lines[..3].concat() + &lines[3].replacen("/w/c", "/w/z", 1),
         lines[..3].concat() + "hello\n",
-        lines[..3].concat() + &lines[3].replacen("\"v\":1", "\"v\":2", 1),
+        lines[..3].concat() + &lines[3].replacen("\"v\":2", "\"v\":3", 1),
         String::new(),
     ] {
         folder.write("decisions.jsonl", &changed);
@@ -578,7 +578,7 @@ fn check_refuses_a_log_that_a_host_does_not_start_with_and_says_what_to_do() {
     let (code, said) = check();
     assert!(code == 0 && said.contains("usable"), "{said}");
     // The host removes a line that a crash truncated.
-    std::fs::write(&log, text.clone() + "{\"v\":1").unwrap();
+    std::fs::write(&log, text.clone() + "{\"v\":2").unwrap();
     assert_eq!(check().0, 0);
     assert!(starts());
 }

@@ -59,7 +59,7 @@
 //!             println!("  {} {}: {}", reason.plugin, reason.code, reason.message);
 //!         }
 //!         if let Cause::PluginFaulted(fault) = decision.cause() {
-//!             println!("  somebody should look at that plugin: {fault:?}");
+//!             println!("  the operator should look at that plugin: {fault:?}");
 //!         }
 //!     }
 //! }
@@ -92,12 +92,14 @@ mod admission;
 mod combine;
 pub mod config;
 mod decision;
+mod for_caller;
 mod integration;
 pub mod log;
 mod pdp;
 
 pub use admission::Requirement;
 pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
+pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 

@@ -8,6 +8,7 @@ use std::process::Stdio;
 /// Builds the plugins, decides the demo's requests and compares the causes with the expected ones.
 pub(crate) fn run() -> anyhow::Result<()> {
     plugins()?;
+    agent()?;
     eprintln!("==> decisions\n");
     let mut evaluate = portcullis();
     evaluate.args(["evaluate", "--config", "examples/demo/portcullis.toml"]);
@@ -46,6 +47,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
         causes.len()
     );
     trust::run()
+}
+
+/// Decides the two calls of README.md: a poisoned one, and the approved one.
+fn agent() -> anyhow::Result<()> {
+    for (call, exit) in [("poisoned", 2), ("own", 0)] {
+        let file = format!("examples/agent/{call}.json");
+        let arguments = [
+            "evaluate",
+            "--config",
+            "examples/agent/portcullis.toml",
+            "--request",
+            &file,
+            "--explain",
+        ];
+        eprintln!("\n$ portcullis {}", arguments.join(" "));
+        let status = portcullis().args(arguments).status();
+        let status = status.context("cannot run `portcullis`")?;
+        ensure!(
+            status.code() == Some(exit),
+            "`portcullis evaluate` ended with {status}, and {exit} was expected"
+        );
+    }
+    Ok(())
 }
 
 /// Returns the cause in a JSON line of the CLI. It is the first member of `context`.

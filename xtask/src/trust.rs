@@ -86,7 +86,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     before.iter().try_for_each(|step| step.take(&folder))?;
     let id = id_in(&folder.join("int.json"))?;
     let request = fs::read_to_string(folder.join("request.json"))?;
-    let named = request.replace("INTENT", &id);
+    let named = request.replace(
+        r#""integration": "files""#,
+        &format!(r#""integration": "files", "intent": {{ "id": "{id}" }}"#),
+    );
     fs::write(folder.join("request.json"), &named)?;
     fs::write(
         folder.join("other.json"),

@@ -168,7 +168,7 @@ mod tests {
                 { "integration": "mail", "action": "read", "resource": "*" },
             ],
             "denies": [{ "integration": "bank", "action": "close", "resource": "**" }],
-            "exception": { "owner": "alice", "waives": ["credential-lifetime", "posture"] },
+            "exception": { "owner": "alice", "waives": ["credential-lifetime", "destination"] },
         });
         let intent = StoredIntent::from_json(document.to_string().as_bytes()).unwrap();
         assert_eq!(of(&intent), document);

@@ -473,7 +473,7 @@ fn an_archive_loses_nothing() {
         "hello\n",
         &twice,
         &hash,
-        &whole.replacen("\"v\":1", "\"v\":2", 1),
+        &whole.replacen("\"v\":2", "\"v\":3", 1),
     ] {
         fs::write(&record, wrong).unwrap();
         assert!(verify(&folder.log()).is_err(), "{wrong}");
@@ -611,10 +611,10 @@ fn a_line_in_another_form_is_named_by_its_place() {
         ([b"\xef\xbb\xbf", lines[2]].concat(), "byte order mark"),
         ([b"{\"\xff", &lines[2][2..]].concat(), "not UTF-8"),
         (
-            third.replacen("\"v\":1", "\"v\":2", 1).into_bytes(),
-            "version `2`",
+            third.replacen("\"v\":2", "\"v\":3", 1).into_bytes(),
+            "version `3`",
         ),
-        (third.replacen("\"v\":1,", "", 1).into_bytes(), "no version"),
+        (third.replacen("\"v\":2,", "", 1).into_bytes(), "no version"),
         (
             third
                 .replacen("\"sequence\":3", "\"sequence\":18446744073709551615", 1)
@@ -997,7 +997,7 @@ fn whether_a_host_starts_can_be_told_without_a_host() {
     let lines: Vec<_> = whole.split_inclusive('\n').collect();
     let first = lines[..3].concat();
     let edited = whole.replacen("\"n\":4", "\"n\":5", 1);
-    let version = first.clone() + &lines[3].replacen("\"v\":1", "\"v\":2", 1);
+    let version = first.clone() + &lines[3].replacen("\"v\":2", "\"v\":3", 1);
     let earlier = files::Head::text(3, &files::hash(lines[2].trim_end().as_bytes()));
     for (what, log, head, goes_on) in [
         ("whole", Some(whole.clone()), Some(&*head), true),
@@ -1022,7 +1022,7 @@ fn whether_a_host_starts_can_be_told_without_a_host() {
             Some(&head),
             false,
         ),
-        ("version 2", Some(version), Some(&head), false),
+        ("version 3", Some(version), Some(&head), false),
         ("emptied", Some(String::new()), Some(&head), false),
         ("the latest removed", None, Some(&head), false),
         ("no head", Some(whole.clone()), None, false),
@@ -1227,7 +1227,7 @@ fn a_cut_off_line_is_a_crashs_only_if_it_was_not_recorded() {
         assert!(broken.contains("4 lines were recorded"), "{broken}");
         assert!(DecisionLog::open(options(&folder.log())).is_err());
     }
-    fs::write(folder.log(), [&whole, &b"{\"v\":1,"[..]].concat()).unwrap();
+    fs::write(folder.log(), [&whole, &b"{\"v\":2,"[..]].concat()).unwrap();
     let broken = verify(&folder.log()).unwrap_err();
     assert!(matches!(broken, Broken::CutOff { line: 5, .. }), "{broken}");
     drop(DecisionLog::open(options(&folder.log())).unwrap());
