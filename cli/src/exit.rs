@@ -37,13 +37,7 @@ impl Exit {
     pub(crate) fn of_log(broken: &Broken) -> Self {
         match broken {
             Broken::Read { .. } => Self::Failed,
-            Broken::Line { .. }
-            | Broken::Truncated { .. }
-            | Broken::Missing(_)
-            | Broken::NotInArchive(_)
-            | Broken::NoLatest(_)
-            | Broken::CutOff { .. }
-            | Broken::NoHead(_) => Self::Invalid,
+            _ => Self::Invalid,
         }
     }
 

@@ -162,7 +162,7 @@ fn archive(args: &Archive) -> anyhow::Result<Exit> {
             output::error(&shown_of_request(&error.to_string()));
             Ok(match &error {
                 ArchiveError::Broken(broken) => Exit::of_log(broken),
-                ArchiveError::File { .. } | ArchiveError::Busy(_) => Exit::Failed,
+                _ => Exit::Failed,
             })
         }
     }

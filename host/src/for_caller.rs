@@ -71,7 +71,7 @@ mod tests {
             Cause::NotRecorded,
             Cause::HostFault,
         ] {
-            let seen = Decision::deny(cause, detail.to_owned()).for_caller();
+            let seen = Decision::deny(cause, detail).for_caller();
             let json = serde_json::to_string(&seen).unwrap();
             for secret in ["int-7", "alice", "payroll"] {
                 assert!(!json.contains(secret), "{json}");
@@ -80,7 +80,7 @@ mod tests {
             assert_eq!(seen.status, cause.http_status());
         }
         let own = "`/action/name`: missing: text is needed";
-        let seen = Decision::deny(Cause::InvalidRequest, own.to_owned()).for_caller();
+        let seen = Decision::deny(Cause::InvalidRequest, own).for_caller();
         assert_eq!((seen.message.as_str(), seen.status), (own, 400));
     }
 }

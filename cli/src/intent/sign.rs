@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Err(error) => {
             let file = match &error {
                 SignError::Key(_) => &args.key,
-                SignError::Intent(_) | SignError::Fraction(_) => &args.intent,
+                _ => &args.intent,
             };
             let signed_already =
                 portcullis_host::unverified_intent(String::from_utf8_lossy(&intent).trim());

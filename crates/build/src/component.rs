@@ -8,6 +8,7 @@ use wit_component::ComponentEncoder;
 
 /// The reason why bytes cannot become a policy component.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ComponentError {
     /// The bytes are not WebAssembly.
     #[error("not a WebAssembly binary: {0}")]

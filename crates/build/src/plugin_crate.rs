@@ -37,6 +37,7 @@ pub struct Crate {
 
 /// The reason why a folder is not a plugin crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// A file of the crate cannot be read.
     #[error("cannot read {}: {error}: a plugin crate has `Cargo.toml` and `plugin.toml`", file.display())]
@@ -58,6 +59,7 @@ pub enum OpenError {
 
 /// The reason why a plugin crate does not compile.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompileError {
     /// Cargo or rustc cannot be run.
     #[error("cannot run `{program}`: {error}: install Rust from https://rustup.rs")]

@@ -71,6 +71,7 @@ pub enum Operator {
 
 /// Reason why a text is not a valid constraint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConstraintError {
     /// The path is not a JSON Pointer.
     #[error(

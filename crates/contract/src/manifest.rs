@@ -49,6 +49,7 @@ pub struct Manifest {
 
 /// Reason why a text is not a valid manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// The manifest is longer than [`MAX_MANIFEST_BYTES`].
     #[error("the manifest has {0} bytes: at most {MAX_MANIFEST_BYTES} are read")]

@@ -24,6 +24,7 @@ pub const MAX_ACTION_LENGTH: usize = 128;
 
 /// Reason why a name is refused or matches no wildcard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// The name is empty.
     #[error("it is empty")]

@@ -30,6 +30,7 @@ const PROFILE: [Standard; 3] = [
 ///
 /// An enforcement point that follows the profile cannot carry out such an obligation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ObligationError {
     /// The obligation's properties are not a JSON object.
     #[error("the properties of an obligation are an object")]

@@ -66,6 +66,7 @@ pub enum CodeSource {
 
 /// Reason why a folder cannot be used as a cache.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CacheError {
     /// It cannot be created or read.
     #[error(

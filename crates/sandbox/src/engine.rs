@@ -51,6 +51,7 @@ pub enum PagemapScan {
 
 /// The requested [`PagemapScan`] cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PagemapScanError {
     /// The host has swap.
     #[error(

@@ -16,6 +16,7 @@ pub struct SettingsError {
 
 /// Reason why a plugin is not loaded. The text states the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The file is larger than its limit.
     #[error(

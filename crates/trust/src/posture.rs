@@ -177,6 +177,7 @@ struct Sighting {
 
 /// Reason why a file of postures is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PosturesError {
     /// The file cannot be read.
     #[error("cannot read {}: {message}", file.display())]

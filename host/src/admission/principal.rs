@@ -196,7 +196,12 @@ impl<T: Trace> Checks<'_, '_, T> {
         };
         match (too_long, principal.credential_expires_at) {
             (Some(refusal), _) => {
-                self.stop_unless_waived("credential", Waiver::CredentialLifetime, finding, refusal)?
+                self.stop_unless_waived(
+                    "credential",
+                    Waiver::CredentialLifetime,
+                    finding,
+                    refusal,
+                )?;
             }
             (None, Some(_)) => self.pass("credential", Requirement::Credential, finding),
             (None, None) => self.skip("credential", finding),

@@ -125,6 +125,7 @@ impl Archived {
 
 /// Reason why archiving failed or stopped.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// The log, or a file to archive, failed verification.
     #[error(transparent)]

@@ -32,6 +32,7 @@ pub struct Verified {
 
 /// Reason why a log failed verification, and the place.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Broken {
     /// A file cannot be read.
     #[error("cannot read {}: {error}", file.display())]

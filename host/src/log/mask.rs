@@ -36,6 +36,7 @@ pub struct Mask {
 
 /// Reason why a text is not a valid mask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MaskError {
     /// It is not a JSON Pointer, or points to everything.
     #[error(

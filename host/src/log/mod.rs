@@ -80,6 +80,7 @@ pub enum Durability {
 
 /// The log cannot be opened or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LogError {
     /// A file operation failed.
     #[error("cannot read or write the decision log {}: {message}", file.display())]

@@ -44,6 +44,7 @@ pub struct AccessRequests {
 
 /// Reason why a [`Pdp`] cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PdpError {
     /// Two integrations have the same name.
     #[error("two integrations are called `{0}`: give each a name of its own")]

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 /// Reason why a security event was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AcceptError {
     /// No event issuers, or no revocation list, are configured.
     #[error("no event issuers are configured: add `events` to `[revocation]`")]
@@ -36,6 +37,7 @@ pub enum AcceptError {
 
 /// Reason why an outcome was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OutcomeError {
     /// The decision has no id.
     #[error(

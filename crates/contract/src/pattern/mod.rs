@@ -54,6 +54,7 @@ pub(crate) enum Segment {
 
 /// Reason why a text is not a valid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PatternError {
     /// The pattern is empty.
     #[error("a pattern cannot be empty: write `**` for everything")]

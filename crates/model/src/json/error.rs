@@ -7,6 +7,7 @@ use portcullis_contract::printable;
 ///
 /// The text is one printable line, for every document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The document is too large.
     #[error("the document has {bytes} bytes: at most {limit} are read")]

@@ -71,6 +71,7 @@ impl Root {
 
 /// Reason why a trust domain has no usable keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BundleError {
     /// The name is not a trust domain.
     #[error("`{0}` is no trust domain, such as `acme.example`")]

@@ -67,6 +67,7 @@ pub(super) enum SignatureError {
 
 /// Reason why an intent cannot be signed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignError {
     /// The document is not an intent.
     #[error(transparent)]

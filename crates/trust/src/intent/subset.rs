@@ -6,6 +6,7 @@ use portcullis_model::timestamp::Timestamp;
 
 /// Excess of a delegated intent over its parent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AttenuationError {
     /// Its approver is not the principal of the parent.
     #[error("it is approved by `{approved_by}`, but only `{principal}` can delegate its parent")]

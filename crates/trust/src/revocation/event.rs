@@ -55,6 +55,7 @@ pub struct Event {
 
 /// Reason why an event is not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EventError {
     /// The keys of an issuer are unusable.
     #[error(transparent)]

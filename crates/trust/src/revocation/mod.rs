@@ -41,6 +41,7 @@ use std::time::Duration;
 
 /// Reason why the list is unusable. The host then denies all requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ListError {
     /// The list cannot be read.
     #[error("cannot read the revocation list: {0}")]
