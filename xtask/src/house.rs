@@ -107,22 +107,12 @@ fn dependencies(root: &Path, package: &str) -> anyhow::Result<BTreeSet<String>> 
 
 /// The folders of all packages of ours.
 fn crates(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
-                open.push(path);
-            }
-        }
-        if folder != root && folder.join("Cargo.toml").is_file() {
-            found.push(folder);
-        }
-    }
-    found.sort();
-    Ok(found)
+    let manifests = files(root, "toml")?.into_iter();
+    Ok(manifests
+        .filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml"))
+        .filter_map(|file| file.parent().map(Path::to_owned))
+        .filter(|folder| folder != root)
+        .collect())
 }
 
 /// The lines of Rust in each crate, those of crates inside it left out.
@@ -134,7 +124,7 @@ fn sizes(crates: &[PathBuf]) -> anyhow::Result<BTreeMap<String, usize>> {
             .filter(|other| *other != folder && other.starts_with(folder))
             .collect();
         let mut lines = 0;
-        for file in rust_files(folder)? {
+        for file in files(folder, "rs")? {
             if !inner.iter().any(|inner| file.starts_with(inner)) {
                 lines += fs::read_to_string(&file)?.lines().count();
             }
@@ -145,9 +135,9 @@ fn sizes(crates: &[PathBuf]) -> anyhow::Result<BTreeMap<String, usize>> {
     Ok(sizes)
 }
 
-/// Every file of Rust below `folder`.
-pub(crate) fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// Every file below `folder` whose name ends with `.` and `extension`.
+pub(crate) fn files(folder: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
         if !folder.is_dir() {
@@ -160,19 +150,19 @@ pub(crate) fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
                 if name != "target" && !name.starts_with('.') {
                     open.push(path);
                 }
-            } else if name.ends_with(".rs") {
-                files.push(path);
+            } else if path.extension().is_some_and(|its| its == extension) {
+                found.push(path);
             }
         }
     }
-    files.sort();
-    Ok(files)
+    found.sort();
+    Ok(found)
 }
 
 /// Groups of top-level modules of a crate that import one another. Tests are left out.
 fn rings(source: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in rust_files(source)? {
+    for file in files(source, "rs")? {
         let inside = file.strip_prefix(source).unwrap_or(&file);
         let Some(module) = inside.components().next() else {
             continue;

@@ -1,9 +1,9 @@
 //! The prose of comments and documentation, measured against the rules of CONTRIBUTING.md.
 
-use crate::house::rust_files;
+use crate::house::files;
 use anyhow::bail;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Words that a doc-comment line seldom begins with: a sentence names its subject.
 const SELDOM_FIRST: [&str; 7] = ["What", "Whether", "Who", "How", "That", "Where", "When"];
@@ -19,7 +19,7 @@ const NEVER: [&str; 3] = ["somebody", "nobody", "whoever"];
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let (mut lines, mut first) = (0_usize, 0_usize);
     let mut faults = Vec::new();
-    for file in rust_files(root)? {
+    for file in files(root, "rs")? {
         let text = fs::read_to_string(&file)?;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_start();
@@ -34,7 +34,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
             note(&mut faults, root, &file, number, comment);
         }
     }
-    for page in pages(root)? {
+    for page in files(root, "md")? {
         let text = fs::read_to_string(&page)?;
         let mut is_code = false;
         for (number, line) in text.lines().enumerate() {
@@ -91,27 +91,6 @@ fn unquoted(line: &str) -> String {
         }
     }
     rest
-}
-
-/// Every page of documentation: the Markdown files of the project.
-fn pages(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut pages = Vec::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if path.is_dir() {
-                if name != "target" && !name.starts_with('.') {
-                    open.push(path);
-                }
-            } else if name.ends_with(".md") {
-                pages.push(path);
-            }
-        }
-    }
-    pages.sort();
-    Ok(pages)
 }
 
 #[cfg(test)]

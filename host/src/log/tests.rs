@@ -473,7 +473,7 @@ fn an_archive_loses_nothing() {
         "hello\n",
         &twice,
         &hash,
-        &whole.replacen("\"v\":2", "\"v\":3", 1),
+        &whole.replacen("\"v\":1", "\"v\":2", 1),
     ] {
         fs::write(&record, wrong).unwrap();
         assert!(verify(&folder.log()).is_err(), "{wrong}");
