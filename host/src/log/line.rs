@@ -11,16 +11,11 @@ pub const VERSION: u64 = 2;
 /// Oldest version of lines that are read.
 const OLDEST: u64 = 1;
 
-/// Causes and obligations that version 1 called otherwise, in decisions.
-const RENAMED: [(&str, &str, &str); 4] = [
-    ("/context/cause", "beyond-trust", "beyond-tier"),
-    (
-        "/context/cause",
-        "evidence-missing",
-        "required-check-missing",
-    ),
-    ("/context/cause", "posture-amiss", "destination-unfit"),
-    ("/context/obligations/*/id", "host:trust", "host:tier"),
+/// Causes that version 1 called otherwise.
+const RENAMED: [(&str, &str); 3] = [
+    ("beyond-trust", "beyond-tier"),
+    ("evidence-missing", "required-check-missing"),
+    ("posture-amiss", "destination-unfit"),
 ];
 
 /// Maximum size of a line, in bytes.
@@ -63,22 +58,23 @@ pub(super) fn parse(line: &[u8]) -> Result<(&str, Entry), String> {
 
 /// Gives what version 1 called otherwise its present name.
 fn rename(decision: &mut Value) {
-    for (pointer, old, new) in RENAMED {
-        let (list, member) = pointer.split_once("/*").unwrap_or((pointer, ""));
-        let Some(found) = decision.pointer_mut(list) else {
+    if let Some(cause) = decision.pointer_mut("/context/cause")
+        && let Some((_, new)) = RENAMED.iter().find(|(old, _)| cause == old)
+    {
+        *cause = Value::from(*new);
+    }
+    let obligations = decision.pointer_mut("/context/obligations");
+    let obligations = obligations.and_then(Value::as_array_mut);
+    for obligation in obligations.into_iter().flatten() {
+        let Some(id) = obligation.get_mut("id").filter(|id| *id == "host:trust") else {
             continue;
         };
-        let texts: Vec<&mut Value> = match found {
-            Value::Array(items) => items
-                .iter_mut()
-                .filter_map(|item| item.pointer_mut(member))
-                .collect(),
-            text => vec![text],
-        };
-        for text in texts {
-            if text == old {
-                *text = Value::from(new);
-            }
+        *id = Value::from("host:tier");
+        let properties = obligation.get_mut("properties");
+        if let Some(properties) = properties.and_then(Value::as_object_mut)
+            && let Some(tier) = properties.remove("trust")
+        {
+            properties.insert("tier".to_owned(), tier);
         }
     }
 }
@@ -147,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_line_of_version_1_is_read_with_the_present_names() {
-        let line = |v: u64, inputs: &str, cause: &str, obligation: &str| {
+        let line = |v: u64, inputs: &str, cause: &str, tier: &str| {
             format!(
-                r#"{{"v":{v},"sequence":1,"previous":"p","at":"2026-11-26T00:00:00Z","event":"decision","id":"i","request-digest":"d","masked":false,"request":{{}},"{inputs}":{{"waived":["{}"]}},"decision":{{"decision":false,"context":{{"cause":"{cause}","obligations":[{{"id":"{obligation}"}},{{"id":"p:1"}}]}}}}}}"#,
+                r#"{{"v":{v},"sequence":1,"previous":"p","at":"2026-11-26T00:00:00Z","event":"decision","id":"i","request-digest":"d","masked":false,"request":{{}},"{inputs}":{{"waived":["{}"]}},"decision":{{"decision":false,"context":{{"cause":"{cause}","obligations":[{{"id":"host:{tier}","properties":{{"{tier}":"vendor"}}}},{{"id":"p:1"}}]}}}}}}"#,
                 if v == 1 { "posture" } else { "destination" }
             )
         };
@@ -159,8 +155,8 @@ mod tests {
             ("posture-amiss", "destination-unfit"),
             ("revoked", "revoked"),
         ] {
-            let before = line(1, "evidence", old, "host:trust");
-            let now = line(2, "inputs", new, "host:tier");
+            let before = line(1, "evidence", old, "trust");
+            let now = line(2, "inputs", new, "tier");
             let (_, before) = parse(before.as_bytes()).unwrap();
             assert_eq!(before, parse(now.as_bytes()).unwrap().1);
         }
