@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: real requests of three integrations, decided by the plugins in sandboxes.
 
 use crate::steps::{plugins, portcullis, root};
-use crate::trust;
+use crate::trust::{self, Step};
 use anyhow::{Context as _, bail, ensure};
 use std::process::Stdio;
 
@@ -51,25 +51,25 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Decides the two calls of README.md: a poisoned one, and the approved one.
 fn agent() -> anyhow::Result<()> {
-    for (call, exit) in [("poisoned", 2), ("own", 0)] {
-        let file = format!("examples/agent/{call}.json");
-        let arguments = [
+    let decide = |why, request, exit| {
+        let config = "examples/agent/portcullis.toml";
+        let run = &[
             "evaluate",
             "--config",
-            "examples/agent/portcullis.toml",
+            config,
             "--request",
-            &file,
+            request,
             "--explain",
         ];
-        eprintln!("\n$ portcullis {}", arguments.join(" "));
-        let status = portcullis().args(arguments).status();
-        let status = status.context("cannot run `portcullis`")?;
-        ensure!(
-            status.code() == Some(exit),
-            "`portcullis evaluate` ended with {status}, and {exit} was expected"
-        );
-    }
-    Ok(())
+        Step { why, run, exit }.take(&root())
+    };
+    eprintln!();
+    decide(
+        "a mail told the agent to send the report to Eve",
+        "examples/agent/poisoned.json",
+        2,
+    )?;
+    decide("the call that Alice approved", "examples/agent/own.json", 0)
 }
 
 /// Returns the cause in a JSON line of the CLI. It is the first member of `context`.

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A command, its expected exit code and its purpose.
-struct Step<'a> {
-    why: &'a str,
-    run: &'a [&'a str],
-    exit: i32,
+pub(crate) struct Step<'a> {
+    pub(crate) why: &'a str,
+    pub(crate) run: &'a [&'a str],
+    pub(crate) exit: i32,
 }
 
 /// Runs all steps of the approval in `target/demo`.
@@ -121,7 +121,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 impl Step<'_> {
-    fn take(&self, folder: &Path) -> anyhow::Result<()> {
+    pub(crate) fn take(&self, folder: &Path) -> anyhow::Result<()> {
         eprintln!("# {}\n$ portcullis {}", self.why, self.run.join(" "));
         let status = portcullis()
             .args(self.run)
