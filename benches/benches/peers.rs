@@ -32,12 +32,10 @@ fn decisions(c: &mut Criterion) {
     let floor = Floor::new();
     group.bench_function("the floor", |b| b.iter(|| floor.run()));
     let packed = Plugin::load(&scenery::five_rules()).unwrap();
-    let typed = Plugin::load(&scenery::typed_five_rules()).unwrap();
     let resettable = Plugin::load(&scenery::five_rules().resettable()).unwrap();
     for (name, plugin, instances) in [
         ("fresh", &packed, Instances::Fresh),
         ("reset", &resettable, Instances::Reset),
-        ("fresh, typed", &typed, Instances::Fresh),
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {

@@ -76,18 +76,6 @@ pub fn five_rules_of(number: usize) -> PluginSource {
     five_rules().settings(settings)
 }
 
-/// As [`five_rules`], with requests in the records of the contract.
-///
-/// # Panics
-///
-/// If it does not build.
-pub fn typed_five_rules() -> PluginSource {
-    let component = guests::component("benches/guest-typed").expect("the plugin builds");
-    PluginSource::new(component)
-        .settings(workload::settings())
-        .limits(guests::patient())
-}
-
 /// As [`five_rules`], with the compiled cache in `folder`.
 ///
 /// # Panics

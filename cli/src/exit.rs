@@ -73,6 +73,7 @@ impl Exit {
             | Cause::OutsideIntent
             | Cause::IntentExpired
             | Cause::IntentUsedUp
+            | Cause::AnswersNotJudged
             | Cause::PluginDenied
             | Cause::Indeterminate
             | Cause::NotApplicable

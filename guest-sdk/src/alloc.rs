@@ -124,7 +124,6 @@ pub(crate) fn be_tidy(tidy: bool) {
 /// # Safety
 ///
 /// `text` is UTF-8, the block is never freed as a whole, and this part of it has no other owner.
-#[cfg(not(feature = "typed"))]
 pub(crate) unsafe fn adopt(text: &[u8]) -> String {
     let begin = core::ptr::with_exposed_provenance_mut(text.as_ptr().expose_provenance());
     // SAFETY: the caller guarantees UTF-8, and any part of a block is a valid block of this allocator.

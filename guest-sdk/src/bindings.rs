@@ -7,7 +7,6 @@
     reason = "generated code"
 )]
 
-#[cfg(not(feature = "typed"))]
 wit_bindgen::generate!({
     path: "wit",
     world: "packed-policy-plugin",
@@ -15,13 +14,4 @@ wit_bindgen::generate!({
     export_macro_name: "export_plugin",
     default_bindings_module: "portcullis_sdk::bindings",
     additional_derives: [serde::Serialize],
-});
-
-#[cfg(feature = "typed")]
-wit_bindgen::generate!({
-    path: "wit",
-    world: "policy-plugin",
-    pub_export_macro: true,
-    export_macro_name: "export_plugin",
-    default_bindings_module: "portcullis_sdk::bindings",
 });

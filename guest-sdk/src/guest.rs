@@ -1,31 +1,19 @@
 //! Connects the generated bindings to the SDK's types.
 
 use crate::bindings::exports::portcullis::policy::types as wire;
-use crate::request::field::Asked;
-use crate::{
-    Effect, Narrowing, Obligation, Operator, Policy, Reason, Request, Verdict, alloc, settings,
-};
-#[cfg(not(feature = "typed"))]
+use crate::{Policy, Request, Verdict, alloc, settings};
+use portcullis_contract::{Effect, Narrowing, Obligation, Operator, Reason};
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
-#[cfg(not(feature = "typed"))]
 pub use crate::bindings::exports::portcullis::policy::packed_policy::Guest;
-#[cfg(feature = "typed")]
-pub use crate::bindings::exports::portcullis::policy::policy::Guest;
 pub use wire::SettingsError as WireSettingsError;
-
-/// A request in the form that the host passes.
-#[cfg(not(feature = "typed"))]
-pub type WireRequest = Vec<u8>;
-/// A verdict in the form that the host receives.
-#[cfg(not(feature = "typed"))]
-pub type WireVerdict = Vec<u8>;
-#[cfg(feature = "typed")]
-pub use wire::{Request as WireRequest, Verdict as WireVerdict};
 
 /// Memory reserved for a typical request and its verdict, in bytes.
 const HEADROOM_BYTES: usize = 32 * 1024;
+
+/// Typical size of a packed verdict in bytes.
+const USUAL_VERDICT_BYTES: usize = 256;
 
 /// Reads the settings into `policy`.
 pub fn configure<P: Policy>(
@@ -62,43 +50,21 @@ fn read_into<P: Policy>(
     Ok(())
 }
 
-/// Evaluates `request` with `policy`.
-#[cfg(feature = "typed")]
-pub fn evaluate<P: Policy>(
-    policy: &OnceLock<P>,
-    asked: Asked,
-    request: WireRequest,
-) -> WireVerdict {
-    let mut request = Request::from(request);
-    request.keep(asked);
-    decide(policy, &request).into()
-}
-
 /// Evaluates the packed `request` with `policy`, and packs the verdict.
 ///
 /// # Panics
 ///
 /// If `request` cannot be unpacked. The panic is a trap, and there is no verdict.
-#[cfg(not(feature = "typed"))]
-pub fn evaluate<P: Policy>(
-    policy: &OnceLock<P>,
-    asked: Asked,
-    request: WireRequest,
-) -> WireVerdict {
+pub fn evaluate<P: Policy>(policy: &OnceLock<P>, request: Vec<u8>) -> Vec<u8> {
+    let fields = crate::packed::request(request).expect("a packed request");
     // Dropping would free each block, and the host discards the whole instance anyway.
-    let request = crate::packed::request(request).expect("a packed request");
-    let mut request = ManuallyDrop::new(request);
-    request.keep(asked);
+    let request = ManuallyDrop::new(Request::from(fields));
     let verdict = ManuallyDrop::new(wire::Verdict::from(decide(policy, &request)));
     let packed = Vec::with_capacity(USUAL_VERDICT_BYTES);
     postcard::to_extend(&*verdict, packed).expect("a verdict can be packed")
 }
 
-/// Typical size of a packed verdict in bytes.
-#[cfg(not(feature = "typed"))]
-const USUAL_VERDICT_BYTES: usize = 256;
-
-fn decide<P: Policy>(policy: &OnceLock<P>, request: &Request) -> Verdict {
+fn decide<P: Policy>(policy: &OnceLock<P>, request: &Request<P::Manifest>) -> Verdict {
     match policy.get() {
         Some(policy) => policy.evaluate(request),
         None => Verdict::indeterminate()
@@ -108,6 +74,7 @@ fn decide<P: Policy>(policy: &OnceLock<P>, request: &Request) -> Verdict {
 
 impl From<Verdict> for wire::Verdict {
     fn from(verdict: Verdict) -> Self {
+        let verdict = verdict.into_inner();
         Self {
             effect: match verdict.effect {
                 Effect::Permit => wire::Effect::Permit,
@@ -120,6 +87,7 @@ impl From<Verdict> for wire::Verdict {
             advice: verdict.advice.into_iter().map(Into::into).collect(),
             narrowing: (verdict.narrowing != Narrowing::default())
                 .then(|| verdict.narrowing.into()),
+            requestable: verdict.requestable,
         }
     }
 }
@@ -129,7 +97,7 @@ impl From<Reason> for wire::Reason {
         Self {
             code: reason.code,
             message: reason.message,
-            evidence: reason.evidence,
+            fields: reason.fields,
         }
     }
 }

@@ -22,7 +22,7 @@ impl SettingsError {
     }
 }
 
-/// Reads and validates `settings`, a JSON object.
+/// Reads `settings`, a JSON object, and makes the policy.
 pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
     let mut unknown = Vec::new();
     let mut json = serde_json::Deserializer::from_str(settings);
@@ -32,8 +32,8 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
         let path = ignored_pointer(&path);
         unknown.push(SettingsError::new(path, "the plugin has no such setting"));
     });
-    let policy: P = match read {
-        Ok(policy) => policy,
+    let settings: P::Settings = match read {
+        Ok(settings) => settings,
         Err(error) => {
             let path = pointer(&track.path());
             let message = error.to_string();
@@ -43,8 +43,7 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> {
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    policy.validate()?;
-    Ok(policy)
+    P::new(settings)
 }
 
 /// Strips the line and column that end serde_json's messages: the pointer replaces them.
@@ -81,7 +80,7 @@ fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Request, Verdict};
+    use crate::Verdict;
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
@@ -95,11 +94,12 @@ mod tests {
         #[serde(default)]
         limit: u8,
     }
+    #[crate::policy]
     impl Policy for Rules {
-        fn validate(&self) -> Result<(), Vec<SettingsError>> {
-            match self.rules.len() {
+        fn new(settings: Self) -> Result<Self, Vec<SettingsError>> {
+            match settings.rules.len() {
                 0 => Err(vec![SettingsError::new("/rules", "needs a rule")]),
-                _ => Ok(()),
+                _ => Ok(settings),
             }
         }
         fn evaluate(&self, _: &Request) -> Verdict {

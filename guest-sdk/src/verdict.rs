@@ -1,6 +1,6 @@
 //! The verdict that a policy returns.
 
-use crate::Constraint;
+use portcullis_contract::{Constraint, Effect, Narrowing, Obligation, Reason};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -17,63 +17,11 @@ use std::time::Duration;
 ///
 /// Verdict::deny()
 ///     .because("branch-protected", "`main` takes no direct pushes")
-///     .evidence(["/action/arguments/branch"]);
+///     .fields(["/action/arguments/branch"]);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
-pub struct Verdict {
-    pub(crate) effect: Effect,
-    pub(crate) reasons: Vec<Reason>,
-    pub(crate) obligations: Vec<Obligation>,
-    pub(crate) advice: Vec<Obligation>,
-    pub(crate) narrowing: Narrowing,
-}
-
-/// The effect of a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// The policy approves, within its narrowing. Needs at least one reason.
-    Permit,
-    /// The policy denies. No other policy can overrule it.
-    Deny,
-    /// The policy does not apply to the request.
-    NotApplicable,
-    /// The policy lacks information that it needs to decide. The host denies.
-    Indeterminate,
-}
-
-/// A reason for the effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// Stable and machine-readable: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
-    pub code: String,
-    /// Message for people.
-    pub message: String,
-    /// The fields that decided it, as JSON Pointers into the request.
-    pub evidence: Vec<String>,
-}
-
-/// An action that the enforcement point must take, or may take if it is advice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Obligation {
-    /// Unique in the verdict.
-    pub id: String,
-    /// The type, as in the AuthZEN obligations profile. `plugin.toml` must list it.
-    pub kind: String,
-    /// A JSON object.
-    pub properties: Value,
-}
-
-/// Limits of a permit. An absent limit does not narrow it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Narrowing {
-    /// Conditions on the arguments of each call during the grant, including this one.
-    pub constraints: Vec<Constraint>,
-    /// Maximum lifetime of the grant.
-    pub lifetime: Option<Duration>,
-    /// Maximum number of uses of the grant, including this call.
-    pub max_uses: Option<u32>,
-}
+pub struct Verdict(portcullis_contract::Verdict);
 
 impl Verdict {
     /// Returns a verdict that approves.
@@ -97,32 +45,42 @@ impl Verdict {
     }
 
     fn new(effect: Effect) -> Self {
-        Self {
+        Self(portcullis_contract::Verdict {
             effect,
             reasons: Vec::new(),
             obligations: Vec::new(),
             advice: Vec::new(),
             narrowing: Narrowing::default(),
-        }
+            requestable: false,
+        })
     }
 
     /// Adds a reason with a code and a message for people.
     ///
-    /// `code` is stable, and has 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
+    /// `code` is stable, has 1 to 64 letters, digits, `-`, `_`, `.` and `:`, and is declared in `plugin.toml` under
+    /// `[reasons]`.
     pub fn because(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
-        self.reasons.push(Reason {
+        self.0.reasons.push(Reason {
             code: code.into(),
             message: message.into(),
-            evidence: Vec::new(),
+            fields: Vec::new(),
         });
         self
     }
 
     /// Names the fields that decided the last reason, as JSON Pointers into the request.
-    pub fn evidence<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
-        if let Some(reason) = self.reasons.last_mut() {
-            reason.evidence.extend(fields.into_iter().map(Into::into));
+    pub fn fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        if let Some(reason) = self.0.reasons.last_mut() {
+            reason.fields.extend(fields.into_iter().map(Into::into));
         }
+        self
+    }
+
+    /// Says that an approved intent for this call would change the answer. Only a deny may say so.
+    ///
+    /// The host then offers with the denial to ask for approval, where the operator allows it.
+    pub fn requestable(mut self) -> Self {
+        self.0.requestable = true;
         self
     }
 
@@ -133,8 +91,8 @@ impl Verdict {
     /// `session_termination` needs `subject`.
     pub fn oblige(mut self, kind: impl Into<String>, properties: Value) -> Self {
         let kind = kind.into();
-        let id = format!("{kind}-{}", self.obligations.len() + 1);
-        self.obligations.push(Obligation {
+        let id = format!("{kind}-{}", self.0.obligations.len() + 1);
+        self.0.obligations.push(Obligation {
             id,
             kind,
             properties,
@@ -145,8 +103,8 @@ impl Verdict {
     /// Adds advice for the enforcement point. `properties` is a JSON object.
     pub fn advise(mut self, kind: impl Into<String>, properties: Value) -> Self {
         let kind = kind.into();
-        let id = format!("{kind}-advice-{}", self.advice.len() + 1);
-        self.advice.push(Obligation {
+        let id = format!("{kind}-advice-{}", self.0.advice.len() + 1);
+        self.0.advice.push(Obligation {
             id,
             kind,
             properties,
@@ -156,13 +114,13 @@ impl Verdict {
 
     /// Narrows a permit: the grant lasts at most `lifetime`, counted in milliseconds.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
-        self.narrowing.lifetime = Some(lifetime);
+        self.0.narrowing.lifetime = Some(lifetime);
         self
     }
 
     /// Narrows a permit: the grant may be used at most `uses` times, this call included.
     pub fn at_most(mut self, uses: u32) -> Self {
-        self.narrowing.max_uses = Some(uses);
+        self.0.narrowing.max_uses = Some(uses);
         self
     }
 
@@ -170,37 +128,47 @@ impl Verdict {
     ///
     /// If the arguments of this call do not meet it, the host denies the call.
     pub fn only_if(mut self, constraint: Constraint) -> Self {
-        self.narrowing.constraints.push(constraint);
+        self.0.narrowing.constraints.push(constraint);
         self
     }
 
     /// Returns the effect.
     pub fn effect(&self) -> Effect {
-        self.effect
+        self.0.effect
     }
 
     /// Returns the reasons.
     pub fn reasons(&self) -> &[Reason] {
-        &self.reasons
+        &self.0.reasons
     }
 
     /// True if one of the reasons has this code.
     pub fn has_reason(&self, code: &str) -> bool {
-        self.reasons.iter().any(|reason| reason.code == code)
+        self.0.reasons.iter().any(|reason| reason.code == code)
     }
 
     /// Returns the obligations of the enforcement point.
     pub fn obligations(&self) -> &[Obligation] {
-        &self.obligations
+        &self.0.obligations
     }
 
     /// Returns the advice for the enforcement point.
     pub fn advice(&self) -> &[Obligation] {
-        &self.advice
+        &self.0.advice
     }
 
     /// Returns the limits of a permit.
     pub fn narrowing(&self) -> &Narrowing {
-        &self.narrowing
+        &self.0.narrowing
+    }
+
+    /// True if an approved intent for this call would change the answer.
+    pub fn is_requestable(&self) -> bool {
+        self.0.requestable
+    }
+
+    /// The verdict as a record of the contract.
+    pub(crate) fn into_inner(self) -> portcullis_contract::Verdict {
+        self.0
     }
 }

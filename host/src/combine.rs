@@ -19,6 +19,8 @@ pub(crate) struct Combined {
     pub(crate) advice: Vec<Obligation>,
     /// The intersection of all permits.
     pub(crate) narrowing: Narrowing,
+    /// True for a deny if every plugin that denies calls it requestable.
+    pub(crate) requestable: bool,
 }
 
 /// The effect that overrides the others.
@@ -32,27 +34,39 @@ pub(crate) enum CombinedEffect {
     NotApplicable,
 }
 
-/// Combines the answers of an integration's plugins.
-pub(crate) fn deny_overrides<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> Combined {
+/// Combines the answers of an integration's plugins, each with the plugin's name.
+pub(crate) fn deny_overrides<'a>(
+    evaluations: impl Iterator<Item = (&'a str, &'a Evaluation)>,
+) -> Combined {
     let mut combined = Combined {
         effect: CombinedEffect::NotApplicable,
         reasons: Vec::new(),
         obligations: Vec::new(),
         advice: Vec::new(),
         narrowing: Narrowing::default(),
+        requestable: false,
     };
-    for evaluation in evaluations {
+    for (plugin, evaluation) in evaluations {
         let (effect, verdict) = match &evaluation.outcome {
             Err(fault) => (CombinedEffect::Faulted(fault.kind()), None),
             Ok(verdict) => (CombinedEffect::of(verdict.effect), Some(verdict)),
         };
         if effect.rank() > combined.effect.rank() {
             combined.effect = effect;
+            combined.requestable = effect == CombinedEffect::Deny;
             combined.obligations.clear();
             combined.advice.clear();
         }
         let Some(verdict) = verdict else { continue };
-        combined.reasons.extend_from_slice(&verdict.reasons);
+        combined
+            .reasons
+            .extend(verdict.reasons.iter().map(|reason| Reason {
+                plugin: plugin.to_owned(),
+                reason: reason.clone(),
+            }));
+        if verdict.effect == Effect::Deny {
+            combined.requestable &= verdict.requestable;
+        }
         if effect == combined.effect {
             combined.obligations.extend_from_slice(&verdict.obligations);
             combined.advice.extend_from_slice(&verdict.advice);
@@ -114,17 +128,15 @@ mod tests {
     use std::time::Duration;
 
     fn answered(effect: Effect) -> Evaluation {
-        let name = format!("{effect:?}");
         let obligation = Obligation {
-            id: name.clone(),
+            id: format!("{effect:?}"),
             kind: "notification".into(),
             properties: serde_json::json!({}),
         };
-        let reason = Reason {
-            plugin: name,
+        let reason = portcullis_contract::Reason {
             code: "code".into(),
             message: String::new(),
-            evidence: vec![],
+            fields: vec![],
         };
         Evaluation {
             outcome: Ok(Verdict {
@@ -133,6 +145,7 @@ mod tests {
                 obligations: vec![obligation],
                 advice: vec![],
                 narrowing: Narrowing::default(),
+                requestable: false,
             }),
             time: Duration::ZERO,
             peak_memory_bytes: 0,
@@ -146,6 +159,39 @@ mod tests {
             time: Duration::ZERO,
             peak_memory_bytes: 0,
             instructions: None,
+        }
+    }
+
+    fn combined<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Combined {
+        deny_overrides(
+            evaluations
+                .into_iter()
+                .map(|evaluation| ("plugin", evaluation)),
+        )
+    }
+
+    #[test]
+    fn a_deny_is_requestable_if_every_deny_is() {
+        let deny = |requestable| {
+            let mut evaluation = answered(Effect::Deny);
+            evaluation.outcome.as_mut().unwrap().requestable = requestable;
+            evaluation
+        };
+        let permit = answered(Effect::Permit);
+        for (evaluations, requestable) in [
+            (vec![deny(true)], true),
+            (vec![permit.clone(), deny(true), permit.clone()], true),
+            (vec![deny(true), deny(true)], true),
+            (vec![deny(true), deny(false)], false),
+            (vec![deny(false), deny(true)], false),
+            (vec![faulted(), deny(true)], true),
+            (vec![permit, faulted()], false),
+        ] {
+            assert_eq!(
+                combined(&evaluations).requestable,
+                requestable,
+                "{evaluations:?}"
+            );
         }
     }
 
@@ -167,13 +213,10 @@ mod tests {
         for (i, (a, effect_a)) in all.iter().enumerate() {
             for (j, (b, effect_b)) in all.iter().enumerate() {
                 let expected = if i > j { effect_a } else { effect_b };
-                assert_eq!(deny_overrides([a, b].into_iter()).effect, *expected);
+                assert_eq!(combined([a, b]).effect, *expected);
             }
         }
-        assert_eq!(
-            deny_overrides([].into_iter()).effect,
-            CombinedEffect::NotApplicable
-        );
+        assert_eq!(combined([]).effect, CombinedEffect::NotApplicable);
     }
 
     #[test]
@@ -183,7 +226,7 @@ mod tests {
             answered(Effect::Deny),
             answered(Effect::Permit),
         ];
-        let combined = deny_overrides(evaluations.iter());
+        let combined = combined(&evaluations);
         assert_eq!(combined.reasons.len(), 3);
         let ids: Vec<_> = combined.obligations.iter().map(|o| o.id.as_str()).collect();
         assert_eq!(ids, ["Deny"]);
@@ -205,7 +248,7 @@ mod tests {
             narrowed(Some(Duration::from_secs(5)), Some(3)),
             narrowed(None, Some(7)),
         ];
-        let narrowing = deny_overrides(evaluations.iter()).narrowing;
+        let narrowing = combined(&evaluations).narrowing;
         assert_eq!(narrowing.lifetime, Some(Duration::from_secs(5)));
         assert_eq!(narrowing.max_uses, Some(3));
     }

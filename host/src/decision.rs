@@ -33,6 +33,8 @@ pub struct Decision {
     /// Uses that the permit spends; empty for a deny.
     uses: Vec<Use>,
     access_request: Option<AccessRequest>,
+    /// True if the plugins that deny say that an approved intent would change their answer.
+    requestable: bool,
     /// Id of the decision; `None` in a dry run.
     id: Option<String>,
     cause: Cause,
@@ -174,6 +176,7 @@ pub(crate) fn accept(
         mut obligations,
         mut advice,
         narrowing,
+        requestable,
     } = combined;
     let (outcome, cause, detail) = match effect {
         CombinedEffect::Permit => {
@@ -206,6 +209,7 @@ pub(crate) fn accept(
         inputs: Inputs::default(),
         uses: Vec::new(),
         access_request: None,
+        requestable,
         id: None,
         cause,
         detail: printable(&detail),
@@ -367,6 +371,7 @@ impl Decision {
             inputs: Inputs::default(),
             uses: Vec::new(),
             access_request: None,
+            requestable: false,
             id: None,
             cause,
             detail: printable(detail.as_ref()),
@@ -403,6 +408,11 @@ impl Decision {
 
     pub(crate) fn uses(&self) -> &[Use] {
         &self.uses
+    }
+
+    /// True if an approved intent could change the decision.
+    pub(crate) fn is_requestable(&self) -> bool {
+        self.requestable || self.cause.an_intent_would_do()
     }
 
     /// Returns the deny with instructions for requesting approval.

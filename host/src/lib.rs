@@ -104,9 +104,9 @@ pub use integration::{Integration, Mode, Tier, TierCeiling};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 
 pub use portcullis_contract::{
-    ActionClass, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health, Manifest, Operator,
-    Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt, has_well_known_token, printable,
-    well_known_withheld, withheld,
+    ActionClass, ArgumentOrigin, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health,
+    Manifest, Operator, Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt,
+    has_well_known_token, printable, well_known_withheld, withheld,
 };
 pub use portcullis_model::cause::{Cause, CauseKind};
 pub use portcullis_model::digest::{Digest, DigestError};
@@ -118,7 +118,7 @@ pub use portcullis_model::limits::{
     MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits, RequestLimits,
 };
 pub use portcullis_model::request::{
-    DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, Resource,
+    DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, Resource, RoundTrip,
     SessionPath, Vouched,
 };
 pub use portcullis_model::timestamp::{Timestamp, TimestampError};

@@ -5,7 +5,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 /// A manifest that lists no fields.
-pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \"A guest in WebAssembly text\"\ncontract = \"0.1.0\"\nneeds = []\n";
+pub const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\ndescription = \"A guest in WebAssembly text\"\ncontract = \"0.2.0\"\nneeds = []\n[reasons]\n\"*\" = \"Any code\"\n";
 
 /// Returns a policy component with the core module `text`.
 ///
@@ -87,9 +87,9 @@ pub fn module(more: &str, body: &str) -> String {
     (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
     (global.set $next (i32.add (local.get $at) (local.get 3)))
     (local.get $at))
-  (func (export "portcullis:policy/policy@0.1.0#configure") (param i32 i32) (result i32)
+  (func (export "portcullis:policy/policy@0.2.0#configure") (param i32 i32) (result i32)
     (i32.const 0))
-  (func (export "portcullis:policy/policy@0.1.0#evaluate") (param i32) (result i32)
+  (func (export "portcullis:policy/policy@0.2.0#evaluate") (param i32) (result i32)
     {body}))"#
     )
 }

@@ -120,13 +120,14 @@ fn a_panic_and_an_endless_recursion_are_traps() {
 }
 
 #[test]
-fn a_field_that_was_not_asked_for_permits_nothing() {
-    assert!(matches!(fault("assume-environment"), Fault::Trap(_)));
-}
-
-#[test]
 fn a_verdict_that_breaks_the_contract_is_refused() {
-    for behaviour in ["no-reason", "bad-code", "undeclared-obligation"] {
+    for behaviour in [
+        "no-reason",
+        "bad-code",
+        "undeclared-reason",
+        "undeclared-obligation",
+        "requestable-permit",
+    ] {
         assert!(
             matches!(fault(behaviour), Fault::InvalidOutput(_)),
             "{behaviour}"

@@ -124,15 +124,19 @@ fn refuses_a_component_of_another_world() {
 #[test]
 fn refuses_another_version_of_the_contract() {
     assert_eq!(
-        refusal(&lookalike("0.2.0")),
-        LoadError::OtherContract("0.2.0".into())
+        refusal(&lookalike("0.1.0")),
+        LoadError::OtherContract("0.1.0".into())
+    );
+    assert_eq!(
+        LoadError::OtherContract("0.1.0".into()).to_string(),
+        "it is written against contract 0.1.0, and this host runs plugins of contract 0.2.0: write `contract = \"0.2.0\"` in plugin.toml, declare its reason codes under `[reasons]`, and rebuild it with `portcullis build` and portcullis-sdk 0.3"
     );
 }
 
 #[test]
 fn refuses_functions_of_other_types() {
     assert!(matches!(
-        refusal(&lookalike("0.1.0")),
+        refusal(&lookalike("0.2.0")),
         LoadError::Signature(_)
     ));
 }
@@ -153,7 +157,7 @@ fn refuses_a_component_without_a_manifest_or_with_a_bad_one() {
 }
 
 fn lookalike_without_manifest() -> Vec<u8> {
-    let with = lookalike("0.1.0");
+    let with = lookalike("0.2.0");
     let manifest = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
     with[..with.len() - (manifest.len() - 8)].to_vec()
 }
@@ -177,7 +181,7 @@ fn refuses_another_file_than_the_pinned_one() {
 fn a_manifest_nested_beyond_any_stack_is_refused() {
     let keys = "a.".repeat(78);
     let deep = format!("{}1{}", format!("{{ {keys}a = ").repeat(79), "}".repeat(79));
-    let manifest = format!("{}settings = {deep}\n", raw::MANIFEST);
+    let manifest = format!("settings = {deep}\n{}", raw::MANIFEST);
     let component = raw::component(&raw::answering(""));
     let component = portcullis_build::componentize(&component, &manifest).unwrap();
     // The smallest stack of a gateway's thread.

@@ -4,7 +4,7 @@
 //! three agree.
 
 use portcullis_sdk::{
-    ActionClass, Attestation, Attribute, Pattern, Policy, PrincipalKind, Request, Value, Verdict,
+    ActionClass, Attestation, Pattern, Policy, PrincipalKind, Value, Verdict, policy,
 };
 use serde::Deserialize;
 
@@ -18,58 +18,47 @@ pub struct FiveRules {
     repositories: Pattern,
 }
 
+#[policy]
 impl Policy for FiveRules {
     fn evaluate(&self, request: &Request) -> Verdict {
         let (principal, action, resource) =
-            (&request.principal, &request.action, &request.resource);
-        let agent = principal.kind == PrincipalKind::Agent;
+            (request.principal(), request.action(), request.resource());
+        let agent = principal.kind() == PrincipalKind::Agent;
 
-        if matches!(*action.class, ActionClass::Destructive | ActionClass::Admin)
-            && principal.attestation != Attestation::ProofOfPossession
+        if matches!(
+            action.class(),
+            ActionClass::Destructive | ActionClass::Admin
+        ) && principal.attestation() != Attestation::ProofOfPossession
         {
             return Verdict::deny()
                 .because("key-needed", "what destroys takes a proof of possession");
         }
-        if text(&request.context, "risk") == Some("high") {
+        if request.context("risk").and_then(Value::as_text) == Some("high") {
             return Verdict::deny().because("risk-high", "the session is at risk");
         }
         if agent
             && request
-                .intent
-                .as_ref()
-                .is_none_or(|intent| intent.approved_by.is_empty())
+                .intent()
+                .is_none_or(|intent| intent.approved_by().is_empty())
         {
             return Verdict::deny()
                 .because("intent-missing", "nobody approved what the agent does");
         }
 
         if agent
-            && self.agent_actions.contains(&action.name)
-            && self.repositories.matches(&resource.id)
-            && principal.environment == resource.environment
+            && self.agent_actions.iter().any(|it| it == action.name())
+            && self.repositories.matches(resource.id())
+            && principal.environment() == resource.environment()
         {
             return Verdict::permit().because("agent-may", "agents may do this to this repository");
         }
-        let team = text(&principal.attributes, "team");
-        if action.class == ActionClass::Read
+        let team = principal.attribute("team").and_then(Value::as_text);
+        if action.class() == ActionClass::Read
             && team.is_some()
-            && team == text(&resource.attributes, "team")
+            && team == resource.attribute("team").and_then(Value::as_text)
         {
             return Verdict::permit().because("team-reads", "the team reads what is its own");
         }
         Verdict::deny().because("no-rule", "no rule permits it")
     }
 }
-
-fn text<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    attributes
-        .iter()
-        .find(|attribute| attribute.name == name)
-        .and_then(|attribute| match &attribute.value {
-            Value::Text(text) => Some(text.as_str()),
-            _ => None,
-        })
-}
-
-#[cfg(feature = "plugin")]
-portcullis_sdk::export!(FiveRules);

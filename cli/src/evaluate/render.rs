@@ -71,14 +71,14 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         }
     }
     for reason in decision.reasons() {
-        let evidence = match reason.evidence.as_slice() {
+        let fields = match reason.fields.as_slice() {
             [] => String::new(),
             fields => styled(FAINT, &format!("  [{}]", fields.join(", "))),
         };
         row(
             "reason",
             &format!(
-                "{} {}: {}{evidence}",
+                "{} {}: {}{fields}",
                 reason.plugin,
                 styled(STRONG, &reason.code),
                 reason.message

@@ -116,7 +116,7 @@ pub struct Expected {
     pub constraints: Vec<String>,
     /// Inputs of the first reason. It is compared only if it is given.
     #[serde(default)]
-    pub evidence: Option<Vec<String>>,
+    pub fields: Option<Vec<String>>,
 }
 
 impl Case {
@@ -265,10 +265,10 @@ impl Case {
                 compare(what, "a grant".to_owned(), "none".to_owned());
             }
         }
-        if let Some(expected) = &expected.evidence {
-            let found = decision.reasons().first().map(|reason| &reason.evidence);
+        if let Some(expected) = &expected.fields {
+            let found = decision.reasons().first().map(|reason| &reason.fields);
             compare(
-                "evidence",
+                "fields",
                 format!("{:?}", Some(expected)),
                 format!("{found:?}"),
             );

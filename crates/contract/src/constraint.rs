@@ -1,6 +1,7 @@
 //! Conditions on arguments of an action.
 
 use crate::name;
+use crate::origin::{self, Origins};
 use crate::path::{is_unambiguous, is_under, trim_base};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -63,9 +64,10 @@ pub enum Operator {
     MaxLength,
     /// The argument is a non-empty list, and the operand contains each item. Operand: a list.
     SubsetOf,
-    /// The operand contains every origin of the argument and its parts.
+    /// The operand accepts one origin of the argument, and one of each of its parts.
     ///
-    /// Operand: a list of texts, each `user`, `tool:<name>` or `unknown`.
+    /// Operand: a list of origins, see [`ArgumentOrigin`](crate::ArgumentOrigin). `tool:<name>` accepts every
+    /// origin of that tool, and a place in a result accepts the places below it.
     OriginIs,
 }
 
@@ -106,28 +108,6 @@ pub enum ConstraintError {
         /// The actual operand, as JSON.
         operand: String,
     },
-}
-
-/// Origins of argument values: pairs of a JSON Pointer and an origin.
-///
-/// An argument has the origin stated for it or for its nearest container, and otherwise the origin `unknown`.
-/// It also has the origins stated for its parts.
-#[derive(Debug, Clone, Copy)]
-pub struct Origins<'a>(pub &'a [(String, String)]);
-
-impl Origins<'_> {
-    /// The origin of every argument is unknown.
-    pub const UNKNOWN: Self = Self(&[]);
-
-    /// True if `allowed` accepts every origin of an argument and its parts.
-    fn all(&self, path: &str, allowed: impl Fn(&str) -> bool) -> bool {
-        let holders = self.0.iter().filter(|(at, _)| is_at_or_below(path, at));
-        let nearest = holders.clone().map(|(at, _)| at.len()).max();
-        let own = holders.filter(|(at, _)| Some(at.len()) == nearest);
-        let parts = self.0.iter().filter(|(at, _)| is_at_or_below(at, path));
-        (nearest.is_some() || allowed("unknown"))
-            && own.chain(parts).all(|(_, origin)| allowed(origin))
-    }
 }
 
 impl Constraint {
@@ -207,12 +187,12 @@ impl Constraint {
                 "list the allowed items, or write `equals` with `[]` for the empty list",
             )),
             Operator::OriginIs if self.lists_a_pattern() => Some((
-                "lists a pattern, and origins are compared as text",
+                "lists a pattern, and a tool is compared as text",
                 "write each tool by its name, as in `tool:search`",
             )),
             Operator::OriginIs if !self.lists_origins() => Some((
                 "lists a value that is not an origin",
-                "write `user`, `tool:<name>` or `unknown`",
+                "write `user`, `unknown`, `tool:<name>`, or a place in a result, as in `tool:<name>#/0/id`",
             )),
             Operator::Prefix if text == Some("") => Some((
                 "is met by every text",
@@ -236,12 +216,18 @@ impl Constraint {
 
     fn lists_origins(&self) -> bool {
         let mut origins = self.operand.as_array().into_iter().flatten();
-        origins.all(|origin| origin.as_str().is_some_and(is_origin))
+        origins.all(|origin| origin.as_str().is_some_and(origin::is_origin))
     }
 
     fn lists_a_pattern(&self) -> bool {
         let mut origins = self.operand.as_array().into_iter().flatten();
-        origins.any(|origin| origin.as_str().is_some_and(|origin| origin.contains('*')))
+        let tool = |origin: &Value| {
+            let tool = origin
+                .as_str()
+                .and_then(|origin| origin.split(['#', '~']).next());
+            tool.is_some_and(|tool| tool.contains('*'))
+        };
+        origins.any(tool)
     }
 
     /// Returns a warning if a valid constraint probably means something else.
@@ -425,9 +411,15 @@ impl Constraint {
             (AtMost, AtMost) => compare(theirs, ours).is_some_and(Ordering::is_le),
             (MinLength, MinLength) => theirs.as_u64() >= ours.as_u64(),
             (MaxLength, MaxLength) => theirs.as_u64() <= ours.as_u64(),
-            (OneOf, OneOf) | (SubsetOf, SubsetOf) | (OriginIs, OriginIs) => all_listed(),
+            (OneOf, OneOf) | (SubsetOf, SubsetOf) => all_listed(),
+            (OriginIs, OriginIs) => texts_of(theirs).all(|origin| self.accepts_origin(origin)),
             (theirs_op, ours_op) => theirs_op == ours_op && same(ours, theirs),
         }
+    }
+
+    /// True if an item of the operand accepts `origin`.
+    fn accepts_origin(&self, origin: &str) -> bool {
+        texts_of(&self.operand).any(|accepted| origin::accepts(accepted, origin))
     }
 
     fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {
@@ -452,7 +444,7 @@ impl Constraint {
                 !items.is_empty() && items.iter().all(|item| contains(operand, item))
             }),
             Operator::OriginIs => {
-                origins.all(&self.path, |origin| contains(operand, &Value::from(origin)))
+                origins.are_accepted(&self.path, argument, &|origin| self.accepts_origin(origin))
             }
         }
     }
@@ -533,10 +525,12 @@ pub fn is_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
-/// True if the text is an origin of an argument: `user`, `tool:<name>` or `unknown`.
-pub fn is_origin(text: &str) -> bool {
-    let tool = text.strip_prefix("tool:");
-    matches!(text, "user" | "unknown") || tool.is_some_and(|name| !name.is_empty())
+/// The texts in a list.
+fn texts_of(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 /// True if the text has syntax of a pattern or regular expression.
@@ -593,12 +587,6 @@ fn path_in_another_syntax(path: &str) -> Option<&'static str> {
             _ => None,
         }
     })
-}
-
-/// True if the JSON Pointer `path` equals `holder` or points into its target.
-fn is_at_or_below(path: &str, holder: &str) -> bool {
-    path.strip_prefix(holder)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// True if two JSON values are equal. Numbers are compared by value.
@@ -664,6 +652,7 @@ fn each_text(argument: &Value, operand: &Value, meets: impl Fn(&str, &str) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArgumentOrigin;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -925,30 +914,6 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_inherited_from_the_nearest_holder() {
-        let origins = [
-            ("/to".to_owned(), "user".to_owned()),
-            ("/to/1".to_owned(), "tool:mail".to_owned()),
-        ];
-        let from_user = |path: &str| {
-            Constraint::new(path, Operator::OriginIs, json!(["user"]))
-                .unwrap()
-                .met_by(&json!({"to": ["a", "b"], "top": 1}), Origins(&origins))
-        };
-        assert!(from_user("/to/0"));
-        assert!(!from_user("/to/1"));
-        assert!(!from_user("/top"));
-        assert!(!from_user("/to"), "a part of it is not from the user");
-        let of_part = [("/to/0".to_owned(), "tool:mail".to_owned())];
-        let unknown = Constraint::new("/to", Operator::OriginIs, json!(["unknown"])).unwrap();
-        assert!(unknown.met_by(&json!({ "to": ["a"] }), Origins::UNKNOWN));
-        assert!(
-            !unknown.met_by(&json!({ "to": ["a"] }), Origins(&of_part)),
-            "what is not stated of the whole does not hide a part"
-        );
-    }
-
-    #[test]
     fn whole_numbers_are_compared_exactly() {
         assert!(!met(Operator::Equals, json!(u64::MAX), json!(u64::MAX - 1)));
         assert!(met(Operator::AtMost, json!(u64::MAX), json!(i64::MIN)));
@@ -992,7 +957,7 @@ mod tests {
         ]);
         let lists = prop::collection::vec(scalars.clone(), 0..4).prop_map(Value::from);
         let origins = prop::collection::vec(
-            prop::sample::select(vec!["user", "unknown", "tool:x"]),
+            prop::sample::select(vec!["user", "unknown", "tool:x", "tool:x#/*/id", "tool:x~"]),
             0..3,
         )
         .prop_map(|origins| json!(origins));
@@ -1026,7 +991,7 @@ mod tests {
                 json!(0), json!(1), json!(1.5), json!(3), json!(null), json!([]), json!(["a"]),
                 json!(["a", "b"]), json!(["/w", "/w/a"]), json!(["inv-1"]),
             ];
-            let origins = [("/a".to_owned(), "user".to_owned())];
+            let origins = [ArgumentOrigin::new("/a", "user")];
             for argument in arguments {
                 let arguments = json!({ "a": argument });
                 let mut met = constraints.iter().map(|it| it.met_by(&arguments, Origins(&origins)));
@@ -1049,7 +1014,8 @@ mod tests {
                 json!(3), json!(null), json!(true), json!([]), json!(["a"]), json!(["a", "b"]), json!([1, null]),
                 json!(["/w", "/w/a"]), json!([["a"]]), json!({ "x": 1 }), json!("//w"), json!("/wx"), json!("/w/a/"), json!("//"),
             ];
-            let origins = ["user", "unknown", "tool:x"].map(|origin| [("/a".to_owned(), origin.to_owned())]);
+            let origins = ["user", "unknown", "tool:x", "tool:x#/3/id", "tool:x~named/0/id"]
+                .map(|origin| [ArgumentOrigin::new("/a", origin)]);
             for argument in arguments {
                 for origins in &origins {
                     let arguments = json!({ "a": argument });

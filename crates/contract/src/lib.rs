@@ -2,8 +2,9 @@
 //!
 //! - [`name`]: the accepted spellings of a name.
 //! - [`Pattern`]: selects resources and actions.
-//! - [`Constraint`]: a condition on an argument.
+//! - [`Constraint`]: a condition on an argument; [`Origins`]: the places that its value came from.
 //! - [`ActionClass`], [`Attestation`] and the other closed sets.
+//! - [`Verdict`], [`Posture`] and [`Timestamp`]: records that host and SDK share.
 //! - [`Manifest`]: a plugin's description of itself, readable without running the plugin.
 //! - [`withheld`]: replaces parts of a text that look like secrets.
 //!
@@ -24,28 +25,46 @@ mod constraint;
 pub mod name;
 mod needs;
 mod obligation;
+mod origin;
 mod path;
 mod pattern;
+mod posture;
 mod secret;
 mod terms;
 mod text;
+mod timestamp;
+mod verdict;
 
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
-
-pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_origin, is_pointer};
 #[cfg(not(target_family = "wasm"))]
-pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
+mod verdict_rules;
+
+pub use constraint::{Constraint, ConstraintError, Operator, is_pointer};
+#[cfg(not(target_family = "wasm"))]
+pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, SDK_REASONS};
 pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{ObligationError, check_obligation, misspelt_obligation, required_properties};
+pub use origin::{ArgumentOrigin, Origins, is_origin};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
 pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, message, printable};
 
+pub use posture::Posture;
+#[cfg(not(target_family = "wasm"))]
+pub use timestamp::TimestampError;
+pub use timestamp::{Timestamp, Weekday};
+pub use verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
+#[cfg(not(target_family = "wasm"))]
+pub use verdict_rules::{MAX_OPERAND_ITEMS, MAX_VERDICT_ITEMS, check_verdict};
+
 /// Version of the contract (`wit/policy.wit`) that this crate implements.
-pub const CONTRACT_VERSION: &str = "0.1.0";
+pub const CONTRACT_VERSION: &str = "0.2.0";
+
+/// Remedy for a plugin of another version of the contract.
+pub const REBUILD: &str = "write `contract = \"0.2.0\"` in plugin.toml, declare its reason codes under `[reasons]`, and rebuild it with `portcullis build` and portcullis-sdk 0.3";
 
 /// True if `text` is a valid reason code or obligation kind.
 ///

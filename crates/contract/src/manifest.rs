@@ -1,10 +1,11 @@
 //! The manifest, in which a plugin describes itself.
 
 use crate::{
-    CONTRACT_VERSION, Needs, UnknownField, excerpt, is_token, line_and_column, misspelt_obligation,
-    withheld,
+    CONTRACT_VERSION, Needs, REBUILD, UnknownField, excerpt, is_token, line_and_column,
+    misspelt_obligation, withheld,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Name of the component's custom section that holds the manifest.
 pub const MANIFEST_SECTION: &str = "portcullis:manifest";
@@ -12,15 +13,22 @@ pub const MANIFEST_SECTION: &str = "portcullis:manifest";
 /// Maximum size of a manifest in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 
+/// Reason codes that the SDK gives by itself, which no manifest has to declare.
+pub const SDK_REASONS: [&str; 2] = ["arguments-invalid", "not-configured"];
+
 /// A plugin's description of itself: `plugin.toml`, embedded in the component as written.
 ///
 /// ```toml
 /// name = "repositories"
 /// version = "0.1.0"
 /// description = "Agents reach only the repositories on a list"
-/// contract = "0.1.0"
-/// needs = ["resource.id"]
-/// obligations = []
+/// contract = "0.2.0"
+/// needs = ["resource.id"]     # fields of a request that the host passes
+/// obligations = []            # kinds of obligation that a verdict may have
+///
+/// [reasons]                   # codes that a verdict may have, each with its meaning
+/// repository-allowed = "A pattern of the settings allows the repository"
+/// repository-not-allowed = "No pattern of the settings allows the repository"
 ///
 /// [settings]                  # a JSON Schema, for people and editors
 /// type = "object"
@@ -41,6 +49,10 @@ pub struct Manifest {
     pub needs: Vec<String>,
     /// Kinds of obligation that the plugin may issue.
     pub obligations: Vec<String>,
+    /// Reason codes that the plugin may give, each with its meaning.
+    ///
+    /// A code that ends with `*` declares every code with that beginning.
+    pub reasons: BTreeMap<String, String>,
     /// JSON Schema of the plugin's settings. It only describes them; `configure` validates them.
     pub settings: serde_json::Value,
     #[serde(skip)]
@@ -86,12 +98,17 @@ pub enum ManifestError {
         "`obligations` has `{0}`: the AuthZEN obligations profile calls it `{1}`, and gateways know it by that name"
     )]
     Misspelt(String, &'static str),
+    /// A reason code is empty, too long or has invalid characters.
+    #[error(
+        "`reasons` has `{0}`: a code is 1 to 64 letters, digits, `-`, `_`, `.` and `:`, and may end with `*`"
+    )]
+    Reason(String),
     /// A field under `needs` is unknown.
     #[error("under `needs`, {0}")]
     Needs(UnknownField),
     /// The plugin is written against another version of the contract.
     #[error(
-        "`contract = \"{0}\"`: this is a host for contract {CONTRACT_VERSION}; rebuild the plugin with portcullis-sdk {CONTRACT_VERSION}"
+        "`contract = \"{0}\"`: this host runs plugins of contract {CONTRACT_VERSION}: {REBUILD}"
     )]
     Contract(String),
 }
@@ -112,6 +129,8 @@ struct Wire {
     needs: Vec<String>,
     #[serde(default)]
     obligations: Vec<String>,
+    #[serde(default)]
+    reasons: BTreeMap<String, String>,
     #[serde(default)]
     settings: Option<serde_json::Value>,
 }
@@ -139,6 +158,10 @@ impl Manifest {
         if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
             return Err(ManifestError::Obligation(shown(kind)));
         }
+        let is_code = |code: &str| code == "*" || is_token(code.strip_suffix('*').unwrap_or(code));
+        if let Some(code) = wire.reasons.keys().find(|code| !is_code(code)) {
+            return Err(ManifestError::Reason(shown(code)));
+        }
         let mut kinds = wire.obligations.iter();
         if let Some((kind, meant)) = kinds.find_map(|kind| Some((kind, misspelt_obligation(kind)?)))
         {
@@ -153,11 +176,23 @@ impl Manifest {
             contract: wire.contract,
             needs: wire.needs,
             obligations: wire.obligations,
+            reasons: wire.reasons,
             settings: wire
                 .settings
                 .unwrap_or_else(|| serde_json::json!({ "type": "object" })),
             fields,
         })
+    }
+
+    /// True if the plugin may give the reason code.
+    ///
+    /// Every plugin may give [`SDK_REASONS`].
+    pub fn declares_reason(&self, code: &str) -> bool {
+        let is_declared = |declared: &String| match declared.strip_suffix('*') {
+            Some(beginning) => code.starts_with(beginning),
+            None => declared == code,
+        };
+        SDK_REASONS.contains(&code) || self.reasons.keys().any(is_declared)
     }
 
     /// Fields that the host passes to the plugin.
@@ -234,13 +269,32 @@ fn is_plugin_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "name = \"p\"\nversion = \"1.0.0\"\ndescription = \"d\"\ncontract = \"0.1.0\"\nneeds = [\"action.name\"]\n";
+    const GOOD: &str = "name = \"p\"\nversion = \"1.0.0\"\ndescription = \"d\"\ncontract = \"0.2.0\"\nneeds = [\"action.name\"]\n";
 
     #[test]
     fn reads_a_manifest() {
         let manifest = Manifest::parse(GOOD).unwrap();
         assert!(manifest.fields().has(crate::Field::ActionName));
         assert_eq!(manifest.settings["type"], "object");
+    }
+
+    #[test]
+    fn a_reason_is_declared_by_its_code_or_its_beginning() {
+        let reasons = "[reasons]\nbranch-protected = \"\"\n\"policy-*\" = \"\"\n";
+        let manifest = Manifest::parse(&format!("{GOOD}{reasons}")).unwrap();
+        for code in [
+            "branch-protected",
+            "policy-7",
+            "policy-",
+            "arguments-invalid",
+        ] {
+            assert!(manifest.declares_reason(code), "{code}");
+        }
+        for code in ["branch", "branch-protected-2", "policy", "Policy-7", ""] {
+            assert!(!manifest.declares_reason(code), "{code}");
+        }
+        let any = Manifest::parse(&format!("{GOOD}[reasons]\n\"*\" = \"\"\n")).unwrap();
+        assert!(any.declares_reason("anything"));
     }
 
     #[test]
@@ -261,7 +315,7 @@ mod tests {
     fn refuses_with_the_place() {
         let refused = |from: &str, to: &str| Manifest::parse(&GOOD.replace(from, to)).unwrap_err();
         assert!(matches!(refused("\"p\"", "\"P!\""), ManifestError::Name(_)));
-        assert!(matches!(refused("0.1.0", "0.2.0"), ManifestError::Contract(v) if v == "0.2.0"));
+        assert!(matches!(refused("0.2.0", "0.1.0"), ManifestError::Contract(v) if v == "0.1.0"));
         assert!(matches!(
             refused("action.name", "action"),
             ManifestError::Needs(_)
@@ -276,6 +330,8 @@ mod tests {
         ));
         let kind = Manifest::parse(&format!("{GOOD}obligations = [\"a b\"]\n")).unwrap_err();
         assert!(matches!(kind, ManifestError::Obligation(_)));
+        let code = Manifest::parse(&format!("{GOOD}[reasons]\n\"a b\" = \"\"\n")).unwrap_err();
+        assert!(matches!(code, ManifestError::Reason(_)));
         let keys = "a.".repeat(78);
         let deep = format!(
             "{GOOD}settings = {}1{}",

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A request field that a plugin can ask for under `needs`.
 ///
-/// A plugin can also ask for one item of `principal.attributes`, `resource.attributes` or `context` by name,
-/// as in `context.ticket`. The host passes `principal.type` as the principal's attribute `type`.
+/// A plugin can also ask for one item of `principal.attributes`, `action.arguments`, `resource.attributes` or
+/// `context` by name, as in `context.ticket`. The host passes `principal.type` as the principal's attribute
+/// `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[expect(
@@ -33,6 +34,8 @@ pub enum Field {
     ActionClass,
     ActionArguments,
     ActionOrigins,
+    ActionInputResponses,
+    ActionRequestState,
     ResourceKind,
     ResourceId,
     ResourceEnvironment,
@@ -44,7 +47,7 @@ pub enum Field {
 
 impl Field {
     /// All fields, in the order of the contract.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Integration,
         Self::PrincipalId,
         Self::PrincipalKind,
@@ -65,6 +68,8 @@ impl Field {
         Self::ActionClass,
         Self::ActionArguments,
         Self::ActionOrigins,
+        Self::ActionInputResponses,
+        Self::ActionRequestState,
         Self::ResourceKind,
         Self::ResourceId,
         Self::ResourceEnvironment,
@@ -81,6 +86,14 @@ impl Field {
         Self::IntentApprovedBy,
         Self::IntentExpiresAt,
         Self::IntentRemainingUses,
+    ];
+
+    /// The open lists, whose items a manifest can list by name.
+    pub const OPEN: [Self; 4] = [
+        Self::PrincipalAttributes,
+        Self::ActionArguments,
+        Self::ResourceAttributes,
+        Self::Context,
     ];
 
     /// Name of the field, as spelt in a manifest.
@@ -106,6 +119,8 @@ impl Field {
             Self::ActionClass => "action.class",
             Self::ActionArguments => "action.arguments",
             Self::ActionOrigins => "action.origins",
+            Self::ActionInputResponses => "action.input-responses",
+            Self::ActionRequestState => "action.request-state",
             Self::ResourceKind => "resource.kind",
             Self::ResourceId => "resource.id",
             Self::ResourceEnvironment => "resource.environment",
@@ -149,12 +164,7 @@ impl Needs {
                 needs.whole |= field.bit();
                 continue;
             }
-            let open = [
-                Field::PrincipalAttributes,
-                Field::ResourceAttributes,
-                Field::Context,
-            ];
-            let (field, key) = open
+            let (field, key) = Field::OPEN
                 .into_iter()
                 .find_map(|field| {
                     let key = name.strip_prefix(field.name())?.strip_prefix('.')?;
@@ -195,6 +205,12 @@ impl Needs {
         self.has(field) || self.named.contains_key(&field)
     }
 
+    /// Names of the items of `field` that the plugin asks for one by one.
+    pub fn names_of(&self, field: Field) -> impl Iterator<Item = &str> {
+        let names = self.named.get(&field);
+        names.into_iter().flatten().map(String::as_str)
+    }
+
     /// True if the plugin asks for any field of the intent.
     pub fn has_intent(&self) -> bool {
         Field::OF_INTENT.into_iter().any(|field| self.has(field))
@@ -214,6 +230,10 @@ mod tests {
         assert!(!needs.has_named(Field::Context, "secret"));
         assert!(!needs.has(Field::Context));
         assert!(Needs::everything().has_named(Field::Context, "secret"));
+        let needs = Needs::parse(["action.arguments.branch", "action.arguments.a.b"]).unwrap();
+        assert!(!needs.has(Field::ActionArguments) && needs.has_any_of(Field::ActionArguments));
+        let names: Vec<_> = needs.names_of(Field::ActionArguments).collect();
+        assert_eq!(names, ["a.b", "branch"], "a name may contain a full stop");
     }
 
     #[test]

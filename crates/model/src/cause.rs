@@ -43,7 +43,7 @@ pub enum Cause {
     RevocationStale,
     /// The action's class exceeds the ceiling for an integration of this trust.
     BeyondTier,
-    /// Required evidence is missing.
+    /// A required check did not pass.
     RequiredCheckMissing,
     /// The destination's posture is stale, unknown or bad.
     DestinationUnfit,
@@ -65,6 +65,8 @@ pub enum Cause {
     IntentExpired,
     /// The intent has no remaining uses.
     IntentUsedUp,
+    /// The call answers questions of the server, and a plugin does not judge the answers.
+    AnswersNotJudged,
     /// A plugin denies.
     PluginDenied,
     /// A plugin faulted, and no plugin denies.
@@ -138,6 +140,7 @@ impl Cause {
             Self::OutsideIntent => "outside-intent",
             Self::IntentExpired => "intent-expired",
             Self::IntentUsedUp => "intent-used-up",
+            Self::AnswersNotJudged => "answers-not-judged",
             Self::PluginDenied => "plugin-denied",
             Self::PluginFaulted(FaultKind::Trap) => "plugin-trap",
             Self::PluginFaulted(FaultKind::Deadline) => "plugin-deadline",
@@ -199,6 +202,7 @@ impl Cause {
             | Self::OutsideIntent
             | Self::IntentExpired
             | Self::IntentUsedUp
+            | Self::AnswersNotJudged
             | Self::PluginDenied
             | Self::Indeterminate
             | Self::NotApplicable
@@ -274,9 +278,10 @@ impl Cause {
             | Self::OutsideIntent
             | Self::IntentExpired
             | Self::IntentUsedUp => &["NHI5", "PR.AA-05", "SP 800-207 tenet 3"],
-            Self::PluginDenied | Self::Indeterminate | Self::NotApplicable => {
-                &["PR.AA-05", "SP 800-207 tenet 4"]
-            }
+            Self::AnswersNotJudged
+            | Self::PluginDenied
+            | Self::Indeterminate
+            | Self::NotApplicable => &["PR.AA-05", "SP 800-207 tenet 4"],
             Self::ConstraintUnmet | Self::EmptyGrant | Self::UnsupportedObligation => {
                 &["PR.AA-05", "SP 800-207 tenet 3"]
             }

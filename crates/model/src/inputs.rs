@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Inputs that a decision used besides the request and the configuration.
 ///
-/// The host records it. A replay with the same evidence gives the same decision.
+/// The host records it. A replay with the same inputs gives the same decision.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Inputs {
@@ -66,14 +66,14 @@ pub struct IntentSeen {
     pub approved_by: String,
 }
 
-/// Source of the evidence for a decision.
+/// Source of the inputs of a decision.
 #[derive(Debug, Clone, Copy)]
 pub enum Sources<'a> {
     /// Current data. The host remembers its observations.
     Live,
     /// Current data. The host remembers nothing.
     DryRun,
-    /// Recorded evidence, with the revocation list of that time or the current one.
+    /// Recorded inputs, with the revocation list of that time or the current one.
     Recorded(&'a Inputs, ListAsOf),
 }
 

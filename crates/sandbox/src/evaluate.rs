@@ -109,8 +109,8 @@ impl Plugin {
     ) -> Result<Verdict, Fault> {
         let needs = self.manifest.fields();
         let lists = Lists::of(question.request, question.facts, needs);
-        let attributes = lists.attributes();
-        let passed = wire::request(&question, needs, &lists, &attributes);
+        let records = lists.records(question.request);
+        let passed = wire::request(&question, needs, &lists, &records);
         tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
         run(&mut |instance| {
             let before = instance.instructions();

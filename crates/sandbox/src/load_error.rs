@@ -2,7 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::fault::Fault;
-use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, printable};
+use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, printable};
 use portcullis_model::digest::Digest;
 
 /// Error in a plugin's settings, with its place.
@@ -62,7 +62,7 @@ pub enum LoadError {
     Imports(Vec<String>),
     /// The component has another world.
     #[error(
-        "it does not export `{missing}` but {}: write it with portcullis-sdk {CONTRACT_VERSION}",
+        "it does not export `{missing}` but {}: write it with portcullis-sdk, for contract {CONTRACT_VERSION}",
         list(exports)
     )]
     OtherWorld {
@@ -73,12 +73,12 @@ pub enum LoadError {
     },
     /// The component is written against another version of the contract.
     #[error(
-        "it is written against contract {0}, and this host speaks {CONTRACT_VERSION}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+        "it is written against contract {0}, and this host runs plugins of contract {CONTRACT_VERSION}: {REBUILD}"
     )]
     OtherContract(String),
     /// The type of an export differs from the contract's.
     #[error(
-        "its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with portcullis-sdk {CONTRACT_VERSION}"
+        "its functions are not those of contract {CONTRACT_VERSION}: {0}: rebuild it with `portcullis build`"
     )]
     Signature(String),
     /// The component has no manifest.

@@ -3,126 +3,81 @@
 use crate::bindings::given::exports::portcullis::policy::types as wire;
 use crate::fault::Fault;
 use portcullis_contract::{
-    Constraint, Manifest, Operator, check_obligation, excerpt, is_printable, is_token, printable,
+    Constraint, Effect, MAX_VERDICT_ITEMS, Manifest, Narrowing, Obligation, Operator, Reason,
+    Verdict, check_verdict, excerpt, is_printable, printable,
 };
 use portcullis_model::json::parse_guest_object;
-use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// Maximum number of reasons, obligations, advice and constraints of a verdict, each.
-///
-/// The host handles them outside the plugin's deadline.
-const MAX_ITEMS: usize = 64;
-
-/// Maximum number of items that the constraints of a verdict list together.
-///
-/// The host compares each with each item of an argument.
-const MAX_OPERAND_ITEMS: usize = 512;
 
 /// Checks a verdict of the plugin of `manifest` against the contract.
 ///
 /// The plugin controls all of it; its size is already bounded.
 pub(crate) fn accept(wire: wire::Verdict, manifest: &Manifest) -> Result<Verdict, Fault> {
-    let plugin = &manifest.name;
-    let effect = match wire.effect {
-        wire::Effect::Permit => Effect::Permit,
-        wire::Effect::Deny => Effect::Deny,
-        wire::Effect::NotApplicable => Effect::NotApplicable,
-        wire::Effect::Indeterminate => Effect::Indeterminate,
-    };
-    for (what, count) in [
-        ("reasons", wire.reasons.len()),
-        ("obligations", wire.obligations.len()),
-        ("advice", wire.advice.len()),
-    ] {
-        if count > MAX_ITEMS {
-            return Err(invalid(format!(
-                "{count} {what}, and at most {MAX_ITEMS} are read"
-            )));
-        }
-    }
-    if effect == Effect::Permit && wire.reasons.is_empty() {
-        return Err(invalid("a permit without a reason"));
-    }
-    let reasons = wire
-        .reasons
-        .into_iter()
-        .map(|reason| accept_reason(reason, plugin))
-        .collect::<Result<_, _>>()?;
-    let mut ids = BTreeSet::new();
-    let obligations = accept_obligations(wire.obligations, plugin, &mut ids)?;
-    if let Some(undeclared) = obligations
-        .iter()
-        .find(|obligation| !manifest.obligations.contains(&obligation.kind))
-    {
-        return Err(invalid(format!(
-            "an obligation `{}` that its manifest does not list",
-            undeclared.kind
-        )));
-    }
-    for obligation in &obligations {
-        check_obligation(&obligation.kind, &obligation.properties)
-            .map_err(|error| invalid(format!("obligation `{}`: {error}", obligation.id)))?;
-    }
-    Ok(Verdict {
-        effect,
-        reasons,
-        obligations,
-        advice: accept_obligations(wire.advice, plugin, &mut ids)?,
+    let verdict = Verdict {
+        effect: match wire.effect {
+            wire::Effect::Permit => Effect::Permit,
+            wire::Effect::Deny => Effect::Deny,
+            wire::Effect::NotApplicable => Effect::NotApplicable,
+            wire::Effect::Indeterminate => Effect::Indeterminate,
+        },
+        reasons: wire.reasons.into_iter().map(read_reason).collect(),
+        obligations: read_obligations(wire.obligations)?,
+        advice: read_obligations(wire.advice)?,
         narrowing: wire
             .narrowing
-            .map(accept_narrowing)
+            .map(read_narrowing)
             .transpose()?
             .unwrap_or_default(),
+        requestable: wire.requestable,
+    };
+    check_verdict(&verdict, manifest).map_err(Fault::InvalidOutput)?;
+    let own = |mut obligation: Obligation| {
+        obligation.id = format!("{}:{}", manifest.name, obligation.id);
+        obligation.properties = shown(obligation.properties);
+        obligation
+    };
+    Ok(Verdict {
+        obligations: verdict.obligations.into_iter().map(own).collect(),
+        advice: verdict.advice.into_iter().map(own).collect(),
+        ..verdict
     })
 }
 
-fn accept_reason(wire: wire::Reason, plugin: &str) -> Result<Reason, Fault> {
-    if !is_token(&wire.code) {
-        return Err(invalid(format!(
-            "`{}` is no reason code",
-            excerpt(&wire.code)
-        )));
-    }
-    Ok(Reason {
-        plugin: plugin.to_owned(),
+fn read_reason(wire: wire::Reason) -> Reason {
+    Reason {
         code: wire.code,
         message: printable(&wire.message),
-        evidence: wire.evidence.iter().map(|field| printable(field)).collect(),
-    })
+        fields: wire.fields.iter().map(|field| printable(field)).collect(),
+    }
 }
 
-fn accept_obligations(
-    wire: Vec<wire::Obligation>,
-    plugin: &str,
-    ids: &mut BTreeSet<String>,
-) -> Result<Vec<Obligation>, Fault> {
-    let mut accepted: Vec<Obligation> = Vec::with_capacity(wire.len());
-    for obligation in wire {
-        for text in [&obligation.id, &obligation.kind] {
-            if !is_token(text) {
-                let text = excerpt(text);
-                return Err(invalid(format!("`{text}` is no obligation's id or kind")));
-            }
-        }
-        let id = format!("{plugin}:{}", obligation.id);
-        if !ids.insert(id.clone()) {
-            return Err(invalid(format!("two obligations with the id `{id}`")));
-        }
+fn read_obligations(wire: Vec<wire::Obligation>) -> Result<Vec<Obligation>, Fault> {
+    at_most(MAX_VERDICT_ITEMS, wire.len(), "obligations")?;
+    let read = |obligation: wire::Obligation| {
         let properties = parse_guest_object(&obligation.properties).ok_or_else(|| {
+            let id = excerpt(&obligation.id);
             invalid(format!(
                 "the properties of obligation `{id}` are not a JSON object"
             ))
         })?;
-        accepted.push(Obligation {
-            id,
+        Ok(Obligation {
+            id: obligation.id,
             kind: obligation.kind,
-            properties: shown(properties),
-        });
+            properties,
+        })
+    };
+    wire.into_iter().map(read).collect()
+}
+
+/// Refuses a list that is too long before its items are parsed.
+fn at_most(most: usize, count: usize, what: &str) -> Result<(), Fault> {
+    match count > most {
+        true => Err(invalid(format!(
+            "{count} {what}, and at most {most} are read"
+        ))),
+        false => Ok(()),
     }
-    Ok(accepted)
 }
 
 /// Makes the texts in `json` printable; line breaks and tabs stay.
@@ -152,13 +107,8 @@ fn shown(json: Value) -> Value {
     }
 }
 
-fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
-    let count = wire.constraints.len();
-    if count > MAX_ITEMS {
-        return Err(invalid(format!(
-            "{count} constraints, and at most {MAX_ITEMS} are read"
-        )));
-    }
+fn read_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
+    at_most(MAX_VERDICT_ITEMS, wire.constraints.len(), "constraints")?;
     let constraints: Vec<Constraint> = wire
         .constraints
         .into_iter()
@@ -182,12 +132,6 @@ fn accept_narrowing(wire: wire::Narrowing) -> Result<Narrowing, Fault> {
                 .map_err(|error| invalid(error.to_string()))
         })
         .collect::<Result<_, _>>()?;
-    let items: usize = constraints.iter().map(Constraint::operand_items).sum();
-    if items > MAX_OPERAND_ITEMS {
-        return Err(invalid(format!(
-            "constraints that list {items} items, and at most {MAX_OPERAND_ITEMS} are compared"
-        )));
-    }
     Ok(Narrowing {
         constraints,
         lifetime: wire.lifetime_ms.map(|ms| Duration::from_millis(ms.into())),

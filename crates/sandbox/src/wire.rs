@@ -3,12 +3,13 @@
 use crate::bindings::passed::exports::portcullis::policy::types as wire;
 use crate::question::Question;
 use portcullis_contract::{
-    ActionClass, Attestation, Exposure, Field, Health, Needs, PrincipalKind,
+    ActionClass, ArgumentOrigin, Attestation, Exposure, Field, Health, Needs, PrincipalKind,
 };
 use portcullis_model::facts::Facts;
 use portcullis_model::request::{Posture, Request};
 use portcullis_model::timestamp::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Values that a wire request borrows in addition to the request.
 #[derive(Default)]
@@ -17,6 +18,18 @@ pub(crate) struct Lists<'a> {
     resource_attributes: Vec<Owned<'a>>,
     context: Vec<Owned<'a>>,
     delegated_by: Vec<&'a str>,
+    /// Texts of the origins of each listed argument.
+    origins: Vec<Vec<&'a str>>,
+    /// Arguments that are listed one by one, as canonical JSON.
+    arguments: Option<String>,
+}
+
+/// Records that borrow from [`Lists`].
+#[derive(Default)]
+pub(crate) struct Records<'a> {
+    principal_attributes: Vec<wire::Attribute<'a>>,
+    resource_attributes: Vec<wire::Attribute<'a>>,
+    context: Vec<wire::Attribute<'a>>,
     origins: Vec<wire::ArgumentOrigin<'a>>,
 }
 
@@ -61,24 +74,42 @@ impl<'a> Lists<'a> {
             lists.delegated_by = principal.delegated_by.iter().map(String::as_str).collect();
         }
         if needs.has(Field::ActionOrigins) {
-            lists.origins = request
-                .stated_origins()
-                .iter()
-                .map(|(path, origin)| wire::ArgumentOrigin { path, origin })
-                .collect();
+            let texts = |it: &'a ArgumentOrigin| it.origins.iter().map(String::as_str).collect();
+            lists.origins = request.origins().0.iter().map(texts).collect();
+        }
+        if !needs.has(Field::ActionArguments) && needs.has_any_of(Field::ActionArguments) {
+            lists.arguments = Some(listed_arguments(request, needs));
         }
         lists
     }
 
-    /// Borrows the attributes of the principal, the resource and the context.
-    pub(crate) fn attributes(&self) -> [Vec<wire::Attribute<'_>>; 3] {
-        [
-            &self.principal_attributes,
-            &self.resource_attributes,
-            &self.context,
-        ]
-        .map(|list| list.iter().map(Owned::wire).collect())
+    /// Makes the records that borrow from the lists.
+    pub(crate) fn records(&'a self, request: &'a Request) -> Records<'a> {
+        let attributes = |list: &'a [Owned<'a>]| list.iter().map(Owned::wire).collect();
+        let origins = request.origins().0.iter().zip(&self.origins);
+        Records {
+            principal_attributes: attributes(&self.principal_attributes),
+            resource_attributes: attributes(&self.resource_attributes),
+            context: attributes(&self.context),
+            origins: origins
+                .map(|(it, origins)| wire::ArgumentOrigin {
+                    path: &it.path,
+                    part: it.part.as_deref(),
+                    origins,
+                })
+                .collect(),
+        }
     }
+}
+
+/// The arguments that `needs` lists one by one, as a canonical JSON object.
+fn listed_arguments(request: &Request, needs: &Needs) -> String {
+    let arguments: BTreeMap<&str, &Value> = needs
+        .names_of(Field::ActionArguments)
+        .filter_map(|name| Some((name, request.arguments().get(name)?)))
+        .collect();
+    // INVARIANT (canonical): the whole has a canonical form, so a part of it has one.
+    serde_json_canonicalizer::to_string(&arguments).unwrap_or_else(|_| "{}".to_owned())
 }
 
 /// Name of the attribute for `principal.type`. No request has an attribute of that name.
@@ -132,7 +163,7 @@ pub(crate) fn request<'a>(
     question: &Question<'a>,
     needs: &Needs,
     lists: &'a Lists<'a>,
-    [principal_attributes, resource_attributes, context]: &'a [Vec<wire::Attribute<'a>>; 3],
+    records: &'a Records<'a>,
 ) -> wire::Request<'a> {
     let Question {
         request,
@@ -168,7 +199,7 @@ pub(crate) fn request<'a>(
                 principal.credential_expires_at,
             ),
             delegated_by: &lists.delegated_by,
-            attributes: principal_attributes,
+            attributes: &records.principal_attributes,
         },
         intent: facts
             .intent
@@ -189,8 +220,19 @@ pub(crate) fn request<'a>(
             } else {
                 wire::ActionClass::Unclassified
             },
-            arguments: text(Field::ActionArguments, request.canonical_arguments()),
-            origins: &lists.origins,
+            arguments: match &lists.arguments {
+                Some(listed) => listed,
+                None => text(Field::ActionArguments, request.canonical_arguments()),
+            },
+            origins: &records.origins,
+            input_responses: request
+                .canonical_input_responses()
+                .filter(|_| needs.has(Field::ActionInputResponses)),
+            request_state: request
+                .round_trip()
+                .request_state
+                .as_deref()
+                .filter(|_| needs.has(Field::ActionRequestState)),
         },
         resource: wire::Resource {
             kind: text(Field::ResourceKind, &resource.kind),
@@ -200,10 +242,10 @@ pub(crate) fn request<'a>(
                 .posture
                 .filter(|_| needs.has(Field::ResourcePosture))
                 .map(posture),
-            attributes: resource_attributes,
+            attributes: &records.resource_attributes,
         },
         now: time(Field::Now, Some(now)),
-        context,
+        context: &records.context,
     }
 }
 

@@ -101,7 +101,7 @@ impl<T: Trace> Checks<'_, '_, T> {
                 self.stop_unless_waived(NAME, Waiver::Destination, || what, refusal)?;
             }
             Judged::Unfit(OnStale::StepUp, what) => {
-                // A step-up is no evidence of the destination's posture, so nothing is established.
+                // A step-up does not show the destination's posture, so nothing is established.
                 self.trace.check(
                     || NAME.to_owned(),
                     Conclusion::Pass,

@@ -232,7 +232,7 @@ impl<T: Trace> Checks<'_, '_, T> {
             let detail = format!("intent `{id}` has no use left: have a new one approved");
             return self.stop(check, finding, (Cause::IntentUsedUp, detail));
         }
-        // A statement of the request is no evidence of an intent, so nothing is established.
+        // A statement of the request does not prove an intent, so nothing is established.
         self.trace
             .check(|| check.to_owned(), Conclusion::Pass, finding);
         self.ceiling.expires_at = tighter(self.ceiling.expires_at, intent.expires_at);

@@ -104,7 +104,7 @@ struct Checks<'r, 'a, T> {
     ceiling: Ceiling,
     obligations: Vec<Obligation>,
     uses: Vec<Use>,
-    /// Requirements for which there is evidence.
+    /// Requirements that are met.
     established: Vec<Requirement>,
 }
 

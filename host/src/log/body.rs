@@ -186,7 +186,7 @@ fn with(mut body: Value, key: &str, value: Value) -> Value {
     body
 }
 
-/// Usual size of evidence and decision as JSON, in bytes.
+/// Usual size of inputs and decision as JSON, in bytes.
 const USUAL_BYTES: usize = 3 * 1024;
 
 /// Writes a value as JSON.
@@ -222,7 +222,7 @@ fn shown(line: Vec<u8>) -> Vec<u8> {
 
 /// Removes the parts of a decision that may repeat arguments.
 ///
-/// Those are messages, evidence of reasons, constraints, properties and approvals.
+/// Those are messages, fields of reasons, constraints, properties and approvals.
 fn withhold(decision: &mut Value) {
     let Some(context) = decision.get_mut("context").and_then(Value::as_object_mut) else {
         return;
@@ -230,7 +230,7 @@ fn withhold(decision: &mut Value) {
     context.remove("detail");
     for (list, key) in [
         ("reasons", "message"),
-        ("reasons", "evidence"),
+        ("reasons", "fields"),
         ("obligations", "properties"),
         ("advice", "properties"),
         ("plugins", "fault-detail"),

@@ -63,6 +63,14 @@ fn rename(decision: &mut Value) {
     {
         *cause = Value::from(*new);
     }
+    let reasons = decision.pointer_mut("/context/reasons");
+    for reason in reasons.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(members) = reason.as_object_mut()
+            && let Some(fields) = members.remove("evidence")
+        {
+            members.insert("fields".to_owned(), fields);
+        }
+    }
     let obligations = decision.pointer_mut("/context/obligations");
     let obligations = obligations.and_then(Value::as_array_mut);
     for obligation in obligations.into_iter().flatten() {

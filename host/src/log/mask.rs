@@ -199,6 +199,8 @@ impl Place {
         };
         match keys.as_slice() {
             ["action", "properties", _, ..]
+            | ["context", "input-responses", _, ..]
+            | ["context", "request-state"]
             | ["resource", "id"]
             | ["subject", "properties", "purpose"]
             | ["context", "intent", "purpose" | "approved-by"] => Self::Request,

@@ -178,7 +178,7 @@ impl PdpBuilder {
         self
     }
 
-    /// Denies actions of `class` unless there is evidence of each of `required`.
+    /// Denies actions of `class` unless each check in `required` passed.
     pub fn require(
         mut self,
         class: ActionClass,

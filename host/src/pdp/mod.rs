@@ -12,8 +12,8 @@ use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
 use crate::integration::Integration;
 use crate::log::DecisionLog;
-use portcullis_contract::printable;
-use portcullis_model::cause::Cause;
+use portcullis_contract::{Field, printable};
+use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::document::Problem;
 use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
 use portcullis_model::json;
@@ -308,7 +308,7 @@ impl Pdp {
         let mut inputs = Inputs::default();
         let decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
         let decision = match &self.inner.parts.access_requests {
-            Some(how) if decision.cause().an_intent_would_do() => {
+            Some(how) if decision.is_requestable() => {
                 decision.requestable(self.access_request(how, request, now))
             }
             _ => decision,
@@ -382,6 +382,9 @@ impl Pdp {
             Ok(admitted) => admitted,
             Err((cause, detail)) => return Decision::deny(cause, detail),
         };
+        if let Some((cause, detail)) = answers_not_judged(integration, request, trace) {
+            return Decision::deny(cause, detail);
+        }
         let question = Question {
             request,
             facts: &admitted.facts,
@@ -406,7 +409,11 @@ impl Pdp {
             consulted.push(Consulted::new(plugin, &evaluation));
             evaluations.push(evaluation);
         }
-        let mut combined = combine::deny_overrides(evaluations.iter());
+        let names = integration
+            .plugins
+            .iter()
+            .map(|it| it.manifest().name.as_str());
+        let mut combined = combine::deny_overrides(names.zip(&evaluations));
         if combined.effect == CombinedEffect::Permit {
             combined.obligations.extend(admitted.obligations);
         }
@@ -512,6 +519,50 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
 }
 
 /// Name of the step that evaluates `plugin`.
+/// Refuses answers to the server's questions that a plugin of the integration does not ask for.
+fn answers_not_judged(
+    integration: &Integration,
+    request: &Request,
+    trace: &mut impl Trace,
+) -> Option<Refusal> {
+    let round_trip = request.round_trip();
+    let present = [
+        (
+            Field::ActionInputResponses,
+            round_trip.input_responses.is_some(),
+        ),
+        (
+            Field::ActionRequestState,
+            round_trip.request_state.is_some(),
+        ),
+    ];
+    let unasked = present
+        .into_iter()
+        .filter(|(_, is_present)| *is_present)
+        .find_map(|(field, _)| {
+            let mut plugins = integration.plugins.iter();
+            let plugin = plugins.find(|it| !it.manifest().fields().has(field))?;
+            Some((plugin, field.name()))
+        });
+    let conclusion = match (round_trip.is_empty(), &unasked) {
+        (true, _) => Conclusion::NotApplicable,
+        (false, None) => Conclusion::Pass,
+        (false, Some(_)) => Conclusion::Stop,
+    };
+    let detail = || match &unasked {
+        Some((plugin, field)) => format!(
+            "the call answers questions of the server, and plugin `{}` does not judge the answers: it has to list `{field}` under `needs` in plugin.toml",
+            plugin.manifest().name
+        ),
+        None if round_trip.is_empty() => "the call answers no question of the server".to_owned(),
+        None => "every plugin judges the answers".to_owned(),
+    };
+    trace.check(|| "answers".to_owned(), conclusion, detail);
+    unasked
+        .is_some()
+        .then(|| (Cause::AnswersNotJudged, detail()))
+}
+
 fn plugin_step(plugin: &Plugin) -> String {
     format!("plugin {}", plugin.manifest().name)
 }
@@ -524,14 +575,14 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
             let reasons: Vec<_> = verdict
                 .reasons
                 .iter()
-                .map(|reason| match reason.evidence.as_slice() {
+                .map(|reason| match reason.fields.as_slice() {
                     [] => format!("{}: {}", reason.code, reason.message),
-                    evidence => {
+                    fields => {
                         format!(
                             "{}: {} (from {})",
                             reason.code,
                             reason.message,
-                            evidence.join(", ")
+                            fields.join(", ")
                         )
                     }
                 })

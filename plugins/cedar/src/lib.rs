@@ -31,9 +31,8 @@ use cedar_policy::{
     AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet,
     Request as Question, Response,
 };
-use portcullis_sdk::{Json, Policy, Request, SettingsError, Verdict};
+use portcullis_sdk::{Fields, Json, Policy, SettingsError, Verdict, policy};
 use question::Reading;
-use serde::Deserialize;
 use settings::{OnError, Settings};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -54,14 +53,9 @@ const FIRST_USES: [(&str, &str); 3] = [
     ("duration", r#"duration("1d2h3m4s5ms") < duration("2d")"#),
 ];
 
-/// An organisation's Cedar policies, or the errors in their settings.
-#[derive(Debug, Deserialize)]
-#[serde(from = "Settings")]
-pub struct Cedar(Result<Engine, Vec<SettingsError>>);
-
-/// Parsed policies and their data. A decision parses none of it again.
+/// An organisation's Cedar policies and their data, parsed. A decision parses none of it again.
 #[derive(Debug)]
-struct Engine {
+pub struct Cedar {
     policies: PolicySet,
     /// Name of each policy in a reason: its id and its `@id` annotation.
     names: BTreeMap<PolicyId, String>,
@@ -71,30 +65,20 @@ struct Engine {
     authorizer: Authorizer,
 }
 
-impl From<Settings> for Cedar {
-    fn from(settings: Settings) -> Self {
-        Self(settings.engine())
-    }
-}
-
+#[policy]
 impl Policy for Cedar {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
-        match &self.0 {
-            Ok(_) => Ok(()),
-            Err(errors) => Err(errors.clone()),
-        }
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, Vec<SettingsError>> {
+        settings.prepared()
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        // INVARIANT (validated): the SDK calls `validate` before it evaluates, so this is an engine.
-        match &self.0 {
-            Ok(engine) => engine.decide(request),
-            Err(_) => Verdict::indeterminate().because("not-configured", "the settings are wrong"),
-        }
+        self.decide(request)
     }
 }
 
-impl Engine {
+impl Cedar {
     fn new(policies: PolicySet, reading: Reading, entities: Entities, on_error: OnError) -> Self {
         let named = |policy: &cedar_policy::Policy| {
             let id = policy.id();
@@ -121,10 +105,9 @@ impl Engine {
     ///
     /// Every decision starts from that image. `text` is the text of the policies.
     fn warm_up(&self, text: &str) {
-        let mut request = Request::default();
-        request.action.arguments = "{}".into();
-        request.resource.kind = "Nothing".into();
-        let _ = self.decide(&request);
+        let mut fields = Fields::default();
+        "Nothing".clone_into(&mut fields.resource.kind);
+        let _ = self.decide(&fields.into());
         let uid = |text: &str| EntityUid::from_str(text).ok();
         let question =
             uid("Nothing::\"x\"")
@@ -241,14 +224,12 @@ fn cut(mut text: String) -> String {
     text
 }
 
-portcullis_sdk::export!(Cedar);
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use portcullis_sdk::testing::{Plugin, RequestBuilder, request};
     use portcullis_sdk::{
-        ActionClass, Attestation, Attribute, Effect, Intent, PrincipalKind, Timestamp, Value, json,
+        ActionClass, Attestation, Attribute, Effect, PrincipalKind, Timestamp, Value, fields, json,
     };
 
     const FIXER: &str = "spiffe://acme.example/agent/fixer";
@@ -299,30 +280,27 @@ mod tests {
                 "permit (principal, action, resource) when {{ {condition} }};"
             ));
             let request = push()
-                .now(Timestamp(1_795_000_000_000))
+                .now(Timestamp::from_millis(1_795_000_000_000))
                 .context("ticket", Value::Text("T-1".to_owned()))
                 .with(|request| {
                     request.integration = "github".into();
                     request.principal.owner = "team@acme.example".into();
                     request.principal.environment = "prod".into();
-                    request.principal.attestation = Attestation::JwtSvid.into();
+                    request.principal.attestation = Attestation::JwtSvid;
                     request.principal.attributes = vec![Attribute {
                         name: "level".to_owned(),
                         value: Value::Integer(3),
-                    }]
-                    .into();
-                    request.action.class = ActionClass::Write.into();
+                    }];
+                    request.action.class = ActionClass::Write;
                     request.resource.environment = "prod".into();
                     request.resource.attributes = vec![Attribute {
                         name: "labels".to_owned(),
                         value: Value::Texts(vec!["public".to_owned()]),
-                    }]
-                    .into();
-                    request.intent = Some(Intent {
+                    }];
+                    request.intent = Some(fields::Intent {
                         id: "int-1".into(),
-                        ..Intent::default()
-                    })
-                    .into();
+                        ..fields::Intent::default()
+                    });
                 });
             let verdict = plugin.evaluate(request);
             assert_eq!(
@@ -424,8 +402,7 @@ mod tests {
                 request.principal.attributes = vec![Attribute {
                     name: "level".to_owned(),
                     value: Value::Integer(level),
-                }]
-                .into();
+                }];
             })
         };
         assert_eq!(codes(&plugin.evaluate(claiming(9))), ["permitted-by"]);
@@ -449,9 +426,9 @@ mod tests {
             let verdict = plugin.evaluate(request);
             assert_eq!(verdict.effect(), Effect::Indeterminate);
             let reason = &verdict.reasons()[0];
-            (reason.code.clone(), reason.evidence[0].clone())
+            (reason.code.clone(), reason.fields[0].clone())
         };
-        let code = |code: &str, evidence: &str| (code.to_owned(), evidence.to_owned());
+        let code = |code: &str, field: &str| (code.to_owned(), field.to_owned());
         assert_eq!(
             refused(push().arguments(json!({ "a": [0.5] }))),
             code("not-representable", "/action/arguments/a/0")
@@ -542,7 +519,7 @@ mod tests {
             json!({}),
         );
         let user = view("user", "mallory", "Photo")
-            .with(|request| request.principal.kind = PrincipalKind::Human.into());
+            .with(|request| request.principal.kind = PrincipalKind::Human);
         let verdict = plugin.evaluate(user);
         assert_eq!(codes(&verdict), ["type-unmatched"]);
         assert!(
@@ -606,8 +583,7 @@ mod tests {
                     request.resource.attributes = vec![Attribute {
                         name: "owner".to_owned(),
                         value: alice(),
-                    }]
-                    .into();
+                    }];
                 })
         };
         assert_eq!(codes(&plugin.evaluate(asked("10.1.2.3"))), ["permitted-by"]);
@@ -631,7 +607,7 @@ mod tests {
         let verdict = with(policies, json!({})).evaluate(forged());
         assert_eq!(codes(&verdict), ["escape-in-arguments"]);
         assert_eq!(
-            verdict.reasons()[0].evidence,
+            verdict.reasons()[0].fields,
             ["/action/arguments/owner/__entity"]
         );
         // A schema that declares an entity there is written by the operator, so it is trusted.
@@ -696,9 +672,7 @@ mod tests {
             || view("User", "alice", "Photo").context("network", Value::Text("10.0.0.1".into()));
         let attribute = |name: &str, value: Value| {
             let name = name.to_owned();
-            move |request: &mut Request| {
-                request.principal.attributes.push(Attribute { name, value })
-            }
+            move |request: &mut Fields| request.principal.attributes.push(Attribute { name, value })
         };
         // The schema declares only `class` of the host's values.
         assert_eq!(codes(&plugin.evaluate(asked())), ["permitted-by"]);
@@ -738,7 +712,7 @@ mod tests {
             "permit (principal, action, resource) when { context == {class: \"mine\", now: 1} };";
         let asked = || {
             view("User", "alice", "Photo")
-                .now(Timestamp(7))
+                .now(Timestamp::from_millis(7))
                 .context("class", Value::Text("mine".to_owned()))
                 .context("now", Value::Integer(1))
         };

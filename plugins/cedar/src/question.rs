@@ -1,5 +1,6 @@
 //! Converts a request to a Cedar authorization request.
 
+use crate::Request;
 use crate::named::Known;
 use crate::text::{close_to, fold, with_causes};
 use crate::types::{NoAction, Part, Types, entity};
@@ -9,7 +10,7 @@ use cedar_policy::{
     RestrictedExpression, Schema,
 };
 use cedar_policy_core::validator::types::Type;
-use portcullis_sdk::{Attribute, Json, Request, Value, Verdict, escape_key, json};
+use portcullis_sdk::{Attribute, Json, Verdict, escape_key, json};
 use serde_json::Map;
 use std::collections::BTreeMap;
 
@@ -32,14 +33,14 @@ pub(crate) struct Unasked {
     code: &'static str,
     message: String,
     /// JSON Pointer to the field in the request.
-    evidence: String,
+    field: String,
 }
 
 impl From<Unasked> for Verdict {
     fn from(unasked: Unasked) -> Self {
         Self::indeterminate()
             .because(unasked.code, unasked.message)
-            .evidence([unasked.evidence])
+            .fields([unasked.field])
     }
 }
 
@@ -66,19 +67,16 @@ impl Reading {
     ///
     /// [`Unasked`] if Cedar cannot represent the request, or the request does not conform to the schema.
     pub(crate) fn question(&self, request: &Request, arguments: Json) -> Result<Question, Unasked> {
-        let kind = request.principal.kind.as_str();
-        let sent = match request.principal.attribute(TYPE) {
-            Some(Value::Text(sent)) => sent,
-            _ => kind,
+        let (principal, resource) = (request.principal(), request.resource());
+        let kind = principal.kind().as_str();
+        let sent = match principal.type_name() {
+            "" => kind,
+            sent => sent,
         };
-        let principal = self.typed(Part::Principal, sent, kind)?;
-        let principal = entity(principal, &request.principal.id);
-        let action = self.action(&request.action.name)?;
-        let kind = &request.resource.kind;
-        let resource = entity(
-            self.typed(Part::Resource, kind, kind)?,
-            &request.resource.id,
-        );
+        let principal = entity(self.typed(Part::Principal, sent, kind)?, principal.id());
+        let action = self.action(request.action().name())?;
+        let kind = resource.kind();
+        let resource = entity(self.typed(Part::Resource, kind, kind)?, resource.id());
         let context = self.context(request, arguments, &action)?;
         let held_to = self.schema.as_ref().filter(|_| self.holds_requests);
         Question::new(principal, action, resource, context, held_to).map_err(|error| Unasked {
@@ -87,7 +85,7 @@ impl Reading {
                 "the request does not keep to the schema: {}",
                 with_causes(&error)
             ),
-            evidence: String::new(),
+            field: String::new(),
         })
     }
 
@@ -105,22 +103,22 @@ impl Reading {
         let mut missing = Vec::new();
         let principal = question.principal();
         if let Some(uid) = principal.filter(|uid| known.get(uid).is_none()) {
-            let stated = &request.principal;
+            let stated = request.principal();
             let host = [
-                ("owner", stated.owner.as_str()),
-                ("purpose", &stated.purpose),
-                ("environment", &stated.environment),
-                ("attestation", stated.attestation.as_str()),
+                ("owner", stated.owner()),
+                ("purpose", stated.purpose()),
+                ("environment", stated.environment()),
+                ("attestation", stated.attestation().as_str()),
             ];
-            let own = stated.attributes.iter().filter(|own| own.name != TYPE);
+            let own = stated.attributes().iter().filter(|own| own.name != TYPE);
             missing.extend(self.entity(uid, &host, "/principal/attributes", own)?);
         }
         // If the principal is also the resource, it is one entity, with the attributes of the principal.
         let resource = question.resource().filter(|uid| Some(*uid) != principal);
         if let Some(uid) = resource.filter(|uid| known.get(uid).is_none()) {
-            let stated = &request.resource;
-            let host = [("environment", stated.environment.as_str())];
-            let own = stated.attributes.iter();
+            let stated = request.resource();
+            let host = [("environment", stated.environment())];
+            let own = stated.attributes().iter();
             missing.extend(self.entity(uid, &host, "/resource/attributes", own)?);
         }
         if missing.is_empty() {
@@ -140,7 +138,7 @@ impl Reading {
         let unmatched = |code, message| Unasked {
             code,
             message,
-            evidence: match part {
+            field: match part {
                 Part::Principal => "/principal/type".to_owned(),
                 Part::Resource => "/resource/kind".to_owned(),
             },
@@ -203,7 +201,7 @@ impl Reading {
         let unasked = |message| Unasked {
             code: "not-in-schema",
             message,
-            evidence: "/action/name".to_owned(),
+            field: "/action/name".to_owned(),
         };
         match self.types.action(name) {
             Ok(uid) => Ok(uid),
@@ -232,19 +230,22 @@ impl Reading {
                 members.insert(name.to_owned(), value);
             }
         };
-        put("integration", json!(request.integration));
-        put("class", json!(request.action.class.as_str()));
-        put("attestation", json!(request.principal.attestation.as_str()));
-        if let Some(intent) = &*request.intent {
+        put("integration", json!(request.integration()));
+        put("class", json!(request.action().class().as_str()));
+        put(
+            "attestation",
+            json!(request.principal().attestation().as_str()),
+        );
+        if let Some(intent) = request.intent() {
             put(
                 "intent",
                 json!({
-                    "id": intent.id, "purpose": intent.purpose, "approvedBy": intent.approved_by,
+                    "id": intent.id(), "purpose": intent.purpose(), "approvedBy": intent.approved_by(),
                 }),
             );
         }
-        if let Some(now) = *request.now {
-            let now = i64::try_from(now.0).map_err(|error| refused("/now", &error))?;
+        if let Some(now) = request.now() {
+            let now = i64::try_from(now.as_millis()).map_err(|error| refused("/now", &error))?;
             put("now", Json::from(now));
         }
         value::representable(&arguments)
@@ -252,17 +253,17 @@ impl Reading {
         if declared.is_none()
             && let Some(at) = value::escape_in(&arguments)
         {
-            let evidence = format!("/action/arguments{at}");
+            let field = format!("/action/arguments{at}");
             return Err(Unasked {
                 code: "escape-in-arguments",
                 message: format!(
-                    "`{evidence}` is an entity or an extension value in Cedar's JSON, which a caller may not make: send it in the context, or declare its type in a schema"
+                    "`{field}` is an entity or an extension value in Cedar's JSON, which a caller may not make: send it in the context, or declare its type in a schema"
                 ),
-                evidence,
+                field,
             });
         }
         put("arguments", arguments);
-        put_all(&mut members, "/context", request.context.iter())?;
+        put_all(&mut members, "/context", request.circumstances().iter())?;
         match schema {
             Some(schema) if declared.is_some() => {
                 let held_to = Some((schema, action));
@@ -272,7 +273,7 @@ impl Reading {
                         "the context of `{action}` does not keep to the schema: {}",
                         with_causes(&error)
                     ),
-                    evidence: "/context".to_owned(),
+                    field: "/context".to_owned(),
                 })
             }
             _ => {
@@ -347,7 +348,7 @@ impl Reading {
                     },
                     with_causes(&error)
                 ),
-                evidence: at.to_owned(),
+                field: at.to_owned(),
             })
     }
 }
@@ -375,7 +376,7 @@ fn put_all<'a>(
                 message: format!(
                     "`{name}` is the host's: send it under another name, or leave the host's out of `host-context`"
                 ),
-                evidence: pointer(),
+                field: pointer(),
             });
         }
     }
@@ -406,22 +407,22 @@ fn expressions(members: Members, at: &str) -> Result<Vec<(String, RestrictedExpr
 }
 
 fn not_representable(at: &str, error: Unrepresentable) -> Unasked {
-    let evidence = format!("{at}{}", error.pointer);
+    let field = format!("{at}{}", error.pointer);
     Unasked {
         code: "not-representable",
         message: format!(
-            "`{evidence}` is {}, which Cedar has no type for: leave it out, or send it as text",
+            "`{field}` is {}, which Cedar has no type for: leave it out, or send it as text",
             error.what
         ),
-        evidence,
+        field,
     }
 }
 
 /// Reports a value that Cedar rejects.
-fn refused(evidence: &str, error: &dyn std::error::Error) -> Unasked {
+fn refused(field: &str, error: &dyn std::error::Error) -> Unasked {
     Unasked {
         code: "not-representable",
         message: with_causes(error),
-        evidence: evidence.to_owned(),
+        field: field.to_owned(),
     }
 }

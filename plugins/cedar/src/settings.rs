@@ -1,6 +1,6 @@
 //! Builds the engine from the operator's settings.
 
-use crate::Engine;
+use crate::Cedar;
 use crate::named::{self, Known};
 use crate::question::{HOST_CONTEXT, Reading};
 use crate::text::{on_one_line, one_line};
@@ -19,7 +19,7 @@ use std::str::FromStr;
 /// The settings as written.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Settings {
+pub struct Settings {
     policies: Json,
     #[serde(default)]
     links: Vec<Link>,
@@ -75,7 +75,7 @@ impl Settings {
     /// # Errors
     ///
     /// One [`SettingsError`] for each error found.
-    pub(crate) fn engine(self) -> Result<Engine, Vec<SettingsError>> {
+    pub(crate) fn prepared(self) -> Result<Cedar, Vec<SettingsError>> {
         let mut errors = Vec::new();
         let text = match &self.policies {
             Json::String(text) => text.clone(),
@@ -126,9 +126,9 @@ impl Settings {
                     holds_requests: self.validate_requests,
                     host_context,
                 };
-                let engine = Engine::new(policies, reading, entities, self.errors);
-                engine.warm_up(&text);
-                Ok(engine)
+                let prepared = Cedar::new(policies, reading, entities, self.errors);
+                prepared.warm_up(&text);
+                Ok(prepared)
             }
             _ => Err(errors),
         }

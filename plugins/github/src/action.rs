@@ -2,8 +2,9 @@
 //!
 //! The plugin judges every argument and refuses unknown ones, because the connector might pass them on.
 
+use crate::Request;
 use crate::reads;
-use portcullis_sdk::{ArgumentsError, Json, Request, name};
+use portcullis_sdk::{ArgumentsError, Json, name};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -308,7 +309,7 @@ pub(crate) fn known_as(name: &str) -> Option<&'static str> {
 impl Action {
     /// Returns the request's action, or `None` if it is not supported.
     pub(crate) fn read(request: &Request) -> Result<Option<Self>, ArgumentsError> {
-        let name = request.action.name.as_str();
+        let name = request.action().name();
         if reads::read(name).is_some() {
             return request
                 .arguments()

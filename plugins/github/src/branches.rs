@@ -1,10 +1,11 @@
 //! The branches that each principal may change.
 
+use crate::Request;
 use crate::action::{Branch, Merge, Pull, Push};
 use crate::branch_name::name_of;
 use crate::settings::Branches;
 use crate::{GitHub, is_agent};
-use portcullis_sdk::{Request, Verdict};
+use portcullis_sdk::Verdict;
 
 impl GitHub {
     /// Returns the refusal of a push to an existing branch.
@@ -12,7 +13,7 @@ impl GitHub {
         let Some(branch) = name_of(&push.branch) else {
             return Some(refuse_invalid("branch"));
         };
-        if push.sha.is_some() && request.action.name != "contents.put" {
+        if push.sha.is_some() && request.action().name() != "contents.put" {
             let message = "only `contents.put` has an argument `sha`".to_owned();
             return Some(refuse("argument-unknown", message, "sha"));
         }
@@ -131,7 +132,7 @@ impl GitHub {
     ///
     /// `None` if the principal's id is not a SPIFFE ID with a path.
     fn own_prefix(&self, request: &Request) -> Option<String> {
-        let id = request.principal.id.as_str().strip_prefix("spiffe://")?;
+        let id = request.principal().id().strip_prefix("spiffe://")?;
         let (trust_domain, path) = id.split_once('/')?;
         let name = path.rsplit('/').next().unwrap_or_default();
         let prefix = self
@@ -173,5 +174,5 @@ fn refuse_invalid(argument: &str) -> Verdict {
 fn refuse(code: &str, message: String, argument: &str) -> Verdict {
     Verdict::deny()
         .because(code, message)
-        .evidence([format!("/action/arguments/{argument}")])
+        .fields([format!("/action/arguments/{argument}")])
 }

@@ -1,9 +1,10 @@
 //! Limits on the files that a push or merge changes.
 
+use crate::Request;
 use crate::action::ChangedFile;
 use crate::reads::is_plain;
 use crate::{GitHub, is_agent};
-use portcullis_sdk::{Request, Verdict};
+use portcullis_sdk::Verdict;
 
 impl GitHub {
     /// Denies changes of protected files, and too many files or bytes.
@@ -15,7 +16,7 @@ impl GitHub {
                         "files-unknown",
                         "the enforcement point does not say which files change: list them with path and bytes",
                     )
-                    .evidence(["/action/arguments/files"]),
+                    .fields(["/action/arguments/files"]),
             );
         }
         if files.len() as u64 > u64::from(self.max_files) {
@@ -112,5 +113,5 @@ fn is_short_name(name: &str) -> bool {
 }
 
 fn refuse(code: &str, message: String, evidence: String) -> Verdict {
-    Verdict::deny().because(code, message).evidence([evidence])
+    Verdict::deny().because(code, message).fields([evidence])
 }

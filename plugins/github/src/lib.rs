@@ -10,7 +10,7 @@ mod reads;
 mod settings;
 
 use action::{Action, Review};
-use portcullis_sdk::{Policy, PrincipalKind, Request, SettingsError, Verdict, json};
+use portcullis_sdk::{Policy, PrincipalKind, SettingsError, Verdict, json, policy};
 use serde::Deserialize;
 use settings::{Branches, Repositories};
 
@@ -65,21 +65,22 @@ fn default_max_text_length() -> u32 {
     65_536
 }
 
+#[policy]
 impl Policy for GitHub {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+    fn new(settings: Self) -> Result<Self, Vec<SettingsError>> {
         let mut errors = Vec::new();
-        if self.repositories.is_empty() {
+        if settings.repositories.is_empty() {
             let message = "needs at least one pattern, such as `acme/*`";
             errors.push(SettingsError::new("/repositories", message));
         }
-        let named = self.own_branch_prefix.contains("{name}");
-        if !(named || self.own_branch_prefix.contains("{path}"))
-            || !self.own_branch_prefix.ends_with('/')
+        let named = settings.own_branch_prefix.contains("{name}");
+        if !(named || settings.own_branch_prefix.contains("{path}"))
+            || !settings.own_branch_prefix.ends_with('/')
         {
             let message = "has `{name}` or `{path}` in it and ends with `/`, as in `agents/{name}/`; otherwise agents would share branches";
             errors.push(SettingsError::new("/own-branch-prefix", message));
         }
-        let mut rest = self.own_branch_prefix.clone();
+        let mut rest = settings.own_branch_prefix.clone();
         for known in ["{name}", "{path}", "{trust-domain}"] {
             rest = rest.replace(known, "x");
         }
@@ -88,32 +89,32 @@ impl Policy for GitHub {
             errors.push(SettingsError::new("/own-branch-prefix", message));
         }
         for (key, most) in [
-            ("/max-files", u64::from(self.max_files)),
-            ("/max-bytes", self.max_bytes),
-            ("/max-text-length", u64::from(self.max_text_length)),
+            ("/max-files", u64::from(settings.max_files)),
+            ("/max-bytes", settings.max_bytes),
+            ("/max-text-length", u64::from(settings.max_text_length)),
         ] {
             if most == 0 {
                 errors.push(SettingsError::new(key, "is at least 1"));
             }
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(settings)
         } else {
             Err(errors)
         }
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        let name = request.action.name.as_str();
+        let name = request.action().name();
         if action::is_administrative(name) {
             return Verdict::deny()
                 .because(
                     "admin-endpoint",
                     format!("`{name}` reaches secrets or administration, which no connector may"),
                 )
-                .evidence(["/action/name"]);
+                .fields(["/action/name"]);
         }
-        let repository = &request.resource.id;
+        let repository = request.resource().id();
         if is_repository(repository) && !is_canonical(repository) {
             return Verdict::deny()
                 .because(
@@ -122,7 +123,7 @@ impl Policy for GitHub {
                         "`{repository}` is another spelling, which GitHub takes for the same repository: send it in lower case and without `.git`, or declare `names = {{ case = \"insensitive\", drop-suffix = \".git\" }}` for the integration"
                     ),
                 )
-                .evidence(["/resource/id"]);
+                .fields(["/resource/id"]);
         }
         if !is_repository(repository)
             || !self
@@ -135,7 +136,7 @@ impl Policy for GitHub {
                     "repository-not-allowed",
                     format!("`{repository}` is not among the connector's repositories"),
                 )
-                .evidence(["/resource/id"]);
+                .fields(["/resource/id"]);
         }
         let action = match Action::read(request) {
             Ok(Some(action)) => action,
@@ -146,11 +147,11 @@ impl Policy for GitHub {
                             "unknown-action",
                             format!("`{name}` is another spelling of `{known}`: send that"),
                         )
-                        .evidence(["/action/name"]);
+                        .fields(["/action/name"]);
                 }
                 return Verdict::not_applicable()
                     .because("unknown-action", format!("action `{name}` is unknown"))
-                    .evidence(["/action/name"]);
+                    .fields(["/action/name"]);
             }
             Err(error) => return error.into(),
         };
@@ -165,7 +166,7 @@ impl GitHub {
     fn refuse(&self, request: &Request, action: &Action) -> Option<Verdict> {
         match action {
             Action::Read(arguments) => {
-                reads::read(&request.action.name).and_then(|read| read.refuse(arguments))
+                reads::read(request.action().name()).and_then(|read| read.refuse(arguments))
             }
             Action::Issue(text) => self.refuse_text(&text.title, &text.body),
             Action::Comment(comment) => self.refuse_text("", &comment.body),
@@ -197,7 +198,7 @@ impl GitHub {
                     code,
                     "within the connector's repositories, branches and sizes",
                 )
-                .evidence(["/action/name", "/resource/id"])
+                .fields(["/action/name", "/resource/id"])
         };
         if !action.is_write() {
             return because("read-allowed");
@@ -238,19 +239,17 @@ fn refuse_approval(request: &Request, review: &Review) -> Option<Verdict> {
                 "no-approval",
                 "an agent comments: a person approves or asks for changes",
             )
-            .evidence(["/action/arguments/event"])
+            .fields(["/action/arguments/event"])
     })
 }
 
 /// True if the rules for agents apply: always, unless the principal is known to be another kind.
 fn is_agent(request: &Request) -> bool {
     matches!(
-        *request.principal.kind,
+        request.principal().kind(),
         PrincipalKind::Agent | PrincipalKind::Unspecified
     )
 }
-
-portcullis_sdk::export!(GitHub);
 
 #[cfg(test)]
 mod tests {

@@ -109,7 +109,7 @@ impl Read {
     pub(crate) fn refuse(&self, arguments: &Json) -> Option<Verdict> {
         let deny = |code: &str, name: &str, message: String| {
             let at = format!("/action/arguments/{}", escape_key(name));
-            Some(Verdict::deny().because(code, message).evidence([at]))
+            Some(Verdict::deny().because(code, message).fields([at]))
         };
         for (name, value) in arguments.as_object().into_iter().flatten() {
             let mut known = self.0.iter().chain(&PAGES);

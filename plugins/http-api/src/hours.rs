@@ -49,7 +49,9 @@ impl Hours {
         }
         // After midnight, the window belongs to the previous day.
         (from <= time && self.on(now.weekday()))
-            || (time < to && self.on(Timestamp(now.0.saturating_sub(DAY_MS)).weekday()))
+            || (time < to
+                && self
+                    .on(Timestamp::from_millis(now.as_millis().saturating_sub(DAY_MS)).weekday()))
     }
 
     /// Returns the time from `now`, which is within these hours, to their end.
@@ -110,7 +112,7 @@ mod tests {
     }
 
     fn at(hours: u64) -> Timestamp {
-        Timestamp(MIDNIGHT_ON_SUNDAY + hours * 60 * 60 * 1000)
+        Timestamp::from_millis(MIDNIGHT_ON_SUNDAY + hours * 60 * 60 * 1000)
     }
 
     #[test]

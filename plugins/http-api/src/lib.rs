@@ -9,8 +9,8 @@ mod template;
 
 use hours::Hours;
 use portcullis_sdk::{
-    Constraint, ConstraintError, Json, Operator, Pattern, Policy, Request, SettingsError, Verdict,
-    escape_key, is_unambiguous, name,
+    Constraint, ConstraintError, Json, Operator, Pattern, Policy, SettingsError, Verdict,
+    escape_key, is_unambiguous, name, policy,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -74,37 +74,38 @@ impl TryFrom<Constraint> for QueryConstraint {
 struct Unmet {
     code: &'static str,
     message: String,
-    evidence: &'static str,
+    field: &'static str,
 }
 
+#[policy]
 impl Policy for HttpApi {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+    fn new(settings: Self) -> Result<Self, Vec<SettingsError>> {
         let mut errors = Vec::new();
-        if self.rules.is_empty() {
+        if settings.rules.is_empty() {
             errors.push(SettingsError::new("/rules", "needs at least one rule"));
         }
-        for (index, rule) in self.rules.iter().enumerate() {
+        for (index, rule) in settings.rules.iter().enumerate() {
             rule.validate(index, &mut errors);
-            if !self.allow_colon && rule.path.has_colon() {
+            if !settings.allow_colon && rule.path.has_colon() {
                 let message = "has a `:`: set `allow-colon = true` beside the rules if the API's paths have one";
                 errors.push(SettingsError::new(format!("/rules/{index}/path"), message));
             }
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(settings)
         } else {
             Err(errors)
         }
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        if !methods::is_method(&request.action.name) {
+        if !methods::is_method(request.action().name()) {
             return Verdict::deny()
                 .because(
                     "method-invalid",
                     "the name of a method is upper-case letters alone: some servers take `delete` for `DELETE`",
                 )
-                .evidence(["/action/name"]);
+                .fields(["/action/name"]);
         }
         let arguments: Json = match request.arguments() {
             Ok(arguments) => arguments,
@@ -113,20 +114,20 @@ impl Policy for HttpApi {
         if let Some(refusal) = refuse_arguments(&arguments) {
             return refusal;
         }
-        let Some(path) = segments(&request.resource.id, self.allow_colon) else {
+        let Some(path) = segments(request.resource().id(), self.allow_colon) else {
             return Verdict::deny()
                 .because(
                     "path-ambiguous",
                     "the path could be read as another one: send it without `.`, `..` or empty segments, dots and spaces at their ends, encoded separators, `:`, query and fragment",
                 )
-                .evidence(["/resource/id"]);
+                .fields(["/resource/id"]);
         };
         let headers = match headers::read(&arguments) {
             Ok(headers) => headers,
             Err((code, message)) => {
                 return Verdict::deny()
                     .because(code, message)
-                    .evidence(["/action/arguments/headers"]);
+                    .fields(["/action/arguments/headers"]);
             }
         };
 
@@ -135,13 +136,13 @@ impl Policy for HttpApi {
         for rule in self
             .rules
             .iter()
-            .filter(|rule| rule.is_for(&request.action.name, &path))
+            .filter(|rule| rule.is_for(request.action().name(), &path))
         {
             match (rule.effect, rule.unmet(request, &arguments, &headers)) {
                 (RuleEffect::Deny, None) => {
                     return Verdict::deny()
                         .because("rule-denies", format!("rule `{}` denies it", rule.name))
-                        .evidence(["/action/name", "/resource/id"]);
+                        .fields(["/action/name", "/resource/id"]);
                 }
                 (RuleEffect::Permit, None) => permitting = permitting.or(Some(rule)),
                 (RuleEffect::Permit, Some(unmet)) => closest = closest.or(Some((rule, unmet))),
@@ -155,10 +156,10 @@ impl Policy for HttpApi {
                     unmet.code,
                     format!("rule `{}`: {}", rule.name, unmet.message),
                 )
-                .evidence([unmet.evidence]),
+                .fields([unmet.field]),
             (None, None) => Verdict::not_applicable()
                 .because("no-rule", "no rule is for this method and path")
-                .evidence(["/action/name", "/resource/id"]),
+                .fields(["/action/name", "/resource/id"]),
         }
     }
 }
@@ -168,7 +169,7 @@ fn refuse_arguments(arguments: &Json) -> Option<Verdict> {
     const KNOWN: [&str; 3] = ["query", "headers", "body"];
     let deny = |message: String, at: String| {
         let verdict = Verdict::deny().because("arguments-invalid", message);
-        Some(verdict.evidence([at]))
+        Some(verdict.fields([at]))
     };
     for (name, value) in arguments.as_object()? {
         if !KNOWN.contains(&name.as_str()) {
@@ -341,7 +342,7 @@ impl Rule {
                 message: format!(
                     "header `{name}` can turn it into another call: list it under `only-headers` to allow it"
                 ),
-                evidence: "/action/arguments/headers",
+                field: "/action/arguments/headers",
             });
         }
         let named = |name: &&String| self.only_query.iter().flatten().any(|only| only == *name);
@@ -354,7 +355,7 @@ impl Rule {
                 message: format!(
                     "`{name}` of the query can change the method of the call: list it under `only-query` to allow it"
                 ),
-                evidence: "/action/arguments/query",
+                field: "/action/arguments/query",
             });
         }
         let name = arguments
@@ -363,7 +364,7 @@ impl Rule {
         Some(Unmet {
             code: "query-not-allowed",
             message: format!("`{name}` of the body can change the method of the call"),
-            evidence: "/action/arguments/body",
+            field: "/action/arguments/body",
         })
     }
 
@@ -383,21 +384,21 @@ impl Rule {
 
     fn unmet(&self, request: &Request, arguments: &Json, headers: &Json) -> Option<Unmet> {
         if let Some(environments) = &self.environments
-            && !self.holds_in(&request.resource.environment, environments)
+            && !self.holds_in(request.resource().environment(), environments)
         {
             return Some(Unmet {
                 code: "environment-not-allowed",
                 message: format!("it holds only in {}", environments.join(", ")),
-                evidence: "/resource/environment",
+                field: "/resource/environment",
             });
         }
         if let Some(hours) = &self.hours
-            && !request.now.is_some_and(|now| hours.contain(now))
+            && !request.now().is_some_and(|now| hours.contain(now))
         {
             return Some(Unmet {
                 code: "outside-hours",
                 message: format!("it holds only {hours}"),
-                evidence: "/now",
+                field: "/now",
             });
         }
         let mut query = self
@@ -408,7 +409,7 @@ impl Rule {
             return Some(Unmet {
                 code: "query-not-allowed",
                 message: format!("the call does not meet `{unmet}`"),
-                evidence: "/action/arguments/query",
+                field: "/action/arguments/query",
             });
         }
         let query = arguments.get("query").and_then(Json::as_object);
@@ -418,7 +419,7 @@ impl Rule {
             return Some(Unmet {
                 code: "query-not-allowed",
                 message: format!("it takes no query parameter `{other}`"),
-                evidence: "/action/arguments/query",
+                field: "/action/arguments/query",
             });
         }
         if self.effect == RuleEffect::Permit
@@ -432,7 +433,7 @@ impl Rule {
             return Some(Unmet {
                 code: "header-not-allowed",
                 message: format!("it takes no header `{other}`"),
-                evidence: "/action/arguments/headers",
+                field: "/action/arguments/headers",
             });
         }
         let unmet = self
@@ -442,7 +443,7 @@ impl Rule {
         Some(Unmet {
             code: "header-not-allowed",
             message: format!("the headers do not meet `{unmet}`"),
-            evidence: "/action/arguments/headers",
+            field: "/action/arguments/headers",
         })
     }
 
@@ -450,11 +451,11 @@ impl Rule {
     fn permit(&self, request: &Request) -> Verdict {
         let mut verdict = Verdict::permit()
             .because("rule-permits", format!("rule `{}` permits it", self.name))
-            .evidence(["/action/name", "/resource/id"]);
+            .fields(["/action/name", "/resource/id"]);
         for QueryConstraint(constraint) in &self.query {
             verdict = verdict.only_if(constraint.clone());
         }
-        match self.hours.as_ref().zip(*request.now) {
+        match self.hours.as_ref().zip(request.now()) {
             Some((hours, now)) => verdict.expires_in(hours.left(now)),
             None => verdict,
         }
@@ -495,8 +496,6 @@ fn segments(path: &str, allow_colon: bool) -> Option<Vec<String>> {
     }
     Some(decoded.split('/').map(str::to_owned).collect())
 }
-
-portcullis_sdk::export!(HttpApi);
 
 #[cfg(test)]
 mod tests {
@@ -752,10 +751,8 @@ mod tests {
         let get = |origins: &[(&str, &str)]| {
             let arguments = json!({ "query": { "to": "x" } });
             let request = request("GET").resource("path", "/a").arguments(arguments);
-            let request = request.with(|request| {
-                let own =
-                    |(path, origin): &(&str, &str)| ((*path).to_owned(), (*origin).to_owned());
-                request.action.origins = origins.iter().map(own).collect::<Vec<_>>().into();
+            let request = origins.iter().fold(request, |request, (path, origin)| {
+                request.origin(path, origin)
             });
             plugin.evaluate(request).effect()
         };
@@ -772,7 +769,8 @@ mod tests {
             { "name": "a", "methods": ["GET"], "path": "/a", "hours": { "from": "08:00", "to": "18:00" } },
         ] }));
         // 17:59 UTC.
-        let now = portcullis_sdk::Timestamp(1_795_305_600_000 + (18 * 60 - 1) * 60_000);
+        let now =
+            portcullis_sdk::Timestamp::from_millis(1_795_305_600_000 + (18 * 60 - 1) * 60_000);
         let verdict = plugin.evaluate(request("GET").resource("path", "/a").now(now));
         let minute = std::time::Duration::from_secs(60);
         assert_eq!(verdict.narrowing().lifetime, Some(minute));

@@ -1,8 +1,8 @@
 //! Decides the tool calls of an MCP server. The README describes the settings.
 
 use portcullis_sdk::{
-    Attestation, Constraint, Json, Pattern, PatternError, Policy, PrincipalKind, Request,
-    SettingsError, Verdict, check_obligation, escape_key, json, name,
+    Attestation, Constraint, Json, Pattern, PatternError, Policy, PrincipalKind, SettingsError,
+    Verdict, check_obligation, escape_key, json, name, policy,
 };
 use serde::Deserialize;
 use std::fmt;
@@ -31,6 +31,9 @@ struct Rule {
     optional_arguments: Vec<Constraint>,
     /// The only arguments that a call may have.
     only_arguments: Option<Vec<String>>,
+    /// True if a call may answer questions of the server.
+    #[serde(default)]
+    input_responses: bool,
     kinds: Option<Vec<PrincipalKind>>,
     #[serde(default)]
     attestation: Attestation,
@@ -74,13 +77,14 @@ impl fmt::Display for Tools {
     }
 }
 
+#[policy]
 impl Policy for McpTools {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
+    fn new(settings: Self) -> Result<Self, Vec<SettingsError>> {
         let mut errors = Vec::new();
-        if self.tools.is_empty() && self.deny.is_empty() {
+        if settings.tools.is_empty() && settings.deny.is_empty() {
             errors.push(SettingsError::new("/tools", "needs at least one rule"));
         }
-        for (index, rule) in self.tools.iter().enumerate() {
+        for (index, rule) in settings.tools.iter().enumerate() {
             let at = |key: &str| format!("/tools/{index}/{key}");
             if rule.lifetime_seconds == Some(0) {
                 errors.push(SettingsError::new(
@@ -109,21 +113,21 @@ impl Policy for McpTools {
             }
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(settings)
         } else {
             Err(errors)
         }
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        let tool = &request.action.name;
+        let tool = request.action().name();
         if let Some(pattern) = self.deny.iter().find(|denied| denied.0.might_match(tool)) {
             return Verdict::deny()
                 .because(
                     "tool-denied",
                     format!("tools that match `{pattern}` are denied to all callers"),
                 )
-                .evidence(["/action/name"]);
+                .fields(["/action/name"]);
         }
         let arguments: Json = match request.arguments() {
             Ok(arguments) => arguments,
@@ -138,13 +142,13 @@ impl Policy for McpTools {
         if rules.peek().is_none() {
             return Verdict::not_applicable()
                 .because("no-rule", format!("no rule is for the tool `{tool}`"))
-                .evidence(["/action/name"]);
+                .fields(["/action/name"]);
         }
         for rule in rules {
             match rule.refusal(request, &arguments) {
                 None => return rule.permit(&arguments),
-                Some((code, message, evidence)) => {
-                    refusals = refusals.because(code, message).evidence([evidence]);
+                Some((code, message, field)) => {
+                    refusals = refusals.because(code, message).fields([field]);
                 }
             }
         }
@@ -153,24 +157,38 @@ impl Policy for McpTools {
 }
 
 impl Rule {
-    /// Returns why the rule does not permit the call: code, message and evidence.
+    /// Returns why the rule does not permit the call: code, message and field.
     fn refusal(
         &self,
         request: &Request,
         arguments: &Json,
     ) -> Option<(&'static str, String, String)> {
         if let Some(kinds) = &self.kinds
-            && !kinds.contains(&request.principal.kind)
+            && !kinds.contains(&request.principal().kind())
         {
             let message = format!("`{}` is not for this kind of principal", self.tool);
             return Some(("kind-not-allowed", message, "/principal/kind".to_owned()));
         }
-        if request.principal.attestation < self.attestation {
+        if request.principal().attestation() < self.attestation {
             let message = format!("`{}` requires a stronger proof of identity", self.tool);
             return Some((
                 "attestation-too-weak",
                 message,
                 "/principal/attestation".to_owned(),
+            ));
+        }
+        let action = request.action();
+        if !self.input_responses
+            && (action.input_responses().is_some() || action.request_state().is_some())
+        {
+            let message = format!(
+                "`{}` takes no answers to questions of the server: set `input-responses = true` to allow them",
+                self.tool
+            );
+            return Some((
+                "answers-not-allowed",
+                message,
+                "/action/input-responses".to_owned(),
             ));
         }
         if let (Some(only), Some(arguments)) = (&self.only_arguments, arguments.as_object())
@@ -187,8 +205,8 @@ impl Rule {
             .holding(arguments)
             .find(|constraint| !request.meets(arguments, [*constraint]))?;
         let message = format!("the arguments do not meet `{unmet}`");
-        let evidence = format!("/action/arguments{}", unmet.path());
-        Some(("argument-out-of-bounds", message, evidence))
+        let field = format!("/action/arguments{}", unmet.path());
+        Some(("argument-out-of-bounds", message, field))
     }
 
     /// Returns the constraints that apply to a call with these arguments.
@@ -206,7 +224,7 @@ impl Rule {
                 "tool-allowed",
                 format!("the rule for `{}` permits it", self.tool),
             )
-            .evidence(["/action/name", "/action/arguments"]);
+            .fields(["/action/name", "/action/arguments"]);
         for constraint in self.holding(arguments) {
             verdict = verdict.only_if(constraint.clone());
         }
@@ -256,8 +274,6 @@ impl Kind {
     }
 }
 
-portcullis_sdk::export!(McpTools);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,10 +290,11 @@ mod tests {
               "only-arguments": ["to"] },
         ] }));
         let send = |arguments, origin: &str| {
-            let origin = origin.to_owned();
-            plugin.evaluate(request("send_mail").arguments(arguments).with(|request| {
-                request.action.origins.push(("/to".to_owned(), origin));
-            }))
+            plugin.evaluate(
+                request("send_mail")
+                    .arguments(arguments)
+                    .origin("/to", origin),
+            )
         };
         let from_user = send(json!({ "to": "x@y.example", "body": "b" }), "user");
         assert_eq!(from_user.effect(), Effect::Permit);

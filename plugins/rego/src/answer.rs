@@ -8,15 +8,15 @@ use regorus::value::Object;
 /// Maximum number of reasons that the host reads of a verdict.
 const MOST_REASONS: usize = 64;
 
-/// Maximum number of evidence fields per reason.
-const MOST_EVIDENCE: usize = 16;
+/// Maximum number of fields per reason.
+const MOST_FIELDS: usize = 16;
 
 /// A reason of the rule's decision.
 #[derive(Debug, PartialEq, Eq)]
 struct Reason {
     code: String,
     message: String,
-    evidence: Vec<String>,
+    fields: Vec<String>,
 }
 
 /// Returns the verdict for `value`, the value of the rule at `query`.
@@ -65,7 +65,7 @@ fn begun(effect: Effect) -> Verdict {
 
 /// Converts an object to a verdict, or returns why it is invalid.
 fn object(members: &Object, query: &str) -> Result<Verdict, String> {
-    known(members, &["allow", "effect", "reasons"])?;
+    known(members, &["allow", "effect", "reasons", "requestable"])?;
     let effect = match (member(members, "allow"), member(members, "effect")) {
         (Some(Value::Bool(true)), None) => Effect::Permit,
         (Some(Value::Bool(false)), None) => Effect::Deny,
@@ -82,6 +82,21 @@ fn object(members: &Object, query: &str) -> Result<Verdict, String> {
         },
         _ => return Err("it has either `allow`, true or false, or `effect`, a text".to_owned()),
     };
+    let requestable = match member(members, "requestable") {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) if effect == Effect::Deny => true,
+        Some(Value::Bool(true)) => return Err("only a deny can be `requestable`".to_owned()),
+        Some(_) => return Err("`requestable` is true or false".to_owned()),
+    };
+    let verdict = with_reasons(members, query, effect)?;
+    Ok(match requestable {
+        true => verdict.requestable(),
+        false => verdict,
+    })
+}
+
+/// Returns a verdict with the reasons of an object.
+fn with_reasons(members: &Object, query: &str, effect: Effect) -> Result<Verdict, String> {
     let (code, _) = said(effect);
     let reasons: Vec<_> = match member(members, "reasons") {
         None => Vec::new(),
@@ -109,7 +124,7 @@ fn object(members: &Object, query: &str) -> Result<Verdict, String> {
     for reason in reasons.into_iter().take(shown) {
         verdict = verdict
             .because(reason.code, reason.message)
-            .evidence(reason.evidence);
+            .fields(reason.fields);
     }
     if count > shown {
         verdict = verdict.because(code, format!("and {} more", count - shown));
@@ -117,16 +132,19 @@ fn object(members: &Object, query: &str) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
-/// Reads a reason: a text, or an object with `code`, `message` and `evidence`.
+/// Reads a reason: a text, or an object with `code`, `message` and `fields`.
 fn reason(value: &Value, code: &str) -> Result<Reason, String> {
     match value {
         Value::String(message) => Ok(Reason {
             code: code.to_owned(),
             message: cut(message.to_string()),
-            evidence: Vec::new(),
+            fields: Vec::new(),
         }),
         Value::Object(members) => {
-            known(members, &["code", "message", "evidence"])?;
+            if member(members, "evidence").is_some() {
+                return Err("`evidence` is called `fields`: rename it".to_owned());
+            }
+            known(members, &["code", "message", "fields"])?;
             let code = text(members, "code")?.unwrap_or(code);
             if !is_code(code) {
                 return Err(format!(
@@ -136,25 +154,23 @@ fn reason(value: &Value, code: &str) -> Result<Reason, String> {
             Ok(Reason {
                 code: code.to_owned(),
                 message: cut(text(members, "message")?.unwrap_or_default().to_owned()),
-                evidence: evidence(members)?,
+                fields: fields(members)?,
             })
         }
-        _ => {
-            Err("a reason is a text, or an object with `code`, `message` and `evidence`".to_owned())
-        }
+        _ => Err("a reason is a text, or an object with `code`, `message` and `fields`".to_owned()),
     }
 }
 
-fn evidence(members: &Object) -> Result<Vec<String>, String> {
-    let wrong = || "`evidence` is a list of texts".to_owned();
-    let Some(evidence) = member(members, "evidence") else {
+fn fields(members: &Object) -> Result<Vec<String>, String> {
+    let wrong = || "`fields` is a list of texts".to_owned();
+    let Some(fields) = member(members, "fields") else {
         return Ok(Vec::new());
     };
-    let Value::Array(list) = evidence else {
+    let Value::Array(list) = fields else {
         return Err(wrong());
     };
     list.iter()
-        .take(MOST_EVIDENCE)
+        .take(MOST_FIELDS)
         .map(|field| match field {
             Value::String(pointer) => Ok(cut(pointer.to_string())),
             _ => Err(wrong()),
@@ -231,11 +247,11 @@ mod tests {
     fn an_object_says_its_effect_and_its_reasons() {
         let denied = of(json!({
             "allow": false,
-            "reasons": ["too late", { "code": "branch-protected", "message": "no", "evidence": ["/x"] }],
+            "reasons": ["too late", { "code": "branch-protected", "message": "no", "fields": ["/x"] }],
         }));
         assert_eq!(denied.effect(), Effect::Deny);
         assert_eq!(codes(&denied), ["rule-denies", "branch-protected"]);
-        assert_eq!(denied.reasons()[1].evidence, ["/x"]);
+        assert_eq!(denied.reasons()[1].fields, ["/x"]);
         for (effect, expected) in [
             ("permit", Effect::Permit),
             ("deny", Effect::Deny),
@@ -259,7 +275,7 @@ mod tests {
             json!({ "allow": true, "reasons": [1] }),
             json!({ "allow": true, "reasons": [{ "code": "two words" }] }),
             json!({ "allow": true, "reasons": [{ "code": "x", "text": "y" }] }),
-            json!({ "allow": true, "reasons": [{ "evidence": [1] }] }),
+            json!({ "allow": true, "reasons": [{ "fields": [1] }] }),
         ] {
             let verdict = of(answer.clone());
             assert_eq!(verdict.effect(), Effect::Indeterminate, "{answer}");

@@ -1,6 +1,7 @@
 //! Builds the input document from a request.
 
-use portcullis_sdk::{Attribute, Intent, Json, Posture, Principal, Request, Resource};
+use crate::{Manifest, Request};
+use portcullis_sdk::{Attribute, Intent, Json, Posture, Principal, Resource};
 use regorus::Value;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,72 +15,76 @@ use std::collections::BTreeMap;
 /// If an attribute is not JSON, which the host never sends.
 pub(crate) fn input(request: &Request, arguments: Json) -> Result<Value, serde_json::Error> {
     let mut input = Object::default();
-    input.put("integration", request.integration.as_str());
-    input.put("principal", principal(&request.principal)?);
-    if let Some(approved) = &*request.intent {
-        input.put("intent", intent(approved));
+    input.put("integration", request.integration());
+    input.put("principal", principal(&request.principal())?);
+    if let Some(approved) = request.intent() {
+        input.put("intent", intent(&approved));
     }
     let mut action = Object::default();
-    action.put("name", request.action.name.as_str());
-    action.put("class", request.action.class.as_str());
+    action.put("name", request.action().name());
+    action.put("class", request.action().class().as_str());
     action.put("arguments", of_json(arguments));
-    let origins = request.action.origins.iter().map(|(path, origin)| {
+    let origins = request.action().origins().iter().map(|it| {
         let mut of_argument = Object::default();
-        of_argument.put("path", path.as_str());
-        of_argument.put("origin", origin.as_str());
+        of_argument.put("path", it.path.as_str());
+        if let Some(part) = &it.part {
+            of_argument.put("part", part.as_str());
+        }
+        let origins = it.origins.iter().map(|origin| Value::from(origin.as_str()));
+        of_argument.put("origins", origins.collect::<Vec<_>>());
         of_argument.value()
     });
     action.put("origins", origins.collect::<Vec<_>>());
     input.put("action", action.value());
-    input.put("resource", resource(&request.resource)?);
-    if let Some(now) = *request.now {
-        input.put("now", now.0);
+    input.put("resource", resource(&request.resource())?);
+    if let Some(now) = request.now() {
+        input.put("now", now.as_millis());
     }
-    input.put("context", attributes(&request.context)?);
+    input.put("context", attributes(request.circumstances())?);
     Ok(input.value())
 }
 
-fn principal(principal: &Principal) -> Result<Value, serde_json::Error> {
+fn principal(principal: &Principal<'_, Manifest>) -> Result<Value, serde_json::Error> {
     let mut object = Object::default();
-    object.put_known("id", &principal.id);
-    object.put("kind", word(*principal.kind)?);
-    object.put_known("owner", &principal.owner);
-    object.put_known("purpose", &principal.purpose);
-    object.put_known("environment", &principal.environment);
-    object.put("attestation", principal.attestation.as_str());
-    if let Some(expires_at) = *principal.credential_expires_at {
-        object.put("credential-expires-at", expires_at.0);
+    object.put_known("id", principal.id());
+    object.put("kind", word(principal.kind())?);
+    object.put_known("owner", principal.owner());
+    object.put_known("purpose", principal.purpose());
+    object.put_known("environment", principal.environment());
+    object.put("attestation", principal.attestation().as_str());
+    if let Some(expires_at) = principal.credential_expires_at() {
+        object.put("credential-expires-at", expires_at.as_millis());
     }
-    let delegators = principal.delegated_by.iter();
+    let delegators = principal.delegated_by().iter();
     let delegators: Vec<_> = delegators.map(|id| Value::from(id.as_str())).collect();
     object.put("delegated-by", delegators);
-    object.put("attributes", attributes(&principal.attributes)?);
+    object.put("attributes", attributes(principal.attributes())?);
     Ok(object.value())
 }
 
-fn intent(intent: &Intent) -> Value {
+fn intent(intent: &Intent<'_, Manifest>) -> Value {
     let mut object = Object::default();
-    object.put_known("id", &intent.id);
-    object.put_known("purpose", &intent.purpose);
-    object.put_known("approved-by", &intent.approved_by);
-    if let Some(expires_at) = *intent.expires_at {
-        object.put("expires-at", expires_at.0);
+    object.put_known("id", intent.id());
+    object.put_known("purpose", intent.purpose());
+    object.put_known("approved-by", intent.approved_by());
+    if let Some(expires_at) = intent.expires_at() {
+        object.put("expires-at", expires_at.as_millis());
     }
-    if let Some(uses) = *intent.remaining_uses {
+    if let Some(uses) = intent.remaining_uses() {
         object.put("remaining-uses", uses);
     }
     object.value()
 }
 
-fn resource(resource: &Resource) -> Result<Value, serde_json::Error> {
+fn resource(resource: &Resource<'_, Manifest>) -> Result<Value, serde_json::Error> {
     let mut object = Object::default();
-    object.put("kind", resource.kind.as_str());
-    object.put("id", resource.id.as_str());
-    object.put_known("environment", &resource.environment);
-    if let Some(seen) = *resource.posture {
+    object.put("kind", resource.kind());
+    object.put("id", resource.id());
+    object.put_known("environment", resource.environment());
+    if let Some(seen) = resource.posture() {
         object.put("posture", posture(seen)?);
     }
-    object.put("attributes", attributes(&resource.attributes)?);
+    object.put("attributes", attributes(resource.attributes())?);
     Ok(object.value())
 }
 
@@ -97,7 +102,7 @@ fn posture(posture: Posture) -> Result<Value, serde_json::Error> {
         }
     }
     if let Some(observed_at) = posture.observed_at {
-        object.put("observed-at", observed_at.0);
+        object.put("observed-at", observed_at.as_millis());
     }
     Ok(object.value())
 }
@@ -181,7 +186,8 @@ impl Object {
 mod tests {
     use super::*;
     use portcullis_sdk::{
-        ActionClass, Attestation, Exposure, Health, PrincipalKind, Timestamp, json,
+        ActionClass, ArgumentOrigin, Attestation, Exposure, Fields, Health, PrincipalKind,
+        Timestamp, fields, json,
     };
 
     #[test]
@@ -190,36 +196,34 @@ mod tests {
             name: name.to_owned(),
             value,
         };
-        let mut request = Request {
+        let mut fields = Fields {
             integration: "github".into(),
-            now: Some(Timestamp(3)).into(),
+            now: Some(Timestamp::from_millis(3)),
             context: vec![attribute(
                 "risk",
                 portcullis_sdk::Value::Json("{\"score\":0.5}".to_owned()),
-            )]
-            .into(),
-            ..Request::default()
+            )],
+            ..Fields::default()
         };
-        request.principal = Principal {
+        fields.principal = fields::Principal {
             id: "spiffe://acme.example/agent/fixer".into(),
-            kind: PrincipalKind::BreakGlass.into(),
+            kind: PrincipalKind::BreakGlass,
             owner: "team@acme.example".into(),
-            attestation: Attestation::X509Svid.into(),
-            credential_expires_at: Some(Timestamp(4)).into(),
-            delegated_by: vec!["spiffe://acme.example/agent/lead".to_owned()].into(),
-            attributes: vec![attribute("level", portcullis_sdk::Value::Integer(-1))].into(),
-            ..Principal::default()
+            attestation: Attestation::X509Svid,
+            credential_expires_at: Some(Timestamp::from_millis(4)),
+            delegated_by: vec!["spiffe://acme.example/agent/lead".to_owned()],
+            attributes: vec![attribute("level", portcullis_sdk::Value::Integer(-1))],
+            ..fields::Principal::default()
         };
-        request.intent = Some(Intent {
+        fields.intent = Some(fields::Intent {
             id: "int-1".into(),
-            remaining_uses: Some(2).into(),
-            ..Intent::default()
-        })
-        .into();
-        request.action.name = "git.push".into();
-        request.action.class = ActionClass::Write.into();
-        request.action.origins = vec![("/to".to_owned(), "user".to_owned())].into();
-        request.resource = Resource {
+            remaining_uses: Some(2),
+            ..fields::Intent::default()
+        });
+        fields.action.name = "git.push".into();
+        fields.action.class = ActionClass::Write;
+        fields.action.origins = vec![ArgumentOrigin::new("/to", "user").or("tool:mail#/0/sender")];
+        fields.resource = fields::Resource {
             kind: "repository".into(),
             id: "acme/billing".into(),
             environment: "prod".into(),
@@ -228,11 +232,10 @@ mod tests {
                 health: Health::Healthy,
                 legacy: Some(true),
                 ..Posture::default()
-            })
-            .into(),
-            attributes: Vec::new().into(),
+            }),
+            attributes: Vec::new(),
         };
-        let input = input(&request, json!({ "to": ["x"], "n": null })).unwrap();
+        let input = input(&fields.into(), json!({ "to": ["x"], "n": null })).unwrap();
         let expected = json!({
             "integration": "github",
             "principal": {
@@ -249,7 +252,7 @@ mod tests {
                 "name": "git.push",
                 "class": "write",
                 "arguments": { "to": ["x"], "n": null },
-                "origins": [{ "path": "/to", "origin": "user" }],
+                "origins": [{ "path": "/to", "origins": ["user", "tool:mail#/0/sender"] }],
             },
             "resource": {
                 "kind": "repository",

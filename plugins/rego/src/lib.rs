@@ -18,53 +18,37 @@ mod input;
 mod refusals;
 mod settings;
 
-use portcullis_sdk::{Json, Policy, Request, SettingsError, Verdict};
+use portcullis_sdk::{Fields, Json, Policy, SettingsError, Verdict, policy};
 use regorus::Engine;
-use serde::Deserialize;
 use settings::Settings;
 
 /// Maximum length in characters of a message, which may repeat values of a request.
 const MOST_CHARACTERS: usize = 500;
 
-/// An organisation's Rego policies, or the errors in their settings.
-#[derive(Debug, Deserialize)]
-#[serde(from = "Settings")]
-pub struct Rego(Result<Prepared, Vec<SettingsError>>);
-
-/// Parsed and analysed policies, and the rule that decides.
+/// An organisation's Rego policies, parsed and analysed, and the rule that decides.
 ///
 /// Each decision uses a clone of the engine, which shares all of it. It is not a `CompiledPolicy`, because
 /// `with input as` loses the static data there.
 #[derive(Debug)]
-struct Prepared {
+pub struct Rego {
     engine: Engine,
     query: String,
 }
 
-impl From<Settings> for Rego {
-    fn from(settings: Settings) -> Self {
-        Self(settings.prepared())
-    }
-}
-
+#[policy]
 impl Policy for Rego {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
-        match &self.0 {
-            Ok(_) => Ok(()),
-            Err(errors) => Err(errors.clone()),
-        }
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, Vec<SettingsError>> {
+        settings.prepared()
     }
 
     fn evaluate(&self, request: &Request) -> Verdict {
-        // INVARIANT (validated): the SDK calls `validate` before it evaluates, so this is an engine.
-        match &self.0 {
-            Ok(prepared) => prepared.decide(request),
-            Err(_) => Verdict::indeterminate().because("not-configured", "the settings are wrong"),
-        }
+        self.decide(request)
     }
 }
 
-impl Prepared {
+impl Rego {
     fn new(engine: Engine, query: String) -> Self {
         Self { engine, query }
     }
@@ -73,9 +57,7 @@ impl Prepared {
     ///
     /// Every decision starts from that image.
     fn warm_up(&self) {
-        let mut request = Request::default();
-        request.action.arguments = "{}".into();
-        let _ = self.decide(&request);
+        let _ = self.decide(&Fields::default().into());
         // The first call of a builtin initialises the table of builtins.
         let _ = self
             .engine
@@ -124,8 +106,6 @@ fn cut(mut text: String) -> String {
     text
 }
 
-portcullis_sdk::export!(Rego);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +146,7 @@ mod tests {
         );
         let ask = |risk: &str| {
             let risk = Value::Text(risk.to_owned());
-            plugin.evaluate(push().context("risk", risk).now(Timestamp(7)))
+            plugin.evaluate(push().context("risk", risk).now(Timestamp::from_millis(7)))
         };
         assert_eq!(codes(&ask("low")), ["rule-permits"]);
         assert_eq!(codes(&ask("high")), ["rule-denies"]);

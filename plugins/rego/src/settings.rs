@@ -1,7 +1,7 @@
 //! Builds the engine from the operator's settings.
 
 use crate::input::of_json;
-use crate::{Prepared, builtins, on_one_line, refusals};
+use crate::{Rego, builtins, on_one_line, refusals};
 use portcullis_sdk::{Json, SettingsError, escape_key};
 use regorus::{Engine, Rc};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The settings as written.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Settings {
+pub struct Settings {
     policies: Json,
     #[serde(default)]
     data: Option<Json>,
@@ -56,7 +56,7 @@ impl Settings {
     /// # Errors
     ///
     /// One [`SettingsError`] for each error found.
-    pub(crate) fn prepared(self) -> Result<Prepared, Vec<SettingsError>> {
+    pub(crate) fn prepared(self) -> Result<Rego, Vec<SettingsError>> {
         let is_strict = self.errors == OnError::Indeterminate;
         let files = files(self.policies)?;
         let places: BTreeMap<_, _> = files
@@ -100,7 +100,7 @@ impl Settings {
             return Err(vec![SettingsError::new("/policies", error.to_string())]);
         }
         let query = entry_point(&mut engine, &self.query).map_err(|error| vec![error])?;
-        let prepared = Prepared::new(engine, query);
+        let prepared = Rego::new(engine, query);
         prepared.warm_up();
         Ok(prepared)
     }

@@ -4,8 +4,9 @@
 
 use portcullis_host::log::{self, DecisionLog, Durability, Event, LogOptions};
 use portcullis_host::{
-    Attestation, Exposure, Health, Integration, Intent, ListAsOf, Pdp, Plugin, PluginSource,
-    Posture, Principal, PrincipalKind, Request, RequestLimits, Resource, SessionPath, Timestamp,
+    ArgumentOrigin, Attestation, Exposure, Health, Integration, Intent, ListAsOf, Pdp, Plugin,
+    PluginSource, Posture, Principal, PrincipalKind, Request, RequestLimits, Resource, RoundTrip,
+    SessionPath, Timestamp,
 };
 use portcullis_tests::guests;
 use proptest::collection::vec;
@@ -220,13 +221,32 @@ fn intent() -> impl Strategy<Value = Intent> {
         )
 }
 
-fn origins() -> impl Strategy<Value = Vec<(String, String)>> {
+fn origins() -> impl Strategy<Value = Vec<ArgumentOrigin>> {
     let origin = prop_oneof![
         Just("user".to_owned()),
         Just("unknown".to_owned()),
-        text().prop_map(|tool| format!("tool:{tool}"))
+        text().prop_map(|tool| format!("tool:{tool}")),
+        Just("tool:mail#/*/sender".to_owned()),
+        Just("tool:mail~named/0/body".to_owned()),
     ];
-    vec((text().prop_map(|key| format!("/{key}")), origin), 0..3)
+    let one = (text(), option::weighted(0.2, text()), vec(origin, 0..3));
+    let one = one.prop_map(|(key, part, origins)| ArgumentOrigin {
+        path: format!("/{key}"),
+        part,
+        origins,
+    });
+    vec(one, 0..3)
+}
+
+fn round_trip() -> impl Strategy<Value = RoundTrip> {
+    let both = (
+        option::weighted(0.1, object()),
+        option::weighted(0.1, text()),
+    );
+    both.prop_map(|(input_responses, request_state)| RoundTrip {
+        input_responses,
+        request_state,
+    })
 }
 
 fn built() -> impl Strategy<Value = Result<Request, portcullis_host::json::Error>> {
@@ -243,18 +263,20 @@ fn built() -> impl Strategy<Value = Result<Request, portcullis_host::json::Error
             origins(),
             attributes(),
             option::weighted(0.1, vec(text(), 0..3)),
+            round_trip(),
         ),
         option::weighted(0.1, any::<bool>()),
     )
         .prop_map(
             |(
                 (integration, principal, action, resource, arguments),
-                (intent, origins, context, kinds),
+                (intent, origins, context, kinds, round_trip),
                 path,
             )| {
                 let mut builder = Request::builder(integration, principal, action, resource)
                     .arguments(arguments)
-                    .argument_origins(origins);
+                    .argument_origins(origins)
+                    .round_trip(round_trip);
                 if let Some(intent) = intent {
                     builder = builder.intent(intent);
                 }

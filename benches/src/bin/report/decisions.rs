@@ -20,7 +20,6 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
     let for_cedar = cedar::prepare(json.clone());
     let for_rego = rego::prepare(&json);
     let plugin = Plugin::load(&scenery::five_rules()).expect("the plugin loads");
-    let typed = Plugin::load(&scenery::typed_five_rules()).expect("the plugin loads");
     let ask_fresh = || {
         let evaluation = plugin.evaluate(&request, ActionClass::Write, now);
         assert!(evaluation.outcome.is_ok());
@@ -43,10 +42,6 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         Arm::new("the floor, with pagemap-scan", || scanning.run()),
         Arm::new("fresh", ask_fresh),
         Arm::new("reset", ask_reset),
-        Arm::new("fresh, typed", || {
-            let evaluation = typed.evaluate(&request, ActionClass::Write, now);
-            assert!(evaluation.outcome.is_ok());
-        }),
     ];
     let series = paired(TIME * 2, &mut arms);
     drop(arms);

@@ -5,7 +5,7 @@ use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, reads_alike, unexpected};
 use crate::timestamp::Timestamp;
-use portcullis_contract::{PrincipalKind, escape_key};
+use portcullis_contract::{ArgumentOrigin, PrincipalKind, escape_key};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::StrDeserializer;
@@ -13,8 +13,10 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Context members that the host reads, in every format.
-pub const CONTEXT_MEMBERS: [&str; 5] = [
+pub const CONTEXT_MEMBERS: [&str; 7] = [
     "session-path",
+    "input-responses",
+    "request-state",
     "integration",
     "intent",
     "argument-origins",
@@ -225,7 +227,9 @@ pub(super) fn read(
     if let Some(intent) = context.intent()? {
         builder = builder.intent(intent);
     }
-    builder = builder.argument_origins(context.origins()?);
+    builder = builder
+        .argument_origins(context.origins()?)
+        .round_trip(context.round_trip("input-responses", "request-state")?);
     if let Some(kinds) = context.texts("supported_obligations")? {
         builder = builder.supported_obligations(kinds);
     }
@@ -368,6 +372,12 @@ impl<'a> Written<'a> {
         if !request.origins.is_empty() {
             context.put("argument-origins", Member::Origins(&request.origins));
         }
+        if let Some(answers) = &request.round_trip.input_responses {
+            context.put("input-responses", Member::Given(answers));
+        }
+        if let Some(state) = &request.round_trip.request_state {
+            context.put("request-state", Member::Text(state));
+        }
         if let Some(path) = request.session_path {
             context.put("session-path", Member::Made(json!(path)));
         }
@@ -430,7 +440,7 @@ enum Member<'a> {
     Text(&'a str),
     Time(Timestamp),
     Texts(&'a [String]),
-    Origins(&'a [(String, String)]),
+    Origins(&'a [ArgumentOrigin]),
     Object(Members<'a>),
 }
 
@@ -484,22 +494,37 @@ impl Serialize for Members<'_> {
     }
 }
 
-impl Serialize for Member<'_> {
+impl<'a> Serialize for Member<'a> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
         struct Origin<'a> {
-            origin: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            origin: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            origins: Option<&'a [String]>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            part: Option<&'a str>,
             path: &'a str,
         }
+        let origin = |it: &'a ArgumentOrigin| {
+            let only = match it.origins.as_slice() {
+                [only] => Some(only.as_str()),
+                _ => None,
+            };
+            Origin {
+                origin: only,
+                origins: only.is_none().then_some(&it.origins),
+                part: it.part.as_deref(),
+                path: &it.path,
+            }
+        };
         match self {
             Self::Given(value) => value.serialize(serializer),
             Self::Made(value) => value.serialize(serializer),
             Self::Text(text) => text.serialize(serializer),
             Self::Time(at) => at.serialize(serializer),
             Self::Texts(texts) => texts.serialize(serializer),
-            Self::Origins(origins) => {
-                serializer.collect_seq(origins.iter().map(|(path, origin)| Origin { origin, path }))
-            }
+            Self::Origins(origins) => serializer.collect_seq(origins.iter().map(origin)),
             Self::Object(members) => members.serialize(serializer),
         }
     }
@@ -692,7 +717,10 @@ mod tests {
         assert_eq!(request.arguments(), &json!({ "title": "x" }));
         assert_eq!(request.resource().posture.unwrap().legacy, Some(true));
         assert_eq!(request.intent().unwrap().id, "int-1");
-        assert_eq!(request.origins, [("/title".into(), "tool:mail".into())]);
+        assert_eq!(
+            request.origins,
+            [ArgumentOrigin::new("/title", "tool:mail")]
+        );
         assert_eq!(request.supported_obligations.unwrap(), ["notification"]);
         assert_eq!(request.context, [("ticket".into(), json!("T-1"))]);
     }

@@ -1,6 +1,6 @@
 //! MCP `tools/call` requests (JSON-RPC 2.0) with their envelope.
 
-use super::{Request, authzen};
+use super::{Request, RoundTrip, authzen};
 use crate::json;
 use crate::limits::RequestLimits;
 use crate::object::{Object, unexpected};
@@ -10,9 +10,8 @@ const MEMBERS: &str = "`integration`, `principal`, `intent`, `resource`, `argume
 
 /// Accepted members of a tool call, for messages.
 ///
-/// MCP 2025-11-25 and 2026-07-28 define them, and they do not change the call.
-const PARAMS: &str =
-    "`name`, `arguments`, `_meta` and `task`, and other members may change the call";
+/// MCP 2025-11-25 and 2026-07-28 define them. Those that change the call are judged.
+const PARAMS: &str = "`name`, `arguments`, `_meta`, `task`, `inputResponses` and `requestState`, and other members may change the call";
 
 /// Reads an envelope. Unknown members are refused, since the format is Portcullis's own.
 pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, json::Error> {
@@ -41,8 +40,10 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, json:
             ..super::Resource::default()
         },
     };
-    let (tool, arguments) = call(envelope.object("message")?)?;
-    let mut builder = Request::builder(integration, principal, tool, resource).arguments(arguments);
+    let call = call(envelope.object("message")?)?;
+    let mut builder = Request::builder(integration, principal, call.tool, resource)
+        .arguments(call.arguments)
+        .round_trip(call.round_trip);
     if let Some(intent) = envelope.intent()? {
         builder = builder.intent(intent);
     }
@@ -63,16 +64,23 @@ pub(super) fn read(json: Value, limits: &RequestLimits) -> Result<Request, json:
     builder.build(limits)
 }
 
-/// Reads the tool and its arguments from a JSON-RPC request without an envelope.
-pub(super) fn message(json: Value) -> Result<(String, Value), json::Error> {
+/// A tool call.
+pub(super) struct Call {
+    pub(super) tool: String,
+    pub(super) arguments: Value,
+    pub(super) round_trip: RoundTrip,
+}
+
+/// Reads the call from a JSON-RPC request without an envelope.
+pub(super) fn message(json: Value) -> Result<Call, json::Error> {
     call(Object::new(json, "")?)
 }
 
-/// Reads the tool and its arguments.
+/// Reads the call.
 ///
 /// All other members of a message and its parameters are refused: another reader may take one for a known
 /// member, or a later version of the protocol may let it change the call.
-fn call(mut message: Object) -> Result<(String, Value), json::Error> {
+fn call(mut message: Object) -> Result<Call, json::Error> {
     for (key, only) in [("jsonrpc", "2.0"), ("method", "tools/call")] {
         let text = message.text(key)?;
         if text != only {
@@ -109,16 +117,13 @@ fn call(mut message: Object) -> Result<(String, Value), json::Error> {
         task.parsed::<u64>("ttl", "milliseconds, a whole number")?;
         task.end("`ttl`")?;
     }
-    for later in ["inputResponses", "requestState"] {
-        if params.take(later).is_some() {
-            return Err(json::Error::NotHere {
-                at: params.at(later),
-                why: "an answer to a question of the server changes the call, but plugins and intents do not receive it: have the server take it as an argument, which is judged and recorded",
-            });
-        }
-    }
+    let round_trip = params.round_trip("inputResponses", "requestState")?;
     params.end(PARAMS)?;
-    Ok((tool, Value::Object(arguments)))
+    Ok(Call {
+        tool,
+        arguments: Value::Object(arguments),
+        round_trip,
+    })
 }
 
 #[cfg(test)]
@@ -256,21 +261,40 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_a_call_and_cannot_be_judged_is_refused_by_name() {
+    fn answers_to_the_servers_questions_are_part_of_the_call() {
+        let answers = json!({ "confirm": { "action": "accept", "content": { "n": 1.0 } } });
+        let mut call = whole();
+        call["message"]["params"]["inputResponses"] = answers.clone();
+        call["message"]["params"]["requestState"] = json!("opaque");
+        let request = parse(&call).unwrap();
+        let round_trip = RoundTrip {
+            input_responses: Some(answers),
+            request_state: Some("opaque".to_owned()),
+        };
+        assert_eq!(request.round_trip(), &round_trip);
+        assert_eq!(
+            request.canonical_input_responses(),
+            Some(r#"{"confirm":{"action":"accept","content":{"n":1}}}"#)
+        );
+        let again = request.to_authzen().to_string();
+        let again = Request::from_authzen(again.as_bytes(), &RequestLimits::default());
+        assert_eq!(again.unwrap().round_trip(), &round_trip);
+        assert!(parse(&whole()).unwrap().round_trip().is_empty());
         for (key, value) in [
-            (
-                "inputResponses",
-                json!({ "confirm": { "action": "accept" } }),
-            ),
-            ("inputResponses", json!({})),
-            ("requestState", json!("opaque")),
+            ("inputResponses", json!([])),
+            ("inputResponses", json!("accept")),
+            ("inputResponses", json!(null)),
+            ("requestState", json!({})),
             ("requestState", json!(null)),
+            ("input_responses", json!({})),
+            ("RequestState", json!("opaque")),
         ] {
             let mut wrong = whole();
             wrong["message"]["params"][key] = value;
-            let at = format!("/message/params/{key}");
+            let error = parse(&wrong).unwrap_err().to_string();
             assert!(
-                matches!(parse(&wrong), Err(json::Error::NotHere { at: found, .. }) if found == at)
+                error.contains(&format!("/message/params/{key}")),
+                "{key}: {error}"
             );
         }
     }

@@ -1,9 +1,9 @@
 //! Members that both formats of a request share: intent, origins, session path and posture.
 
-use super::{Intent, Posture, SessionPath};
+use super::{Intent, Posture, RoundTrip, SessionPath};
 use crate::json;
 use crate::object::{Object, unexpected};
-use portcullis_contract::is_origin;
+use portcullis_contract::{ArgumentOrigin, is_origin};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ impl Object {
     /// # Errors
     ///
     /// [`json::Error`], which names the place.
-    pub fn origins(&mut self) -> Result<Vec<(String, String)>, json::Error> {
+    pub fn origins(&mut self) -> Result<Vec<ArgumentOrigin>, json::Error> {
         let at = self.at("argument-origins");
         let list = match self.take("argument-origins") {
             None => return Ok(Vec::new()),
@@ -55,14 +55,35 @@ impl Object {
             .into_iter()
             .enumerate()
             .map(|(index, item)| {
-                let mut origin = Self::new(item, format!("{at}/{index}"))?;
-                let read = (origin.text("path")?, origin.text("origin")?);
-                origin.end("`path`, `origin`")?;
-                Ok(read)
+                let mut item = Self::new(item, format!("{at}/{index}"))?;
+                let (path, part) = (item.text("path")?, item.optional_text("part")?);
+                let origins = match item.texts("origins")? {
+                    Some(origins) => origins,
+                    None => vec![item.text("origin")?],
+                };
+                item.end("`path`, `part`, and either `origin` or `origins`")?;
+                Ok(ArgumentOrigin {
+                    path,
+                    part,
+                    origins,
+                })
             })
             .collect::<Result<Vec<_>, json::Error>>()?;
         check_origins(&origins, &at)?;
         Ok(origins)
+    }
+
+    /// Removes the optional members `responses` and `state`, and returns them.
+    ///
+    /// # Errors
+    ///
+    /// [`json::Error`], which names the place.
+    pub fn round_trip(&mut self, responses: &str, state: &str) -> Result<RoundTrip, json::Error> {
+        let responses = self.optional_object(responses)?;
+        Ok(RoundTrip {
+            input_responses: responses.map(|it| Value::Object(it.rest().into_iter().collect())),
+            request_state: self.optional_text(state)?,
+        })
     }
 
     /// Removes the optional member `posture` and returns it.
@@ -102,10 +123,21 @@ impl Object {
     }
 }
 
-/// Refuses invalid origins, and two origins for one argument.
-pub(super) fn check_origins(origins: &[(String, String)], at: &str) -> Result<(), json::Error> {
-    let mut paths = BTreeSet::new();
-    for (index, (path, origin)) in origins.iter().enumerate() {
+/// Maximum number of origins of one argument.
+const MAX_ORIGINS: usize = 32;
+
+/// Refuses invalid origins, and two statements for one argument or part.
+pub(super) fn check_origins(origins: &[ArgumentOrigin], at: &str) -> Result<(), json::Error> {
+    let mut stated = BTreeSet::new();
+    for (
+        index,
+        ArgumentOrigin {
+            path,
+            part,
+            origins,
+        },
+    ) in origins.iter().enumerate()
+    {
         if !path.is_empty() && !path.starts_with('/') {
             let at = format!("{at}/{index}/path");
             return Err(unexpected(
@@ -114,12 +146,20 @@ pub(super) fn check_origins(origins: &[(String, String)], at: &str) -> Result<()
                 &Value::from(path.as_str()),
             ));
         }
-        if !is_origin(origin) {
+        if origins.len() > MAX_ORIGINS {
+            return Err(json::Error::Unexpected {
+                at: format!("{at}/{index}/origins"),
+                expected: format!("at most {MAX_ORIGINS} origins"),
+                found: format!("{}", origins.len()),
+            });
+        }
+        if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
             let at = format!("{at}/{index}/origin");
             let found = Value::from(origin.as_str());
-            return Err(unexpected(at, "`user`, `tool:<name>` or `unknown`", &found));
+            let expected = "`user`, `unknown`, `tool:<name>`, or a place in a result such as `tool:<name>#/0/id`";
+            return Err(unexpected(at, expected, &found));
         }
-        if !paths.insert(path) {
+        if !stated.insert((path, part)) {
             return Err(json::Error::DuplicateKey {
                 at: format!("{at}/{index}/path"),
             });

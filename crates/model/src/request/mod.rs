@@ -26,8 +26,9 @@ use crate::limits::RequestLimits;
 use crate::spiffe_id::is_spiffe_id;
 use crate::timestamp::Timestamp;
 use crate::{json, object, trace};
+pub use portcullis_contract::Posture;
 use portcullis_contract::name::{self, Naming};
-use portcullis_contract::{Attestation, Exposure, Health, Origins, Pattern, PrincipalKind};
+use portcullis_contract::{ArgumentOrigin, Attestation, Origins, Pattern, PrincipalKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -44,7 +45,9 @@ pub struct Request {
     pub(crate) action: String,
     pub(crate) arguments: Value,
     pub(crate) canonical_arguments: String,
-    pub(crate) origins: Vec<(String, String)>,
+    pub(crate) origins: Vec<ArgumentOrigin>,
+    pub(crate) round_trip: RoundTrip,
+    pub(crate) canonical_input_responses: Option<String>,
     pub(crate) resource: Resource,
     pub(crate) session_path: Option<SessionPath>,
     pub(crate) context: Vec<(String, Value)>,
@@ -153,22 +156,23 @@ pub struct Resource {
     pub attributes: Vec<(String, Value)>,
 }
 
-/// Last observed state of an action's destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Posture {
-    /// Audience that can reach the destination.
-    pub exposure: Exposure,
-    /// Operating state of the destination.
-    pub health: Health,
-    /// True if acting on the destination gives power over other systems.
-    pub privileged: Option<bool>,
-    /// True if the destination is past its support.
-    pub legacy: Option<bool>,
-    /// True if the destination's configuration deviates from its baseline.
-    pub drifted: Option<bool>,
-    /// Time of the observation.
-    pub observed_at: Option<Timestamp>,
+/// Members of a call with which a client answers questions of the server.
+///
+/// MCP calls this a multi round-trip request: the server ends a call with questions, and the client repeats the
+/// call with the answers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoundTrip {
+    /// Answers to the server's questions, a JSON object (`inputResponses` of an MCP tool call).
+    pub input_responses: Option<Value>,
+    /// The server's own state, returned to it (`requestState` of an MCP tool call).
+    pub request_state: Option<String>,
+}
+
+impl RoundTrip {
+    /// True if the call answers no question.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Request {
@@ -299,6 +303,7 @@ impl Request {
             action: action.into(),
             arguments: Value::Object(serde_json::Map::new()),
             origins: Vec::new(),
+            round_trip: RoundTrip::default(),
             resource,
             session_path: None,
             context: Vec::new(),
@@ -311,9 +316,14 @@ impl Request {
         &self.canonical_arguments
     }
 
-    /// Origins as stated: pairs of a JSON Pointer into the arguments and an origin.
-    pub fn stated_origins(&self) -> &[(String, String)] {
-        &self.origins
+    /// Answers to the server's questions, and the state that the server wants back.
+    pub fn round_trip(&self) -> &RoundTrip {
+        &self.round_trip
+    }
+
+    /// Answers to the server's questions as canonical JSON (RFC 8785).
+    pub fn canonical_input_responses(&self) -> Option<&str> {
+        self.canonical_input_responses.as_deref()
     }
 
     /// Path by which the session began, if the gateway states it.
@@ -417,7 +427,8 @@ pub struct RequestBuilder {
     intent: Option<Intent>,
     action: String,
     arguments: Value,
-    origins: Vec<(String, String)>,
+    origins: Vec<ArgumentOrigin>,
+    round_trip: RoundTrip,
     resource: Resource,
     session_path: Option<SessionPath>,
     context: Vec<(String, Value)>,
@@ -433,10 +444,15 @@ impl RequestBuilder {
 
     /// Sets the origins of arguments.
     ///
-    /// Each is a pair of a JSON Pointer into the arguments and `user`, `tool:<name>` or `unknown`. An
-    /// argument that is not listed has the origin `unknown`.
-    pub fn argument_origins(mut self, origins: Vec<(String, String)>) -> Self {
+    /// An argument that is not listed has the origin `unknown`.
+    pub fn argument_origins(mut self, origins: Vec<ArgumentOrigin>) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Sets the answers to the server's questions, and the state that the server wants back.
+    pub fn round_trip(mut self, round_trip: RoundTrip) -> Self {
+        self.round_trip = round_trip;
         self
     }
 
@@ -481,12 +497,20 @@ impl RequestBuilder {
     /// [`json::Error`] if it is not within `limits`, if the arguments are not an object, or if two attributes
     /// have the same name.
     pub fn build(mut self, limits: &RequestLimits) -> Result<Request, json::Error> {
-        if !self.arguments.is_object() {
-            return Err(json::Error::Unexpected {
-                at: "/action/arguments".to_owned(),
-                expected: "an object".to_owned(),
-                found: "something else".to_owned(),
-            });
+        for (json, at) in [
+            (Some(&self.arguments), "/action/arguments"),
+            (
+                self.round_trip.input_responses.as_ref(),
+                "/context/input-responses",
+            ),
+        ] {
+            if json.is_some_and(|json| !json.is_object()) {
+                return Err(json::Error::Unexpected {
+                    at: at.to_owned(),
+                    expected: "an object".to_owned(),
+                    found: "something else".to_owned(),
+                });
+            }
         }
         let bytes = self.bytes();
         if bytes > limits.bytes {
@@ -508,8 +532,11 @@ impl RequestBuilder {
         ) {
             *at = at.map(Timestamp::writable);
         }
-        json::admit(&self.arguments, "/action/arguments", limits)?;
         members::check_origins(&self.origins, "/argument-origins")?;
+        let answers = self.round_trip.input_responses.as_ref();
+        let canonical_input_responses = answers
+            .map(|answers| canonical(answers, "/context/input-responses", limits))
+            .transpose()?;
         authzen::settle_type(&mut self.principal)?;
         authzen::refuse_reserved(&self.principal, &self.resource, &self.context)?;
         sort_attributes(
@@ -523,14 +550,7 @@ impl RequestBuilder {
             limits,
         )?;
         sort_attributes(&mut self.context, "/context", limits)?;
-        let canonical_arguments =
-            serde_json_canonicalizer::to_string(&self.arguments).map_err(|error| {
-                json::Error::Unexpected {
-                    at: "/action/arguments".to_owned(),
-                    expected: "JSON that has a canonical form".to_owned(),
-                    found: error.to_string(),
-                }
-            })?;
+        let canonical_arguments = canonical(&self.arguments, "/action/arguments", limits)?;
         Ok(Request {
             integration: self.integration,
             principal: self.principal,
@@ -539,6 +559,8 @@ impl RequestBuilder {
             arguments: self.arguments,
             canonical_arguments,
             origins: self.origins,
+            round_trip: self.round_trip,
+            canonical_input_responses,
             resource: self.resource,
             session_path: self.session_path,
             context: self.context,
@@ -655,10 +677,12 @@ impl RequestBuilder {
             .chain(
                 self.origins
                     .iter()
-                    .flat_map(|(path, origin)| [path, origin]),
+                    .flat_map(|it| [&it.path].into_iter().chain(&it.part).chain(&it.origins)),
             )
+            .chain(&self.round_trip.request_state)
             .chain(self.supported_obligations.iter().flatten());
-        let arguments = of_value(&self.arguments);
+        let answers = self.round_trip.input_responses.as_ref();
+        let arguments = of_value(&self.arguments) + answers.map_or(0, of_value);
         texts.map(String::len).chain(attributes).sum::<usize>() + arguments
     }
 }
@@ -676,6 +700,16 @@ const SPIFFE: &str = "spiffe:";
 /// True if some readers take the principal's id for a SPIFFE ID: those that add a scheme before `//`.
 pub fn begins_as_authority(id: &str) -> bool {
     id.starts_with("//")
+}
+
+/// Checks `json` against the limits, and returns its canonical form.
+fn canonical(json: &Value, at: &str, limits: &RequestLimits) -> Result<String, json::Error> {
+    json::admit(json, at, limits)?;
+    serde_json_canonicalizer::to_string(json).map_err(|error| json::Error::Unexpected {
+        at: at.to_owned(),
+        expected: "JSON that has a canonical form".to_owned(),
+        found: error.to_string(),
+    })
 }
 
 fn sort_attributes(

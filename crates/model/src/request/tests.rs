@@ -174,7 +174,7 @@ fn what_is_said_of_a_request_is_one_printable_line() {
             .arguments(json!({ nasty: u64::MAX }))
             .build(&RequestLimits::default()),
         builder()
-            .argument_origins(vec![(nasty.into(), nasty.into())])
+            .argument_origins(vec![ArgumentOrigin::new(nasty, nasty)])
             .build(&RequestLimits::default()),
         builder()
             .context(format!("Intent{nasty}"), json!(1))

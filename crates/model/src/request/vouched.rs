@@ -3,7 +3,7 @@
 use super::{Intent, Principal, Request, RequestBuilder, Resource, SessionPath, authzen, mcp};
 use crate::json;
 use crate::limits::RequestLimits;
-use portcullis_contract::PrincipalKind;
+use portcullis_contract::{ArgumentOrigin, PrincipalKind};
 use serde_json::Value;
 
 /// Facts of a call that a gateway vouches for.
@@ -43,7 +43,7 @@ pub struct Vouched {
     principal: Principal,
     intent: Option<Intent>,
     resource: Option<Resource>,
-    origins: Vec<(String, String)>,
+    origins: Vec<ArgumentOrigin>,
     session_path: Option<SessionPath>,
     context: Vec<(String, Value)>,
     supported_obligations: Option<Vec<String>>,
@@ -80,7 +80,7 @@ impl Vouched {
     }
 
     /// Sets the origins of arguments, see [`RequestBuilder::argument_origins`].
-    pub fn argument_origins(mut self, origins: Vec<(String, String)>) -> Self {
+    pub fn argument_origins(mut self, origins: Vec<ArgumentOrigin>) -> Self {
         self.origins = origins;
         self
     }
@@ -112,13 +112,15 @@ impl Vouched {
     /// [`json::Error`] if it is not a `tools/call`, is not within `limits`, or has members that MCP does not
     /// define for a tool call or that are not supported.
     pub fn mcp_message(self, body: &[u8], limits: &RequestLimits) -> Result<Request, json::Error> {
-        let (tool, arguments) = mcp::message(json::parse(body, limits)?)?;
+        let call = mcp::message(json::parse(body, limits)?)?;
         let server = Resource {
             kind: "mcp-server".to_owned(),
             id: self.integration.clone(),
             ..Resource::default()
         };
-        self.request(tool, arguments, server).build(limits)
+        self.request(call.tool, call.arguments, server)
+            .round_trip(call.round_trip)
+            .build(limits)
     }
 
     /// Reads the AuthZEN evaluation that the client sent.
@@ -275,7 +277,7 @@ mod tests {
         let request = vouched()
             .intent(intent.clone())
             .resource(resource.clone())
-            .argument_origins(vec![("/path".into(), "user".into())])
+            .argument_origins(vec![ArgumentOrigin::new("/path", "user")])
             .session_path(SessionPath::Machine)
             .context("session", json!("s-1"))
             .supported_obligations(vec!["notification".into()])
@@ -283,7 +285,7 @@ mod tests {
             .unwrap();
         assert_eq!(request.intent(), Some(&intent));
         assert_eq!(request.resource(), &resource);
-        assert_eq!(request.origins, [("/path".into(), "user".into())]);
+        assert_eq!(request.origins, [ArgumentOrigin::new("/path", "user")]);
         assert_eq!(request.session_path, Some(SessionPath::Machine));
         assert_eq!(request.context, [("session".into(), json!("s-1"))]);
         assert_eq!(request.supported_obligations.unwrap(), ["notification"]);

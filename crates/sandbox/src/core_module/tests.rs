@@ -3,7 +3,7 @@ use wasm_smith::{Config, InstructionKind, InstructionKinds, MemoryOffsetChoices}
 use wasmtime::{Engine, Instance, Linker, Store, Val, ValType};
 
 const MEMORY_BYTES: usize = 4 * 64 * 1024;
-const INTERFACE: &str = "portcullis:policy/packed-policy@0.1.0";
+const INTERFACE: &str = "portcullis:policy/packed-policy@0.2.0";
 
 /// A component that wraps `module` as plugins are wrapped; `lift` lifts `evaluate`.
 fn component(module: &str, instance: &str, lift: &str) -> Vec<u8> {

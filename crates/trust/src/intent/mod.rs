@@ -221,6 +221,8 @@ impl Allowance {
             && self.action.matches(request.action())
             && request.resource_matches(&self.resource)
             && has_arguments()
+            // Answers to the server's questions are arguments that no list can name.
+            && (request.round_trip().is_empty() || self.arguments == Some(Arguments::Open))
             && self
                 .constraints
                 .iter()

@@ -1,6 +1,6 @@
 //! A guest that repeats its request, in a verdict with every possible part.
 
-use portcullis_sdk::{Constraint, Json, Operator, Policy, Request, Verdict, json};
+use portcullis_sdk::{Constraint, Json, Operator, Policy, Verdict, json, policy};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -8,15 +8,16 @@ use std::time::Duration;
 #[derive(Debug, Deserialize)]
 pub struct Echo {}
 
+#[policy]
 impl Policy for Echo {
     fn evaluate(&self, request: &Request) -> Verdict {
         let verdict = Verdict::permit()
             .because("told", format!("{request:?}"))
-            .evidence(["/action/name", "/resource/id"])
+            .fields(["/action/name", "/resource/id"])
             .because("second", numbers(request))
             .oblige(
                 "notification",
-                json!({ "to": format!("owner {}", request.principal.owner), "body": "ü\n" }),
+                json!({ "to": format!("owner {}", request.principal().owner()), "body": "ü\n" }),
             )
             .advise("notification", json!({ "to": ["ü", 1, null] }))
             .expires_in(Duration::from_millis(1234))
@@ -36,6 +37,3 @@ fn numbers(request: &Request) -> String {
     let bits: Vec<_> = bits.map(|it| format!("{:016x}", it.to_bits())).collect();
     bits.join(" ")
 }
-
-#[cfg(feature = "plugin")]
-portcullis_sdk::export!(Echo);

@@ -1,7 +1,7 @@
 //! A guest that misbehaves in the way that its settings select.
 
 use portcullis_sdk::{
-    Constraint, Operator, Policy, Request, SettingsError, Timestamp, Verdict, json,
+    Constraint, Operator, Policy, SettingsError, Timestamp, Verdict, json, policy,
 };
 use serde::Deserialize;
 use std::hint::black_box;
@@ -34,8 +34,12 @@ enum Behaviour {
     Output,
     /// Panics.
     Panic,
-    /// Denies in `prod` and permits elsewhere, by a field that its manifest does not list.
-    AssumeEnvironment,
+    /// Denies with a reason code that its manifest does not declare.
+    UndeclaredReason,
+    /// Permits, and calls the permit requestable.
+    RequestablePermit,
+    /// Denies, and says that an approved intent would change the answer.
+    RequestableDeny,
     /// Recurses until the stack overflows.
     Recurse,
     /// Permits without a reason.
@@ -77,15 +81,16 @@ struct Hostile {
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
+#[policy]
 impl Policy for Hostile {
-    fn validate(&self) -> Result<(), Vec<SettingsError>> {
-        match self.behaviour {
+    fn new(settings: Self) -> Result<Self, Vec<SettingsError>> {
+        match settings.behaviour {
             Behaviour::ConfigureLoop => run_for_ever(),
             Behaviour::ConfigurePanic => panic!("as its settings say"),
             Behaviour::ConfigureRefuse => {
                 Err(vec![SettingsError::new("/behaviour", "not this one")])
             }
-            _ => Ok(()),
+            _ => Ok(settings),
         }
     }
 
@@ -114,10 +119,9 @@ impl Policy for Hostile {
             }
             Behaviour::Output => Verdict::deny().because("long", "x".repeat(10_000_000)),
             Behaviour::Panic => panic!("as its settings say"),
-            Behaviour::AssumeEnvironment => match request.resource.environment == "prod" {
-                true => Verdict::deny().because("production", ""),
-                false => Verdict::permit().because("no-production", ""),
-            },
+            Behaviour::UndeclaredReason => Verdict::deny().because("undeclared", ""),
+            Behaviour::RequestablePermit => permit().requestable(),
+            Behaviour::RequestableDeny => Verdict::deny().because("hostile", "").requestable(),
             Behaviour::Recurse => {
                 recurse(1);
                 permit()
@@ -165,9 +169,9 @@ impl Policy for Hostile {
 }
 
 fn run_for_ever() -> ! {
-    let mut at = Timestamp(0);
+    let mut at = Timestamp::default();
     loop {
-        at = black_box(Timestamp(at.0.wrapping_add(1)));
+        at = black_box(Timestamp::from_millis(at.as_millis().wrapping_add(1)));
     }
 }
 
@@ -176,5 +180,3 @@ fn recurse(depth: u64) -> u64 {
     let here = black_box([depth; 16]);
     black_box(recurse(depth + 1)) + here[0]
 }
-
-portcullis_sdk::export!(Hostile);

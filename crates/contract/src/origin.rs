@@ -1,0 +1,395 @@
+//! Origins of argument values.
+
+use crate::constraint::is_pointer;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Origin of a value that is not listed.
+const UNKNOWN: &str = "unknown";
+
+/// Places that the value of one argument came from.
+///
+/// Each origin is text in one of these forms; `POINTER` is a JSON Pointer into the tool's result in which the
+/// segment `*` stands for any index or key:
+///
+/// | text | the value |
+/// |---|---|
+/// | `user` | is in the user's own words |
+/// | `tool:NAME` | comes from a result of the tool; the place in it is not known |
+/// | `tool:NAME#POINTER` | is that field of the result |
+/// | `tool:NAME~POINTER` | is a part of the text in that field |
+/// | `tool:NAME~namedPOINTER` | is the same, and the user named the result |
+/// | `unknown` | comes from another place, such as the model's own composition |
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+pub struct ArgumentOrigin {
+    /// JSON Pointer (RFC 6901) into the arguments.
+    pub path: String,
+    /// A part of the text at `path`, such as a link in a message. Absent for the whole value.
+    pub part: Option<String>,
+    /// The origins. Each alone explains the value; without any, the origin is unknown.
+    pub origins: Vec<String>,
+}
+
+impl ArgumentOrigin {
+    /// States `origin` for the whole value at `path`.
+    pub fn new(path: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            part: None,
+            origins: vec![origin.into()],
+        }
+    }
+
+    /// States `origin` as an alternative: each origin alone explains the value.
+    #[must_use]
+    pub fn or(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Limits the statement to a part of the text at the path.
+    #[must_use]
+    pub fn of_part(mut self, part: impl Into<String>) -> Self {
+        self.part = Some(part.into());
+        self
+    }
+
+    /// True if `accepted` accepts one of the origins.
+    fn is_accepted(&self, accepted: impl Fn(&str) -> bool) -> bool {
+        match self.origins.as_slice() {
+            [] => accepted(UNKNOWN),
+            origins => origins.iter().any(|origin| accepted(origin)),
+        }
+    }
+}
+
+/// Origins of the arguments of one request.
+///
+/// - An argument has the origins stated for it or for its nearest container.
+/// - Origins stated for an item or member of it, or for a part of its text, must be accepted as well.
+/// - A list without stated origins has those of its items, if each item has one.
+/// - Every other value has the origin `unknown`.
+#[derive(Debug, Clone, Copy)]
+pub struct Origins<'a>(pub &'a [ArgumentOrigin]);
+
+impl Origins<'_> {
+    /// The origin of every argument is unknown.
+    pub const UNKNOWN: Self = Self(&[]);
+
+    /// True if `accepted` accepts the origins of the argument `value` at `path`.
+    pub(crate) fn are_accepted(
+        &self,
+        path: &str,
+        value: &Value,
+        accepted: &dyn Fn(&str) -> bool,
+    ) -> bool {
+        let whole = |it: &&ArgumentOrigin| it.part.is_none();
+        let holders = || {
+            self.0
+                .iter()
+                .filter(whole)
+                .filter(|it| is_at_or_below(path, &it.path))
+        };
+        let below = self.0.iter().filter(|it| is_at_or_below(&it.path, path));
+        if !below.into_iter().all(|it| it.is_accepted(accepted)) {
+            return false;
+        }
+        match holders().map(|it| it.path.len()).max() {
+            Some(nearest) => holders()
+                .filter(|it| it.path.len() == nearest)
+                .all(|it| it.is_accepted(accepted)),
+            None => accepted(UNKNOWN) || self.has_every_item(path, value),
+        }
+    }
+
+    /// True if `value` is a list, and an origin is stated for each of its items.
+    fn has_every_item(&self, path: &str, value: &Value) -> bool {
+        let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
+            return false;
+        };
+        let whole = self.0.iter().filter(|it| it.part.is_none());
+        let stated: BTreeSet<&str> = whole
+            .filter_map(|it| it.path.strip_prefix(path)?.strip_prefix('/'))
+            .collect();
+        (0..items.len()).all(|index| stated.contains(index.to_string().as_str()))
+    }
+
+    /// Origins stated for the argument at `path` or its nearest container, for messages.
+    pub fn stated(&self, path: &str) -> Vec<&str> {
+        let whole = self.0.iter().filter(|it| it.part.is_none());
+        let nearest = whole
+            .filter(|it| is_at_or_below(path, &it.path))
+            .max_by_key(|it| it.path.len());
+        match nearest {
+            Some(it) if !it.origins.is_empty() => it.origins.iter().map(String::as_str).collect(),
+            _ => vec![UNKNOWN],
+        }
+    }
+}
+
+/// True if the pointer `path` is `base` or points below it.
+pub(crate) fn is_at_or_below(path: &str, base: &str) -> bool {
+    path.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Kind of a place in a tool's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place<'a> {
+    /// Any place.
+    Any,
+    /// The field at the pointer.
+    Field(&'a str),
+    /// A part of the text at the pointer.
+    Text { pointer: &'a str, named: bool },
+}
+
+/// A parsed origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin<'a> {
+    Unknown,
+    User,
+    Tool(&'a str, Place<'a>),
+}
+
+/// Mark of a result that the user named.
+const NAMED: &str = "named";
+
+impl<'a> Origin<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let tool = match text {
+            "user" => return Some(Self::User),
+            UNKNOWN => return Some(Self::Unknown),
+            _ => text.strip_prefix("tool:")?,
+        };
+        let (name, place) = match tool.find(['#', '~']) {
+            None => (tool, Place::Any),
+            Some(at) => {
+                let (name, rest) = tool.split_at(at);
+                let place = match rest.strip_prefix('#') {
+                    Some(pointer) => Place::Field(pointer),
+                    None => {
+                        let rest = rest.strip_prefix('~')?;
+                        match rest.strip_prefix(NAMED) {
+                            Some(pointer) => Place::Text {
+                                pointer,
+                                named: true,
+                            },
+                            None => Place::Text {
+                                pointer: rest,
+                                named: false,
+                            },
+                        }
+                    }
+                };
+                (name, place)
+            }
+        };
+        let pointer = match place {
+            Place::Any => "",
+            Place::Field(pointer) | Place::Text { pointer, .. } => pointer,
+        };
+        (!name.is_empty() && is_pointer(pointer)).then_some(Self::Tool(name, place))
+    }
+
+    /// True if every value of origin `other` is accepted where this origin is.
+    fn accepts(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Tool(ours, accepted), Self::Tool(theirs, place)) => {
+                ours == theirs && accepted.covers(place)
+            }
+            (ours, theirs) => ours == theirs,
+        }
+    }
+}
+
+impl Place<'_> {
+    fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Field(ours), Self::Field(theirs)) => pointer_covers(ours, theirs),
+            (
+                Self::Text {
+                    pointer: ours,
+                    named: only_named,
+                },
+                Self::Text {
+                    pointer: theirs,
+                    named,
+                },
+            ) => (named || !only_named) && pointer_covers(ours, theirs),
+            _ => false,
+        }
+    }
+}
+
+/// True if `theirs` lies at or below `ours`, in which `*` stands for any segment.
+fn pointer_covers(ours: &str, theirs: &str) -> bool {
+    let mut theirs = theirs.split('/');
+    ours.split('/').all(|segment| {
+        theirs
+            .next()
+            .is_some_and(|other| segment == "*" || segment == other)
+    })
+}
+
+/// True if the text is an origin of an argument. [`ArgumentOrigin`] lists the forms.
+pub fn is_origin(text: &str) -> bool {
+    Origin::parse(text).is_some()
+}
+
+/// True if every value of origin `origin` is accepted where `accepted` is.
+///
+/// Text that is not an origin accepts only itself.
+pub(crate) fn accepts(accepted: &str, origin: &str) -> bool {
+    match (Origin::parse(accepted), Origin::parse(origin)) {
+        (Some(accepted), Some(origin)) => accepted.accepts(origin),
+        _ => accepted == origin,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_origin_has_one_of_the_forms() {
+        for origin in [
+            "user",
+            "unknown",
+            "tool:mail",
+            "tool:mail.search/v2",
+            "tool:mail#",
+            "tool:mail#/0/sender",
+            "tool:mail#/*/sender",
+            "tool:mail~/body",
+            "tool:mail~named/body",
+            "tool:mail~",
+            "tool:mail~named",
+            "tool:mail#/a~1b",
+        ] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for text in [
+            "",
+            "User",
+            "tool:",
+            "tool:#/a",
+            "tool:mail#a",
+            "tool:mail~body",
+            "tool:mail#/a~2",
+            "me",
+            "tool:mail~Named/body",
+        ] {
+            assert!(!is_origin(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_accepts_the_places_below_it() {
+        for (accepted, origin) in [
+            ("user", "user"),
+            ("tool:mail", "tool:mail"),
+            ("tool:mail", "tool:mail#/0/sender"),
+            ("tool:mail", "tool:mail~named/0/body"),
+            ("tool:mail#", "tool:mail#/0/sender"),
+            ("tool:mail#/*/sender", "tool:mail#/*/sender"),
+            ("tool:mail#/*/sender", "tool:mail#/7/sender"),
+            ("tool:mail#/*/sender", "tool:mail#/7/sender/address"),
+            ("tool:mail~", "tool:mail~/0/body"),
+            ("tool:mail~", "tool:mail~named/0/body"),
+            ("tool:mail~named/0", "tool:mail~named/0/body"),
+        ] {
+            assert!(accepts(accepted, origin), "{accepted} {origin}");
+        }
+        for (accepted, origin) in [
+            ("user", "unknown"),
+            ("tool:mail", "tool:mails"),
+            ("tool:mail#", "tool:mail"),
+            ("tool:mail#", "tool:mail~/0/body"),
+            ("tool:mail~", "tool:mail#/0/body"),
+            ("tool:mail#/0/sender", "tool:mail#/*/sender"),
+            ("tool:mail#/*/sender", "tool:mail#/7"),
+            ("tool:mail#/*/sender", "tool:mail#/7/senders"),
+            ("tool:mail~named", "tool:mail~/0/body"),
+            ("unknown", "tool:mail"),
+        ] {
+            assert!(!accepts(accepted, origin), "{accepted} {origin}");
+        }
+    }
+
+    fn accepted(origins: &[ArgumentOrigin], path: &str, by: &[&str]) -> bool {
+        let arguments = json!({ "to": ["a", "b"], "none": [], "text": "see https://x", "top": 1 });
+        let value = arguments.pointer(path).unwrap();
+        Origins(origins).are_accepted(path, value, &|origin| {
+            by.iter().any(|accepted| accepts(accepted, origin))
+        })
+    }
+
+    #[test]
+    fn any_of_several_origins_suffices() {
+        let stated = [ArgumentOrigin::new("/top", "tool:web").or("tool:bank#/*/id")];
+        assert!(accepted(&stated, "/top", &["tool:bank#/*/id"]));
+        assert!(accepted(&stated, "/top", &["user", "tool:web"]));
+        assert!(!accepted(&stated, "/top", &["user", "tool:bank~"]));
+        let none = [ArgumentOrigin {
+            origins: Vec::new(),
+            ..stated[0].clone()
+        }];
+        assert!(accepted(&none, "/top", &["unknown"]) && !accepted(&none, "/top", &["user"]));
+    }
+
+    #[test]
+    fn every_part_of_a_text_must_be_accepted() {
+        let whole = ArgumentOrigin::new("/text", "user");
+        let part = ArgumentOrigin::new("/text", "tool:web~/body").of_part("https://x");
+        assert!(accepted(std::slice::from_ref(&whole), "/text", &["user"]));
+        assert!(!accepted(
+            &[whole.clone(), part.clone()],
+            "/text",
+            &["user"]
+        ));
+        assert!(accepted(
+            &[whole, part.clone()],
+            "/text",
+            &["user", "tool:web~"]
+        ));
+        assert!(
+            !accepted(&[part], "/text", &["tool:web~"]),
+            "the text itself is unknown"
+        );
+    }
+
+    #[test]
+    fn a_list_has_the_origins_of_its_items() {
+        let items = [
+            ArgumentOrigin::new("/to/0", "user"),
+            ArgumentOrigin::new("/to/1", "tool:mail"),
+        ];
+        assert!(accepted(&items, "/to", &["user", "tool:mail"]));
+        assert!(!accepted(&items, "/to", &["user"]));
+        assert!(
+            !accepted(&items[..1], "/to", &["user"]),
+            "the second is unknown"
+        );
+        assert!(!accepted(&[], "/none", &["user"]) && accepted(&[], "/none", &["unknown"]));
+    }
+
+    #[test]
+    fn an_origin_is_inherited_from_the_nearest_container() {
+        let stated = [
+            ArgumentOrigin::new("", "tool:web"),
+            ArgumentOrigin::new("/to", "user"),
+        ];
+        assert!(accepted(&stated, "/to/1", &["user"]));
+        assert!(!accepted(&stated, "/top", &["user"]));
+        assert!(
+            !accepted(&stated[1..], "/top", &["user"]),
+            "`/to` does not hold `/top`"
+        );
+        assert_eq!(Origins(&stated).stated("/to/1"), ["user"]);
+        assert_eq!(Origins(&stated[1..]).stated("/top"), ["unknown"]);
+    }
+}
