@@ -281,6 +281,26 @@ mod tests {
     use portcullis_sdk::testing::{Plugin, request};
 
     #[test]
+    fn answers_to_the_servers_questions_need_a_rule_that_takes_them() {
+        let plugin = Plugin::<McpTools>::load(json!({ "tools": [
+            { "tool": "ask", "input-responses": true },
+            { "tool": "*" },
+        ] }));
+        let call = |tool: &str, answers: Option<&str>, state: Option<&str>| {
+            let request = request(tool).with(|fields| {
+                fields.action.input_responses = answers.map(str::to_owned);
+                fields.action.request_state = state.map(str::to_owned);
+            });
+            plugin.evaluate(request).effect()
+        };
+        assert_eq!(call("ask", Some("{}"), Some("s")), Effect::Permit);
+        assert_eq!(call("ask", None, None), Effect::Permit);
+        assert_eq!(call("tell", None, None), Effect::Permit);
+        assert_eq!(call("tell", Some("{}"), None), Effect::Deny);
+        assert_eq!(call("tell", None, Some("s")), Effect::Deny);
+    }
+
+    #[test]
     fn a_call_needs_one_rule_whose_every_condition_it_meets() {
         let plugin = Plugin::<McpTools>::load(json!({ "tools": [
             { "tool": "send_mail",
