@@ -129,7 +129,7 @@ pub use portcullis_model::waiver::Waiver;
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
     CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Instances,
-    LoadError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce, Plugin,
+    LoadError, LoadLimit, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce, Plugin,
     PluginSource, SettingsError, choose_pagemap_scan, inspect, pagemap_scan_in_force,
     read_component,
 };

@@ -35,14 +35,18 @@ mod manifest;
 
 pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_origin, is_pointer};
 #[cfg(not(target_family = "wasm"))]
-pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError};
+pub use manifest::{
+    MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,
+};
 pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{ObligationError, check_obligation, misspelt_obligation, required_properties};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
-pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, message, printable};
+pub use text::{
+    escaped, excerpt, is_invisible, is_printable, line_and_column, message, one_line, printable,
+};
 
 /// Version of the contract (`wit/policy.wit`) that this crate implements.
 pub const CONTRACT_VERSION: &str = "0.1.0";

@@ -133,17 +133,14 @@ impl Object {
         self.parsed(key, "a list of texts")
     }
 
-    /// Takes the time `key`, which must be there.
+    /// Removes the required time `key` and returns it.
     ///
     /// # Errors
     ///
     /// [`json::Error`], which names the place.
     pub fn required_time(&mut self, key: &str) -> Result<Timestamp, json::Error> {
-        let at = self.at(key);
-        self.time(key)?.ok_or_else(|| json::Error::Missing {
-            at,
-            expected: "a time".to_owned(),
-        })
+        let time = self.time(key)?;
+        self.need(key, "a time", time)
     }
 
     /// Deserialises the whole object; `expected` describes it for errors.

@@ -75,7 +75,8 @@ impl Fault {
             return Self::Overloaded;
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Self::Deadline,
+            // The bound of instructions, if they are counted, stands for one of time.
+            Some(Trap::Interrupt | Trap::OutOfFuel) => Self::Deadline,
             Some(trap) => Self::Trap(trap.to_string()),
             // The engine has no public type for this error; a test checks its wording.
             None if error.to_string().contains("fuel allocated for hostcalls") => {

@@ -235,11 +235,17 @@ fn configure(
         .get_typed_func::<(&str,), (Result<(), Vec<wire::SettingsError>>,)>(&mut *store, function)
         .map_err(|error| LoadError::Signature(text_of(&error)))?;
     let _ticking = Ticking::start()?;
-    sandbox::start_clock(store, limits.configure_deadline);
+    sandbox::start_loading(store, limits);
     let settings = settings.to_string();
     let (answer,) = configure
         .call(&mut *store, (&settings,))
-        .map_err(|error| LoadError::Configure(Fault::from_error(&error)))?;
+        .map_err(|error| match Fault::from_error(&error) {
+            Fault::Deadline => LoadError::Unfinished {
+                what: "`configure`",
+                limit: sandbox::exceeded_in_loading(store, limits),
+            },
+            fault => LoadError::Configure(fault),
+        })?;
     answer.map_err(|errors| {
         let mut errors: Vec<_> = errors
             .into_iter()

@@ -4,6 +4,7 @@ use crate::engine::EngineError;
 use crate::fault::Fault;
 use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, printable};
 use portcullis_model::digest::Digest;
+use std::time::Duration;
 
 /// Error in a plugin's settings, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,21 @@ pub struct SettingsError {
     pub path: String,
     /// Description of the error.
     pub message: String,
+}
+
+/// Bound of the code that runs while a plugin is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LoadLimit {
+    /// The plugin's `configure-deadline`.
+    #[error(
+        "it ran longer than its `configure-deadline` of {0:?}: look for a loop in it, or raise `configure-deadline` in `limits`"
+    )]
+    Deadline(Duration),
+    /// The number of instructions, where they are counted.
+    #[error(
+        "it ran {0} instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less"
+    )]
+    Instructions(u64),
 }
 
 /// Reason why a plugin is not loaded. The text states the problem and the remedy.
@@ -104,11 +120,19 @@ pub enum LoadError {
     )]
     Snapshot(String),
     /// An instance cannot be created.
-    #[error("it cannot be instantiated: {}", while_loaded(.0))]
+    #[error("it cannot be instantiated: {0}")]
     Instantiate(Fault),
     /// `configure` failed.
-    #[error("its `configure` failed: {}", while_loaded(.0))]
+    #[error("its `configure` failed: {0}")]
     Configure(Fault),
+    /// The start function or `configure` ran too long.
+    #[error("its {what} did not finish: {limit}")]
+    Unfinished {
+        /// The function.
+        what: &'static str,
+        /// The bound that ended it.
+        limit: LoadLimit,
+    },
     /// `configure` refused the settings.
     #[error("it refuses its settings: {}", settings(.0))]
     Settings(Vec<SettingsError>),
@@ -148,14 +172,6 @@ fn list(names: &[String]) -> String {
         _ => {}
     }
     quoted.join(", ")
-}
-
-/// Text of a fault during loading, which has another deadline than decisions.
-fn while_loaded(fault: &Fault) -> String {
-    match fault {
-        Fault::Deadline => "it ran longer than its `configure-deadline`".to_owned(),
-        fault => fault.to_string(),
-    }
 }
 
 fn settings(errors: &[SettingsError]) -> String {

@@ -48,10 +48,19 @@ pub(crate) fn specialise(
             ..*limits
         },
     );
-    sandbox::start_clock(&mut store, limits.configure_deadline);
-    let instance = instantiable
-        .instantiate(&mut store)
-        .map_err(|error| LoadError::Instantiate(Fault::at_instantiation(&error)))?;
+    sandbox::start_loading(&mut store, limits);
+    let instance = match instantiable.instantiate(&mut store) {
+        Ok(instance) => instance,
+        Err(error) => {
+            return Err(match Fault::at_instantiation(&error) {
+                Fault::Deadline => LoadError::Unfinished {
+                    what: "start function",
+                    limit: sandbox::exceeded_in_loading(&store, limits),
+                },
+                fault => LoadError::Instantiate(fault),
+            });
+        }
+    };
     drop(ticking);
     typecheck(&mut store, &instance, evaluate)?;
     configure(&mut store, (instance, function))?;

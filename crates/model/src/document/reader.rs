@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Datetime;
 
 /// Range of bytes in the file.
 pub type Span = Range<usize>;
@@ -191,27 +192,25 @@ impl<'a, 'i> Section<'a, 'i> {
     /// Reads the optional time `key`; records a problem if it is invalid or lacks a time zone.
     pub fn time(&mut self, key: &'static str) -> Option<Timestamp> {
         let value = self.get(key)?;
-        let text = match value.get_ref() {
-            DeValue::String(text) => Some(text.to_string()),
-            DeValue::Datetime(moment) => Some(moment.to_string()),
+        let moment = match value.get_ref() {
+            DeValue::String(text) => match text.parse() {
+                Ok(time) => return Some(time),
+                Err(_) => text.parse().ok(),
+            },
+            DeValue::Datetime(moment) => match moment.to_string().parse() {
+                Ok(time) => return Some(time),
+                Err(_) => Some(*moment),
+            },
             _ => None,
         };
-        let time = text.as_deref().map(str::parse);
-        match time {
-            Some(Ok(time)) => return Some(time),
-            // A moment with a zone whose year cannot be represented.
-            Some(Err(_)) if text.is_some_and(|text| text.starts_with("9999")) => self.source.error(
-                value.span(),
-                format!("`{key}` is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`"),
-            ),
-            _ => {
+        let message = match moment {
+            None => {
                 let found = value.get_ref().type_str();
-                self.source.error(
-                    value.span(),
-                    format!("`{key}` is {A_MOMENT}, not this {found}"),
-                );
+                format!("`{key}` is {A_MOMENT}, not this {found}")
             }
-        }
+            Some(moment) => format!("`{key}` {}", why_unfit(&moment)),
+        };
+        self.source.error(value.span(), message);
         None
     }
 
@@ -416,6 +415,24 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 }
 
+/// Reason why a date or time of TOML is no [`Timestamp`].
+fn why_unfit(moment: &Datetime) -> String {
+    let Datetime {
+        date: Some(date),
+        time: Some(_),
+        offset: Some(_),
+    } = moment
+    else {
+        return format!("lacks its time or its time zone: write {A_MOMENT}");
+    };
+    match date.year {
+        // With an offset, the year 1970 of a text can begin before 1970 in UTC.
+        ..=1970 => "is before 1970: write a later time, such as `2027-03-31T00:00:00Z`".to_owned(),
+        _ => "is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`"
+            .to_owned(),
+    }
+}
+
 fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     let digits = integer.as_str().replace('_', "");
@@ -445,19 +462,51 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_zone_and_one_that_is_too_late_are_told_apart() {
-        for last in ["9999-12-30T00:00:00Z", "\"9999-12-30T00:00:00Z\""] {
-            assert_eq!(problems(&format!("expires = {last}\n")), "");
-        }
-        for (value, said) in [
-            ("9999-12-31T23:59:59Z", "later than 9999-12-30"),
-            ("\"9999-12-31T23:59:59Z\"", "later than 9999-12-30"),
-            ("2027-03-31", "a moment with a time zone"),
-            ("2027-03-31T00:00:00", "a moment with a time zone"),
-            ("7", "not this integer"),
+    fn a_time_without_a_zone_one_too_early_and_one_too_late_are_told_apart() {
+        for time in [
+            "9999-12-30T00:00:00Z",
+            "\"9999-12-30T00:00:00Z\"",
+            "1970-01-01T00:00:00Z",
+            "1969-12-31T23:30:00-01:00",
+            "2027-03-31 00:00:00z",
+            "\"2027-03-31T00:00:00+02:00\"",
         ] {
-            let found = problems(&format!("expires = {value}\n"));
-            assert!(found.contains(said), "{value}: {found}");
+            assert_eq!(problems(&format!("expires = {time}\n")), "");
         }
+        let late =
+            "is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`";
+        let early = "is before 1970: write a later time, such as `2027-03-31T00:00:00Z`";
+        let no_zone = "lacks its time or its time zone: write a moment with a time zone, such as `2027-03-31T00:00:00Z`";
+        let other =
+            |found| format!("is a moment with a time zone, such as `2027-03-31T00:00:00Z`, not this {found}");
+        for (value, said) in [
+            ("9999-12-31T23:59:59Z", late.to_owned()),
+            ("9999-12-31T23:59:59.5+01:00", late.to_owned()),
+            ("2027-03-31", no_zone.to_owned()),
+            ("2027-03-31T00:00:00", no_zone.to_owned()),
+            ("9999-12-31", no_zone.to_owned()),
+            ("9999-12-31T23:59:59", no_zone.to_owned()),
+            ("0001-01-01", no_zone.to_owned()),
+            ("1969-12-31T23:59:59Z", early.to_owned()),
+            ("1970-01-01T00:00:00+01:00", early.to_owned()),
+            ("0000-01-01T00:00:00Z", early.to_owned()),
+        ] {
+            let said = format!("a.toml:1:11: error: `expires` {said}");
+            for written in [value.to_owned(), format!("\"{value}\"")] {
+                assert_eq!(problems(&format!("expires = {written}\n")), said);
+            }
+        }
+        for (value, found) in [
+            ("7", "integer"),
+            ("\"9999\"", "string"),
+            ("\"99990101\"", "string"),
+            ("\"soon\"", "string"),
+            ("[2027-03-31T00:00:00Z]", "array"),
+        ] {
+            let said = format!("a.toml:1:11: error: `expires` {}", other(found));
+            assert_eq!(problems(&format!("expires = {value}\n")), said);
+        }
+        let time_alone = problems("expires = 07:32:00\n");
+        assert_eq!(time_alone, format!("a.toml:1:11: error: `expires` {no_zone}"));
     }
 }
