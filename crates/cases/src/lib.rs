@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, anyhow, bail};
-use portcullis_contract::line_and_column;
+use portcullis_contract::{line_and_column, one_line};
 use portcullis_host::{
     Decision, Integration, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
     Request, RequestLimits, Timestamp,
@@ -140,10 +140,8 @@ impl Expected {
             ("cause", written.cause.is_none()),
             ("reasons", written.reasons.is_none()),
         ];
-        let missing: Vec<_> = required
-            .into_iter()
-            .filter_map(|(key, is_missing)| is_missing.then(|| format!("`{key}`")))
-            .collect();
+        let missing = required.into_iter().filter(|(_, is_missing)| *is_missing);
+        let missing: Vec<_> = missing.map(|(key, _)| format!("`{key}`")).collect();
         let Written {
             about: Some(about),
             decision: Some(decision),
@@ -349,7 +347,7 @@ fn from_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> anyhow:
             let (line, column) = line_and_column(text, span.start);
             format!(":{line}:{column}")
         });
-        anyhow!("{}{place}: {}", file.display(), error.message())
+        anyhow!("{}{place}: {}", file.display(), one_line(error.message()))
     })
 }
 

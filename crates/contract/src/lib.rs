@@ -32,14 +32,20 @@ mod text;
 
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
+#[cfg(not(target_family = "wasm"))]
+mod similar;
 
 pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_origin, is_pointer};
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{
     MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use similar::similar;
 pub use needs::{Field, Needs, UnknownField};
-pub use obligation::{ObligationError, check_obligation, misspelt_obligation, required_properties};
+pub use obligation::{
+    ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
+};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};

@@ -2,7 +2,7 @@
 
 use crate::{
     CONTRACT_VERSION, Field, Needs, UnknownField, excerpt, is_token, line_and_column, message,
-    misspelt_obligation, one_line, withheld,
+    misspelt_obligation, one_line, similar, withheld,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -123,9 +123,6 @@ pub enum ManifestFault {
 /// Maximum nesting depth of the settings schema.
 const MAX_DEPTH: usize = 32;
 
-/// Least similarity of a misspelt field to the one that is suggested for it.
-const MIN_LIKENESS: f64 = 0.9;
-
 /// Stack size of the thread that reads a manifest, in bytes.
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
@@ -207,7 +204,7 @@ fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
     }
     for field in &wire.needs {
         if let Err(unknown) = Needs::parse([field.get_ref().as_str()]) {
-            let fault = match field_meant_by(field.get_ref()) {
+            let fault = match similar(field.get_ref(), Field::ALL.map(Field::name)) {
                 Some(meant) => ManifestFault::NeedsMisspelt(unknown.0, meant),
                 None => ManifestFault::Needs(unknown),
             };
@@ -221,15 +218,6 @@ fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
     }
     found.sort_by_key(|problem| (problem.line, problem.column));
     found
-}
-
-/// Returns the field whose name is most like `name`, if one is.
-fn field_meant_by(name: &str) -> Option<&'static str> {
-    let spelt = name.trim().to_lowercase().replace('_', "-");
-    let alike = |field: Field| (strsim::jaro_winkler(&spelt, field.name()), field.name());
-    let candidates = Field::ALL.into_iter().map(alike);
-    let (likeness, meant) = candidates.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (likeness >= MIN_LIKENESS).then_some(meant)
 }
 
 /// A problem of the manifest as a whole.
@@ -312,7 +300,7 @@ mod tests {
     #[test]
     fn reads_a_manifest() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.fields().has(crate::Field::ActionName));
+        assert!(manifest.fields().has(Field::ActionName));
         assert_eq!(manifest.settings["type"], "object");
     }
 

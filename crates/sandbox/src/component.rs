@@ -3,7 +3,7 @@
 use crate::artifact;
 use crate::load_error::LoadError;
 use crate::sandbox::Sandbox;
-use portcullis_contract::CONTRACT_VERSION;
+use portcullis_contract::{CONTRACT_VERSION, one_line, printable};
 use wasmtime::Engine;
 use wasmtime::component::{self, Component, ComponentExportIndex, Linker};
 
@@ -15,7 +15,7 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
 
 /// Text of an engine error, made printable: the file controls parts of it.
 pub(crate) fn text_of(error: &wasmtime::Error) -> String {
-    portcullis_contract::printable(&format!("{error:#}"))
+    printable(&one_line(&format!("{error:#}")))
 }
 
 /// Export `function` of a plugin, and true if it takes its request packed.

@@ -1,5 +1,6 @@
 //! Faults of a plugin during a decision.
 
+use crate::component::text_of;
 use crate::sandbox::Exceeded;
 use portcullis_model::fault_kind::FaultKind;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -82,7 +83,7 @@ impl Fault {
             None if error.to_string().contains("fuel allocated for hostcalls") => {
                 Self::OutputTooLarge
             }
-            None => Self::InvalidOutput(portcullis_contract::printable(&format!("{error:#}"))),
+            None => Self::InvalidOutput(text_of(error)),
         }
     }
 }

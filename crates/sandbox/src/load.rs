@@ -14,6 +14,7 @@ use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
 use crate::{evaluate, specialise};
+use portcullis_contract::{one_line, printable};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use serde_json::Value;
@@ -251,7 +252,7 @@ fn configure(
             .into_iter()
             .map(|error| SettingsError {
                 path: error.path,
-                message: portcullis_contract::printable(&error.message),
+                message: printable(&one_line(&error.message)),
             })
             .collect();
         if errors.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::fault::Fault;
-use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, printable};
+use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
 use std::time::Duration;
 
@@ -189,6 +189,6 @@ fn settings(errors: &[SettingsError]) -> String {
 pub(crate) fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed {
         offset: error.offset() as u64,
-        message: printable(error.message()),
+        message: printable(&one_line(error.message())),
     }
 }

@@ -5,7 +5,7 @@
 use super::problem::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use super::secrets::lines_with_tokens;
 use crate::timestamp::Timestamp;
-use portcullis_contract::{line_and_column, printable, withheld};
+use portcullis_contract::{line_and_column, one_line, printable, withheld};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
             line,
             column,
             // A plugin or a file controls part of the text.
-            message: printable(&withheld(&message)),
+            message: printable(&withheld(&one_line(&message))),
         });
     }
 
@@ -227,6 +227,13 @@ impl<'a, 'i> Section<'a, 'i> {
     /// True if the table has a `key`, with any value.
     pub fn has(&self, key: &str) -> bool {
         self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Span of the value of `key`, or of the table if there is none.
+    pub fn place_of(&self, key: &str) -> Span {
+        let mut members = self.table.iter();
+        let value = members.find_map(|(name, value)| (name.get_ref() == key).then_some(value));
+        value.map_or_else(|| self.span(), Spanned::span)
     }
 
     /// Refuses `key`, which is no longer accepted. `why` gives the reason and the replacement.
@@ -459,6 +466,16 @@ mod tests {
     fn a_byte_order_mark_is_named() {
         assert_eq!(problems("expires = 2027-03-31T00:00:00Z\n"), "");
         assert!(problems("\u{feff}expires = 1\n").contains("byte order mark"));
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_one_line() {
+        let source = Source::new(Path::new("a.toml"), "x = 1\n");
+        source.error(0..1, "unexpected token\n  | a\r\n  | ^ here\u{1b}[1m\n");
+        let whole = Problem::of_file(Path::new("b.toml"), "first\nsecond".to_owned());
+        let lines: Vec<_> = source.into_problems().into_iter().chain([whole]).collect();
+        assert_eq!(lines[0].message, "unexpected token | a | ^ here\u{fffd}[1m");
+        assert_eq!(lines[1].message, "first second");
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl InvalidToken {
         match error {
             JwtSvidError::AuthorityNotFound(id) => Self::UnknownKey(shown(id)),
             JwtSvidError::BundleNotFound(domain) => {
-                Self::UnknownTrustDomain(shown(&domain.to_string()))
+                Self::UnknownTrustDomain(shown(domain.as_ref()))
             }
             JwtSvidError::BundleSourceError(why) => Self::Bundle(why.to_string()),
             JwtSvidError::UnsupportedAlgorithm | JwtSvidError::BackendUnsupportedAlgorithm(_) => {

@@ -261,7 +261,7 @@ fn each_reason_why_a_token_is_invalid_has_its_own_message() {
         ),
         (
             "no bundle is known for its trust domain `other.example`: add it to `[trust-domains]`".to_owned(),
-            refused(good.clone(), &with("sub", json!("spiffe://other.example/a")), &issuer.key),
+            refused(good, &with("sub", json!("spiffe://other.example/a")), &issuer.key),
         ),
         (
             "its algorithm `none` is not supported: use `ES256`, `ES384`, or one of `RS` and `PS` with 256, 384 or 512".to_owned(),
