@@ -75,6 +75,29 @@ pub struct Approval {
     pub action: String,
     /// Id of the resource.
     pub resource: String,
+    /// Arguments that the approver has to know.
+    ///
+    /// If an allowance admits the action and the resource, these are the arguments that it does not admit.
+    /// Otherwise they are all arguments, of which the first 16 are shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<ApprovalArgument>,
+    /// SHA-256 of all arguments in canonical JSON (RFC 8785).
+    pub arguments_digest: Digest,
+}
+
+/// An argument of a denied request, for the approver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApprovalArgument {
+    /// JSON Pointer of the argument.
+    pub path: String,
+    /// Value of the argument; absent if the request has no such argument.
+    ///
+    /// Texts, lists and objects are shortened to 60 characters, and what looks like a secret is withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Origins of the argument and its parts, as the gateway states them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 /// Permit or deny.

@@ -98,7 +98,7 @@ pub mod log;
 mod pdp;
 
 pub use admission::Requirement;
-pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
+pub use decision::{AccessRequest, Approval, ApprovalArgument, Consulted, Decision, Grant, Outcome};
 pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};

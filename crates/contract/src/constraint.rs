@@ -119,14 +119,16 @@ impl Origins<'_> {
     /// The origin of every argument is unknown.
     pub const UNKNOWN: Self = Self(&[]);
 
-    /// True if `allowed` accepts every origin of an argument and its parts.
-    fn all(&self, path: &str, allowed: impl Fn(&str) -> bool) -> bool {
+    /// Origins of the argument at `path`, a JSON Pointer, and of its parts. An origin may repeat.
+    pub fn of<'s>(&'s self, path: &'s str) -> impl Iterator<Item = &'s str> {
         let holders = self.0.iter().filter(|(at, _)| is_at_or_below(path, at));
         let nearest = holders.clone().map(|(at, _)| at.len()).max();
-        let own = holders.filter(|(at, _)| Some(at.len()) == nearest);
+        let own = holders.filter(move |(at, _)| Some(at.len()) == nearest);
         let parts = self.0.iter().filter(|(at, _)| is_at_or_below(at, path));
-        (nearest.is_some() || allowed("unknown"))
-            && own.chain(parts).all(|(_, origin)| allowed(origin))
+        let unknown = nearest.is_none().then_some("unknown");
+        unknown
+            .into_iter()
+            .chain(own.chain(parts).map(|(_, origin)| origin.as_str()))
     }
 }
 
@@ -350,6 +352,14 @@ impl Constraint {
         &self.path
     }
 
+    /// Name of the argument in texts: its path, or that of the arguments as a whole.
+    pub fn argument(&self) -> &str {
+        match self.path.as_str() {
+            "" => WHOLE,
+            path => path,
+        }
+    }
+
     /// Operator that compares the argument.
     pub fn operator(&self) -> Operator {
         self.operator
@@ -452,15 +462,19 @@ impl Constraint {
                 !items.is_empty() && items.iter().all(|item| contains(operand, item))
             }),
             Operator::OriginIs => {
-                origins.all(&self.path, |origin| contains(operand, &Value::from(origin)))
+                let mut found = origins.of(&self.path);
+                found.all(|origin| contains(operand, &Value::from(origin)))
             }
         }
     }
 }
 
+/// Name of the arguments as a whole, whose path is empty, in texts.
+const WHOLE: &str = "(all arguments)";
+
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.path, self.operator, self.operand)
+        write!(f, "{} {} {}", self.argument(), self.operator, self.operand)
     }
 }
 

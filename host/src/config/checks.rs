@@ -449,6 +449,7 @@ fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
         valid_for: section
             .duration("valid-for", range)
             .unwrap_or(Duration::from_secs(10 * 60)),
+        beyond_intent: section.boolean("beyond-intent").unwrap_or_default(),
     };
     section.end();
     how

@@ -29,6 +29,7 @@ pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};
+pub(crate) use headers::without_credentials;
 pub(crate) use since::marks_of;
 
 use crate::decision::Decision;

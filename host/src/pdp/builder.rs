@@ -41,6 +41,8 @@ pub struct AccessRequests {
     pub template: Option<String>,
     /// Time for which an approval request may refer to a denial.
     pub valid_for: Duration,
+    /// True if approval may also be requested of actions and resources beyond the intent of the request.
+    pub beyond_intent: bool,
 }
 
 /// Reason why a [`Pdp`] cannot be built.

@@ -2,6 +2,7 @@
 
 mod bound;
 mod builder;
+mod offer;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
@@ -9,10 +10,9 @@ pub use record::{AcceptError, OutcomeError};
 
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
-use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
+use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
 use crate::log::DecisionLog;
-use portcullis_contract::printable;
 use portcullis_model::cause::Cause;
 use portcullis_model::document::Problem;
 use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
@@ -307,40 +307,7 @@ impl Pdp {
         };
         let mut inputs = Inputs::default();
         let decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
-        let decision = match &self.inner.parts.access_requests {
-            Some(how) if decision.cause().an_intent_would_do() => {
-                decision.requestable(self.access_request(how, request, now))
-            }
-            _ => decision,
-        };
         decision.in_mode(integration.mode).made_from(inputs)
-    }
-
-    /// Returns the instructions for requesting approval of the denied request.
-    fn access_request(
-        &self,
-        how: &AccessRequests,
-        request: &Request,
-        now: Timestamp,
-    ) -> AccessRequest {
-        let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
-        AccessRequest {
-            endpoint: how.endpoint.clone(),
-            template: how.template.clone(),
-            // A principal cannot approve its own request.
-            approvers: approvers
-                .into_iter()
-                .filter(|who| *who != request.principal().id)
-                .map(str::to_owned)
-                .collect(),
-            approval: Approval {
-                // The approver reads these, so they are made printable.
-                integration: printable(request.integration()),
-                action: request.action().to_owned(),
-                resource: printable(&request.resource().id),
-            },
-            expires_at: now.plus(how.valid_for),
-        }
     }
 
     fn decide_for(
@@ -380,7 +347,13 @@ impl Pdp {
         };
         let admitted = match admission.admit(inputs, trace) {
             Ok(admitted) => admitted,
-            Err((cause, detail)) => return Decision::deny(cause, detail),
+            Err((cause, detail)) => {
+                let decision = Decision::deny(cause, detail);
+                return match self.offer(cause, &admission) {
+                    Some(access_request) => decision.requestable(access_request),
+                    None => decision,
+                };
+            }
         };
         let question = Question {
             request,

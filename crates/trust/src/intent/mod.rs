@@ -32,6 +32,7 @@
 //! A signed intent is a JWT whose `authorization_details` (RFC 9396) hold the intent.
 
 mod arguments;
+mod nearest;
 mod read;
 mod signed;
 mod store;
@@ -40,6 +41,7 @@ mod weight;
 
 pub use arguments::{Arguments, KnownArguments};
 pub use arguments::{member_to_write, members_of};
+pub use nearest::Nearest;
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};
