@@ -155,7 +155,9 @@ fn every_missing_key_of_an_expectation_is_reported_at_once() {
         ran.err
     };
     let missing = |line: usize, keys: &str| {
-        format!("error: {EXPECTED}:{line}:1: {keys}; a case needs `about`, `decision`, `cause` and `reasons`\n")
+        format!(
+            "error: {EXPECTED}:{line}:1: {keys}; a case needs `about`, `decision`, `cause` and `reasons`\n"
+        )
     };
     assert_eq!(
         said(""),

@@ -3,6 +3,7 @@
 use crate::admission::Ceiling;
 use crate::combine::{Combined, CombinedEffect, tighter};
 use crate::integration::{Integration, Mode};
+use crate::unmet::found_instead;
 use portcullis_contract::{Constraint, printable};
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::digest::Digest;
@@ -295,7 +296,10 @@ fn grant(
     if let Some(unmet) = unmet {
         return Err((
             Cause::ConstraintUnmet,
-            format!("the permit holds only for `{unmet}`, which the arguments do not meet"),
+            format!(
+                "the permit holds only for `{unmet}`, which the arguments do not meet: {}",
+                found_instead(unmet, request)
+            ),
         ));
     }
     let most = integration.grant_ttl();

@@ -252,7 +252,9 @@ fn counted_instructions_end_a_plugin_that_does_not_finish_loading() {
     let hostile = || guests::component("tests/guests/hostile").unwrap();
     let bound = "it ran 5000000000 instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less";
     assert_eq!(
-        metered(hostile(), "configure-loop").unwrap_err().to_string(),
+        metered(hostile(), "configure-loop")
+            .unwrap_err()
+            .to_string(),
         format!("its `configure` did not finish: {bound}")
     );
     let module = raw::answering("").replacen(
@@ -261,7 +263,9 @@ fn counted_instructions_end_a_plugin_that_does_not_finish_loading() {
         1,
     );
     assert_eq!(
-        metered(raw::component(&module), "").unwrap_err().to_string(),
+        metered(raw::component(&module), "")
+            .unwrap_err()
+            .to_string(),
         format!("its start function did not finish: {bound}")
     );
     let panicked = metered(hostile(), "configure-panic").unwrap_err();

@@ -154,7 +154,12 @@ mod tests {
                 "/options/Http-Headers/user-agent"
             ]
         );
-        let required = ["/headers/accept", "/headers/x-date", "/options/date", "/path"];
+        let required = [
+            "/headers/accept",
+            "/headers/x-date",
+            "/options/date",
+            "/path",
+        ];
         assert_eq!(pinned.required, required);
         let constrained: Vec<_> = pinned.constraints.iter().map(|it| &it["path"]).collect();
         assert_eq!(constrained, required);

@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn a_chart_shows_each_day_also_if_there_is_only_one() {
         for count in [1, 2, 3, 40] {
-            let dates = (1..=count).map(|day| format!("2026-{:02}-{:02}", day / 28 + 1, day % 28 + 1));
+            let dates =
+                (1..=count).map(|day| format!("2026-{:02}-{:02}", day / 28 + 1, day % 28 + 1));
             let of_days: BTreeMap<_, _> = dates.map(|date| (date, (6, 3))).collect();
             let svg = days(&of_days).unwrap();
             for (colour, height) in [(PERMIT, 80..180), (DENY, 40..90)] {

@@ -40,8 +40,6 @@ pub use constraint::{Constraint, ConstraintError, Operator, Origins, is_origin, 
 pub use manifest::{
     MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,
 };
-#[cfg(not(target_family = "wasm"))]
-pub use similar::similar;
 pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{
     ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
@@ -49,6 +47,8 @@ pub use obligation::{
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
+#[cfg(not(target_family = "wasm"))]
+pub use similar::similar;
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
 pub use text::{
     escaped, excerpt, is_invisible, is_printable, line_and_column, message, one_line, printable,

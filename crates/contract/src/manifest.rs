@@ -244,8 +244,7 @@ fn at(text: &str, span: Range<usize>, fault: ManifestFault) -> ManifestProblem {
 /// Tables within keys within tables nest thousands of levels deep in a few kilobytes. The author of the file
 /// must not choose how much stack the caller needs.
 fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
-    let not_read =
-        |error: &dyn fmt::Display| of_file(ManifestFault::NotRead(error.to_string()));
+    let not_read = |error: &dyn fmt::Display| of_file(ManifestFault::NotRead(error.to_string()));
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(STACK_BYTES)
@@ -372,7 +371,10 @@ mod tests {
             ("action.argument", "action.arguments"),
             ("actions.name", "action.name"),
             ("resource.ID", "resource.id"),
-            ("principal.credential_expires_at", "principal.credential-expires-at"),
+            (
+                "principal.credential_expires_at",
+                "principal.credential-expires-at",
+            ),
             ("contxt", "context"),
         ] {
             assert_eq!(
@@ -393,9 +395,10 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let text = GOOD
-            .replace("\"p\"", "\"host\"")
-            .replace("[\"action.name\"]", "[\"nw\", \"action.name\", \"contxt\"]\nobligations = [\"\"]");
+        let text = GOOD.replace("\"p\"", "\"host\"").replace(
+            "[\"action.name\"]",
+            "[\"nw\", \"action.name\", \"contxt\"]\nobligations = [\"\"]",
+        );
         let ManifestError(problems) = Manifest::parse(&text).unwrap_err();
         let places: Vec<_> = problems.iter().map(|it| (it.line, it.column)).collect();
         assert_eq!(places, [(1, 8), (5, 10), (5, 31), (6, 16)]);

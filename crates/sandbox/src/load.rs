@@ -238,15 +238,15 @@ fn configure(
     let _ticking = Ticking::start()?;
     sandbox::start_loading(store, limits);
     let settings = settings.to_string();
-    let (answer,) = configure
-        .call(&mut *store, (&settings,))
-        .map_err(|error| match Fault::from_error(&error) {
+    let (answer,) = configure.call(&mut *store, (&settings,)).map_err(|error| {
+        match Fault::from_error(&error) {
             Fault::Deadline => LoadError::Unfinished {
                 what: "`configure`",
                 limit: sandbox::exceeded_in_loading(store, limits),
             },
             fault => LoadError::Configure(fault),
-        })?;
+        }
+    })?;
     answer.map_err(|errors| {
         let mut errors: Vec<_> = errors
             .into_iter()

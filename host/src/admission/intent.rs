@@ -2,10 +2,9 @@
 
 use super::{Admission, Checks, Requirement};
 use crate::combine::tighter;
+use crate::unmet::found_instead;
 use portcullis_contract::name::check_resource;
-use portcullis_contract::{
-    ActionClass, Constraint, Operator, Pattern, PrincipalKind, excerpt, well_known_withheld,
-};
+use portcullis_contract::{ActionClass, Pattern, PrincipalKind, excerpt};
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::facts::IntentFacts;
 use portcullis_model::request::Request;
@@ -16,7 +15,6 @@ use portcullis_trust::intent::{
 };
 use portcullis_trust::registry::Identity;
 use portcullis_trust::state::Use;
-use serde_json::Value;
 
 /// The known intents, and the kinds of principal that need one.
 #[derive(Debug, Clone)]
@@ -433,7 +431,9 @@ fn what_differs(
         return other_arguments(nearest.allowance.arguments.as_ref(), request, class);
     }
     let unmet = nearest.unmet.iter().take(MAX_UNMET);
-    let mut described: Vec<_> = unmet.map(|unmet| why_unmet(unmet, request)).collect();
+    let mut described: Vec<_> = unmet
+        .map(|unmet| format!("`{unmet}`: {}", found_instead(unmet, request)))
+        .collect();
     if nearest.unmet.len() > MAX_UNMET {
         described.push(format!(
             "{} more are not met",
@@ -441,34 +441,6 @@ fn what_differs(
         ));
     }
     format!("its arguments do not meet {}", described.join("; "))
-}
-
-/// A constraint, and what the request has instead.
-fn why_unmet(unmet: &Constraint, request: &Request) -> String {
-    let argument = unmet.argument();
-    let Some(value) = request.arguments().pointer(unmet.path()) else {
-        return format!("`{unmet}`: `{argument}` is missing");
-    };
-    let value = excerpt(&well_known_withheld(&value.to_string()));
-    if unmet.operator() != Operator::OriginIs {
-        return format!("`{unmet}`: `{argument}` is `{value}`");
-    }
-    let wanted = unmet.operand().as_array().into_iter().flatten();
-    let wanted: Vec<_> = wanted.filter_map(Value::as_str).collect();
-    let origins = request.origins();
-    let mut found: Vec<_> = origins
-        .of(unmet.path())
-        .filter(|origin| !wanted.contains(origin))
-        .map(|origin| format!("`{}`", excerpt(origin)))
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    let wanted: Vec<_> = wanted.iter().map(|it| format!("`{it}`")).collect();
-    format!(
-        "`{unmet}`: `{argument}` is `{value}` and has the origin {}, not {}",
-        found.join(" and "),
-        wanted.join(" or ")
-    )
 }
 
 /// Describes how the request's arguments differ from those of an allowance.

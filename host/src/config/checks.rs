@@ -27,10 +27,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// Reads `[registry]`; returns the registry with its path.
-pub(super) fn registry(
-    mut section: Section<'_, '_>,
-    folder: &Path,
-) -> Option<(Registry, PathBuf)> {
+pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<(Registry, PathBuf)> {
     let source = section.source();
     let path = section.required_text("path");
     section.end();

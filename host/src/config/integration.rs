@@ -2,9 +2,9 @@
 
 use super::set;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
-use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, similar};
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
+use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, similar};
 use portcullis_model::digest::Digest;
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text};

@@ -99,11 +99,7 @@ pub(crate) fn marks_of(path: &Path, writes: bool) -> Marks {
 /// # Errors
 ///
 /// The latest file cannot be read, or a sealed file cannot be read to its beginning.
-fn backwards(
-    path: &Path,
-    mut known: u64,
-    each: &mut dyn FnMut(LineMarks),
-) -> io::Result<()> {
+fn backwards(path: &Path, mut known: u64, each: &mut dyn FnMut(LineMarks)) -> io::Result<()> {
     let mut file = regular::open(path)?;
     let mut number = match opening(path, &file) {
         Ok(Some(first)) => first.number,

@@ -84,7 +84,7 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> Vec<ApprovalArgument> {
         .and_then(|intent| intent.nearest(request, denied.class).into_iter().next())
         .filter(Nearest::is_about_it);
     let mut paths: Vec<String> = Vec::new();
-    for nearest in &nearest {
+    if let Some(nearest) = &nearest {
         let unmet = nearest.unmet.iter().map(|it| it.path().to_owned());
         for path in unmet.chain(nearest.unlisted.clone()) {
             if !paths.contains(&path) {

@@ -494,8 +494,11 @@ mod tests {
             "is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`";
         let early = "is before 1970: write a later time, such as `2027-03-31T00:00:00Z`";
         let no_zone = "lacks its time or its time zone: write a moment with a time zone, such as `2027-03-31T00:00:00Z`";
-        let other =
-            |found| format!("is a moment with a time zone, such as `2027-03-31T00:00:00Z`, not this {found}");
+        let other = |found| {
+            format!(
+                "is a moment with a time zone, such as `2027-03-31T00:00:00Z`, not this {found}"
+            )
+        };
         for (value, said) in [
             ("9999-12-31T23:59:59Z", late.to_owned()),
             ("9999-12-31T23:59:59.5+01:00", late.to_owned()),
@@ -524,6 +527,9 @@ mod tests {
             assert_eq!(problems(&format!("expires = {value}\n")), said);
         }
         let time_alone = problems("expires = 07:32:00\n");
-        assert_eq!(time_alone, format!("a.toml:1:11: error: `expires` {no_zone}"));
+        assert_eq!(
+            time_alone,
+            format!("a.toml:1:11: error: `expires` {no_zone}")
+        );
     }
 }

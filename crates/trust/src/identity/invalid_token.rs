@@ -89,9 +89,8 @@ impl InvalidToken {
             JwtSvidError::InvalidToken(error) => error.kind(),
             _ => Kind::Other,
         };
-        let claims = || {
-            jwt::claims(token, limits).map_err(|error| SvidError::Claims(error.to_string()))
-        };
+        let claims =
+            || jwt::claims(token, limits).map_err(|error| SvidError::Claims(error.to_string()));
         let date = |name: &str| {
             let date = jwt::numeric_date(&claims()?, name);
             let date = date.map_err(|error| SvidError::Claims(error.to_string()))?;
@@ -152,7 +151,9 @@ impl InvalidToken {
                 Self::Form(format!("its signature cannot be read: {error}"))
             }
             other => {
-                let source = other.source().map_or_else(String::new, |source| format!(": {source}"));
+                let source = other
+                    .source()
+                    .map_or_else(String::new, |source| format!(": {source}"));
                 Self::Form(message(&well_known_withheld(&format!("{other}{source}"))))
             }
         }

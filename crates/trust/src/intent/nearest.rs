@@ -32,9 +32,8 @@ impl<'i> Nearest<'i> {
             Some(Arguments::Open) | None => None,
         };
         let may_be_unsaid = allowance.arguments.is_some() || arguments::may_be_unsaid(class);
-        let meets = |constraint: &&Constraint| {
-            constraint.met_by(request.arguments(), request.origins())
-        };
+        let meets =
+            |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());
         Self {
             allowance,
             has_integration: allowance.integration == request.integration(),

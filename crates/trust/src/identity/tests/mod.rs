@@ -231,7 +231,10 @@ fn each_reason_why_a_token_is_invalid_has_its_own_message() {
         begin_of(&expired),
         format!("{invalid}it expired at {}", time(ended))
     );
-    assert!(expired.ends_with(" ago: have a new one issued"), "{expired}");
+    assert!(
+        expired.ends_with(" ago: have a new one issued"),
+        "{expired}"
+    );
     let early = refused(good.clone(), &with("nbf", json!(begins)), &issuer.key);
     assert_eq!(
         begin_of(&early),
@@ -274,7 +277,11 @@ fn each_reason_why_a_token_is_invalid_has_its_own_message() {
     ] {
         assert_eq!(found, format!("{invalid}{said}"));
     }
-    let hidden = refused(json!({ "alg": "ES256", "kid": secret }), &claims(), &issuer.key);
+    let hidden = refused(
+        json!({ "alg": "ES256", "kid": secret }),
+        &claims(),
+        &issuer.key,
+    );
     assert!(!hidden.contains(secret), "{hidden}");
     assert!(hidden.contains("its key id `"), "{hidden}");
     // A malformed token, and the neighbour that is valid.
