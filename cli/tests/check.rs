@@ -557,30 +557,24 @@ fn the_mistakes_of_all_files_are_reported_in_one_round() {
     folder.write("intents/a.json", "{ \"id\": 1 }");
     folder.write(
         "intents/b.json",
-        intent("int-b", &serde_json::json!([{ "integration": "xx", "action": "*", "resource": "**", "arguments": "open" }, { "integration": "lost", "action": "*", "resource": "**", "arguments": {} }])),
+        intent("int-b", &serde_json::json!([{ "integration": "githbu", "action": "*", "resource": "**", "arguments": {} }, { "integration": "lost", "action": "*", "resource": "**", "arguments": {} }])),
     );
     folder.write("bundle.json", "{}");
     folder.write("key.json", "{}");
-    let manifest = "name = \"p\"\nversion = \"1\"\ndescription = \"d\"\ncontract = \"0.1.0\"\nneeds = [\"action.nme\"]\n";
-    let module = wat::parse_str("(component)").unwrap();
-    let mut component = module;
-    let mut section = vec![u8::try_from("portcullis:manifest".len()).unwrap()];
-    section.extend_from_slice(b"portcullis:manifest");
-    section.extend_from_slice(manifest.as_bytes());
-    component.push(0);
-    // The length of the section, as LEB128.
-    let mut length = section.len();
-    while length >= 0x80 {
-        component.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
-        length >>= 7;
+    // A component whose manifest is misspelt, which no tool would build.
+    let mut misspelt = std::fs::read(folder.path().join("hostile.wasm")).unwrap();
+    let (from, to) = (b"\"action.name\"", b"\"action.nmae\"");
+    let begins: Vec<_> = (0..misspelt.len() - from.len())
+        .filter(|at| misspelt[*at..].starts_with(from))
+        .collect();
+    for at in begins {
+        misspelt[at..at + to.len()].copy_from_slice(to);
     }
-    component.push(u8::try_from(length).unwrap());
-    component.extend_from_slice(&section);
-    folder.write("misspelt.wasm", component);
+    folder.write("misspelt.wasm", misspelt);
     folder.write(
         "bad.toml",
         r#"[engine]
-pagemap-scan = "auto"
+scan = 1
 [limits]
 deadline = "fast"
 [registry]
@@ -593,7 +587,7 @@ signers = { "a" = "key.json", "b" = "none.json" }
 [intents]
 path = "intents"
 required-for = ["robot"]
-approvers = { "alice@a.example" = "key.json" }
+audience = 5
 [destinations]
 path = "posture.json"
 [trust-domains]
@@ -608,7 +602,7 @@ mask-headers = ["a b"]
 [authzen]
 integration = "y"
 [[integration]]
-name = "xy"
+name = "github"
 obligations = ["step_up"]
 mode = "dry"
 [[integration.plugin]]
@@ -617,7 +611,6 @@ component = "none.wasm"
 name = "lost"
 [[integration.plugin]]
 component = "misspelt.wasm"
-digest = "sha256:1"
 "#,
     );
     let ran = folder.run(&["check", "--config", "bad.toml"]);
@@ -628,14 +621,14 @@ digest = "sha256:1"
         .filter(|line| !line.contains("not pinned"))
         .collect();
     let places = [
-        "bad.toml:2:16: error: `pagemap-scan` is",
+        "bad.toml:2:1: error: there is no `scan` here",
         "bad.toml:4:12: error: `deadline` is a time",
         "bad.toml:9:17: error: `max-staleness` is a time",
         "bad.toml:10:7: error: none.pem: cannot be read",
         "bad.toml:11:19: error: ",
         "bad.toml:11:37: error: ",
         "bad.toml:12:1: error: under `required-for`, `robot` is no kind",
-        "bad.toml:15:35: error: ",
+        "bad.toml:15:12: error: `audience` is text",
         "bad.toml:17:8: error: posture.json: ",
         "bad.toml:19:15: error: ",
         "bad.toml:20:15: error: ",
@@ -647,7 +640,8 @@ digest = "sha256:1"
         "bad.toml:31:15: error: under `obligations`, `step_up` is called `step-up`",
         "bad.toml:32:8: error: `mode` is",
         "bad.toml:34:13: error: cannot read none.wasm",
-        "bad.toml:39:10: error: `sha256:1` is not a digest",
+        "bad.toml:38:13: error: plugin `misspelt.wasm`: its manifest is not valid: line ",
+        "[intents]: warning: intent `int-b` allows actions of `githbu`, but no integration has that name: the clause has no effect: did you mean `github`?",
         "intents/a.json: refused: ",
         "registry.toml:2:1: error: `owner` is missing here",
         "registry.toml:4:8: error: `kind` is one of",

@@ -113,7 +113,7 @@ fn a_denial_explains_the_nearest_allowance_with_values_and_origins() {
         ),
         (
             request("mail", "send", "team/b", &json!({ "to": secret }), &user),
-            "its arguments do not meet `/to one-of [\"ops@acme.example\"]`: `/to` is `\"[withheld]\"`".to_owned(),
+            "its arguments do not meet `/to one-of [\"ops@acme.example\"]`: `/to` is `\"(withheld: it looks like a token)\"`".to_owned(),
         ),
         // The action counts before the resource.
         (
@@ -178,9 +178,13 @@ fn an_approval_shows_the_arguments_that_are_at_issue() {
             "arguments": [to], "arguments_digest": digest(&arguments),
         })
     );
-    // All of the unmet constraints, once for each argument. The header's credential is masked.
-    let more = json!({ "amount": 500, "token": { "headers": { "authorization": "Basic eA==" } } });
+    // An argument that is not listed. The header's credential is masked.
+    let more = json!({
+        "amount": 500, "to": "ops@acme.example",
+        "token": { "headers": { "authorization": "Basic eA==" } },
+    });
     let found = offered(&pdp, &sent(&more)).unwrap();
+    assert_eq!(found["arguments"][0]["path"], "/token");
     assert_eq!(found["arguments_digest"], digest(&more));
     assert!(!found.to_string().contains("eA=="), "{found}");
     // Without an intent, all arguments are at issue.

@@ -907,11 +907,7 @@ fn a_draft_from_a_denial_leaves_out_headers_that_differ_in_each_call() {
         .unwrap();
     let named = json!({ "id": intent["id"] });
     let cause = |decision: Value| decision["context"]["cause"].clone();
-    // The plugin, which is asked next, has no rule for `headers`.
-    assert_eq!(
-        cause(call("two", "text/html", Some(&named))),
-        "plugin-denied"
-    );
+    assert_eq!(cause(call("two", "text/html", Some(&named))), "permitted");
     assert_eq!(
         cause(call("two", "text/plain", Some(&named))),
         "outside-intent"

@@ -220,7 +220,11 @@ impl Object {
     /// Refuses a remaining member that reads like one of `misplaced`.
     ///
     /// Such a member belongs to `place`.
-    pub(crate) fn refuse_misplaced(&self, misplaced: &[&str], place: &str) -> Result<(), json::Error> {
+    pub(crate) fn refuse_misplaced(
+        &self,
+        misplaced: &[&str],
+        place: &str,
+    ) -> Result<(), json::Error> {
         let called = |key: &&String| misplaced.iter().any(|name| reads_alike(name, key));
         match self.members.keys().find(called) {
             None => Ok(()),
