@@ -1,7 +1,7 @@
 //! Faults of a plugin during a decision.
 
-use crate::component::text_of;
 use crate::sandbox::Exceeded;
+use portcullis_contract::{one_line, printable};
 use portcullis_model::fault_kind::FaultKind;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
@@ -86,6 +86,11 @@ impl Fault {
             None => Self::InvalidOutput(text_of(error)),
         }
     }
+}
+
+/// Text of an engine error, made printable: the file controls parts of it.
+pub(crate) fn text_of(error: &wasmtime::Error) -> String {
+    printable(&one_line(&format!("{error:#}")))
 }
 
 #[cfg(test)]

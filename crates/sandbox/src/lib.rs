@@ -55,6 +55,7 @@ pub use evaluate::Evaluation;
 pub use fault::Fault;
 pub use instances::Instances;
 pub use load::PluginSource;
-pub use load_error::{LoadError, LoadLimit, SettingsError};
+pub use load_error::{LoadError, SettingsError};
 pub use plugin::Plugin;
 pub use question::Question;
+pub use sandbox::LoadLimit;

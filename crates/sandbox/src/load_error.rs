@@ -2,9 +2,9 @@
 
 use crate::engine::EngineError;
 use crate::fault::Fault;
+use crate::sandbox::LoadLimit;
 use portcullis_contract::{CONTRACT_VERSION, ManifestError, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
-use std::time::Duration;
 
 /// Error in a plugin's settings, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,21 +13,6 @@ pub struct SettingsError {
     pub path: String,
     /// Description of the error.
     pub message: String,
-}
-
-/// Bound of the code that runs while a plugin is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LoadLimit {
-    /// The plugin's `configure-deadline`.
-    #[error(
-        "it ran longer than its `configure-deadline` of {0:?}: look for a loop in it, or raise `configure-deadline` in `limits`"
-    )]
-    Deadline(Duration),
-    /// The number of instructions, where they are counted.
-    #[error(
-        "it ran {0} instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less"
-    )]
-    Instructions(u64),
 }
 
 /// Reason why a plugin is not loaded. The text states the problem and the remedy.

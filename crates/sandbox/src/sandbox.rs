@@ -2,7 +2,6 @@
 
 use crate::clock::end_after;
 use crate::engine::{SNAPSHOT_BYTES, is_metered};
-use crate::load_error::LoadLimit;
 use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use std::time::Duration;
 use wasmtime::{Engine, ResourceLimiter, Store};
@@ -28,6 +27,21 @@ pub(crate) enum Exceeded {
     Memory(usize),
     #[error("it asked for a table of {0} elements")]
     Table(usize),
+}
+
+/// Bound of the code that runs while a plugin is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LoadLimit {
+    /// The plugin's `configure-deadline`.
+    #[error(
+        "it ran longer than its `configure-deadline` of {0:?}: look for a loop in it, or raise `configure-deadline` in `limits`"
+    )]
+    Deadline(Duration),
+    /// The number of instructions, where they are counted.
+    #[error(
+        "it ran {0} instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less"
+    )]
+    Instructions(u64),
 }
 
 /// Maximum number of instructions of a metered instance.

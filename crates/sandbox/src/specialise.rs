@@ -5,8 +5,8 @@
 use crate::bindings::given::exports::portcullis::policy::types as given;
 use crate::bindings::passed::exports::portcullis::policy::types as passed;
 use crate::clock::Ticking;
-use crate::component::{compile, export, instantiable, text_of};
-use crate::fault::Fault;
+use crate::component::{compile, export, instantiable};
+use crate::fault::{Fault, text_of};
 use crate::load_error::LoadError;
 use crate::sandbox::{self, Sandbox};
 use portcullis_model::limits::PluginLimits;
