@@ -251,7 +251,13 @@ pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOpti
         }
     };
     let pointers: Vec<_> = mask.iter().filter(is_pointer).map(String::as_str).collect();
-    let mut mask = Mask::new(pointers).unwrap_or_default();
+    let mut mask = match Mask::new(pointers) {
+        Ok(mask) => mask,
+        Err(error) => {
+            note("mask", span.clone(), error);
+            Mask::default()
+        }
+    };
     for header in headers {
         match mask.clone().and_header(&header) {
             Ok(more) => mask = more,
