@@ -11,8 +11,11 @@ use std::path::PathBuf;
 /// Check a configuration and its plugins, and report every problem with file and line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// The configuration, as with `--config`.
+    #[arg(conflicts_with = "config")]
+    file: Option<PathBuf>,
     /// The configuration.
-    #[arg(default_value = "portcullis.toml")]
+    #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -20,7 +23,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let checked = config::check(&args.config);
+    let file = args.file.as_ref().unwrap_or(&args.config);
+    let checked = config::check(file);
     match args.format {
         Format::Json => {
             let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
@@ -42,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 output::line(&format!(
                     "{} {}: {}, {}",
                     styled(GOOD, "usable"),
-                    args.config.display(),
+                    file.display(),
                     count(integrations.len(), "integration"),
                     count(plugins, "plugin"),
                 ))?;

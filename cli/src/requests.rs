@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use portcullis_cases::{Shape, shape_of};
-use portcullis_host::{Pdp, Request, json};
+use portcullis_host::{Pdp, Request, RequestLimits, json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -30,11 +30,14 @@ impl From {
         }
     }
 
-    /// Reads a request in this format.
-    pub(crate) fn read(self, document: &[u8], pdp: &Pdp) -> Result<Request, json::Error> {
-        match self {
-            Self::Authzen => pdp.read_authzen(document),
-            Self::Mcp => Request::from_mcp(document, pdp.request_limits()),
+    /// Reads a request in this format. With `pdp`, its limits and default integrations apply.
+    pub(crate) fn read(self, document: &[u8], pdp: Option<&Pdp>) -> Result<Request, json::Error> {
+        let default = RequestLimits::default();
+        let limits = pdp.map_or(&default, Pdp::request_limits);
+        match (self, pdp) {
+            (Self::Authzen, Some(pdp)) => pdp.read_authzen(document),
+            (Self::Authzen, None) => Request::from_authzen(document, limits),
+            (Self::Mcp, _) => Request::from_mcp(document, limits),
         }
     }
 }

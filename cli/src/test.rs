@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 /// Decide a plugin's cases in the sandbox, and report those that differ from the expected decision.
 ///
 /// A case is a folder with `request.json`, `expected.toml`, and `settings.toml` in it or beside all cases.
-/// The instructions that the plugin runs are counted, which are the same on every machine. The plugin may
-/// use the maximum memory, and its deadline is five seconds, so that a busy machine fails no case.
+/// The instructions that the plugin runs are counted, which are the same on every machine; `configure` may
+/// run five billion, about a second. The plugin may use the maximum memory, and its deadline is five
+/// seconds, so that a busy machine fails no case.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A plugin crate's folder, which is built first, or a component.

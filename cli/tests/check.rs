@@ -520,3 +520,284 @@ fn a_type_of_resources_is_listed_once_and_as_requests_send_it() {
     let ran = check(r#"repository = "x", "Acme::Team" = "x", "data set" = "x""#);
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
+
+const IDENTITY: &str = r#"
+[[identity]]
+id = "spiffe://a.example/agent/x"
+kind = "agent"
+owner = "team@a.example"
+purpose = "p"
+environment = "prod"
+expires = 2099-01-01T00:00:00Z
+max-credential-lifetime = "1h"
+integrations = ["x"]
+"#;
+
+/// Returns an intent with these allowances.
+fn intent(id: &str, allows: &serde_json::Value) -> String {
+    serde_json::json!({
+        "id": id, "purpose": "p", "principal": "spiffe://a.example/agent/x",
+        "approved-by": { "who": "alice@a.example", "at": "2026-01-01T00:00:00Z" },
+        "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
+        "allows": allows,
+    })
+    .to_string()
+}
+
+#[test]
+fn the_mistakes_of_all_files_are_reported_in_one_round() {
+    let folder = Folder::with_plugins();
+    folder.write(
+        "registry.toml",
+        IDENTITY
+            .replace("kind = \"agent\"", "kind = \"robot\"\nowner_ = 1")
+            .replace("owner = \"team@a.example\"\n", ""),
+    );
+    folder.write("posture.json", "{ \"destinations\": 1 }");
+    folder.write("intents/a.json", "{ \"id\": 1 }");
+    folder.write(
+        "intents/b.json",
+        intent("int-b", &serde_json::json!([{ "integration": "githbu", "action": "*", "resource": "**", "arguments": {} }, { "integration": "lost", "action": "*", "resource": "**", "arguments": {} }])),
+    );
+    folder.write("bundle.json", "{}");
+    folder.write("key.json", "{}");
+    // A component whose manifest is misspelt, which no tool would build.
+    let mut misspelt = std::fs::read(folder.path().join("hostile.wasm")).unwrap();
+    let (from, to) = (b"\"action.name\"", b"\"action.nmae\"");
+    let begins: Vec<_> = (0..misspelt.len() - from.len())
+        .filter(|at| misspelt[*at..].starts_with(from))
+        .collect();
+    for at in begins {
+        misspelt[at..at + to.len()].copy_from_slice(to);
+    }
+    folder.write("misspelt.wasm", misspelt);
+    folder.write(
+        "bad.toml",
+        r#"[engine]
+scan = 1
+[limits]
+deadline = "fast"
+[registry]
+path = "registry.toml"
+[revocation]
+path = "none.jsonl"
+max-staleness = "5 parsecs"
+key = "none.pem"
+signers = { "a" = "key.json", "b" = "none.json" }
+[intents]
+path = "intents"
+required-for = ["robot"]
+audience = 5
+[destinations]
+path = "posture.json"
+[trust-domains]
+"a.example" = "bundle.json"
+"b.example" = "none.json"
+[credentials]
+audience = "https://a.example"
+[log]
+path = "lost/decisions.jsonl"
+mask = ["x", "/action/name"]
+mask-headers = ["a b"]
+[authzen]
+integration = "y"
+[[integration]]
+name = "github"
+obligations = ["step_up"]
+mode = "dry"
+[[integration.plugin]]
+component = "none.wasm"
+[[integration]]
+name = "lost"
+[[integration.plugin]]
+component = "misspelt.wasm"
+"#,
+    );
+    let ran = folder.run(&["check", "--config", "bad.toml"]);
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+    let problems: Vec<_> = ran
+        .err
+        .lines()
+        .filter(|line| !line.contains("not pinned"))
+        .collect();
+    let places = [
+        "bad.toml:2:1: error: there is no `scan` here",
+        "bad.toml:4:12: error: `deadline` is a time",
+        "bad.toml:9:17: error: `max-staleness` is a time",
+        "bad.toml:10:7: error: none.pem: cannot be read",
+        "bad.toml:11:19: error: ",
+        "bad.toml:11:37: error: ",
+        "bad.toml:12:1: error: under `required-for`, `robot` is no kind",
+        "bad.toml:15:12: error: `audience` is text",
+        "bad.toml:17:8: error: posture.json: ",
+        "bad.toml:19:15: error: ",
+        "bad.toml:20:15: error: ",
+        "bad.toml:24:8: error: the log's folder lost cannot be used: ",
+        "bad.toml:23:1: error: under `mask`, ",
+        "bad.toml:23:1: error: under `mask`, ",
+        "bad.toml:23:1: error: under `mask-headers`, ",
+        "bad.toml:28:15: error: there is no integration called `y`",
+        "bad.toml:31:15: error: under `obligations`, `step_up` is called `step-up`",
+        "bad.toml:32:8: error: `mode` is",
+        "bad.toml:34:13: error: cannot read none.wasm",
+        "bad.toml:38:13: error: plugin `misspelt.wasm`: its manifest is not valid: line ",
+        "[intents]: warning: intent `int-b` allows actions of `githbu`, but no integration has that name: the clause has no effect: did you mean `github`?",
+        "intents/a.json: refused: ",
+        "registry.toml:2:1: error: `owner` is missing here",
+        "registry.toml:4:8: error: `kind` is one of",
+        "registry.toml:5:1: error: there is no `owner_` here",
+    ];
+    for place in places {
+        let count = places.iter().filter(|it| **it == place).count();
+        let found = problems.iter().filter(|it| it.starts_with(place)).count();
+        assert_eq!(found, count, "{place}\n{}", ran.err);
+    }
+    assert_eq!(problems.len(), places.len(), "{}", ran.err);
+}
+
+#[test]
+fn what_no_host_would_use_is_pointed_out_with_what_may_be_meant() {
+    let folder = Folder::with_plugins();
+    let check = |sections: &str, line: &str| {
+        folder.write("near.toml", format!("{sections}\n{}", with_line(line)));
+        let ran = folder.run(&["check", "near.toml"]);
+        let problems = ran.err.lines().filter(|line| !line.contains("not pinned"));
+        let problems: Vec<_> = problems.map(|it| format!("{it}\n")).collect();
+        (ran.code, problems.concat())
+    };
+    let used = (0, String::new());
+    // Obligations.
+    assert_eq!(
+        check("", "obligations = [\"notification\", \"log-full\", \"x\"]"),
+        used
+    );
+    assert_eq!(
+        check("", "obligations = [\"notificaton\"]"),
+        (0, "near.toml:4:15: warning: under `obligations`, no plugin issues `notificaton`: did you mean `notification`? A permit with an obligation that is not listed is denied\n".to_owned())
+    );
+    // The registry.
+    let registry = "[registry]\npath = \"registry.toml\"";
+    folder.write("registry.toml", IDENTITY);
+    assert_eq!(check(registry, ""), used);
+    folder.write(
+        "registry.toml",
+        IDENTITY.replace("[\"x\"]", "[\"x\", \"elsewhere\"]"),
+    );
+    assert_eq!(
+        check(registry, ""),
+        (0, "registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `elsewhere`, but no integration here has that name: correct it, unless another host has it\n".to_owned())
+    );
+    folder.write("registry.toml", IDENTITY.replace("[\"x\"]", "[\"githbu\"]"));
+    let github = check(registry, "").1;
+    assert!(
+        github.ends_with("correct it, unless another host has it\n"),
+        "{github}"
+    );
+    let renamed = with_line("").replace("name = \"x\"", "name = \"github\"");
+    folder.write("near.toml", format!("{registry}\n{renamed}"));
+    let ran = folder.run(&["check", "near.toml"]);
+    let meant = "has `githbu`, but no integration here has that name: did you mean `github`?\n";
+    assert!(ran.err.ends_with(meant), "{}", ran.err);
+    // Intents.
+    let allows = |integration: &str,
+                  arguments: serde_json::Value,
+                  constraints: serde_json::Value| {
+        let allows = serde_json::json!([{ "integration": integration, "action": "write", "resource": "a", "arguments": arguments, "constraints": constraints }]);
+        folder.write("intents/a.json", intent("int-1", &allows));
+    };
+    let intents = format!("[intents]\npath = \"intents\"\n{renamed}");
+    let of_intents = || {
+        folder.write("near.toml", &intents);
+        let ran = folder.run(&["check", "--config", "near.toml"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let lines = ran.err.lines().filter(|line| !line.contains("not pinned"));
+        lines.map(|it| format!("{it}\n")).collect::<String>()
+    };
+    let to = serde_json::json!({ "required": ["/to"] });
+    let only_bob = serde_json::json!([{ "path": "/to", "op": "one-of", "value": ["bob"] }]);
+    allows("github", to.clone(), only_bob.clone());
+    assert_eq!(of_intents(), "");
+    allows("github", serde_json::json!({}), serde_json::json!([]));
+    assert_eq!(of_intents(), "");
+    allows("github", to.clone(), serde_json::json!([]));
+    assert_eq!(
+        of_intents(),
+        "[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `write` matches is classified under `[integration.actions]`: add `constraints`\n"
+    );
+    allows("gihtub", to.clone(), only_bob.clone());
+    assert_eq!(
+        of_intents(),
+        "[intents]: warning: intent `int-1` allows actions of `gihtub`, but no integration has that name: the clause has no effect: did you mean `github`?\n"
+    );
+    allows("payroll", to, only_bob);
+    assert_eq!(
+        of_intents(),
+        "[intents]: warning: intent `int-1` allows actions of `payroll`, but no integration has that name: the clause has no effect\n"
+    );
+}
+
+#[test]
+fn a_log_that_no_host_could_write_is_reported() {
+    let folder = Folder::with_plugins();
+    let check = |path: &str| {
+        let log = format!("[log]\npath = \"{path}\"\n{PERMITTING}");
+        folder.write("logged.toml", log);
+        folder.run(&["check", "logged.toml"])
+    };
+    let ran = check("decisions.jsonl");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for (path, said) in [
+        (
+            "lost/decisions.jsonl",
+            "logged.toml:2:8: error: the log's folder lost cannot be used: No such file or directory (os error 2): create it, because the host does not\n",
+        ),
+        (
+            "hostile.wasm/decisions.jsonl",
+            "logged.toml:2:8: error: the log's folder hostile.wasm is no folder\n",
+        ),
+    ] {
+        let ran = check(path);
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        assert!(ran.err.starts_with(said), "{}", ran.err);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let closed = folder.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o500)).unwrap();
+        let can_write = std::fs::write(closed.join("x"), "").is_ok();
+        let ran = check("closed/decisions.jsonl");
+        let said = "logged.toml:2:8: warning: closed is not writable for this user: a host of this user would not start; change its owner or its mode\n";
+        assert_eq!(ran.err.contains(said), !can_write, "{}", ran.err);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn the_configuration_is_named_in_one_way() {
+    let folder = Folder::with_plugins();
+    std::fs::rename(
+        folder.path().join("portcullis.toml"),
+        folder.path().join("other.toml"),
+    )
+    .unwrap();
+    let missing = folder.run(&["check"]);
+    assert_eq!(missing.code, 3);
+    assert!(
+        missing.err.starts_with("portcullis.toml: error: "),
+        "{}",
+        missing.err
+    );
+    let flag = folder.run(&["check", "--config", "other.toml"]);
+    let positional = folder.run(&["check", "other.toml"]);
+    assert_eq!(
+        (flag.code, &flag.out, &flag.err),
+        (0, &positional.out, &positional.err)
+    );
+    assert!(flag.out.starts_with("usable other.toml: "), "{}", flag.out);
+    let both = folder.run(&["check", "other.toml", "--config", "other.toml"]);
+    assert_eq!(both.code, 1);
+    assert!(both.err.contains("cannot be used with"), "{}", both.err);
+}

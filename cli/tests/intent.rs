@@ -356,7 +356,11 @@ fn a_denial_says_how_to_ask_and_what_is_approved_is_that_and_no_more() {
         ),
         (
             &json!(["alice@acme.example"]),
-            &json!({ "integration": "files", "action": "read", "resource": "files" })
+            &json!({
+                "integration": "files", "action": "read", "resource": "files",
+                "arguments": [{ "path": "/path", "value": "/w/a", "origins": ["unknown"] }],
+                "arguments_digest": portcullis_host::Digest::of(br#"{"path":"/w/a"}"#).to_string(),
+            })
         )
     );
     let evaluation = context["evaluation_id"].as_str().unwrap();
@@ -857,4 +861,102 @@ fn shows_what_was_approved_and_refuses_what_goes_beyond_it() {
         ran.out
     );
     assert_eq!(folder.run(&["intent", "verify", "none"]).code, 1);
+}
+
+#[test]
+fn a_draft_from_a_denial_leaves_out_headers_that_differ_in_each_call() {
+    let folder = folder();
+    let pdp = portcullis_host::Pdp::from_file(folder.path().join("portcullis.toml")).unwrap();
+    let call = |trace: &str, accept: &str, intent: Option<&Value>| {
+        let mut call = json(&request(HELPER, "/w/a", intent));
+        call["action"]["properties"]["headers"] = json!({
+            "accept": accept, "traceparent": trace, "Date": trace, "authorization": format!("Bearer {trace}"),
+        });
+        let decision = pdp.evaluate_authzen(call.to_string().as_bytes());
+        serde_json::to_value(&decision).unwrap()
+    };
+    let denied = call("one", "text/html", None);
+    let evaluation = denied["context"]["evaluation_id"].as_str().unwrap();
+    let flags = [
+        "draft",
+        "--evaluation",
+        evaluation,
+        "--log",
+        "decisions.jsonl",
+        "--purpose",
+        "asked for",
+        "--approver",
+        "alice@acme.example",
+    ];
+    let drafted = folder.run(&[&["intent"], &flags[..]].concat());
+    assert_eq!(drafted.code, 0, "{}", drafted.err);
+    assert_eq!(
+        drafted.err,
+        "these headers differ in each call, so they may have any value, or be missing: `/headers/Date`, `/headers/authorization`, `/headers/traceparent`\n"
+    );
+    let allowance = json(&drafted.out)["allows"][0].clone();
+    assert_eq!(
+        allowance["arguments"],
+        json!({
+            "required": ["/headers/accept", "/path"],
+            "optional": ["/headers/Date", "/headers/authorization", "/headers/traceparent"],
+        })
+    );
+    let intent = approved(&folder, &flags, "alice", "asked.json");
+    pdp.import_intent(&fs::read(folder.path().join("intents/asked.jwt")).unwrap())
+        .unwrap();
+    let named = json!({ "id": intent["id"] });
+    let cause = |decision: Value| decision["context"]["cause"].clone();
+    assert_eq!(cause(call("two", "text/html", Some(&named))), "permitted");
+    assert_eq!(
+        cause(call("two", "text/plain", Some(&named))),
+        "outside-intent"
+    );
+}
+
+#[test]
+fn an_intent_is_explained_for_every_format_of_a_request() {
+    let folder = Folder::new();
+    let intent = json!({
+        "id": "int-1", "purpose": "p", "principal": HELPER,
+        "approved-by": { "who": "alice@acme.example", "at": "2026-01-01T00:00:00Z" },
+        "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
+        "allows": [{ "integration": "files", "action": "read", "resource": "files", "arguments": { "required": ["/path"] } }],
+    });
+    folder.write("intents/int-1.json", intent.to_string());
+    let named = json!({ "id": "int-1" });
+    folder.write("authzen.json", request(HELPER, "/w/a", Some(&named)));
+    let call = json!({
+        "integration": "files", "principal": { "id": HELPER, "kind": "agent" }, "intent": named,
+        "message": {
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "read", "arguments": { "path": "/w/a" } },
+        },
+    });
+    folder.write("mcp.json", call.to_string());
+    let explain = |more: &[&str]| folder.run(&[&["intent", "explain", "int-1"], more].concat());
+    let authzen = explain(&["--request", "authzen.json"]);
+    assert_eq!(
+        (authzen.code, authzen.err.as_str()),
+        (0, ""),
+        "{}",
+        authzen.out
+    );
+    for more in [
+        &["--request", "mcp.json"][..],
+        &["--request", "mcp.json", "--from", "mcp"],
+    ] {
+        let mcp = explain(more);
+        assert_eq!(
+            (mcp.code, mcp.out, mcp.err),
+            (0, authzen.out.clone(), String::new())
+        );
+    }
+    let wrong = explain(&["--request", "mcp.json", "--from", "authzen"]);
+    assert_eq!(wrong.code, 3);
+    assert!(
+        wrong.err.starts_with("error: mcp.json: `/"),
+        "{}",
+        wrong.err
+    );
 }

@@ -127,6 +127,56 @@ fn what_is_no_case_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_loop_in_configure_ends_by_the_bound_of_instructions() {
+    let folder = folder();
+    folder.write(
+        "hostile.wasm",
+        guests::component("tests/guests/hostile").unwrap(),
+    );
+    folder.write("cases/settings.toml", "behaviour = \"configure-loop\"\n");
+    let ran = folder.run(&["test", "hostile.wasm"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.as_str()),
+        (
+            3,
+            "",
+            "error: case `denies-a-path-outside-its-folder`: its `configure` did not finish: it ran 5000000000 instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less\n"
+        )
+    );
+}
+
+#[test]
+fn every_missing_key_of_an_expectation_is_reported_at_once() {
+    let folder = folder();
+    let said = |expected: &str| {
+        folder.write(EXPECTED, expected);
+        let ran = folder.run(&["test", "mcp-tools.wasm"]);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+        ran.err
+    };
+    let missing = |line: usize, keys: &str| {
+        format!(
+            "error: {EXPECTED}:{line}:1: {keys}; a case needs `about`, `decision`, `cause` and `reasons`\n"
+        )
+    };
+    assert_eq!(
+        said(""),
+        missing(1, "`about`, `decision`, `cause` and `reasons` are missing")
+    );
+    assert_eq!(
+        said("about = \"x\"\nreasons = []\n"),
+        missing(3, "`decision` and `cause` are missing")
+    );
+    assert_eq!(
+        said("about = \"x\"\nreasons = []\ncause = \"permitted\"\n"),
+        missing(4, "`decision` is missing")
+    );
+    // The key is there, with another type or in another spelling.
+    assert!(said("about = 1\n").starts_with(&format!("error: {EXPECTED}:1:9: ")));
+    assert!(said("About = \"x\"\n").starts_with(&format!("error: {EXPECTED}:1:1: ")));
+}
+
+#[test]
 fn what_is_expected_of_a_grant_that_is_not_given_fails() {
     let folder = folder();
     replace(

@@ -3,6 +3,7 @@
 use crate::admission::Ceiling;
 use crate::combine::{Combined, CombinedEffect, tighter};
 use crate::integration::{Integration, Mode};
+use crate::unmet::found_instead;
 use portcullis_contract::{Constraint, printable};
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::digest::Digest;
@@ -77,6 +78,29 @@ pub struct Approval {
     pub action: String,
     /// Id of the resource.
     pub resource: String,
+    /// Arguments that the approver has to know.
+    ///
+    /// If an allowance admits the action and the resource, these are the arguments that it does not admit.
+    /// Otherwise they are all arguments, of which the first 16 are shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<ApprovalArgument>,
+    /// SHA-256 of all arguments in canonical JSON (RFC 8785).
+    pub arguments_digest: Digest,
+}
+
+/// An argument of a denied request, for the approver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApprovalArgument {
+    /// JSON Pointer of the argument.
+    pub path: String,
+    /// Value of the argument; absent if the request has no such argument.
+    ///
+    /// Texts, lists and objects are shortened to 60 characters, and what looks like a secret is withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Origins of the argument and its parts, as the gateway states them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 /// Permit or deny.
@@ -276,7 +300,10 @@ fn grant(
     if let Some(unmet) = unmet {
         return Err((
             Cause::ConstraintUnmet,
-            format!("the permit holds only for `{unmet}`, which the arguments do not meet"),
+            format!(
+                "the permit holds only for `{unmet}`, which the arguments do not meet: {}",
+                found_instead(unmet, request)
+            ),
         ));
     }
     let most = integration.grant_ttl();

@@ -96,9 +96,12 @@ mod for_caller;
 mod integration;
 pub mod log;
 mod pdp;
+mod unmet;
 
 pub use admission::Requirement;
-pub use decision::{AccessRequest, Approval, Consulted, Decision, Grant, Outcome};
+pub use decision::{
+    AccessRequest, Approval, ApprovalArgument, Consulted, Decision, Grant, Outcome,
+};
 pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};
 pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
@@ -129,9 +132,9 @@ pub use portcullis_model::waiver::Waiver;
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
     CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Instances,
-    LoadError, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError, PagemapScanInForce, Plugin,
-    PluginSource, SettingsError, choose_pagemap_scan, inspect, pagemap_scan_in_force,
-    read_component,
+    LoadError, LoadLimit, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError,
+    PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan, inspect,
+    pagemap_scan_in_force, read_component,
 };
 pub use portcullis_trust::intent::{
     Allowance, Arguments, AttenuationError, Denial, Exception, INTENT_TYPE, IntentError, Intents,

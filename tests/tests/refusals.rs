@@ -235,9 +235,50 @@ fn refuses_a_plugin_that_cannot_be_configured() {
         ..PluginLimits::default()
     };
     let late = refused_hostile("configure-loop", limits);
-    assert_eq!(late, LoadError::Configure(Fault::Deadline));
-    let said = late.to_string();
-    assert!(said.contains("`configure-deadline`"), "{said}");
+    assert_eq!(
+        late.to_string(),
+        "its `configure` did not finish: it ran longer than its `configure-deadline` of 20ms: look for a loop in it, or raise `configure-deadline` in `limits`"
+    );
+}
+
+#[test]
+fn counted_instructions_end_a_plugin_that_does_not_finish_loading() {
+    let patient = PluginLimits {
+        configure_deadline: Duration::from_secs(600),
+        deadline: Duration::from_secs(600),
+        ..PluginLimits::default()
+    };
+    let metered = |bytes: Vec<u8>, behaviour: &str| {
+        let settings = json!({ "behaviour": behaviour });
+        let source = PluginSource::new(bytes).settings(settings).limits(patient);
+        Plugin::load(&source.metered())
+    };
+    let hostile = || guests::component("tests/guests/hostile").unwrap();
+    let bound = "it ran 5000000000 instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less";
+    assert_eq!(
+        metered(hostile(), "configure-loop")
+            .unwrap_err()
+            .to_string(),
+        format!("its `configure` did not finish: {bound}")
+    );
+    let module = raw::answering("").replacen(
+        "(func (export",
+        "(func $forever (loop (br 0))) (start $forever) (func (export",
+        1,
+    );
+    assert_eq!(
+        metered(raw::component(&module), "")
+            .unwrap_err()
+            .to_string(),
+        format!("its start function did not finish: {bound}")
+    );
+    let panicked = metered(hostile(), "configure-panic").unwrap_err();
+    assert!(
+        matches!(panicked, LoadError::Configure(Fault::Trap(_))),
+        "{panicked:?}"
+    );
+    // A loop in a decision is no matter of loading.
+    assert!(metered(hostile(), "loop").is_ok());
 }
 
 #[test]

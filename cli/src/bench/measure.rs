@@ -125,7 +125,7 @@ impl Throughput {
 
 /// Reads a request from JSON and decides it.
 pub(super) fn decide(pdp: &Pdp, document: &Document, now: Timestamp) -> Decision {
-    match document.from.read(&document.json, pdp) {
+    match document.from.read(&document.json, Some(pdp)) {
         Ok(request) => pdp.evaluate_at(&request, now),
         Err(error) => Decision::invalid(&error),
     }
@@ -244,7 +244,7 @@ struct Taken {
 pub(super) fn plugins(metered: &Pdp, documents: &[Document], now: Timestamp) -> Vec<PluginCost> {
     let mut taken: BTreeMap<(String, String), Taken> = BTreeMap::new();
     for document in documents {
-        let Ok(request) = document.from.read(&document.json, metered) else {
+        let Ok(request) = document.from.read(&document.json, Some(metered)) else {
             continue;
         };
         for plugin in metered.evaluate_at(&request, now).plugins() {

@@ -130,7 +130,7 @@ fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
     let mut readable = true;
     while let Some(json) = input.next(limits.bytes + 1)? {
         let from = From::of(args.from, &json);
-        match from.and_then(|from| from.read(&json, pdp).map(|_| from)) {
+        match from.and_then(|from| from.read(&json, Some(pdp)).map(|_| from)) {
             Ok(from) => documents.push(Document {
                 json,
                 from,

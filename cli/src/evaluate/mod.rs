@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
     let from = From::of(args.from, document);
-    let request = from.and_then(|from| from.read(document, pdp));
+    let request = from.and_then(|from| from.read(document, Some(pdp)));
     let now = args.now.unwrap_or_else(Timestamp::now);
     let started = Instant::now();
     let (decision, checks) = match &request {

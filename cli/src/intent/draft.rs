@@ -1,11 +1,12 @@
 //! `portcullis intent draft`.
 
 use super::document;
+use super::pinned::Pinned;
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::period::period;
 use portcullis_host::log::{self, Decided, Event};
-use portcullis_host::{StoredIntent, escape_key, has_well_known_token};
+use portcullis_host::{StoredIntent, has_well_known_token};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use std::time::Duration;
 /// avoided.
 ///
 /// From a denial, it allows exactly that call: the integration, the action, the resource, and each
-/// argument with its value. Inspect the draft before you sign it.
+/// argument with its value. Headers that differ in each call, such as `date` and `traceparent`, may have any
+/// value; they are listed on standard error. Inspect the draft before you sign it.
 ///
 /// A call may have the listed arguments and no others. If none is listed, only actions that are classified
 /// as `read` are allowed.
@@ -61,11 +63,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (principal, allows) = match (&args.evaluation, &args.log) {
         (Some(evaluation), Some(log)) => {
-            let denied = match find(log, evaluation, args.any_arguments) {
+            let denied = match find(log, evaluation) {
                 Ok(denied) => denied,
                 Err(exit) => return Ok(exit),
             };
-            from_denial(&denied, args.any_arguments)
+            match from_denial(&denied, args.any_arguments) {
+                Ok(drafted) => drafted,
+                Err(exit) => return Ok(exit),
+            }
         }
         _ => {
             let allows = args.allow.chunks(3).filter_map(|allowed| match allowed {
@@ -128,7 +133,7 @@ impl Args {
 }
 
 /// Finds the denial with that id, or prints why an intent cannot be drafted from it.
-fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided>, Exit> {
+fn find(log: &Path, evaluation: &str) -> Result<Box<Decided>, Exit> {
     // A denial in a log that was edited may be forged.
     crate::log::is_whole(log)?;
     let mut found = None;
@@ -144,10 +149,6 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
         output::error(&shown_of_request(&broken.to_string()));
         Exit::of_log(&broken)
     })?;
-    let refuse = |why: &str| {
-        output::error(why);
-        Exit::Invalid
-    };
     let denied = found.ok_or_else(|| {
         refuse(&format!(
             "{} has no denial `{}` that an intent would have avoided",
@@ -155,18 +156,6 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
             shown_of_request(evaluation)
         ))
     })?;
-    let by_hand = "draft with `--principal` and `--allow`";
-    if denied.masked && !any_arguments {
-        return Err(refuse(&format!(
-            "some of its arguments were masked in the log, so their values cannot be allowed: {by_hand}, or with `--any-arguments`"
-        )));
-    }
-    let arguments = denied.request.pointer("/action/properties");
-    if !any_arguments && arguments.is_some_and(|it| has_well_known_token(&it.to_string())) {
-        return Err(refuse(&format!(
-            "some of its arguments have text that looks like a secret, which an intent would keep: {by_hand}, or with `--any-arguments`"
-        )));
-    }
     // As a pattern, it would allow more than the denied call.
     let has_star = |pointer: &str| {
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
@@ -174,34 +163,36 @@ fn find(log: &Path, evaluation: &str, any_arguments: bool) -> Result<Box<Decided
     };
     if has_star("/action/name") || has_star("/resource/id") {
         return Err(refuse(&format!(
-            "its action or resource has a `*`, which an intent reads as a pattern, so the call cannot be allowed exactly: {by_hand}"
+            "its action or resource has a `*`, which an intent reads as a pattern, so the call cannot be allowed exactly: {BY_HAND}"
         )));
     }
     Ok(denied)
 }
 
+/// Remedy if an intent cannot be drafted from a denial.
+const BY_HAND: &str = "draft with `--principal` and `--allow`";
+
+fn refuse(why: &str) -> Exit {
+    output::error(why);
+    Exit::Invalid
+}
+
 /// Returns the principal of a denial, and an allowance for the denied call.
-fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
+///
+/// If the values of its arguments cannot be allowed, it prints why.
+fn from_denial(denied: &Decided, any_arguments: bool) -> Result<(String, Vec<Value>), Exit> {
     let text = |pointer: &str| {
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
-    // The whole object must be equal: another argument would make it another call.
     let empty = json!({});
     let arguments = denied
         .request
         .pointer("/action/properties")
         .unwrap_or(&empty);
-    let names = arguments.as_object().into_iter().flatten();
-    let names: Vec<_> = names
-        .map(|(key, _)| format!("/{}", escape_key(key)))
-        .collect();
     let (listed, constraints) = match any_arguments {
         true => (json!("open"), json!([])),
-        false => (
-            json!({ "required": names }),
-            json!([{ "path": "", "op": "equals", "value": arguments }]),
-        ),
+        false => pinned(denied, arguments)?,
     };
     let allowance = json!({
         "integration": text("/context/integration"),
@@ -210,5 +201,38 @@ fn from_denial(denied: &Decided, any_arguments: bool) -> (String, Vec<Value>) {
         "arguments": listed,
         "constraints": constraints,
     });
-    (text("/subject/id"), vec![allowance])
+    Ok((text("/subject/id"), vec![allowance]))
+}
+
+/// Returns the listed arguments and the constraints that allow the values of a denied call.
+fn pinned(denied: &Decided, arguments: &Value) -> Result<(Value, Value), Exit> {
+    let Pinned {
+        required,
+        left_out,
+        constraints,
+    } = {
+        let pinned = Pinned::of(arguments);
+        if denied.masked && pinned.has_masked() {
+            return Err(refuse(&format!(
+                "some of its arguments were masked in the log, so their values cannot be allowed: {BY_HAND}, or with `--any-arguments`"
+            )));
+        }
+        pinned
+    };
+    let constraints = Value::from(constraints);
+    if has_well_known_token(&constraints.to_string()) {
+        return Err(refuse(&format!(
+            "some of its arguments have text that looks like a secret, which an intent would keep: {BY_HAND}, or with `--any-arguments`"
+        )));
+    }
+    if left_out.is_empty() {
+        return Ok((json!({ "required": required }), constraints));
+    }
+    let headers: Vec<_> = left_out.iter().map(|at| format!("`{at}`")).collect();
+    output::note(&shown_of_request(&format!(
+        "these headers differ in each call, so they may have any value, or be missing: {}",
+        headers.join(", ")
+    )));
+    let listed = json!({ "required": required, "optional": left_out });
+    Ok((listed, constraints))
 }

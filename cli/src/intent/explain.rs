@@ -2,9 +2,10 @@
 
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
+use crate::requests::From as Format;
 use crate::secrets::request_has_token;
 use anyhow::Context as _;
-use portcullis_host::{ActionClass, Request, RequestLimits, StoredIntent, Timestamp};
+use portcullis_host::{ActionClass, Request, StoredIntent, Timestamp};
 use std::path::PathBuf;
 
 /// Show what an intent allows; and for a request, clause by clause, whether it is within the intent.
@@ -14,9 +15,13 @@ pub(crate) struct Args {
     id: String,
     #[command(flatten)]
     from: super::verify::From,
-    /// A request, as an AuthZEN evaluation, to compare with the intent.
+    /// A request to compare with the intent.
     #[arg(long)]
     request: Option<PathBuf>,
+    /// The format of the request. By default it is detected: an MCP request has `integration`, `principal`
+    /// and `message`.
+    #[arg(long = "from", value_enum, requires = "request")]
+    format: Option<Format>,
     /// The class of the action in the operator's configuration: `read`, `write`, `destructive`,
     /// `exfiltration` or `admin`. The default is for an action without a class.
     #[arg(long, value_parser = class, default_value = "unclassified", requires = "request")]
@@ -53,7 +58,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             if request_has_token(&json) {
                 output::warn_of_token(&file.display().to_string());
             }
-            match Request::from_authzen(&json, &RequestLimits::default()) {
+            let format = Format::of(args.format, &json);
+            match format.and_then(|format| format.read(&json, None)) {
                 Ok(request) => Some(request),
                 Err(error) => {
                     output::error(&shown(&format!("{}: {error}", file.display())));

@@ -6,6 +6,7 @@ mod draft;
 mod explain;
 mod key;
 mod narrow;
+mod pinned;
 mod sign;
 mod used;
 mod verify;

@@ -4,6 +4,7 @@ use super::Report;
 use crate::output::shown_of_request;
 use anyhow::anyhow;
 use plotters::prelude::*;
+use std::collections::BTreeMap;
 
 const SIZE: (u32, u32) = (900, 260);
 const PERMIT: RGBColor = RGBColor(46, 125, 50);
@@ -20,7 +21,7 @@ pub(super) fn all(report: &Report) -> anyhow::Result<Vec<(&'static str, String)>
     if !measures.days.is_empty() {
         charts.push((
             "Decisions of each day: permits below, denies above",
-            days(report)?,
+            days(&measures.days)?,
         ));
     }
     if !measures.denies.is_empty() {
@@ -63,8 +64,9 @@ pub(super) fn all(report: &Report) -> anyhow::Result<Vec<(&'static str, String)>
     Ok(charts)
 }
 
-fn days(report: &Report) -> anyhow::Result<String> {
-    let days: Vec<_> = report.measures.days.iter().collect();
+/// Draws the permits and denies of each day.
+fn days(days: &BTreeMap<String, (u64, u64)>) -> anyhow::Result<String> {
+    let days: Vec<_> = days.iter().collect();
     let most = days
         .iter()
         .map(|(_, (permits, denies))| permits + denies)
@@ -94,7 +96,12 @@ fn days(report: &Report) -> anyhow::Result<String> {
             .draw()?;
         for (index, (_, (permits, denies))) in (0..).zip(&days) {
             let column = |from: u64, to: u64, colour: RGBColor| {
-                let (left, right) = (SegmentValue::Exact(index), SegmentValue::Exact(index + 1));
+                // The range of a single day is empty, so that nothing is beyond its begin but the end.
+                let right = match index + 1 == count {
+                    true => SegmentValue::Last,
+                    false => SegmentValue::Exact(index + 1),
+                };
+                let left = SegmentValue::Exact(index);
                 let mut bar = Rectangle::new([(left, from), (right, to)], colour.filled());
                 bar.set_margin(0, 0, 3, 3);
                 bar
@@ -139,4 +146,41 @@ fn bars(counted: &[(String, u64)], colour: RGBColor) -> anyhow::Result<String> {
         area.present().map_err(|error| anyhow!("{error}"))?;
     }
     Ok(svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Width and height of the bars of that colour.
+    fn sizes(svg: &str, colour: RGBColor) -> Vec<(u32, u32)> {
+        let fill = format!("fill=\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
+        let number = |line: &str, name: &str| {
+            let (_, rest) = line.split_once(&format!(" {name}=\"")).unwrap();
+            rest.split_once('"').unwrap().0.parse().unwrap()
+        };
+        svg.lines()
+            .filter(|line| line.starts_with("<rect") && line.contains(&fill))
+            .map(|line| (number(line, "width"), number(line, "height")))
+            .collect()
+    }
+
+    #[test]
+    fn a_chart_shows_each_day_also_if_there_is_only_one() {
+        for count in [1, 2, 3, 40] {
+            let dates =
+                (1..=count).map(|day| format!("2026-{:02}-{:02}", day / 28 + 1, day % 28 + 1));
+            let of_days: BTreeMap<_, _> = dates.map(|date| (date, (6, 3))).collect();
+            let svg = days(&of_days).unwrap();
+            for (colour, height) in [(PERMIT, 80..180), (DENY, 40..90)] {
+                let sizes = sizes(&svg, colour);
+                assert_eq!(sizes.len(), count, "{svg}");
+                for (wide, high) in sizes {
+                    assert!(wide > 5 && height.contains(&high), "{count}: {wide} {high}");
+                }
+            }
+            let first = of_days.keys().next().unwrap();
+            assert!(count > 8 || svg.contains(first), "{svg}");
+        }
+    }
 }

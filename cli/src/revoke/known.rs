@@ -1,5 +1,6 @@
 //! Verifies that an id to revoke is known, to catch misspelt ids.
 
+use portcullis_contract::similar;
 use portcullis_host::config::Targets;
 use portcullis_host::revocation::{Record, Revocable};
 use std::path::Path;
@@ -14,20 +15,13 @@ pub(crate) enum Known {
     No(Option<String>),
 }
 
-/// Maximum edit distance of a similar id.
-const SIMILAR: usize = 3;
-
 /// Looks up an id of that kind in the configuration and its log.
 pub(crate) fn look_for(config: &Path, kind: Revocable, id: &str) -> Known {
     let targets = Targets::of(config);
     match targets.know(kind, id) {
         Some(false) => {
-            let distance = |known: &str| strsim::osa_distance(known, id);
-            let similar = targets
-                .of_kind(kind)
-                .filter(|known| (1..=SIMILAR).contains(&distance(known)))
-                .min_by_key(|known| distance(known));
-            Known::No(similar.map(str::to_owned))
+            let meant = similar(id, targets.of_kind(kind));
+            Known::No(meant.map(str::to_owned))
         }
         Some(true) => Known::Yes,
         None => Known::NothingToLookIn,

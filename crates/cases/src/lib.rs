@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, anyhow, bail};
-use portcullis_contract::line_and_column;
+use portcullis_contract::{line_and_column, one_line};
 use portcullis_host::{
     Decision, Integration, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Pdp, Plugin, PluginLimits,
     Request, RequestLimits, Timestamp,
@@ -88,13 +88,11 @@ pub struct Case {
 }
 
 /// The contents of `expected.toml`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug)]
 pub struct Expected {
     /// Description of the case.
     pub about: String,
     /// Time of the decision. The default is [`NOW`].
-    #[serde(default)]
     pub now: Option<Timestamp>,
     /// `permit` or `deny`.
     pub decision: String,
@@ -103,20 +101,79 @@ pub struct Expected {
     /// The codes of all reasons.
     pub reasons: Vec<String>,
     /// The types of all obligations.
-    #[serde(default)]
     pub obligations: Vec<String>,
     /// Lifetime of the grant in seconds. The default is the host's maximum, 5 minutes.
-    #[serde(default)]
     pub lifetime_seconds: Option<u64>,
     /// Number of remaining uses of the grant. The default is no limit.
-    #[serde(default)]
     pub remaining_uses: Option<u64>,
     /// Constraints of the grant, as text. The default is none.
-    #[serde(default)]
     pub constraints: Vec<String>,
     /// Inputs of the first reason. It is compared only if it is given.
-    #[serde(default)]
     pub fields: Option<Vec<String>>,
+}
+
+/// [`Expected`] as it is written; a missing key is no error of the parser, which reports only the first.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    about: Option<String>,
+    now: Option<Timestamp>,
+    decision: Option<String>,
+    cause: Option<String>,
+    reasons: Option<Vec<String>>,
+    #[serde(default)]
+    obligations: Vec<String>,
+    lifetime_seconds: Option<u64>,
+    remaining_uses: Option<u64>,
+    #[serde(default)]
+    constraints: Vec<String>,
+    fields: Option<Vec<String>>,
+}
+
+impl Expected {
+    /// Reads the text of `file`. An error names every missing key.
+    fn read(file: &Path, text: &str) -> anyhow::Result<Self> {
+        let written: Written = from_toml(file, text)?;
+        let required = [
+            ("about", written.about.is_none()),
+            ("decision", written.decision.is_none()),
+            ("cause", written.cause.is_none()),
+            ("reasons", written.reasons.is_none()),
+        ];
+        let missing = required.into_iter().filter(|(_, is_missing)| *is_missing);
+        let missing: Vec<_> = missing.map(|(key, _)| format!("`{key}`")).collect();
+        let Written {
+            about: Some(about),
+            decision: Some(decision),
+            cause: Some(cause),
+            reasons: Some(reasons),
+            ..
+        } = written
+        else {
+            let (line, column) = line_and_column(text, text.len());
+            let (keys, are) = match missing.split_last() {
+                Some((last, [])) => (last.clone(), "is"),
+                Some((last, others)) => (format!("{} and {last}", others.join(", ")), "are"),
+                None => (String::new(), "is"),
+            };
+            bail!(
+                "{}:{line}:{column}: {keys} {are} missing; a case needs `about`, `decision`, `cause` and `reasons`",
+                file.display()
+            );
+        };
+        Ok(Self {
+            about,
+            now: written.now,
+            decision,
+            cause,
+            reasons,
+            obligations: written.obligations,
+            lifetime_seconds: written.lifetime_seconds,
+            remaining_uses: written.remaining_uses,
+            constraints: written.constraints,
+            fields: written.fields,
+        })
+    }
 }
 
 impl Case {
@@ -152,7 +209,7 @@ impl Case {
                 .into_owned(),
             request: request.with_context(|| file.display().to_string())?,
             settings: from_toml(&settings, &read(&settings)?)?,
-            expected: from_toml(&expected, &read(&expected)?)?,
+            expected: Expected::read(&expected, &read(&expected)?)?,
         })
     }
 
@@ -290,7 +347,7 @@ fn from_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> anyhow:
             let (line, column) = line_and_column(text, span.start);
             format!(":{line}:{column}")
         });
-        anyhow!("{}{place}: {}", file.display(), error.message())
+        anyhow!("{}{place}: {}", file.display(), one_line(error.message()))
     })
 }
 

@@ -336,6 +336,14 @@ impl Constraint {
         &self.path
     }
 
+    /// Name of the argument in texts: its path, or that of the arguments as a whole.
+    pub fn argument(&self) -> &str {
+        match self.path.as_str() {
+            "" => WHOLE,
+            path => path,
+        }
+    }
+
     /// Operator that compares the argument.
     pub fn operator(&self) -> Operator {
         self.operator
@@ -419,7 +427,7 @@ impl Constraint {
 
     /// True if an item of the operand accepts `origin`.
     fn accepts_origin(&self, origin: &str) -> bool {
-        texts_of(&self.operand).any(|accepted| origin::accepts(accepted, origin))
+        texts_of(&self.operand).any(|accepted| origin::accepts_origin(accepted, origin))
     }
 
     fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {
@@ -450,9 +458,12 @@ impl Constraint {
     }
 }
 
+/// Name of the arguments as a whole, whose path is empty, in texts.
+const WHOLE: &str = "(all arguments)";
+
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.path, self.operator, self.operand)
+        write!(f, "{} {} {}", self.argument(), self.operator, self.operand)
     }
 }
 

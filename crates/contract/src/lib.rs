@@ -38,19 +38,30 @@ mod verdict;
 #[cfg(not(target_family = "wasm"))]
 mod manifest;
 #[cfg(not(target_family = "wasm"))]
+mod similar;
+#[cfg(not(target_family = "wasm"))]
 mod verdict_rules;
 
 pub use constraint::{Constraint, ConstraintError, Operator, is_pointer};
 #[cfg(not(target_family = "wasm"))]
-pub use manifest::{MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, SDK_REASONS};
+pub use manifest::{
+    MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,
+    SDK_REASONS,
+};
 pub use needs::{Field, Needs, UnknownField};
-pub use obligation::{ObligationError, check_obligation, misspelt_obligation, required_properties};
-pub use origin::{ArgumentOrigin, Origins, is_origin};
+pub use obligation::{
+    ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
+};
+pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_origin};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
+#[cfg(not(target_family = "wasm"))]
+pub use similar::similar;
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};
-pub use text::{escaped, excerpt, is_invisible, is_printable, line_and_column, message, printable};
+pub use text::{
+    escaped, excerpt, is_invisible, is_printable, line_and_column, message, one_line, printable,
+};
 
 pub use posture::Posture;
 #[cfg(not(target_family = "wasm"))]

@@ -1,11 +1,14 @@
 //! The manifest, in which a plugin describes itself.
 
 use crate::{
-    CONTRACT_VERSION, Needs, REBUILD, UnknownField, excerpt, is_token, line_and_column,
-    misspelt_obligation, withheld,
+    CONTRACT_VERSION, Field, Needs, REBUILD, UnknownField, excerpt, is_token, line_and_column,
+    message, misspelt_obligation, one_line, similar, withheld,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use toml::Spanned;
 
 /// Name of the component's custom section that holds the manifest.
 pub const MANIFEST_SECTION: &str = "portcullis:manifest";
@@ -59,23 +62,41 @@ pub struct Manifest {
     fields: Needs,
 }
 
+/// A text that is not a valid manifest, with all of its problems.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct ManifestError(pub Vec<ManifestProblem>);
+
+/// One problem of a manifest. As text: line, column and message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestProblem {
+    /// Line, from 1; 0 for the manifest as a whole.
+    pub line: usize,
+    /// Column in characters, from 1; 0 for the manifest as a whole.
+    pub column: usize,
+    /// The problem.
+    pub fault: ManifestFault,
+}
+
+impl fmt::Display for ManifestProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        write!(f, "{}", self.fault)
+    }
+}
+
 /// Reason why a text is not a valid manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ManifestError {
+pub enum ManifestFault {
     /// The manifest is longer than [`MAX_MANIFEST_BYTES`].
     #[error("the manifest has {0} bytes: at most {MAX_MANIFEST_BYTES} are read")]
     TooLarge(usize),
     /// The manifest is not TOML of the expected shape.
-    #[error("line {line}, column {column}: {message}")]
-    Shape {
-        /// Line of the error, from 1.
-        line: usize,
-        /// Column of the error in characters, from 1.
-        column: usize,
-        /// The error.
-        message: String,
-    },
+    #[error("{0}")]
+    Shape(String),
     /// The settings schema is nested more than 32 levels deep.
     #[error("`settings` is nested more than {MAX_DEPTH} deep")]
     TooDeep,
@@ -106,6 +127,9 @@ pub enum ManifestError {
     /// A field under `needs` is unknown.
     #[error("under `needs`, {0}")]
     Needs(UnknownField),
+    /// A field under `needs` is unknown, and is spelt almost like a known one.
+    #[error("under `needs`, `{0}` is no field of a request: did you mean `{1}`?")]
+    NeedsMisspelt(String, &'static str),
     /// The plugin is written against another version of the contract.
     #[error(
         "`contract = \"{0}\"`: this host runs plugins of contract {CONTRACT_VERSION}: {REBUILD}"
@@ -122,17 +146,17 @@ const STACK_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    name: String,
+    name: Spanned<String>,
     version: String,
     description: String,
-    contract: String,
-    needs: Vec<String>,
+    contract: Spanned<String>,
+    needs: Vec<Spanned<String>>,
     #[serde(default)]
-    obligations: Vec<String>,
+    obligations: Vec<Spanned<String>>,
     #[serde(default)]
-    reasons: BTreeMap<String, String>,
+    reasons: BTreeMap<Spanned<String>, String>,
     #[serde(default)]
-    settings: Option<serde_json::Value>,
+    settings: Option<Spanned<serde_json::Value>>,
 }
 
 impl Manifest {
@@ -140,46 +164,32 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`ManifestError`], whose text names the place and the fix.
+    /// [`ManifestError`], whose text names each place and the fix.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         if text.len() > MAX_MANIFEST_BYTES {
-            return Err(ManifestError::TooLarge(text.len()));
+            return Err(of_file(ManifestFault::TooLarge(text.len())));
         }
         let wire = read_on_a_large_stack(text)?;
-        if !is_plugin_name(&wire.name) {
-            return Err(ManifestError::Name(shown(&wire.name)));
+        let problems = problems(&wire, text);
+        if !problems.is_empty() {
+            return Err(ManifestError(problems));
         }
-        if is_reserved(&wire.name) {
-            return Err(ManifestError::Reserved(wire.name));
-        }
-        if wire.contract != CONTRACT_VERSION {
-            return Err(ManifestError::Contract(shown(&wire.contract)));
-        }
-        if let Some(kind) = wire.obligations.iter().find(|kind| !is_token(kind)) {
-            return Err(ManifestError::Obligation(shown(kind)));
-        }
-        let is_code = |code: &str| code == "*" || is_token(code.strip_suffix('*').unwrap_or(code));
-        if let Some(code) = wire.reasons.keys().find(|code| !is_code(code)) {
-            return Err(ManifestError::Reason(shown(code)));
-        }
-        let mut kinds = wire.obligations.iter();
-        if let Some((kind, meant)) = kinds.find_map(|kind| Some((kind, misspelt_obligation(kind)?)))
-        {
-            return Err(ManifestError::Misspelt(shown(kind), meant));
-        }
-        let fields =
-            Needs::parse(wire.needs.iter().map(String::as_str)).map_err(ManifestError::Needs)?;
+        let needs: Vec<_> = wire.needs.into_iter().map(Spanned::into_inner).collect();
+        let fields = Needs::parse(needs.iter().map(String::as_str))
+            .map_err(|error| of_file(ManifestFault::Needs(error)))?;
+        let obligations = wire.obligations.into_iter().map(Spanned::into_inner);
+        let reasons = wire.reasons.into_iter();
+        let reasons = reasons.map(|(code, meaning)| (code.into_inner(), meaning));
+        let settings = wire.settings.map(Spanned::into_inner);
         Ok(Self {
-            name: wire.name,
+            name: wire.name.into_inner(),
             version: wire.version,
             description: wire.description,
-            contract: wire.contract,
-            needs: wire.needs,
-            obligations: wire.obligations,
-            reasons: wire.reasons,
-            settings: wire
-                .settings
-                .unwrap_or_else(|| serde_json::json!({ "type": "object" })),
+            contract: wire.contract.into_inner(),
+            needs,
+            obligations: obligations.collect(),
+            reasons: reasons.collect(),
+            settings: settings.unwrap_or_else(|| serde_json::json!({ "type": "object" })),
             fields,
         })
     }
@@ -201,12 +211,79 @@ impl Manifest {
     }
 }
 
+/// Returns the problems of a manifest of the expected shape, in the order of the text.
+fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
+    let mut found = Vec::new();
+    let mut note = |span: Range<usize>, fault| found.push(at(text, span, fault));
+    // Another version of the contract has other rules, so no further problem is reported.
+    if wire.contract.get_ref() != CONTRACT_VERSION {
+        let fault = ManifestFault::Contract(shown(wire.contract.get_ref()));
+        note(wire.contract.span(), fault);
+        return found;
+    }
+    let name = wire.name.get_ref();
+    if !is_plugin_name(name) {
+        note(wire.name.span(), ManifestFault::Name(shown(name)));
+    } else if is_reserved(name) {
+        note(wire.name.span(), ManifestFault::Reserved(name.clone()));
+    }
+    for kind in &wire.obligations {
+        let text = shown(kind.get_ref());
+        if !is_token(kind.get_ref()) {
+            note(kind.span(), ManifestFault::Obligation(text));
+        } else if let Some(meant) = misspelt_obligation(kind.get_ref()) {
+            note(kind.span(), ManifestFault::Misspelt(text, meant));
+        }
+    }
+    for code in wire.reasons.keys() {
+        let text = code.get_ref().as_str();
+        if text != "*" && !is_token(text.strip_suffix('*').unwrap_or(text)) {
+            note(code.span(), ManifestFault::Reason(shown(text)));
+        }
+    }
+    for field in &wire.needs {
+        if let Err(unknown) = Needs::parse([field.get_ref().as_str()]) {
+            let fault = match similar(field.get_ref(), Field::ALL.map(Field::name)) {
+                Some(meant) => ManifestFault::NeedsMisspelt(unknown.0, meant),
+                None => ManifestFault::Needs(unknown),
+            };
+            note(field.span(), fault);
+        }
+    }
+    if let Some(settings) = &wire.settings
+        && depth(settings.get_ref()) > MAX_DEPTH
+    {
+        note(settings.span(), ManifestFault::TooDeep);
+    }
+    found.sort_by_key(|problem| (problem.line, problem.column));
+    found
+}
+
+/// A problem of the manifest as a whole.
+fn of_file(fault: ManifestFault) -> ManifestError {
+    ManifestError(vec![ManifestProblem {
+        line: 0,
+        column: 0,
+        fault,
+    }])
+}
+
+/// A problem at `span` of the manifest's text.
+fn at(text: &str, span: Range<usize>, fault: ManifestFault) -> ManifestProblem {
+    let (line, column) = line_and_column(text, span.start);
+    ManifestProblem {
+        line,
+        column,
+        fault,
+    }
+}
+
 /// Reads the text on a separate thread with a large stack.
 ///
 /// Tables within keys within tables nest thousands of levels deep in a few kilobytes. The author of the file
 /// must not choose how much stack the caller needs.
 fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
-    let not_read = |error: &dyn std::fmt::Display| ManifestError::NotRead(error.to_string());
+    let not_read = |error: &dyn fmt::Display| of_file(ManifestFault::NotRead(error.to_string()));
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(STACK_BYTES)
@@ -218,23 +295,10 @@ fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
 }
 
 fn read(text: &str) -> Result<Wire, ManifestError> {
-    let wire: Wire = toml::from_str(text).map_err(|error| {
-        let begin = error.span().map_or(0, |span| span.start);
-        let (line, column) = line_and_column(text, begin);
-        ManifestError::Shape {
-            line,
-            column,
-            message: shown(error.message()),
-        }
-    })?;
-    if wire
-        .settings
-        .as_ref()
-        .is_some_and(|settings| depth(settings) > MAX_DEPTH)
-    {
-        return Err(ManifestError::TooDeep);
-    }
-    Ok(wire)
+    toml::from_str(text).map_err(|error| {
+        let fault = ManifestFault::Shape(message(&withheld(&one_line(error.message()))));
+        ManifestError(vec![at(text, error.span().unwrap_or(0..0), fault)])
+    })
 }
 
 /// The beginning of a manifest text, with apparent secrets withheld.
@@ -274,8 +338,15 @@ mod tests {
     #[test]
     fn reads_a_manifest() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.fields().has(crate::Field::ActionName));
+        assert!(manifest.fields().has(Field::ActionName));
         assert_eq!(manifest.settings["type"], "object");
+    }
+
+    /// The problem of `GOOD` with `to` instead of `from`, as text.
+    fn refused(from: &str, to: &str) -> String {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD);
+        Manifest::parse(&text).unwrap_err().to_string()
     }
 
     #[test]
@@ -300,11 +371,16 @@ mod tests {
     #[test]
     fn refuses_a_name_that_the_host_speaks_by() {
         let named = |name: &str| Manifest::parse(&GOOD.replace("\"p\"", &format!("\"{name}\"")));
+        let fault = |name: &str| {
+            let ManifestError(mut problems) = named(name).unwrap_err();
+            assert_eq!(problems.len(), 1);
+            problems.remove(0).fault
+        };
         for name in ["host", "host-", "host-trust", "host-posture"] {
-            assert_eq!(named(name), Err(ManifestError::Reserved(name.to_owned())));
+            assert_eq!(fault(name), ManifestFault::Reserved(name.to_owned()));
         }
         for name in ["Host", "host:trust", " host", "host "] {
-            assert!(matches!(named(name), Err(ManifestError::Name(_))), "{name}");
+            assert!(matches!(fault(name), ManifestFault::Name(_)), "{name}");
         }
         for name in ["hostile", "hosts", "my-host", "http-api", "p"] {
             assert!(named(name).is_ok(), "{name}");
@@ -312,26 +388,86 @@ mod tests {
     }
 
     #[test]
-    fn refuses_with_the_place() {
-        let refused = |from: &str, to: &str| Manifest::parse(&GOOD.replace(from, to)).unwrap_err();
-        assert!(matches!(refused("\"p\"", "\"P!\""), ManifestError::Name(_)));
-        assert!(matches!(refused("0.2.0", "0.1.0"), ManifestError::Contract(v) if v == "0.1.0"));
-        assert!(matches!(
-            refused("action.name", "action"),
-            ManifestError::Needs(_)
-        ));
-        assert!(matches!(
-            refused("needs", "need"),
-            ManifestError::Shape {
-                line: 5,
-                column: 1,
-                ..
-            }
-        ));
-        let kind = Manifest::parse(&format!("{GOOD}obligations = [\"a b\"]\n")).unwrap_err();
-        assert!(matches!(kind, ManifestError::Obligation(_)));
-        let code = Manifest::parse(&format!("{GOOD}[reasons]\n\"a b\" = \"\"\n")).unwrap_err();
-        assert!(matches!(code, ManifestError::Reason(_)));
+    fn each_problem_has_its_line() {
+        for (from, to, said) in [
+            (
+                "\"p\"",
+                "\"P!\"",
+                "line 1, column 8: `name = \"P!\"`: a plugin's name is 1 to 64 lower-case letters, digits and `-`",
+            ),
+            (
+                "0.2.0",
+                "0.1.0",
+                "line 4, column 12: `contract = \"0.1.0\"`: this host runs plugins of contract 0.2.0: write `contract = \"0.2.0\"` in plugin.toml, declare its reason codes under `[reasons]`, and rebuild it with `portcullis build` and portcullis-sdk 0.3",
+            ),
+            (
+                "needs",
+                "need",
+                "line 5, column 1: unknown field `need`, expected one of `name`, `version`, `description`, `contract`, `needs`, `obligations`, `reasons`, `settings`",
+            ),
+            (
+                "needs",
+                "obligations = [\"a b\"]\nneeds",
+                "line 5, column 16: `obligations` has `a b`: a kind is 1 to 64 letters, digits, `-`, `_`, `.` and `:`",
+            ),
+            (
+                "needs",
+                "obligations = [\"ok\", \"step_up\"]\nneeds",
+                "line 5, column 22: `obligations` has `step_up`: the AuthZEN obligations profile calls it `step-up`, and gateways know it by that name",
+            ),
+        ] {
+            assert_eq!(refused(from, to), said);
+        }
+        let syntax = refused("needs = [", "needs = = [");
+        assert!(syntax.starts_with("line 5, column "), "{syntax}");
+        assert!(!syntax.contains(['\n', '\u{fffd}']), "{syntax}");
+    }
+
+    #[test]
+    fn a_misspelt_field_is_reported_with_its_place_and_the_field_that_is_meant() {
+        for (written, meant) in [
+            ("action.argument", "action.arguments"),
+            ("actions.name", "action.name"),
+            ("resource.ID", "resource.id"),
+            (
+                "principal.credential_expires_at",
+                "principal.credential-expires-at",
+            ),
+            ("contxt", "context"),
+        ] {
+            assert_eq!(
+                refused("[\"action.name\"", &format!("[\"now\", \"{written}\"")),
+                format!(
+                    "line 5, column 17: under `needs`, `{written}` is no field of a request: did you mean `{meant}`?"
+                )
+            );
+        }
+        // Nothing is suggested for a name like no other.
+        let far = refused("[\"action.name\"", "[\"weather\"");
+        let said = "line 5, column 10: under `needs`, `weather` is no field of a request: a plugin may need integration, ";
+        assert!(far.starts_with(said), "{far}");
+        // An item of an open list has any name.
+        let open = GOOD.replace("action.name", "context.contxt");
+        assert!(Manifest::parse(&open).is_ok());
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let text = GOOD.replace("\"p\"", "\"host\"").replace(
+            "[\"action.name\"]",
+            "[\"nw\", \"action.name\", \"contxt\"]\nobligations = [\"\"]",
+        );
+        let ManifestError(problems) = Manifest::parse(&text).unwrap_err();
+        let places: Vec<_> = problems.iter().map(|it| (it.line, it.column)).collect();
+        assert_eq!(places, [(1, 8), (5, 10), (5, 31), (6, 16)]);
+    }
+
+    #[test]
+    fn refuses_what_is_too_deep_or_too_large() {
+        let faults = |text: &str| {
+            let ManifestError(problems) = Manifest::parse(text).unwrap_err();
+            problems.into_iter().map(|it| it.fault).collect::<Vec<_>>()
+        };
         let keys = "a.".repeat(78);
         let deep = format!(
             "{GOOD}settings = {}1{}",
@@ -339,13 +475,10 @@ mod tests {
             "}".repeat(79)
         );
         assert!(matches!(
-            Manifest::parse(&deep),
-            Err(ManifestError::TooDeep | ManifestError::Shape { .. })
+            faults(&deep)[..],
+            [ManifestFault::TooDeep | ManifestFault::Shape(_)]
         ));
         let long = format!("{GOOD}#{}", "x".repeat(MAX_MANIFEST_BYTES));
-        assert!(matches!(
-            Manifest::parse(&long),
-            Err(ManifestError::TooLarge(_))
-        ));
+        assert_eq!(faults(&long), [ManifestFault::TooLarge(long.len())]);
     }
 }

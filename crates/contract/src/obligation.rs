@@ -111,6 +111,12 @@ pub fn required_properties(kind: &str) -> &'static [&'static str] {
     standard.map_or(&[], |standard| standard.required)
 }
 
+/// Kinds of obligation that the AuthZEN obligations profile defines.
+pub fn profile_kinds() -> impl Iterator<Item = &'static str> {
+    let defined = PROFILE.iter().map(|standard| standard.kind);
+    defined.chain(["custom"])
+}
+
 /// Returns the AuthZEN obligation kind that `kind` misspells.
 ///
 /// For example, `step_up` misspells `step-up`.
@@ -119,11 +125,7 @@ pub fn misspelt_obligation(kind: &str) -> Option<&'static str> {
         let letters = kind.bytes().filter(u8::is_ascii_alphanumeric);
         letters.map(|letter| letter.to_ascii_lowercase())
     }
-    let mut known = PROFILE
-        .iter()
-        .map(|standard| standard.kind)
-        .chain(["custom"]);
-    known.find(|known| *known != kind && letters(known).eq(letters(kind)))
+    profile_kinds().find(|known| *known != kind && letters(known).eq(letters(kind)))
 }
 
 #[cfg(test)]

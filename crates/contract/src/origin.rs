@@ -115,16 +115,25 @@ impl Origins<'_> {
         (0..items.len()).all(|index| stated.contains(index.to_string().as_str()))
     }
 
-    /// Origins stated for the argument at `path` or its nearest container, for messages.
+    /// Origins of the argument at `path`, and of its items, members and parts, for messages.
+    ///
+    /// An origin may repeat.
     pub fn stated(&self, path: &str) -> Vec<&str> {
         let whole = self.0.iter().filter(|it| it.part.is_none());
-        let nearest = whole
-            .filter(|it| is_at_or_below(path, &it.path))
-            .max_by_key(|it| it.path.len());
-        match nearest {
-            Some(it) if !it.origins.is_empty() => it.origins.iter().map(String::as_str).collect(),
-            _ => vec![UNKNOWN],
+        let holders = whole.filter(|it| is_at_or_below(path, &it.path));
+        let own = holders.max_by_key(|it| it.path.len());
+        let is_own = |it: &&ArgumentOrigin| own.is_some_and(|own| std::ptr::eq(own, *it));
+        let below = self.0.iter().filter(|it| is_at_or_below(&it.path, path));
+        let rest = below.filter(|it| !is_own(it));
+        let mut stated = Vec::new();
+        for it in own.into_iter().chain(rest) {
+            stated.extend(it.origins.iter().map(String::as_str));
         }
+        match own.is_none_or(|own| own.origins.is_empty()) {
+            true => stated.insert(0, UNKNOWN),
+            false => {}
+        }
+        stated
     }
 }
 
@@ -242,7 +251,7 @@ pub fn is_origin(text: &str) -> bool {
 /// True if every value of origin `origin` is accepted where `accepted` is.
 ///
 /// Text that is not an origin accepts only itself.
-pub(crate) fn accepts(accepted: &str, origin: &str) -> bool {
+pub fn accepts_origin(accepted: &str, origin: &str) -> bool {
     match (Origin::parse(accepted), Origin::parse(origin)) {
         (Some(accepted), Some(origin)) => accepted.accepts(origin),
         _ => accepted == origin,
@@ -302,7 +311,7 @@ mod tests {
             ("tool:mail~", "tool:mail~named/0/body"),
             ("tool:mail~named/0", "tool:mail~named/0/body"),
         ] {
-            assert!(accepts(accepted, origin), "{accepted} {origin}");
+            assert!(accepts_origin(accepted, origin), "{accepted} {origin}");
         }
         for (accepted, origin) in [
             ("user", "unknown"),
@@ -316,7 +325,7 @@ mod tests {
             ("tool:mail~named", "tool:mail~/0/body"),
             ("unknown", "tool:mail"),
         ] {
-            assert!(!accepts(accepted, origin), "{accepted} {origin}");
+            assert!(!accepts_origin(accepted, origin), "{accepted} {origin}");
         }
     }
 
@@ -324,7 +333,7 @@ mod tests {
         let arguments = json!({ "to": ["a", "b"], "none": [], "text": "see https://x", "top": 1 });
         let value = arguments.pointer(path).unwrap();
         Origins(origins).are_accepted(path, value, &|origin| {
-            by.iter().any(|accepted| accepts(accepted, origin))
+            by.iter().any(|accepted| accepts_origin(accepted, origin))
         })
     }
 
@@ -391,5 +400,6 @@ mod tests {
         );
         assert_eq!(Origins(&stated).stated("/to/1"), ["user"]);
         assert_eq!(Origins(&stated[1..]).stated("/top"), ["unknown"]);
+        assert_eq!(Origins(&stated).stated(""), ["tool:web", "user"]);
     }
 }

@@ -12,6 +12,14 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Joins the lines of a message from a library, such as a parser, with spaces.
+///
+/// For text of this process. In text that a plugin or a request controls, [`printable`] replaces line feeds.
+pub fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
+}
+
 /// Returns the first 60 characters of `text`, printable.
 ///
 /// Enough for a reader to recognise the text.
@@ -101,6 +109,13 @@ mod tests {
         );
         assert_eq!(excerpt(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
         assert_eq!(excerpt("é\n"), "é\u{fffd}");
+    }
+
+    #[test]
+    fn the_lines_of_a_message_become_one() {
+        assert_eq!(one_line("a\n  b\r\n\nc\n"), "a b c");
+        assert_eq!(one_line("a  b"), "a  b");
+        assert_eq!(one_line("a\u{1b}b"), "a\u{1b}b");
     }
 
     #[test]

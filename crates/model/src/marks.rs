@@ -61,6 +61,15 @@ impl ListMark {
             }
         }
     }
+
+    /// Returns the highest of `marks`; `None` if there are none.
+    pub fn highest(marks: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut highest = None;
+        for mark in marks {
+            Self::raise_known(&mut highest, &mark);
+        }
+        highest
+    }
 }
 
 /// Position of a revocation list, as used by a decision.

@@ -39,7 +39,7 @@ impl Object {
     /// Removes the member `key` if it is null.
     ///
     /// Some writers use null for an absent member.
-    pub fn drop_null(&mut self, key: &str) {
+    pub(crate) fn drop_null(&mut self, key: &str) {
         if self.members.get(key).is_some_and(Value::is_null) {
             self.members.remove(key);
         }
@@ -133,17 +133,14 @@ impl Object {
         self.parsed(key, "a list of texts")
     }
 
-    /// Takes the time `key`, which must be there.
+    /// Removes the required time `key` and returns it.
     ///
     /// # Errors
     ///
     /// [`json::Error`], which names the place.
     pub fn required_time(&mut self, key: &str) -> Result<Timestamp, json::Error> {
-        let at = self.at(key);
-        self.time(key)?.ok_or_else(|| json::Error::Missing {
-            at,
-            expected: "a time".to_owned(),
-        })
+        let time = self.time(key)?;
+        self.need(key, "a time", time)
     }
 
     /// Deserialises the whole object; `expected` describes it for errors.
@@ -186,7 +183,7 @@ impl Object {
     /// # Errors
     ///
     /// [`json::Error::Unknown`] for a member that reads like one of `known` and is not ordinary.
-    pub fn attributes_but(
+    pub(crate) fn attributes_but(
         self,
         known: &[&str],
         ordinary: impl Fn(&str, &Value) -> bool,
@@ -199,7 +196,7 @@ impl Object {
     ///
     /// Another reader takes such a member for the known one. A member with the exact name of a known one is
     /// accepted if `ordinary` returns true.
-    pub fn refuse_alike(
+    pub(crate) fn refuse_alike(
         &self,
         known: &[&str],
         ordinary: impl Fn(&str, &Value) -> bool,
@@ -223,7 +220,11 @@ impl Object {
     /// Refuses a remaining member that reads like one of `misplaced`.
     ///
     /// Such a member belongs to `place`.
-    pub fn refuse_misplaced(&self, misplaced: &[&str], place: &str) -> Result<(), json::Error> {
+    pub(crate) fn refuse_misplaced(
+        &self,
+        misplaced: &[&str],
+        place: &str,
+    ) -> Result<(), json::Error> {
         let called = |key: &&String| misplaced.iter().any(|name| reads_alike(name, key));
         match self.members.keys().find(called) {
             None => Ok(()),
@@ -235,12 +236,12 @@ impl Object {
     }
 
     /// JSON Pointer to the first remaining member.
-    pub fn first_left(&self) -> Option<String> {
+    pub(crate) fn first_left(&self) -> Option<String> {
         self.members.keys().next().map(|key| self.at(key))
     }
 
     /// Removes the member `key` if it is text, and returns the text. Otherwise the member stays.
-    pub fn text_if_text(&mut self, key: &str) -> String {
+    pub(crate) fn text_if_text(&mut self, key: &str) -> String {
         match self.members.get(key) {
             Some(Value::String(_)) => match self.members.remove(key) {
                 Some(Value::String(text)) => text,
@@ -251,7 +252,7 @@ impl Object {
     }
 
     /// True if the member `key` is an object.
-    pub fn has_object(&self, key: &str) -> bool {
+    pub(crate) fn has_object(&self, key: &str) -> bool {
         self.members.get(key).is_some_and(Value::is_object)
     }
 
@@ -278,7 +279,7 @@ fn has_object(value: &Value) -> bool {
 /// True if a lenient reader takes two names for one.
 ///
 /// Such a reader ignores case, width, `_`, `-`, white space and invisible characters.
-pub fn reads_alike(one: &str, other: &str) -> bool {
+pub(crate) fn reads_alike(one: &str, other: &str) -> bool {
     // Fast path: each member of a request is compared with each known name. Different numbers of ASCII
     // letters and digits are enough to distinguish plain names.
     let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic());

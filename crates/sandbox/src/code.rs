@@ -1,8 +1,8 @@
 //! A plugin's code: a component, or the one module in it.
 
-use crate::component::{compile, export, instantiable, text_of};
+use crate::component::{compile, export, instantiable};
 use crate::core_module;
-use crate::fault::Fault;
+use crate::fault::{Fault, text_of};
 use crate::load_error::LoadError;
 use crate::sandbox::Sandbox;
 use portcullis_model::limits::PluginLimits;

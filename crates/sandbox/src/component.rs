@@ -1,6 +1,7 @@
 //! Compiles components, and finds their exports.
 
 use crate::artifact;
+use crate::fault::text_of;
 use crate::load_error::LoadError;
 use crate::sandbox::Sandbox;
 use portcullis_contract::CONTRACT_VERSION;
@@ -11,11 +12,6 @@ use wasmtime::component::{self, Component, ComponentExportIndex, Linker};
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     // Not `new`, which also accepts text if the gateway builds the runtime with its feature `wat`.
     Component::from_binary(engine, bytes).map_err(|error| LoadError::Compile(text_of(&error)))
-}
-
-/// Text of an engine error, made printable: the file controls parts of it.
-pub(crate) fn text_of(error: &wasmtime::Error) -> String {
-    portcullis_contract::printable(&format!("{error:#}"))
 }
 
 /// Export `function` of a plugin, and true if it takes its request packed.

@@ -1,6 +1,7 @@
 //! Faults of a plugin during a decision.
 
 use crate::sandbox::Exceeded;
+use portcullis_contract::{one_line, printable};
 use portcullis_model::fault_kind::FaultKind;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
@@ -75,15 +76,21 @@ impl Fault {
             return Self::Overloaded;
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Self::Deadline,
+            // The bound of instructions, if they are counted, stands for one of time.
+            Some(Trap::Interrupt | Trap::OutOfFuel) => Self::Deadline,
             Some(trap) => Self::Trap(trap.to_string()),
             // The engine has no public type for this error; a test checks its wording.
             None if error.to_string().contains("fuel allocated for hostcalls") => {
                 Self::OutputTooLarge
             }
-            None => Self::InvalidOutput(portcullis_contract::printable(&format!("{error:#}"))),
+            None => Self::InvalidOutput(text_of(error)),
         }
     }
+}
+
+/// Text of an engine error, made printable: the file controls parts of it.
+pub(crate) fn text_of(error: &wasmtime::Error) -> String {
+    printable(&one_line(&format!("{error:#}")))
 }
 
 #[cfg(test)]

@@ -58,3 +58,4 @@ pub use load::PluginSource;
 pub use load_error::{LoadError, SettingsError};
 pub use plugin::Plugin;
 pub use question::Question;
+pub use sandbox::LoadLimit;

@@ -5,15 +5,15 @@ use crate::bindings::given::exports::portcullis::policy::types as wire;
 use crate::cache::{CodeSource, CompiledCache, EntryId, Found};
 use crate::clock::{Ticking, expect_decisions_of};
 use crate::code::Compiled;
-use crate::component::text_of;
 use crate::engine::{engine, is_metered, metered_engine};
 use crate::entry::Entry;
-use crate::fault::Fault;
+use crate::fault::{Fault, text_of};
 use crate::instances::Places;
 use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
 use crate::{evaluate, specialise};
+use portcullis_contract::{one_line, printable};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use serde_json::Value;
@@ -235,17 +235,23 @@ fn configure(
         .get_typed_func::<(&str,), (Result<(), Vec<wire::SettingsError>>,)>(&mut *store, function)
         .map_err(|error| LoadError::Signature(text_of(&error)))?;
     let _ticking = Ticking::start()?;
-    sandbox::start_clock(store, limits.configure_deadline);
+    sandbox::start_loading(store, limits);
     let settings = settings.to_string();
-    let (answer,) = configure
-        .call(&mut *store, (&settings,))
-        .map_err(|error| LoadError::Configure(Fault::from_error(&error)))?;
+    let (answer,) = configure.call(&mut *store, (&settings,)).map_err(|error| {
+        match Fault::from_error(&error) {
+            Fault::Deadline => LoadError::Unfinished {
+                what: "`configure`",
+                limit: sandbox::exceeded_in_loading(store, limits),
+            },
+            fault => LoadError::Configure(fault),
+        }
+    })?;
     answer.map_err(|errors| {
         let mut errors: Vec<_> = errors
             .into_iter()
             .map(|error| SettingsError {
                 path: error.path,
-                message: portcullis_contract::printable(&error.message),
+                message: printable(&one_line(&error.message)),
             })
             .collect();
         if errors.is_empty() {

@@ -2,7 +2,8 @@
 
 use crate::engine::EngineError;
 use crate::fault::Fault;
-use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, printable};
+use crate::sandbox::LoadLimit;
+use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
 
 /// Error in a plugin's settings, with its place.
@@ -104,11 +105,19 @@ pub enum LoadError {
     )]
     Snapshot(String),
     /// An instance cannot be created.
-    #[error("it cannot be instantiated: {}", while_loaded(.0))]
+    #[error("it cannot be instantiated: {0}")]
     Instantiate(Fault),
     /// `configure` failed.
-    #[error("its `configure` failed: {}", while_loaded(.0))]
+    #[error("its `configure` failed: {0}")]
     Configure(Fault),
+    /// The start function or `configure` ran too long.
+    #[error("its {what} did not finish: {limit}")]
+    Unfinished {
+        /// The function.
+        what: &'static str,
+        /// The bound that ended it.
+        limit: LoadLimit,
+    },
     /// `configure` refused the settings.
     #[error("it refuses its settings: {}", settings(.0))]
     Settings(Vec<SettingsError>),
@@ -150,14 +159,6 @@ fn list(names: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Text of a fault during loading, which has another deadline than decisions.
-fn while_loaded(fault: &Fault) -> String {
-    match fault {
-        Fault::Deadline => "it ran longer than its `configure-deadline`".to_owned(),
-        fault => fault.to_string(),
-    }
-}
-
 fn settings(errors: &[SettingsError]) -> String {
     let errors: Vec<_> = errors
         .iter()
@@ -173,6 +174,6 @@ fn settings(errors: &[SettingsError]) -> String {
 pub(crate) fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed {
         offset: error.offset() as u64,
-        message: printable(error.message()),
+        message: printable(&one_line(error.message())),
     }
 }

@@ -29,8 +29,28 @@ pub(crate) enum Exceeded {
     Table(usize),
 }
 
+/// Bound of the code that runs while a plugin is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LoadLimit {
+    /// The plugin's `configure-deadline`.
+    #[error(
+        "it ran longer than its `configure-deadline` of {0:?}: look for a loop in it, or raise `configure-deadline` in `limits`"
+    )]
+    Deadline(Duration),
+    /// The number of instructions, where they are counted.
+    #[error(
+        "it ran {0} instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less"
+    )]
+    Instructions(u64),
+}
+
 /// Maximum number of instructions of a metered instance.
 const MAX_INSTRUCTIONS: u64 = 100_000_000_000;
+
+/// Maximum number of instructions that a metered instance takes to begin and to be configured.
+///
+/// They take about a second, which is the default `configure-deadline`, and are the same on every machine.
+pub(crate) const MAX_CONFIGURE_INSTRUCTIONS: u64 = 5_000_000_000;
 
 /// Number of instructions executed in `store`, if they are counted.
 pub(crate) fn instructions(store: &Store<Sandbox>) -> Option<u64> {
@@ -76,6 +96,21 @@ pub(crate) fn start_clock(store: &mut Store<Sandbox>, deadline: Duration) {
     end_after(deadline, |ticks| store.set_epoch_deadline(ticks));
 }
 
+/// Starts the bounds of code that runs while a plugin is loaded.
+pub(crate) fn start_loading(store: &mut Store<Sandbox>, limits: &PluginLimits) {
+    start_clock(store, limits.configure_deadline);
+    // Fails if instructions are not counted.
+    let _ = store.set_fuel(MAX_CONFIGURE_INSTRUCTIONS);
+}
+
+/// The bound that ended code while a plugin was loaded.
+pub(crate) fn exceeded_in_loading(store: &Store<Sandbox>, limits: &PluginLimits) -> LoadLimit {
+    match store.get_fuel() {
+        Ok(0) => LoadLimit::Instructions(MAX_CONFIGURE_INSTRUCTIONS),
+        _ => LoadLimit::Deadline(limits.configure_deadline),
+    }
+}
+
 /// Removes the deadline of the store's code.
 fn stop_clock(store: &mut Store<Sandbox>) {
     start_clock(store, Duration::MAX);
@@ -83,9 +118,11 @@ fn stop_clock(store: &mut Store<Sandbox>) {
 
 /// Makes room for the host's read of a configured instance, which adds memory.
 ///
-/// It also removes the deadline.
+/// It also removes the bounds of [`start_loading`].
 pub(crate) fn make_room_for_snapshot(store: &mut Store<Sandbox>) {
     store.data_mut().memory_bytes += SNAPSHOT_BYTES;
+    // Fails if instructions are not counted.
+    let _ = store.set_fuel(MAX_INSTRUCTIONS);
     stop_clock(store);
 }
 

@@ -5,8 +5,8 @@
 use crate::bindings::given::exports::portcullis::policy::types as given;
 use crate::bindings::passed::exports::portcullis::policy::types as passed;
 use crate::clock::Ticking;
-use crate::component::{compile, export, instantiable, text_of};
-use crate::fault::Fault;
+use crate::component::{compile, export, instantiable};
+use crate::fault::{Fault, text_of};
 use crate::load_error::LoadError;
 use crate::sandbox::{self, Sandbox};
 use portcullis_model::limits::PluginLimits;
@@ -48,10 +48,19 @@ pub(crate) fn specialise(
             ..*limits
         },
     );
-    sandbox::start_clock(&mut store, limits.configure_deadline);
-    let instance = instantiable
-        .instantiate(&mut store)
-        .map_err(|error| LoadError::Instantiate(Fault::at_instantiation(&error)))?;
+    sandbox::start_loading(&mut store, limits);
+    let instance = match instantiable.instantiate(&mut store) {
+        Ok(instance) => instance,
+        Err(error) => {
+            return Err(match Fault::at_instantiation(&error) {
+                Fault::Deadline => LoadError::Unfinished {
+                    what: "start function",
+                    limit: sandbox::exceeded_in_loading(&store, limits),
+                },
+                fault => LoadError::Instantiate(fault),
+            });
+        }
+    };
     drop(ticking);
     typecheck(&mut store, &instance, evaluate)?;
     configure(&mut store, (instance, function))?;

@@ -2,15 +2,16 @@
 
 use super::{Admission, Checks, Requirement};
 use crate::combine::tighter;
+use crate::unmet::found_instead;
 use portcullis_contract::name::check_resource;
-use portcullis_contract::{ActionClass, Constraint, Operator, Pattern, PrincipalKind, excerpt};
+use portcullis_contract::{ActionClass, Pattern, PrincipalKind, excerpt};
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::facts::IntentFacts;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_model::trace::{Conclusion, Trace};
 use portcullis_trust::intent::{
-    Allowance, Arguments, Chain, Intents, StoredIntent, member_to_write, members_of,
+    Allowance, Arguments, Chain, Intents, Nearest, StoredIntent, member_to_write, members_of,
 };
 use portcullis_trust::registry::Identity;
 use portcullis_trust::state::Use;
@@ -335,7 +336,7 @@ fn outside_one(
     }
 }
 
-/// Explains why the request is outside an intent, and lists what it allows.
+/// Explains why the request is outside an intent, and lists what it allows, the nearest first.
 fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     let id = &intent.id;
     let asked = format!(
@@ -344,12 +345,9 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
         excerpt(request.action()),
         excerpt(&request.resource().id)
     );
-    let allows: Vec<_> = intent
-        .allows
-        .iter()
-        .take(3)
-        .map(ToString::to_string)
-        .collect();
+    let nearest = intent.nearest(request, class);
+    let allows = nearest.iter().take(3).map(|it| it.allowance.to_string());
+    let allows: Vec<_> = allows.collect();
     let more = if intent.allows.len() > allows.len() {
         ", and more"
     } else {
@@ -364,18 +362,17 @@ fn outside(intent: &StoredIntent, request: &Request, class: ActionClass) -> Stri
 
 /// Describes the clause of an intent that the request does not meet.
 ///
-/// It is the denial that includes the request, or else the first unmet clause of the closest allowance.
+/// It is the denial that includes the request, or else what the nearest allowance does not admit.
 fn failed_clause(intent: &StoredIntent, request: &Request, class: ActionClass) -> String {
     let ambiguous = ambiguous_name(request).unwrap_or_default();
     if let Some(denial) = intent.denies.iter().find(|it| it.includes(request)) {
         return format!("it denies {denial}{ambiguous}");
     }
-    let allowances = intent.allows.iter().rev();
-    let (_, failed) = allowances
-        .map(|allowance| closeness(allowance, request, class, &ambiguous))
-        .max_by_key(|(met, _)| *met)
-        .unwrap_or_default();
-    failed
+    let nearest = intent.nearest(request, class);
+    let nearest = nearest.first();
+    nearest.map_or_else(String::new, |nearest| {
+        what_differs(nearest, request, class, &ambiguous)
+    })
 }
 
 /// Remedy for an ambiguous resource name, which two readers could read differently.
@@ -396,62 +393,54 @@ fn ambiguous_name(request: &Request) -> Option<String> {
     ))
 }
 
-/// Number of clauses of an allowance that the request meets, and the first unmet.
+/// Maximum number of unmet constraints that a denial describes.
+const MAX_UNMET: usize = 3;
+
+/// Describes the parts of an allowance that the request does not meet.
 ///
 /// `ambiguous` is the remedy if the resource's name is ambiguous, and empty otherwise.
-fn closeness(
-    allowance: &Allowance,
+fn what_differs(
+    nearest: &Nearest<'_>,
     request: &Request,
     class: ActionClass,
     ambiguous: &str,
-) -> (usize, String) {
+) -> String {
     let Allowance {
         integration,
         action,
         resource,
-        arguments,
-        constraints,
         ..
-    } = allowance;
-    let is_not = |met: usize, what: &str, asked: &str, allowed: &dyn std::fmt::Display| {
-        let asked = excerpt(asked);
-        let text = format!("its {what} `{asked}` is not `{allowed}`");
-        (met, text)
+    } = nearest.allowance;
+    let is_not = |what: &str, asked: &str, allowed: &dyn std::fmt::Display| {
+        format!("its {what} `{}` is not `{allowed}`", excerpt(asked))
     };
-    let asked = &request.resource().id;
-    if *integration != request.integration() {
-        return is_not(0, "integration", request.integration(), integration);
+    if !nearest.has_integration {
+        return is_not("integration", request.integration(), integration);
     }
-    if !action.matches(request.action()) {
-        return is_not(1, "action", request.action(), action);
+    if !nearest.has_action {
+        return is_not("action", request.action(), action);
     }
-    if !request.resource_matches(resource) {
-        let (met, text) = is_not(2, "resource", asked, resource);
+    if !nearest.has_resource {
+        let text = is_not("resource", &request.resource().id, resource);
         return match resource.has_wildcard() {
-            true => (met, text + ambiguous),
-            false => (met, text),
+            true => text + ambiguous,
+            false => text,
         };
     }
-    let meets =
-        |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());
-    let met = constraints.iter().filter(meets).count();
-    let unmet = constraints.iter().find(|constraint| !meets(constraint));
-    let Some(unmet) = unmet else {
-        let text = other_arguments(arguments.as_ref(), request, class);
-        return (3 + met, text);
-    };
-    let text = {
-        let found = match request.arguments().pointer(unmet.path()) {
-            None => "is missing".to_owned(),
-            Some(_) if unmet.operator() == Operator::OriginIs => "has another origin".to_owned(),
-            Some(argument) => format!("is `{}`", excerpt(&argument.to_string())),
-        };
-        format!(
-            "its arguments do not meet `{unmet}`: `{}` {found}",
-            unmet.path()
-        )
-    };
-    (3 + met, text)
+    if nearest.unmet.is_empty() {
+        return other_arguments(nearest.allowance.arguments.as_ref(), request, class);
+    }
+    let unmet = nearest.unmet.iter().take(MAX_UNMET);
+    let mut described: Vec<_> = unmet
+        .map(|unmet| format!("`{unmet}`: {}", found_instead(unmet, request)))
+        .collect();
+    if nearest.unmet.len() > MAX_UNMET {
+        described.push(format!(
+            "{} more are not met",
+            nearest.unmet.len() - MAX_UNMET
+        ));
+    }
+    format!("its arguments do not meet {}", described.join("; "))
 }
 
 /// Describes how the request's arguments differ from those of an allowance.

@@ -1,7 +1,7 @@
 //! Acceptance of a state or revocation list that differs from its marks.
 
 use super::{all, checks, keeping};
-use crate::log::backwards;
+use crate::log::marks_of;
 use crate::log::{Accepted, DecisionLog};
 use portcullis_model::document;
 use portcullis_model::document::{ConfigError, Problem};
@@ -72,7 +72,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     let beside_log = match &log {
         None => None,
         Some(log) => {
-            let marks = Marks::of_log(log.path(), true, backwards);
+            let marks = marks_of(log.path(), true);
             marks.can_be_written().map_err(failed)?;
             Some(marks)
         }

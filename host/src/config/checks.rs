@@ -6,10 +6,10 @@ use crate::integration::{Tier, TierCeiling};
 use crate::pdp::AccessRequests;
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{
-    ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token,
+    ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token, similar,
 };
 use portcullis_model::document::lines_with_tokens;
-use portcullis_model::document::{LOOKS_LIKE_A_SECRET, Problem};
+use portcullis_model::document::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text, principal_kind};
 use portcullis_model::request::{A_PLAIN_TYPE, is_plain_type};
@@ -19,27 +19,70 @@ use portcullis_trust::intent::{IntentError, Intents, Signatures, unverified_inte
 use portcullis_trust::posture::Postures;
 use portcullis_trust::registry::Registry;
 use portcullis_trust::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// Reads `[registry]`.
-pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
+/// Reads `[registry]`; returns the registry with its path.
+pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<(Registry, PathBuf)> {
     let source = section.source();
     let path = section.required_text("path");
     section.end();
     let (path, span) = path?;
+    let path = folder.join(path);
     let mut registry = Registry::default();
-    source.add(registry.read_path(&folder.join(path)));
+    source.add(registry.read_path(&path));
     if let Some((one, other, pairs)) = registry.namesakes() {
         let message = format!(
             "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that identifies agents by it, such as `github` with `{{name}}` in `own-branch-prefix`, confuses them: write `{{trust-domain}}/{{path}}` there"
         );
         source.warn(span, message);
     }
-    Some(registry)
+    Some((registry, path))
+}
+
+/// Warns of integrations in the registry that are not among `named`, once for each name.
+///
+/// Hosts with other integrations may share a registry, so these are no errors.
+pub(super) fn unknown_integrations(
+    registry: &Registry,
+    path: &Path,
+    named: &[String],
+) -> Vec<Problem> {
+    let is_unknown = |name: &str| !name.contains('*') && !named.iter().any(|it| it == name);
+    let mut listed = registry.iter().flat_map(|it| it.integrations.iter());
+    if !listed.any(|name| is_unknown(name)) {
+        return Vec::new();
+    }
+    let mut seen: HashSet<Arc<str>> = HashSet::new();
+    let mut problems = Vec::new();
+    // The registry is read again for the places.
+    for surveyed in Registry::survey(path).identities {
+        let identity = surveyed.identity;
+        for name in identity.integrations.iter() {
+            if !is_unknown(name) || !seen.insert(Arc::clone(name)) {
+                continue;
+            }
+            let remedy = match similar(name, named.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "correct it, unless another host has it".to_owned(),
+            };
+            let message = format!(
+                "`integrations` of `{}` has `{}`, but no integration here has that name: {remedy}",
+                identity.id,
+                excerpt(name)
+            );
+            problems.push(Problem {
+                line: surveyed.line,
+                column: 1,
+                ..Problem::warning(&surveyed.file, message)
+            });
+        }
+    }
+    problems
 }
 
 /// Reads `[revocation]`.
@@ -105,46 +148,43 @@ pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<
     let path = section.required_text("path");
     let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     let max_staleness = section.required_duration("max-staleness", range);
-    let signers = signers(&mut section, folder)?;
+    let is_signed = section.has("signers");
+    let signers = signers(&mut section, folder);
     let key = match section.text("key") {
-        None => None,
-        Some((_, span)) if signers.is_none() => {
+        None => Some(None),
+        Some((_, span)) if !is_signed => {
             source.error(span, "`key` signs lines that the host adds to the list, and needs `signers`: add `signers`, or remove `key`");
-            return None;
+            None
         }
         Some((file, span)) => {
             let file = folder.join(file);
             let pem = std::fs::read(&file).map_err(|error| format!("cannot be read: {error}"));
             let key =
                 pem.and_then(|pem| HeadKey::new(&pem, None).map_err(|error| error.to_string()));
-            match key {
-                Ok(key) => Some(key),
-                Err(error) => {
-                    source.error(span, format!("{}: {error}", file.display()));
-                    return None;
-                }
-            }
+            key.map(Some)
+                .map_err(|error| source.error(span, format!("{}: {error}", file.display())))
+                .ok()
         }
     };
+    let has_key = section.has("key");
     let events = section.section("events").map(|events| {
-        if signers.is_some() && key.is_none() {
-            source.error(events.span(), "the host must sign the revocations that it adds for events: add `key` to `[revocation]`, a private key of one of `signers`");
+        let span = events.span();
+        let issuers = event_issuers(events, folder);
+        if is_signed && !has_key {
+            source.error(span, "the host must sign the revocations that it adds for events: add `key` to `[revocation]`, a private key of one of `signers`");
             return None;
         }
-        event_issuers(events, folder)
+        issuers
     });
     section.end();
-    let events = match events {
-        None => None,
-        Some(events) => Some(events?),
-    };
+    let events = super::all(events);
     let (path, span) = path?;
     Some(Revocation {
         list: (folder.join(path), span),
         max_staleness: max_staleness?,
-        signers,
-        key,
-        events,
+        signers: signers?,
+        key: key?,
+        events: events?,
     })
 }
 
@@ -164,16 +204,17 @@ pub(super) fn signers(section: &mut Section<'_, '_>, folder: &Path) -> Option<Op
         return None;
     }
     let mut signers = Signers::default();
+    let mut wrong = false;
     for (who, file, span) in &files {
-        match signers.signer(who, file) {
+        match std::mem::take(&mut signers).signer(who, file) {
             Ok(more) => signers = more,
             Err(error) => {
                 source.error(span.clone(), error.to_string());
-                return None;
+                wrong = true;
             }
         }
     }
-    Some(Some(signers))
+    (!wrong).then_some(Some(signers))
 }
 
 /// Reads `[revocation.events]`.
@@ -182,19 +223,25 @@ pub(super) fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Opti
     let audience = section.required_text("audience");
     let issuers = section.entries("issuers");
     section.end();
-    let mut events = EventIssuers::new(audience?.0);
+    let audience = audience.map_or("", |(audience, _)| audience);
+    let mut events = EventIssuers::new(audience);
+    let mut wrong = audience.is_empty();
     for (issuer, value) in issuers {
-        let (key, domains) = event_issuer(source, issuer, value)?;
+        let Some((key, domains)) = event_issuer(source, issuer, value) else {
+            wrong = true;
+            continue;
+        };
         let file = folder.join(key);
-        events = match events.issuer(issuer, &file, domains) {
-            Ok(more) => more,
+        let before = std::mem::replace(&mut events, EventIssuers::new(audience));
+        match before.issuer(issuer, &file, domains) {
+            Ok(more) => events = more,
             Err(error) => {
                 source.error(value.span(), error.to_string());
-                return None;
+                wrong = true;
             }
-        };
+        }
     }
-    Some(events)
+    (!wrong).then_some(events)
 }
 
 /// Path of an issuer's keys, and the trust domains that it covers.
@@ -290,10 +337,10 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     let signatures = signatures(&mut section, folder);
     section.end();
     let (path, span) = path?;
-    let intents = match signatures {
-        Signed::No => Intents::default(),
-        Signed::By(signatures) => Intents::signed(signatures),
-        Signed::Wrong => return None,
+    let (intents, signatures_known) = match signatures {
+        Signed::No => (Intents::default(), true),
+        Signed::By(signatures) => (Intents::signed(signatures), true),
+        Signed::Wrong => (Intents::signed(Signatures::default()), false),
     };
     match intents.insert_folder(&folder.join(path)) {
         Err(error) => {
@@ -301,13 +348,10 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
             return None;
         }
         Ok(refused) => {
-            // An invalid file does not affect the others.
-            source.add(
-                refused
-                    .iter()
-                    .map(|(file, error)| not_counted(file, error))
-                    .collect(),
-            );
+            // An invalid file does not affect the others. Without the keys, nothing is known of signatures.
+            let problems = refused.iter().map(|(file, error)| not_counted(file, error));
+            let is_known = |it: &Problem| signatures_known || it.severity != Severity::Warning;
+            source.add(problems.filter(is_known).collect());
         }
     }
     if !intents.are_signed() {
@@ -327,7 +371,7 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     });
     files.sort();
     source.add(tokens_in(&files));
-    Some(ConfiguredIntents {
+    signatures_known.then(|| ConfiguredIntents {
         intents,
         required_for,
         access_requests: access_requests.map(|(span, how)| (how, span)),
@@ -402,6 +446,7 @@ fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
         valid_for: section
             .duration("valid-for", range)
             .unwrap_or(Duration::from_secs(10 * 60)),
+        beyond_intent: section.boolean("beyond-intent").unwrap_or_default(),
     };
     section.end();
     how
@@ -548,6 +593,16 @@ pub(super) fn verifier(
         }
         (Some(span), Some((audience, lifetime, _))) => (span, (audience, lifetime)),
     };
+    let mut wrong = false;
+    for (domain, file, span) in &bundles {
+        if let Err(error) = Bundles::from_files([(domain, file)]) {
+            source.error(span.clone(), error.to_string());
+            wrong = true;
+        }
+    }
+    if wrong {
+        return Some(None);
+    }
     let files = bundles.into_iter().map(|(domain, file, _)| (domain, file));
     let verifier = match Bundles::from_files(files) {
         Ok(bundles) => audience.map(|audience| (bundles, audience, lifetime)),

@@ -2,11 +2,11 @@
 
 use super::set;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
-use portcullis_contract::Attestation;
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
+use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, similar};
 use portcullis_model::digest::Digest;
-use portcullis_model::document::{Section, Span};
+use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text};
 use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use portcullis_sandbox::MAX_CORE_INSTANCES;
@@ -29,10 +29,18 @@ pub(super) struct Around<'a> {
     pub(super) cache: Option<&'a CompiledCache>,
     /// True if instructions are counted.
     pub(super) metered: bool,
+    /// True if plugins may be loaded: the settings of the engine are known.
+    pub(super) loads: bool,
 }
 
 /// Reads one `[[integration]]`.
-pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Integration> {
+///
+/// Returns it without the plugins that cannot be loaded, and true if there are none. `None` if it has no
+/// name.
+pub(super) fn read(
+    mut section: Section<'_, '_>,
+    around: &Around<'_>,
+) -> Option<(Integration, bool)> {
     let source = section.source();
     let name = section.required_text("name");
     if let Some((name, span)) = &name
@@ -50,8 +58,9 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
         section.duration("max-grant-ttl", ttl),
     );
     integration.obligations = section.texts("obligations");
+    let obligations_at = section.place_of("obligations");
     for kind in integration.obligations.iter().flatten() {
-        super::checks::refuse_misspelt(section.source(), &section.span(), kind);
+        super::checks::refuse_misspelt(source, &obligations_at, kind);
     }
     for (action, class) in section.entries("actions") {
         if let Err(error) = check_action(action) {
@@ -125,9 +134,8 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
             span,
             "the integration has no `[[integration.plugin]]`, so all its requests would be denied",
         );
-        return None;
     }
-    let mut complete = true;
+    let mut complete = !plugins.is_empty();
     for section in plugins {
         let span = section.span();
         let Some(plugin) = plugin(section, around, integration.instances) else {
@@ -149,7 +157,30 @@ pub(super) fn read(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<
         }
         integration = integration.plugin(plugin);
     }
-    (name.is_some() && complete).then_some(integration)
+    warn_of_misspelt(source, &obligations_at, &integration);
+    name.is_some().then_some((integration, complete))
+}
+
+/// Warns of supported obligations whose kind none issues, and which look like a kind that one issues.
+fn warn_of_misspelt(source: &Source<'_>, span: &Span, integration: &Integration) {
+    let of_plugins = integration.plugins.iter();
+    let of_plugins = of_plugins.flat_map(|plugin| &plugin.manifest().obligations);
+    let of_ceiling = integration.ceiling.iter().flat_map(|it| &it.obligations);
+    let mut known: Vec<&str> = profile_kinds().collect();
+    known.extend(of_plugins.chain(of_ceiling).map(String::as_str));
+    for kind in integration.obligations.iter().flatten() {
+        if known.contains(&kind.as_str()) || misspelt_obligation(kind).is_some() {
+            continue;
+        }
+        if let Some(meant) = similar(kind, known.iter().copied()) {
+            source.warn(
+                span.clone(),
+                format!(
+                    "under `obligations`, no plugin issues `{kind}`: did you mean `{meant}`? A permit with an obligation that is not listed is denied"
+                ),
+            );
+        }
+    }
 }
 
 /// Reads `[integration.names]`.
@@ -331,6 +362,10 @@ fn plugin(
     if let Some((json, spans)) = settings {
         plugin_source = plugin_source.settings(json);
         places = spans;
+    }
+    // The settings of the engine apply to the process, and were not accepted.
+    if !around.loads {
+        return None;
     }
     match Plugin::load(&plugin_source) {
         Ok(plugin) => {

@@ -4,7 +4,7 @@ use super::set;
 use crate::log::{Durability, LogOptions, Mask, MaskError};
 use portcullis_model::document::FILE;
 use portcullis_model::document::Problem;
-use portcullis_model::document::Section;
+use portcullis_model::document::{Section, Source, Span};
 use portcullis_sandbox::CompiledCache;
 use portcullis_sandbox::{PagemapScan, choose_pagemap_scan};
 use portcullis_trust::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
@@ -128,12 +128,61 @@ fn readable_by_others(_: &Path) -> Option<Problem> {
     None
 }
 
-/// The existing files of a log, and the folder that contains them.
-fn files_of(log: &Path) -> impl Iterator<Item = PathBuf> {
-    let folder = match log.parent() {
+/// Folder of a log's files.
+fn folder_of(log: &Path) -> PathBuf {
+    match log.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
-    };
+    }
+}
+
+/// Reports a folder in which no host could write the log. Returns false if it is missing.
+///
+/// The user of a dry run may have fewer rights than that of the host, so that missing rights are a warning.
+fn can_be_recorded(source: &Source<'_>, span: Span, log: &Path) -> bool {
+    let folder = folder_of(log);
+    match std::fs::metadata(&folder) {
+        Err(error) => {
+            let message = format!(
+                "the log's folder {} cannot be used: {error}: create it, because the host does not",
+                folder.display()
+            );
+            source.error(span, message);
+            false
+        }
+        Ok(found) if !found.is_dir() => {
+            let message = format!("the log's folder {} is no folder", folder.display());
+            source.error(span, message);
+            false
+        }
+        Ok(_) => {
+            let written = if log.exists() { log } else { &folder };
+            if !is_writable(written) {
+                let message = format!(
+                    "{} is not writable for this user: a host of this user would not start; change its owner or its mode",
+                    written.display()
+                );
+                source.warn(span, message);
+            }
+            true
+        }
+    }
+}
+
+/// True if this user may write to the file, or into the folder. Nothing is written.
+#[cfg(unix)]
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_writable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.permissions().readonly())
+}
+
+/// The existing files of a log, and the folder that contains them.
+fn files_of(log: &Path) -> impl Iterator<Item = PathBuf> {
+    let folder = folder_of(log);
     let stem = log
         .file_stem()
         .unwrap_or_default()
@@ -189,29 +238,43 @@ pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOpti
     let mask = section.texts("mask").unwrap_or_default();
     let headers = section.texts("mask-headers").unwrap_or_default();
     let unmasked = section.entries("unmasked-headers");
-    let mut mask = Mask::new(mask.iter().map(String::as_str))
-        .map_err(|error| source.error(span.clone(), format!("under `mask`, {error}")))
-        .ok();
+    let mut wrong = false;
+    let mut note = |under: &str, span: Span, error: MaskError| {
+        source.error(span, format!("under `{under}`, {error}"));
+        wrong = true;
+    };
+    let is_pointer = |pointer: &&String| match Mask::new([pointer.as_str()]) {
+        Ok(_) => true,
+        Err(error) => {
+            note("mask", span.clone(), error);
+            false
+        }
+    };
+    let pointers: Vec<_> = mask.iter().filter(is_pointer).map(String::as_str).collect();
+    let mut mask = match Mask::new(pointers) {
+        Ok(mask) => mask,
+        Err(error) => {
+            note("mask", span.clone(), error);
+            Mask::default()
+        }
+    };
     for header in headers {
-        mask = mask.and_then(|mask| {
-            let masked = mask.and_header(&header);
-            let wrong = |error: MaskError| {
-                source.error(span.clone(), format!("under `mask-headers`, {error}"));
-            };
-            masked.map_err(wrong).ok()
-        });
+        match mask.clone().and_header(&header) {
+            Ok(more) => mask = more,
+            Err(error) => note("mask-headers", span.clone(), error),
+        }
     }
     for (header, why) in unmasked {
-        mask = mask.and_then(|mask| {
-            let unmasked = mask.but_not_header(header, why.get_ref().as_str().unwrap_or_default());
-            let wrong = |error: MaskError| {
-                source.error(why.span(), format!("under `unmasked-headers`, {error}"));
-            };
-            unmasked.map_err(wrong).ok()
-        });
+        let reason = why.get_ref().as_str().unwrap_or_default();
+        match mask.clone().but_not_header(header, reason) {
+            Ok(more) => mask = more,
+            Err(error) => note("unmasked-headers", why.span(), error),
+        }
     }
     section.end();
-    let file = folder.join(path?.0);
+    let (path, place) = path?;
+    let file = folder.join(path);
+    let is_usable = can_be_recorded(source, place, &file);
     source.add(
         files_of(&file)
             .filter_map(|file| readable_by_others(&file))
@@ -219,7 +282,7 @@ pub(super) fn log(mut section: Section<'_, '_>, folder: &Path) -> Option<LogOpti
     );
     let mut options = LogOptions::new(file);
     options.durability = durability?;
-    options.mask = mask?;
+    options.mask = Some(mask).filter(|_| !wrong && is_usable)?;
     set(
         &mut options.max_file_bytes,
         max_file_bytes.map(|bytes| bytes as u64),

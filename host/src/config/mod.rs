@@ -13,7 +13,7 @@ pub use portcullis_contract::looks_like_a_token;
 pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
 pub use targets::Targets;
 
-use crate::log::{DecisionLog, LogError, LogOptions, backwards, can_be_continued};
+use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued, marks_of};
 use crate::pdp::{Pdp, PdpBuilder};
 use keeping::StateOptions;
 use portcullis_contract::name::fold;
@@ -39,11 +39,22 @@ pub struct Checked {
 }
 
 /// A configuration that was read; its state and log are not yet open.
+///
+/// Parts that cannot be read are missing, and have an error.
 struct Described {
     builder: PdpBuilder,
     verifier: Option<(Bundles, String, Duration)>,
     state: Option<StateOptions>,
     log: Option<LogOptions>,
+    /// True if no configured part is missing.
+    is_complete: bool,
+}
+
+impl Described {
+    /// True if a decision point can be built of it.
+    fn is_usable(&self, problems: &[Problem]) -> bool {
+        self.is_complete && problems.iter().all(|p| p.severity < Severity::Error)
+    }
 }
 
 impl Pdp {
@@ -57,10 +68,13 @@ impl Pdp {
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let file = file.as_ref();
         let (described, mut problems) = describe(file, false);
-        let usable = problems.iter().all(|p| p.severity < Severity::Error);
-        let Some(described) = described.filter(|_| usable) else {
+        let Some(described) = described else {
             return Err(ConfigError(problems));
         };
+        if !described.is_usable(&problems) {
+            problems.extend(described.builder.notes());
+            return Err(ConfigError(problems));
+        }
         match described.open(problems.clone()) {
             Ok(pdp) => Ok(pdp),
             Err(message) => {
@@ -117,15 +131,14 @@ pub fn check_metered(file: &Path) -> Checked {
 
 fn check_with(file: &Path, metered: bool) -> Checked {
     let (described, mut problems) = describe(file, metered);
-    let usable = problems.iter().all(|p| p.severity < Severity::Error);
-    let pdp = described.filter(|_| usable).and_then(|described| {
+    let pdp = described.and_then(|described| {
+        let is_complete = described.is_complete;
         let mut builder = described.builder;
         let log = described.log.map(|log| log.path);
         match log.as_deref().map(can_be_continued) {
             Some(Err(LogError::NotALog { file, message })) => {
                 let message = format!("a host does not start with it: {message}");
                 problems.push(Problem::of_file(&file, message));
-                return None;
             }
             Some(Err(error)) => problems.push(Problem::warning(file, error.to_string())),
             Some(Ok(())) | None => {}
@@ -139,17 +152,17 @@ fn check_with(file: &Path, metered: bool) -> Checked {
                     if let Some(Err(error)) = bundles.map(|bundles| bundles.are_newer_than(&state))
                     {
                         problems.push(Problem::of_file(file, error.to_string()));
-                        return None;
                     }
                     let state = Arc::new(state);
                     builder = builder.state(Arc::<EmbeddedState>::clone(&state));
                     looked_into = Some(state);
                 }
-                Err(problem) => {
-                    problems.push(problem);
-                    return None;
-                }
+                Err(problem) => problems.push(problem),
             }
+        }
+        if !is_complete || problems.iter().any(|p| p.severity >= Severity::Error) {
+            problems.extend(builder.notes());
+            return None;
         }
         let pdp = builder
             .dry(log)
@@ -197,17 +210,13 @@ pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
     };
     let mut known = Vec::new();
     if let Some(log) = log {
-        known.extend(Marks::of_log(&log, false, backwards).kept().list);
+        known.extend(marks_of(&log, false).kept().list);
     }
     for path in state.iter().chain(&beside_list) {
         let marks = Marks::beside(path, false).map_err(failed)?;
         known.extend(marks.kept().list);
     }
-    let mut floor = None;
-    for mark in &known {
-        ListMark::raise_known(&mut floor, mark);
-    }
-    Ok(floor)
+    Ok(ListMark::highest(known))
 }
 
 /// Permitted signers of the revocation list's head, by the configuration in `file`.
@@ -321,9 +330,7 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
-    if !keeping::engine(&mut root) {
-        return None;
-    }
+    let loads = keeping::engine(&mut root);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         integration::plugin_limits(section, &mut limits);
@@ -380,6 +387,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         folder,
         cache: cache.as_ref(),
         metered,
+        loads,
     };
     // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections
@@ -387,16 +395,18 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         .filter_map(|section| section.peek_text("name"))
         .collect();
     let mut names: Vec<String> = Vec::new();
+    let mut is_complete = loads;
     let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
         let span = section.span();
-        let Some(integration) = integration::read(section, &around) else {
+        let Some((integration, is_whole)) = integration::read(section, &around) else {
+            is_complete = false;
             continue;
         };
+        is_complete &= is_whole;
         if integration.single_use_credentials && state.is_none() {
             let message = "single-use credentials must be recorded: add `[state]`";
-            source.error(span, message);
-            continue;
+            source.error(span.clone(), message);
         }
         let folded = fold(&integration.name);
         if let Some(other) = names.iter().find(|it| fold(it) == folded) {
@@ -431,18 +441,29 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         builder = builder.require(class, required);
     }
     // A configured part that cannot be used was reported as an error above.
-    if let Some(registry) = registry {
-        builder = builder.registry(registry?);
+    let mut is_read = |is_read: bool| is_complete &= is_read;
+    let registry = all(registry);
+    is_read(registry.is_some());
+    if let Some((registry, path)) = registry.flatten() {
+        source.add(checks::unknown_integrations(
+            &registry,
+            &path,
+            &sections_named,
+        ));
+        builder = builder.registry(registry);
     }
-    if let Some(revocations) = revocations {
-        let (revocations, issuers) = revocations?;
+    let revocations = all(revocations);
+    is_read(revocations.is_some());
+    if let Some((revocations, issuers)) = revocations.flatten() {
         builder = builder.revocations(revocations);
         if let Some(issuers) = issuers {
             builder = builder.event_issuers(issuers);
         }
     }
-    if let Some(postures) = postures {
-        builder = builder.postures(postures?);
+    let postures = all(postures);
+    is_read(postures.is_some());
+    if let Some(postures) = postures.flatten() {
+        builder = builder.postures(postures);
     }
     if state.is_none()
         && let Some(Some((bundles, ..))) = &verifier
@@ -452,8 +473,9 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             source.add(vec![Problem::warning(bundle, message.to_owned())]);
         }
     }
-    if let Some(intents) = intents {
-        let intents = intents?;
+    let intents = all(intents);
+    is_read(intents.is_some());
+    if let Some(intents) = intents.flatten() {
         let chains = intents.intents.chains();
         let counted = chains.iter().flat_map(|chain| chain.iter());
         let mut counted = counted.filter(|intent| intent.counts_uses());
@@ -473,11 +495,14 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             builder = builder.access_requests(access_requests);
         }
     }
+    let (verifier, state, log) = (all(verifier), all(state), all(log));
+    is_read(verifier.is_some() && state.is_some() && log.is_some());
     Some(Described {
-        builder,
-        verifier: all(verifier)?,
-        state: all(state)?,
-        log: all(log)?,
+        builder: builder.also_named(sections_named),
+        verifier: verifier.flatten(),
+        state: state.flatten(),
+        log: log.flatten(),
+        is_complete,
     })
 }
 

@@ -70,6 +70,13 @@ pub(super) fn carries_a_credential(header: &str) -> bool {
     }
 }
 
+/// Returns `arguments` with every header masked that carries a credential.
+pub(crate) fn without_credentials(arguments: &Value) -> Value {
+    let mut shown = arguments.clone();
+    mask_in(&mut shown, &carries_a_credential);
+    shown
+}
+
 /// Masks the headers selected by `is_masked` anywhere in `value`.
 ///
 /// Returns true if it masked any.

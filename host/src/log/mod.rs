@@ -25,11 +25,12 @@ mod writer;
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
 pub use chain::{Broken, Verified, read, verify, verify_with_archive, verify_with_head};
 pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
+pub(crate) use headers::without_credentials;
 pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};
-pub(crate) use since::backwards;
+pub(crate) use since::marks_of;
 
 use crate::decision::Decision;
 use body::Written;

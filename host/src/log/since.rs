@@ -7,7 +7,7 @@ use super::tail::Backwards;
 use portcullis_model::marks::ListMark;
 use portcullis_model::marks::StateMark;
 use portcullis_trust::regular;
-use portcullis_trust::state::LineMarks;
+use portcullis_trust::state::{LineMarks, Marks};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::cell::OnceCell;
@@ -85,6 +85,11 @@ fn read(line: &[u8]) -> Option<LineMarks> {
     Some(said)
 }
 
+/// Reads the marks beside the log in `path` and in its later lines; with `writes`, new ones are recorded.
+pub(crate) fn marks_of(path: &Path, writes: bool) -> Marks {
+    Marks::of_log(path, writes, backwards)
+}
+
 /// Passes the marks in a log's lines to `each`, last line first.
 ///
 /// It reads down to line `known`, and at least the end of the log, including sealed and archived files as
@@ -94,11 +99,7 @@ fn read(line: &[u8]) -> Option<LineMarks> {
 /// # Errors
 ///
 /// The latest file cannot be read, or a sealed file cannot be read to its beginning.
-pub(crate) fn backwards(
-    path: &Path,
-    mut known: u64,
-    each: &mut dyn FnMut(LineMarks),
-) -> io::Result<()> {
+fn backwards(path: &Path, mut known: u64, each: &mut dyn FnMut(LineMarks)) -> io::Result<()> {
     let mut file = regular::open(path)?;
     let mut number = match opening(path, &file) {
         Ok(Some(first)) => first.number,

@@ -5,7 +5,7 @@
 
 use super::{Parts, Pdp};
 use crate::decision::Decision;
-use crate::log::backwards;
+use crate::log::marks_of;
 use crate::log::{DecisionLog, LogError};
 use portcullis_model::document::Problem;
 use portcullis_model::inputs::Inputs;
@@ -27,7 +27,7 @@ impl Parts {
     pub(super) fn bind(&mut self, live: bool) -> Result<(), StateError> {
         let log = self.log.as_ref().map(DecisionLog::path);
         let log = log.or(self.log_path.as_deref());
-        let marks = log.map(|path| Arc::new(Marks::of_log(path, live, backwards)));
+        let marks = log.map(|path| Arc::new(marks_of(path, live)));
         if let (Some(log), Some(marks)) = (log, &marks) {
             if let Some(state) = &self.state
                 && let Some(known) = marks.kept().state
@@ -88,12 +88,8 @@ impl Parts {
             self.state.as_ref().and_then(|state| state.list_seen()),
             beside_list.as_ref().and_then(|marks| marks.kept().list),
         ];
-        let mut floor = None;
-        for mark in remembered.iter().flatten() {
-            ListMark::raise_known(&mut floor, mark);
-        }
-        if let Some(floor) = &floor {
-            revocations.hold_to(floor);
+        if let Some(floor) = ListMark::highest(remembered.into_iter().flatten()) {
+            revocations.hold_to(&floor);
         }
         if let Some(error) = revocations.unreliable() {
             let message = format!("{error}: every request is denied until then");

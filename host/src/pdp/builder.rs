@@ -26,6 +26,7 @@ use std::time::Duration;
 #[must_use]
 pub struct PdpBuilder {
     integrations: Vec<Integration>,
+    also_named: Vec<String>,
     parts: Parts,
 }
 
@@ -40,6 +41,8 @@ pub struct AccessRequests {
     pub template: Option<String>,
     /// Time for which an approval request may refer to a denial.
     pub valid_for: Duration,
+    /// True if approval may also be requested of actions and resources beyond the intent of the request.
+    pub beyond_intent: bool,
 }
 
 /// Reason why a [`Pdp`] cannot be built.
@@ -208,6 +211,21 @@ impl PdpBuilder {
         self
     }
 
+    /// Sets the names of all configured integrations, also of those that cannot be used.
+    pub(crate) fn also_named(mut self, names: Vec<String>) -> Self {
+        self.also_named = names;
+        self
+    }
+
+    /// Problems of the intents, of a configuration that cannot be used.
+    pub(crate) fn notes(self) -> Vec<Problem> {
+        let mut parts = self.parts;
+        let integrations = self.integrations.into_iter();
+        let by_name = integrations.map(|it| (it.name.clone(), it)).collect();
+        parts.note_intents(&by_name, &self.also_named);
+        parts.notices
+    }
+
     /// Builds the decision point.
     ///
     /// It restores the intents in the state. The log records the intents and the number of revocations at
@@ -259,7 +277,7 @@ impl PdpBuilder {
         let mut parts = self.parts;
         parts.bind(live)?;
         parts.take_up_what_was_kept()?;
-        parts.note_intents(&by_name);
+        parts.note_intents(&by_name, &self.also_named);
         let pdp = Pdp {
             inner: Arc::new(Inner {
                 integrations: by_name,

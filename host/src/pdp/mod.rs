@@ -2,6 +2,7 @@
 
 mod bound;
 mod builder;
+mod offer;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
@@ -9,10 +10,10 @@ pub use record::{AcceptError, OutcomeError};
 
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
-use crate::decision::{self, AccessRequest, Approval, Consulted, Decision};
+use crate::decision::{self, Consulted, Decision};
 use crate::integration::Integration;
 use crate::log::DecisionLog;
-use portcullis_contract::{Field, printable};
+use portcullis_contract::Field;
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::document::Problem;
 use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
@@ -307,40 +308,7 @@ impl Pdp {
         };
         let mut inputs = Inputs::default();
         let decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
-        let decision = match &self.inner.parts.access_requests {
-            Some(how) if decision.is_requestable() => {
-                decision.requestable(self.access_request(how, request, now))
-            }
-            _ => decision,
-        };
         decision.in_mode(integration.mode).made_from(inputs)
-    }
-
-    /// Returns the instructions for requesting approval of the denied request.
-    fn access_request(
-        &self,
-        how: &AccessRequests,
-        request: &Request,
-        now: Timestamp,
-    ) -> AccessRequest {
-        let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
-        AccessRequest {
-            endpoint: how.endpoint.clone(),
-            template: how.template.clone(),
-            // A principal cannot approve its own request.
-            approvers: approvers
-                .into_iter()
-                .filter(|who| *who != request.principal().id)
-                .map(str::to_owned)
-                .collect(),
-            approval: Approval {
-                // The approver reads these, so they are made printable.
-                integration: printable(request.integration()),
-                action: request.action().to_owned(),
-                resource: printable(&request.resource().id),
-            },
-            expires_at: now.plus(how.valid_for),
-        }
     }
 
     fn decide_for(
@@ -380,7 +348,9 @@ impl Pdp {
         };
         let admitted = match admission.admit(inputs, trace) {
             Ok(admitted) => admitted,
-            Err((cause, detail)) => return Decision::deny(cause, detail),
+            Err((cause, detail)) => {
+                return self.offered(Decision::deny(cause, detail), &admission);
+            }
         };
         if let Some((cause, detail)) = answers_not_judged(integration, request, trace) {
             return Decision::deny(cause, detail);
@@ -421,7 +391,7 @@ impl Pdp {
         if let Some((cause, detail)) = admission.revoked_since(inputs, trace) {
             return Decision::deny(cause, detail).with_plugins(consulted, combined.reasons);
         }
-        decision::accept(
+        let decision = decision::accept(
             combined,
             consulted,
             request,
@@ -430,7 +400,8 @@ impl Pdp {
             now,
             trace,
         )
-        .spending(admitted.uses)
+        .spending(admitted.uses);
+        self.offered(decision, &admission)
     }
 
     /// The request's intent, carried or named, with the intents that delegated it.

@@ -5,7 +5,7 @@ use crate::decision::Decision;
 use crate::integration::Integration;
 use crate::log::{Call, CallOutcome, Issued, LogError, Outcome, Recorded, Refused};
 use portcullis_contract::name::alike_key;
-use portcullis_contract::{Constraint, excerpt};
+use portcullis_contract::{Constraint, excerpt, similar};
 use portcullis_model::cause::Cause;
 use portcullis_model::document::Problem;
 use portcullis_model::request::Request;
@@ -272,7 +272,13 @@ impl Parts {
     }
 
     /// Notes errors in the known intents, and warnings for their approvers.
-    pub(super) fn note_intents(&mut self, integrations: &HashMap<String, Integration>) {
+    ///
+    /// `also_named` are names of integrations that are configured, and may be unusable.
+    pub(super) fn note_intents(
+        &mut self,
+        integrations: &HashMap<String, Integration>,
+        also_named: &[String],
+    ) {
         let Some(rule) = &self.intents else {
             return;
         };
@@ -303,7 +309,13 @@ impl Parts {
                 let message = match meant(integrations, name) {
                     Some(meant) if meant == name || does == "denies" => continue,
                     Some(meant) => format!("write `{meant}`"),
-                    None => "the clause has no effect".to_owned(),
+                    None if also_named.contains(name) => continue,
+                    None => match similar(name, integrations.keys().map(String::as_str)) {
+                        Some(meant) => {
+                            format!("the clause has no effect: did you mean `{meant}`?")
+                        }
+                        None => "the clause has no effect".to_owned(),
+                    },
                 };
                 let message = format!(
                     "intent `{}` {does} actions of `{name}`, but no integration has that name: {message}",
@@ -311,12 +323,24 @@ impl Parts {
                 );
                 noted.push(Problem::warning(place, message));
             }
-            for warning in intent.warnings() {
-                let is_refused = matches!(against, Some(IntentError::ArgumentsUnsaid { .. }));
-                if !(is_refused && warning.contains("`arguments` is missing")) {
-                    let message = format!("intent `{}`: {warning}", intent.id);
-                    noted.push(Problem::warning(place, message));
-                }
+            let unconstrained = intent.allows.iter().enumerate().filter_map(|(at, allowance)| {
+                let acts = integrations
+                    .get(&allowance.integration)?
+                    .acts(&allowance.action)?;
+                allowance.takes_any_values().then(|| {
+                    format!(
+                        "`/allows/{at}`: the listed arguments may have any values, and {acts}: add `constraints`"
+                    )
+                })
+            });
+            // The refusal of missing `arguments` says all that the warning about them would.
+            let warnings = match against {
+                Some(IntentError::ArgumentsUnsaid { .. }) => intent.warnings_of_stated(),
+                _ => intent.warnings(),
+            };
+            for warning in warnings.into_iter().chain(unconstrained) {
+                let message = format!("intent `{}`: {warning}", intent.id);
+                noted.push(Problem::warning(place, message));
             }
         }
         self.notices.extend(noted);

@@ -1,6 +1,6 @@
 //! Problems of a configuration, with their places.
 
-use portcullis_contract::{printable, withheld};
+use portcullis_contract::{one_line, printable, withheld};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ impl Problem {
             file: file.to_owned(),
             line: 0,
             column: 0,
-            message: printable(&withheld(&message)),
+            message: printable(&withheld(&one_line(&message))),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::problem::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use super::secrets::lines_with_tokens;
 use crate::timestamp::Timestamp;
-use portcullis_contract::{line_and_column, printable, withheld};
+use portcullis_contract::{line_and_column, one_line, printable, withheld};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Datetime;
 
 /// Range of bytes in the file.
 pub type Span = Range<usize>;
@@ -75,7 +76,7 @@ impl<'a> Source<'a> {
             line,
             column,
             // A plugin or a file controls part of the text.
-            message: printable(&withheld(&message)),
+            message: printable(&withheld(&one_line(&message))),
         });
     }
 
@@ -191,27 +192,25 @@ impl<'a, 'i> Section<'a, 'i> {
     /// Reads the optional time `key`; records a problem if it is invalid or lacks a time zone.
     pub fn time(&mut self, key: &'static str) -> Option<Timestamp> {
         let value = self.get(key)?;
-        let text = match value.get_ref() {
-            DeValue::String(text) => Some(text.to_string()),
-            DeValue::Datetime(moment) => Some(moment.to_string()),
+        let moment = match value.get_ref() {
+            DeValue::String(text) => match text.parse() {
+                Ok(time) => return Some(time),
+                Err(_) => text.parse().ok(),
+            },
+            DeValue::Datetime(moment) => match moment.to_string().parse() {
+                Ok(time) => return Some(time),
+                Err(_) => Some(*moment),
+            },
             _ => None,
         };
-        let time = text.as_deref().map(str::parse);
-        match time {
-            Some(Ok(time)) => return Some(time),
-            // A moment with a zone whose year cannot be represented.
-            Some(Err(_)) if text.is_some_and(|text| text.starts_with("9999")) => self.source.error(
-                value.span(),
-                format!("`{key}` is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`"),
-            ),
-            _ => {
+        let message = match moment {
+            None => {
                 let found = value.get_ref().type_str();
-                self.source.error(
-                    value.span(),
-                    format!("`{key}` is {A_MOMENT}, not this {found}"),
-                );
+                format!("`{key}` is {A_MOMENT}, not this {found}")
             }
-        }
+            Some(moment) => format!("`{key}` {}", why_unfit(&moment)),
+        };
+        self.source.error(value.span(), message);
         None
     }
 
@@ -228,6 +227,13 @@ impl<'a, 'i> Section<'a, 'i> {
     /// True if the table has a `key`, with any value.
     pub fn has(&self, key: &str) -> bool {
         self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Span of the value of `key`, or of the table if there is none.
+    pub fn place_of(&self, key: &str) -> Span {
+        let mut members = self.table.iter();
+        let value = members.find_map(|(name, value)| (name.get_ref() == key).then_some(value));
+        value.map_or_else(|| self.span(), Spanned::span)
     }
 
     /// Refuses `key`, which is no longer accepted. `why` gives the reason and the replacement.
@@ -416,6 +422,24 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 }
 
+/// Reason why a date or time of TOML is no [`Timestamp`].
+fn why_unfit(moment: &Datetime) -> String {
+    let Datetime {
+        date: Some(date),
+        time: Some(_),
+        offset: Some(_),
+    } = moment
+    else {
+        return format!("lacks its time or its time zone: write {A_MOMENT}");
+    };
+    match date.year {
+        // With an offset, the year 1970 of a text can begin before 1970 in UTC.
+        ..=1970 => "is before 1970: write a later time, such as `2027-03-31T00:00:00Z`".to_owned(),
+        _ => "is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`"
+            .to_owned(),
+    }
+}
+
 fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     let digits = integer.as_str().replace('_', "");
@@ -445,19 +469,67 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_zone_and_one_that_is_too_late_are_told_apart() {
-        for last in ["9999-12-30T00:00:00Z", "\"9999-12-30T00:00:00Z\""] {
-            assert_eq!(problems(&format!("expires = {last}\n")), "");
-        }
-        for (value, said) in [
-            ("9999-12-31T23:59:59Z", "later than 9999-12-30"),
-            ("\"9999-12-31T23:59:59Z\"", "later than 9999-12-30"),
-            ("2027-03-31", "a moment with a time zone"),
-            ("2027-03-31T00:00:00", "a moment with a time zone"),
-            ("7", "not this integer"),
+    fn a_message_of_several_lines_is_one_line() {
+        let source = Source::new(Path::new("a.toml"), "x = 1\n");
+        source.error(0..1, "unexpected token\n  | a\r\n  | ^ here\u{1b}[1m\n");
+        let whole = Problem::of_file(Path::new("b.toml"), "first\nsecond".to_owned());
+        let lines: Vec<_> = source.into_problems().into_iter().chain([whole]).collect();
+        assert_eq!(lines[0].message, "unexpected token | a | ^ here\u{fffd}[1m");
+        assert_eq!(lines[1].message, "first second");
+    }
+
+    #[test]
+    fn a_time_without_a_zone_one_too_early_and_one_too_late_are_told_apart() {
+        for time in [
+            "9999-12-30T00:00:00Z",
+            "\"9999-12-30T00:00:00Z\"",
+            "1970-01-01T00:00:00Z",
+            "1969-12-31T23:30:00-01:00",
+            "2027-03-31 00:00:00z",
+            "\"2027-03-31T00:00:00+02:00\"",
         ] {
-            let found = problems(&format!("expires = {value}\n"));
-            assert!(found.contains(said), "{value}: {found}");
+            assert_eq!(problems(&format!("expires = {time}\n")), "");
         }
+        let late =
+            "is later than 9999-12-30: write an earlier time, such as `9999-12-30T00:00:00Z`";
+        let early = "is before 1970: write a later time, such as `2027-03-31T00:00:00Z`";
+        let no_zone = "lacks its time or its time zone: write a moment with a time zone, such as `2027-03-31T00:00:00Z`";
+        let other = |found| {
+            format!(
+                "is a moment with a time zone, such as `2027-03-31T00:00:00Z`, not this {found}"
+            )
+        };
+        for (value, said) in [
+            ("9999-12-31T23:59:59Z", late.to_owned()),
+            ("9999-12-31T23:59:59.5+01:00", late.to_owned()),
+            ("2027-03-31", no_zone.to_owned()),
+            ("2027-03-31T00:00:00", no_zone.to_owned()),
+            ("9999-12-31", no_zone.to_owned()),
+            ("9999-12-31T23:59:59", no_zone.to_owned()),
+            ("0001-01-01", no_zone.to_owned()),
+            ("1969-12-31T23:59:59Z", early.to_owned()),
+            ("1970-01-01T00:00:00+01:00", early.to_owned()),
+            ("0000-01-01T00:00:00Z", early.to_owned()),
+        ] {
+            let said = format!("a.toml:1:11: error: `expires` {said}");
+            for written in [value.to_owned(), format!("\"{value}\"")] {
+                assert_eq!(problems(&format!("expires = {written}\n")), said);
+            }
+        }
+        for (value, found) in [
+            ("7", "integer"),
+            ("\"9999\"", "string"),
+            ("\"99990101\"", "string"),
+            ("\"soon\"", "string"),
+            ("[2027-03-31T00:00:00Z]", "array"),
+        ] {
+            let said = format!("a.toml:1:11: error: `expires` {}", other(found));
+            assert_eq!(problems(&format!("expires = {value}\n")), said);
+        }
+        let time_alone = problems("expires = 07:32:00\n");
+        assert_eq!(
+            time_alone,
+            format!("a.toml:1:11: error: `expires` {no_zone}")
+        );
     }
 }

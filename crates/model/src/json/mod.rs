@@ -89,7 +89,7 @@ pub fn admit(value: &Value, at: &str, limits: &RequestLimits) -> Result<(), Erro
 }
 
 /// Like [`admit`], for the member `name` of the object at `at`.
-pub fn admit_member(
+pub(crate) fn admit_member(
     value: &Value,
     at: &str,
     name: &str,
@@ -215,7 +215,7 @@ fn after_text(json: &[u8]) -> &[u8] {
 ///
 /// Its digits are those of the nearest double. A whole number is at most 2^53 - 1, or has few digits and is
 /// written with an exponent or a fraction, so that no reader takes it for an integer.
-pub fn is_exact_text(number: &str) -> bool {
+pub(crate) fn is_exact_text(number: &str) -> bool {
     let plain = number.strip_prefix('-').unwrap_or(number);
     if plain.bytes().all(|byte| byte.is_ascii_digit()) {
         return plain

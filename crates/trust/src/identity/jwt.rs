@@ -4,6 +4,7 @@ use super::keys::{PublicKey, Purpose, Thumbprint, Unfit, read_set};
 use crate::watched::{Bytes, Watched};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, Header, Validation};
+use portcullis_contract::{excerpt, well_known_withheld};
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::timestamp;
@@ -27,17 +28,31 @@ struct Key {
 
 /// Reason why a JWT is invalid.
 ///
-/// The message never contains any part of the token.
+/// The message contains no part of the token but the key id and the algorithm of its header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JwtError {
     #[error("it is not a JWT: {0}")]
     Form(String),
     #[error("its `typ` is not `{0}`")]
     Type(&'static str),
-    #[error("no known key has its `kid` and algorithm")]
-    NoKey,
-    #[error("its signature is invalid")]
-    Signature,
+    #[error("its key id `{0}` is unknown: publish the key under this id, or sign with a known key")]
+    UnknownKey(String),
+    #[error(
+        "its algorithm `{algorithm:?}` fits no known key{of}: sign it with the algorithm of the key",
+        of = key_id.as_ref().map_or_else(String::new, |id| format!(" with the id `{id}`"))
+    )]
+    Algorithm {
+        algorithm: Algorithm,
+        key_id: Option<String>,
+    },
+    #[error(
+        "its signature is invalid: {}, so it was changed, or signed with another key",
+        match .0 {
+            Some(id) => format!("it does not verify with the key `{id}`"),
+            None => "it verifies with no known key".to_owned(),
+        }
+    )]
+    Signature(Option<String>),
     #[error("its claims are ambiguous: {0}")]
     Claims(String),
 }
@@ -131,19 +146,24 @@ impl Keys {
         limits: &RequestLimits,
     ) -> Result<Value, JwtError> {
         let (header, _) = header(token, kind)?;
-        let mut fitting = self
-            .0
-            .iter()
-            .filter(|key| key.key.algorithms.contains(&header.alg))
-            .filter(|key| header.kid.is_none() || key.id == header.kid)
-            .peekable();
+        let is_named = |key: &&Key| header.kid.is_none() || key.id == header.kid;
+        let named: Vec<_> = self.0.iter().filter(is_named).collect();
+        let key_id = || header.kid.as_deref().map(shown);
+        if let (true, Some(id)) = (named.is_empty(), key_id()) {
+            return Err(JwtError::UnknownKey(id));
+        }
+        let fits = |key: &&&Key| key.key.algorithms.contains(&header.alg);
+        let mut fitting = named.iter().filter(fits).peekable();
         if fitting.peek().is_none() {
-            return Err(JwtError::NoKey);
+            return Err(JwtError::Algorithm {
+                algorithm: header.alg,
+                key_id: key_id(),
+            });
         }
         if fitting.any(|key| is_signed_by(token, header.alg, &key.key)) {
             claims(token, limits)
         } else {
-            Err(JwtError::Signature)
+            Err(JwtError::Signature(key_id()))
         }
     }
 }
@@ -168,6 +188,17 @@ pub(super) fn header(token: &str, kind: &'static str) -> Result<(Header, Value),
     } else {
         Err(JwtError::Type(kind))
     }
+}
+
+/// A text of the token's header, which is not trusted.
+pub(super) fn header_member(token: &str, name: &str) -> Option<String> {
+    let header = json::parse(&part(token, 0).ok()?, &HEADER).ok()?;
+    Some(header.get(name)?.as_str()?.to_owned())
+}
+
+/// A text of a token's header for messages: key ids may be hexadecimal digits.
+pub(super) fn shown(text: &str) -> String {
+    excerpt(&well_known_withheld(text))
 }
 
 /// True if `key` signed the token. The claims are not read.

@@ -9,6 +9,7 @@
 
 mod bundles;
 pub(crate) mod certificate_id;
+mod invalid_token;
 mod jwt;
 mod keys;
 mod proof;
@@ -17,6 +18,7 @@ mod verifier;
 mod x509;
 
 pub use bundles::{BundleError, Bundles};
+pub use invalid_token::InvalidToken;
 pub use jwt::KeysError;
 pub(crate) use jwt::{JwtError, Keys, WatchedKeys, is_meant_for, unverified};
 pub use proof::Proof;

@@ -1,6 +1,7 @@
 //! Verifies credentials and returns principals.
 
 use super::bundles::Bundles;
+use super::invalid_token::InvalidToken;
 use super::jwt;
 use super::proof::{self, Proof};
 use super::x509;
@@ -15,7 +16,6 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use spiffe::JwtSvid;
-use spiffe::svid::jwt::JwtSvidError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,10 +55,8 @@ struct Verified {
 #[derive(Debug, thiserror::Error)]
 pub enum SvidError {
     /// Signature, audience, time or form of the token is invalid.
-    ///
-    /// The message never contains any part of the token.
     #[error("the JWT-SVID is not valid: {0}")]
-    Invalid(Box<JwtSvidError>),
+    Invalid(Box<InvalidToken>),
     /// The claims of the token are ambiguous or invalid.
     #[error("the claims of the JWT-SVID are not valid: {0}")]
     Claims(String),
@@ -224,7 +222,7 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<Verified, SvidError> {
         JwtSvid::parse_and_validate(token, &self.bundles, &[&self.audience])
-            .map_err(|error| SvidError::Invalid(Box::new(error)))?;
+            .map_err(|error| InvalidToken::of(&error, token, &self.audience, &LIMITS, now))?;
         // The claims are read only after the signature is verified.
         let claims =
             jwt::claims(token, &LIMITS).map_err(|error| SvidError::Claims(error.to_string()))?;

@@ -88,6 +88,11 @@ impl KnownArguments {
         })
     }
 
+    /// True if a call may have no argument at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Required arguments, as listed.
     pub fn required(&self) -> &[String] {
         &self.required

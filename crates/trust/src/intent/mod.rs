@@ -32,6 +32,7 @@
 //! A signed intent is a JWT whose `authorization_details` (RFC 9396) hold the intent.
 
 mod arguments;
+mod nearest;
 mod read;
 mod signed;
 mod store;
@@ -40,6 +41,7 @@ mod weight;
 
 pub use arguments::{Arguments, KnownArguments};
 pub use arguments::{member_to_write, members_of};
+pub use nearest::Nearest;
 pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
 pub use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};
@@ -168,6 +170,15 @@ impl StoredIntent {
 
     /// Warnings for the approver: valid parts of the intent that may be unintended.
     pub fn warnings(&self) -> Vec<String> {
+        self.warnings_if(true)
+    }
+
+    /// As [`StoredIntent::warnings`], without those about `arguments` that are missing.
+    pub fn warnings_of_stated(&self) -> Vec<String> {
+        self.warnings_if(false)
+    }
+
+    fn warnings_if(&self, of_missing_arguments: bool) -> Vec<String> {
         let of_allowance = |(place, allowance): (usize, &Allowance)| {
             let place = format!("`/allows/{place}`");
             let constraints = allowance.constraints.iter();
@@ -181,6 +192,7 @@ impl StoredIntent {
                     "{place}: `\"arguments\": \"open\"` allows any arguments: list the arguments that a call needs, as in {}",
                     member_to_write(known())
                 )),
+                None if !of_missing_arguments => {}
                 None => all.push(format!(
                     "{place}: `arguments` is missing, so only actions classified as `read` are allowed: list them, as in {}",
                     member_to_write(known())
@@ -208,6 +220,15 @@ impl StoredIntent {
 }
 
 impl Allowance {
+    /// True if it lists the arguments of a call, of which there are some, and constrains none of them.
+    pub fn takes_any_values(&self) -> bool {
+        let lists_some = match &self.arguments {
+            Some(Arguments::Only(known)) => !known.is_empty(),
+            Some(Arguments::Open) | None => false,
+        };
+        lists_some && self.constraints.is_empty()
+    }
+
     /// True if integration, action, resource and arguments of the request are allowed.
     ///
     /// The action of the request is of `class`.

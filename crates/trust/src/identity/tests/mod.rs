@@ -198,6 +198,102 @@ fn a_token_that_is_wrong_in_one_thing_proves_nothing() {
 }
 
 #[test]
+fn each_reason_why_a_token_is_invalid_has_its_own_message() {
+    let issuer = Issuer::new("reasons", 7);
+    let verifier = issuer.verifier();
+    let refused = |header: Value, claims: &Value, key: &SigningKey| {
+        let signed = format!(
+            "{}.{}",
+            encode(header.to_string()),
+            encode(claims.to_string())
+        );
+        let signature: Signature = key.sign(signed.as_bytes());
+        let token = format!("{signed}.{}", encode(signature.to_bytes()));
+        let error = verifier.verify(&token).map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        assert!(!text.contains(&encode(claims.to_string())), "{text}");
+        text
+    };
+    let good = json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" });
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        claims
+    };
+    let secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    let time = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+    let ended = now() - 7200;
+    let begins = now() + 7200;
+    let begin_of = |text: &str| text.split(", ").next().unwrap().to_owned();
+    let invalid = "the JWT-SVID is not valid: ";
+    let expired = refused(good.clone(), &with("exp", json!(ended)), &issuer.key);
+    assert_eq!(
+        begin_of(&expired),
+        format!("{invalid}it expired at {}", time(ended))
+    );
+    assert!(
+        expired.ends_with(" ago: have a new one issued"),
+        "{expired}"
+    );
+    let early = refused(good.clone(), &with("nbf", json!(begins)), &issuer.key);
+    assert_eq!(
+        begin_of(&early),
+        format!("{invalid}it is valid from {}", time(begins))
+    );
+    let mallory = Issuer::new("reasons-mallory", 8);
+    for (said, found) in [
+        (
+            format!("it is for `https://elsewhere.example`, not for `{AUDIENCE}`: have one issued for this audience"),
+            refused(
+                good.clone(),
+                &with("aud", json!(["https://elsewhere.example"])),
+                &issuer.key,
+            ),
+        ),
+        (
+            format!("it is for `a` and `b` and `c` and 1 more, not for `{AUDIENCE}`: have one issued for this audience"),
+            refused(good.clone(), &with("aud", json!(["a", "b", "c", "d"])), &issuer.key),
+        ),
+        (
+            "its signature does not verify with the key `key-1`: it was changed, or signed with another key".to_owned(),
+            refused(good.clone(), &claims(), &mallory.key),
+        ),
+        (
+            "its key id `key-2` is not in the bundle of its trust domain: update the bundle, or have one issued with a current key".to_owned(),
+            refused(json!({ "alg": "ES256", "kid": "key-2" }), &claims(), &issuer.key),
+        ),
+        (
+            "no bundle is known for its trust domain `other.example`: add it to `[trust-domains]`".to_owned(),
+            refused(good, &with("sub", json!("spiffe://other.example/a")), &issuer.key),
+        ),
+        (
+            "its algorithm `none` is not supported: use `ES256`, `ES384`, or one of `RS` and `PS` with 256, 384 or 512".to_owned(),
+            refused(json!({ "alg": "none", "kid": "key-1" }), &claims(), &issuer.key),
+        ),
+        (
+            "its algorithm `RS256` is not that of its key `key-1`, ES256: sign it with the algorithm of the key".to_owned(),
+            refused(json!({ "alg": "RS256", "kid": "key-1" }), &claims(), &issuer.key),
+        ),
+    ] {
+        assert_eq!(found, format!("{invalid}{said}"));
+    }
+    let hidden = refused(
+        json!({ "alg": "ES256", "kid": secret }),
+        &claims(),
+        &issuer.key,
+    );
+    assert!(!hidden.contains(secret), "{hidden}");
+    assert!(hidden.contains("its key id `"), "{hidden}");
+    // A malformed token, and the neighbour that is valid.
+    let error = verifier.verify("not a token").map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{invalid}malformed jwt token: expected 3 dot-separated parts")
+    );
+    assert!(verifier.verify(&issuer.sign(&claims().to_string())).is_ok());
+}
+
+#[test]
 fn a_claim_that_is_there_twice_has_no_meaning() {
     let issuer = Issuer::new("twice", 7);
     let claims = claims().to_string();

@@ -1,0 +1,81 @@
+//! The allowance of an intent that is nearest to a request, to explain a denial.
+
+use super::arguments::{self, ArgumentsDiffer};
+use super::{Allowance, Arguments, StoredIntent};
+use portcullis_contract::{ActionClass, Constraint};
+use portcullis_model::request::Request;
+use std::cmp::Reverse;
+
+/// An allowance, and the parts of it that a request does not meet.
+#[derive(Debug)]
+pub struct Nearest<'i> {
+    /// The allowance.
+    pub allowance: &'i Allowance,
+    /// True if the request is for its integration.
+    pub has_integration: bool,
+    /// True if it allows the action.
+    pub has_action: bool,
+    /// True if it allows the resource.
+    pub has_resource: bool,
+    /// True if the request has the arguments that it lists, and no others.
+    pub has_arguments: bool,
+    /// The argument that is not among those that it lists, as a JSON Pointer.
+    pub unlisted: Option<String>,
+    /// The constraints that the arguments do not meet.
+    pub unmet: Vec<&'i Constraint>,
+}
+
+impl<'i> Nearest<'i> {
+    fn of(allowance: &'i Allowance, request: &Request, class: ActionClass) -> Self {
+        let differ = match &allowance.arguments {
+            Some(Arguments::Only(known)) => known.differ(request.arguments()),
+            Some(Arguments::Open) | None => None,
+        };
+        let may_be_unsaid = allowance.arguments.is_some() || arguments::may_be_unsaid(class);
+        let meets =
+            |constraint: &&Constraint| constraint.met_by(request.arguments(), request.origins());
+        Self {
+            allowance,
+            has_integration: allowance.integration == request.integration(),
+            has_action: allowance.action.matches(request.action()),
+            has_resource: request.resource_matches(&allowance.resource),
+            has_arguments: may_be_unsaid && differ.is_none(),
+            unlisted: match differ {
+                Some(ArgumentsDiffer::Unlisted(at)) => Some(at),
+                _ => None,
+            },
+            unmet: allowance
+                .constraints
+                .iter()
+                .filter(|constraint| !meets(constraint))
+                .collect(),
+        }
+    }
+
+    /// True if the allowance is about the action and the resource of the request, whatever its arguments.
+    pub fn is_about_it(&self) -> bool {
+        self.has_integration && self.has_action && self.has_resource
+    }
+}
+
+impl StoredIntent {
+    /// Allowances in the order of their nearness to `request`, whose action is of `class`.
+    ///
+    /// The integration counts first, then the action, the resource, and the number of unmet constraints.
+    pub fn nearest(&self, request: &Request, class: ActionClass) -> Vec<Nearest<'_>> {
+        let allows = self.allows.iter();
+        let mut all: Vec<_> = allows
+            .map(|allowance| Nearest::of(allowance, request, class))
+            .collect();
+        all.sort_by_key(|it| {
+            let unmet = it.unmet.len() + usize::from(!it.has_arguments);
+            Reverse((
+                it.has_integration,
+                it.has_action,
+                it.has_resource,
+                Reverse(unmet),
+            ))
+        });
+        all
+    }
+}

@@ -1,0 +1,137 @@
+//! Offers to request approval of a denied request.
+
+use super::{AccessRequests, Pdp};
+use crate::admission::Admission;
+use crate::decision::{AccessRequest, Approval, ApprovalArgument, Decision};
+use crate::log::without_credentials;
+use portcullis_contract::{escape_key, excerpt, printable, well_known_withheld};
+use portcullis_model::cause::Cause;
+use portcullis_model::digest::Digest;
+use portcullis_model::request::Request;
+use portcullis_trust::intent::{Chain, Intents, Nearest};
+use serde_json::Value;
+
+/// Maximum number of arguments that an approval shows.
+const MAX_ARGUMENTS: usize = 16;
+
+impl Pdp {
+    /// Adds instructions for requesting approval to a deny that an approved intent could change.
+    ///
+    /// None are added if approvals are not configured, or if the action and the resource are not within the
+    /// request's intent.
+    pub(super) fn offered(&self, decision: Decision, denied: &Admission<'_>) -> Decision {
+        match self.offer(&decision, denied) {
+            Some(access_request) => decision.requestable(access_request),
+            None => decision,
+        }
+    }
+
+    fn offer(&self, decision: &Decision, denied: &Admission<'_>) -> Option<AccessRequest> {
+        let how = self.inner.parts.access_requests.as_ref()?;
+        let cause = decision.cause();
+        if !decision.is_requestable() {
+            return None;
+        }
+        let chain = denied.chain.ok().flatten();
+        let is_about_it = chain.is_none_or(|chain| is_within(chain, denied));
+        (is_about_it || how.beyond_intent).then(|| self.access_request(how, cause, denied))
+    }
+
+    fn access_request(
+        &self,
+        how: &AccessRequests,
+        cause: Cause,
+        denied: &Admission<'_>,
+    ) -> AccessRequest {
+        let request = denied.request;
+        let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
+        AccessRequest {
+            endpoint: how.endpoint.clone(),
+            template: how.template.clone(),
+            // A principal cannot approve its own request.
+            approvers: approvers
+                .into_iter()
+                .filter(|who| *who != request.principal().id)
+                .map(str::to_owned)
+                .collect(),
+            approval: Approval {
+                // The approver reads these, so they are made printable.
+                integration: printable(request.integration()),
+                action: request.action().to_owned(),
+                resource: printable(&request.resource().id),
+                arguments: arguments(cause, denied),
+                arguments_digest: Digest::of(
+                    &serde_json_canonicalizer::to_vec(request.arguments()).unwrap_or_default(),
+                ),
+            },
+            expires_at: denied.now.plus(how.valid_for),
+        }
+    }
+}
+
+/// True if each intent of the chain has an allowance of the action and the resource, and denies neither.
+fn is_within(chain: &Chain, denied: &Admission<'_>) -> bool {
+    chain.iter().all(|intent| {
+        let nearest = intent.nearest(denied.request, denied.class);
+        !intent.denies(denied.request) && nearest.first().is_some_and(Nearest::is_about_it)
+    })
+}
+
+/// The arguments that an approver has to know.
+///
+/// These are the arguments that the nearest allowance does not admit, or else all of them.
+fn arguments(cause: Cause, denied: &Admission<'_>) -> Vec<ApprovalArgument> {
+    let request = denied.request;
+    let chain = denied.chain.ok().flatten();
+    let outside = chain.into_iter().flat_map(|chain| chain.iter());
+    let mut outside = outside.filter(|intent| {
+        cause == Cause::OutsideIntent && intent.allowance_for(request, denied.class).is_none()
+    });
+    let nearest = outside
+        .next()
+        .and_then(|intent| intent.nearest(request, denied.class).into_iter().next())
+        .filter(Nearest::is_about_it);
+    let mut paths: Vec<String> = Vec::new();
+    if let Some(nearest) = &nearest {
+        let unmet = nearest.unmet.iter().map(|it| it.path().to_owned());
+        for path in unmet.chain(nearest.unlisted.clone()) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    if paths.is_empty() || paths.iter().any(String::is_empty) {
+        let members = request.arguments().as_object().into_iter().flatten();
+        paths = members
+            .map(|(name, _)| format!("/{}", escape_key(name)))
+            .collect();
+    }
+    // Also in a part of the arguments, headers are found by the member that holds them.
+    let shown = without_credentials(request.arguments());
+    paths.truncate(MAX_ARGUMENTS);
+    paths
+        .iter()
+        .map(|path| argument(path, &shown, request))
+        .collect()
+}
+
+fn argument(path: &str, shown: &Value, request: &Request) -> ApprovalArgument {
+    let text = |text: &str| Value::from(excerpt(&well_known_withheld(text)));
+    let value = shown.pointer(path).map(|value| match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        Value::String(it) => text(it),
+        Value::Array(_) | Value::Object(_) => text(&value.to_string()),
+    });
+    let stated = request.origins();
+    let mut origins: Vec<_> = stated.stated(path).into_iter().map(printable).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    ApprovalArgument {
+        path: printable(path),
+        origins: match value {
+            None => Vec::new(),
+            Some(_) => origins,
+        },
+        value,
+    }
+}
