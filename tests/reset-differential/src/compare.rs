@@ -1,11 +1,14 @@
 //! Runs a module in both forms, and compares them.
 
-use crate::generate::{COUNTERS, Call, GLOBALS, Generated, MOST_PAGES, PAGE, TABLE};
-use crate::tally::{EXECUTED, REFUSED, STORES, Tally};
+use crate::generate::{Call, Generated, MOST_PAGES, PAGE, TABLE};
+use crate::tally::{REFUSED, STORES, Tally};
 use arbitrary::Unstructured;
 use portcullis_reset::{Bounds, DIFFERS, RESET, Refused, rewrite, rewrite_without};
 use portcullis_sandbox::{PagemapScan, engine_settings};
-use wasmtime::{Engine, Instance, Memory, Module, OptLevel, Store, Trap, TypedFunc, Val};
+use wasmtime::{
+    Engine, Global, Instance, Memory, Module, OptLevel, RegallocAlgorithm, Store, Trap, TypedFunc,
+    Val,
+};
 
 /// Bounds of generated modules.
 const BOUNDS: Bounds = Bounds {
@@ -20,7 +23,7 @@ type Difference = String;
 pub struct Bench {
     /// With the settings of decisions.
     engine: Engine,
-    /// With the same settings, but for code that is compiled faster and runs slower.
+    /// With the same settings, but for code that is compiled faster, runs slower, and cannot be interrupted.
     fast: Engine,
 }
 
@@ -38,13 +41,19 @@ impl Bench {
         };
         Ok(Self {
             engine: Engine::new(&settings())?,
-            fast: Engine::new(settings().cranelift_opt_level(OptLevel::None))?,
+            fast: Engine::new(
+                settings()
+                    .cranelift_opt_level(OptLevel::None)
+                    .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+                    .epoch_interruption(false)
+                    .table_lazy_init(false),
+            )?,
         })
     }
 
     /// Makes a module of `choices`, runs it in both forms, and adds its counts to `tally`.
     ///
-    /// The marks of the instruction called `omitted` are left out, if there is one. One in 16 modules is
+    /// The marks of the instruction called `omitted` are left out, if there is one. One in 64 modules is
     /// compiled with the settings of decisions, the others with those that compile faster.
     ///
     /// # Errors
@@ -56,7 +65,7 @@ impl Bench {
         omitted: Option<&str>,
         tally: &mut Tally,
     ) -> Result<(), Difference> {
-        let engine = match choices.ratio(1, 16).unwrap_or_default() {
+        let engine = match choices.ratio(1, 64).unwrap_or_default() {
             true => &self.engine,
             false => &self.fast,
         };
@@ -83,7 +92,7 @@ impl Bench {
         let (plain, rewritten) = (compile(&generated.bytes)?, compile(&rewritten)?);
         tally.ran += 1;
         let before: u64 = tally.executed[..STORES].iter().sum();
-        let result = side_by_side(&plain, &rewritten, &generated.calls, tally);
+        let result = side_by_side(&plain, &rewritten, &generated, tally);
         let after: u64 = tally.executed[..STORES].iter().sum();
         tally.with_a_hundred_stores += u64::from(after - before >= 100);
         result
@@ -93,29 +102,45 @@ impl Bench {
 fn side_by_side(
     plain: &Module,
     rewritten: &Module,
-    calls: &[Call],
+    generated: &Generated,
     tally: &mut Tally,
 ) -> Result<(), Difference> {
-    let mut reused = Running::new(rewritten)?;
+    let globals = generated.counters.globals();
+    let mut reused = Running::new(rewritten, globals)?;
     let reset: TypedFunc<(u32, u32), ()> = reused.function(RESET)?;
     let differs: TypedFunc<(), i32> = reused.function(DIFFERS)?;
-    for (number, call) in (1..).zip(calls) {
+    let mut beginning = None;
+    for (number, call) in (1..).zip(&generated.calls) {
+        let mut fresh = Running::new(plain, globals)?;
+        let beginning = match &beginning {
+            Some(beginning) => beginning,
+            None => beginning.insert(fresh.state()?),
+        };
         // The instance that was reset is compared with a fresh one of the plain module.
-        let mut fresh = Running::new(plain)?;
-        compare(&mut fresh, &mut reused, &format!("before call {number}"))?;
+        if number == 1 {
+            beginning.compare(&mut reused, "as it begins")?;
+        }
         let answers = [fresh.call(call)?, reused.call(call)?];
         tally.calls += 1;
         if answers[0] != answers[1] {
             return Err(format!("call {number} answers {answers:?}"));
         }
         tally.traps += u64::from(answers[0].is_err());
-        fresh.count(tally);
-        compare(&mut fresh, &mut reused, &format!("after call {number}"))?;
-        if reused.has_grown() {
+        let after = (fresh.globals()?, fresh.table()?);
+        let memory = fresh.memory.data(&fresh.store);
+        compare(
+            (memory, &after.0, &after.1),
+            &mut reused,
+            &format!("after call {number}"),
+        )?;
+        let value = |global: u32| after.0[global as usize];
+        for (index, count) in generated.counters.read(value) {
+            tally.executed[index] += count;
+        }
+        if memory.len() > beginning.memory.len() {
             // The host discards it.
             tally.grown += 1;
-            reused = Running::new(rewritten)?;
-            return compare(&mut Running::new(plain)?, &mut reused, "as it begins");
+            return Ok(());
         }
         let length = u32::try_from(call.written.len()).unwrap_or_default();
         let failed = |error: wasmtime::Error| format!("`reset` failed: {error:#}");
@@ -123,13 +148,56 @@ fn side_by_side(
             .call(&mut reused.store, (call.at, length))
             .map_err(failed)?;
         tally.resets += 1;
+        beginning.compare(&mut reused, &format!("after call {number} and a reset"))?;
         if differs.call(&mut reused.store, ()).map_err(failed)? != 0 {
             return Err(format!(
                 "after call {number} and a reset, `differs` finds a difference"
             ));
         }
     }
-    compare(&mut Running::new(plain)?, &mut reused, "at the end")
+    Ok(())
+}
+
+/// The whole state of an instance.
+struct State {
+    memory: Vec<u8>,
+    /// The bits of each global.
+    globals: Vec<u128>,
+    /// For each element of the table, true if it is null.
+    table: Vec<bool>,
+}
+
+impl State {
+    fn compare(&self, other: &mut Running, when: &str) -> Result<(), Difference> {
+        compare((&self.memory, &self.globals, &self.table), other, when)
+    }
+}
+
+/// Compares memory, globals and table with those of `other`.
+fn compare(
+    (memory, globals, table): (&[u8], &[u128], &[bool]),
+    other: &mut Running,
+    when: &str,
+) -> Result<(), Difference> {
+    let found = other.memory.data(&other.store);
+    if memory != found {
+        let mut pairs = memory.iter().zip(found);
+        return Err(match pairs.position(|(one, other)| one != other) {
+            Some(at) => format!("{when}, the memories differ at {at}"),
+            None => format!("{when}, the memories have different sizes"),
+        });
+    }
+    let found = other.globals()?;
+    if globals != found {
+        return Err(format!(
+            "{when}, the globals are {globals:x?} and {found:x?}"
+        ));
+    }
+    let found = other.table()?;
+    if table != found || table.len() != TABLE as usize {
+        return Err(format!("{when}, the tables are {table:?} and {found:?}"));
+    }
+    Ok(())
 }
 
 /// An instance in its store.
@@ -137,11 +205,12 @@ struct Running {
     store: Store<()>,
     instance: Instance,
     memory: Memory,
-    initial_bytes: usize,
+    globals: Vec<Global>,
 }
 
 impl Running {
-    fn new(module: &Module) -> Result<Self, Difference> {
+    /// An instance of `module`, which exports its `globals` under their numbers.
+    fn new(module: &Module, globals: u32) -> Result<Self, Difference> {
         let mut store = Store::new(module.engine(), ());
         // No thread advances the epoch.
         store.set_epoch_deadline(1);
@@ -150,11 +219,15 @@ impl Running {
         let memory = instance
             .get_memory(&mut store, "memory")
             .ok_or("it has no memory")?;
+        let globals = (0..globals)
+            .map(|index| instance.get_global(&mut store, &index.to_string()))
+            .collect::<Option<_>>()
+            .ok_or("a global is not exported")?;
         Ok(Self {
-            initial_bytes: memory.data_size(&store),
             store,
             instance,
             memory,
+            globals,
         })
     }
 
@@ -182,71 +255,39 @@ impl Running {
         }
     }
 
-    fn has_grown(&self) -> bool {
-        self.memory.data_size(&self.store) > self.initial_bytes
-    }
-
-    fn global(&mut self, index: u32) -> Option<u128> {
-        let global = self
-            .instance
-            .get_global(&mut self.store, &index.to_string())?;
-        Some(match global.get(&mut self.store) {
-            Val::I32(number) => u128::from(number.cast_unsigned()),
-            Val::I64(number) => u128::from(number.cast_unsigned()),
-            Val::F32(bits) => u128::from(bits),
-            Val::F64(bits) => u128::from(bits),
-            Val::V128(bits) => bits.as_u128(),
-            _ => return None,
+    fn state(&mut self) -> Result<State, Difference> {
+        Ok(State {
+            memory: self.memory.data(&self.store).to_vec(),
+            globals: self.globals()?,
+            table: self.table()?,
         })
     }
 
-    /// Adds its counts of instructions.
-    fn count(&mut self, tally: &mut Tally) {
-        for (index, _) in (COUNTERS..).zip(EXECUTED) {
-            let count = self.global(index).unwrap_or_default();
-            tally.executed[(index - COUNTERS) as usize] += u64::try_from(count).unwrap_or_default();
-        }
-    }
-
-    /// For each element of its table, true if it is null.
-    fn table(&mut self) -> Option<Vec<bool>> {
-        let table = self.instance.get_table(&mut self.store, "table")?;
-        (0..table.size(&self.store))
-            .map(|slot| {
-                Some(matches!(
-                    table.get(&mut self.store, slot)?,
-                    wasmtime::Ref::Func(None)
-                ))
+    fn globals(&mut self) -> Result<Vec<u128>, Difference> {
+        let store = &mut self.store;
+        let bits = self.globals.iter().map(|global| {
+            Ok(match global.get(&mut *store) {
+                Val::I32(number) => u128::from(number.cast_unsigned()),
+                Val::I64(number) => u128::from(number.cast_unsigned()),
+                Val::F32(bits) => u128::from(bits),
+                Val::F64(bits) => u128::from(bits),
+                Val::V128(bits) => bits.as_u128(),
+                _ => return Err("a global is no number".to_owned()),
             })
-            .collect()
-    }
-}
-
-/// Compares the whole state of two instances.
-fn compare(plain: &mut Running, reused: &mut Running, when: &str) -> Result<(), Difference> {
-    let memories = [
-        plain.memory.data(&plain.store),
-        reused.memory.data(&reused.store),
-    ];
-    if memories[0] != memories[1] {
-        let at = memories[0]
-            .iter()
-            .zip(memories[1])
-            .position(|(one, other)| one != other);
-        return Err(match at {
-            Some(at) => format!("{when}, the memories differ at {at}"),
-            None => format!("{when}, the memories have different sizes"),
         });
+        bits.collect()
     }
-    for index in 0..GLOBALS {
-        let values = [plain.global(index), reused.global(index)];
-        if values[0] != values[1] || values[0].is_none() {
-            return Err(format!("{when}, global {index} is {values:?}"));
-        }
+
+    fn table(&mut self) -> Result<Vec<bool>, Difference> {
+        let table = self.instance.get_table(&mut self.store, "table");
+        let table = table.ok_or("it has no table")?;
+        let elements = (0..table.size(&self.store)).map(|slot| {
+            let element = table.get(&mut self.store, slot);
+            Ok(matches!(
+                element.ok_or("its table is shorter")?,
+                wasmtime::Ref::Func(None)
+            ))
+        });
+        elements.collect()
     }
-    let tables = [plain.table(), reused.table()];
-    if tables[0] != tables[1] || tables[0].as_ref().map(Vec::len) != Some(TABLE as usize) {
-        return Err(format!("{when}, the tables are {tables:?}"));
-    }
-    Ok(())
 }

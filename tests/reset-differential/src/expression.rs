@@ -270,7 +270,7 @@ impl Body<'_, '_> {
             // Another place in each round of a loop.
             3 | 4 if self.loops > 0 => {
                 self.emit(I::LocalGet(COUNTER + self.loops - 1));
-                let stride = self.choices.int_in_range(1..=700)?;
+                let stride = self.choices.int_in_range(1..=600)?;
                 self.emit(I::I32Const(stride));
                 self.emit(I::I32Mul);
                 let base = self.choices.int_in_range(0..=8000)?;

@@ -1,7 +1,7 @@
 //! Makes a module, and the calls of it.
 
 use crate::statement::Body;
-use crate::tally::{EXECUTED, REFUSED};
+use crate::tally::REFUSED;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, ExportKind,
@@ -14,20 +14,17 @@ pub(crate) const PAGE: u32 = 64 * 1024;
 /// Maximum size of a module's memory, in pages.
 pub(crate) const MOST_PAGES: u32 = 4;
 
-/// Type of every function but one: two numbers to one.
+/// Type of every function: two numbers to one.
 pub(crate) const TWO_TO_ONE: u32 = 0;
-/// Type of the function that no `call_indirect` names.
-const OTHER_TYPE: u32 = 1;
 
-/// Elements of the table: functions of [`TWO_TO_ONE`], then one of the other type, then null.
+/// Elements of the table: functions, then one that is null.
 pub(crate) const CALLABLE: u32 = 4;
-pub(crate) const TABLE: u32 = CALLABLE + 2;
+pub(crate) const TABLE: u32 = CALLABLE + 1;
 
 /// Bytes of the passive data segment, which is the last one.
 pub(crate) const PASSIVE_BYTES: u32 = 48;
 
-/// Globals: the number of loop rounds and calls that are left, then one of each type, then a counter for each
-/// of [`EXECUTED`].
+/// Globals: the number of loop rounds and calls that are left, then one of each type, then counters.
 pub(crate) const LEFT: u32 = 0;
 pub(crate) const OF_TYPE: [(u32, ValType); 5] = [
     (1, ValType::I32),
@@ -36,10 +33,8 @@ pub(crate) const OF_TYPE: [(u32, ValType); 5] = [
     (4, ValType::F64),
     (5, ValType::V128),
 ];
-pub(crate) const COUNTERS: u32 = 6;
-/// Number of globals, each exported under its number.
-pub(crate) const GLOBALS: u32 = COUNTERS + 22;
-const _: () = assert!(EXECUTED.len() == 22);
+/// First global with counters.
+const COUNTERS: u32 = 6;
 
 /// Rounds of loops and calls of one call of the module.
 const ROUNDS: i32 = 600;
@@ -51,12 +46,61 @@ pub(crate) struct Call {
     pub(crate) arguments: (i32, i32),
 }
 
+/// Counts of the instructions of [`EXECUTED`](crate::tally::EXECUTED) that a module has.
+///
+/// A global of 64 bits holds [`PER_GLOBAL`] counters, because each global costs code in the rewritten module.
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// The instruction of each counter.
+    of: Vec<usize>,
+}
+
+const PER_GLOBAL: u32 = 3;
+/// Bits of a counter: one call executes each instruction at most a few thousand times.
+const COUNTER_BITS: u32 = 21;
+
+impl Counters {
+    /// The global with the counter of instruction `index`, and the number to add to it.
+    pub(crate) fn counter(&mut self, index: usize) -> (u32, i64) {
+        let found = self.of.iter().position(|other| *other == index);
+        let place = found.unwrap_or_else(|| {
+            self.of.push(index);
+            self.of.len() - 1
+        });
+        let place = u32::try_from(place).unwrap_or_default();
+        let one = 1 << (place % PER_GLOBAL * COUNTER_BITS);
+        (COUNTERS + place / PER_GLOBAL, one)
+    }
+
+    /// Number of globals of the module.
+    pub(crate) fn globals(&self) -> u32 {
+        COUNTERS
+            + u32::try_from(self.of.len())
+                .unwrap_or_default()
+                .div_ceil(PER_GLOBAL)
+    }
+
+    /// Each instruction with its count, if the global `global` has the value that it returns.
+    pub(crate) fn read(&self, global: impl Fn(u32) -> u128) -> Vec<(usize, u64)> {
+        let most = (1 << COUNTER_BITS) - 1;
+        (0..)
+            .zip(&self.of)
+            .map(|(place, index)| {
+                let value = global(COUNTERS + place / PER_GLOBAL);
+                let count = value >> (place % PER_GLOBAL * COUNTER_BITS) & most;
+                (*index, u64::try_from(count).unwrap_or_default())
+            })
+            .collect()
+    }
+}
+
 /// A module with calls of its function `evaluate`.
 pub(crate) struct Generated {
     pub(crate) bytes: Vec<u8>,
     /// Index in [`REFUSED`] of an instruction in it for which the rewriting refuses it.
     pub(crate) refused: Option<usize>,
     pub(crate) calls: Vec<Call>,
+    pub(crate) counters: Counters,
 }
 
 impl Generated {
@@ -66,17 +110,23 @@ impl Generated {
             true => Some(choices.choose_index(REFUSED.len())?),
             false => None,
         };
-        let functions = choices.int_in_range(1..=3)?;
-        let active = choices.int_in_range(1..=3)?;
+        let functions = *choices.choose(&[1, 1, 1, 2])?;
+        let active = choices.int_in_range(1..=2)?;
+
+        let mut counters = Counters::default();
+        let mut code = CodeSection::new();
+        for function in 0..functions {
+            let refused = refused.filter(|_| function == 0);
+            let body = Body::new(choices, &mut counters, pages, functions, active);
+            code.function(&body.function(function, refused.map(|index| REFUSED[index]))?);
+        }
 
         let mut types = TypeSection::new();
         types.ty().function([ValType::I32; 2], [ValType::I32]);
-        types.ty().function([], []);
         let mut of_functions = FunctionSection::new();
         for _ in 0..functions {
             of_functions.function(TWO_TO_ONE);
         }
-        of_functions.function(OTHER_TYPE);
         let mut tables = TableSection::new();
         tables.table(TableType {
             element_type: RefType::FUNCREF,
@@ -98,30 +148,19 @@ impl Generated {
             .export("memory", ExportKind::Memory, 0)
             .export("table", ExportKind::Table, 0)
             .export("evaluate", ExportKind::Func, 0);
-        for global in 0..GLOBALS {
+        for global in 0..counters.globals() {
             exports.export(&global.to_string(), ExportKind::Global, global);
         }
         let mut elements = ElementSection::new();
         let callable: Vec<_> = (0..CALLABLE).map(|slot| slot % functions).collect();
-        let named = [callable.as_slice(), &[functions]].concat();
         elements.active(
             None,
             &ConstExpr::i32_const(0),
-            Elements::Functions(named.as_slice().into()),
+            Elements::Functions(callable.as_slice().into()),
         );
         elements.passive(Elements::Functions(callable.as_slice().into()));
-        let globals = globals(choices)?;
+        let globals = globals(choices, &counters)?;
         let data = data(choices, active, pages)?;
-
-        let mut code = CodeSection::new();
-        for function in 0..functions {
-            let refused = refused.filter(|_| function == 0);
-            let body = Body::new(choices, pages, functions, active);
-            code.function(&body.function(refused.map(|index| REFUSED[index]))?);
-        }
-        let mut nothing = wasm_encoder::Function::new([]);
-        nothing.instructions().end();
-        code.function(&nothing);
 
         let mut module = Module::new();
         module
@@ -139,11 +178,12 @@ impl Generated {
             bytes: module.finish(),
             refused,
             calls: calls(choices, pages)?,
+            counters,
         })
     }
 }
 
-fn globals(choices: &mut Unstructured<'_>) -> Result<GlobalSection> {
+fn globals(choices: &mut Unstructured<'_>, counters: &Counters) -> Result<GlobalSection> {
     let mut globals = GlobalSection::new();
     let mut global = |val_type, beginning: &ConstExpr| {
         let mutable = GlobalType {
@@ -164,8 +204,8 @@ fn globals(choices: &mut Unstructured<'_>) -> Result<GlobalSection> {
         };
         global(of, &beginning);
     }
-    for _ in EXECUTED {
-        global(ValType::I32, &ConstExpr::i32_const(0));
+    for _ in COUNTERS..counters.globals() {
+        global(ValType::I64, &ConstExpr::i64_const(0));
     }
     Ok(globals)
 }

@@ -1,7 +1,7 @@
 //! Makes functions: loops that end, calls, and each instruction that writes.
 
 use crate::expression::place;
-use crate::generate::{CALLABLE, COUNTERS, LEFT, OF_TYPE, PAGE, PASSIVE_BYTES, TABLE, TWO_TO_ONE};
+use crate::generate::{CALLABLE, Counters, LEFT, OF_TYPE, PAGE, PASSIVE_BYTES, TABLE, TWO_TO_ONE};
 use crate::tally::{EXECUTED, STORES};
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{BlockType, Function, HeapType, Instruction as I, MemArg, ValType};
@@ -82,6 +82,7 @@ const WRITTEN: [(Write, ValType, u32); STORES] = [
 /// The body of a function that is being made.
 pub(crate) struct Body<'c, 'b> {
     pub(crate) choices: &'c mut Unstructured<'b>,
+    counters: &'c mut Counters,
     pub(crate) pages: u32,
     /// Loops around this place.
     pub(crate) loops: u32,
@@ -96,12 +97,14 @@ pub(crate) struct Body<'c, 'b> {
 impl<'c, 'b> Body<'c, 'b> {
     pub(crate) fn new(
         choices: &'c mut Unstructured<'b>,
+        counters: &'c mut Counters,
         pages: u32,
         functions: u32,
         passive: u32,
     ) -> Self {
         Self {
             choices,
+            counters,
             pages,
             loops: 0,
             functions,
@@ -115,8 +118,10 @@ impl<'c, 'b> Body<'c, 'b> {
         self.code.instruction(&instruction);
     }
 
-    /// Makes the function, which also has the instruction `refused`.
-    pub(crate) fn function(mut self, refused: Option<&str>) -> Result<Function> {
+    /// Makes function `index`, which also has the instruction `refused`.
+    ///
+    /// The first one always has a loop; the others are short.
+    pub(crate) fn function(mut self, index: u32, refused: Option<&str>) -> Result<Function> {
         self.spend(ROUNDS_OF_A_CALL, |body| {
             body.emit(I::I32Const(-1));
             body.emit(I::Return);
@@ -124,10 +129,12 @@ impl<'c, 'b> Body<'c, 'b> {
         if let Some(refused) = refused {
             self.refused(refused);
         }
-        self.statements(1, 3)?;
-        self.repeat(2)?;
-        self.statements(1, 3)?;
-        self.value(ValType::I32, 1)?;
+        if index == 0 {
+            self.statements(0, 1)?;
+            self.repeat()?;
+        }
+        self.statements(0, 1)?;
+        self.value(ValType::I32, 0)?;
         self.emit(I::End);
         Ok(self.code)
     }
@@ -159,12 +166,13 @@ impl<'c, 'b> Body<'c, 'b> {
             16..=18 => self.range(),
             19 => {
                 let (global, kind) = *self.choices.choose(&OF_TYPE)?;
-                self.value(kind, 2)?;
+                let depth = *self.choices.choose(&[0, 0, 1, 1, 2])?;
+                self.value(kind, depth)?;
                 self.emit(I::GlobalSet(global));
                 Ok(())
             }
             20 | 21 => self.set_local(),
-            22 if self.loops < MOST_LOOPS => self.repeat(1),
+            22 if self.loops < MOST_LOOPS => self.repeat(),
             23 if self.labels < 6 => self.either(),
             24 if self.labels > 0 => {
                 self.value(ValType::I32, 1)?;
@@ -212,10 +220,10 @@ impl<'c, 'b> Body<'c, 'b> {
     /// Counts an execution of the instruction `name`, which did not trap.
     fn count(&mut self, name: &str) {
         let index = EXECUTED.iter().position(|other| *other == name);
-        let counter = COUNTERS + u32::try_from(index.expect("it is counted")).unwrap_or_default();
+        let (counter, one) = self.counters.counter(index.expect("it is counted"));
         self.emit(I::GlobalGet(counter));
-        self.emit(I::I32Const(1));
-        self.emit(I::I32Add);
+        self.emit(I::I64Const(one));
+        self.emit(I::I64Add);
         self.emit(I::GlobalSet(counter));
     }
 
@@ -223,7 +231,8 @@ impl<'c, 'b> Body<'c, 'b> {
         let index = self.choices.choose_index(STORES)?;
         let (write, kind, width) = WRITTEN[index];
         let offset = self.address(width, 1)?;
-        self.value(kind, 2)?;
+        let depth = *self.choices.choose(&[0, 0, 1, 1, 2])?;
+        self.value(kind, depth)?;
         let align = self.choices.int_in_range(0..=width.trailing_zeros())?;
         let lane = self.choices.arbitrary()?;
         self.emit(write(place(offset, align), lane));
@@ -284,15 +293,16 @@ impl<'c, 'b> Body<'c, 'b> {
             true => (ValType::I32, self.choices.int_in_range(0..=3)?),
             false => *self.choices.choose(&LOCALS_OF)?,
         };
-        self.value(kind, 2)?;
+        let depth = *self.choices.choose(&[0, 0, 1, 1, 2])?;
+        self.value(kind, depth)?;
         self.emit(I::LocalSet(local));
         Ok(())
     }
 
-    /// Emits a loop of a bounded number of rounds, with at least `least` statements.
-    fn repeat(&mut self, least: u32) -> Result<()> {
+    /// Emits a loop of a bounded number of rounds, which begins with a write.
+    fn repeat(&mut self) -> Result<()> {
         let counter = COUNTER + self.loops;
-        let rounds = self.choices.int_in_range(4..=48)?;
+        let rounds = self.choices.int_in_range(24..=64)?;
         self.emit(I::I32Const(0));
         self.emit(I::LocalSet(counter));
         self.emit(I::Block(BlockType::Empty));
@@ -305,7 +315,7 @@ impl<'c, 'b> Body<'c, 'b> {
         self.emit(I::BrIf(1));
         self.spend(1, |body| body.emit(I::Br(2)));
         self.store()?;
-        self.statements(least, 4)?;
+        self.statements(0, 2)?;
         self.emit(I::LocalGet(counter));
         self.emit(I::I32Const(1));
         self.emit(I::I32Add);
@@ -333,7 +343,7 @@ impl<'c, 'b> Body<'c, 'b> {
     fn call_indirect(&mut self) -> Result<()> {
         self.value(ValType::I32, 1)?;
         self.value(ValType::I32, 1)?;
-        // Rarely one that traps: of another type, null, or beyond the table.
+        // Rarely one that traps: null, or beyond the table.
         let slot = match self.choices.ratio(1, 60)? {
             true => self.choices.int_in_range(CALLABLE..=TABLE)?,
             false => self.choices.int_in_range(0..=CALLABLE - 1)?,

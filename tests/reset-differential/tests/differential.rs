@@ -10,6 +10,8 @@ use std::time::Instant;
 const MODULES: u64 = 2_000;
 /// Sets the number of modules. With it, the counts are printed, and from a million on they are held to the demands.
 const VARIABLE: &str = "RESET_MODULES";
+/// Sets the number of the first module, so that a long run can be divided.
+const FIRST: &str = "RESET_FIRST";
 /// Number of modules within which an omission must be found.
 const TO_FIND_AN_OMISSION: u64 = 10_000;
 
@@ -34,18 +36,24 @@ fn check(
 
 #[test]
 fn a_rewritten_module_behaves_as_before_and_each_reset_is_complete() {
-    let asked = std::env::var(VARIABLE).ok();
-    let modules = asked
-        .as_ref()
-        .map_or(MODULES, |number| number.parse().expect(VARIABLE));
+    let number_in = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(
+            text.parse::<u64>()
+                .unwrap_or_else(|_| panic!("`{name}` is no number: {text}")),
+        )
+    };
+    let asked = number_in(VARIABLE);
+    let modules = asked.unwrap_or(MODULES);
+    let first = number_in(FIRST).unwrap_or_default();
     let bench = Bench::new().unwrap();
     let started = Instant::now();
     let next = AtomicU64::new(0);
     let work = || {
         let mut tally = Tally::default();
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= modules {
+            let number = first + next.fetch_add(1, Ordering::Relaxed);
+            if number >= first + modules {
                 return tally;
             }
             if let Err(difference) = check(&bench, number, None, &mut tally) {
