@@ -2,8 +2,9 @@
 
 use crate::clock::{Ticking, tick_for_a_decision};
 use crate::fault::Fault;
+#[cfg(feature = "reset")]
+use crate::held;
 use crate::instance::Instance;
-use crate::instances;
 use crate::instances::Instances;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
@@ -75,10 +76,11 @@ impl Plugin {
         self.judge(question, |call| match instances {
             // The instance is dropped when this returns, whatever the result.
             Instances::Fresh => call(&mut Instance::new(entry)?),
+            #[cfg(feature = "reset")]
             Instances::Reset => {
-                let mut taken = instances::take(entry, &self.places)?;
+                let mut taken = held::take(entry, &self.places)?;
                 let verdict = call(&mut taken.instance)?;
-                taken.put_back();
+                taken.put_back(entry, &self.places);
                 Ok(verdict)
             }
         })

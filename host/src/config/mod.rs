@@ -321,9 +321,7 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
-    if !keeping::engine(&mut root) {
-        return None;
-    }
+    let engine = keeping::engine(&mut root)?;
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         integration::plugin_limits(section, &mut limits);
@@ -380,6 +378,8 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         folder,
         cache: cache.as_ref(),
         metered,
+        #[cfg(feature = "reset")]
+        check_resets_every: engine.check_resets_every,
     };
     // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections
