@@ -137,6 +137,7 @@ mod tests {
             time: Duration::ZERO,
             peak_memory_bytes: 0,
             instructions: None,
+            reset_failed: false,
         }
     }
 
@@ -146,6 +147,7 @@ mod tests {
             time: Duration::ZERO,
             peak_memory_bytes: 0,
             instructions: None,
+            reset_failed: false,
         }
     }
 

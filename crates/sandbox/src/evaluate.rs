@@ -32,6 +32,11 @@ pub struct Evaluation {
     /// It is the same for the same request. See
     /// [`PluginSource::metered`](crate::load::PluginSource::metered).
     pub instructions: Option<u64>,
+    /// True if a self-check found that a reset was not complete, in this evaluation or before.
+    ///
+    /// The plugin decides in fresh instances from then on. This outcome is not affected: instances are checked
+    /// after a reset, before their next use.
+    pub reset_failed: bool,
 }
 
 /// Resources that one call used.
@@ -100,6 +105,10 @@ impl Plugin {
             time: started.elapsed(),
             peak_memory_bytes: taken.peak_memory_bytes,
             instructions: taken.instructions,
+            #[cfg(feature = "reset")]
+            reset_failed: self.places.failed(),
+            #[cfg(not(feature = "reset"))]
+            reset_failed: false,
         }
     }
 
