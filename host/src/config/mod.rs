@@ -321,6 +321,13 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
+    #[cfg_attr(
+        not(feature = "reset"),
+        expect(
+            unused_variables,
+            reason = "its settings are for instances that are reset"
+        )
+    )]
     let engine = keeping::engine(&mut root)?;
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
