@@ -379,6 +379,46 @@ fn every_mode_decides_each_request_as_the_first() {
 }
 
 #[test]
+fn self_checks_of_resets_are_configured_for_the_whole_host() {
+    let folder = Folder::with_plugins();
+    let reset = with_line("instances = \"reset\"")
+        .replace("settings =", "limits = { deadline = \"5s\" }\nsettings =");
+    let passed = |engine: &str| {
+        folder.write("engine.toml", format!("{engine}\n{reset}"));
+        let pdp = portcullis_host::Pdp::from_file(folder.path().join("engine.toml")).unwrap();
+        for _ in 0..6 {
+            let decision = pdp.evaluate_authzen(common::request("x", "a", "/").as_bytes());
+            assert!(decision.plugins().iter().all(|it| !it.reset_failed));
+            let record = serde_json::to_string(&decision).unwrap();
+            assert!(!record.contains("reset-failed"), "{record}");
+        }
+        assert!(pdp.reset_failures().is_empty());
+        pdp.integration("x").unwrap().plugins()[0].reset_checks_passed()
+    };
+    for (engine, checks) in [
+        ("", 0),
+        ("[engine]\ncheck-resets-every = 0", 0),
+        ("[engine]\ncheck-resets-every = 1", 6),
+        ("[engine]\ncheck-resets-every = 4", 1),
+    ] {
+        assert_eq!(passed(engine), checks, "{engine}");
+    }
+    for value in ["-1", "1.5", "\"often\"", "2000000000"] {
+        folder.write(
+            "engine.toml",
+            format!("[engine]\ncheck-resets-every = {value}\n{reset}"),
+        );
+        let ran = folder.run(&["check", "engine.toml"]);
+        assert_eq!(ran.code, 3, "{value}: {}", ran.err);
+        assert!(
+            ran.err.contains("`check-resets-every` is a whole number"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
 fn a_plugin_whose_instances_cannot_be_reset_is_pointed_out() {
     let folder = Folder::with_plugins();
     let typed = portcullis_tests::guests::component("tests/guests/echo-typed").unwrap();

@@ -150,6 +150,7 @@ mod tests {
             time: Duration::ZERO,
             peak_memory_bytes: 0,
             instructions: None,
+            reset_failed: false,
         }
     }
 
@@ -159,6 +160,7 @@ mod tests {
             time: Duration::ZERO,
             peak_memory_bytes: 0,
             instructions: None,
+            reset_failed: false,
         }
     }
 

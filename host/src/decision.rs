@@ -161,6 +161,11 @@ pub struct Consulted {
     pub peak_memory_bytes: usize,
     /// Number of instructions executed, if they are counted.
     pub instructions: Option<u64>,
+    /// True if a self-check found that a reset of the plugin's instances was not complete.
+    ///
+    /// The plugin decides in fresh instances from then on. Report it: the host's rewriting or the runtime is at
+    /// fault.
+    pub reset_failed: bool,
 }
 
 impl Consulted {
@@ -177,6 +182,7 @@ impl Consulted {
             time: evaluation.time,
             peak_memory_bytes: evaluation.peak_memory_bytes,
             instructions: evaluation.instructions,
+            reset_failed: evaluation.reset_failed,
         }
     }
 }
@@ -651,6 +657,9 @@ impl Serialize for OnePlugin<'_> {
             plugin.serialize_entry("time-us", &consulted.time.as_micros())?;
         }
         plugin.serialize_entry("peak-memory-bytes", &consulted.peak_memory_bytes)?;
+        if consulted.reset_failed && self.in_full {
+            plugin.serialize_entry("reset-failed", &true)?;
+        }
         plugin.end()
     }
 }

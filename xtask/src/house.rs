@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Dependencies that a crate never has, not even through others.
-const NEVER: [(&str, &[&str]); 3] = [
+const NEVER: [(&str, &[&str]); 4] = [
     (
         "portcullis-sandbox",
         &[
@@ -34,6 +34,17 @@ const NEVER: [(&str, &[&str]); 3] = [
         ],
     ),
     ("portcullis-model", &["wasmparser", "wasmtime"]),
+    (
+        "portcullis-reset",
+        &[
+            "portcullis-contract",
+            "portcullis-host",
+            "portcullis-model",
+            "portcullis-sandbox",
+            "portcullis-trust",
+            "wasmtime",
+        ],
+    ),
 ];
 
 /// The largest part of all lines that one crate may hold, in percent.

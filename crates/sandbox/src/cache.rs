@@ -5,7 +5,6 @@
 //! id. If an entry is invalid, the plugin is compiled again, and reports that ([`CodeSource`]).
 
 use crate::code::Compiled;
-use crate::core_module::FORM;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
@@ -98,6 +97,15 @@ pub enum CacheError {
 /// Id of an entry: a digest of everything that its code depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct EntryId([u8; 32]);
+
+/// Versions of the code that the host writes for a plugin.
+#[derive(Clone, Copy)]
+pub(crate) struct Forms {
+    /// Version of the core module that is taken out of its component.
+    pub(crate) core_module: u32,
+    /// Version of the code that resets instances, if it is added.
+    pub(crate) reset: Option<u32>,
+}
 
 /// Code that was authenticated with this cache's key.
 ///
@@ -260,15 +268,16 @@ impl std::fmt::Debug for CompiledCache {
 impl EntryId {
     /// Id of the entry for a component, its settings and its limits.
     ///
-    /// It also covers the engine, this machine and the version of the rewriting.
+    /// It also covers the engine, this machine and the versions of the rewriting.
     pub(crate) fn of(
         engine: &Engine,
         component: Digest,
         settings: Digest,
         limits: &PluginLimits,
-        resettable: bool,
+        forms: Forms,
     ) -> Self {
         let mut hash = Sha256::new();
+        let Forms { core_module, reset } = forms;
         let PluginLimits {
             deadline,
             configure_deadline,
@@ -279,7 +288,7 @@ impl EntryId {
             component_bytes,
         } = limits;
         hash.update(format!(
-            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {resettable} {FORM} {} ",
+            "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {core_module} {reset:?} {} ",
             env!("CARGO_PKG_VERSION"),
         ));
         let mut hasher = ToSha256(hash);

@@ -2,10 +2,13 @@
 
 use crate::component::{compile, export, instantiable};
 use crate::core_module;
+#[cfg(feature = "reset")]
+use crate::engine::SNAPSHOT_BYTES;
 use crate::fault::{Fault, text_of};
 use crate::load_error::LoadError;
 use crate::sandbox::Sandbox;
-use portcullis_model::limits::PluginLimits;
+#[cfg(feature = "reset")]
+use portcullis_model::limits::{MAX_MEMORY_BYTES, PluginLimits};
 use wasmtime::component::{self, Component, ComponentExportIndex};
 use wasmtime::{Engine, InstancePre, Module, ModuleExport};
 
@@ -18,15 +21,35 @@ pub(crate) enum Compiled {
 
 impl Compiled {
     /// Compiles the configured `component`.
+    pub(crate) fn of(engine: &Engine, component: &[u8]) -> Result<Self, LoadError> {
+        Self::of_module(engine, component, core_module::lower(component))
+    }
+
+    /// As [`Compiled::of`], with code that resets instances, if the plugin's form allows it.
     ///
-    /// With `resettable`, instances of the code can be reset, if the plugin's form allows it.
-    pub(crate) fn of(
+    /// Their memory grows to at most that of `limits`.
+    #[cfg(feature = "reset")]
+    pub(crate) fn resettable(
         engine: &Engine,
         component: &[u8],
         limits: &PluginLimits,
-        resettable: bool,
     ) -> Result<Self, LoadError> {
-        let module = core_module::lower(component, resettable, limits.memory_bytes);
+        let module = core_module::lower(component);
+        let bounds = portcullis_reset::Bounds {
+            memory_bytes: limits.memory_bytes.min(MAX_MEMORY_BYTES) as u64,
+            added_bytes: (MAX_MEMORY_BYTES + SNAPSHOT_BYTES) as u64,
+        };
+        let module =
+            module.map(|plain| portcullis_reset::rewrite(&plain, &bounds).unwrap_or(plain));
+        Self::of_module(engine, component, module)
+    }
+
+    /// Compiles `module`, or `component` if there is none.
+    fn of_module(
+        engine: &Engine,
+        component: &[u8],
+        module: Option<Vec<u8>>,
+    ) -> Result<Self, LoadError> {
         match module.and_then(|module| Module::from_binary(engine, &module).ok()) {
             Some(module) => Ok(Self::Module(module)),
             None => compile(engine, component).map(Self::Component),
@@ -66,7 +89,8 @@ impl Compiled {
                     memory: export(core_module::MEMORY)?,
                     realloc: export(core_module::REALLOC)?,
                     evaluate: export(core_module::EVALUATE)?,
-                    reset: module.get_export_index(core_module::RESET),
+                    #[cfg(feature = "reset")]
+                    reset: Reset::of(module),
                 }))
             }
         }
@@ -91,9 +115,28 @@ pub(crate) struct ModuleCode {
     pub(crate) memory: ModuleExport,
     pub(crate) realloc: ModuleExport,
     pub(crate) evaluate: ModuleExport,
-    pub(crate) reset: Option<ModuleExport>,
+    #[cfg(feature = "reset")]
+    pub(crate) reset: Option<Reset>,
 }
 
+/// Exports of a module that can be reset.
+#[cfg(feature = "reset")]
+pub(crate) struct Reset {
+    pub(crate) reset: ModuleExport,
+    pub(crate) differs: ModuleExport,
+}
+
+#[cfg(feature = "reset")]
+impl Reset {
+    fn of(module: &Module) -> Option<Self> {
+        Some(Self {
+            reset: module.get_export_index(portcullis_reset::RESET)?,
+            differs: module.get_export_index(portcullis_reset::DIFFERS)?,
+        })
+    }
+}
+
+#[cfg(feature = "reset")]
 impl Code {
     /// True if instances can be reset to their initial state.
     pub(crate) fn is_resettable(&self) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! It follows the canonical ABI for a function that takes a list of bytes and returns one.
 
+#[cfg(feature = "reset")]
+use crate::code;
 use crate::code::{ModuleCode, other_than_loaded};
 use crate::core_module;
 use crate::fault::Fault;
@@ -15,10 +17,20 @@ pub(crate) struct Direct {
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     /// Maps a block and its size to the address of the answer's.
     evaluate: TypedFunc<(u32, u32), u32>,
-    /// Takes a block that the host wrote to, and its size.
-    reset: Option<TypedFunc<(u32, u32), ()>>,
+    #[cfg(feature = "reset")]
+    reset: Option<Reset>,
     /// Block that the last request was written to, and its size.
+    #[cfg(feature = "reset")]
     written: (u32, u32),
+}
+
+/// Functions of an instance that can be reset.
+#[cfg(feature = "reset")]
+struct Reset {
+    /// Takes a block that the host wrote to, and its size.
+    reset: TypedFunc<(u32, u32), ()>,
+    /// Returns 1 if memory or globals differ from their initial state.
+    differs: TypedFunc<(), i32>,
 }
 
 impl Direct {
@@ -36,10 +48,15 @@ impl Direct {
             memory,
             realloc: function(store, &instance, (&code.realloc, core_module::REALLOC))?,
             evaluate: function(store, &instance, (&code.evaluate, core_module::EVALUATE))?,
+            #[cfg(feature = "reset")]
             reset: match &code.reset {
-                Some(reset) => Some(function(store, &instance, (reset, core_module::RESET))?),
+                Some(code::Reset { reset, differs }) => Some(Reset {
+                    reset: function(store, &instance, (reset, portcullis_reset::RESET))?,
+                    differs: function(store, &instance, (differs, portcullis_reset::DIFFERS))?,
+                }),
                 None => None,
             },
+            #[cfg(feature = "reset")]
             written: (0, 0),
         })
     }
@@ -66,7 +83,10 @@ impl Direct {
             .and_then(|bytes| self.memory.data_mut(&mut *store).get_mut(bytes))
             .ok_or_else(beyond)?
             .copy_from_slice(request);
-        self.written = (begin, length);
+        #[cfg(feature = "reset")]
+        {
+            self.written = (begin, length);
+        }
         let answer = self
             .evaluate
             .call(&mut *store, (begin, length))
@@ -87,11 +107,28 @@ impl Direct {
         let answer = bytes_of(begin, length).and_then(|bytes| memory.get(bytes));
         read(answer.ok_or_else(beyond)?)
     }
+}
 
+#[cfg(feature = "reset")]
+impl Direct {
     /// Resets the instance to its initial state; returns false if that fails.
     pub(crate) fn reset(&self, store: &mut Store<Sandbox>) -> bool {
         let reset = self.reset.as_ref();
-        reset.is_some_and(|reset| reset.call(store, self.written).is_ok())
+        reset.is_some_and(|it| it.reset.call(store, self.written).is_ok())
+    }
+
+    /// True if it differs from its initial state; `None` if the comparison was interrupted.
+    pub(crate) fn differs(&self, store: &mut Store<Sandbox>) -> Option<bool> {
+        let differs = self.reset.as_ref()?.differs.call(store, ()).ok()?;
+        Some(differs != 0)
+    }
+
+    /// Changes a byte of its memory that no mark names.
+    #[cfg(test)]
+    pub(crate) fn corrupt(&self, store: &mut Store<Sandbox>) {
+        if let Some(last) = self.memory.data_mut(store).last_mut() {
+            *last ^= 1;
+        }
     }
 }
 
@@ -136,11 +173,17 @@ mod tests {
                (func (export "other") (param i32 i32) (result i32) (i32.const 0))
                (func (export "decide") (param i32 i32) (result i32) (i32.const {answer}))"#
         ));
-        let compiled = Compiled::of(engine, &component, &limits, true).unwrap();
+        #[cfg(feature = "reset")]
+        let compiled = Compiled::resettable(engine, &component, &limits).unwrap();
+        #[cfg(not(feature = "reset"))]
+        let compiled = Compiled::of(engine, &component).unwrap();
         let Code::Module(code) = compiled.instantiable(engine).unwrap() else {
             panic!("it decides through its component");
         };
+        #[cfg(feature = "reset")]
         let mut store = sandbox::store_with_aside(engine, &limits);
+        #[cfg(not(feature = "reset"))]
+        let mut store = sandbox::store(engine, &limits);
         sandbox::start_clock(&mut store, limits.deadline);
         let direct = Direct::new(&mut store, &code).unwrap();
         (store, direct)
@@ -149,8 +192,9 @@ mod tests {
     /// Data with the answer `five!` at address 1000.
     const FIVE: &str = r#"(data (i32.const 1000) "\f0\03\00\00\05\00\00\00five!")"#;
 
+    #[cfg(feature = "reset")]
     #[test]
-    fn what_the_host_writes_is_put_back_as_well() {
+    fn what_the_host_writes_is_reset_as_well() {
         let _ticking = Ticking::start().unwrap();
         let (mut store, mut direct) = instance(5000, 1000, FIVE);
         let before = direct.memory.data(&store).to_vec();

@@ -2,8 +2,9 @@
 
 use crate::clock::{Ticking, tick_for_a_decision};
 use crate::fault::Fault;
+#[cfg(feature = "reset")]
+use crate::held;
 use crate::instance::Instance;
-use crate::instances;
 use crate::instances::Instances;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
@@ -31,6 +32,11 @@ pub struct Evaluation {
     /// It is the same for the same request. See
     /// [`PluginSource::metered`](crate::load::PluginSource::metered).
     pub instructions: Option<u64>,
+    /// True if a self-check found that a reset was not complete, in this evaluation or before.
+    ///
+    /// The plugin decides in fresh instances from then on. This outcome is not affected: instances are checked
+    /// after a reset, before their next use.
+    pub reset_failed: bool,
 }
 
 /// Resources that one call used.
@@ -75,10 +81,11 @@ impl Plugin {
         self.judge(question, |call| match instances {
             // The instance is dropped when this returns, whatever the result.
             Instances::Fresh => call(&mut Instance::new(entry)?),
+            #[cfg(feature = "reset")]
             Instances::Reset => {
-                let mut taken = instances::take(entry, &self.places)?;
+                let mut taken = held::take(entry, &self.places)?;
                 let verdict = call(&mut taken.instance)?;
-                taken.put_back();
+                taken.put_back(entry, &self.places);
                 Ok(verdict)
             }
         })
@@ -98,6 +105,10 @@ impl Plugin {
             time: started.elapsed(),
             peak_memory_bytes: taken.peak_memory_bytes,
             instructions: taken.instructions,
+            #[cfg(feature = "reset")]
+            reset_failed: self.places.failed(),
+            #[cfg(not(feature = "reset"))]
+            reset_failed: false,
         }
     }
 

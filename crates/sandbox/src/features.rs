@@ -6,8 +6,7 @@ use wasmparser::WasmFeatures;
 
 /// Features of modules that are called without their component.
 ///
-/// With these features, [`crate::core_module`] knows every instruction that writes to memory, globals or
-/// tables.
+/// With these features, [`crate::core_module`] knows every instruction that names a function.
 pub(crate) const OF_MODULES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::MUTABLE_GLOBAL)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -24,7 +23,7 @@ pub(crate) const OF_PLUGINS: WasmFeatures = OF_MODULES
 
 /// Features of the engine: those of plugins, and a second memory.
 ///
-/// The host adds the second memory to plugins that it resets.
+/// With the Cargo feature `reset`, the host adds the second memory to plugins that it resets.
 pub(crate) const OF_THE_ENGINE: WasmFeatures = OF_PLUGINS.union(WasmFeatures::MULTI_MEMORY);
 
 #[cfg(test)]
@@ -51,6 +50,8 @@ mod tests {
                 "COMPONENT_MODEL",
             ]
         );
+        #[cfg(feature = "reset")]
+        assert_eq!(OF_MODULES, portcullis_reset::FEATURES);
         assert!(!OF_PLUGINS.contains(WasmFeatures::MULTI_MEMORY));
         assert!(!OF_MODULES.contains(WasmFeatures::EXTENDED_CONST));
     }

@@ -16,6 +16,7 @@ pub(crate) struct Instance {
     form: Form,
     metered: bool,
     output_bytes: usize,
+    #[cfg(feature = "reset")]
     initial_memory_bytes: usize,
 }
 
@@ -31,10 +32,13 @@ enum Form {
 impl Instance {
     /// Makes an instance of `entry`, and starts its deadline.
     pub(crate) fn new(entry: &Entry) -> Result<Self, Fault> {
+        #[cfg(feature = "reset")]
         let mut store = match entry.code.is_resettable() {
             true => sandbox::store_with_aside(entry.engine, &entry.limits),
             false => sandbox::store(entry.engine, &entry.limits),
         };
+        #[cfg(not(feature = "reset"))]
+        let mut store = sandbox::store(entry.engine, &entry.limits);
         sandbox::start_clock(&mut store, entry.limits.deadline);
         let form = match &entry.code {
             Code::Module(module) => Form::Direct(Direct::new(&mut store, module)?),
@@ -52,13 +56,13 @@ impl Instance {
                 }
             }
         };
-        let initial_memory_bytes = store.data().peak_memory_bytes;
         Ok(Self {
+            #[cfg(feature = "reset")]
+            initial_memory_bytes: store.data().peak_memory_bytes,
             store,
             form,
             metered: entry.metered,
             output_bytes: entry.limits.output_bytes,
-            initial_memory_bytes,
         })
     }
 
@@ -88,6 +92,22 @@ impl Instance {
         }
     }
 
+    /// Number of instructions executed so far, if they are counted.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        match self.metered {
+            true => sandbox::instructions(&self.store),
+            false => None,
+        }
+    }
+
+    /// Peak linear memory of the instance, in bytes.
+    pub(crate) fn peak_memory_bytes(&self) -> usize {
+        self.store.data().peak_memory_bytes
+    }
+}
+
+#[cfg(feature = "reset")]
+impl Instance {
     /// Starts the deadline of `entry`.
     pub(crate) fn start_clock(&mut self, entry: &Entry) {
         sandbox::start_clock(&mut self.store, entry.limits.deadline);
@@ -106,22 +126,25 @@ impl Instance {
         self.peak_memory_bytes() > self.initial_memory_bytes
     }
 
-    /// Number of instructions executed so far, if they are counted.
-    pub(crate) fn instructions(&self) -> Option<u64> {
-        match self.metered {
-            true => sandbox::instructions(&self.store),
-            false => None,
+    /// True if it differs from its initial state; `None` if that is not known.
+    pub(crate) fn differs(&mut self) -> Option<bool> {
+        match &self.form {
+            Form::Direct(direct) => direct.differs(&mut self.store),
+            Form::Packed(_) | Form::Typed(_) => None,
+        }
+    }
+
+    /// Changes it so that a reset does not restore it.
+    #[cfg(test)]
+    pub(crate) fn corrupt(&mut self) {
+        if let Form::Direct(direct) = &self.form {
+            direct.corrupt(&mut self.store);
         }
     }
 
     /// Maximum memory of a held instance in bytes: its own, and the image of that.
     pub(crate) fn held_bytes(&self) -> usize {
         self.peak_memory_bytes().saturating_mul(2)
-    }
-
-    /// Peak linear memory of the instance, in bytes.
-    pub(crate) fn peak_memory_bytes(&self) -> usize {
-        self.store.data().peak_memory_bytes
     }
 }
 

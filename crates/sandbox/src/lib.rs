@@ -2,6 +2,8 @@
 //!
 //! Internal to Portcullis, without a promise of stability: embedders use `portcullis_host`. This crate has
 //! no identities, intents or revocations; the host passes a plugin a request and facts, and gets a verdict.
+//!
+//! The Cargo feature `reset` adds `Instances::Reset`; without it, each decision has a fresh instance.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -33,6 +35,8 @@ mod bindings;
 mod direct;
 mod evaluate;
 mod fault;
+#[cfg(feature = "reset")]
+mod held;
 mod instance;
 mod instances;
 mod question;

@@ -2,17 +2,18 @@
 
 use crate::artifact;
 use crate::bindings::given::exports::portcullis::policy::types as wire;
-use crate::cache::{CodeSource, CompiledCache, EntryId, Found};
+use crate::cache::{CodeSource, CompiledCache, EntryId, Forms, Found};
 use crate::clock::{Ticking, expect_decisions_of};
 use crate::code::Compiled;
 use crate::engine::{engine, is_metered, metered_engine};
 use crate::entry::Entry;
 use crate::fault::{Fault, text_of};
-use crate::instances::Places;
+#[cfg(feature = "reset")]
+use crate::held::{CHECKED_EVERY, Places};
 use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
 use crate::sandbox::{self, Sandbox};
-use crate::{evaluate, specialise};
+use crate::{core_module, evaluate, specialise};
 use portcullis_contract::{one_line, printable};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
@@ -31,7 +32,10 @@ pub struct PluginSource {
     limits: PluginLimits,
     cache: Option<CompiledCache>,
     metered: bool,
+    #[cfg(feature = "reset")]
     resettable: bool,
+    #[cfg(feature = "reset")]
+    check_resets_every: u32,
 }
 
 impl PluginSource {
@@ -44,7 +48,10 @@ impl PluginSource {
             limits: PluginLimits::default(),
             cache: None,
             metered: false,
+            #[cfg(feature = "reset")]
             resettable: false,
+            #[cfg(feature = "reset")]
+            check_resets_every: CHECKED_EVERY,
         }
     }
 
@@ -87,9 +94,21 @@ impl PluginSource {
     /// A plugin can be reset if it is written with portcullis-sdk, or is otherwise one core module that takes
     /// its requests packed and does not change its tables ([`Plugin::is_resettable`]). A metered plugin
     /// cannot be reset.
+    #[cfg(feature = "reset")]
     #[must_use]
     pub fn resettable(mut self) -> Self {
         self.resettable = true;
+        self
+    }
+
+    /// Sets after how many resets of a thread's instance the whole instance is compared with its initial state.
+    ///
+    /// 1,024 by default; 0 turns the comparison off. If it finds a difference, the plugin decides in fresh
+    /// instances from then on ([`Plugin::reset_failed`]).
+    #[cfg(feature = "reset")]
+    #[must_use]
+    pub fn check_resets_every(mut self, resets: u32) -> Self {
+        self.check_resets_every = resets;
         self
     }
 
@@ -131,10 +150,14 @@ impl Plugin {
             limits,
             cache,
             metered,
+            #[cfg(feature = "reset")]
             resettable,
+            #[cfg(feature = "reset")]
+            check_resets_every,
             digest: _,
         } = source;
         // The added code would be counted too.
+        #[cfg(feature = "reset")]
         let resettable = *resettable && !metered;
         let engine = match metered {
             true => metered_engine()?,
@@ -146,10 +169,14 @@ impl Plugin {
             // Digest of the exact text passed to `configure`: in canonical form, different numbers can be
             // equal.
             let passed = Digest::of(settings.to_string().as_bytes());
-            (
-                cache,
-                EntryId::of(engine, digest, passed, limits, resettable),
-            )
+            let forms = Forms {
+                core_module: core_module::FORM,
+                #[cfg(feature = "reset")]
+                reset: resettable.then_some(portcullis_reset::FORM),
+                #[cfg(not(feature = "reset"))]
+                reset: None,
+            };
+            (cache, EntryId::of(engine, digest, passed, limits, forms))
         });
         let found = cache.map_or(Found::Nothing, |(cache, id)| cache.get(&id));
         let (cached, mut origin) = match found {
@@ -182,7 +209,13 @@ impl Plugin {
                     specialise::specialise(engine, bytes, limits, |store, instance| {
                         configure(store, instance, settings, limits)
                     })?;
-                let compiled = Compiled::of(engine, &configured, limits, resettable)?;
+                #[cfg(feature = "reset")]
+                let compiled = match resettable {
+                    true => Compiled::resettable(engine, &configured, limits)?,
+                    false => Compiled::of(engine, &configured)?,
+                };
+                #[cfg(not(feature = "reset"))]
+                let compiled = Compiled::of(engine, &configured)?;
                 if let Some((cache, id)) = cache {
                     let kept = compiled
                         .serialize()
@@ -202,7 +235,8 @@ impl Plugin {
             settings_digest,
             code_source: origin,
             entry: Arc::new(prepare(engine, &compiled, limits)?),
-            places: Places::default(),
+            #[cfg(feature = "reset")]
+            places: Places::new(*check_resets_every),
         };
         evaluate::rehearse(&plugin)?;
         Ok(plugin)

@@ -2,7 +2,8 @@
 
 use crate::cache::CodeSource;
 use crate::entry::Entry;
-use crate::instances::Places;
+#[cfg(feature = "reset")]
+use crate::held::Places;
 use portcullis_contract::Manifest;
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
@@ -18,6 +19,7 @@ pub struct Plugin {
     pub(crate) code_source: CodeSource,
     pub(crate) entry: Arc<Entry>,
     /// Reset instances held for their next decision, see [`Instances::Reset`](crate::instances::Instances::Reset).
+    #[cfg(feature = "reset")]
     pub(crate) places: Places,
 }
 
@@ -51,8 +53,24 @@ impl Plugin {
     ///
     /// Otherwise, [`Instances::Reset`](crate::instances::Instances::Reset) works as
     /// [`Instances::Fresh`](crate::instances::Instances::Fresh) for this plugin.
+    #[cfg(feature = "reset")]
     pub fn is_resettable(&self) -> bool {
         self.entry.code.is_resettable()
+    }
+
+    /// True if a self-check found that a reset was not complete.
+    ///
+    /// The plugin decides in fresh instances from then on; load it again to reset instances again. No
+    /// decision relied on the instance that was found: it was compared after a reset, before its next use.
+    #[cfg(feature = "reset")]
+    pub fn reset_failed(&self) -> bool {
+        self.places.failed()
+    }
+
+    /// Number of self-checks that found an instance to equal its initial state.
+    #[cfg(feature = "reset")]
+    pub fn reset_checks_passed(&self) -> u64 {
+        self.places.passed()
     }
 
     /// The plugin's limits.

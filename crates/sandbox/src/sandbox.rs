@@ -68,6 +68,7 @@ pub(crate) fn store(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
 /// As [`store`], with room for a memory that the host adds.
 ///
 /// The added memory is created after the plugin's own, and does not grow.
+#[cfg(feature = "reset")]
 pub(crate) fn store_with_aside(engine: &Engine, limits: &PluginLimits) -> Store<Sandbox> {
     store_of(engine, limits, 2)
 }

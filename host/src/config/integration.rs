@@ -9,9 +9,11 @@ use portcullis_model::digest::Digest;
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text};
 use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
+#[cfg(feature = "reset")]
+use portcullis_sandbox::Instances;
 use portcullis_sandbox::MAX_CORE_INSTANCES;
 use portcullis_sandbox::{
-    CodeSource, CompiledCache, Instances, LoadError, Plugin, PluginSource, read_component,
+    CodeSource, CompiledCache, LoadError, Plugin, PluginSource, read_component,
 };
 use portcullis_trust::posture::{OnStale, PostureRule};
 use std::collections::{BTreeMap, HashMap};
@@ -31,6 +33,12 @@ pub(super) struct Around<'a> {
     pub(super) metered: bool,
     /// True if plugins may be loaded: the settings of the engine are known.
     pub(super) loads: bool,
+    /// Number of resets between two self-checks.
+    #[cfg_attr(
+        not(feature = "reset"),
+        expect(dead_code, reason = "nothing is reset without the feature")
+    )]
+    pub(super) check_resets_every: u32,
 }
 
 /// Reads one `[[integration]]`.
@@ -114,7 +122,13 @@ pub(super) fn read(
     }
     match section.text("instances") {
         None | Some(("fresh", _)) => {}
+        #[cfg(feature = "reset")]
         Some(("reset", _)) => integration = integration.instances(Instances::Reset),
+        #[cfg(not(feature = "reset"))]
+        Some(("reset", span)) => source.error(
+            span,
+            "`instances = \"reset\"` needs the Cargo feature `reset` of portcullis-host, and this host was built without it: build it with the feature, or write `instances = \"fresh\"`",
+        ),
         Some((_, span)) => source.error(span, "`instances` is `fresh` or `reset`"),
     }
     for (old, why) in RENAMED {
@@ -138,7 +152,11 @@ pub(super) fn read(
     let mut complete = !plugins.is_empty();
     for section in plugins {
         let span = section.span();
-        let Some(plugin) = plugin(section, around, integration.instances) else {
+        #[cfg(feature = "reset")]
+        let plugin = plugin(section, around, integration.instances);
+        #[cfg(not(feature = "reset"))]
+        let plugin = plugin(section, around);
+        let Some(plugin) = plugin else {
             complete = false;
             continue;
         };
@@ -302,7 +320,7 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
 fn plugin(
     mut section: Section<'_, '_>,
     around: &Around<'_>,
-    instances: Instances,
+    #[cfg(feature = "reset")] instances: Instances,
 ) -> Option<Plugin> {
     let folder = around.folder;
     let source = section.source();
@@ -352,8 +370,12 @@ fn plugin(
     }
     if around.metered {
         plugin_source = plugin_source.metered();
-    } else if instances == Instances::Reset {
-        plugin_source = plugin_source.resettable();
+    }
+    #[cfg(feature = "reset")]
+    if instances == Instances::Reset && !around.metered {
+        plugin_source = plugin_source
+            .resettable()
+            .check_resets_every(around.check_resets_every);
     }
     if let Some((digest, _)) = pinned {
         plugin_source = plugin_source.digest(digest);
@@ -369,6 +391,7 @@ fn plugin(
     }
     match Plugin::load(&plugin_source) {
         Ok(plugin) => {
+            #[cfg(feature = "reset")]
             if instances == Instances::Reset && !plugin.is_resettable() && !around.metered {
                 source.warn(
                     component_span.clone(),

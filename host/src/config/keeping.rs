@@ -52,14 +52,21 @@ impl StateOptions {
     }
 }
 
+/// Settings of `[engine]`.
+pub(super) struct EngineOptions {
+    /// True if the settings apply to this process. Otherwise, the caller must not load anything.
+    pub(super) is_applied: bool,
+    /// Number of resets of an instance between two self-checks; 0 turns them off.
+    pub(super) check_resets_every: u32,
+}
+
 /// Reads `[engine]`, and applies it to this process.
-///
-/// Returns false if that fails; the caller must not load anything then.
-pub(super) fn engine(root: &mut Section<'_, '_>) -> bool {
+pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
     let source = root.source();
     let mut place = FILE;
     let mut scan = PagemapScan::Off;
     let mut known = true;
+    let mut check_resets_every = CHECK_RESETS_EVERY;
     if let Some(mut section) = root.section("engine") {
         match section.text("pagemap-scan") {
             None => known = !section.has("pagemap-scan"),
@@ -73,13 +80,24 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> bool {
                 known = false;
             }
         }
+        let resets = section.integer("check-resets-every", 0..=MOST_CHECK_RESETS_EVERY);
+        set(&mut check_resets_every, resets);
         section.end();
     }
-    known
+    let chosen = known
         && choose_pagemap_scan(scan)
             .map_err(|error| source.error(place, error.to_string()))
-            .is_ok()
+            .is_ok();
+    EngineOptions {
+        is_applied: chosen,
+        // Without the feature `reset`, the key is valid and nothing is reset.
+        check_resets_every: u32::try_from(check_resets_every).unwrap_or(u32::MAX),
+    }
 }
+
+/// Default of `check-resets-every`.
+const CHECK_RESETS_EVERY: usize = 1024;
+const MOST_CHECK_RESETS_EVERY: usize = 1 << 30;
 
 /// Reads `[state]`.
 pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<StateOptions> {

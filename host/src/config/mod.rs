@@ -330,7 +330,7 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
-    let loads = keeping::engine(&mut root);
+    let engine = keeping::engine(&mut root);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         integration::plugin_limits(section, &mut limits);
@@ -387,7 +387,8 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         folder,
         cache: cache.as_ref(),
         metered,
-        loads,
+        loads: engine.is_applied,
+        check_resets_every: engine.check_resets_every,
     };
     // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections
@@ -395,7 +396,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         .filter_map(|section| section.peek_text("name"))
         .collect();
     let mut names: Vec<String> = Vec::new();
-    let mut is_complete = loads;
+    let mut is_complete = engine.is_applied;
     let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
         let span = section.span();

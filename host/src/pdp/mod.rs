@@ -260,6 +260,25 @@ impl Pdp {
         &self.inner.parts.notices
     }
 
+    /// Plugins for which a self-check found that a reset was not complete, each with its integration.
+    ///
+    /// They decide in fresh instances from then on, until they are loaded again. Show them to the operator: the
+    /// host's rewriting of the plugin or the runtime is at fault. Their records have `reset-failed`.
+    #[cfg(feature = "reset")]
+    pub fn reset_failures(&self) -> Vec<(&Integration, &Plugin)> {
+        let mut failed = Vec::new();
+        for integration in self.inner.integrations.values() {
+            let plugins = integration.plugins().iter();
+            failed.extend(
+                plugins
+                    .filter(|plugin| plugin.reset_failed())
+                    .map(|plugin| (integration, plugin)),
+            );
+        }
+        failed.sort_by_key(|(integration, plugin)| (integration.name(), &plugin.manifest().name));
+        failed
+    }
+
     /// Size limits of requests.
     pub fn request_limits(&self) -> &RequestLimits {
         &self.inner.parts.request_limits
@@ -571,8 +590,14 @@ fn describe(plugin: &Plugin, evaluation: &Evaluation) -> String {
         }
         Err(fault) => format!("gave no answer: {fault}"),
     };
+    let reset = match evaluation.reset_failed {
+        true => {
+            "; a self-check found that a reset was not complete, so it decides in fresh instances: report this"
+        }
+        false => "",
+    };
     format!(
-        "{} {}, given {}, {answer}; it took {:?} of {:?} and {} of {} KiB",
+        "{} {}, given {}, {answer}; it took {:?} of {:?} and {} of {} KiB{reset}",
         manifest.name,
         manifest.version,
         manifest.needs.join(", "),

@@ -8,13 +8,11 @@
 
 mod exports;
 mod reach;
-mod reset;
 mod rewrite;
 
 use crate::artifact;
 use portcullis_contract::CONTRACT_VERSION;
 use reach::{Module, Reached};
-use reset::Aside;
 use rewrite::Exported;
 use wasmparser::ExternalKind;
 
@@ -24,19 +22,15 @@ pub(super) const MEMORY: &str = "memory";
 pub(super) const REALLOC: &str = "realloc";
 /// Export name of `evaluate`.
 pub(super) const EVALUATE: &str = "evaluate";
-/// Export name of the function that resets it, if it can be reset.
-pub(super) const RESET: &str = "reset";
 
 /// Version of this rewriting.
 ///
-/// Raise it with every change of the written code: it is part of the key of cached code.
+/// Raise it with every change of the written code: it is part of the key of cached code. The code that resets
+/// instances has a version of its own, in `portcullis-reset`.
 pub(super) const FORM: u32 = 3;
 
 /// The core module of a configured `component`, if it can be called directly.
-///
-/// With `resettable`, the module also gets the function that resets instances, if its form allows it. Its
-/// memory grows to at most `memory_bytes`.
-pub(super) fn lower(component: &[u8], resettable: bool, memory_bytes: usize) -> Option<Vec<u8>> {
+pub(super) fn lower(component: &[u8]) -> Option<Vec<u8>> {
     // The snapshot changed the component, which was not validated since.
     wasmparser::Validator::new().validate_all(component).ok()?;
     let interface = format!("{}@{CONTRACT_VERSION}", artifact::PACKED_INTERFACE);
@@ -50,17 +44,7 @@ pub(super) fn lower(component: &[u8], resettable: bool, memory_bytes: usize) -> 
     // There is only one memory, but the call must use it.
     module.export(lifted.memory, ExternalKind::Memory)?;
     let reached = Reached::from(&module, &[exported.realloc, exported.evaluate])?;
-    let aside = resettable
-        .then(|| aside(&module, &reached, memory_bytes))
-        .flatten();
-    rewrite::rewrite(&module, &reached, &exported, aside.as_ref())
-}
-
-/// The memory for a module's initial state, if the module can be reset.
-fn aside(module: &Module<'_>, reached: &Reached, memory_bytes: usize) -> Option<Aside> {
-    (reached.tables_stay && module.begins_with_constants())
-        .then(|| Aside::of(module, memory_bytes))
-        .flatten()
+    rewrite::rewrite(&module, &reached, &exported)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::features::OF_MODULES;
 use std::collections::HashMap;
 use wasmparser::{
-    CodeSectionReader, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind,
-    FuncType, FunctionBody, Global, MemoryType, Operator, Parser, Payload, Table, ValType,
+    CodeSectionReader, ConstExpr, Data, Element, ElementItems, ExternalKind, FuncType,
+    FunctionBody, Global, MemoryType, Operator, Parser, Payload, Table,
 };
 
 /// A module that was read.
@@ -118,8 +118,6 @@ pub(super) struct Reached {
     pub(super) functions: Vec<bool>,
     /// For each function, true if a table or an element segment names it.
     pub(super) in_tables: Vec<bool>,
-    /// True if no reached code writes to a table or drops a segment.
-    pub(super) tables_stay: bool,
 }
 
 impl Reached {
@@ -140,7 +138,6 @@ impl Reached {
             reached: Self {
                 functions: vec![false; module.functions.len()],
                 in_tables: named,
-                tables_stay: true,
             },
             waiting: Vec::new(),
             in_tables,
@@ -196,17 +193,13 @@ impl Search<'_, '_> {
                         self.reach(function)?;
                     }
                 }
-                Operator::TableGet { .. } => self.reach_all_in_tables()?,
-                Operator::TableSet { .. }
+                Operator::TableGet { .. }
+                | Operator::TableSet { .. }
                 | Operator::TableGrow { .. }
                 | Operator::TableFill { .. }
                 | Operator::TableCopy { .. }
                 | Operator::TableInit { .. }
-                | Operator::ElemDrop { .. } => {
-                    self.reach_all_in_tables()?;
-                    self.reached.tables_stay = false;
-                }
-                Operator::DataDrop { .. } => self.reached.tables_stay = false,
+                | Operator::ElemDrop { .. } => self.reach_all_in_tables()?,
                 _ => {}
             }
         }
@@ -248,38 +241,4 @@ fn referred(expression: &ConstExpr<'_>) -> Option<Vec<u32>> {
         }
     }
     Some(found)
-}
-
-impl Module<'_> {
-    /// True if all mutable globals and all active segments begin with constants.
-    ///
-    /// A mutable global must begin as a number, and an active data or element segment at a constant offset.
-    pub(super) fn begins_with_constants(&self) -> bool {
-        let constant = |expression: &ConstExpr<'_>| {
-            let mut operators = expression.get_operators_reader();
-            let first = matches!(
-                operators.read(),
-                Ok(Operator::I32Const { .. }
-                    | Operator::I64Const { .. }
-                    | Operator::F32Const { .. }
-                    | Operator::F64Const { .. }
-                    | Operator::V128Const { .. })
-            );
-            first && operators.is_end_then_eof()
-        };
-        let is_number = |global: &&Global<'_>| !matches!(global.ty.content_type, ValType::Ref(_));
-        let globals = self.globals.iter().filter(|global| global.ty.mutable);
-        let data = self.data.iter().all(|data| match &data.kind {
-            DataKind::Active { offset_expr, .. } => constant(offset_expr),
-            DataKind::Passive => true,
-        });
-        let elements = self.elements.iter().all(|element| match &element.kind {
-            ElementKind::Active { offset_expr, .. } => constant(offset_expr),
-            _ => true,
-        });
-        data && elements
-            && globals
-                .clone()
-                .all(|global| is_number(&global) && constant(&global.init_expr))
-    }
 }
