@@ -58,6 +58,25 @@ fn an_instance_that_was_put_back_is_as_it_began() {
 }
 
 #[test]
+fn each_reset_of_a_plugin_passes_its_self_check() {
+    let component = guests::component("tests/guests/hostile").unwrap();
+    let source = portcullis_host::PluginSource::new(component)
+        .settings(json!({ "behaviour": "count" }))
+        .limits(guests::patient())
+        .resettable()
+        .check_resets_every(1);
+    let plugin = Plugin::load(&source).unwrap();
+    for calls in 1..=100 {
+        let evaluation = plugin.evaluate_in(Instances::Reset, &request(A), ActionClass::Read, NOW);
+        assert!(!evaluation.reset_failed && !plugin.reset_failed());
+        assert_eq!(plugin.reset_checks_passed(), calls);
+    }
+    // Fresh instances are not reset, so there is nothing to check.
+    assert_eq!(call(&plugin, Instances::Fresh, A), "call-1");
+    assert_eq!(plugin.reset_checks_passed(), 100);
+}
+
+#[test]
 fn what_would_tell_calls_apart_is_put_back_or_goes() {
     // The first one panics at its second call, and the second one has more memory then.
     for behaviour in ["count-then-panic", "count-and-grow"] {

@@ -18,7 +18,7 @@ pub(crate) struct Direct {
     /// Maps a block and its size to the address of the answer's.
     evaluate: TypedFunc<(u32, u32), u32>,
     #[cfg(feature = "reset")]
-    reset: Option<Reset>,
+    reset: Option<Box<Reset>>,
     /// Block that the last request was written to, and its size.
     #[cfg(feature = "reset")]
     written: (u32, u32),
@@ -50,10 +50,10 @@ impl Direct {
             evaluate: function(store, &instance, (&code.evaluate, core_module::EVALUATE))?,
             #[cfg(feature = "reset")]
             reset: match &code.reset {
-                Some(code::Reset { reset, differs }) => Some(Reset {
+                Some(code::Reset { reset, differs }) => Some(Box::new(Reset {
                     reset: function(store, &instance, (reset, portcullis_reset::RESET))?,
                     differs: function(store, &instance, (differs, portcullis_reset::DIFFERS))?,
-                }),
+                })),
                 None => None,
             },
             #[cfg(feature = "reset")]

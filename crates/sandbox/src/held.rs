@@ -62,7 +62,7 @@ impl Places {
 
     /// True if the instance of `place`, which was reset, may be used again.
     ///
-    /// When a self-check is due, it compares the whole instance with its initial state. After a difference,
+    /// It compares the whole instance with its initial state if a self-check is due. After a difference,
     /// no instance of the plugin is used again: the rewriting or the runtime is at fault, not this instance.
     fn accept(&self, place: &Place, entry: &Entry, instance: &mut Instance) -> bool {
         if self.check_every == 0 {
