@@ -138,6 +138,9 @@ pub use portcullis_trust::intent::{
     KnownArguments, SignError, Signatures, StoredIntent, sign, unverified_intent,
 };
 pub use portcullis_trust::posture::{OnStale, PostureRule, Postures, PosturesError, Weakness};
-pub use portcullis_trust::registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
+pub use portcullis_trust::registry::{
+    FollowedRegistry, Gap, Identity, Registry, RegistryError, Shared, Survey, Surveyed,
+};
 pub use portcullis_trust::revocation::{self, Revocations};
+pub use portcullis_trust::watched::{POLL_INTERVAL, Source, Watcher};
 pub use portcullis_trust::{identity, state};

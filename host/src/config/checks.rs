@@ -17,7 +17,7 @@ use portcullis_model::spiffe_id::is_spiffe_id;
 use portcullis_trust::identity::Bundles;
 use portcullis_trust::intent::{IntentError, Intents, Signatures, unverified_intent};
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::Registry;
+use portcullis_trust::registry::FollowedRegistry;
 use portcullis_trust::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,14 +26,14 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// Reads `[registry]`.
-pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<Registry> {
+pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<FollowedRegistry> {
     let source = section.source();
     let path = section.required_text("path");
     section.end();
     let (path, span) = path?;
-    let mut registry = Registry::default();
-    source.add(registry.read_path(&folder.join(path)));
-    if let Some((one, other, pairs)) = registry.namesakes() {
+    let (registry, problems) = FollowedRegistry::follow(&folder.join(path));
+    source.add(problems);
+    if let Some((one, other, pairs)) = registry.last_valid().namesakes() {
         let message = format!(
             "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that identifies agents by it, such as `github` with `{{name}}` in `own-branch-prefix`, confuses them: write `{{trust-domain}}/{{path}}` there"
         );
@@ -295,7 +295,7 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
         Signed::By(signatures) => Intents::signed(signatures),
         Signed::Wrong => return None,
     };
-    match intents.insert_folder(&folder.join(path)) {
+    match intents.follow_folder(&folder.join(path)) {
         Err(error) => {
             source.error(span, format!("cannot read the folder {path}: {error}"));
             return None;

@@ -13,9 +13,10 @@ use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::identity::Verifier;
 use portcullis_trust::intent::Intents;
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::Registry;
+use portcullis_trust::registry::FollowedRegistry;
 use portcullis_trust::revocation::{EventIssuers, Revocations};
 use portcullis_trust::state::{State, StateError};
+use portcullis_trust::watched::{POLL_INTERVAL, Source, Watcher};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub struct PdpBuilder {
     integrations: Vec<Integration>,
     parts: Parts,
+    poll_interval: Option<Duration>,
 }
 
 /// Instructions for requesting approval, added to denials that an intent would avoid.
@@ -97,6 +99,11 @@ pub enum PdpError {
     /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The thread that reloads files cannot be started.
+    #[error(
+        "cannot start the thread that reloads files: {0}: raise the limit of threads of the process"
+    )]
+    Watcher(String),
 }
 
 impl PdpBuilder {
@@ -122,9 +129,10 @@ impl PdpBuilder {
 
     /// Checks every request against a registry.
     ///
-    /// Unregistered principals are denied, and plugins receive the registry's facts about a principal.
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.parts.registry = Some(registry);
+    /// Unregistered principals are denied, and plugins receive the registry's facts about a principal. A
+    /// [`FollowedRegistry`] is read again when its files change.
+    pub fn registry(mut self, registry: impl Into<FollowedRegistry>) -> Self {
+        self.parts.registry = Some(registry.into());
         self
     }
 
@@ -208,6 +216,16 @@ impl PdpBuilder {
         self
     }
 
+    /// Sets the time between two looks at each watched file, 250 ms by default.
+    ///
+    /// Files are the revocation list, bundles, keys, the registry, the folder of intents and observed
+    /// destinations. A list that may be stale sooner than after four such intervals is looked at more often, and
+    /// with it all files. It is at least a millisecond.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = Some(interval);
+        self
+    }
+
     /// Builds the decision point.
     ///
     /// It restores the intents in the state. The log records the intents and the number of revocations at
@@ -260,14 +278,47 @@ impl PdpBuilder {
         parts.bind(live)?;
         parts.take_up_what_was_kept()?;
         parts.note_intents(&by_name);
+        if live {
+            parts.record_added_intents();
+        }
+        let sources = parts.sources();
+        let watcher = match live {
+            true => Watcher::start(sources, parts.poll_interval(self.poll_interval))
+                .map_err(|error| PdpError::Watcher(error.to_string()))?,
+            false => Watcher::idle(sources),
+        };
         let pdp = Pdp {
             inner: Arc::new(Inner {
+                watcher,
                 integrations: by_name,
                 parts,
             }),
         };
         pdp.record_what_it_begins_with(Timestamp::now())?;
         Ok(pdp)
+    }
+}
+
+impl Parts {
+    /// Watched files. Keys come before what they sign.
+    fn sources(&self) -> Vec<Source> {
+        let verifier = self.verifier.iter();
+        let bundles = verifier.flat_map(|it| it.bundles().sources());
+        let issuers = self.event_issuers.iter().flat_map(EventIssuers::sources);
+        let revocations = self.revocations.iter().flat_map(Revocations::sources);
+        let registry = self.registry.iter().map(FollowedRegistry::source);
+        let intents = self.intents.iter().flat_map(|rule| rule.intents.sources());
+        let postures = self.postures.iter().map(Postures::source);
+        let sources = revocations.chain(bundles).chain(issuers).chain(registry);
+        sources.chain(intents).chain(postures).collect()
+    }
+
+    /// Time between two looks, well within the time after which the revocation list is stale.
+    fn poll_interval(&self, stated: Option<Duration>) -> Duration {
+        let revocations = self.revocations.as_ref();
+        let most = revocations.map_or(Duration::MAX, |it| it.max_staleness() / 4);
+        let interval = stated.unwrap_or(POLL_INTERVAL).min(most);
+        interval.max(Duration::from_millis(1))
     }
 }
 

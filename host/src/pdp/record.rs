@@ -251,6 +251,19 @@ impl Pdp {
 }
 
 impl Parts {
+    /// Records intents that come into force later, when the folder or a key changes.
+    pub(super) fn record_added_intents(&self) {
+        let (Some(rule), Some(log)) = (&self.intents, &self.log) else {
+            return;
+        };
+        let log = log.clone();
+        rule.intents.whenever_added(move |added| {
+            let issued: Vec<_> = added.iter().map(|intent| Issued::of(intent)).collect();
+            // Ignored: the decision that relies on it is recorded with its digest, or denied.
+            let _ = log.record_issued(&issued, Timestamp::now());
+        });
+    }
+
     /// Restores the intents in the state, and notes those no longer valid.
     ///
     /// An intent becomes invalid if, for example, the operator withdraws the key of an approver.
@@ -371,6 +384,11 @@ impl Parts {
             return in_vain;
         }
         let registry = self.registry.as_ref()?;
+        let registry = match registry.get() {
+            Ok(registry) => registry,
+            Err(_) if delegated_by.is_empty() => return None,
+            Err(error) => return Some(IntentError::NotKept(error.to_string())),
+        };
         delegated_by.iter().find_map(|parent| {
             let delegator = registry.get(&parent.principal)?;
             let mut allowances = intent.allows.iter();

@@ -11,6 +11,7 @@ use super::subject::{self, text};
 use super::{Revocable, Revoked};
 use crate::identity::certificate_id::{certificate_id, issuer_of, serial_readings};
 use crate::identity::{JwtError, Keys, KeysError, WatchedKeys, is_meant_for};
+use crate::watched::Source;
 use portcullis_contract::excerpt;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp, numeric_date};
@@ -108,6 +109,12 @@ impl EventError {
 }
 
 impl EventIssuers {
+    /// Files of the issuers' keys, for a watcher.
+    pub fn sources(&self) -> Vec<Source> {
+        let issuers = self.issuers.values();
+        issuers.map(|issuer| issuer.keys.source()).collect()
+    }
+
     /// Creates a set without issuers, for events meant for `audience`.
     pub fn new(audience: impl Into<String>) -> Self {
         Self {
