@@ -10,11 +10,14 @@ use portcullis_model::document::Problem;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::request::DefaultIntegrations;
 use portcullis_model::timestamp::Timestamp;
+#[cfg(feature = "identity")]
 use portcullis_trust::identity::Verifier;
 use portcullis_trust::intent::Intents;
 use portcullis_trust::posture::Postures;
 use portcullis_trust::registry::FollowedRegistry;
-use portcullis_trust::revocation::{EventIssuers, Revocations};
+#[cfg(feature = "identity")]
+use portcullis_trust::revocation::EventIssuers;
+use portcullis_trust::revocation::Revocations;
 use portcullis_trust::state::{State, StateError};
 use portcullis_trust::watched::{POLL_INTERVAL, Source, Watcher};
 use std::collections::HashMap;
@@ -143,6 +146,7 @@ impl PdpBuilder {
     }
 
     /// Sets the issuers of accepted security events, see [`Pdp::accept_event`].
+    #[cfg(feature = "identity")]
     pub fn event_issuers(mut self, issuers: EventIssuers) -> Self {
         self.parts.event_issuers = Some(issuers);
         self
@@ -199,6 +203,7 @@ impl PdpBuilder {
     }
 
     /// Sets the verifier of credentials, see [`Pdp::verifier`].
+    #[cfg(feature = "identity")]
     pub fn verifier(mut self, verifier: Verifier) -> Self {
         self.parts.verifier = Some(verifier);
         self
@@ -302,15 +307,19 @@ impl PdpBuilder {
 impl Parts {
     /// Watched files. Keys come before what they sign.
     fn sources(&self) -> Vec<Source> {
-        let verifier = self.verifier.iter();
-        let bundles = verifier.flat_map(|it| it.bundles().sources());
-        let issuers = self.event_issuers.iter().flat_map(EventIssuers::sources);
         let revocations = self.revocations.iter().flat_map(Revocations::sources);
         let registry = self.registry.iter().map(FollowedRegistry::source);
         let intents = self.intents.iter().flat_map(|rule| rule.intents.sources());
         let postures = self.postures.iter().map(Postures::source);
-        let sources = revocations.chain(bundles).chain(issuers).chain(registry);
-        sources.chain(intents).chain(postures).collect()
+        let sources = revocations.chain(registry).chain(intents).chain(postures);
+        #[cfg(feature = "identity")]
+        let sources = {
+            let verifier = self.verifier.iter();
+            let bundles = verifier.flat_map(|it| it.bundles().sources());
+            let issuers = self.event_issuers.iter().flat_map(EventIssuers::sources);
+            sources.chain(bundles).chain(issuers)
+        };
+        sources.collect()
     }
 
     /// Time between two looks, well within the time after which the revocation list is stale.

@@ -5,7 +5,9 @@ mod builder;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
-pub use record::{AcceptError, OutcomeError};
+#[cfg(feature = "identity")]
+pub use record::AcceptError;
+pub use record::OutcomeError;
 
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
@@ -23,11 +25,14 @@ use portcullis_model::timestamp::Timestamp;
 use portcullis_model::trace::{Check, Conclusion, Trace};
 use portcullis_model::verdict::Effect;
 use portcullis_sandbox::{Evaluation, Plugin, Question};
+#[cfg(feature = "identity")]
 use portcullis_trust::identity::Verifier;
 use portcullis_trust::intent::{Chain, IntentError, Intents};
 use portcullis_trust::posture::Postures;
 use portcullis_trust::registry::{FollowedRegistry, Registry};
-use portcullis_trust::revocation::{EventIssuers, Revocable, Revocations};
+#[cfg(feature = "identity")]
+use portcullis_trust::revocation::EventIssuers;
+use portcullis_trust::revocation::{Revocable, Revocations};
 use portcullis_trust::state::{Marks, Sightings, SpendError, State};
 use portcullis_trust::watched::Watcher;
 use std::borrow::Cow;
@@ -62,6 +67,7 @@ struct Parts {
     request_limits: RequestLimits,
     registry: Option<FollowedRegistry>,
     revocations: Option<Revocations>,
+    #[cfg(feature = "identity")]
     event_issuers: Option<EventIssuers>,
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
@@ -70,6 +76,7 @@ struct Parts {
     instances: Sightings,
     postures: Option<Postures>,
     requirements: Requirements,
+    #[cfg(feature = "identity")]
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
     /// Path of the log, for dry runs, which do not open it.
@@ -236,6 +243,7 @@ impl Pdp {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "identity")]
     pub fn verifier(&self) -> Option<&Verifier> {
         self.inner.parts.verifier.as_ref()
     }

@@ -13,6 +13,7 @@ use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_trust::intent::{
     Chain, IntentError, StoredIntent, member_to_write, unverified_intent,
 };
+#[cfg(feature = "identity")]
 use portcullis_trust::revocation::{EventError, ListError, Record};
 use portcullis_trust::state::StateError;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Reason why a security event was not accepted.
+#[cfg(feature = "identity")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -107,6 +109,7 @@ impl Pdp {
     /// # Errors
     ///
     /// [`AcceptError`] if the event is invalid, or the list cannot be written.
+    #[cfg(feature = "identity")]
     pub fn accept_event(&self, token: &str) -> Result<Vec<Record>, AcceptError> {
         let (Some(issuers), Some(revocations)) = (
             &self.inner.parts.event_issuers,

@@ -8,7 +8,6 @@
 //! A plugin sees the kind of attestation, and never the credential.
 
 mod bundles;
-pub(crate) mod certificate_id;
 mod jwt;
 mod keys;
 mod proof;

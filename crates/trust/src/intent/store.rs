@@ -1,7 +1,7 @@
 //! Stores the intents of a host, each with its delegation chain.
 
-use super::signed::SignatureError;
-use super::{AttenuationError, Signatures, StoredIntent};
+use super::signed::{SignatureError, Signatures};
+use super::{AttenuationError, StoredIntent};
 use crate::revocation::{Known, Revocable, Revoked};
 use crate::watched::{Contents, Files, HOST_FAILED, Look, Source, Watch};
 use portcullis_model::digest::Digest;
@@ -229,6 +229,7 @@ impl Default for Store {
 
 impl Intents {
     /// Creates a store that requires signed intents.
+    #[cfg(feature = "identity")]
     pub fn signed(signatures: Signatures) -> Self {
         let keys_version = signatures.version();
         let store = Store {

@@ -8,8 +8,8 @@
 use super::event_kind::{Meaning, meaning, short};
 use super::ids;
 use super::subject::{self, text};
-use super::{Revocable, Revoked};
-use crate::identity::certificate_id::{certificate_id, issuer_of, serial_readings};
+use super::{Event, Revocable, Revoked};
+use crate::certificate_id::{certificate_id, issuer_of, serial_readings};
 use crate::identity::{JwtError, Keys, KeysError, WatchedKeys, is_meant_for};
 use crate::watched::Source;
 use portcullis_contract::excerpt;
@@ -39,19 +39,6 @@ pub struct EventIssuers {
 struct Issuer {
     keys: WatchedKeys,
     domains: Vec<String>,
-}
-
-/// Revocations of one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Issuer and `jti` of the event, by which the host recognises a repeated event.
-    pub id: String,
-    /// All ids of the subject to revoke; empty if the event requires no revocation.
-    pub revoked: Vec<Revoked>,
-    /// Trust domains that the issuer answers for. The event revokes only in these.
-    pub domains: Vec<String>,
-    /// Parts of the event that are not applied, with the reasons.
-    pub left_out: Vec<String>,
 }
 
 /// Reason why an event is not applied.

@@ -15,17 +15,25 @@
 //! - `head` in a checkpoint signs everything before it.
 
 mod append;
+#[cfg(feature = "identity")]
 mod event;
+#[cfg(feature = "identity")]
 mod event_kind;
+#[cfg(feature = "identity")]
+mod head;
+#[cfg(not(feature = "identity"))]
+#[path = "head_left_out.rs"]
 mod head;
 mod ids;
 mod list;
 mod record;
+#[cfg(feature = "identity")]
 mod subject;
 
-pub use crate::identity::certificate_id::serial_readings;
-pub use append::{AddedOfEvent, ListWriter, Opening, append, append_event};
-pub use event::{Event, EventError, EventIssuers};
+pub use crate::certificate_id::serial_readings;
+pub use append::{AddedOfEvent, Event, ListWriter, Opening, append, append_event};
+#[cfg(feature = "identity")]
+pub use event::{EventError, EventIssuers};
 pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use record::{Record, Revocable, Revoked};
