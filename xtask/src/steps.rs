@@ -37,7 +37,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })
 }
 
-/// Tests the plugins with Cedar and Rego, and the host with the runtime's default features.
+/// Tests the plugins with Cedar and Rego, and the host with the runtime's default features and without its own.
 ///
 /// The plugins are compared with the native engines.
 pub(crate) fn engines() -> anyhow::Result<()> {
@@ -60,6 +60,20 @@ pub(crate) fn engines() -> anyhow::Result<()> {
             "target/default-features",
         ])
     })?;
+    // Other features of our crates are other features of the runtime's dependencies: it is built again.
+    const HOST: [&str; 3] = ["-p", "portcullis-host", "--no-default-features"];
+    step("the host without its features", || {
+        cargo(&[&["test", "--release", "--doc"], &HOST[..]].concat())
+    })?;
+    for more in [
+        &[][..],
+        &["--features", "identity"],
+        &["--features", "embedded-state"],
+    ] {
+        step("clippy, the host with some of its features", || {
+            cargo(&[&["clippy"], &HOST[..], more, &["--", "--deny", "warnings"]].concat())
+        })?;
+    }
     step("clippy", || {
         let mut clippy = vec!["clippy", "--release", "--all-targets"];
         for package in ENGINES {

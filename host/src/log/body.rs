@@ -74,6 +74,7 @@ pub(super) fn lift(epoch: u64, lifted: &Revoked, digest: Option<&str>, at: Times
 }
 
 /// Body of an acceptance by an operator.
+#[cfg(feature = "embedded-state")]
 pub(super) fn accepted(accepted: &Accepted, at: Timestamp) -> Vec<u8> {
     event("accepted", accepted, at)
 }

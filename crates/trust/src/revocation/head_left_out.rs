@@ -37,6 +37,5 @@ impl HeadKey {
 pub(super) struct Position {
     pub(super) epoch: u64,
     pub(super) at: Timestamp,
-    #[expect(dead_code, reason = "only a head is compared with it")]
     pub(super) digest: String,
 }

@@ -92,6 +92,7 @@ impl<T, E: Unreadable> Watched<T, E> {
     }
 
     /// Returns the number of changes since the first reading.
+    #[cfg(feature = "identity")]
     pub(crate) fn version(&self) -> u64 {
         self.content.load().version
     }
