@@ -1,4 +1,4 @@
-//! What verifies signatures, in a build without the feature `identity`: a configuration that has it is refused.
+//! Signers and issuers, in a build without the feature `identity`: a configuration that has them is refused.
 
 use super::left_out;
 use crate::pdp::{Pdp, PdpBuilder};

@@ -19,6 +19,7 @@ pub use bundles::{BundleError, Bundles};
 pub use jwt::KeysError;
 pub(crate) use jwt::{JwtError, Keys, WatchedKeys, is_meant_for, unverified};
 pub use proof::Proof;
+pub use signing_key::{NewKey, NewKeyError};
 pub use verifier::{SvidError, Verifier};
 
 #[cfg(test)]

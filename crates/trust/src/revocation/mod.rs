@@ -1124,22 +1124,14 @@ mod tests {
         name: &str,
         byte: u8,
     ) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
-        use p256::pkcs8::EncodePrivateKey as _;
+        use crate::identity::NewKey;
         let key = |byte: u8| {
-            let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
-            let pem = key.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap();
+            let key = NewKey::seeded(byte);
+            let pem = key.to_pem().unwrap();
             (HeadKey::new(pem.as_bytes(), None).unwrap(), key)
         };
         let ((ours, public), (theirs, _)) = (key(byte), key(8));
-        let point = public.verifying_key().to_encoded_point(false);
-        let encode = |bytes: &[u8]| {
-            use base64ct::Encoding as _;
-            base64ct::Base64UrlUnpadded::encode_string(bytes)
-        };
-        let jwk = serde_json::json!({ "keys": [{
-            "kty": "EC", "crv": "P-256",
-            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-        }] });
+        let jwk = serde_json::json!({ "keys": [public.to_jwk()] });
         let jwks = file(name).with_extension("json");
         std::fs::write(&jwks, jwk.to_string()).unwrap();
         let file = jwks.clone();

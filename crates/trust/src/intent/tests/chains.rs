@@ -1,11 +1,10 @@
 //! Tests of chain lengths, and of signed and carried chains.
 
 use super::*;
+use crate::identity::NewKey;
 use crate::intent::store::{CARRIED_BYTES, MAX_DEPTH};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -56,23 +55,21 @@ impl Signer {
     }
 
     pub(super) fn with_key(name: &str, seed: u8) -> Self {
-        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
+        let key = NewKey::seeded(seed);
         let jwks =
             std::env::temp_dir().join(format!("portcullis-{name}-{}.json", std::process::id()));
         let signer = Self {
-            pem: key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string(),
+            pem: key.to_pem().unwrap(),
             jwks,
         };
         signer.publish(&key);
         signer
     }
 
-    pub(super) fn publish(&self, key: &SigningKey) {
-        let point = key.verifying_key().to_encoded_point(false);
-        let jwk = json!({
-            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
-            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-        });
+    pub(super) fn publish(&self, key: &NewKey) {
+        let mut jwk = key.to_jwk();
+        jwk["use"] = json!("sig");
+        jwk["alg"] = json!("ES256");
         // Renaming gives the file another identity: with a coarse clock, its time and length are the same.
         let beside = self.jwks.with_extension("new");
         std::fs::write(&beside, json!({ "keys": [jwk] }).to_string()).unwrap();
@@ -268,7 +265,7 @@ fn a_chain_that_was_carried_before_is_none_once_its_key_is_withdrawn() {
     let intents = Intents::signed(signer.signatures());
     let documents = [signer.sign(&link(1, None), None)];
     assert!(intents.carried(&documents).is_ok());
-    signer.publish(&SigningKey::from_slice(&[9; 32]).unwrap());
+    signer.publish(&NewKey::seeded(9));
     assert!(intents.carried(&documents).is_ok(), "only a look reads it");
     intents.refresh();
     assert!(intents.carried(&documents).is_err());
@@ -338,7 +335,7 @@ fn a_key_that_comes_to_be_shared_signs_nothing_any_more() {
         signer.sign(&value, None)
     };
     assert!(intents.insert(of("int-a").as_bytes()).is_ok());
-    bob.publish(&SigningKey::from_slice(&[7; 32]).unwrap());
+    bob.publish(&NewKey::seeded(7));
     intents.refresh();
     match intents.insert(of("int-b").as_bytes()) {
         Err(IntentError::Signature(why)) => assert!(why.contains("one key"), "{why}"),

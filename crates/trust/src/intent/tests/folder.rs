@@ -2,8 +2,8 @@
 
 use super::chains::{Signer, link};
 use super::*;
+use crate::identity::NewKey;
 use crate::watched::{Look, Source};
-use p256::ecdsa::SigningKey;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -171,12 +171,12 @@ fn an_intent_whose_key_is_withdrawn_does_not_count_any_more() {
     intents.insert(imported.as_bytes()).unwrap();
     intents.refresh();
     assert_eq!(known(&intents), ["int-1", "int-2"]);
-    signer.publish(&SigningKey::from_slice(&[9; 32]).unwrap());
+    signer.publish(&NewKey::seeded(9));
     intents.refresh();
     assert_eq!(known(&intents), [""; 0]);
     let why = problem(&intents).unwrap();
     assert!(why.contains("its signature is invalid"), "{why}");
-    signer.publish(&SigningKey::from_slice(&[7; 32]).unwrap());
+    signer.publish(&NewKey::seeded(7));
     intents.refresh();
     assert_eq!(known(&intents), ["int-1", "int-2"]);
 }
