@@ -2,7 +2,9 @@
 //!
 //! The writer adds the version, the number and the hash of the previous line.
 
-use super::entry::{Accepted, Issued, Opening, Outcome, Recorded, Seal};
+#[cfg(feature = "embedded-state")]
+use super::entry::Accepted;
+use super::entry::{Issued, Opening, Outcome, Recorded, Seal};
 use super::{Mask, Refused};
 use crate::decision::{Decision, Replayable};
 use portcullis_contract::escaped;
