@@ -90,7 +90,7 @@ fn credentials(count: usize) {
 
 /// B7: one delegate carries many signed children, each as large as a request may carry.
 fn children(folder: &Path, count: usize) {
-    let (alice, lead) = (Key::seeded(7), Key::seeded(8));
+    let (alice, lead) = (Key::generate(), Key::generate());
     let [of_alice, of_lead] = ["alice.json", "lead.json"].map(|name| folder.join(name));
     alice.publish(&of_alice, "sig");
     lead.publish(&of_lead, "sig");

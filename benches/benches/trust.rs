@@ -40,7 +40,7 @@ fn intent(key: &Key) -> String {
 fn trust(c: &mut Criterion) {
     let folder = std::env::temp_dir().join(format!("portcullis-trust-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let key = Key::seeded(7);
+    let key = Key::generate();
     let bundle = folder.join("bundle.json");
     key.publish(&bundle, "jwt-svid");
     let token = token(&key);

@@ -1,8 +1,6 @@
 //! Keys of approvers, delegators and trust domains.
 
-use jsonwebtoken::{Algorithm, EncodingKey};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use portcullis_host::identity::NewKey;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -16,19 +14,16 @@ pub struct Key {
 }
 
 impl Key {
-    /// Returns the key of that seed, which must not be 0.
+    /// Makes a key.
     ///
     /// # Panics
     ///
-    /// If the seed is 0.
-    pub fn seeded(seed: u8) -> Self {
-        let key = SigningKey::from_slice(&[seed; 32]).expect("a scalar of the curve");
-        let pem = key.to_pkcs8_pem(LineEnding::LF).expect("PKCS #8");
-        let encoding = EncodingKey::from_ec_pem(pem.as_bytes()).expect("a key in PEM");
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&encoding, Algorithm::ES256);
+    /// If the cryptographic library fails.
+    pub fn generate() -> Self {
+        let key = NewKey::generate().expect("a key");
         Self {
-            pem: pem.to_string(),
-            jwk: json!(jwk.expect("a JWK")),
+            pem: key.to_pem().expect("PKCS #8"),
+            jwk: key.to_jwk(),
         }
     }
 
@@ -46,6 +41,7 @@ impl Key {
         let mut jwk = self.jwk.clone();
         jwk["kid"] = json!(KEY_ID);
         jwk["use"] = json!(used_for);
+        jwk["alg"] = json!("ES256");
         std::fs::write(file, json!({ "keys": [jwk] }).to_string()).expect("a key set");
     }
 

@@ -12,13 +12,11 @@
 //! The signed intents in `intents` are readable in `approved`.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use libtest_mimic::{Arguments, Trial};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use portcullis_cases::{NOW, folders};
 use portcullis_host::config::{Problem, Severity};
+use portcullis_host::identity::NewKey;
 use portcullis_host::{Conclusion, Pdp, Request, Timestamp, config, unverified_intent};
 use portcullis_tests::{guests, root};
 use serde::Deserialize;
@@ -243,15 +241,11 @@ fn commands(folder: &Path, expected: &Expected) -> anyhow::Result<()> {
 /// Verifies the tokens with a host, and evaluates a request of the proved principal.
 fn presented(folder: &Path, tokens: &Tokens) -> anyhow::Result<()> {
     let copy = copied(folder)?;
-    let key = SigningKey::from_slice(&[7; 32])?;
-    let point = key.verifying_key().to_encoded_point(false);
-    let coordinate = |bytes: Option<&p256::FieldBytes>| {
-        Base64UrlUnpadded::encode_string(bytes.map_or(&[][..], |bytes| bytes.as_slice()))
-    };
-    let jwk = json!({
-        "kty": "EC", "crv": "P-256", "use": "jwt-svid", "alg": "ES256", "kid": "key-1",
-        "x": coordinate(point.x()), "y": coordinate(point.y()),
-    });
+    let key = NewKey::generate()?;
+    let mut jwk = key.to_jwk();
+    jwk["use"] = json!("jwt-svid");
+    jwk["alg"] = json!("ES256");
+    jwk["kid"] = json!("key-1");
     let bundle = json!({ "keys": [jwk] }).to_string();
     fs::write(copy.path().join("bundle.json"), bundle)?;
     let pdp = Pdp::from_file(copy.path().join("portcullis.toml"))?;
@@ -288,7 +282,7 @@ fn presented(folder: &Path, tokens: &Tokens) -> anyhow::Result<()> {
 }
 
 /// Signs a token with these claims.
-fn signed(key: &SigningKey, claims: &Map<String, Value>) -> anyhow::Result<String> {
+fn signed(key: &NewKey, claims: &Map<String, Value>) -> anyhow::Result<String> {
     let now = i64::try_from(Timestamp::now().as_millis() / 1000)?;
     let mut claims = claims.clone();
     for time in ["iat", "nbf", "exp"] {
@@ -298,7 +292,7 @@ fn signed(key: &SigningKey, claims: &Map<String, Value>) -> anyhow::Result<Strin
     }
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("key-1".to_owned());
-    let pem = key.to_pkcs8_pem(LineEnding::LF)?;
+    let pem = key.to_pem()?;
     let key = EncodingKey::from_ec_pem(pem.as_bytes())?;
     Ok(jsonwebtoken::encode(&header, &claims, &key)?)
 }

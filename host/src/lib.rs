@@ -72,6 +72,47 @@
 //! [`Request::from_authzen`] and [`Request::from_mcp`] read JSON that the gateway wrote as a whole. A
 //! [`Decision`] serialises as an AuthZEN response.
 //!
+//! # Features
+//!
+//! Both are on by default. A configuration with a section whose feature is left out is refused.
+//!
+//! - `identity` verifies what is signed: SVIDs, proofs of possession, signed intents, signed heads of revocation
+//!   lists and security events. Without it, the gateway states the principal, as above.
+//! - `embedded-state` is the state in a file (`[state]`). Without it, a gateway may pass its own
+//!   [`State`](state::State).
+//!
+//! ```
+//! use portcullis_host::{Cause, Integration, Pdp, PdpError, Principal, Request, Resource, config};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A decision point in memory, for a principal that the gateway states.
+//! let pdp = Pdp::builder().build()?;
+//! let principal = Principal { id: "spiffe://acme.example/agent".into(), ..Principal::default() };
+//! let request = Request::builder("github", principal, "issues.list", Resource::default())
+//!     .build(pdp.request_limits())?;
+//! assert_eq!(pdp.evaluate(&request).cause(), Cause::UnknownIntegration);
+//! let without_plugin = Pdp::builder().integration(Integration::new("github")).build();
+//! assert!(matches!(without_plugin, Err(PdpError::NoPlugin(_))));
+//!
+//! // Sections whose feature is left out.
+//! let file = std::env::temp_dir().join(format!("portcullis-features-{}.toml", std::process::id()));
+//! for (section, feature, is_built) in [
+//!     ("trust-domains = {}", "identity", cfg!(feature = "identity")),
+//!     ("revocation = { signers = {} }", "identity", cfg!(feature = "identity")),
+//!     ("intents = { approvers = {} }", "identity", cfg!(feature = "identity")),
+//!     ("state = {}", "embedded-state", cfg!(feature = "embedded-state")),
+//! ] {
+//!     std::fs::write(&file, section)?;
+//!     let problems = config::check(&file).problems;
+//!     let named = format!("needs the feature `{feature}`");
+//!     let is_refused = problems.iter().any(|problem| problem.message.contains(&named));
+//!     assert_eq!(is_refused, !is_built, "{section}: {problems:?}");
+//! }
+//! std::fs::remove_file(&file)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Every failure is a deny with a typed [`Cause`]: a plugin that traps, loops or returns invalid values,
 //! a request that cannot be read, a panic of the host. Every bound on a plugin ([`PluginLimits`]) and on
 //! a request ([`RequestLimits`]) has a default.
@@ -104,7 +145,9 @@ pub use decision::{
 };
 pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};
-pub use pdp::{AcceptError, AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
+#[cfg(feature = "identity")]
+pub use pdp::AcceptError;
+pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 
 pub use portcullis_contract::{
     ActionClass, ArgumentOrigin, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health,
@@ -136,11 +179,18 @@ pub use portcullis_sandbox::{
     PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan, inspect,
     pagemap_scan_in_force, read_component,
 };
+#[cfg(feature = "identity")]
+pub use portcullis_trust::identity;
 pub use portcullis_trust::intent::{
-    Allowance, Arguments, AttenuationError, Denial, Exception, INTENT_TYPE, IntentError, Intents,
-    KnownArguments, SignError, Signatures, StoredIntent, sign, unverified_intent,
+    Allowance, Arguments, AttenuationError, Denial, Exception, IntentError, Intents,
+    KnownArguments, StoredIntent, unverified_intent,
 };
+#[cfg(feature = "identity")]
+pub use portcullis_trust::intent::{INTENT_TYPE, SignError, Signatures, sign};
 pub use portcullis_trust::posture::{OnStale, PostureRule, Postures, PosturesError, Weakness};
-pub use portcullis_trust::registry::{Gap, Identity, Registry, Shared, Survey, Surveyed};
+pub use portcullis_trust::registry::{
+    FollowedRegistry, Gap, Identity, Registry, RegistryError, Shared, Survey, Surveyed,
+};
 pub use portcullis_trust::revocation::{self, Revocations};
-pub use portcullis_trust::{identity, state};
+pub use portcullis_trust::state;
+pub use portcullis_trust::watched::{POLL_INTERVAL, Source, Watcher};

@@ -1,6 +1,7 @@
-//! The layout of the project, measured: which crate may depend on what, how large one may be, and that no two
-//! folders of a crate import each other.
+//! The layout of the project, measured: which crate may depend on what, how large one may be, that no two
+//! folders of a crate import each other, and that one library signs and verifies.
 
+use crate::steps::ENGINES;
 use anyhow::{Context as _, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,9 +13,8 @@ const NEVER: [(&str, &[&str]); 4] = [
     (
         "portcullis-sandbox",
         &[
+            "aws-lc-rs",
             "jsonwebtoken",
-            "p256",
-            "p384",
             "portcullis-host",
             "portcullis-trust",
             "redb",
@@ -47,6 +47,19 @@ const NEVER: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// Libraries that sign, verify or agree on keys, other than aws-lc-rs.
+const OTHER_CRYPTO: [&str; 9] = [
+    "ecdsa",
+    "ed25519-dalek",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "p256",
+    "p384",
+    "ring",
+    "rsa",
+];
+
 /// The largest part of all lines that one crate may hold, in percent.
 const MAX_PERCENT: usize = 25;
 
@@ -54,11 +67,12 @@ const MAX_PERCENT: usize = 25;
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let mut faults = Vec::new();
     for (package, never) in NEVER {
-        let found = dependencies(root, package)?;
+        let found = dependencies(root, "normal,build", &["--package", package])?;
         for name in never.iter().filter(|name| found.contains(**name)) {
             faults.push(format!("`{package}` depends on `{name}`"));
         }
     }
+    faults.extend(other_crypto(root)?);
     let crates = crates(root)?;
     let sizes = sizes(&crates)?;
     let all: usize = sizes.values().sum();
@@ -87,18 +101,33 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The names of all packages that `package` is built with.
-fn dependencies(root: &Path, package: &str) -> anyhow::Result<BTreeSet<String>> {
+/// Second cryptographic libraries in what is shipped and in its tests.
+fn other_crypto(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut packages = vec!["--workspace"];
+    for package in ENGINES {
+        packages.extend(["--exclude", package]);
+    }
+    let found = dependencies(root, "normal,build,dev", &packages)?;
+    if !found.contains("aws-lc-rs") {
+        bail!(
+            "the tree has no `aws-lc-rs`: adapt this check to the library that signs and verifies"
+        );
+    }
+    Ok(OTHER_CRYPTO
+        .iter()
+        .filter(|name| found.contains(**name))
+        .map(|name| {
+            format!("the tree has `{name}` beside `aws-lc-rs`: choose the feature of its user that takes `aws-lc-rs` (`cargo tree -i {name}`)")
+        })
+        .collect())
+}
+
+/// The names of all packages that `packages` are built with.
+fn dependencies(root: &Path, edges: &str, packages: &[&str]) -> anyhow::Result<BTreeSet<String>> {
     let output = Command::new("cargo")
-        .args([
-            "tree",
-            "--quiet",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-        ])
-        .args(["--format", "{p}", "--package", package])
+        .args(["tree", "--quiet", "--edges", edges, "--prefix", "none"])
+        .args(["--format", "{p}"])
+        .args(packages)
         .current_dir(root)
         .output()
         .context("cannot run `cargo tree`")?;

@@ -18,7 +18,7 @@ cargo xtask COMMAND
             its draft to its end
   test      build everything and run every test, except those of `engines`
   engines   compare the Cedar and Rego plugins with the native engines, and test the host in a process
-            with all features of the runtime
+            with all features of the runtime, and without features of its own
   bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins

@@ -19,7 +19,7 @@ const PLUGINS: [&str; 4] = [
 /// The crates with Cedar and Rego, which are built, tested and linted separately.
 ///
 /// They take long to build, and change the features that the other crates are built with.
-const ENGINES: [&str; 3] = [
+pub(crate) const ENGINES: [&str; 3] = [
     "portcullis-plugin-cedar",
     "portcullis-plugin-rego",
     "portcullis-differential",
@@ -37,7 +37,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })
 }
 
-/// Tests the plugins with Cedar and Rego, and the host with the runtime's default features.
+/// Tests the plugins with Cedar and Rego, and the host with the runtime's default features and without its own.
 ///
 /// The plugins are compared with the native engines.
 pub(crate) fn engines() -> anyhow::Result<()> {
@@ -60,6 +60,20 @@ pub(crate) fn engines() -> anyhow::Result<()> {
             "target/default-features",
         ])
     })?;
+    // Other features of our crates are other features of the runtime's dependencies: it is built again.
+    const HOST: [&str; 3] = ["-p", "portcullis-host", "--no-default-features"];
+    step("the host without its features", || {
+        cargo(&[&["test", "--release", "--doc"], &HOST[..]].concat())
+    })?;
+    for more in [
+        &[][..],
+        &["--features", "identity"],
+        &["--features", "embedded-state"],
+    ] {
+        step("clippy, the host with some of its features", || {
+            cargo(&[&["clippy"], &HOST[..], more, &["--", "--deny", "warnings"]].concat())
+        })?;
+    }
     step("clippy", || {
         let mut clippy = vec!["clippy", "--release", "--all-targets"];
         for package in ENGINES {

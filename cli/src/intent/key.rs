@@ -3,10 +3,7 @@
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context as _;
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use p256::ecdsa::SigningKey;
-use p256::elliptic_curve::rand_core::OsRng;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use portcullis_host::identity::NewKey;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -30,18 +27,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let key = SigningKey::random(&mut OsRng);
-    let pem = key
-        .to_pkcs8_pem(LineEnding::LF)
-        .context("the key cannot be written as PEM")?;
-    let point = key.verifying_key().to_encoded_point(false);
-    let coordinate = |bytes: Option<&p256::FieldBytes>| {
-        Base64UrlUnpadded::encode_string(bytes.map_or(&[][..], |bytes| bytes.as_slice()))
-    };
-    let mut jwk = json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
-        "x": coordinate(point.x()), "y": coordinate(point.y()),
-    });
+    let key = NewKey::generate()?;
+    let pem = key.to_pem()?;
+    let mut jwk = key.to_jwk();
+    jwk["use"] = json!("sig");
+    jwk["alg"] = json!("ES256");
     if let Some(id) = &args.key_id {
         jwk["kid"] = json!(id);
     }

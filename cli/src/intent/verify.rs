@@ -69,7 +69,7 @@ impl From {
             false => Intents::signed(signatures),
         };
         let refused = intents
-            .insert_folder(&self.folder)
+            .follow_folder(&self.folder)
             .with_context(|| format!("cannot read {}", self.folder.display()))?;
         for chain in intents.chains() {
             let Some(intent) = chain.last() else { continue };

@@ -57,7 +57,8 @@ impl Inventory {
         measures: &Measures,
         now: Timestamp,
     ) -> Self {
-        let identities = || pdp.registry().into_iter().flat_map(|it| it.iter());
+        let registry = pdp.registry();
+        let identities = || registry.iter().flat_map(|it| it.iter());
         let integrations = pdp.integrations();
         let mut exceptions: Vec<_> = identities()
             .filter_map(|identity| {
@@ -167,7 +168,8 @@ impl Before {
             .map(|it| it.intent.clone());
         let by_intent: BTreeSet<String> = known.chain(recorded).collect();
         // A registry has the end of a shared identity's exception, but not its start.
-        let identities = pdp.registry().into_iter().flat_map(|it| it.iter());
+        let registry = pdp.registry();
+        let identities = registry.iter().flat_map(|it| it.iter());
         let shared = identities.filter(|identity| {
             let shared = identity.shared.as_ref();
             shared.is_some_and(|shared| then < shared.until)
@@ -194,9 +196,9 @@ impl Before {
 /// A host whose list is older denies everything. If a credential that does not expire is in use, only the
 /// latter counts.
 fn worst_reuse(pdp: &Pdp, measures: &Measures) -> Option<u64> {
-    let registered = pdp
-        .registry()
-        .into_iter()
+    let registry = pdp.registry();
+    let registered = registry
+        .iter()
         .flat_map(|registry| registry.iter())
         .map(|identity| identity.max_credential_lifetime)
         .max();

@@ -1074,32 +1074,6 @@ mod tests {
     }
 
     #[test]
-    fn the_origins_of_an_argument_are_those_of_the_nearest_holder_and_of_its_parts() {
-        let stated: Vec<_> = [
-            ("", "user"),
-            ("/to", "tool:mail"),
-            ("/to/0", "tool:directory"),
-            ("/too", "tool:other"),
-        ]
-        .map(|(at, origin)| (at.to_owned(), origin.to_owned()))
-        .into();
-        let all = Origins(&stated);
-        for (path, found) in [
-            ("/to", &["tool:mail", "tool:directory"][..]),
-            ("/to/1", &["tool:mail"]),
-            ("/body", &["user"]),
-        ] {
-            assert_eq!(all.of(path).collect::<Vec<_>>(), found, "{path}");
-        }
-        let parts = Origins(&stated[2..3]);
-        assert_eq!(
-            parts.of("/to").collect::<Vec<_>>(),
-            ["unknown", "tool:directory"]
-        );
-        assert_eq!(Origins::UNKNOWN.of("").collect::<Vec<_>>(), ["unknown"]);
-    }
-
-    #[test]
     fn the_arguments_as_a_whole_have_a_name_in_texts() {
         let whole = Constraint::new("", Operator::Equals, json!({ "a": 1 })).unwrap();
         assert_eq!(whole.to_string(), "(all arguments) equals {\"a\":1}");

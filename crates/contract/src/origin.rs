@@ -402,4 +402,24 @@ mod tests {
         assert_eq!(Origins(&stated[1..]).stated("/top"), ["unknown"]);
         assert_eq!(Origins(&stated).stated(""), ["tool:web", "user"]);
     }
+
+    #[test]
+    fn the_stated_origins_are_those_of_the_nearest_container_and_of_what_is_below() {
+        let stated = [
+            ArgumentOrigin::new("", "user"),
+            ArgumentOrigin::new("/to", "tool:mail"),
+            ArgumentOrigin::new("/to/0", "tool:directory"),
+            ArgumentOrigin::new("/too", "tool:other"),
+        ];
+        for (path, found) in [
+            ("/to", &["tool:mail", "tool:directory"][..]),
+            ("/to/1", &["tool:mail"]),
+            ("/body", &["user"]),
+        ] {
+            assert_eq!(Origins(&stated).stated(path), found, "{path}");
+        }
+        let parts = Origins(&stated[2..3]);
+        assert_eq!(parts.stated("/to"), ["unknown", "tool:directory"]);
+        assert_eq!(Origins::UNKNOWN.stated(""), ["unknown"]);
+    }
 }

@@ -28,6 +28,9 @@ pub struct Inputs {
     /// Another instance that had presented the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_elsewhere: Option<String>,
+    /// Reason why the registry was unusable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_unusable: Option<String>,
     /// Posture of the destination, as observed by the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posture: Option<Posture>,

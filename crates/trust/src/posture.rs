@@ -1,6 +1,6 @@
 //! Posture of destinations: recent observations that sensitive actions require.
 
-use crate::watched::{Bytes, Watched};
+use crate::watched::{Bytes, Source, Unreadable, Watched};
 use portcullis_contract::name::{self, NameError, Naming};
 use portcullis_contract::{ActionClass, Exposure, Health, Pattern, excerpt, withheld};
 use portcullis_model::json;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Maximum size of a file of postures: 64 MiB, nested 8 deep.
@@ -155,7 +156,7 @@ impl Weakness {
 /// denial of its id would match.
 #[derive(Debug)]
 pub struct Postures {
-    followed: Watched<Sightings, PosturesError>,
+    followed: Arc<Watched<Sightings, PosturesError>>,
 }
 
 /// Observations of all destinations.
@@ -205,6 +206,15 @@ pub enum PosturesError {
     },
 }
 
+impl Unreadable for PosturesError {
+    fn unreadable(file: &Path, message: String) -> Self {
+        Self::Read {
+            file: file.to_owned(),
+            message,
+        }
+    }
+}
+
 impl Postures {
     /// Reads `file`, and reloads it when it changes.
     ///
@@ -225,7 +235,14 @@ impl Postures {
                 })
             },
         )?;
-        Ok(Self { followed })
+        Ok(Self {
+            followed: Arc::new(followed),
+        })
+    }
+
+    /// The file, for a watcher.
+    pub fn source(&self) -> Source {
+        self.followed.source()
     }
 
     /// Returns the observation of `resource`, whose id is canonical by `naming`.

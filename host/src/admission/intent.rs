@@ -124,7 +124,8 @@ impl<T: Trace> Checks<'_, '_, T> {
         const NAME: &str = "intent, uses left";
         let mut counted = Vec::new();
         for intent in chain.iter() {
-            let registered = self.on.registry.and_then(|it| it.get(&intent.principal));
+            let registered = self.on.usable_registry();
+            let registered = registered.and_then(|it| it.get(&intent.principal));
             self.ceiling.expires_at =
                 tighter(self.ceiling.expires_at, registered.map(Identity::ends));
             self.ceiling.expires_at = tighter(self.ceiling.expires_at, Some(intent.expires_at));
@@ -255,7 +256,7 @@ impl Admission<'_> {
 
     /// Refuses a chain if a delegator is not registered for the integration.
     fn unregistered(&self, chain: &Chain) -> Option<Refusal> {
-        let registry = self.registry?;
+        let registry = self.usable_registry()?;
         let (_, delegated_by) = chain.split_last()?;
         delegated_by.iter().find_map(|intent| {
             let delegator = &intent.principal;

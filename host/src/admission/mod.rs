@@ -29,7 +29,7 @@ use portcullis_model::verdict::Obligation;
 use portcullis_model::waiver::Waiver;
 use portcullis_trust::intent::{Chain, IntentError};
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::{Identity, Registry};
+use portcullis_trust::registry::{Identity, Registry, RegistryError};
 use portcullis_trust::revocation::{Known, Revocations};
 use portcullis_trust::state::{Sightings, State, Use};
 
@@ -52,7 +52,8 @@ pub(crate) const CHECKS: [&str; 11] = [
 
 /// A request with everything that it is checked against.
 pub(crate) struct Admission<'a> {
-    pub(crate) registry: Option<&'a Registry>,
+    /// The registry, or the reason why it is unusable.
+    pub(crate) registry: Option<Result<&'a Registry, &'a RegistryError>>,
     pub(crate) revocations: Option<&'a Revocations>,
     pub(crate) intents: Option<&'a IntentRule>,
     pub(crate) state: Option<&'a dyn State>,
@@ -160,6 +161,11 @@ impl<'a> Admission<'a> {
             ceiling: checks.ceiling,
             uses: checks.uses,
         })
+    }
+
+    /// The registry, if it is usable.
+    fn usable_registry(&self) -> Option<&'a Registry> {
+        self.registry.and_then(Result::ok)
     }
 
     /// The revocation list for this decision; `again` is set after the plugins ran.

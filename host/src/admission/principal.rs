@@ -20,6 +20,15 @@ impl<T: Trace> Checks<'_, '_, T> {
             return Ok(());
         };
         let id = &principal.id;
+        let recorded = match on.sources {
+            Sources::Recorded(inputs, _) => inputs.registry_unusable.clone(),
+            Sources::Live | Sources::DryRun => None,
+        };
+        let registry = match (recorded, registry) {
+            (None, Ok(registry)) => registry,
+            (Some(why), _) => return self.unusable_registry(why),
+            (None, Err(error)) => return self.unusable_registry(error.to_string()),
+        };
         let Some(identity) = registry.get(id) else {
             let refusal = (
                 Cause::PrincipalUnregistered,
@@ -86,6 +95,13 @@ impl<T: Trace> Checks<'_, '_, T> {
         self.facts.purpose = &identity.purpose;
         self.facts.environment = &identity.environment;
         Ok(())
+    }
+
+    /// Denies the request, because no identity is registered while the registry is unusable.
+    fn unusable_registry(&mut self, why: String) -> Result<(), Refusal> {
+        self.inputs.registry_unusable = Some(why.clone());
+        let found = || "the registry is unusable".to_owned();
+        self.stop("registry", found, (Cause::PrincipalUnregistered, why))
     }
 
     pub(super) fn attestation(&mut self) -> Result<(), Refusal> {

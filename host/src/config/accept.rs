@@ -1,6 +1,6 @@
 //! Acceptance of a state or revocation list that differs from its marks.
 
-use super::{all, checks, keeping};
+use super::{all, checks, keeping, stored};
 use crate::log::marks_of;
 use crate::log::{Accepted, DecisionLog};
 use portcullis_model::document;
@@ -37,9 +37,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     let read = || {
         let table = document::parse(&source, &text)?;
         let mut root = Section::new(&source, table.get_ref(), FILE);
-        let state = all(root
-            .section("state")
-            .map(|section| keeping::state(section, folder)))?;
+        let state = all(stored::state(&mut root, folder))?;
         let log = all(root
             .section("log")
             .map(|section| keeping::log(section, folder)))?;

@@ -1,41 +1,39 @@
 //! Reads the sections of the host's own checks: `[registry]`, `[revocation]`, `[intents]`, `[destinations]`,
 //! `[trust-domains]`, `[required-checks]` and `[ceiling]`.
 
+use super::signed::{self, EventIssuers, ForList};
 use crate::admission::{Requirement, Requirements};
 use crate::integration::{Tier, TierCeiling};
 use crate::pdp::AccessRequests;
 use portcullis_contract::name::alike_key;
-use portcullis_contract::{
-    ActionClass, PrincipalKind, excerpt, has_well_known_token, looks_like_a_token, similar,
-};
+use portcullis_contract::{ActionClass, PrincipalKind, excerpt, looks_like_a_token, similar};
 use portcullis_model::document::lines_with_tokens;
 use portcullis_model::document::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text, principal_kind};
 use portcullis_model::request::{A_PLAIN_TYPE, is_plain_type};
-use portcullis_model::spiffe_id::is_spiffe_id;
-use portcullis_trust::identity::Bundles;
-use portcullis_trust::intent::{IntentError, Intents, Signatures, unverified_intent};
+use portcullis_trust::intent::{IntentError, Intents, unverified_intent};
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::Registry;
-use portcullis_trust::revocation::{EventIssuers, HeadKey, ListError, Revocations, Signers};
+use portcullis_trust::registry::{FollowedRegistry, Registry};
+use portcullis_trust::revocation::{ListError, Revocations};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use toml::Spanned;
-use toml::de::DeValue;
 
 /// Reads `[registry]`; returns the registry with its path.
-pub(super) fn registry(mut section: Section<'_, '_>, folder: &Path) -> Option<(Registry, PathBuf)> {
+pub(super) fn registry(
+    mut section: Section<'_, '_>,
+    folder: &Path,
+) -> Option<(FollowedRegistry, PathBuf)> {
     let source = section.source();
     let path = section.required_text("path");
     section.end();
     let (path, span) = path?;
     let path = folder.join(path);
-    let mut registry = Registry::default();
-    source.add(registry.read_path(&path));
-    if let Some((one, other, pairs)) = registry.namesakes() {
+    let (registry, problems) = FollowedRegistry::follow(&path);
+    source.add(problems);
+    if let Some((one, other, pairs)) = registry.last_valid().namesakes() {
         let message = format!(
             "agents `{one}` and `{other}` end with the same segment ({pairs} such pairs): a plugin that identifies agents by it, such as `github` with `{{name}}` in `own-branch-prefix`, confuses them: write `{{trust-domain}}/{{path}}` there"
         );
@@ -87,23 +85,18 @@ pub(super) fn unknown_integrations(
 
 /// Reads `[revocation]`.
 pub(super) fn revocations(
-    section: Section<'_, '_>,
+    mut section: Section<'_, '_>,
     folder: &Path,
 ) -> Option<(Revocations, Option<EventIssuers>)> {
     let source = section.source();
-    let Revocation {
-        list,
-        max_staleness,
-        signers,
-        key,
-        events,
-    } = revocation(section, folder)?;
-    let (file, span) = list;
-    let followed = match signers {
-        None => Revocations::follow(&file, max_staleness),
-        Some(signers) => Revocations::follow_signed(&file, max_staleness, signers, key),
-    };
-    match followed {
+    let path = section.required_text("path");
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let max_staleness = section.required_duration("max-staleness", range);
+    let ForList { signed, events } = signed::for_list(&mut section, folder)?;
+    section.end();
+    let (path, span) = path?;
+    let file = folder.join(path);
+    match signed.follow(&file, max_staleness?) {
         Ok(revocations) => {
             let lines = revocations.lines_with_tokens();
             source.add(
@@ -131,176 +124,6 @@ pub(super) fn revocations(
 /// True if the file does not exist. A link that leads back to itself exists.
 fn is_missing(file: &Path) -> bool {
     std::fs::metadata(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Contents of `[revocation]`.
-pub(super) struct Revocation {
-    pub(super) list: (PathBuf, Span),
-    pub(super) max_staleness: Duration,
-    pub(super) signers: Option<Signers>,
-    pub(super) key: Option<HeadKey>,
-    pub(super) events: Option<EventIssuers>,
-}
-
-/// Reads `[revocation]`, without the list itself.
-pub(super) fn revocation(mut section: Section<'_, '_>, folder: &Path) -> Option<Revocation> {
-    let source = section.source();
-    let path = section.required_text("path");
-    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let max_staleness = section.required_duration("max-staleness", range);
-    let is_signed = section.has("signers");
-    let signers = signers(&mut section, folder);
-    let key = match section.text("key") {
-        None => Some(None),
-        Some((_, span)) if !is_signed => {
-            source.error(span, "`key` signs lines that the host adds to the list, and needs `signers`: add `signers`, or remove `key`");
-            None
-        }
-        Some((file, span)) => {
-            let file = folder.join(file);
-            let pem = std::fs::read(&file).map_err(|error| format!("cannot be read: {error}"));
-            let key =
-                pem.and_then(|pem| HeadKey::new(&pem, None).map_err(|error| error.to_string()));
-            key.map(Some)
-                .map_err(|error| source.error(span, format!("{}: {error}", file.display())))
-                .ok()
-        }
-    };
-    let has_key = section.has("key");
-    let events = section.section("events").map(|events| {
-        let span = events.span();
-        let issuers = event_issuers(events, folder);
-        if is_signed && !has_key {
-            source.error(span, "the host must sign the revocations that it adds for events: add `key` to `[revocation]`, a private key of one of `signers`");
-            return None;
-        }
-        issuers
-    });
-    section.end();
-    let events = super::all(events);
-    let (path, span) = path?;
-    Some(Revocation {
-        list: (folder.join(path), span),
-        max_staleness: max_staleness?,
-        signers: signers?,
-        key: key?,
-        events: events?,
-    })
-}
-
-/// Reads `[revocation.signers]`: the permitted signers of the list's head.
-///
-/// The inner value is `None` if the list need not be signed.
-pub(super) fn signers(section: &mut Section<'_, '_>, folder: &Path) -> Option<Option<Signers>> {
-    let source = section.source();
-    let is_stated = section.has("signers");
-    let files = files(section, "signers", folder);
-    if !is_stated {
-        return Some(None);
-    }
-    if files.is_empty() {
-        let message = "`signers` is empty, so no list would be accepted: name one, such as `signers = { \"alice@acme.example\" = \"keys/alice.json\" }`, or remove `signers` if lists need not be signed";
-        source.error(section.span(), message);
-        return None;
-    }
-    let mut signers = Signers::default();
-    let mut wrong = false;
-    for (who, file, span) in &files {
-        match std::mem::take(&mut signers).signer(who, file) {
-            Ok(more) => signers = more,
-            Err(error) => {
-                source.error(span.clone(), error.to_string());
-                wrong = true;
-            }
-        }
-    }
-    (!wrong).then_some(Some(signers))
-}
-
-/// Reads `[revocation.events]`.
-pub(super) fn event_issuers(mut section: Section<'_, '_>, folder: &Path) -> Option<EventIssuers> {
-    let source = section.source();
-    let audience = section.required_text("audience");
-    let issuers = section.entries("issuers");
-    section.end();
-    let audience = audience.map_or("", |(audience, _)| audience);
-    let mut events = EventIssuers::new(audience);
-    let mut wrong = audience.is_empty();
-    for (issuer, value) in issuers {
-        let Some((key, domains)) = event_issuer(source, issuer, value) else {
-            wrong = true;
-            continue;
-        };
-        let file = folder.join(key);
-        let before = std::mem::replace(&mut events, EventIssuers::new(audience));
-        match before.issuer(issuer, &file, domains) {
-            Ok(more) => events = more,
-            Err(error) => {
-                source.error(value.span(), error.to_string());
-                wrong = true;
-            }
-        }
-    }
-    (!wrong).then_some(events)
-}
-
-/// Path of an issuer's keys, and the trust domains that it covers.
-fn event_issuer<'a>(
-    source: &Source<'_>,
-    issuer: &str,
-    value: &'a Spanned<DeValue<'_>>,
-) -> Option<(&'a str, Vec<String>)> {
-    const FORM: &str = "{ key = \"keys/idp.json\", domains = [\"acme.example\"] }";
-    let wrong = |message: &str| {
-        let issuer = excerpt(issuer);
-        source.error(
-            value.span(),
-            format!("under `issuers`, `{issuer}` {message}: write `\"{issuer}\" = {FORM}`"),
-        );
-        None
-    };
-    let Some(table) = value.get_ref().as_table() else {
-        return wrong("has only a key file, but needs the trust domains that it may revoke in");
-    };
-    let get = |name: &str| {
-        table
-            .iter()
-            .find_map(|(key, value)| (key.get_ref() == name).then_some(value.get_ref()))
-    };
-    if let Some((key, _)) = table
-        .iter()
-        .find(|(key, _)| !["key", "domains"].contains(&key.get_ref().as_ref()))
-    {
-        return wrong(&format!("has the unknown key `{}`", excerpt(key.get_ref())));
-    }
-    let Some(key) = get("key").and_then(|key| key.as_str()) else {
-        return wrong("has no `key`, the file of its public keys");
-    };
-    let domains = get("domains").and_then(|domains| domains.as_array());
-    let domains: Option<Vec<String>> = domains.and_then(|domains| {
-        domains
-            .iter()
-            .map(|domain| domain.get_ref().as_str().map(str::to_owned))
-            .collect()
-    });
-    match domains {
-        Some(domains) if domains.is_empty() => {
-            wrong("has an empty `domains`, so it revokes nothing")
-        }
-        Some(domains) => match domains.iter().find(|domain| !is_trust_domain(domain)) {
-            Some(domain) => wrong(&format!(
-                "has `{}` in `domains`, which is no trust domain",
-                excerpt(domain)
-            )),
-            None => Some((key, domains)),
-        },
-        None => wrong("has no `domains`, the trust domains whose principals it revokes"),
-    }
-}
-
-/// True if the text is the name of a SPIFFE trust domain.
-fn is_trust_domain(name: &str) -> bool {
-    is_spiffe_id(&format!("spiffe://{name}/x"))
 }
 
 /// Contents of `[intents]`.
@@ -334,15 +157,10 @@ pub(super) fn intents(mut section: Section<'_, '_>, folder: &Path) -> Option<Con
     let access_requests = section
         .section("access-requests")
         .map(|section| (section.span(), access_requests(section)));
-    let signatures = signatures(&mut section, folder);
+    let (intents, signatures_known) = signed::intents(&mut section, folder);
     section.end();
     let (path, span) = path?;
-    let (intents, signatures_known) = match signatures {
-        Signed::No => (Intents::default(), true),
-        Signed::By(signatures) => (Intents::signed(signatures), true),
-        Signed::Wrong => (Intents::signed(Signatures::default()), false),
-    };
-    match intents.insert_folder(&folder.join(path)) {
+    match intents.follow_folder(&folder.join(path)) {
         Err(error) => {
             source.error(span, format!("cannot read the folder {path}: {error}"));
             return None;
@@ -425,7 +243,7 @@ fn tokens_in(files: &[PathBuf]) -> Vec<Problem> {
 }
 
 /// Warns of a line that looks like a secret; line 0 is the whole file.
-fn token_in(file: &Path, line: usize) -> Problem {
+pub(super) fn token_in(file: &Path, line: usize) -> Problem {
     let message = match line {
         0 => LOOKS_LIKE_A_SECRET.replacen("this line", "it", 1),
         _ => LOOKS_LIKE_A_SECRET.to_owned(),
@@ -452,98 +270,6 @@ fn access_requests(mut section: Section<'_, '_>) -> AccessRequests {
     how
 }
 
-/// Signature requirement of intents, with the keys.
-enum Signed {
-    No,
-    By(Signatures),
-    Wrong,
-}
-
-fn signatures(section: &mut Section<'_, '_>, folder: &Path) -> Signed {
-    let source = section.source();
-    let audience = section.text("audience");
-    let states_approvers = section.has("approvers");
-    let approvers = files(section, "approvers", folder);
-    let delegators = files(section, "delegators", folder);
-    if approvers.is_empty() {
-        if states_approvers {
-            let message = "`approvers` is empty, so no intent would be accepted: name an approver with a key file, or remove `approvers` if intents need not be signed";
-            source.error(section.span(), message);
-            return Signed::Wrong;
-        }
-        if let Some((_, _, span)) = delegators.first() {
-            let message =
-                "delegators can delegate only intents that an approver signed: add `approvers`";
-            source.error(span.clone(), message);
-            return Signed::Wrong;
-        }
-        return Signed::No;
-    }
-    let mut signatures = Signatures::default();
-    if let Some((audience, _)) = audience {
-        signatures = signatures.audience(audience);
-    }
-    let mut wrong = false;
-    for (who, file, span) in &approvers {
-        match std::mem::take(&mut signatures).approver(who, file) {
-            Ok(more) => signatures = more,
-            Err(error) => {
-                source.error(span.clone(), error.to_string());
-                wrong = true;
-            }
-        }
-    }
-    for (who, file, span) in &delegators {
-        if !is_spiffe_id(who) {
-            source.error(
-                span.clone(),
-                format!("`{who}` is no SPIFFE ID: only principals delegate"),
-            );
-            wrong = true;
-            continue;
-        }
-        match std::mem::take(&mut signatures).delegator(who, file) {
-            Ok(more) => signatures = more,
-            Err(error) => {
-                source.error(span.clone(), error.to_string());
-                wrong = true;
-            }
-        }
-    }
-    if wrong {
-        Signed::Wrong
-    } else {
-        Signed::By(signatures)
-    }
-}
-
-/// Reads a table of names and files.
-fn files(
-    section: &mut Section<'_, '_>,
-    key: &'static str,
-    folder: &Path,
-) -> Vec<(String, PathBuf, Span)> {
-    let source = section.source();
-    let entries = section.entries(key);
-    entries
-        .into_iter()
-        .filter_map(|(name, value)| match value.get_ref().as_str() {
-            Some(file) => {
-                let file = folder.join(file);
-                // Key ids may be hexadecimal digits, so only well-known token formats are reported.
-                if std::fs::read_to_string(&file).is_ok_and(|text| has_well_known_token(&text)) {
-                    source.add(vec![token_in(&file, 0)]);
-                }
-                Some((name.to_owned(), file, value.span()))
-            }
-            None => {
-                source.error(value.span(), format!("under `{key}`, `{name}` is a file"));
-                None
-            }
-        })
-        .collect()
-}
-
 /// Reads `[destinations]`.
 pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Postures> {
     let source = section.source();
@@ -559,59 +285,6 @@ pub(super) fn postures(mut section: Section<'_, '_>, folder: &Path) -> Option<Po
             None
         }
     }
-}
-
-/// Reads `[trust-domains]` and `[credentials]`: bundles, audience and maximum credential lifetime.
-pub(super) fn verifier(
-    root: &mut Section<'_, '_>,
-    folder: &Path,
-) -> Option<Option<(Bundles, String, Duration)>> {
-    let source = root.source();
-    let bundles = files(root, "trust-domains", folder);
-    let credentials = root.section("credentials").map(|mut section| {
-        let span = section.span();
-        let audience = section.required_text("audience");
-        let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
-        let lifetime = section.duration("max-lifetime", range);
-        section.end();
-        let lifetime = lifetime.unwrap_or(Duration::from_secs(60 * 60));
-        (audience.map(|(text, _)| text.to_owned()), lifetime, span)
-    });
-    let span = bundles.first().map(|(_, _, span)| span.clone());
-    let (span, (audience, lifetime)) = match (span, credentials) {
-        (None, None) => return None,
-        (Some(span), None) => {
-            let message =
-                "credentials are verified for an audience: add `[credentials]` with `audience`";
-            source.error(span, message);
-            return Some(None);
-        }
-        (None, Some((_, _, span))) => {
-            let message = "no credential can be verified without bundles: add `[trust-domains]`";
-            source.error(span, message);
-            return Some(None);
-        }
-        (Some(span), Some((audience, lifetime, _))) => (span, (audience, lifetime)),
-    };
-    let mut wrong = false;
-    for (domain, file, span) in &bundles {
-        if let Err(error) = Bundles::from_files([(domain, file)]) {
-            source.error(span.clone(), error.to_string());
-            wrong = true;
-        }
-    }
-    if wrong {
-        return Some(None);
-    }
-    let files = bundles.into_iter().map(|(domain, file, _)| (domain, file));
-    let verifier = match Bundles::from_files(files) {
-        Ok(bundles) => audience.map(|audience| (bundles, audience, lifetime)),
-        Err(error) => {
-            source.error(span, error.to_string());
-            None
-        }
-    };
-    Some(verifier)
 }
 
 /// Reads `[required-checks]`.

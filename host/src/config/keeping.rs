@@ -1,4 +1,4 @@
-//! Reads the sections of the process and its files: `[engine]`, `[cache]`, `[log]` and `[state]`.
+//! Reads the sections of the process and its files: `[engine]`, `[cache]` and `[log]`.
 
 use super::set;
 use crate::log::{Durability, LogOptions, Mask, MaskError};
@@ -7,50 +7,7 @@ use portcullis_model::document::Problem;
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_sandbox::CompiledCache;
 use portcullis_sandbox::{PagemapScan, choose_pagemap_scan};
-use portcullis_trust::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, StateError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Options of the state.
-pub(super) struct StateOptions {
-    pub(super) path: PathBuf,
-    pub(super) clone_window: Duration,
-    pub(super) max_credentials: usize,
-}
-
-impl StateOptions {
-    /// Opens the state, or creates it.
-    pub(super) fn open(self) -> Result<EmbeddedState, StateError> {
-        let state = EmbeddedState::open(self.path, self.clone_window)?;
-        Ok(state.max_credentials(self.max_credentials))
-    }
-
-    /// Opens the state for a dry run, without creating it.
-    ///
-    /// Returns a warning if a running host has the state open.
-    ///
-    /// # Errors
-    ///
-    /// The problem, if the state is damaged.
-    pub(super) fn look_into(self) -> Result<(EmbeddedState, Option<Problem>), Problem> {
-        if !self.path.exists() {
-            return Ok((
-                EmbeddedState::in_place_of(&self.path, self.clone_window),
-                None,
-            ));
-        }
-        match EmbeddedState::open(&self.path, self.clone_window) {
-            Ok(state) => Ok((state, None)),
-            Err(error @ StateError::InUse(_)) => {
-                let message = format!("{error}: a dry run ignores the uses counted there");
-                let problem = Problem::warning(&self.path, message);
-                let state = EmbeddedState::beside_host(&self.path, self.clone_window);
-                Ok((state, Some(problem)))
-            }
-            Err(error) => Err(Problem::of_file(&self.path, error.to_string())),
-        }
-    }
-}
 
 /// Settings of `[engine]`.
 pub(super) struct EngineOptions {
@@ -99,29 +56,9 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
 const CHECK_RESETS_EVERY: usize = 1024;
 const MOST_CHECK_RESETS_EVERY: usize = 1 << 30;
 
-/// Reads `[state]`.
-pub(super) fn state(mut section: Section<'_, '_>, folder: &Path) -> Option<StateOptions> {
-    let path = section.required_text("path");
-    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let mut clone_window = CLONE_WINDOW;
-    set(&mut clone_window, section.duration("clone-window", range));
-    let mut max_credentials = MAX_CREDENTIALS;
-    let credentials = section.integer("max-credentials", 1_000..=10_000_000);
-    set(&mut max_credentials, credentials);
-    let source = section.source();
-    section.end();
-    let path = folder.join(path?.0);
-    source.add(readable_by_others(&path).into_iter().collect());
-    Some(StateOptions {
-        path,
-        clone_window,
-        max_credentials,
-    })
-}
-
 /// Warns of decision data that other users can read or change.
 #[cfg(unix)]
-fn readable_by_others(file: &Path) -> Option<Problem> {
+pub(super) fn readable_by_others(file: &Path) -> Option<Problem> {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::metadata(file).ok()?;
     let (mode, is_folder) = (found.mode(), found.is_dir());
@@ -142,7 +79,7 @@ fn readable_by_others(file: &Path) -> Option<Problem> {
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &Path) -> Option<Problem> {
+pub(super) fn readable_by_others(_: &Path) -> Option<Problem> {
     None
 }
 

@@ -2,31 +2,43 @@
 //!
 #![doc = concat!("```toml\n", include_str!("portcullis.toml"), "```")]
 
+#[cfg(feature = "embedded-state")]
 mod accept;
 mod checks;
 mod integration;
 mod keeping;
+#[cfg(feature = "identity")]
+mod signed;
+#[cfg(not(feature = "identity"))]
+#[path = "signed_left_out.rs"]
+mod signed;
+#[cfg(feature = "embedded-state")]
+mod stored;
+#[cfg(not(feature = "embedded-state"))]
+#[path = "stored_left_out.rs"]
+mod stored;
 mod targets;
 
+#[cfg(feature = "embedded-state")]
 pub use accept::{Accepts, accept};
 pub use portcullis_contract::looks_like_a_token;
 pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
+#[cfg(feature = "identity")]
+pub use signed::{event_issuers, revocation_signers};
 pub use targets::Targets;
 
 use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued, marks_of};
 use crate::pdp::{Pdp, PdpBuilder};
-use keeping::StateOptions;
 use portcullis_contract::name::fold;
 use portcullis_model::document::{self, FILE, Section, Source};
 use portcullis_model::limits::{PluginLimits, RequestLimits};
 use portcullis_model::marks::ListMark;
 use portcullis_model::request::DefaultIntegrations;
-use portcullis_trust::identity::{Bundles, Verifier};
-use portcullis_trust::revocation::{EventIssuers, Signers};
-use portcullis_trust::state::{EmbeddedState, Marks, State};
+use portcullis_trust::state::{Marks, State};
+use signed::Verification;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use stored::StateOptions;
 
 /// A configuration that was read and loaded, with its problems.
 #[derive(Debug)]
@@ -43,7 +55,7 @@ pub struct Checked {
 /// Parts that cannot be read are missing, and have an error.
 struct Described {
     builder: PdpBuilder,
-    verifier: Option<(Bundles, String, Duration)>,
+    verifier: Option<Verification>,
     state: Option<StateOptions>,
     log: Option<LogOptions>,
     /// True if no configured part is missing.
@@ -91,16 +103,11 @@ impl Described {
         let mut state: Option<Arc<dyn State>> = None;
         if let Some(options) = self.state {
             let opened = options.open().map_err(|error| error.to_string())?;
-            let opened: Arc<dyn State> = Arc::new(opened);
             builder = builder.state(Arc::clone(&opened));
             state = Some(opened);
         }
-        if let Some((bundles, audience, lifetime)) = self.verifier {
-            let mut verifier = Verifier::new(bundles, audience).max_lifetime(lifetime);
-            if let Some(state) = state {
-                verifier = verifier.state(state);
-            }
-            builder = builder.verifier(verifier);
+        if let Some(verification) = self.verifier {
+            builder = verification.add_to(builder, state);
         }
         if let Some(options) = self.log {
             let log = DecisionLog::open(options).map_err(|error| error.to_string())?;
@@ -108,10 +115,7 @@ impl Described {
         }
         let pdp = builder.build().map_err(|error| error.to_string())?;
         // The state was checked against the log by now: a distrusted state has no sequence.
-        if let Some(verifier) = pdp.verifier() {
-            let valid = verifier.bundles().are_valid();
-            valid.map_err(|error| error.to_string())?;
-        }
+        signed::are_valid(&pdp)?;
         Ok(pdp)
     }
 }
@@ -148,13 +152,14 @@ fn check_with(file: &Path, metered: bool) -> Checked {
             match options.look_into() {
                 Ok((state, problem)) => {
                     problems.extend(problem);
-                    let bundles = described.verifier.as_ref().map(|(bundles, ..)| bundles);
-                    if let Some(Err(error)) = bundles.map(|bundles| bundles.are_newer_than(&state))
+                    let verification = described.verifier.as_ref();
+                    let state_of = state.as_state();
+                    if let Some(Err(error)) =
+                        verification.map(|it| it.is_newer_than(state_of.as_ref()))
                     {
-                        problems.push(Problem::of_file(file, error.to_string()));
+                        problems.push(Problem::of_file(file, error));
                     }
-                    let state = Arc::new(state);
-                    builder = builder.state(Arc::<EmbeddedState>::clone(&state));
+                    builder = builder.state(state_of);
                     looked_into = Some(state);
                 }
                 Err(problem) => problems.push(problem),
@@ -219,33 +224,8 @@ pub fn revocation_floor(file: &Path) -> Result<Option<ListMark>, ConfigError> {
     Ok(ListMark::highest(known))
 }
 
-/// Permitted signers of the revocation list's head, by the configuration in `file`.
-///
-/// `None` if the head need not be signed. The rest of the configuration may be invalid.
-///
-/// # Errors
-///
-/// [`ConfigError`] if the file is not TOML, or a signer has no usable key.
-pub fn revocation_signers(file: &Path) -> Result<Option<Signers>, ConfigError> {
-    in_revocation(file, checks::signers)
-}
-
-/// Issuers of accepted security events, by the configuration in `file`.
-///
-/// `None` if it names none. The rest of the configuration may be invalid.
-///
-/// # Errors
-///
-/// [`ConfigError`] if the file is not TOML, or an issuer is not usable.
-pub fn event_issuers(file: &Path) -> Result<Option<EventIssuers>, ConfigError> {
-    in_revocation(file, |section, folder| {
-        all(section
-            .section("events")
-            .map(|events| checks::event_issuers(events, folder)))
-    })
-}
-
 /// Applies `read` to `[revocation]`; `None` if there is no such section.
+#[cfg(feature = "identity")]
 fn in_revocation<T>(
     file: &Path,
     read: impl FnOnce(&mut Section<'_, '_>, &Path) -> Option<Option<T>>,
@@ -360,16 +340,14 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     let postures = root
         .section("destinations")
         .map(|section| checks::postures(section, folder));
-    let verifier = checks::verifier(&mut root, folder);
+    let verifier = signed::verifier(&mut root, folder);
     let requirements = checks::requirements(&mut root);
     let ceilings = checks::ceilings(&mut root);
     // An unusable cache was reported as an error, and costs time only.
     let cache = root
         .section("cache")
         .and_then(|section| keeping::cache(section, folder));
-    let state = root
-        .section("state")
-        .map(|section| keeping::state(section, folder));
+    let state = stored::state(&mut root, folder);
     let log = root
         .section("log")
         .map(|section| keeping::log(section, folder));
@@ -447,7 +425,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     is_read(registry.is_some());
     if let Some((registry, path)) = registry.flatten() {
         source.add(checks::unknown_integrations(
-            &registry,
+            &registry.last_valid(),
             &path,
             &sections_named,
         ));
@@ -458,7 +436,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
     if let Some((revocations, issuers)) = revocations.flatten() {
         builder = builder.revocations(revocations);
         if let Some(issuers) = issuers {
-            builder = builder.event_issuers(issuers);
+            builder = signed::add_issuers(builder, issuers);
         }
     }
     let postures = all(postures);
@@ -467,12 +445,9 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         builder = builder.postures(postures);
     }
     if state.is_none()
-        && let Some(Some((bundles, ..))) = &verifier
+        && let Some(Some(verification)) = &verifier
     {
-        for bundle in bundles.with_sequence() {
-            let message = "it has a `spiffe_sequence`, but there is no state to store it in: after a restart, an older bundle would be accepted; add `[state]`";
-            source.add(vec![Problem::warning(bundle, message.to_owned())]);
-        }
+        verification.warn_of_sequences(source);
     }
     let intents = all(intents);
     is_read(intents.is_some());
@@ -505,6 +480,20 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         log: log.flatten(),
         is_complete,
     })
+}
+
+/// Refuses keys and sections that need a feature that this build leaves out. True if there is one.
+#[cfg(not(all(feature = "identity", feature = "embedded-state")))]
+fn left_out(section: &mut Section<'_, '_>, names: &[&'static str], feature: &str) -> bool {
+    let stated: Vec<_> = names.iter().filter(|name| section.has(name)).collect();
+    let is_stated = !stated.is_empty();
+    for name in stated {
+        let message = format!(
+            "`{name}` needs the feature `{feature}` of `portcullis-host`, which this build leaves out: build with the feature, or remove `{name}`"
+        );
+        section.refuse(name, &message);
+    }
+    is_stated
 }
 
 /// `Some(None)` if it is not configured; `None` if it is and cannot be read.

@@ -2,7 +2,9 @@
 //!
 //! The writer adds the version, the number and the hash of the previous line.
 
-use super::entry::{Accepted, Issued, Opening, Outcome, Recorded, Seal};
+#[cfg(feature = "embedded-state")]
+use super::entry::Accepted;
+use super::entry::{Issued, Opening, Outcome, Recorded, Seal};
 use super::{Mask, Refused};
 use crate::decision::{Decision, Replayable};
 use portcullis_contract::escaped;
@@ -74,6 +76,7 @@ pub(super) fn lift(epoch: u64, lifted: &Revoked, digest: Option<&str>, at: Times
 }
 
 /// Body of an acceptance by an operator.
+#[cfg(feature = "embedded-state")]
 pub(super) fn accepted(accepted: &Accepted, at: Timestamp) -> Vec<u8> {
     event("accepted", accepted, at)
 }

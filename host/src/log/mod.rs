@@ -200,6 +200,7 @@ impl DecisionLog {
     }
 
     /// Records that an operator accepted a state or a list.
+    #[cfg(feature = "embedded-state")]
     pub(crate) fn record_accepted(
         &self,
         accepted: &Accepted,

@@ -10,12 +10,16 @@ use portcullis_model::document::Problem;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::request::DefaultIntegrations;
 use portcullis_model::timestamp::Timestamp;
+#[cfg(feature = "identity")]
 use portcullis_trust::identity::Verifier;
 use portcullis_trust::intent::Intents;
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::Registry;
-use portcullis_trust::revocation::{EventIssuers, Revocations};
+use portcullis_trust::registry::FollowedRegistry;
+#[cfg(feature = "identity")]
+use portcullis_trust::revocation::EventIssuers;
+use portcullis_trust::revocation::Revocations;
 use portcullis_trust::state::{State, StateError};
+use portcullis_trust::watched::{POLL_INTERVAL, Source, Watcher};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +32,7 @@ pub struct PdpBuilder {
     integrations: Vec<Integration>,
     also_named: Vec<String>,
     parts: Parts,
+    poll_interval: Option<Duration>,
 }
 
 /// Instructions for requesting approval, added to denials that an intent would avoid.
@@ -100,6 +105,11 @@ pub enum PdpError {
     /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The thread that reloads files cannot be started.
+    #[error(
+        "cannot start the thread that reloads files: {0}: raise the limit of threads of the process"
+    )]
+    Watcher(String),
 }
 
 impl PdpBuilder {
@@ -125,9 +135,10 @@ impl PdpBuilder {
 
     /// Checks every request against a registry.
     ///
-    /// Unregistered principals are denied, and plugins receive the registry's facts about a principal.
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.parts.registry = Some(registry);
+    /// Unregistered principals are denied, and plugins receive the registry's facts about a principal. A
+    /// [`FollowedRegistry`] is read again when its files change.
+    pub fn registry(mut self, registry: impl Into<FollowedRegistry>) -> Self {
+        self.parts.registry = Some(registry.into());
         self
     }
 
@@ -138,6 +149,7 @@ impl PdpBuilder {
     }
 
     /// Sets the issuers of accepted security events, see [`Pdp::accept_event`].
+    #[cfg(feature = "identity")]
     pub fn event_issuers(mut self, issuers: EventIssuers) -> Self {
         self.parts.event_issuers = Some(issuers);
         self
@@ -194,6 +206,7 @@ impl PdpBuilder {
     }
 
     /// Sets the verifier of credentials, see [`Pdp::verifier`].
+    #[cfg(feature = "identity")]
     pub fn verifier(mut self, verifier: Verifier) -> Self {
         self.parts.verifier = Some(verifier);
         self
@@ -224,6 +237,16 @@ impl PdpBuilder {
         let by_name = integrations.map(|it| (it.name.clone(), it)).collect();
         parts.note_intents(&by_name, &self.also_named);
         parts.notices
+    }
+
+    /// Sets the time between two looks at each watched file, 250 ms by default.
+    ///
+    /// Files are the revocation list, bundles, keys, the registry, the folder of intents and observed
+    /// destinations. A list that may be stale sooner than after four such intervals is looked at more often, and
+    /// with it all files. It is at least a millisecond.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = Some(interval);
+        self
     }
 
     /// Builds the decision point.
@@ -278,14 +301,51 @@ impl PdpBuilder {
         parts.bind(live)?;
         parts.take_up_what_was_kept()?;
         parts.note_intents(&by_name, &self.also_named);
+        if live {
+            parts.record_added_intents();
+        }
+        let sources = parts.sources();
+        let watcher = match live {
+            true => Watcher::start(sources, parts.poll_interval(self.poll_interval))
+                .map_err(|error| PdpError::Watcher(error.to_string()))?,
+            false => Watcher::idle(sources),
+        };
         let pdp = Pdp {
             inner: Arc::new(Inner {
+                watcher,
                 integrations: by_name,
                 parts,
             }),
         };
         pdp.record_what_it_begins_with(Timestamp::now())?;
         Ok(pdp)
+    }
+}
+
+impl Parts {
+    /// Watched files. Keys come before what they sign.
+    fn sources(&self) -> Vec<Source> {
+        let revocations = self.revocations.iter().flat_map(Revocations::sources);
+        let registry = self.registry.iter().map(FollowedRegistry::source);
+        let intents = self.intents.iter().flat_map(|rule| rule.intents.sources());
+        let postures = self.postures.iter().map(Postures::source);
+        let sources = revocations.chain(registry).chain(intents).chain(postures);
+        #[cfg(feature = "identity")]
+        let sources = {
+            let verifier = self.verifier.iter();
+            let bundles = verifier.flat_map(|it| it.bundles().sources());
+            let issuers = self.event_issuers.iter().flat_map(EventIssuers::sources);
+            sources.chain(bundles).chain(issuers)
+        };
+        sources.collect()
+    }
+
+    /// Time between two looks, well within the time after which the revocation list is stale.
+    fn poll_interval(&self, stated: Option<Duration>) -> Duration {
+        let revocations = self.revocations.as_ref();
+        let most = revocations.map_or(Duration::MAX, |it| it.max_staleness() / 4);
+        let interval = stated.unwrap_or(POLL_INTERVAL).min(most);
+        interval.max(Duration::from_millis(1))
     }
 }
 

@@ -6,7 +6,9 @@ mod offer;
 mod record;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
-pub use record::{AcceptError, OutcomeError};
+#[cfg(feature = "identity")]
+pub use record::AcceptError;
+pub use record::OutcomeError;
 
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
@@ -24,12 +26,16 @@ use portcullis_model::timestamp::Timestamp;
 use portcullis_model::trace::{Check, Conclusion, Trace};
 use portcullis_model::verdict::Effect;
 use portcullis_sandbox::{Evaluation, Plugin, Question};
+#[cfg(feature = "identity")]
 use portcullis_trust::identity::Verifier;
 use portcullis_trust::intent::{Chain, IntentError, Intents};
 use portcullis_trust::posture::Postures;
-use portcullis_trust::registry::Registry;
-use portcullis_trust::revocation::{EventIssuers, Revocable, Revocations};
+use portcullis_trust::registry::{FollowedRegistry, Registry};
+#[cfg(feature = "identity")]
+use portcullis_trust::revocation::EventIssuers;
+use portcullis_trust::revocation::{Revocable, Revocations};
 use portcullis_trust::state::{Marks, Sightings, SpendError, State};
+use portcullis_trust::watched::Watcher;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +56,8 @@ pub struct Pdp {
 
 #[derive(Debug)]
 struct Inner {
+    /// First, so that its thread has ended before the state and the log are closed.
+    watcher: Watcher,
     integrations: HashMap<String, Integration>,
     parts: Parts,
 }
@@ -58,8 +66,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Parts {
     request_limits: RequestLimits,
-    registry: Option<Registry>,
+    registry: Option<FollowedRegistry>,
     revocations: Option<Revocations>,
+    #[cfg(feature = "identity")]
     event_issuers: Option<EventIssuers>,
     intents: Option<IntentRule>,
     access_requests: Option<AccessRequests>,
@@ -68,6 +77,7 @@ struct Parts {
     instances: Sightings,
     postures: Option<Postures>,
     requirements: Requirements,
+    #[cfg(feature = "identity")]
     verifier: Option<Verifier>,
     log: Option<DecisionLog>,
     /// Path of the log, for dry runs, which do not open it.
@@ -234,13 +244,15 @@ impl Pdp {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "identity")]
     pub fn verifier(&self) -> Option<&Verifier> {
         self.inner.parts.verifier.as_ref()
     }
 
-    /// The registry, if there is one.
-    pub fn registry(&self) -> Option<&Registry> {
-        self.inner.parts.registry.as_ref()
+    /// The registry as of the last look that found it valid, if there is one.
+    pub fn registry(&self) -> Option<Arc<Registry>> {
+        let registry = self.inner.parts.registry.as_ref();
+        registry.map(FollowedRegistry::last_valid)
     }
 
     /// The known intents, if intents are configured.
@@ -350,8 +362,11 @@ impl Pdp {
             },
         );
         let chain = self.chain(request, now, sources);
+        // One registry for the whole decision.
+        let registry = self.inner.parts.registry.as_ref();
+        let registry = registry.map(FollowedRegistry::get);
         let admission = Admission {
-            registry: self.inner.parts.registry.as_ref(),
+            registry: registry.as_ref().map(|it| it.as_ref().map(Arc::as_ref)),
             revocations: self.inner.parts.revocations.as_ref(),
             intents: self.inner.parts.intents.as_ref(),
             state: self.inner.parts.state.as_deref(),
@@ -458,18 +473,42 @@ impl Pdp {
 }
 
 impl Pdp {
+    /// Reads every watched file that changed, in the calling thread.
+    ///
+    /// A thread of the decision point does so four times a second, see [`PdpBuilder::poll_interval`]. On
+    /// return, the files are in force as they are now.
+    pub fn refresh(&self) {
+        self.inner.watcher.refresh();
+    }
+
+    /// Watched files that are not in force as they are now, each with the reason.
+    ///
+    /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. Show
+    /// them to the operator, for example in a health check.
+    pub fn file_problems(&self) -> Vec<Problem> {
+        let problems = self.inner.watcher.problems().into_iter();
+        let mut problems: Vec<_> = problems
+            .map(|(file, why)| Problem::warning(&file, why))
+            .collect();
+        if let Some(revocations) = &self.inner.parts.revocations
+            && revocations.unreliable().is_none()
+            && let Some(why) = revocations.now_known().unreliable(Timestamp::now())
+        {
+            problems.push(Problem::warning(revocations.file(), why));
+        }
+        problems
+    }
+
     /// False if a check before the intent is certain to deny the principal.
     ///
     /// It is if the principal is not registered, if it or its credential is revoked, or if the revocation
     /// list is unreliable.
     fn could_be_admitted(&self, request: &Request, now: Timestamp, sources: Sources<'_>) -> bool {
         let principal = request.principal();
-        let registered = self
-            .inner
-            .parts
-            .registry
-            .as_ref()
-            .is_none_or(|registry| registry.get(&principal.id).is_some());
+        let registered = self.inner.parts.registry.as_ref().is_none_or(|registry| {
+            let registry = registry.get();
+            registry.is_ok_and(|registry| registry.get(&principal.id).is_some())
+        });
         let revoked = match (&self.inner.parts.revocations, sources) {
             (Some(revocations), Sources::Live | Sources::DryRun) => {
                 let known = revocations.now_known();

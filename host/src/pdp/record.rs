@@ -13,6 +13,7 @@ use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_trust::intent::{
     Chain, IntentError, StoredIntent, member_to_write, unverified_intent,
 };
+#[cfg(feature = "identity")]
 use portcullis_trust::revocation::{EventError, ListError, Record};
 use portcullis_trust::state::StateError;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Reason why a security event was not accepted.
+#[cfg(feature = "identity")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -107,6 +109,7 @@ impl Pdp {
     /// # Errors
     ///
     /// [`AcceptError`] if the event is invalid, or the list cannot be written.
+    #[cfg(feature = "identity")]
     pub fn accept_event(&self, token: &str) -> Result<Vec<Record>, AcceptError> {
         let (Some(issuers), Some(revocations)) = (
             &self.inner.parts.event_issuers,
@@ -251,6 +254,19 @@ impl Pdp {
 }
 
 impl Parts {
+    /// Records intents that come into force later, when the folder or a key changes.
+    pub(super) fn record_added_intents(&self) {
+        let (Some(rule), Some(log)) = (&self.intents, &self.log) else {
+            return;
+        };
+        let log = log.clone();
+        rule.intents.whenever_added(move |added| {
+            let issued: Vec<_> = added.iter().map(|intent| Issued::of(intent)).collect();
+            // Ignored: the decision that relies on it is recorded with its digest, or denied.
+            let _ = log.record_issued(&issued, Timestamp::now());
+        });
+    }
+
     /// Restores the intents in the state, and notes those no longer valid.
     ///
     /// An intent becomes invalid if, for example, the operator withdraws the key of an approver.
@@ -395,6 +411,11 @@ impl Parts {
             return in_vain;
         }
         let registry = self.registry.as_ref()?;
+        let registry = match registry.get() {
+            Ok(registry) => registry,
+            Err(_) if delegated_by.is_empty() => return None,
+            Err(error) => return Some(IntentError::NotKept(error.to_string())),
+        };
         delegated_by.iter().find_map(|parent| {
             let delegator = registry.get(&parent.principal)?;
             let mut allowances = intent.allows.iter();

@@ -2,7 +2,7 @@
 
 use super::keys::{PublicKey, Purpose, Unfit, bytes, judge_certificate, read_set, without_zeros};
 use crate::state::{State, StateError};
-use crate::watched::{Bytes, Watched};
+use crate::watched::{Bytes, Source, Unreadable, Watched};
 use base64ct::{Base64, Encoding as _};
 use portcullis_model::timestamp::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -21,9 +21,10 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Bundles of trust domains, read from files.
 ///
-/// The files are JWKS (SPIFFE Trust Domain and Bundle, section 4). A file that changes is reloaded. While it
-/// is invalid, its trust domain is invalid too. Operators replace a file by renaming another one over it: if
-/// the host finds a file half written, it uses the previous content for at most three seconds more.
+/// The files are JWKS (SPIFFE Trust Domain and Bundle, section 4). The watcher of the host that the bundles
+/// belong to reloads a file that changes; without a host, [`Bundles::refresh`] does. While a file is invalid,
+/// its trust domain is invalid too. Operators replace a file by renaming another one over it: if the host finds
+/// a file half written, it uses the previous content for at most three seconds more.
 ///
 /// `spiffe_sequence` never decreases while the host runs. With a [`State`] from
 /// [`Verifier::state`](super::Verifier::state), it does not decrease over a restart either.
@@ -38,7 +39,7 @@ const NOT_ASKED: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Domain {
-    followed: Watched<Bundle, BundleError>,
+    followed: Arc<Watched<Bundle, BundleError>>,
     file: PathBuf,
     /// Highest `spiffe_sequence` in the state; [`NOT_ASKED`] before the first look-up.
     mark: AtomicU64,
@@ -134,6 +135,15 @@ pub enum BundleError {
     },
 }
 
+impl Unreadable for BundleError {
+    fn unreadable(file: &Path, message: String) -> Self {
+        Self::Shape {
+            file: file.to_owned(),
+            message,
+        }
+    }
+}
+
 impl Bundles {
     /// Reads the bundles of trust domains from files.
     ///
@@ -155,7 +165,7 @@ impl Bundles {
                 },
             )?;
             let domain_of = Domain {
-                followed,
+                followed: Arc::new(followed),
                 file,
                 mark: AtomicU64::new(NOT_ASKED),
             };
@@ -169,7 +179,13 @@ impl Bundles {
         })
     }
 
-    /// Reloads changed files now instead of within a second.
+    /// The files, for a watcher.
+    pub fn sources(&self) -> Vec<Source> {
+        let domains = self.domains.values();
+        domains.map(|domain| domain.followed.source()).collect()
+    }
+
+    /// Reloads changed files now, in the calling thread.
     pub fn refresh(&self) {
         self.domains
             .values()

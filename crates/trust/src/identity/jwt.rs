@@ -1,7 +1,7 @@
 //! Signed JSON: verifies the signature of a JWT before its claims are used.
 
 use super::keys::{PublicKey, Purpose, Thumbprint, Unfit, read_set};
-use crate::watched::{Bytes, Watched};
+use crate::watched::{Bytes, Unreadable, Watched};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use portcullis_contract::{excerpt, well_known_withheld};
@@ -11,6 +11,7 @@ use portcullis_model::timestamp;
 use portcullis_model::timestamp::Timestamp;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Maximum size of a JWT header: 8 KiB, nested 4 deep.
 const HEADER: RequestLimits = RequestLimits {
@@ -58,7 +59,7 @@ pub(crate) enum JwtError {
 }
 
 /// Public keys from a file, reloaded when the file changes.
-pub(crate) type WatchedKeys = Watched<Keys, KeysError>;
+pub(crate) type WatchedKeys = Arc<Watched<Keys, KeysError>>;
 
 /// Error for an unusable file of public keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,15 @@ pub struct KeysError {
     pub message: String,
 }
 
+impl Unreadable for KeysError {
+    fn unreadable(file: &Path, message: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            message,
+        }
+    }
+}
+
 impl Keys {
     /// Reads the JWKS in `file`, and reloads it when it changes.
     ///
@@ -77,15 +87,13 @@ impl Keys {
     ///
     /// [`KeysError`] if there is no usable key.
     pub(crate) fn follow(file: &Path) -> Result<WatchedKeys, KeysError> {
-        Watched::new(file, |file: &Path, bytes: Bytes<'_>, _: Option<&Self>| {
-            let wrong = |message: String| KeysError {
-                file: file.to_owned(),
-                message,
-            };
+        let read = |file: &Path, bytes: Bytes<'_>, _: Option<&Self>| {
+            let wrong = |message: String| KeysError::unreadable(file, message);
             let jwks =
                 bytes.map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
             Self::from_jwks(jwks).map_err(wrong)
-        })
+        };
+        Watched::new(file, read).map(Arc::new)
     }
 
     /// Reads the keys of a JWKS.

@@ -8,6 +8,7 @@
 //!   as RFC 7517, section 5, requires,
 //! - *refused*: it makes the whole document unusable.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -29,7 +30,7 @@ const MIN_RSA_BITS: usize = 2048;
 
 /// Maximum number of bits of an RSA modulus in a JWK.
 ///
-/// The signature library supports no larger modulus.
+/// A larger key makes each signature slower to verify, and is of no use beside the other keys of a chain.
 const MAX_RSA_BITS: usize = 4096;
 
 /// Maximum number of bits of an RSA modulus in a certificate.
@@ -340,9 +341,15 @@ fn elliptic(jwk: &Value) -> Result<PublicKey, Unfit> {
 
 /// Checks a SEC 1 point of P-256 or P-384, chosen by its length.
 fn judge_point(point: &[u8]) -> Result<(), Unfit> {
-    let is_on_curve = match point.len() {
-        33 | 65 => p256::PublicKey::from_sec1_bytes(point).is_ok(),
-        _ => p384::PublicKey::from_sec1_bytes(point).is_ok(),
+    // The first byte is the form: compressed, or both coordinates.
+    let is_on_curve = match (point.len(), point.first()) {
+        (33, Some(2 | 3)) | (65, Some(4)) => {
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).is_ok()
+        }
+        (49, Some(2 | 3)) | (97, Some(4)) => {
+            ParsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, point).is_ok()
+        }
+        _ => false,
     };
     match is_on_curve {
         true => Ok(()),
@@ -383,6 +390,7 @@ fn judge_edwards(x: &[u8]) -> Result<(), Unfit> {
         .decompress()
         .filter(|point| point.compress() == compressed)
         .ok_or_else(|| refused("the key is no point of its curve"))?;
+    // The signature library does not check the order.
     if point.is_small_order() || !point.is_torsion_free() {
         return Err(refused(
             "the Ed25519 key is a point of small order, so its signatures can be forged: make a new key",

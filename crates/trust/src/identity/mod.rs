@@ -8,7 +8,6 @@
 //! A plugin sees the kind of attestation, and never the credential.
 
 mod bundles;
-pub(crate) mod certificate_id;
 mod invalid_token;
 mod jwt;
 mod keys;
@@ -22,6 +21,7 @@ pub use invalid_token::InvalidToken;
 pub use jwt::KeysError;
 pub(crate) use jwt::{JwtError, Keys, WatchedKeys, is_meant_for, unverified};
 pub use proof::Proof;
+pub use signing_key::{NewKey, NewKeyError};
 pub use verifier::{SvidError, Verifier};
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ const CACHED_TOKENS: usize = 10_000;
 ///
 /// Verified JWT-SVIDs are cached by their hash until they expire or a bundle changes. Revocation is not
 /// cached: the host looks it up at each decision.
+///
+/// A decision point that has the verifier reloads bundles that change. A verifier without one reloads them
+/// only in [`Bundles::refresh`], or with a [`Watcher`](crate::watched::Watcher) of [`Bundles::sources`].
 #[derive(Debug)]
 pub struct Verifier {
     bundles: Bundles,

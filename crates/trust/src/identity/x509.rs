@@ -3,7 +3,7 @@
 use super::bundles::{Bundles, Root, moment};
 use super::keys::{Unfit, judge_certificate};
 use super::verifier::SvidError;
-use crate::identity::certificate_id::{certificate_id, issuer_of_attributes};
+use crate::certificate_id::{certificate_id, issuer_of_attributes};
 use portcullis_contract::Attestation;
 use portcullis_model::request::Principal;
 use portcullis_model::spiffe_id::is_spiffe_id;

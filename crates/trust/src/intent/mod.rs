@@ -34,6 +34,10 @@
 mod arguments;
 mod nearest;
 mod read;
+#[cfg(feature = "identity")]
+mod signed;
+#[cfg(not(feature = "identity"))]
+#[path = "signed_left_out.rs"]
 mod signed;
 mod store;
 mod subset;
@@ -42,7 +46,9 @@ mod weight;
 pub use arguments::{Arguments, KnownArguments};
 pub use arguments::{member_to_write, members_of};
 pub use nearest::Nearest;
-pub use signed::{INTENT_TYPE, SignError, Signatures, sign, unverified_intent};
+pub use signed::unverified_intent;
+#[cfg(feature = "identity")]
+pub use signed::{INTENT_TYPE, SignError, Signatures, sign};
 pub use store::{Chain, find_revoked, revoked_in};
 pub use store::{IntentError, Intents};
 pub use subset::AttenuationError;

@@ -4,7 +4,7 @@ use super::StoredIntent;
 use super::read::LIMITS;
 use crate::identity::signing_key::private_key;
 use crate::identity::{JwtError, Keys, KeysError, WatchedKeys, is_meant_for, unverified};
-use crate::watched::Watched;
+use crate::watched::Source;
 use jsonwebtoken::Header;
 use portcullis_contract::{excerpt, name};
 use portcullis_model::json;
@@ -175,8 +175,13 @@ impl Signatures {
         self.approvers
             .values()
             .chain(self.delegators.values())
-            .map(Watched::version)
+            .map(|keys| keys.version())
             .sum()
+    }
+
+    /// Files of all keys, for a watcher.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        self.signers().map(|(_, _, keys)| keys.source())
     }
 
     /// Verifies a signed intent and returns it.

@@ -1,4 +1,5 @@
 mod chains;
+mod folder;
 
 use super::*;
 use portcullis_model::limits::RequestLimits;

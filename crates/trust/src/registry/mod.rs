@@ -14,7 +14,10 @@
 //! shared = { owner = "alice@acme.example", until = 2027-01-31T00:00:00Z }   # an exception; optional
 //! ```
 
+mod followed;
 mod reader;
+
+pub use followed::{FollowedRegistry, RegistryError};
 
 use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
 use portcullis_model::cause::{Cause, Refusal};
@@ -22,8 +25,9 @@ use portcullis_model::document::{ConfigError, Problem, Severity};
 use portcullis_model::request::{Principal, SessionPath};
 use portcullis_model::timestamp::CLOCK_LEEWAY;
 use portcullis_model::timestamp::Timestamp;
-use reader::{each_file, read};
+use reader::{each_file, files, read};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +142,15 @@ impl Registry {
 
     /// Adds the identities of a file or a folder, and returns the problems found.
     pub fn read_path(&mut self, path: &Path) -> Vec<Problem> {
-        each_file(path, |_, source, text| {
+        self.read_files(files(path))
+    }
+
+    /// Adds the identities of files, and returns the problems found.
+    fn read_files(
+        &mut self,
+        files: impl IntoIterator<Item = (PathBuf, io::Result<Vec<u8>>)>,
+    ) -> Vec<Problem> {
+        each_file(files, |_, source, text| {
             read(source, text, |found| {
                 let is_whole = found.lacks.is_empty();
                 for (_, span, message) in found.lacks {
@@ -162,7 +174,7 @@ impl Registry {
     pub fn survey(path: &Path) -> Survey {
         let mut identities: Vec<Surveyed> = Vec::new();
         let mut ids: HashSet<Arc<str>> = HashSet::new();
-        let problems = each_file(path, |file, source, text| {
+        let problems = each_file(files(path), |file, source, text| {
             let (mut at, mut line) = (0, 1);
             read(source, text, |found| {
                 let since = text.get(at..found.span.start).unwrap_or_default();

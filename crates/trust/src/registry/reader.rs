@@ -1,6 +1,8 @@
 //! Reads the files of a registry.
 
 use super::{Gap, Identity, Shared};
+use crate::regular;
+use crate::watched;
 use portcullis_model::digest::Digest;
 use portcullis_model::document;
 use portcullis_model::document::Problem;
@@ -25,40 +27,38 @@ pub(super) struct Found {
 /// End time of a registration that states none.
 const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 
-/// Files of a registry: `path` itself, or the `.toml` files in it.
-fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
+/// Extension of the files of a registry that is a folder.
+pub(super) const EXTENSIONS: &[&str] = &["toml"];
+
+/// Files of a registry, `path` itself or the `.toml` files in it, each with its content.
+pub(super) fn files(path: &Path) -> impl Iterator<Item = (PathBuf, io::Result<Vec<u8>>)> {
+    let (files, error) = match watched::list(path, EXTENSIONS) {
+        Ok(files) => (files, None),
+        Err(error) => (Vec::new(), Some((path.to_owned(), Err(error)))),
+    };
+    let read = |file: PathBuf| {
+        let content = regular::read(&file);
+        (file, content)
+    };
+    files.into_iter().map(read).chain(error)
 }
 
 /// Reads every file of a registry, and returns the problems found.
 pub(super) fn each_file(
-    path: &Path,
+    files: impl IntoIterator<Item = (PathBuf, io::Result<Vec<u8>>)>,
     mut read: impl FnMut(&Path, &Source<'_>, &str),
 ) -> Vec<Problem> {
-    let unreadable =
-        |file: &Path, error: io::Error| Problem::of_file(file, format!("cannot be read: {error}"));
-    let files = match files(path) {
-        Ok(files) => files,
-        Err(error) => return vec![unreadable(path, error)],
-    };
     let mut problems = Vec::new();
-    for file in files {
-        match std::fs::read_to_string(&file) {
-            Err(error) => problems.push(unreadable(&file, error)),
+    for (file, content) in files {
+        let text = content
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned())
+            });
+        match text {
+            Err(error) => {
+                problems.push(Problem::of_file(&file, format!("cannot be read: {error}")));
+            }
             Ok(text) => {
                 let source = Source::new(&file, &text);
                 read(&file, &source, &text);

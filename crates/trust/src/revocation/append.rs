@@ -2,7 +2,7 @@
 
 use super::head::{HeadKey, Signers};
 use super::list::{List, Taken};
-use super::{Event, ListError, Record, Revoked, ids};
+use super::{ListError, Record, Revoked, ids};
 use crate::regular;
 use portcullis_model::marks::ListMark;
 use portcullis_model::timestamp::Timestamp;
@@ -60,6 +60,19 @@ pub struct Opening<'a> {
     pub floor: Option<ListMark>,
     /// Signs a list whose last lines no signer signed. The signer vouches for them.
     pub sign_anew: bool,
+}
+
+/// Revocations of one security event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Issuer and `jti` of the event, by which the host recognises a repeated event.
+    pub id: String,
+    /// All ids of the subject to revoke; empty if the event requires no revocation.
+    pub revoked: Vec<Revoked>,
+    /// Trust domains that the issuer answers for. The event revokes only in these.
+    pub domains: Vec<String>,
+    /// Parts of the event that are not applied, with the reasons.
+    pub left_out: Vec<String>,
 }
 
 /// Lines that were appended for a security event.

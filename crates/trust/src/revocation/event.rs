@@ -8,9 +8,10 @@
 use super::event_kind::{Meaning, meaning, short};
 use super::ids;
 use super::subject::{self, text};
-use super::{Revocable, Revoked};
-use crate::identity::certificate_id::{certificate_id, issuer_of, serial_readings};
+use super::{Event, Revocable, Revoked};
+use crate::certificate_id::{certificate_id, issuer_of, serial_readings};
 use crate::identity::{JwtError, Keys, KeysError, WatchedKeys, is_meant_for};
+use crate::watched::Source;
 use portcullis_contract::excerpt;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp, numeric_date};
@@ -38,19 +39,6 @@ pub struct EventIssuers {
 struct Issuer {
     keys: WatchedKeys,
     domains: Vec<String>,
-}
-
-/// Revocations of one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Issuer and `jti` of the event, by which the host recognises a repeated event.
-    pub id: String,
-    /// All ids of the subject to revoke; empty if the event requires no revocation.
-    pub revoked: Vec<Revoked>,
-    /// Trust domains that the issuer answers for. The event revokes only in these.
-    pub domains: Vec<String>,
-    /// Parts of the event that are not applied, with the reasons.
-    pub left_out: Vec<String>,
 }
 
 /// Reason why an event is not applied.
@@ -108,6 +96,12 @@ impl EventError {
 }
 
 impl EventIssuers {
+    /// Files of the issuers' keys, for a watcher.
+    pub fn sources(&self) -> Vec<Source> {
+        let issuers = self.issuers.values();
+        issuers.map(|issuer| issuer.keys.source()).collect()
+    }
+
     /// Creates a set without issuers, for events meant for `audience`.
     pub fn new(audience: impl Into<String>) -> Self {
         Self {
@@ -335,10 +329,9 @@ fn not_an_event(error: JwtError) -> EventError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::NewKey;
     use crate::revocation::{List, append, append_event};
     use base64ct::{Base64UrlUnpadded, Encoding as _};
-    use p256::ecdsa::signature::Signer as _;
-    use p256::ecdsa::{Signature, SigningKey};
     use serde_json::json;
     use std::path::PathBuf;
 
@@ -349,7 +342,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
     struct Issuer {
-        key: SigningKey,
+        key: NewKey,
         folder: PathBuf,
         events: EventIssuers,
     }
@@ -360,13 +353,9 @@ mod tests {
                 std::env::temp_dir().join(format!("portcullis-set-{name}-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&folder);
             std::fs::create_dir_all(&folder).unwrap();
-            let key = SigningKey::from_slice(&[9; 32]).unwrap();
-            let point = key.verifying_key().to_encoded_point(false);
-            let jwk = json!({
-                "kty": "EC", "crv": "P-256", "kid": "k",
-                "x": Base64UrlUnpadded::encode_string(point.x().unwrap()),
-                "y": Base64UrlUnpadded::encode_string(point.y().unwrap()),
-            });
+            let key = NewKey::seeded(9);
+            let mut jwk = key.to_jwk();
+            jwk["kid"] = json!("k");
             let jwks = folder.join("idp.json");
             std::fs::write(&jwks, json!({ "keys": [jwk] }).to_string()).unwrap();
             let events = EventIssuers::new(AUDIENCE);
@@ -385,11 +374,8 @@ mod tests {
                 |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
             let header = json!({ "alg": "ES256", "kid": "k", "typ": typ });
             let signed = format!("{}.{}", encode(&header), encode(claims));
-            let signature: Signature = self.key.sign(signed.as_bytes());
-            format!(
-                "{signed}.{}",
-                Base64UrlUnpadded::encode_string(&signature.to_bytes())
-            )
+            let signature = self.key.sign(signed.as_bytes());
+            format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
         }
 
         fn verify(&self, claims: &Value) -> Result<Event, EventError> {

@@ -6,6 +6,7 @@
 use super::ListError;
 use crate::identity::signing_key::private_key;
 use crate::identity::{Keys, KeysError, WatchedKeys};
+use crate::watched::Source;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::timestamp::Timestamp;
@@ -39,7 +40,12 @@ impl Signers {
 
     /// Number of changes of all signers' keys together.
     pub(super) fn version(&self) -> u64 {
-        self.0.values().map(WatchedKeys::version).sum()
+        self.0.values().map(|keys| keys.version()).sum()
+    }
+
+    /// Files of all keys, for a watcher.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        self.0.values().map(|keys| keys.source())
     }
 
     /// Verifies that a head signs `signed`, and returns its signer.

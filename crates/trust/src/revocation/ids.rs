@@ -4,9 +4,7 @@
 //! certificates, and the look-ups of each decision. Two spellings of one id have the same normal form.
 
 use super::{ListError, Revocable};
-use crate::identity::certificate_id::{
-    X509, hexadecimal, is_issuer, of_issuer, strip_prefix_of_any_case,
-};
+use crate::certificate_id::{X509, hexadecimal, is_issuer, of_issuer, strip_prefix_of_any_case};
 use portcullis_contract::name::fold;
 use portcullis_contract::{excerpt, withheld};
 use portcullis_model::request::begins_as_authority;
@@ -218,7 +216,7 @@ fn is_plain(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::certificate_id::{certificate_id, issuer_of, serial_readings};
+    use crate::certificate_id::{certificate_id, issuer_of, serial_readings};
     use proptest::prelude::*;
 
     fn normal(kind: Revocable, id: &str) -> Option<String> {

@@ -91,6 +91,13 @@ impl Entry {
     }
 }
 
+/// A line as parsed.
+type Parsed = Result<Record, serde_json::Error>;
+
+fn parse(line: &str) -> Parsed {
+    serde_json::from_str(line.trim_end())
+}
+
 /// Message for a line that is not a list line, with the fix.
 fn no_record(line: &str, error: &serde_json::Error) -> String {
     if line.trim().is_empty() {
@@ -145,9 +152,9 @@ pub(super) struct Read {
     is_compared: bool,
 }
 
-/// Lines that were added to a list.
+/// Lines that were added to a list, parsed.
 pub(super) struct Added {
-    lines: String,
+    lines: Vec<(String, Parsed)>,
     file: FileIdentity,
     stamp: Stamp,
     is_recent: bool,
@@ -183,7 +190,7 @@ impl Added {
         }
         let mut bytes = Vec::new();
         opened.read_to_end(&mut bytes).map_err(unreadable)?;
-        let lines = String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error
                 .as_bytes()
                 .iter()
@@ -193,6 +200,11 @@ impl Added {
                 message: "it is not UTF-8: correct it, or restore the list from a copy".to_owned(),
             }
         })?;
+        // A list of many lines is parsed here, before it is locked against the decisions that look it up.
+        let lines = text
+            .split_inclusive('\n')
+            .map(|line| (line.to_owned(), parse(line)))
+            .collect();
         Ok(Self {
             lines,
             file: identity,
@@ -328,15 +340,15 @@ impl List {
             self.compared_at = Some(Instant::now());
         }
         let mut unfinished = None;
-        for line in added.lines.split_inclusive('\n') {
+        for (line, parsed) in added.lines {
             if !line.ends_with('\n') {
                 let since = self
                     .unfinished
                     .map_or_else(Instant::now, |(since, _)| since);
-                unfinished = Some((since, serde_json::from_str::<Record>(line).is_ok()));
+                unfinished = Some((since, parsed.is_ok()));
                 break;
             }
-            new.extend(self.add(line)?);
+            new.extend(self.add_parsed(&line, parsed)?);
         }
         self.unfinished = unfinished;
         self.verify_head();
@@ -363,12 +375,19 @@ impl List {
 
     /// Adds a complete line and returns its change.
     pub(super) fn add(&mut self, line: &str) -> Result<Option<(u64, Change)>, ListError> {
+        self.add_parsed(line, parse(line))
+    }
+
+    fn add_parsed(
+        &mut self,
+        line: &str,
+        parsed: Parsed,
+    ) -> Result<Option<(u64, Change)>, ListError> {
         let wrong = |message: String| ListError::Line {
             line: self.lines_read + 1,
             message: withheld(&message),
         };
-        let mut record: Record = serde_json::from_str(line.trim_end())
-            .map_err(|error| wrong(no_record(line, &error)))?;
+        let mut record = parsed.map_err(|error| wrong(no_record(line, &error)))?;
         if let Some(revoked) = &record.revoked
             && let Err(ListError::Id { id, expected }) = ids::normal_id(revoked.kind, &revoked.id)
         {

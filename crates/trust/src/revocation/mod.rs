@@ -15,28 +15,35 @@
 //! - `head` in a checkpoint signs everything before it.
 
 mod append;
+#[cfg(feature = "identity")]
 mod event;
+#[cfg(feature = "identity")]
 mod event_kind;
+#[cfg(feature = "identity")]
+mod head;
+#[cfg(not(feature = "identity"))]
+#[path = "head_left_out.rs"]
 mod head;
 mod ids;
 mod list;
 mod record;
+#[cfg(feature = "identity")]
 mod subject;
 
-pub use crate::identity::certificate_id::serial_readings;
-pub use append::{AddedOfEvent, ListWriter, Opening, append, append_event};
-pub use event::{Event, EventError, EventIssuers};
+pub use crate::certificate_id::serial_readings;
+pub use append::{AddedOfEvent, Event, ListWriter, Opening, append, append_event};
+#[cfg(feature = "identity")]
+pub use event::{EventError, EventIssuers};
 pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use record::{Record, Revocable, Revoked};
 
-use crate::watched::Stamp;
+use crate::watched::{Look, Source, Stamp, Watch};
 use list::{Added, List};
 pub use portcullis_model::marks::{ListMark, ListSeen};
 use portcullis_model::timestamp::Timestamp;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 /// Reason why the list is unusable. The host then denies all requests.
@@ -130,7 +137,10 @@ pub enum ListError {
     },
 }
 
-/// Revocation list in a file, followed by a thread until the last clone is dropped.
+/// Revocation list in a file.
+///
+/// The watcher of the host that the list belongs to reads added lines; without a host,
+/// [`Revocations::refresh`] does.
 #[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
@@ -170,25 +180,23 @@ impl std::fmt::Debug for Revocations {
 }
 
 impl Revocations {
-    /// Follows the list in `file`.
-    ///
-    /// The thread reads the file often enough that a revocation is known well before the list is stale.
+    /// Reads the list in `file`, to follow it.
     ///
     /// # Errors
     ///
-    /// [`ListError`] if the list is unusable now or cannot be followed.
+    /// [`ListError`] if the list is unusable now.
     pub fn follow(file: &Path, max_staleness: Duration) -> Result<Self, ListError> {
         Self::begin(file, max_staleness, None, None)
     }
 
-    /// Follows the list in `file`, whose head must be signed by one of `signers`.
+    /// Reads the list in `file`, whose head must be signed by one of `signers`, to follow it.
     ///
     /// While no signer signed the head, the host does not rely on the list. With `key` the host signs the
     /// lines that it adds, see [`Revocations::accept`]. Otherwise as [`Revocations::follow`].
     ///
     /// # Errors
     ///
-    /// [`ListError`] if the list is unusable now or cannot be followed.
+    /// [`ListError`] if the list is unusable now.
     pub fn follow_signed(
         file: &Path,
         max_staleness: Duration,
@@ -215,22 +223,25 @@ impl Revocations {
             list: RwLock::new(list),
             listener: Mutex::default(),
         });
-        let followed = Arc::downgrade(&shared);
-        let interval =
-            (max_staleness / 4).clamp(Duration::from_millis(10), Duration::from_millis(250));
-        thread::Builder::new()
-            .name("portcullis-revocations".to_owned())
-            .spawn(move || follow(&followed, interval))
-            .map_err(|error| ListError::Read(format!("cannot follow it: {error}")))?;
         Ok(Self {
             shared,
             max_staleness,
         })
     }
 
-    /// Reads added lines now instead of at the next interval.
+    /// Reads changed keys of signers and added lines now, in the calling thread.
     pub fn refresh(&self) {
-        self.shared.refresh();
+        for source in self.sources() {
+            source.look(Look::AtOnce);
+        }
+    }
+
+    /// The list after the keys of its signers, for a watcher.
+    pub fn sources(&self) -> Vec<Source> {
+        let signers = self.shared.signers.iter();
+        let keys = signers.flat_map(|signers| signers.sources());
+        let list: Source = Arc::<Shared>::clone(&self.shared);
+        keys.chain([list]).collect()
     }
 
     /// Appends the revocations of a security event to the list, and returns the new lines.
@@ -503,13 +514,18 @@ impl Shared {
     }
 }
 
-fn follow(shared: &Weak<Shared>, interval: Duration) {
-    loop {
-        thread::sleep(interval);
-        match shared.upgrade() {
-            Some(shared) => shared.refresh(),
-            None => return,
-        }
+impl Watch for Shared {
+    fn path(&self) -> PathBuf {
+        self.file.clone()
+    }
+
+    fn look(&self, _: Look) {
+        self.refresh();
+    }
+
+    fn problem(&self) -> Option<String> {
+        let error = self.read().unreliable()?;
+        Some(error.to_string())
     }
 }
 
@@ -717,7 +733,7 @@ mod tests {
         assert!(matches!(follow, Err(ListError::Line { line: 2, .. })));
         // An incomplete line is ignored for a second.
         assert_eq!(after(format!("{whole}{}", &line[..20])), None);
-        thread::sleep(Duration::from_millis(1010));
+        std::thread::sleep(Duration::from_millis(1010));
         followed.refresh();
         assert!(followed.now_known().unreliable(NOW).is_some());
         assert_eq!(after(format!("{whole}{line}\n")), None);
@@ -1108,22 +1124,14 @@ mod tests {
         name: &str,
         byte: u8,
     ) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
-        use p256::pkcs8::EncodePrivateKey as _;
+        use crate::identity::NewKey;
         let key = |byte: u8| {
-            let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
-            let pem = key.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap();
+            let key = NewKey::seeded(byte);
+            let pem = key.to_pem().unwrap();
             (HeadKey::new(pem.as_bytes(), None).unwrap(), key)
         };
         let ((ours, public), (theirs, _)) = (key(byte), key(8));
-        let point = public.verifying_key().to_encoded_point(false);
-        let encode = |bytes: &[u8]| {
-            use base64ct::Encoding as _;
-            base64ct::Base64UrlUnpadded::encode_string(bytes)
-        };
-        let jwk = serde_json::json!({ "keys": [{
-            "kty": "EC", "crv": "P-256",
-            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-        }] });
+        let jwk = serde_json::json!({ "keys": [public.to_jwk()] });
         let jwks = file(name).with_extension("json");
         std::fs::write(&jwks, jwk.to_string()).unwrap();
         let file = jwks.clone();
@@ -1254,7 +1262,7 @@ mod tests {
             change(&jwks);
             all.push((name, counts, followed, file, jwks));
         }
-        thread::sleep(Duration::from_millis(1050));
+        std::thread::sleep(Duration::from_millis(1050));
         for (name, counts, followed, file, jwks) in all {
             followed.refresh();
             match followed.unreliable() {

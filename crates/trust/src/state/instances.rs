@@ -57,6 +57,7 @@ impl Sightings {
     }
 
     /// Sets the maximum number of credentials.
+    #[cfg(feature = "embedded-state")]
     pub(super) fn max_credentials(mut self, most: usize) -> Self {
         self.seen = Mutex::new(Shares::new(most));
         self

@@ -297,6 +297,7 @@ impl Marks {
     /// # Errors
     ///
     /// The reason why it cannot be written, with the remedy.
+    #[cfg(feature = "embedded-state")]
     pub(crate) fn note_state(&self, mark: &StateMark) -> Result<(), String> {
         let mut kept = self.lock();
         match kept.raise_state(mark) {

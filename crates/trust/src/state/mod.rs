@@ -4,14 +4,16 @@
 //! - presented credentials,
 //! - accepted intents.
 //!
-//! [`EmbeddedState`] stores it in a file. A gateway with several hosts replaces it by its own [`State`],
+//! `EmbeddedState` (feature `embedded-state`) stores it in a file. A gateway with several hosts replaces it by its own [`State`],
 //! which all of them share.
 
+#[cfg(feature = "embedded-state")]
 mod embedded;
 mod instances;
 mod marks;
 mod shares;
 
+#[cfg(feature = "embedded-state")]
 pub use embedded::EmbeddedState;
 pub use instances::Sightings;
 pub use marks::{Kept, LineMarks, Marks};

@@ -4,8 +4,6 @@ use super::*;
 use crate::identity::keys::{PublicKey, Purpose, Unfit};
 use crate::intent::Signatures;
 use crate::revocation::EventIssuers;
-use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
-use curve25519_dalek::edwards::CompressedEdwardsY;
 
 /// Expected result for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +23,56 @@ fn rsa(bits: usize) -> Value {
 }
 
 fn p256() -> Value {
-    let point = SigningKey::from_slice(&[7; 32]).unwrap();
-    let point = point.verifying_key().to_encoded_point(false);
-    json!({
-        "kty": "EC", "crv": "P-256",
-        "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-    })
+    NewKey::seeded(7).to_jwk()
 }
+
+/// Decodes hexadecimal digits.
+fn hex(digits: &str) -> Vec<u8> {
+    base16ct::lower::decode_vec(digits).unwrap()
+}
+
+/// Points of Ed25519 of order 1, 2, 4 and 8.
+const SMALL_ORDER: [(&str, &str); 8] = [
+    (
+        "Ed25519 of order 1",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+    ),
+    (
+        "Ed25519 of order 8",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    ),
+    (
+        "Ed25519 of order 4",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+    ),
+    (
+        "Ed25519 of order 8, again",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    ),
+    (
+        "Ed25519 of order 2",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ),
+    (
+        "Ed25519 of order 8, negated",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    ),
+    (
+        "Ed25519 of order 4, negated",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+    ),
+    (
+        "Ed25519 of order 8, negated again",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    ),
+];
+
+/// The base point of Ed25519, and that point with a component of order 8 and of order 2.
+const BASE_POINT: &str = "5866666666666666666666666666666666666666666666666666666666666666";
+const MIXED_ORDER: [&str; 2] = [
+    "da99e28ba529cdde35a25fba9059e78ecaee239f99755b9b1aa4f65df00803e2",
+    "9599999999999999999999999999999999999999999999999999999999999999",
+];
 
 fn ed25519(x: impl AsRef<[u8]>) -> Value {
     json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) })
@@ -42,12 +83,11 @@ fn rfc8037() -> Value {
     json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })
 }
 
-/// Bytes that are not a point of the curve of Ed25519.
+/// Bytes that are not a point of the curve of Ed25519: no point has y = 2.
 fn no_point() -> [u8; 32] {
-    let mut candidates = (2..=255).map(|byte| [byte; 32]);
-    candidates
-        .find(|y| CompressedEdwardsY(*y).decompress().is_none())
-        .unwrap()
+    let mut y = [0; 32];
+    y[0] = 2;
+    y
 }
 
 fn with(mut key: Value, members: Value) -> Value {
@@ -297,26 +337,30 @@ fn keys() -> Vec<(&'static str, Value, Verdict)> {
             ed25519([vec![0xee], vec![0xff; 30], vec![0x7f]].concat()),
             Refused("no point"),
         ),
+        // y = 1 has x = 0, which has no sign.
         (
-            "Ed25519 with a part of small order",
-            ed25519((ED25519_BASEPOINT_POINT + EIGHT_TORSION[1]).compress().0),
+            "Ed25519 of order 1, negated",
+            ed25519([vec![1], vec![0; 30], vec![0x80]].concat()),
+            Refused("no point"),
+        ),
+        (
+            "Ed25519, the base point",
+            ed25519(hex(BASE_POINT)),
+            Accepted,
+        ),
+        (
+            "Ed25519 with a part of order 8",
+            ed25519(hex(MIXED_ORDER[0])),
+            Refused("small order"),
+        ),
+        (
+            "Ed25519 with a part of order 2",
+            ed25519(hex(MIXED_ORDER[1])),
             Refused("small order"),
         ),
     ];
-    for (name, point) in [
-        "Ed25519 of order 1",
-        "Ed25519 of order 8",
-        "Ed25519 of order 4",
-        "Ed25519 of order 8, again",
-        "Ed25519 of order 2",
-        "Ed25519 of order 8, negated",
-        "Ed25519 of order 4, negated",
-        "Ed25519 of order 8, negated again",
-    ]
-    .into_iter()
-    .zip(EIGHT_TORSION)
-    {
-        keys.push((name, ed25519(point.compress().0), Refused("small order")));
+    for (name, point) in SMALL_ORDER {
+        keys.push((name, ed25519(hex(point)), Refused("small order")));
     }
     for member in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
         let name = match member {

@@ -6,8 +6,6 @@ mod x509;
 use super::*;
 use crate::state::EmbeddedState;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{Signature, SigningKey};
 use portcullis_contract::{Attestation, PrincipalKind};
 use portcullis_model::timestamp::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +18,7 @@ use std::time::Duration;
 const AUDIENCE: &str = "https://gateway.acme.example";
 
 struct Issuer {
-    key: SigningKey,
+    key: NewKey,
     file: PathBuf,
 }
 
@@ -35,7 +33,7 @@ impl Issuer {
             std::process::id()
         ));
         let issuer = Self {
-            key: SigningKey::from_slice(&[seed; 32]).unwrap(),
+            key: NewKey::seeded(seed),
             file,
         };
         issuer.publish(&json!({ "keys": [issuer.jwk()] }));
@@ -43,11 +41,11 @@ impl Issuer {
     }
 
     fn jwk(&self) -> Value {
-        let point = self.key.verifying_key().to_encoded_point(false);
-        json!({
-            "kty": "EC", "crv": "P-256", "use": "jwt-svid", "alg": "ES256", "kid": "key-1",
-            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-        })
+        let mut jwk = self.key.to_jwk();
+        jwk["use"] = json!("jwt-svid");
+        jwk["alg"] = json!("ES256");
+        jwk["kid"] = json!("key-1");
+        jwk
     }
 
     fn publish(&self, jwks: &Value) {
@@ -57,8 +55,8 @@ impl Issuer {
     fn sign(&self, claims: &str) -> String {
         let header = encode(json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" }).to_string());
         let signed = format!("{header}.{}", encode(claims));
-        let signature: Signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", encode(signature.to_bytes()))
+        let signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature))
     }
 
     fn verifier(&self) -> Verifier {
@@ -201,14 +199,13 @@ fn a_token_that_is_wrong_in_one_thing_proves_nothing() {
 fn each_reason_why_a_token_is_invalid_has_its_own_message() {
     let issuer = Issuer::new("reasons", 7);
     let verifier = issuer.verifier();
-    let refused = |header: Value, claims: &Value, key: &SigningKey| {
+    let refused = |header: Value, claims: &Value, key: &NewKey| {
         let signed = format!(
             "{}.{}",
             encode(header.to_string()),
             encode(claims.to_string())
         );
-        let signature: Signature = key.sign(signed.as_bytes());
-        let token = format!("{signed}.{}", encode(signature.to_bytes()));
+        let token = format!("{signed}.{}", encode(key.sign(signed.as_bytes())));
         let error = verifier.verify(&token).map(|_| ()).unwrap_err();
         let text = error.to_string();
         assert!(!text.contains(&encode(claims.to_string())), "{text}");
@@ -618,8 +615,8 @@ fn a_token_has_the_header_and_the_claims_of_the_standard() {
             encode(header.to_string()),
             encode(claims.to_string())
         );
-        let signature: Signature = issuer.key.sign(signed.as_bytes());
-        format!("{signed}.{}", encode(signature.to_bytes()))
+        let signature = issuer.key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature))
     };
     let good = json!({ "alg": "ES256", "kid": "key-1", "typ": "JWT" });
     for (header, is_valid) in [

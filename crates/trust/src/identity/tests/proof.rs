@@ -9,7 +9,7 @@ const URL: &str = "https://gateway.acme.example/mcp";
 
 /// A client's key, and a verifier with a state.
 struct Client {
-    key: SigningKey,
+    key: NewKey,
     verifier: Verifier,
     issuer: Issuer,
     state: PathBuf,
@@ -23,7 +23,7 @@ impl Client {
         let _ = fs::remove_file(&state);
         let opened = EmbeddedState::open(&state, Duration::from_secs(60)).unwrap();
         Self {
-            key: SigningKey::from_slice(&[42; 32]).unwrap(),
+            key: NewKey::seeded(42),
             verifier: issuer.verifier().state(Arc::new(opened)),
             issuer,
             state,
@@ -31,11 +31,7 @@ impl Client {
     }
 
     fn jwk(&self) -> Value {
-        let point = self.key.verifying_key().to_encoded_point(false);
-        json!({
-            "kty": "EC", "crv": "P-256",
-            "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-        })
+        self.key.to_jwk()
     }
 
     fn token(&self) -> String {
@@ -59,14 +55,14 @@ impl Client {
         })
     }
 
-    fn prove(&self, key: &SigningKey, header: &Value, claims: &Value) -> String {
+    fn prove(&self, key: &NewKey, header: &Value, claims: &Value) -> String {
         let signed = format!(
             "{}.{}",
             encode(header.to_string()),
             encode(claims.to_string())
         );
-        let signature: Signature = key.sign(signed.as_bytes());
-        format!("{signed}.{}", encode(signature.to_bytes()))
+        let signature = key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(signature))
     }
 
     fn present(&self, token: &str, claims: &Value) -> Result<Principal, SvidError> {
@@ -113,14 +109,9 @@ fn a_stolen_token_is_worth_nothing_without_its_key() {
         client.verifier.verify(&token),
         Err(SvidError::ProofNeeded)
     ));
-    let thief = SigningKey::from_slice(&[43; 32]).unwrap();
+    let thief = NewKey::seeded(43);
     let claims = client.claims(&token);
-    let point = thief.verifying_key().to_encoded_point(false);
-    let own = json!({
-        "kty": "EC", "crv": "P-256",
-        "x": encode(point.x().unwrap()), "y": encode(point.y().unwrap()),
-    });
-    for jwk in [own, client.jwk()] {
+    for jwk in [thief.to_jwk(), client.jwk()] {
         let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": jwk });
         let forged = client.prove(&thief, &header, &claims);
         assert!(matches!(

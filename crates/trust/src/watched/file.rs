@@ -1,99 +1,16 @@
-//! A JSON file that is reloaded when it changes, without delaying decisions.
+//! A JSON file that is reloaded when it changes.
 
+use super::{COMPARED_BYTES, HOST_FAILED, Look, Source, Stamp, WRITTEN_WITHIN, Watch};
 use crate::regular;
+use arc_swap::ArcSwap;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
-use std::fs::Metadata;
+use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Minimum time between two looks at a file.
-const LOOKED_AT: Duration = Duration::from_secs(1);
-
-/// Age below which a changed file is read again, regardless of its stamp.
-const RECENT: Duration = Duration::from_secs(2);
-
-/// Maximum size of files that are read at each look and compared by digest.
-///
-/// The comparison costs microseconds, and does not rely on the times of the file system.
-const COMPARED_BYTES: u64 = 64 * 1024;
-
-/// Maximum time for which a half-written file keeps the content before it in use.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
-
-/// Identity of a file, independent of its name.
-pub type FileIdentity = (u64, u64);
-
-/// Device and inode of the file.
-#[cfg(unix)]
-pub fn identity_of(metadata: &Metadata) -> FileIdentity {
-    use std::os::unix::fs::MetadataExt as _;
-    (metadata.dev(), metadata.ino())
-}
-
-/// Files have no identity on this platform; only length and time are compared.
-#[cfg(not(unix))]
-pub(crate) fn identity_of(_: &Metadata) -> FileIdentity {
-    (0, 0)
-}
-
-/// Metadata of a file by which a change is detected.
-///
-/// A copy that keeps length and modification time (`cp -p`) still changes the time of the inode's last
-/// change, which no tool sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    bytes: u64,
-    file: FileIdentity,
-    modified: Option<SystemTime>,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    #[cfg(unix)]
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt as _;
-        Self {
-            bytes: metadata.len(),
-            file: identity_of(metadata),
-            modified: metadata.modified().ok(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            bytes: metadata.len(),
-            file: identity_of(metadata),
-            modified: metadata.modified().ok(),
-            changed: (0, 0),
-        }
-    }
-
-    /// True if a change right after `read_at` may leave the same stamp.
-    ///
-    /// File systems count time in steps of some milliseconds, so that this holds for files that changed
-    /// shortly before.
-    pub(crate) fn is_recent(&self, read_at: SystemTime) -> bool {
-        let (seconds, nanoseconds) = self.changed;
-        let changed = u64::try_from(seconds).ok().and_then(|seconds| {
-            let nanoseconds = u32::try_from(nanoseconds).ok()?;
-            UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
-        });
-        // Without such a time, the file is always read again.
-        changed
-            .filter(|_| self.changed != (0, 0))
-            .is_none_or(|changed| {
-                read_at
-                    .duration_since(changed)
-                    .is_ok_and(|age| age < RECENT)
-                    || changed > read_at
-            })
-    }
-}
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 /// Content of a file, or the error.
 pub(crate) type Bytes<'a> = Result<&'a [u8], &'a io::Error>;
@@ -101,33 +18,43 @@ pub(crate) type Bytes<'a> = Result<&'a [u8], &'a io::Error>;
 /// Parser of a file, which receives the content and the last valid value.
 type Read<T, E> = Box<dyn Fn(&Path, Bytes<'_>, Option<&T>) -> Result<T, E> + Send + Sync>;
 
-/// Parsed content of a file, reloaded within a second of a change.
+/// Error of a file whose parser can panic.
+pub(crate) trait Unreadable: fmt::Display + Clone + Send + Sync {
+    /// Creates the error for a file that is unusable as a whole.
+    fn unreadable(file: &Path, message: String) -> Self;
+}
+
+/// Parsed content of a file, reloaded when a look finds that it changed.
 ///
 /// While the file is invalid, only the error is returned. A file that ends in the middle is being written:
 /// the content before it stays in use for at most three seconds more.
 pub(crate) struct Watched<T, E> {
     file: PathBuf,
     read: Read<T, E>,
-    known: RwLock<Known<T, E>>,
-    looked_at: Mutex<Instant>,
+    content: ArcSwap<Content<T, E>>,
     /// Held while the file is read, so that older content never replaces newer content.
-    reading: Mutex<()>,
+    reading: Mutex<Reading<T>>,
 }
 
-struct Known<T, E> {
+/// Parsed content, or the reason why there is none.
+struct Content<T, E> {
+    value: Result<Arc<T>, E>,
+    version: u64,
+}
+
+/// State of the reader: what it read last.
+struct Reading<T> {
     stamp: Option<Stamp>,
     /// True if other content may have the same stamp.
     is_recent: bool,
     /// Digest of the content; `None` if the file could not be read.
     digest: Option<[u8; 32]>,
-    content: Result<Arc<T>, E>,
     last_valid: Option<Arc<T>>,
-    version: u64,
     /// Time since which the file ends in the middle.
     cut_off_since: Option<Instant>,
 }
 
-impl<T, E: Clone> Watched<T, E> {
+impl<T, E: Unreadable> Watched<T, E> {
     /// Reads `file` for the first time.
     ///
     /// # Errors
@@ -145,107 +72,95 @@ impl<T, E: Clone> Watched<T, E> {
         Ok(Self {
             file,
             read: Box::new(read),
-            known: RwLock::new(Known {
+            content: ArcSwap::from_pointee(Content {
+                value: Ok(Arc::clone(&content)),
+                version: 0,
+            }),
+            reading: Mutex::new(Reading {
                 stamp,
                 is_recent,
                 digest: digest(&bytes),
-                last_valid: Some(Arc::clone(&content)),
-                content: Ok(content),
-                version: 0,
+                last_valid: Some(content),
                 cut_off_since: None,
             }),
-            looked_at: Mutex::new(Instant::now()),
-            reading: Mutex::new(()),
         })
     }
 
-    /// Returns the content, at most a second old.
+    /// Returns the content as of the last look.
     pub(crate) fn get(&self) -> Result<Arc<T>, E> {
-        self.look();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.content.clone()
+        self.content.load().value.clone()
     }
 
-    /// Returns the number of changes since the first reading, at most a second old.
+    /// Returns the number of changes since the first reading.
+    #[cfg(feature = "identity")]
     pub(crate) fn version(&self) -> u64 {
-        self.look();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.version
+        self.content.load().version
     }
 
-    /// Checks the file for changes, at most once a second.
-    fn look(&self) {
-        let due = {
-            let mut looked_at = self
-                .looked_at
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let due = looked_at.elapsed() >= LOOKED_AT;
-            if due {
-                *looked_at = Instant::now();
-            }
-            due
-        };
-        if !due {
-            return;
-        }
-        match self.reading.try_lock() {
-            Ok(_reading) => self.read_again(),
-            // A thread that panicked while reading changed nothing. The lock is held here, too.
-            Err(TryLockError::Poisoned(_reading)) => self.read_again(),
-            // Another thread is reading the file, and this one does not wait.
-            Err(TryLockError::WouldBlock) => {}
-        }
-    }
-
-    /// Reloads a changed file now instead of within a second.
+    /// Reads the file again if it changed.
     pub(crate) fn refresh(&self) {
-        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        self.read_again();
-    }
-
-    fn read_again(&self) {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let (stamp, is_recent) = look_at(&self.file);
-        let (before, was_recent, digest_before, last_valid) = {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            (
-                known.stamp,
-                known.is_recent,
-                known.digest,
-                known.last_valid.clone(),
-            )
-        };
-        let is_small = stamp.is_some_and(|stamp| stamp.bytes <= COMPARED_BYTES);
-        if stamp.is_some() && stamp == before && !was_recent && !is_small {
+        let is_small = stamp.is_some_and(|stamp| stamp.bytes() <= COMPARED_BYTES);
+        if stamp.is_some() && stamp == reading.stamp && !reading.is_recent && !is_small {
             return;
         }
         let bytes = regular::read(&self.file);
         let digest = digest(&bytes);
-        if digest.is_some() && digest == digest_before {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            (known.stamp, known.is_recent) = (stamp, is_recent);
-            known.cut_off_since = None;
+        if digest.is_some() && digest == reading.digest {
+            (reading.stamp, reading.is_recent) = (stamp, is_recent);
+            reading.cut_off_since = None;
             return;
         }
-        let content = (self.read)(&self.file, bytes.as_deref(), last_valid.as_deref());
-        let is_cut_off = content.is_err() && bytes.as_deref().is_ok_and(is_cut_off);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if is_cut_off && known.content.is_ok() {
-            let since = *known.cut_off_since.get_or_insert_with(Instant::now);
+        let known = self.content.load();
+        let value = self.parse(bytes.as_deref(), reading.last_valid.as_deref());
+        let is_cut_off = value.is_err() && bytes.as_deref().is_ok_and(is_cut_off);
+        if is_cut_off && known.value.is_ok() {
+            let since = *reading.cut_off_since.get_or_insert_with(Instant::now);
             if since.elapsed() < WRITTEN_WITHIN {
                 // The stamp stays as it was, so that the file is read again.
                 return;
             }
         }
-        let content = content.map(Arc::new);
-        if let Ok(content) = &content {
-            known.last_valid = Some(Arc::clone(content));
+        let value = value.map(Arc::new);
+        if let Ok(content) = &value {
+            reading.last_valid = Some(Arc::clone(content));
         }
-        known.cut_off_since = None;
-        (known.stamp, known.is_recent) = (stamp, is_recent);
-        known.digest = digest;
-        known.content = content;
-        known.version += 1;
+        reading.cut_off_since = None;
+        (reading.stamp, reading.is_recent) = (stamp, is_recent);
+        reading.digest = digest;
+        let version = known.version + 1;
+        self.content.store(Arc::new(Content { value, version }));
+    }
+
+    /// Parses the content. A parser that panics makes the file invalid, as any other invalid file.
+    fn parse(&self, bytes: Bytes<'_>, last_valid: Option<&T>) -> Result<T, E> {
+        let parsed = catch_unwind(AssertUnwindSafe(|| {
+            (self.read)(&self.file, bytes, last_valid)
+        }));
+        parsed.unwrap_or_else(|_| Err(E::unreadable(&self.file, HOST_FAILED.to_owned())))
+    }
+}
+
+impl<T: Send + Sync, E: Unreadable> Watch for Watched<T, E> {
+    fn path(&self) -> PathBuf {
+        self.file.clone()
+    }
+
+    fn look(&self, _: Look) {
+        self.refresh();
+    }
+
+    fn problem(&self) -> Option<String> {
+        let content = self.content.load();
+        content.value.as_ref().err().map(ToString::to_string)
+    }
+}
+
+impl<T: Send + Sync + 'static, E: Unreadable + 'static> Watched<T, E> {
+    /// The file as a source of a watcher.
+    pub(crate) fn source(self: &Arc<Self>) -> Source {
+        Arc::<Self>::clone(self)
     }
 }
 
@@ -256,8 +171,8 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(bytes).is_err_and(|error| error.is_eof())
 }
 
-impl<T, E> std::fmt::Debug for Watched<T, E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T, E> fmt::Debug for Watched<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched")
             .field("file", &self.file)
             .finish_non_exhaustive()
@@ -285,6 +200,13 @@ fn digest(bytes: &io::Result<Vec<u8>>) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    impl Unreadable for String {
+        fn unreadable(_: &Path, message: String) -> Self {
+            message
+        }
+    }
 
     /// A followed file that is removed at the end.
     struct Example {
@@ -299,7 +221,10 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             let followed = Watched::new(&file, |_: &Path, bytes: Bytes<'_>, _: Option<&String>| {
                 let bytes = bytes.map_err(ToString::to_string)?;
-                serde_json::from_slice(bytes).map_err(|error| error.to_string())
+                let text: String =
+                    serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+                assert_ne!(text, "panic");
+                Ok(text)
             });
             Self {
                 file,
@@ -328,17 +253,38 @@ mod tests {
     }
 
     #[test]
-    fn whoever_only_asks_for_the_version_learns_of_a_change_too() {
+    fn each_change_raises_the_version_and_no_other_look_does() {
         let example = Example::new("version", r#""a""#);
         let followed = &example.followed;
+        followed.refresh();
         assert_eq!(followed.version(), 0);
-        std::fs::write(&example.file, r#""longer""#).unwrap();
-        *followed.looked_at.lock().unwrap() = ago(LOOKED_AT);
+        example.write(r#""longer""#);
         assert_eq!(followed.version(), 1);
         std::fs::remove_file(&example.file).unwrap();
-        *followed.looked_at.lock().unwrap() = ago(LOOKED_AT);
+        assert!(followed.get().is_ok(), "only a look reads the file");
+        followed.refresh();
         assert_eq!(followed.version(), 2);
         assert!(followed.get().is_err());
+        std::fs::create_dir(&example.file).unwrap();
+        followed.refresh();
+        assert!(followed.problem().unwrap().contains("it is a folder"));
+        std::fs::remove_dir(&example.file).unwrap();
+        example.write(r#""back""#);
+        assert_eq!(example.says().as_deref(), Some("back"));
+        assert_eq!(followed.problem(), None);
+    }
+
+    #[test]
+    fn a_parser_that_panics_makes_its_file_invalid_until_it_changes() {
+        let example = Example::new("panics", r#""a""#);
+        example.write(r#""panic""#);
+        let error = example.followed.get().unwrap_err();
+        assert!(error.contains("please report it"), "{error}");
+        let version = example.followed.version();
+        example.followed.refresh();
+        assert_eq!(example.followed.version(), version, "it is parsed once");
+        example.write(r#""calm""#);
+        assert_eq!(example.says().as_deref(), Some("calm"));
     }
 
     /// Imitates `cp -p`: new content with the length and time of the old content.
@@ -402,16 +348,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_long_ago_is_not_read_again() {
-        let example = Example::new("old", "\"a\"");
-        let metadata = std::fs::metadata(&example.file).unwrap();
-        let stamp = Stamp::of(&metadata);
-        let now = SystemTime::now();
-        assert!(stamp.is_recent(now));
-        assert!(!stamp.is_recent(now + Duration::from_secs(3)));
-    }
-
-    #[test]
     fn what_a_file_said_counts_while_it_is_written_and_no_longer() {
         let example = Example::new("written", r#""before""#);
         for half in ["", "\"aft", " "] {
@@ -425,7 +361,7 @@ mod tests {
         example.write("\"never");
         assert_eq!(example.says().as_deref(), Some("after"));
         let since = Some(ago(WRITTEN_WITHIN));
-        example.followed.known.write().unwrap().cut_off_since = since;
+        example.followed.reading.lock().unwrap().cut_off_since = since;
         example.followed.refresh();
         assert_eq!(example.says(), None, "nobody is writing it any more");
         example.write("\"never mi");
