@@ -124,7 +124,8 @@ impl Origins<'_> {
         let holders = self.0.iter().filter(|(at, _)| is_at_or_below(path, at));
         let nearest = holders.clone().map(|(at, _)| at.len()).max();
         let own = holders.filter(move |(at, _)| Some(at.len()) == nearest);
-        let parts = self.0.iter().filter(|(at, _)| is_at_or_below(at, path));
+        let is_part = |at: &str| at.len() > path.len() && is_at_or_below(at, path);
+        let parts = self.0.iter().filter(move |(at, _)| is_part(at));
         let unknown = nearest.is_none().then_some("unknown");
         unknown
             .into_iter()
