@@ -21,8 +21,8 @@ mod targets;
 
 #[cfg(feature = "embedded-state")]
 pub use accept::{Accepts, accept};
-pub use portcullis_contract::looks_like_a_token;
 pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
+pub use portcullis_model::secret::looks_like_a_token;
 #[cfg(feature = "identity")]
 pub use signed::{event_issuers, revocation_signers};
 pub use targets::Targets;

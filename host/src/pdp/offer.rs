@@ -4,10 +4,11 @@ use super::{AccessRequests, Pdp};
 use crate::admission::Admission;
 use crate::decision::{AccessRequest, Approval, ApprovalArgument, Decision};
 use crate::log::without_credentials;
-use portcullis_contract::{escape_key, excerpt, printable, well_known_withheld};
+use portcullis_contract::{escape_key, excerpt, printable};
 use portcullis_model::cause::Cause;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
+use portcullis_model::secret::well_known_withheld;
 use portcullis_trust::intent::{Chain, Intents, Nearest};
 use serde_json::Value;
 

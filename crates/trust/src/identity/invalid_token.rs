@@ -2,8 +2,9 @@
 
 use super::jwt::{self, shown};
 use super::verifier::SvidError;
-use portcullis_contract::{message, well_known_withheld};
+use portcullis_contract::message;
 use portcullis_model::limits::RequestLimits;
+use portcullis_model::secret::well_known_withheld;
 use portcullis_model::timestamp::Timestamp;
 use serde_json::Value;
 use spiffe::svid::jwt::{JwtSvidError, JwtVerificationErrorKind};
