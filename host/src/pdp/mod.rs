@@ -4,6 +4,7 @@ mod bound;
 mod builder;
 mod offer;
 mod record;
+pub(crate) mod rules;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
 #[cfg(feature = "identity")]
