@@ -120,7 +120,7 @@ impl Plugin {
     ) -> Result<Verdict, Fault> {
         let needs = self.manifest.fields();
         let lists = Lists::of(question.request, question.facts, needs);
-        let records = lists.records(question.request);
+        let records = lists.records();
         let passed = wire::request(&question, needs, &lists, &records);
         tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
         run(&mut |instance| {

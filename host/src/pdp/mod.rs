@@ -136,7 +136,10 @@ impl Pdp {
     fn steps(&self, integration: &str) -> Vec<String> {
         let integration = self.integration(integration);
         let plugins = integration.into_iter().flat_map(Integration::plugins);
-        let before = ["integration"].into_iter().chain(admission::CHECKS);
+        let before = ["integration"]
+            .into_iter()
+            .chain(admission::CHECKS)
+            .chain(["answers"]);
         let after = ["obligations", "constraints", "grant"];
         before
             .map(str::to_owned)
@@ -548,7 +551,6 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
     })
 }
 
-/// Name of the step that evaluates `plugin`.
 /// Refuses answers to the server's questions that a plugin of the integration does not ask for.
 fn answers_not_judged(
     integration: &Integration,
@@ -593,6 +595,7 @@ fn answers_not_judged(
         .then(|| (Cause::AnswersNotJudged, detail()))
 }
 
+/// Name of the step that evaluates `plugin`.
 fn plugin_step(plugin: &Plugin) -> String {
     format!("plugin {}", plugin.manifest().name)
 }
