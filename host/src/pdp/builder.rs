@@ -293,15 +293,20 @@ impl PdpBuilder {
         if live {
             parts.record_added_intents();
         }
-        let sources = parts.sources();
-        let watcher = match live {
-            true => Watcher::start(sources, parts.poll_interval(self.poll_interval))
-                .map_err(|error| PdpError::Watcher(error.to_string()))?,
-            false => Watcher::idle(sources),
+        let interval = parts.poll_interval(self.poll_interval);
+        let watcher = |sources: Vec<Source>| match live {
+            true => Watcher::start(sources, interval)
+                .map_err(|error| PdpError::Watcher(error.to_string())),
+            false => Ok(Watcher::idle(sources)),
         };
+        // A slow or huge file among the others must not delay a revocation.
+        let watchers = [
+            watcher(parts.revocation_sources())?,
+            watcher(parts.sources())?,
+        ];
         let pdp = Pdp {
             inner: Arc::new(Inner {
-                watcher,
+                watchers,
                 integrations: by_name,
                 parts,
             }),
@@ -312,13 +317,18 @@ impl PdpBuilder {
 }
 
 impl Parts {
-    /// Watched files. Keys come before what they sign.
+    /// The revocation list, after the keys of its signers.
+    fn revocation_sources(&self) -> Vec<Source> {
+        let revocations = self.revocations.iter();
+        revocations.flat_map(Revocations::sources).collect()
+    }
+
+    /// The other watched files. Keys come before what they sign.
     fn sources(&self) -> Vec<Source> {
-        let revocations = self.revocations.iter().flat_map(Revocations::sources);
         let registry = self.registry.iter().map(FollowedRegistry::source);
         let intents = self.intents.iter().flat_map(|rule| rule.intents.sources());
         let postures = self.postures.iter().map(Postures::source);
-        let sources = revocations.chain(registry).chain(intents).chain(postures);
+        let sources = registry.chain(intents).chain(postures);
         #[cfg(feature = "identity")]
         let sources = {
             let verifier = self.verifier.iter();

@@ -57,8 +57,10 @@ pub struct Pdp {
 
 #[derive(Debug)]
 struct Inner {
-    /// First, so that its thread has ended before the state and the log are closed.
-    watcher: Watcher,
+    /// The watcher of the revocation list, and that of all other files.
+    ///
+    /// They are first, so that their threads end before the state and the log are closed, unless a look hangs.
+    watchers: [Watcher; 2],
     integrations: HashMap<String, Integration>,
     parts: Parts,
 }
@@ -479,10 +481,12 @@ impl Pdp {
 impl Pdp {
     /// Reads every watched file that changed, in the calling thread.
     ///
-    /// A thread of the decision point does so four times a second, see [`PdpBuilder::poll_interval`]. On
+    /// Threads of the decision point do so four times a second, see [`PdpBuilder::poll_interval`]. On
     /// return, the files are in force as they are now.
     pub fn refresh(&self) {
-        self.inner.watcher.refresh();
+        for watcher in &self.inner.watchers {
+            watcher.refresh();
+        }
     }
 
     /// Watched files that are not in force as they are now, each with the reason.
@@ -490,7 +494,7 @@ impl Pdp {
     /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. Show
     /// them to the operator, for example in a health check.
     pub fn file_problems(&self) -> Vec<Problem> {
-        let problems = self.inner.watcher.problems().into_iter();
+        let problems = self.inner.watchers.iter().flat_map(Watcher::problems);
         let mut problems: Vec<_> = problems
             .map(|(file, why)| Problem::warning(&file, why))
             .collect();

@@ -149,7 +149,8 @@ impl InvalidToken {
                 in_header(token, "kid")
             )),
             JwtSvidError::InvalidToken(error) => {
-                Self::Form(format!("its signature cannot be read: {error}"))
+                let text = format!("its signature cannot be read: {error}");
+                Self::Form(message(&well_known_withheld(&text)))
             }
             other => {
                 let source = other
