@@ -1,6 +1,6 @@
 //! Exit codes, which scripts rely on.
 
-use portcullis_host::log::Broken;
+use portcullis_host::log::Corrupt;
 use portcullis_host::{Cause, Decision};
 use std::process::ExitCode;
 
@@ -34,9 +34,9 @@ Exit codes:
 
 impl Exit {
     /// Returns the exit code for a log that is broken or cannot be read.
-    pub(crate) fn of_log(broken: &Broken) -> Self {
+    pub(crate) fn of_log(broken: &Corrupt) -> Self {
         match broken {
-            Broken::Read { .. } => Self::Failed,
+            Corrupt::Read { .. } => Self::Failed,
             _ => Self::Invalid,
         }
     }

@@ -161,7 +161,7 @@ fn archive(args: &Archive) -> anyhow::Result<Exit> {
         Err(error) => {
             output::error(&shown_of_request(&error.to_string()));
             Ok(match &error {
-                ArchiveError::Broken(broken) => Exit::of_log(broken),
+                ArchiveError::Corrupt(broken) => Exit::of_log(broken),
                 _ => Exit::Failed,
             })
         }

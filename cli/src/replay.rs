@@ -116,7 +116,7 @@ fn replay(
     log: &Path,
     list: ListAsOf,
     mut each: impl FnMut(&Entry, &Decided, &Value) -> bool,
-) -> Result<Replayed, log::Broken> {
+) -> Result<Replayed, log::Corrupt> {
     let mut replayed = Replayed::default();
     log::read(log, |_, _, _, entry| {
         let decided = match &entry.event {

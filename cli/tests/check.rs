@@ -158,8 +158,9 @@ fn names_that_would_be_ambiguous_are_refused() {
     );
     let ran = folder.run(&["check", "twice.toml"]);
     assert!(
-        ran.err
-            .contains("twice.toml:6:1: error: there is another integration called `x`"),
+        ran.err.contains(
+            "twice.toml:6:1: error: two integrations are called `x`: give each a name of its own"
+        ),
         "{}",
         ran.err
     );
@@ -522,13 +523,12 @@ fn two_names_of_integrations_that_differ_in_case_are_refused() {
         assert_eq!(ran.code, 3, "{other} {}", ran.err);
     }
     let ran = check(&["scm", "SCM"]);
-    let message =
-        "named.toml:6:1: error: the name `SCM` differs from integration `scm` only in letter case";
+    let message = "named.toml:6:1: error: the names of integrations `scm` and `SCM` differ only in letter case";
     assert!(ran.err.contains(message), "{}", ran.err);
     assert!(
         check(&["scm", "scm"])
             .err
-            .contains("there is another integration called `scm`")
+            .contains("two integrations are called `scm`")
     );
     assert_eq!(check(&["scm", "scm-2", "SCM_2"]).code, 0);
 }
@@ -676,7 +676,7 @@ component = "misspelt.wasm"
         "bad.toml:23:1: error: under `mask`, ",
         "bad.toml:23:1: error: under `mask`, ",
         "bad.toml:23:1: error: under `mask-headers`, ",
-        "bad.toml:28:15: error: there is no integration called `y`",
+        "bad.toml:28:15: error: the default integration `y` does not exist",
         "bad.toml:31:15: error: under `obligations`, `step_up` is called `step-up`",
         "bad.toml:32:8: error: `mode` is",
         "bad.toml:34:13: error: cannot read none.wasm",

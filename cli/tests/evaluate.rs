@@ -156,7 +156,7 @@ fn the_time_of_the_decision_can_be_set() {
 }
 
 /// Names of the checks of every decision, in order.
-const STEPS: [&str; 16] = [
+const STEPS: [&str; 17] = [
     "integration",
     "registry",
     "attestation",
@@ -169,6 +169,7 @@ const STEPS: [&str; 16] = [
     "tier",
     "destination",
     "required-checks",
+    "answers",
     "plugin mcp-tools",
     "obligations",
     "constraints",

@@ -1,4 +1,5 @@
-//! Unpacks a request from a block of bytes. Its texts are parts of the block, and none is copied.
+//! Unpacks a request from a block of bytes. Its texts are parts of the block; only the texts of origins and of
+//! answers are copied.
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
@@ -7,7 +8,10 @@ use std::fmt;
 #[cfg(any(test, target_family = "wasm"))]
 pub(crate) fn request(block: Vec<u8>) -> Result<crate::Fields, postcard::Error> {
     // From here, each text owns its part of the block.
-    let block: &'static [u8] = block.leak();
+    let block: &'static mut [u8] = block.leak();
+    #[cfg(target_family = "wasm")]
+    leaked::set(block);
+    let block: &'static [u8] = block;
     match postcard::take_from_bytes(block)? {
         (request, []) => Ok(request),
         _ => Err(postcard::Error::DeserializeBadEncoding),
@@ -56,17 +60,15 @@ impl<'de> Deserialize<'de> for Text {
                 f.write_str("a text")
             }
 
-            #[cfg(target_family = "wasm")]
             fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Text, E> {
-                // SAFETY: the text is a part of the block that `request` leaked, which nothing else
-                // reads any more, and each part is visited once. The host packs valid UTF-8, which is
-                // not verified again, as with the texts of a record. A host that packed other bytes
-                // would break its own sandbox.
-                Ok(Text(unsafe { crate::alloc::adopt(text) }))
-            }
-
-            #[cfg(not(target_family = "wasm"))]
-            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Text, E> {
+                #[cfg(target_family = "wasm")]
+                if leaked::holds(text) {
+                    // SAFETY: the text is a part of the block that `request` leaked, which nothing else
+                    // reads any more, and each part is visited once. The host packs valid UTF-8, which is
+                    // not verified again, as with the texts of a record. A host that packed other bytes
+                    // would break its own sandbox.
+                    return Ok(Text(unsafe { crate::alloc::adopt(text) }));
+                }
                 String::from_utf8(text.to_vec())
                     .map(Text)
                     .map_err(E::custom)
@@ -75,5 +77,27 @@ impl<'de> Deserialize<'de> for Text {
 
         // Texts and bytes have the same encoding, and reading bytes skips the UTF-8 validation.
         deserializer.deserialize_bytes(Borrowed)
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod leaked {
+    //! The block that `request` leaked last. Only texts within it can be adopted.
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static BEGIN: AtomicUsize = AtomicUsize::new(0);
+    static END: AtomicUsize = AtomicUsize::new(0);
+
+    pub(super) fn set(block: &mut [u8]) {
+        // The texts are written to later, so the pointer that is exposed is one that may write.
+        let begin = block.as_mut_ptr().expose_provenance();
+        BEGIN.store(begin, Ordering::Relaxed);
+        END.store(begin + block.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn holds(text: &[u8]) -> bool {
+        let begin = text.as_ptr().addr();
+        begin >= BEGIN.load(Ordering::Relaxed) && begin + text.len() <= END.load(Ordering::Relaxed)
     }
 }

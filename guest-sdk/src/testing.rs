@@ -71,7 +71,8 @@ impl<P: Policy> Plugin<P> {
     ///
     /// # Panics
     ///
-    /// If the request's arguments are not an object, or if the host would refuse the verdict:
+    /// If the request's arguments are not an object, if it has answers to the server's questions that `plugin.toml` does
+    /// not list, or if the host would refuse the verdict:
     ///
     /// - a permit without a reason,
     /// - an invalid code, id or kind,
@@ -85,6 +86,22 @@ impl<P: Policy> Plugin<P> {
             .unwrap_or_else(|error| panic!("the arguments are not JSON: {error}"));
         assert!(arguments.is_object(), "arguments are an object");
         whole.action.arguments = canonical(&arguments);
+        for (field, is_present) in [
+            (
+                Field::ActionInputResponses,
+                whole.action.input_responses.is_some(),
+            ),
+            (
+                Field::ActionRequestState,
+                whole.action.request_state.is_some(),
+            ),
+        ] {
+            assert!(
+                !is_present || self.manifest.fields().has(field),
+                "the host denies the call: plugin.toml does not list `{}` under `needs`",
+                field.name()
+            );
+        }
         let origins = whole.action.origins.clone();
         let verdict = self.policy.evaluate(&self.listed(whole, &arguments).into());
         let record = verdict.clone().into_inner();

@@ -19,7 +19,7 @@ pub(crate) struct Combined {
     pub(crate) advice: Vec<Obligation>,
     /// The intersection of all permits.
     pub(crate) narrowing: Narrowing,
-    /// True for a deny if every plugin that denies calls it requestable.
+    /// True for a deny if every plugin that denies calls it requestable, and no plugin faulted or could not tell.
     pub(crate) requestable: bool,
 }
 
@@ -46,14 +46,18 @@ pub(crate) fn deny_overrides<'a>(
         narrowing: Narrowing::default(),
         requestable: false,
     };
+    let mut lifted = true;
     for (plugin, evaluation) in evaluations {
         let (effect, verdict) = match &evaluation.outcome {
-            Err(fault) => (CombinedEffect::Faulted(fault.kind()), None),
+            Err(fault) => {
+                // An approval does not lift a fault.
+                lifted = false;
+                (CombinedEffect::Faulted(fault.kind()), None)
+            }
             Ok(verdict) => (CombinedEffect::of(verdict.effect), Some(verdict)),
         };
         if effect.rank() > combined.effect.rank() {
             combined.effect = effect;
-            combined.requestable = effect == CombinedEffect::Deny;
             combined.obligations.clear();
             combined.advice.clear();
         }
@@ -64,9 +68,11 @@ pub(crate) fn deny_overrides<'a>(
                 plugin: plugin.to_owned(),
                 reason: reason.clone(),
             }));
-        if verdict.effect == Effect::Deny {
-            combined.requestable &= verdict.requestable;
-        }
+        lifted &= match verdict.effect {
+            Effect::Deny => verdict.requestable,
+            Effect::Indeterminate => false,
+            Effect::Permit | Effect::NotApplicable => true,
+        };
         if effect == combined.effect {
             combined.obligations.extend_from_slice(&verdict.obligations);
             combined.advice.extend_from_slice(&verdict.advice);
@@ -75,6 +81,7 @@ pub(crate) fn deny_overrides<'a>(
             combined.narrow(verdict);
         }
     }
+    combined.requestable = combined.effect == CombinedEffect::Deny && lifted;
     combined
 }
 
@@ -186,7 +193,9 @@ mod tests {
             (vec![deny(true), deny(true)], true),
             (vec![deny(true), deny(false)], false),
             (vec![deny(false), deny(true)], false),
-            (vec![faulted(), deny(true)], true),
+            (vec![faulted(), deny(true)], false),
+            (vec![deny(true), answered(Effect::Indeterminate)], false),
+            (vec![deny(true), answered(Effect::NotApplicable)], true),
             (vec![permit, faulted()], false),
         ] {
             assert_eq!(

@@ -81,11 +81,22 @@ pub struct Approval {
     /// Arguments that the approver has to know.
     ///
     /// If an allowance admits the action and the resource, these are the arguments that it does not admit.
-    /// Otherwise they are all arguments, of which the first 16 are shown.
+    /// Otherwise they are all arguments. The first 16 are listed, and `arguments_left_out` counts the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<ApprovalArgument>,
+    /// Number of such arguments that are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub arguments_left_out: usize,
     /// SHA-256 of all arguments in canonical JSON (RFC 8785).
     pub arguments_digest: Digest,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// An argument of a denied request, for the approver.
@@ -114,8 +125,8 @@ pub enum Outcome {
 
 /// Bounds of a permit: its expiry, remaining uses and constraints.
 ///
-/// It holds only for the same principal, action, resource and arguments. Only the host makes a grant, so
-/// its existence proves a permit.
+/// It holds only for the same principal, action, resource, arguments and answers to the server's questions.
+/// Only the host makes a grant, so its existence proves a permit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Grant {

@@ -151,9 +151,9 @@ pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
 
 pub use portcullis_contract::{
     ActionClass, ArgumentOrigin, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health,
-    Manifest, Operator, Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt,
-    has_well_known_token, printable, well_known_withheld, withheld,
+    Manifest, Operator, Origins, Pattern, PrincipalKind, escape_key, escaped, excerpt, printable,
 };
+
 pub use portcullis_model::cause::{Cause, CauseKind};
 pub use portcullis_model::digest::{Digest, DigestError};
 pub use portcullis_model::document::ConfigError;
@@ -167,6 +167,7 @@ pub use portcullis_model::request::{
     DefaultIntegrations, Intent, Posture, Principal, Request, RequestBuilder, Resource, RoundTrip,
     SessionPath, Vouched,
 };
+pub use portcullis_model::secret::{has_well_known_token, well_known_withheld, withheld};
 pub use portcullis_model::timestamp::{Timestamp, TimestampError};
 pub use portcullis_model::trace::{Check, Conclusion};
 pub use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason, Verdict};

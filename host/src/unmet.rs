@@ -1,7 +1,9 @@
 //! Describes arguments that do not meet a constraint.
 
-use portcullis_contract::{Constraint, Operator, accepts_origin, excerpt, well_known_withheld};
+use portcullis_contract::{Constraint, Operator, accepts_origin, excerpt};
+
 use portcullis_model::request::Request;
+use portcullis_model::secret::well_known_withheld;
 use serde_json::Value;
 
 /// Describes the argument that `unmet` is about: its value, and for a constraint on origins, its origins.

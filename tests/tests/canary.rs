@@ -80,9 +80,9 @@ fn tenant(does: &str) -> Plugin {
 /// searches the place of its request before the request is there, and the memory after it once it is.
 fn restorable_tenant(does: &str) -> Plugin {
     let module = raw::packed_module(
-        // Effect, and no reasons, obligations, advice or narrowing.
+        // Effect, and no reasons, obligations, advice, narrowing or request for approval.
         "(global $secret (mut i64) (i64.const 0))
-         (data (i32.const 1000) \"\\00\\04\\00\\00\\05\")",
+         (data (i32.const 1000) \"\\00\\04\\00\\00\\06\")",
         &format!(
             "(local $at i32)
              (i32.store8 (i32.const 1024) (i32.const 1))

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod advisories;
+mod code_map;
 mod demo;
 mod house;
 mod prose;

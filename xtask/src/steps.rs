@@ -108,6 +108,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
 pub(crate) fn lint() -> anyhow::Result<()> {
     step("advisories", || crate::advisories::check(&root()))?;
     step("layout", || crate::house::check(&root()))?;
+    step("code map", || crate::code_map::check(&root()))?;
     step("prose", || crate::prose::check(&root()))?;
     step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     step("clippy", || {

@@ -185,6 +185,14 @@ fn from_denial(denied: &Decided, any_arguments: bool) -> Result<(String, Vec<Val
         let text = denied.request.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
+    if ["/context/input-responses", "/context/request-state"]
+        .iter()
+        .any(|it| denied.request.pointer(it).is_some())
+    {
+        return Err(refuse(&format!(
+            "the call answers questions of the server, which an intent allows only with any arguments and any answers: {BY_HAND}"
+        )));
+    }
     let empty = json!({});
     let arguments = denied
         .request

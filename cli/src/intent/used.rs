@@ -1,7 +1,7 @@
 //! The use of intents, from the decision log.
 
 use super::document;
-use portcullis_host::log::{self, Broken, Decided, Event};
+use portcullis_host::log::{self, Corrupt, Decided, Event};
 use portcullis_host::{ActionClass, Digest, Intents, Pattern, StoredIntent, Timestamp, withheld};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ impl Used {
 }
 
 /// Reads the use of `intent` from the log.
-pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Broken> {
+pub(super) fn of(intent: &StoredIntent, log: &Path) -> Result<Used, Corrupt> {
     let mut used = Used::default();
     log::read(log, |_, _, _, entry| {
         if let Event::Decision(decided) = &entry.event {

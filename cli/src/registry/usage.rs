@@ -1,6 +1,6 @@
 //! The use of identities, from the decision log.
 
-use portcullis_host::log::{self, Broken, Decided, Event};
+use portcullis_host::log::{self, Corrupt, Decided, Event};
 use portcullis_host::{SessionPath, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,7 +33,7 @@ pub(crate) struct LogUsage {
 
 impl LogUsage {
     /// Reads the use of every principal from the log.
-    pub(crate) fn read(log: &Path) -> Result<Self, Broken> {
+    pub(crate) fn read(log: &Path) -> Result<Self, Corrupt> {
         let mut all = Self::default();
         log::read(log, |_, _, _, entry| {
             all.begins.get_or_insert(entry.at);

@@ -1,7 +1,7 @@
 //! Conditions on arguments of an action.
 
 use crate::name;
-use crate::origin::{self, Origins};
+use crate::origin::{self, Accepted, Origins};
 use crate::path::{is_unambiguous, is_under, trim_base};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -420,14 +420,12 @@ impl Constraint {
             (MinLength, MinLength) => theirs.as_u64() >= ours.as_u64(),
             (MaxLength, MaxLength) => theirs.as_u64() <= ours.as_u64(),
             (OneOf, OneOf) | (SubsetOf, SubsetOf) => all_listed(),
-            (OriginIs, OriginIs) => texts_of(theirs).all(|origin| self.accepts_origin(origin)),
+            (OriginIs, OriginIs) => {
+                let accepted = Accepted::new(texts_of(ours));
+                texts_of(theirs).all(|origin| accepted.accepts_text(origin))
+            }
             (theirs_op, ours_op) => theirs_op == ours_op && same(ours, theirs),
         }
-    }
-
-    /// True if an item of the operand accepts `origin`.
-    fn accepts_origin(&self, origin: &str) -> bool {
-        texts_of(&self.operand).any(|accepted| origin::accepts_origin(accepted, origin))
     }
 
     fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {
@@ -452,7 +450,7 @@ impl Constraint {
                 !items.is_empty() && items.iter().all(|item| contains(operand, item))
             }),
             Operator::OriginIs => {
-                origins.are_accepted(&self.path, argument, &|origin| self.accepts_origin(origin))
+                origins.are_accepted(&self.path, argument, &Accepted::new(texts_of(operand)))
             }
         }
     }

@@ -6,7 +6,6 @@
 //! - [`ActionClass`], [`Attestation`] and the other closed sets.
 //! - [`Verdict`], [`Posture`] and [`Timestamp`]: records that host and SDK share.
 //! - [`Manifest`]: a plugin's description of itself, readable without running the plugin.
-//! - [`withheld`]: replaces parts of a text that look like secrets.
 //!
 //! Host, SDK and build tool share this crate, so that each rule means the same in all three.
 
@@ -29,7 +28,6 @@ mod origin;
 mod path;
 mod pattern;
 mod posture;
-mod secret;
 mod terms;
 mod text;
 mod timestamp;
@@ -55,7 +53,6 @@ pub use obligation::{
 pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_origin};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
-pub use secret::{has_well_known_token, looks_like_a_token, well_known_withheld, withheld};
 #[cfg(not(target_family = "wasm"))]
 pub use similar::similar;
 pub use terms::{ActionClass, Attestation, Exposure, Health, PrincipalKind};

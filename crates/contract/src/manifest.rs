@@ -2,7 +2,7 @@
 
 use crate::{
     CONTRACT_VERSION, Field, Needs, REBUILD, UnknownField, excerpt, is_token, line_and_column,
-    message, misspelt_obligation, one_line, similar, withheld,
+    message, misspelt_obligation, one_line, similar,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -217,18 +217,18 @@ fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
     let mut note = |span: Range<usize>, fault| found.push(at(text, span, fault));
     // Another version of the contract has other rules, so no further problem is reported.
     if wire.contract.get_ref() != CONTRACT_VERSION {
-        let fault = ManifestFault::Contract(shown(wire.contract.get_ref()));
+        let fault = ManifestFault::Contract(excerpt(wire.contract.get_ref()));
         note(wire.contract.span(), fault);
         return found;
     }
     let name = wire.name.get_ref();
     if !is_plugin_name(name) {
-        note(wire.name.span(), ManifestFault::Name(shown(name)));
+        note(wire.name.span(), ManifestFault::Name(excerpt(name)));
     } else if is_reserved(name) {
         note(wire.name.span(), ManifestFault::Reserved(name.clone()));
     }
     for kind in &wire.obligations {
-        let text = shown(kind.get_ref());
+        let text = excerpt(kind.get_ref());
         if !is_token(kind.get_ref()) {
             note(kind.span(), ManifestFault::Obligation(text));
         } else if let Some(meant) = misspelt_obligation(kind.get_ref()) {
@@ -238,7 +238,7 @@ fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
     for code in wire.reasons.keys() {
         let text = code.get_ref().as_str();
         if text != "*" && !is_token(text.strip_suffix('*').unwrap_or(text)) {
-            note(code.span(), ManifestFault::Reason(shown(text)));
+            note(code.span(), ManifestFault::Reason(excerpt(text)));
         }
     }
     for field in &wire.needs {
@@ -296,14 +296,9 @@ fn read_on_a_large_stack(text: &str) -> Result<Wire, ManifestError> {
 
 fn read(text: &str) -> Result<Wire, ManifestError> {
     toml::from_str(text).map_err(|error| {
-        let fault = ManifestFault::Shape(message(&withheld(&one_line(error.message()))));
+        let fault = ManifestFault::Shape(message(&one_line(error.message())));
         ManifestError(vec![at(text, error.span().unwrap_or(0..0), fault)])
     })
-}
-
-/// The beginning of a manifest text, with apparent secrets withheld.
-fn shown(text: &str) -> String {
-    excerpt(&withheld(text))
 }
 
 fn depth(value: &serde_json::Value) -> usize {

@@ -170,7 +170,7 @@ impl Needs {
                     let key = name.strip_prefix(field.name())?.strip_prefix('.')?;
                     (!key.is_empty()).then_some((field, key))
                 })
-                .ok_or_else(|| UnknownField(crate::excerpt(&crate::withheld(name))))?;
+                .ok_or_else(|| UnknownField(crate::excerpt(name)))?;
             needs.named.entry(field).or_default().insert(key.to_owned());
         }
         Ok(needs)

@@ -1,6 +1,7 @@
 //! Origins of argument values.
 
 use crate::constraint::is_pointer;
+use crate::name::{NameError, check_action};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -41,6 +42,17 @@ impl ArgumentOrigin {
         }
     }
 
+    /// States that the whole value at `path` comes from a result of the tool called `tool`.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] if it is not the name of a tool. A name with `#` or `~` would read as a place in the result of
+    /// another tool.
+    pub fn of_tool(path: impl Into<String>, tool: &str) -> Result<Self, NameError> {
+        check_action(tool)?;
+        Ok(Self::new(path, format!("tool:{tool}")))
+    }
+
     /// States `origin` as an alternative: each origin alone explains the value.
     #[must_use]
     pub fn or(mut self, origin: impl Into<String>) -> Self {
@@ -53,14 +65,6 @@ impl ArgumentOrigin {
     pub fn of_part(mut self, part: impl Into<String>) -> Self {
         self.part = Some(part.into());
         self
-    }
-
-    /// True if `accepted` accepts one of the origins.
-    fn is_accepted(&self, accepted: impl Fn(&str) -> bool) -> bool {
-        match self.origins.as_slice() {
-            [] => accepted(UNKNOWN),
-            origins => origins.iter().any(|origin| accepted(origin)),
-        }
     }
 }
 
@@ -78,29 +82,30 @@ impl Origins<'_> {
     pub const UNKNOWN: Self = Self(&[]);
 
     /// True if `accepted` accepts the origins of the argument `value` at `path`.
-    pub(crate) fn are_accepted(
-        &self,
-        path: &str,
-        value: &Value,
-        accepted: &dyn Fn(&str) -> bool,
-    ) -> bool {
-        let whole = |it: &&ArgumentOrigin| it.part.is_none();
-        let holders = || {
-            self.0
-                .iter()
-                .filter(whole)
-                .filter(|it| is_at_or_below(path, &it.path))
+    pub(crate) fn are_accepted(&self, path: &str, value: &Value, accepted: &Accepted<'_>) -> bool {
+        // Parts are of the text of the argument, or of a text that may be within a container of it.
+        let is_about = |it: &&ArgumentOrigin| {
+            is_at_or_below(&it.path, path) || it.part.is_some() && is_at_or_below(path, &it.path)
         };
-        let below = self.0.iter().filter(|it| is_at_or_below(&it.path, path));
-        if !below.into_iter().all(|it| it.is_accepted(accepted)) {
+        if !self
+            .0
+            .iter()
+            .filter(is_about)
+            .all(|it| accepted.accepts(it))
+        {
             return false;
         }
-        match holders().map(|it| it.path.len()).max() {
-            Some(nearest) => holders()
-                .filter(|it| it.path.len() == nearest)
-                .all(|it| it.is_accepted(accepted)),
-            None => accepted(UNKNOWN) || self.has_every_item(path, value),
+        match self.nearest(path) {
+            Some(own) => accepted.accepts(own),
+            None => accepted.accepts_text(UNKNOWN) || self.has_every_item(path, value),
         }
+    }
+
+    /// The statement for the whole value at `path`, or for its nearest container.
+    fn nearest(&self, path: &str) -> Option<&ArgumentOrigin> {
+        let whole = self.0.iter().filter(|it| it.part.is_none());
+        let holders = whole.filter(|it| is_at_or_below(path, &it.path));
+        holders.max_by_key(|it| it.path.len())
     }
 
     /// True if `value` is a list, and an origin is stated for each of its items.
@@ -119,9 +124,7 @@ impl Origins<'_> {
     ///
     /// An origin may repeat.
     pub fn stated(&self, path: &str) -> Vec<&str> {
-        let whole = self.0.iter().filter(|it| it.part.is_none());
-        let holders = whole.filter(|it| is_at_or_below(path, &it.path));
-        let own = holders.max_by_key(|it| it.path.len());
+        let own = self.nearest(path);
         let is_own = |it: &&ArgumentOrigin| own.is_some_and(|own| std::ptr::eq(own, *it));
         let below = self.0.iter().filter(|it| is_at_or_below(&it.path, path));
         let rest = below.filter(|it| !is_own(it));
@@ -248,14 +251,38 @@ pub fn is_origin(text: &str) -> bool {
     Origin::parse(text).is_some()
 }
 
+/// Origins that a constraint accepts, parsed once.
+pub(crate) struct Accepted<'a>(Vec<(&'a str, Option<Origin<'a>>)>);
+
+impl<'a> Accepted<'a> {
+    pub(crate) fn new(texts: impl Iterator<Item = &'a str>) -> Self {
+        Self(texts.map(|text| (text, Origin::parse(text))).collect())
+    }
+
+    /// True if one of the stated origins is accepted.
+    fn accepts(&self, stated: &ArgumentOrigin) -> bool {
+        match stated.origins.as_slice() {
+            [] => self.accepts_text(UNKNOWN),
+            origins => origins.iter().any(|origin| self.accepts_text(origin)),
+        }
+    }
+
+    pub(crate) fn accepts_text(&self, text: &str) -> bool {
+        let origin = Origin::parse(text);
+        self.0
+            .iter()
+            .any(|(accepted, parsed)| match (parsed, origin) {
+                (Some(parsed), Some(origin)) => parsed.accepts(origin),
+                _ => *accepted == text,
+            })
+    }
+}
+
 /// True if every value of origin `origin` is accepted where `accepted` is.
 ///
 /// Text that is not an origin accepts only itself.
 pub fn accepts_origin(accepted: &str, origin: &str) -> bool {
-    match (Origin::parse(accepted), Origin::parse(origin)) {
-        (Some(accepted), Some(origin)) => accepted.accepts(origin),
-        _ => accepted == origin,
-    }
+    Accepted::new(std::iter::once(accepted)).accepts_text(origin)
 }
 
 #[cfg(test)]
@@ -332,9 +359,7 @@ mod tests {
     fn accepted(origins: &[ArgumentOrigin], path: &str, by: &[&str]) -> bool {
         let arguments = json!({ "to": ["a", "b"], "none": [], "text": "see https://x", "top": 1 });
         let value = arguments.pointer(path).unwrap();
-        Origins(origins).are_accepted(path, value, &|origin| {
-            by.iter().any(|accepted| accepts_origin(accepted, origin))
-        })
+        Origins(origins).are_accepted(path, value, &Accepted::new(by.iter().copied()))
     }
 
     #[test]
@@ -369,6 +394,27 @@ mod tests {
             !accepted(&[part], "/text", &["tool:web~"]),
             "the text itself is unknown"
         );
+    }
+
+    #[test]
+    fn a_part_of_a_container_counts_for_what_it_holds() {
+        let stated = [
+            ArgumentOrigin::new("/to", "user"),
+            ArgumentOrigin::new("/to", "tool:web~/body").of_part("b"),
+        ];
+        assert!(!accepted(&stated, "/to", &["user"]));
+        assert!(!accepted(&stated, "/to/1", &["user"]));
+        assert!(accepted(&stated, "/to/1", &["user", "tool:web~"]));
+        assert!(accepted(&stated[..1], "/to/1", &["user"]));
+    }
+
+    #[test]
+    fn the_name_of_a_tool_is_no_place() {
+        let stated = ArgumentOrigin::of_tool("/to", "mail.search").unwrap();
+        assert_eq!(stated, ArgumentOrigin::new("/to", "tool:mail.search"));
+        for tool in ["bank#/x", "bank~", "bank~named/0", "", "a b"] {
+            assert!(ArgumentOrigin::of_tool("/to", tool).is_err(), "{tool}");
+        }
     }
 
     #[test]

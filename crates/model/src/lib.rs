@@ -32,5 +32,6 @@ pub mod object;
 
 pub mod digest;
 pub mod limits;
+pub mod secret;
 pub mod spiffe_id;
 pub mod timestamp;

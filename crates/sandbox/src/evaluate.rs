@@ -34,8 +34,8 @@ pub struct Evaluation {
     pub instructions: Option<u64>,
     /// True if a self-check found that a reset was not complete, in this evaluation or before.
     ///
-    /// The plugin decides in fresh instances from then on. This outcome is not affected: instances are checked
-    /// after a reset, before their next use.
+    /// This outcome is that of a fresh instance, and so are all later ones. Earlier outcomes, since the last
+    /// self-check that passed on the same thread, are in doubt: replay those decisions.
     pub reset_failed: bool,
 }
 
@@ -85,8 +85,11 @@ impl Plugin {
             Instances::Reset => {
                 let mut taken = held::take(entry, &self.places)?;
                 let verdict = call(&mut taken.instance)?;
-                taken.put_back(entry, &self.places);
-                Ok(verdict)
+                match taken.put_back(entry, &self.places) {
+                    true => Ok(verdict),
+                    // The instance may have kept something of an earlier decision.
+                    false => call(&mut Instance::new(entry)?),
+                }
             }
         })
     }
@@ -120,7 +123,7 @@ impl Plugin {
     ) -> Result<Verdict, Fault> {
         let needs = self.manifest.fields();
         let lists = Lists::of(question.request, question.facts, needs);
-        let records = lists.records(question.request);
+        let records = lists.records();
         let passed = wire::request(&question, needs, &lists, &records);
         tick_for_a_decision().map_err(|error| Fault::Sandbox(error.to_string()))?;
         run(&mut |instance| {

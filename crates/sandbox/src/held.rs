@@ -129,10 +129,15 @@ pub(crate) fn take(entry: &Arc<Entry>, places: &Places) -> Result<Taken, Fault> 
 
 impl Taken {
     /// Resets the instance and returns it to its place; discards it if that fails.
-    pub(crate) fn put_back(mut self, entry: &Entry, places: &Places) {
-        let Some(place) = self.place else { return };
+    ///
+    /// False if a self-check of the plugin has found a difference: what was decided in its held instances since
+    /// their last self-check is in doubt.
+    pub(crate) fn put_back(mut self, entry: &Entry, places: &Places) -> bool {
+        let Some(place) = self.place else {
+            return !places.failed();
+        };
         if !self.instance.reset() || !places.accept(&place, entry, &mut self.instance) {
-            return;
+            return !places.failed();
         }
         let bytes = self.instance.held_bytes();
         if let Some(held) = self.held.or_else(|| Held::of(bytes)) {
@@ -142,6 +147,7 @@ impl Taken {
                 places.clear();
             }
         }
+        !places.failed()
     }
 }
 
@@ -158,7 +164,8 @@ fn place_of(entry: &Arc<Entry>, of_entry: &Places) -> Option<Arc<Place>> {
             let place = Arc::new(Place {
                 entry: Arc::downgrade(entry),
                 waiting: Mutex::default(),
-                unchecked: AtomicU32::new(0),
+                // The first reset is checked, also for threads that decide seldom.
+                unchecked: AtomicU32::new(of_entry.check_every.saturating_sub(1)),
             });
             let mut of_entry = locked(&of_entry.of_threads);
             // Remove places of threads that ended.

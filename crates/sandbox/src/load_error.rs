@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::sandbox::LoadLimit;
 use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
+use portcullis_model::secret::withheld;
 
 /// Error in a plugin's settings, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub enum LoadError {
     #[error("its manifest is not text: {0}: build it again with `portcullis build`")]
     ManifestText(String),
     /// The manifest is not valid.
-    #[error("its manifest is not valid: {0}")]
+    #[error("its manifest is not valid: {}", withheld(&.0.to_string()))]
     Manifest(ManifestError),
     /// The component does not compile.
     #[error("it does not compile: {0}: fetch or build it again")]

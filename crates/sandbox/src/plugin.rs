@@ -60,8 +60,8 @@ impl Plugin {
 
     /// True if a self-check found that a reset was not complete.
     ///
-    /// The plugin decides in fresh instances from then on; load it again to reset instances again. No
-    /// decision relied on the instance that was found: it was compared after a reset, before its next use.
+    /// The plugin decides in fresh instances from then on; load it again to reset instances again. Decisions
+    /// since the last self-check that passed are in doubt: replay them.
     #[cfg(feature = "reset")]
     pub fn reset_failed(&self) -> bool {
         self.places.failed()

@@ -18,7 +18,9 @@ pub(crate) struct Lists<'a> {
     resource_attributes: Vec<Owned<'a>>,
     context: Vec<Owned<'a>>,
     delegated_by: Vec<&'a str>,
-    /// Texts of the origins of each listed argument.
+    /// Statements of origins about listed arguments.
+    stated: Vec<&'a ArgumentOrigin>,
+    /// Texts of the origins of each statement.
     origins: Vec<Vec<&'a str>>,
     /// Arguments that are listed one by one, as canonical JSON.
     arguments: Option<String>,
@@ -75,7 +77,13 @@ impl<'a> Lists<'a> {
         }
         if needs.has(Field::ActionOrigins) {
             let texts = |it: &'a ArgumentOrigin| it.origins.iter().map(String::as_str).collect();
-            lists.origins = request.origins().0.iter().map(texts).collect();
+            lists.stated = request
+                .origins()
+                .0
+                .iter()
+                .filter(|it| is_listed(it, needs))
+                .collect();
+            lists.origins = lists.stated.iter().map(|it| texts(it)).collect();
         }
         if !needs.has(Field::ActionArguments) && needs.has_any_of(Field::ActionArguments) {
             lists.arguments = Some(listed_arguments(request, needs));
@@ -84,9 +92,9 @@ impl<'a> Lists<'a> {
     }
 
     /// Makes the records that borrow from the lists.
-    pub(crate) fn records(&'a self, request: &'a Request) -> Records<'a> {
+    pub(crate) fn records(&'a self) -> Records<'a> {
         let attributes = |list: &'a [Owned<'a>]| list.iter().map(Owned::wire).collect();
-        let origins = request.origins().0.iter().zip(&self.origins);
+        let origins = self.stated.iter().zip(&self.origins);
         Records {
             principal_attributes: attributes(&self.principal_attributes),
             resource_attributes: attributes(&self.resource_attributes),
@@ -100,6 +108,18 @@ impl<'a> Lists<'a> {
                 .collect(),
         }
     }
+}
+
+/// True if the statement is about an argument that `needs` lists, or about all of them.
+///
+/// A part of a text repeats the text, so it is passed only with the argument.
+fn is_listed(stated: &ArgumentOrigin, needs: &Needs) -> bool {
+    let Some(name) = stated.path.split('/').nth(1) else {
+        return stated.part.is_none() || needs.has(Field::ActionArguments);
+    };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    needs.has_named(Field::ActionArguments, &name)
+        || (stated.part.is_none() && !needs.has_any_of(Field::ActionArguments))
 }
 
 /// The arguments that `needs` lists one by one, as a canonical JSON object.

@@ -2,11 +2,12 @@
 
 use crate::watched::{Bytes, Source, Unreadable, Watched};
 use portcullis_contract::name::{self, NameError, Naming};
-use portcullis_contract::{ActionClass, Exposure, Health, Pattern, excerpt, withheld};
+use portcullis_contract::{ActionClass, Exposure, Health, Pattern, excerpt};
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::object::{Object, unexpected};
 use portcullis_model::request::{Posture, Resource, might_mean};
+use portcullis_model::secret::withheld;
 use portcullis_model::timestamp::CLOCK_LEEWAY;
 use portcullis_model::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -44,15 +44,24 @@ pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fi
     }
 }
 
+/// Maximum size in bytes of a file that is read whole.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Reads a whole file.
 ///
 /// # Errors
 ///
-/// Those of [`open`] and of reading.
+/// Those of [`open`] and of reading, and [`io::ErrorKind::FileTooLarge`] beyond 64 MiB.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it has more than 64 MiB, the most that is read: divide it, or remove what is not needed",
+        )),
+        false => Ok(bytes),
+    }
 }
 
 /// Path of `path` with `suffix` appended to its file name.
@@ -144,6 +153,12 @@ mod tests {
         for name in ["file", "link"] {
             assert_eq!(read(&at(name)).unwrap(), b"a");
         }
+        let large = File::create(at("large")).unwrap();
+        large.set_len(MAX_BYTES).unwrap();
+        assert_eq!(read(&at("large")).unwrap().len() as u64, MAX_BYTES);
+        large.set_len(MAX_BYTES + 1).unwrap();
+        let error = read(&at("large")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         let missing = read(&at("missing")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         std::fs::remove_dir_all(folder).unwrap();

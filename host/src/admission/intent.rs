@@ -428,6 +428,9 @@ fn what_differs(
             false => text,
         };
     }
+    if !nearest.has_allowed_answers {
+        return "the call answers questions of the server, which only an allowance with open arguments covers: have one approved with `\"arguments\": \"open\"`".to_owned();
+    }
     if nearest.unmet.is_empty() {
         return other_arguments(nearest.allowance.arguments.as_ref(), request, class);
     }

@@ -21,15 +21,14 @@ mod targets;
 
 #[cfg(feature = "embedded-state")]
 pub use accept::{Accepts, accept};
-pub use portcullis_contract::looks_like_a_token;
 pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
+pub use portcullis_model::secret::looks_like_a_token;
 #[cfg(feature = "identity")]
 pub use signed::{event_issuers, revocation_signers};
 pub use targets::Targets;
 
 use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued, marks_of};
-use crate::pdp::{Pdp, PdpBuilder};
-use portcullis_contract::name::fold;
+use crate::pdp::{Pdp, PdpBuilder, rules};
 use portcullis_model::document::{self, FILE, Section, Source};
 use portcullis_model::limits::{PluginLimits, RequestLimits};
 use portcullis_model::marks::ListMark;
@@ -373,7 +372,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         .iter()
         .filter_map(|section| section.peek_text("name"))
         .collect();
-    let mut names: Vec<String> = Vec::new();
+    let mut names = rules::Names::default();
     let mut is_complete = engine.is_applied;
     let mut builder = Pdp::builder().request_limits(request);
     for section in sections {
@@ -383,30 +382,18 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
             continue;
         };
         is_complete &= is_whole;
-        if integration.single_use_credentials && state.is_none() {
-            let message = "single-use credentials must be recorded: add `[state]`";
-            source.error(span.clone(), message);
+        if let Err(error) = rules::state_for(&integration, state.is_some()) {
+            source.error(span.clone(), error.to_string());
         }
-        let folded = fold(&integration.name);
-        if let Some(other) = names.iter().find(|it| fold(it) == folded) {
-            let message = match *other == integration.name {
-                true => format!("there is another integration called `{other}`"),
-                false => format!(
-                    "the name `{}` differs from integration `{other}` only in letter case, so a denial or revocation of one would not apply to the other: rename one",
-                    integration.name
-                ),
-            };
-            source.error(span, message);
+        if let Err(error) = names.add(&integration.name) {
+            source.error(span, error.to_string());
             continue;
         }
-        names.push(integration.name.clone());
         builder = builder.integration(integration);
     }
     for (name, span) in defaults.iter().map(|(_, name, span)| (name, span)) {
-        if !names.contains(name) && !sections_named.contains(name) {
-            let message =
-                format!("there is no integration called `{name}`: add it, or name another one");
-            source.error(span.clone(), message);
+        if let Err(error) = rules::default_exists(name, sections_named.contains(name)) {
+            source.error(span.clone(), error.to_string());
         }
     }
     builder = builder.default_integrations(defaults.into_iter().fold(
@@ -464,9 +451,8 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         }
         builder = builder.intents(intents.intents, intents.required_for);
         if let Some((access_requests, span)) = intents.access_requests {
-            if log.is_none() {
-                let message = "access requests refer to denials in the log: add `[log]`";
-                source.error(span, message);
+            if let Err(error) = rules::log_for_access_requests(log.is_some()) {
+                source.error(span, error.to_string());
             }
             builder = builder.access_requests(access_requests);
         }

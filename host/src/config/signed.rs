@@ -4,8 +4,9 @@
 use super::checks::token_in;
 use super::{all, in_revocation};
 use crate::pdp::{Pdp, PdpBuilder};
-use portcullis_contract::{excerpt, has_well_known_token};
+use portcullis_contract::excerpt;
 use portcullis_model::document::{ConfigError, Problem, Section, Source, Span};
+use portcullis_model::secret::has_well_known_token;
 use portcullis_model::spiffe_id::is_spiffe_id;
 use portcullis_trust::identity::{Bundles, Verifier};
 use portcullis_trust::intent::{Intents, Signatures};

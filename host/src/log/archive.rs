@@ -2,7 +2,7 @@
 //!
 //! The rest of the log is verified from that record.
 
-use super::chain::{self, Broken};
+use super::chain::{self, Corrupt};
 use super::files::{BEGINNING, Files, Next, folder_of, name_of, newest_sealed, numbered};
 use super::tail::Backwards;
 use super::{Entry, Event};
@@ -50,13 +50,13 @@ impl Archived {
     }
 
     /// Reads the records of a log, in order.
-    pub(super) fn read(path: &Path) -> Result<Vec<Self>, Broken> {
+    pub(super) fn read(path: &Path) -> Result<Vec<Self>, Corrupt> {
         let record = Self::record(path);
         let text = match fs::read(&record) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => {
-                return Err(Broken::Read {
+                return Err(Corrupt::Read {
                     file: record,
                     error,
                 });
@@ -67,7 +67,7 @@ impl Archived {
         // A last record without a line end was being written: its file was not yet removed.
         let whole = lines.filter(|line| line.ends_with(b"\n"));
         for (index, text) in whole.enumerate() {
-            let wrong = |message: String| Broken::Line {
+            let wrong = |message: String| Corrupt::Line {
                 file: record.clone(),
                 line: index + 1,
                 message,
@@ -129,7 +129,7 @@ impl Archived {
 pub enum ArchiveError {
     /// The log, or a file to archive, failed verification.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Corrupt(#[from] Corrupt),
     /// A file cannot be moved.
     #[error("cannot archive {}: {message}", file.display())]
     File {
@@ -246,7 +246,7 @@ fn sealed(path: &Path, number: u32, records: &[Archived]) -> Result<Archived, Ar
         archive: None,
     };
     let file = numbered(path, number);
-    let missing = || Broken::Missing(vec![file.clone()]);
+    let missing = || Corrupt::Missing(vec![file.clone()]);
     let opened = match files.open(number)? {
         Next::Sealed(_, opened) => opened,
         Next::Latest(_) => return Err(missing().into()),

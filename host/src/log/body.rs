@@ -1,6 +1,6 @@
 //! Bodies of the lines that a host writes.
 //!
-//! The writer adds the version, the number and the hash of the previous line.
+//! `latest.rs` adds the version, the number and the hash of the previous line when it appends one.
 
 #[cfg(feature = "embedded-state")]
 use super::entry::Accepted;

@@ -33,7 +33,7 @@ pub struct Verified {
 /// Reason why a log failed verification, and the place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Broken {
+pub enum Corrupt {
     /// A file cannot be read.
     #[error("cannot read {}: {error}", file.display())]
     Read {
@@ -106,8 +106,8 @@ fn names(files: &[PathBuf]) -> String {
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first failure.
-pub fn verify(path: &Path) -> Result<Verified, Broken> {
+/// [`Corrupt`], at the first failure.
+pub fn verify(path: &Path) -> Result<Verified, Corrupt> {
     verify_with_head(path, None, None)
 }
 
@@ -117,8 +117,8 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first failure.
-pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Broken> {
+/// [`Corrupt`], at the first failure.
+pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Corrupt> {
     verify_with_head(path, Some(archive), None)
 }
 
@@ -128,12 +128,12 @@ pub fn verify_with_archive(path: &Path, archive: &Path) -> Result<Verified, Brok
 ///
 /// # Errors
 ///
-/// [`Broken`], at the first failure. A missing head is not an error, see [`Verified::has_head`].
+/// [`Corrupt`], at the first failure. A missing head is not an error, see [`Verified::has_head`].
 pub fn verify_with_head(
     path: &Path,
     archive: Option<&Path>,
     wanted: Option<&str>,
-) -> Result<Verified, Broken> {
+) -> Result<Verified, Corrupt> {
     let files = Files { path, archive };
     let records = Archived::read(path)?;
     let runs = files.runs(&records)?;
@@ -142,7 +142,7 @@ pub fn verify_with_head(
     }
     // Read first: a host may record decisions while the lines are read.
     let Some(recorded) = Head::read(path) else {
-        return Err(Broken::NoHead(Head::file(path)));
+        return Err(Corrupt::NoHead(Head::file(path)));
     };
     let mut has_head = wanted.is_some_and(|wanted| {
         records
@@ -162,7 +162,7 @@ pub fn verify_with_head(
         (entries, head) = (run.sequence, run.hash.clone());
         let read = read_run(&files, &run, |file, line, text, entry| {
             let wrong = |message: String| {
-                Err(Broken::Line {
+                Err(Corrupt::Line {
                     file: file.to_owned(),
                     line,
                     message,
@@ -191,8 +191,8 @@ pub fn verify_with_head(
             Ok(())
         });
         match read {
-            Err(Broken::CutOff { file, line }) if recorded.sequence > entries => {
-                return Err(Broken::Line {
+            Err(Corrupt::CutOff { file, line }) if recorded.sequence > entries => {
+                return Err(Corrupt::Line {
                     file,
                     line,
                     message: format!(
@@ -205,7 +205,7 @@ pub fn verify_with_head(
         }
     }
     if recorded.sequence > entries {
-        return Err(Broken::Truncated {
+        return Err(Corrupt::Truncated {
             file: path.to_owned(),
             found: entries,
             recorded: recorded.sequence,
@@ -228,9 +228,9 @@ pub(super) fn follows(
     entry: &Entry,
     sequence: u64,
     hash: &str,
-) -> Result<(), Broken> {
+) -> Result<(), Corrupt> {
     let wrong = |message: String| {
-        Err(Broken::Line {
+        Err(Corrupt::Line {
             file: file.to_owned(),
             line,
             message,
@@ -262,14 +262,14 @@ pub(super) fn seals(
     before: u64,
     sequence: u64,
     previous_seal: &str,
-) -> Result<(), Broken> {
+) -> Result<(), Corrupt> {
     let is_right = seal.file == number
         && Some(seal.first) == before.checked_add(1)
         && Some(seal.lines) == sequence.checked_sub(before)
         && seal.previous_seal == previous_seal;
     match is_right {
         true => Ok(()),
-        false => Err(Broken::Line {
+        false => Err(Corrupt::Line {
             file: file.to_owned(),
             line,
             message: "the seal does not match this file and the seal before it".to_owned(),
@@ -284,11 +284,11 @@ pub(super) fn seals(
 ///
 /// # Errors
 ///
-/// The error of `each`, or [`Broken`] if a line is not a line of a log, or a file is missing.
+/// The error of `each`, or [`Corrupt`] if a line is not a line of a log, or a file is missing.
 pub fn read(
     path: &Path,
-    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
-) -> Result<(), Broken> {
+    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Corrupt>,
+) -> Result<(), Corrupt> {
     let files = Files {
         path,
         archive: None,
@@ -302,8 +302,8 @@ pub fn read(
 fn read_run(
     files: &Files<'_>,
     run: &Run,
-    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
-) -> Result<(), Broken> {
+    mut each: impl FnMut(&Path, usize, &str, Entry) -> Result<(), Corrupt>,
+) -> Result<(), Corrupt> {
     for number in run.file..=run.until.unwrap_or(u32::MAX) {
         match files.open(number)? {
             Next::Sealed(file, opened) => {
@@ -313,7 +313,7 @@ fn read_run(
                 if let Some(opening) = opening(files.path, &opened)?
                     && opening.number > number
                 {
-                    return Err(Broken::Missing(files.missing(number, opening.number)));
+                    return Err(Corrupt::Missing(files.missing(number, opening.number)));
                 }
                 read_file(files.path, opened, number, false, &mut each)?;
                 break;
@@ -327,16 +327,16 @@ fn read_run(
 ///
 /// # Errors
 ///
-/// The error of `each`, or [`Broken`] if a line is not a line of a log, if it is another file, or if it
+/// The error of `each`, or [`Corrupt`] if a line is not a line of a log, if it is another file, or if it
 /// has to be sealed and is not.
 pub(super) fn read_file(
     file: &Path,
     opened: File,
     number: u32,
     has_to_be_sealed: bool,
-    each: &mut impl FnMut(&Path, usize, &str, Entry) -> Result<(), Broken>,
-) -> Result<bool, Broken> {
-    let wrong = |line: usize, message: String| Broken::Line {
+    each: &mut impl FnMut(&Path, usize, &str, Entry) -> Result<(), Corrupt>,
+) -> Result<bool, Corrupt> {
+    let wrong = |line: usize, message: String| Corrupt::Line {
         file: file.to_owned(),
         line,
         message,
@@ -345,7 +345,7 @@ pub(super) fn read_file(
     let (mut is_sealed, mut lines) = (false, 0);
     loop {
         let index = lines + 1;
-        let found = next_line(&mut reader).map_err(|error| Broken::Read {
+        let found = next_line(&mut reader).map_err(|error| Corrupt::Read {
             file: file.to_owned(),
             error,
         })?;
@@ -356,7 +356,7 @@ pub(super) fn read_file(
                 return Err(wrong(index, format!("it is cut off: {RESTORE}")));
             }
             Found::CutOff => {
-                return Err(Broken::CutOff {
+                return Err(Corrupt::CutOff {
                     file: file.to_owned(),
                     line: index,
                 });
@@ -431,8 +431,8 @@ pub(super) struct FirstLine {
 }
 
 /// Reads the first line of a file, if it has a complete one.
-pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, Broken> {
-    let unreadable = |error| Broken::Read {
+pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, Corrupt> {
+    let unreadable = |error| Corrupt::Read {
         file: file.to_owned(),
         error,
     };
@@ -443,7 +443,7 @@ pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, B
     let Found::Whole(found) = found else {
         return Ok(None);
     };
-    let (_, entry) = line::parse(&found).map_err(|message| Broken::Line {
+    let (_, entry) = line::parse(&found).map_err(|message| Corrupt::Line {
         file: file.to_owned(),
         line: 1,
         message,

@@ -1,7 +1,7 @@
 //! The files of a log: the latest, the sealed ones beside it, its head, and the record of its archive.
 
 use super::archive::Archived;
-use super::{Broken, line};
+use super::{Corrupt, line};
 use portcullis_trust::regular;
 use portcullis_trust::watched::{FileIdentity, identity_of};
 use sha2::{Digest as _, Sha256};
@@ -120,7 +120,7 @@ impl Files<'_> {
     /// Returns the files to read, by the records of archived files.
     ///
     /// With the archive, all files are read; only those recorded as accepted missing may be missing.
-    pub(super) fn runs(&self, records: &[Archived]) -> Result<Vec<Run>, Broken> {
+    pub(super) fn runs(&self, records: &[Archived]) -> Result<Vec<Run>, Corrupt> {
         match self.archive {
             None => Ok(vec![self.beginning(records)]),
             Some(archive) => self.with_archive(archive, records),
@@ -145,9 +145,9 @@ impl Files<'_> {
         }
     }
 
-    fn with_archive(&self, archive: &Path, records: &[Archived]) -> Result<Vec<Run>, Broken> {
+    fn with_archive(&self, archive: &Path, records: &[Archived]) -> Result<Vec<Run>, Corrupt> {
         if let Err(error) = std::fs::read_dir(archive) {
-            return Err(Broken::Read {
+            return Err(Corrupt::Read {
                 file: archive.to_owned(),
                 error,
             });
@@ -172,7 +172,7 @@ impl Files<'_> {
             }
         }
         if !missing.is_empty() {
-            return Err(Broken::NotInArchive(missing));
+            return Err(Corrupt::NotInArchive(missing));
         }
         runs.push(run);
         Ok(runs)
@@ -184,12 +184,12 @@ impl Files<'_> {
     /// opened as the latest has that number only if there is still no sealed file of that number: then it was
     /// not yet renamed when it was opened. This does not hide a missing file, because the first line of each
     /// file states its number.
-    pub(super) fn open(&self, number: u32) -> Result<Next, Broken> {
+    pub(super) fn open(&self, number: u32) -> Result<Next, Corrupt> {
         loop {
             if let Some(sealed) = self.sealed(number) {
                 return match File::open(&sealed) {
                     Ok(opened) => Ok(Next::Sealed(sealed, opened)),
-                    Err(error) => Err(Broken::Read {
+                    Err(error) => Err(Corrupt::Read {
                         file: sealed,
                         error,
                     }),
@@ -203,7 +203,7 @@ impl Files<'_> {
     }
 
     /// Opens the latest file.
-    pub(super) fn latest(&self) -> Result<File, Broken> {
+    pub(super) fn latest(&self) -> Result<File, Corrupt> {
         let file = self.path.to_owned();
         for _ in 0..PATIENCE {
             match File::open(self.path) {
@@ -212,10 +212,10 @@ impl Files<'_> {
                     // The host renamed the previous file, and is about to create the next one.
                     std::thread::sleep(PAUSE);
                 }
-                Err(error) => return Err(Broken::Read { file, error }),
+                Err(error) => return Err(Corrupt::Read { file, error }),
             }
         }
-        Err(Broken::NoLatest(file))
+        Err(Corrupt::NoLatest(file))
     }
 
     /// True if the log has files other than the latest.

@@ -6,7 +6,7 @@ use super::files::{
     BEGINNING, Head, RESTORE, bytes_in_place, hash, name_of, newest_sealed, numbered,
 };
 use super::tail::Backwards;
-use super::{Broken, Durability, Event, LogError, LogOptions, Opening, Seal, body, line};
+use super::{Corrupt, Durability, Event, LogError, LogOptions, Opening, Seal, body, line};
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::regular;
 use portcullis_trust::watched::{FileIdentity, identity_of};
@@ -243,7 +243,7 @@ impl Place {
                 0 => Ok(0),
                 _ => Err(not_a_log(
                     path,
-                    Broken::NoHead(Head::file(path)).to_string(),
+                    Corrupt::NoHead(Head::file(path)).to_string(),
                 )),
             };
         };

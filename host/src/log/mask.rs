@@ -2,7 +2,9 @@
 
 use super::headers;
 use portcullis_contract::name::fold;
-use portcullis_model::request::{CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Request};
+use portcullis_model::request::{
+    CONTEXT_MEMBERS, PRINCIPAL_MEMBERS, RESOURCE_MEMBERS, Request, RoundTrip,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,6 +137,7 @@ impl Mask {
         !self.arguments.is_empty()
             || !self.request.is_empty()
             || headers::may_be_in(request.arguments())
+            || answers_may_have_headers(request.round_trip())
             || attributes
                 .any(|(name, value)| headers::are_headers(name) || headers::may_be_in(value))
     }
@@ -164,6 +167,16 @@ impl Mask {
         }
         any
     }
+}
+
+/// True if the answers to the server's questions, or its state, may have headers.
+fn answers_may_have_headers(round_trip: &RoundTrip) -> bool {
+    let state = round_trip.request_state.as_deref();
+    round_trip
+        .input_responses
+        .as_ref()
+        .is_some_and(headers::may_be_in)
+        || state.is_some_and(|state| headers::may_be_in(&Value::from(state)))
 }
 
 fn header_name(header: &str) -> Result<String, MaskError> {

@@ -23,7 +23,7 @@ mod tail;
 mod writer;
 
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
-pub use chain::{Broken, Verified, read, verify, verify_with_archive, verify_with_head};
+pub use chain::{Corrupt, Verified, read, verify, verify_with_archive, verify_with_head};
 pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
 pub(crate) use headers::without_credentials;
 pub(crate) use latest::can_be_continued;

@@ -1,7 +1,9 @@
 //! Reports of a gateway: refusals before a decision, and outcomes of calls.
 
-use portcullis_contract::{printable, well_known_withheld, withheld};
+use portcullis_contract::printable;
+
 use portcullis_model::digest::Digest;
+use portcullis_model::secret::{well_known_withheld, withheld};
 use portcullis_model::trace;
 use serde::{Deserialize, Serialize};
 

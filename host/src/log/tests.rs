@@ -189,7 +189,7 @@ fn full_files_are_numbered_and_the_chain_goes_on() {
         fs::rename(&file, folder.0.join("aside")).unwrap();
         let broken = verify(&folder.log()).unwrap_err();
         match &broken {
-            Broken::Missing(missing) => assert_eq!(missing, std::slice::from_ref(&file)),
+            Corrupt::Missing(missing) => assert_eq!(missing, std::slice::from_ref(&file)),
             other => panic!("{other}"),
         }
         fs::rename(folder.0.join("aside"), &file).unwrap();
@@ -220,11 +220,11 @@ fn a_log_whose_next_file_is_begun_while_it_is_read_is_whole() {
     let some = folder.0.join("decisions.000500.jsonl");
     fs::rename(&some, folder.0.join("aside")).unwrap();
     assert!(
-        matches!(verify(&folder.log()), Err(Broken::Missing(files)) if files == [some.clone()])
+        matches!(verify(&folder.log()), Err(Corrupt::Missing(files)) if files == [some.clone()])
     );
     fs::rename(folder.0.join("aside"), &some).unwrap();
     fs::rename(folder.log(), folder.0.join("aside")).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::NoLatest(_))));
 }
 
 #[test]
@@ -239,8 +239,8 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
         fs::write(folder.log(), lines.join("\n") + "\n").unwrap();
         match verify(&folder.log()) {
             Ok(_) => None,
-            Err(Broken::Line { line, .. }) => Some(line),
-            Err(Broken::Truncated {
+            Err(Corrupt::Line { line, .. }) => Some(line),
+            Err(Corrupt::Truncated {
                 found, recorded: 6, ..
             }) => Some(usize::try_from(found).unwrap() + 1),
             Err(other) => panic!("{other}"),
@@ -286,7 +286,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
         folder.0.join("aside"),
     )
     .unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::NoHead { .. })));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::NoHead { .. })));
     fs::rename(
         folder.0.join("aside"),
         folder.0.join("decisions.jsonl.head"),
@@ -417,7 +417,7 @@ fn after_files_are_archived_the_log_is_verified_from_the_last_seal_on() {
     fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
     verify(&folder.log()).unwrap();
     let broken = verify_with_archive(&folder.log(), &away).unwrap_err();
-    assert!(matches!(broken, Broken::Line { line: 2, .. }), "{broken}");
+    assert!(matches!(broken, Corrupt::Line { line: 2, .. }), "{broken}");
     fs::write(&first, text).unwrap();
     // Restored beside the log, the files are read again.
     for file in fs::read_dir(&away).unwrap() {
@@ -441,7 +441,7 @@ fn an_archive_loses_nothing() {
     fs::write(&first, text.replacen("plugin-denied", "permitted", 1)).unwrap();
     assert!(matches!(
         archive(&folder.log(), &away, 0),
-        Err(ArchiveError::Broken(_))
+        Err(ArchiveError::Corrupt(_))
     ));
     fs::write(&first, &text).unwrap();
     // Another file of that name is not overwritten.
@@ -490,7 +490,7 @@ fn a_host_starts_where_the_oldest_files_are_gone_and_says_so_only_where_they_wer
     }
     let log = DecisionLog::open(options).unwrap();
     record(&log, 1).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(files)) if files.len() == 2));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::Missing(files)) if files.len() == 2));
     let accepted = accept_missing(&folder.log()).unwrap().unwrap();
     assert_eq!((accepted.file, accepted.digest), (2, None));
     assert_eq!(verify(&folder.log()).unwrap().first, accepted.last + 1);
@@ -498,7 +498,7 @@ fn a_host_starts_where_the_oldest_files_are_gone_and_says_so_only_where_they_wer
     // A missing file in the middle is not accepted.
     fs::remove_file(folder.0.join("decisions.000004.jsonl")).unwrap();
     assert_eq!(accept_missing(&folder.log()).unwrap(), None);
-    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::Missing(_))));
 }
 
 #[test]
@@ -586,7 +586,7 @@ fn what_a_log_says_of_its_files_is_held_against_them() {
     ] {
         fs::write(&first, tampered).unwrap();
         assert!(
-            matches!(verify(&folder.log()), Err(Broken::Line { .. })),
+            matches!(verify(&folder.log()), Err(Corrupt::Line { .. })),
             "{what}"
         );
     }
@@ -628,7 +628,7 @@ fn a_line_in_another_form_is_named_by_its_place() {
         )
         .unwrap();
         match verify(&folder.log()) {
-            Err(Broken::Line {
+            Err(Corrupt::Line {
                 line: 3, message, ..
             }) => assert!(message.contains(said), "{message}"),
             other => panic!("{said}: {other:?}"),
@@ -638,7 +638,7 @@ fn a_line_in_another_form_is_named_by_its_place() {
     for cut in [9, 1] {
         fs::write(folder.log(), &whole[..whole.len() - cut]).unwrap();
         assert!(
-            matches!(verify(&folder.log()), Err(Broken::Line { line: 4, message, .. }) if message.contains("cut off"))
+            matches!(verify(&folder.log()), Err(Corrupt::Line { line: 4, message, .. }) if message.contains("cut off"))
         );
     }
     fs::write(folder.log(), &whole).unwrap();
@@ -667,7 +667,7 @@ fn a_log_whose_number_is_the_last_is_an_error_and_no_panic() {
         }
         assert!(matches!(
             verify(&folder.log()),
-            Err(Broken::Line { line: 2, .. })
+            Err(Corrupt::Line { line: 2, .. })
         ));
     }
 }
@@ -969,7 +969,7 @@ fn a_head_that_was_changed_while_the_host_runs_denies_once_and_is_written_anew()
     // A head of another form is damaged; a well-formed head that differs is named as a possible cause.
     let whole = fs::read_to_string(head_of(&folder)).unwrap();
     fs::write(head_of(&folder), format!("{whole}x")).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::NoHead(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::NoHead(_))));
     let other = files::Head::text(recorded, &files::hash(b"other"));
     fs::write(head_of(&folder), other).unwrap();
     let broken = verify(&folder.log()).unwrap_err().to_string();
@@ -1054,18 +1054,18 @@ fn whether_a_host_starts_can_be_told_without_a_host() {
 fn a_log_without_its_latest_file_is_broken_and_one_that_never_was_is_not_there() {
     let (folder, _) = sealed("no-latest");
     fs::remove_file(folder.log()).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::NoLatest(_))));
     let read = read(&folder.log(), |_, _, _, _| Ok(()));
-    assert!(matches!(read, Err(Broken::NoLatest(_))));
+    assert!(matches!(read, Err(Corrupt::NoLatest(_))));
     let away = folder.0.join("away");
     assert!(matches!(
         archive(&folder.log(), &away, 0),
-        Err(ArchiveError::Broken(Broken::NoLatest(_)))
+        Err(ArchiveError::Corrupt(Corrupt::NoLatest(_)))
     ));
     let folder = Folder::new("never");
-    assert!(matches!(verify(&folder.log()), Err(Broken::Read { .. })));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::Read { .. })));
     fs::write(head_of(&folder), "").unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::NoLatest(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::NoLatest(_))));
 }
 
 #[test]
@@ -1107,7 +1107,7 @@ fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
         let file = away.join(files::name_of(&files::numbered(&folder.log(), number)));
         fs::rename(&file, folder.0.join("aside")).unwrap();
         match verify_with_archive(&folder.log(), &away) {
-            Err(Broken::NotInArchive(missing)) => assert_eq!(missing, std::slice::from_ref(&file)),
+            Err(Corrupt::NotInArchive(missing)) => assert_eq!(missing, std::slice::from_ref(&file)),
             other => panic!("{other:?}"),
         }
         fs::rename(folder.0.join("aside"), file).unwrap();
@@ -1116,11 +1116,11 @@ fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
     fs::create_dir(&empty).unwrap();
     assert!(matches!(
         verify_with_archive(&folder.log(), &empty),
-        Err(Broken::NotInArchive(files)) if files.len() > 3
+        Err(Corrupt::NotInArchive(files)) if files.len() > 3
     ));
     assert!(matches!(
         verify_with_archive(&folder.log(), &gone),
-        Err(Broken::Read { file, .. }) if file == gone
+        Err(Corrupt::Read { file, .. }) if file == gone
     ));
     // Without the archive, none of its files is needed.
     assert!(verify(&folder.log()).unwrap().first > 1);
@@ -1147,7 +1147,7 @@ fn only_what_was_accepted_as_missing_may_be_missing_in_an_archive() {
     for tampered in [edited, whole.lines().next().unwrap().to_owned() + "\n"] {
         fs::write(&first, tampered).unwrap();
         let broken = verify_with_archive(&folder.log(), &away);
-        assert!(matches!(broken, Err(Broken::Line { file, .. }) if file == first));
+        assert!(matches!(broken, Err(Corrupt::Line { file, .. }) if file == first));
     }
     fs::write(&first, whole).unwrap();
     // The missing file is read once it is restored.
@@ -1207,7 +1207,7 @@ fn a_record_of_the_archive_that_was_cut_off_is_written_again() {
     }
     // If the file is gone too, it is missing.
     fs::write(&record, &whole[..whole.len() - 1]).unwrap();
-    assert!(matches!(verify(&folder.log()), Err(Broken::Missing(_))));
+    assert!(matches!(verify(&folder.log()), Err(Corrupt::Missing(_))));
     fs::write(&record, whole).unwrap();
     verify_with_archive(&folder.log(), &away).unwrap();
 }
@@ -1222,14 +1222,17 @@ fn a_cut_off_line_is_a_crashs_only_if_it_was_not_recorded() {
     for cut in [1, 9, 100] {
         fs::write(folder.log(), &whole[..whole.len() - cut]).unwrap();
         let broken = verify(&folder.log()).unwrap_err();
-        assert!(matches!(broken, Broken::Line { line: 4, .. }), "{broken}");
+        assert!(matches!(broken, Corrupt::Line { line: 4, .. }), "{broken}");
         let broken = broken.to_string();
         assert!(broken.contains("4 lines were recorded"), "{broken}");
         assert!(DecisionLog::open(options(&folder.log())).is_err());
     }
     fs::write(folder.log(), [&whole, &b"{\"v\":2,"[..]].concat()).unwrap();
     let broken = verify(&folder.log()).unwrap_err();
-    assert!(matches!(broken, Broken::CutOff { line: 5, .. }), "{broken}");
+    assert!(
+        matches!(broken, Corrupt::CutOff { line: 5, .. }),
+        "{broken}"
+    );
     drop(DecisionLog::open(options(&folder.log())).unwrap());
     assert_eq!(decisions(&folder.log()), 4);
 }

@@ -1,11 +1,11 @@
 //! Builder of a decision point.
 
-use super::{Inner, Parts, Pdp};
+use super::{Inner, Parts, Pdp, rules};
 use crate::admission::{IntentRule, Requirement};
 use crate::integration::Integration;
 use crate::log::{DecisionLog, LogError};
-use portcullis_contract::name::{NameError, check_identifier, fold};
-use portcullis_contract::{ActionClass, PrincipalKind, excerpt};
+use portcullis_contract::name::NameError;
+use portcullis_contract::{ActionClass, PrincipalKind};
 use portcullis_model::document::Problem;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::request::DefaultIntegrations;
@@ -93,11 +93,11 @@ pub enum PdpError {
     },
     /// An integration accepts credentials once, but no state records their use.
     #[error(
-        "integration `{0}` accepts each credential once, but there is no state to record them in: add a state"
+        "integration `{0}` accepts each credential once, but there is no state to record them in: add a state (`[state]`)"
     )]
     NoState(String),
     /// Approval requests refer to recorded denials, but there is no log.
-    #[error("access requests refer to denials in the log, but there is no log: add one")]
+    #[error("access requests refer to denials in the log, but there is no log: add one (`[log]`)")]
     NoLog,
     /// The state cannot be read.
     #[error(transparent)]
@@ -259,8 +259,8 @@ impl PdpBuilder {
     /// [`PdpError`] if requests of an integration could never be decided, or not unambiguously, or if the
     /// state or the log cannot be used.
     pub fn build(self) -> Result<Pdp, PdpError> {
-        if self.parts.access_requests.is_some() && self.parts.log.is_none() {
-            return Err(PdpError::NoLog);
+        if self.parts.access_requests.is_some() {
+            rules::log_for_access_requests(self.parts.log.is_some())?;
         }
         self.begin(true)
     }
@@ -275,27 +275,16 @@ impl PdpBuilder {
 
     fn begin(self, live: bool) -> Result<Pdp, PdpError> {
         let mut by_name = HashMap::new();
-        let mut folded: HashMap<String, String> = HashMap::new();
+        let mut names = rules::Names::default();
         for integration in self.integrations {
-            check(&integration)?;
-            if integration.single_use_credentials && self.parts.state.is_none() {
-                return Err(PdpError::NoState(integration.name));
-            }
-            let name = integration.name.clone();
-            match folded.insert(fold(&name).into_owned(), name.clone()) {
-                Some(one) if one == name => return Err(PdpError::DuplicateIntegration(name)),
-                Some(one) => return Err(PdpError::AlikeIntegrations { one, other: name }),
-                None => {}
-            }
-            by_name.insert(name, integration);
+            names.add(&integration.name)?;
+            check_plugins(&integration)?;
+            rules::state_for(&integration, self.parts.state.is_some())?;
+            by_name.insert(integration.name.clone(), integration);
         }
         let defaults = &self.parts.default_integrations;
-        let missing = defaults
-            .integrations()
-            .find(|name| !by_name.contains_key(*name))
-            .map(str::to_owned);
-        if let Some(missing) = missing {
-            return Err(PdpError::NoDefault(missing));
+        for name in defaults.integrations() {
+            rules::default_exists(name, by_name.contains_key(name))?;
         }
         let mut parts = self.parts;
         parts.bind(live)?;
@@ -304,15 +293,20 @@ impl PdpBuilder {
         if live {
             parts.record_added_intents();
         }
-        let sources = parts.sources();
-        let watcher = match live {
-            true => Watcher::start(sources, parts.poll_interval(self.poll_interval))
-                .map_err(|error| PdpError::Watcher(error.to_string()))?,
-            false => Watcher::idle(sources),
+        let interval = parts.poll_interval(self.poll_interval);
+        let watcher = |sources: Vec<Source>| match live {
+            true => Watcher::start(sources, interval)
+                .map_err(|error| PdpError::Watcher(error.to_string())),
+            false => Ok(Watcher::idle(sources)),
         };
+        // A slow or huge file among the others must not delay a revocation.
+        let watchers = [
+            watcher(parts.revocation_sources())?,
+            watcher(parts.sources())?,
+        ];
         let pdp = Pdp {
             inner: Arc::new(Inner {
-                watcher,
+                watchers,
                 integrations: by_name,
                 parts,
             }),
@@ -323,13 +317,18 @@ impl PdpBuilder {
 }
 
 impl Parts {
-    /// Watched files. Keys come before what they sign.
+    /// The revocation list, after the keys of its signers.
+    fn revocation_sources(&self) -> Vec<Source> {
+        let revocations = self.revocations.iter();
+        revocations.flat_map(Revocations::sources).collect()
+    }
+
+    /// The other watched files. Keys come before what they sign.
     fn sources(&self) -> Vec<Source> {
-        let revocations = self.revocations.iter().flat_map(Revocations::sources);
         let registry = self.registry.iter().map(FollowedRegistry::source);
         let intents = self.intents.iter().flat_map(|rule| rule.intents.sources());
         let postures = self.postures.iter().map(Postures::source);
-        let sources = revocations.chain(registry).chain(intents).chain(postures);
+        let sources = registry.chain(intents).chain(postures);
         #[cfg(feature = "identity")]
         let sources = {
             let verifier = self.verifier.iter();
@@ -349,11 +348,7 @@ impl Parts {
     }
 }
 
-fn check(integration: &Integration) -> Result<(), PdpError> {
-    check_identifier(&integration.name).map_err(|why| PdpError::Name {
-        name: excerpt(&integration.name),
-        why,
-    })?;
+fn check_plugins(integration: &Integration) -> Result<(), PdpError> {
     let mut names: Vec<&str> = Vec::new();
     for plugin in &integration.plugins {
         let name = plugin.manifest().name.as_str();

@@ -4,6 +4,7 @@ mod bound;
 mod builder;
 mod offer;
 mod record;
+pub(crate) mod rules;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
 #[cfg(feature = "identity")]
@@ -56,8 +57,10 @@ pub struct Pdp {
 
 #[derive(Debug)]
 struct Inner {
-    /// First, so that its thread has ended before the state and the log are closed.
-    watcher: Watcher,
+    /// The watcher of the revocation list, and that of all other files.
+    ///
+    /// They are first, so that their threads end before the state and the log are closed, unless a look hangs.
+    watchers: [Watcher; 2],
     integrations: HashMap<String, Integration>,
     parts: Parts,
 }
@@ -135,7 +138,10 @@ impl Pdp {
     fn steps(&self, integration: &str) -> Vec<String> {
         let integration = self.integration(integration);
         let plugins = integration.into_iter().flat_map(Integration::plugins);
-        let before = ["integration"].into_iter().chain(admission::CHECKS);
+        let before = ["integration"]
+            .into_iter()
+            .chain(admission::CHECKS)
+            .chain(["answers"]);
         let after = ["obligations", "constraints", "grant"];
         before
             .map(str::to_owned)
@@ -475,10 +481,12 @@ impl Pdp {
 impl Pdp {
     /// Reads every watched file that changed, in the calling thread.
     ///
-    /// A thread of the decision point does so four times a second, see [`PdpBuilder::poll_interval`]. On
+    /// Threads of the decision point do so four times a second, see [`PdpBuilder::poll_interval`]. On
     /// return, the files are in force as they are now.
     pub fn refresh(&self) {
-        self.inner.watcher.refresh();
+        for watcher in &self.inner.watchers {
+            watcher.refresh();
+        }
     }
 
     /// Watched files that are not in force as they are now, each with the reason.
@@ -486,7 +494,7 @@ impl Pdp {
     /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. Show
     /// them to the operator, for example in a health check.
     pub fn file_problems(&self) -> Vec<Problem> {
-        let problems = self.inner.watcher.problems().into_iter();
+        let problems = self.inner.watchers.iter().flat_map(Watcher::problems);
         let mut problems: Vec<_> = problems
             .map(|(file, why)| Problem::warning(&file, why))
             .collect();
@@ -547,7 +555,6 @@ fn caught(decide: impl FnOnce() -> Decision) -> Decision {
     })
 }
 
-/// Name of the step that evaluates `plugin`.
 /// Refuses answers to the server's questions that a plugin of the integration does not ask for.
 fn answers_not_judged(
     integration: &Integration,
@@ -592,6 +599,7 @@ fn answers_not_judged(
         .then(|| (Cause::AnswersNotJudged, detail()))
 }
 
+/// Name of the step that evaluates `plugin`.
 fn plugin_step(plugin: &Plugin) -> String {
     format!("plugin {}", plugin.manifest().name)
 }

@@ -4,10 +4,11 @@ use super::{AccessRequests, Pdp};
 use crate::admission::Admission;
 use crate::decision::{AccessRequest, Approval, ApprovalArgument, Decision};
 use crate::log::without_credentials;
-use portcullis_contract::{escape_key, excerpt, printable, well_known_withheld};
+use portcullis_contract::{escape_key, excerpt, printable};
 use portcullis_model::cause::Cause;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
+use portcullis_model::secret::well_known_withheld;
 use portcullis_trust::intent::{Chain, Intents, Nearest};
 use serde_json::Value;
 
@@ -29,7 +30,8 @@ impl Pdp {
     fn offer(&self, decision: &Decision, denied: &Admission<'_>) -> Option<AccessRequest> {
         let how = self.inner.parts.access_requests.as_ref()?;
         let cause = decision.cause();
-        if !decision.is_requestable() {
+        // An approver would not see the answers to the server's questions.
+        if !decision.is_requestable() || !denied.request.round_trip().is_empty() {
             return None;
         }
         let chain = denied.chain.ok().flatten();
@@ -44,6 +46,7 @@ impl Pdp {
         denied: &Admission<'_>,
     ) -> AccessRequest {
         let request = denied.request;
+        let (arguments, arguments_left_out) = arguments(cause, denied);
         let approvers = self.intents().map_or_else(Vec::new, Intents::approvers);
         AccessRequest {
             endpoint: how.endpoint.clone(),
@@ -59,7 +62,8 @@ impl Pdp {
                 integration: printable(request.integration()),
                 action: request.action().to_owned(),
                 resource: printable(&request.resource().id),
-                arguments: arguments(cause, denied),
+                arguments,
+                arguments_left_out,
                 arguments_digest: Digest::of(
                     &serde_json_canonicalizer::to_vec(request.arguments()).unwrap_or_default(),
                 ),
@@ -79,8 +83,9 @@ fn is_within(chain: &Chain, denied: &Admission<'_>) -> bool {
 
 /// The arguments that an approver has to know.
 ///
-/// These are the arguments that the nearest allowance does not admit, or else all of them.
-fn arguments(cause: Cause, denied: &Admission<'_>) -> Vec<ApprovalArgument> {
+/// These are the arguments that the nearest allowance does not admit, or else all of them. The second value
+/// counts those that are not listed.
+fn arguments(cause: Cause, denied: &Admission<'_>) -> (Vec<ApprovalArgument>, usize) {
     let request = denied.request;
     let chain = denied.chain.ok().flatten();
     let outside = chain.into_iter().flat_map(|chain| chain.iter());
@@ -94,7 +99,7 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> Vec<ApprovalArgument> {
     let mut paths: Vec<String> = Vec::new();
     if let Some(nearest) = &nearest {
         let unmet = nearest.unmet.iter().map(|it| it.path().to_owned());
-        for path in unmet.chain(nearest.unlisted.clone()) {
+        for path in unmet.chain(nearest.unlisted.iter().cloned()) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
@@ -108,11 +113,9 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> Vec<ApprovalArgument> {
     }
     // Also in a part of the arguments, headers are found by the member that holds them.
     let shown = without_credentials(request.arguments());
-    paths.truncate(MAX_ARGUMENTS);
-    paths
-        .iter()
-        .map(|path| argument(path, &shown, request))
-        .collect()
+    let shown_paths = paths.iter().take(MAX_ARGUMENTS);
+    let listed = shown_paths.map(|path| argument(path, &shown, request));
+    (listed.collect(), paths.len().saturating_sub(MAX_ARGUMENTS))
 }
 
 fn argument(path: &str, shown: &Value, request: &Request) -> ApprovalArgument {
@@ -123,11 +126,11 @@ fn argument(path: &str, shown: &Value, request: &Request) -> ApprovalArgument {
         Value::Array(_) | Value::Object(_) => text(&value.to_string()),
     });
     let stated = request.origins();
-    let mut origins: Vec<_> = stated.stated(path).into_iter().map(printable).collect();
+    let mut origins: Vec<_> = stated.stated(path).into_iter().map(excerpt).collect();
     origins.sort_unstable();
     origins.dedup();
     ApprovalArgument {
-        path: printable(path),
+        path: excerpt(path),
         origins: match value {
             None => Vec::new(),
             Some(_) => origins,

@@ -1,6 +1,8 @@
 //! Problems of a configuration, with their places.
 
-use portcullis_contract::{one_line, printable, withheld};
+use portcullis_contract::{one_line, printable};
+
+use crate::secret::withheld;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

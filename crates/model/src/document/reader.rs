@@ -4,8 +4,9 @@
 
 use super::problem::{LOOKS_LIKE_A_SECRET, Problem, Severity};
 use super::secrets::lines_with_tokens;
+use crate::secret::withheld;
 use crate::timestamp::Timestamp;
-use portcullis_contract::{line_and_column, one_line, printable, withheld};
+use portcullis_contract::{line_and_column, one_line, printable};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Search for lines that contain text which looks like a secret.
 
-use portcullis_contract::looks_like_a_token;
+use crate::secret::looks_like_a_token;
 
 /// Returns the 1-based numbers of lines with text that looks like a token.
 pub fn lines_with_tokens(text: &str) -> impl Iterator<Item = usize> {

@@ -1,9 +1,9 @@
-//! Members that both formats of a request share: intent, origins, session path and posture.
+//! Members that both formats of a request share: intent, origins, round trip, session path and posture.
 
 use super::{Intent, Posture, RoundTrip, SessionPath};
 use crate::json;
 use crate::object::{Object, unexpected};
-use portcullis_contract::{ArgumentOrigin, is_origin};
+use portcullis_contract::{ArgumentOrigin, is_origin, is_pointer};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -138,7 +138,7 @@ pub(super) fn check_origins(origins: &[ArgumentOrigin], at: &str) -> Result<(), 
         },
     ) in origins.iter().enumerate()
     {
-        if !path.is_empty() && !path.starts_with('/') {
+        if !is_pointer(path) {
             let at = format!("{at}/{index}/path");
             return Err(unexpected(
                 at,
@@ -154,7 +154,12 @@ pub(super) fn check_origins(origins: &[ArgumentOrigin], at: &str) -> Result<(), 
             });
         }
         if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
-            let at = format!("{at}/{index}/origin");
+            let member = if origins.len() == 1 {
+                "origin"
+            } else {
+                "origins"
+            };
+            let at = format!("{at}/{index}/{member}");
             let found = Value::from(origin.as_str());
             let expected = "`user`, `unknown`, `tool:<name>`, or a place in a result such as `tool:<name>#/0/id`";
             return Err(unexpected(at, expected, &found));

@@ -183,7 +183,8 @@ impl Request {
     ///   `credential-issued-at`, `credential-expires-at`, `instance`, `workload-digest` and `delegated-by`.
     /// - `action.properties` are the arguments.
     /// - `resource.properties` may hold `environment` and `posture`.
-    /// - `context` may hold `intent`, `argument-origins`, `supported_obligations` and `session-path`.
+    /// - `context` may hold `intent`, `argument-origins`, `input-responses`, `request-state`,
+    ///   `supported_obligations` and `session-path`.
     ///
     /// All other members of these objects become attributes. An `owner`, `purpose`, `environment` or
     /// `instance` that is not text, and a `posture` that is not an object, also become attributes. Unknown

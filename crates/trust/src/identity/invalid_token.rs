@@ -2,8 +2,9 @@
 
 use super::jwt::{self, shown};
 use super::verifier::SvidError;
-use portcullis_contract::{message, well_known_withheld};
+use portcullis_contract::message;
 use portcullis_model::limits::RequestLimits;
+use portcullis_model::secret::well_known_withheld;
 use portcullis_model::timestamp::Timestamp;
 use serde_json::Value;
 use spiffe::svid::jwt::{JwtSvidError, JwtVerificationErrorKind};
@@ -148,7 +149,8 @@ impl InvalidToken {
                 in_header(token, "kid")
             )),
             JwtSvidError::InvalidToken(error) => {
-                Self::Form(format!("its signature cannot be read: {error}"))
+                let text = format!("its signature cannot be read: {error}");
+                Self::Form(message(&well_known_withheld(&text)))
             }
             other => {
                 let source = other

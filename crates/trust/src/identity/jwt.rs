@@ -1,12 +1,14 @@
 //! Signed JSON: verifies the signature of a JWT before its claims are used.
 
 use super::keys::{PublicKey, Purpose, Thumbprint, Unfit, read_set};
+use super::signing_key::choose_library;
 use crate::watched::{Bytes, Unreadable, Watched};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, Header, Validation};
-use portcullis_contract::{excerpt, well_known_withheld};
+use portcullis_contract::{excerpt, message};
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
+use portcullis_model::secret::well_known_withheld;
 use portcullis_model::timestamp;
 use portcullis_model::timestamp::Timestamp;
 use serde_json::Value;
@@ -180,7 +182,8 @@ impl Keys {
 ///
 /// The header is not trusted: it only selects the key to try.
 pub(super) fn header(token: &str, kind: &'static str) -> Result<(Header, Value), JwtError> {
-    let form = |error: String| JwtError::Form(error);
+    // The sender controls the text, so that it is made printable.
+    let form = |error: String| JwtError::Form(message(&well_known_withheld(&error)));
     let header = jsonwebtoken::decode_header(token).map_err(|error| form(error.to_string()))?;
     let written = part(token, 0).map_err(form)?;
     let written = json::parse(&written, &HEADER).map_err(|error| form(error.to_string()))?;
@@ -219,6 +222,7 @@ pub(super) fn is_signed_by(token: &str, algorithm: Algorithm, key: &PublicKey) -
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
+    choose_library();
     jsonwebtoken::decode::<serde::de::IgnoredAny>(token, &key.key, &validation).is_ok()
 }
 
@@ -264,7 +268,8 @@ pub(crate) fn numeric_date(claims: &Value, name: &str) -> Result<Option<Timestam
 ///
 /// The claims must not be trusted: they may only select the key to try.
 pub(crate) fn unverified(token: &str, limits: &RequestLimits) -> Result<Value, JwtError> {
-    claims(token, limits).map_err(|error| JwtError::Form(error.to_string()))
+    claims(token, limits)
+        .map_err(|error| JwtError::Form(message(&well_known_withheld(&error.to_string()))))
 }
 
 fn part(token: &str, index: usize) -> Result<Vec<u8>, String> {

@@ -78,10 +78,20 @@ impl NewKey {
     }
 }
 
+/// Selects aws-lc-rs for `jsonwebtoken`.
+///
+/// Without a choice, `jsonwebtoken` panics at its first use if another crate of the process enables its other
+/// library, too.
+pub(crate) fn choose_library() {
+    // An embedder that chose another one keeps it.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
 /// Reads a private key in PEM, and finds its signature algorithm.
 pub(crate) fn private_key(
     pem: &[u8],
 ) -> Result<(Algorithm, EncodingKey), jsonwebtoken::errors::Error> {
+    choose_library();
     if let Ok(key) = EncodingKey::from_ed_pem(pem) {
         return Ok((Algorithm::EdDSA, key));
     }

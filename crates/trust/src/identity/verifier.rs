@@ -104,6 +104,7 @@ pub enum SvidError {
 impl Verifier {
     /// Verifies tokens for `audience`, with a lifetime of at most an hour.
     pub fn new(bundles: Bundles, audience: impl Into<String>) -> Self {
+        super::signing_key::choose_library();
         Self {
             bundles,
             audience: audience.into(),

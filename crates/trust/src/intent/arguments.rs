@@ -3,6 +3,7 @@
 use portcullis_contract::{ActionClass, Constraint, Operator, escape_key, excerpt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// Permitted arguments of a call.
 ///
@@ -122,8 +123,22 @@ impl KnownArguments {
         if let Some(missing) = missing {
             return Some(ArgumentsDiffer::Missing(missing.clone()));
         }
-        let unlisted = first_unlisted(arguments, &self.members, "");
-        unlisted.map(ArgumentsDiffer::Unlisted)
+        let mut first = None;
+        let _ = visit_unlisted(arguments, &self.members, "", &mut |at| {
+            first = Some(at);
+            ControlFlow::Break(())
+        });
+        first.map(ArgumentsDiffer::Unlisted)
+    }
+
+    /// All arguments of a call that these do not include, as JSON Pointers.
+    pub(super) fn unlisted(&self, arguments: &Value) -> Vec<String> {
+        let mut all = Vec::new();
+        let _ = visit_unlisted(arguments, &self.members, "", &mut |at| {
+            all.push(at);
+            ControlFlow::Continue(())
+        });
+        all
     }
 
     /// True if `other` permits every call that these arguments permit.
@@ -156,6 +171,8 @@ impl Arguments {
             (Some(_), None) => false,
             (Some(Self::Only(ours)), Some(Self::Only(theirs))) if ours.is_within(theirs) => true,
             // If a constraint fixes the arguments as a whole, those are compared.
+            // Open arguments also permit answers to questions of the server, which no constraint is about.
+            (Some(Self::Open), Some(Self::Only(_))) => false,
             (_, Some(Self::Only(theirs))) => {
                 let whole =
                     |it: &&Constraint| it.path().is_empty() && it.operator() == Operator::Equals;
@@ -253,26 +270,32 @@ fn insert(members: &mut Members, pointer: &str) -> bool {
     false
 }
 
-/// Returns the first argument that `members` does not include.
+/// Visits the arguments that `members` does not include, until `visit` breaks.
 ///
-/// The search looks at each entry of `members` at most once.
-fn first_unlisted(value: &Value, members: &Members, at: &str) -> Option<String> {
-    let look = |key: &str, value: &Value| {
+/// Up to the first of them, the search looks at each entry of `members` at most once.
+fn visit_unlisted(
+    value: &Value,
+    members: &Members,
+    at: &str,
+    visit: &mut dyn FnMut(String) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut look = |key: &str, value: &Value| {
         let at = format!("{at}/{}", escape_key(key));
         match members.get(key) {
-            None => Some(at),
-            Some(Below::Anything) => None,
-            Some(Below::Only(inner)) if holds_something(value) => first_unlisted(value, inner, &at),
-            Some(Below::Only(_)) => Some(at),
+            Some(Below::Anything) => ControlFlow::Continue(()),
+            Some(Below::Only(inner)) if holds_something(value) => {
+                visit_unlisted(value, inner, &at, visit)
+            }
+            None | Some(Below::Only(_)) => visit(at),
         }
     };
     match value {
-        Value::Object(object) => object.iter().find_map(|(key, value)| look(key, value)),
+        Value::Object(object) => object.iter().try_for_each(|(key, value)| look(key, value)),
         Value::Array(list) => {
             let mut places = list.iter().enumerate();
-            places.find_map(|(place, value)| look(&place.to_string(), value))
+            places.try_for_each(|(place, value)| look(&place.to_string(), value))
         }
-        _ => None,
+        _ => ControlFlow::Continue(()),
     }
 }
 

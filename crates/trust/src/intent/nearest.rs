@@ -1,6 +1,6 @@
 //! The allowance of an intent that is nearest to a request, to explain a denial.
 
-use super::arguments::{self, ArgumentsDiffer};
+use super::arguments;
 use super::{Allowance, Arguments, StoredIntent};
 use portcullis_contract::{ActionClass, Constraint};
 use portcullis_model::request::Request;
@@ -19,8 +19,10 @@ pub struct Nearest<'i> {
     pub has_resource: bool,
     /// True if the request has the arguments that it lists, and no others.
     pub has_arguments: bool,
-    /// The argument that is not among those that it lists, as a JSON Pointer.
-    pub unlisted: Option<String>,
+    /// The arguments that are not among those that it lists, as JSON Pointers.
+    pub unlisted: Vec<String>,
+    /// True if the request has no answers to questions of the server, or the arguments are open.
+    pub has_allowed_answers: bool,
     /// The constraints that the arguments do not meet.
     pub unmet: Vec<&'i Constraint>,
 }
@@ -40,10 +42,12 @@ impl<'i> Nearest<'i> {
             has_action: allowance.action.matches(request.action()),
             has_resource: request.resource_matches(&allowance.resource),
             has_arguments: may_be_unsaid && differ.is_none(),
-            unlisted: match differ {
-                Some(ArgumentsDiffer::Unlisted(at)) => Some(at),
-                _ => None,
+            unlisted: match &allowance.arguments {
+                Some(Arguments::Only(known)) => known.unlisted(request.arguments()),
+                Some(Arguments::Open) | None => Vec::new(),
             },
+            has_allowed_answers: request.round_trip().is_empty()
+                || allowance.arguments == Some(Arguments::Open),
             unmet: allowance
                 .constraints
                 .iter()
@@ -68,7 +72,9 @@ impl StoredIntent {
             .map(|allowance| Nearest::of(allowance, request, class))
             .collect();
         all.sort_by_key(|it| {
-            let unmet = it.unmet.len() + usize::from(!it.has_arguments);
+            let unmet = it.unmet.len()
+                + usize::from(!it.has_arguments)
+                + usize::from(!it.has_allowed_answers);
             Reverse((
                 it.has_integration,
                 it.has_action,

@@ -19,10 +19,12 @@ mod reader;
 
 pub use followed::{FollowedRegistry, RegistryError};
 
-use portcullis_contract::{PrincipalKind, looks_like_a_token, withheld};
+use portcullis_contract::PrincipalKind;
+
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::document::{ConfigError, Problem, Severity};
 use portcullis_model::request::{Principal, SessionPath};
+use portcullis_model::secret::{looks_like_a_token, withheld};
 use portcullis_model::timestamp::CLOCK_LEEWAY;
 use portcullis_model::timestamp::Timestamp;
 use reader::{each_file, files, read};

@@ -5,9 +5,10 @@
 
 use super::{ListError, Revocable};
 use crate::certificate_id::{X509, hexadecimal, is_issuer, of_issuer, strip_prefix_of_any_case};
+use portcullis_contract::excerpt;
 use portcullis_contract::name::fold;
-use portcullis_contract::{excerpt, withheld};
 use portcullis_model::request::begins_as_authority;
+use portcullis_model::secret::withheld;
 use std::borrow::Cow;
 
 /// An id in the form used for look-ups.

@@ -38,7 +38,7 @@ pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use record::{Record, Revocable, Revoked};
 
-use crate::watched::{Look, Source, Stamp, Watch};
+use crate::watched::{HOST_FAILED, Look, Source, Stamp, Watch};
 use list::{Added, List};
 pub use portcullis_model::marks::{ListMark, ListSeen};
 use portcullis_model::timestamp::Timestamp;
@@ -265,13 +265,14 @@ impl Revocations {
                 "the host has no `key` to sign what it adds".to_owned(),
             ));
         }
-        self.refresh();
+        // The list alone: the watcher may hang on the file of a signer's keys.
+        self.shared.refresh();
         if let Some(error) = self.unreliable() {
             return Err(error);
         }
         let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
         let added = writer.event(event, Timestamp::now())?;
-        self.refresh();
+        self.shared.refresh();
         added.records_or_lifted()
     }
 
@@ -526,6 +527,15 @@ impl Watch for Shared {
     fn problem(&self) -> Option<String> {
         let error = self.read().unreliable()?;
         Some(error.to_string())
+    }
+
+    fn look_failed(&self) {
+        // A list whose new lines cannot be read may lack a revocation.
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        list.error = Some(ListError::Read(format!(
+            "{}: {HOST_FAILED}",
+            self.file.display()
+        )));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One line of a revocation list.
 
-use portcullis_contract::{looks_like_a_token, withheld};
+use portcullis_model::secret::{looks_like_a_token, withheld};
 use portcullis_model::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -47,8 +47,8 @@ struct Reading<T> {
     stamp: Option<Stamp>,
     /// True if other content may have the same stamp.
     is_recent: bool,
-    /// Digest of the content; `None` if the file could not be read.
-    digest: Option<[u8; 32]>,
+    /// Digest of the content, or of the error if the file could not be read.
+    digest: [u8; 32],
     last_valid: Option<Arc<T>>,
     /// Time since which the file ends in the middle.
     cut_off_since: Option<Instant>,
@@ -107,7 +107,7 @@ impl<T, E: Unreadable> Watched<T, E> {
         }
         let bytes = regular::read(&self.file);
         let digest = digest(&bytes);
-        if digest.is_some() && digest == reading.digest {
+        if digest == reading.digest {
             (reading.stamp, reading.is_recent) = (stamp, is_recent);
             reading.cut_off_since = None;
             return;
@@ -190,11 +190,12 @@ fn look_at(file: &Path) -> (Option<Stamp>, bool) {
     }
 }
 
-fn digest(bytes: &io::Result<Vec<u8>>) -> Option<[u8; 32]> {
-    bytes
-        .as_ref()
-        .ok()
-        .map(|bytes| Sha256::digest(bytes).into())
+/// Digest of the content, or of the error, which is no change while it stays the same.
+fn digest(bytes: &io::Result<Vec<u8>>) -> [u8; 32] {
+    match bytes {
+        Ok(bytes) => Sha256::digest(bytes).into(),
+        Err(error) => Sha256::digest(format!("\0{error}")).into(),
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub trait Watch: Send + Sync {
 
     /// Reason why the file, or a part of it, is not in force.
     fn problem(&self) -> Option<String>;
+
+    /// Notes that the last look panicked.
+    fn look_failed(&self) {}
 }
 
 /// A file or folder, shared by its user and the watcher.

@@ -18,7 +18,7 @@ pub fn identity_of(metadata: &Metadata) -> FileIdentity {
 
 /// Files have no identity on this platform; only length and time are compared.
 #[cfg(not(unix))]
-pub(crate) fn identity_of(_: &Metadata) -> FileIdentity {
+pub fn identity_of(_: &Metadata) -> FileIdentity {
     (0, 0)
 }
 

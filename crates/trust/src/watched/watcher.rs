@@ -200,6 +200,8 @@ fn take_turn(shared: &Shared, source: &Source) -> bool {
     state.looking = None;
     if looked.is_err() {
         state.failed.push((path, Instant::now()));
+        drop(state);
+        source.look_failed();
     }
     true
 }

@@ -1,0 +1,57 @@
+//! Rules between the parts of a decision point, which the builder and a configuration check in the same words.
+
+use super::PdpError;
+use crate::integration::Integration;
+use portcullis_contract::excerpt;
+use portcullis_contract::name::{check_identifier, fold};
+use std::collections::HashMap;
+
+/// Names of integrations. No two can be taken for one another.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Adds the name of an integration.
+    ///
+    /// # Errors
+    ///
+    /// [`PdpError`] if it is not an identifier, or another integration has it in any case.
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), PdpError> {
+        check_identifier(name).map_err(|why| PdpError::Name {
+            name: excerpt(name),
+            why,
+        })?;
+        match self.0.insert(fold(name).into_owned(), name.to_owned()) {
+            Some(one) if one == name => Err(PdpError::DuplicateIntegration(one)),
+            Some(one) => Err(PdpError::AlikeIntegrations {
+                one,
+                other: name.to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that a default integration exists.
+pub(crate) fn default_exists(name: &str, exists: bool) -> Result<(), PdpError> {
+    match exists {
+        true => Ok(()),
+        false => Err(PdpError::NoDefault(name.to_owned())),
+    }
+}
+
+/// Checks that there is a state, if the integration counts credentials.
+pub(crate) fn state_for(integration: &Integration, has_state: bool) -> Result<(), PdpError> {
+    match integration.single_use_credentials && !has_state {
+        true => Err(PdpError::NoState(integration.name.clone())),
+        false => Ok(()),
+    }
+}
+
+/// Checks that there is a log, if denials offer access requests.
+pub(crate) fn log_for_access_requests(has_log: bool) -> Result<(), PdpError> {
+    match has_log {
+        true => Ok(()),
+        false => Err(PdpError::NoLog),
+    }
+}
