@@ -173,6 +173,25 @@ fn no_decision_reads_a_file() {
 }
 
 #[test]
+fn an_added_intent_that_denies_in_vain_is_reported() {
+    let files = Files::new();
+    let pdp = files.builder().poll_interval(HOUR).build().unwrap();
+    let denies = |integration: &str| {
+        let mut json: serde_json::Value = serde_json::from_str(&intent("int-2")).unwrap();
+        json["denies"] = json!([{ "integration": integration, "action": "*", "resource": "**" }]);
+        json
+    };
+    files.write("intents/int-2.json", denies("x"));
+    pdp.refresh();
+    assert_eq!(pdp.file_problems(), []);
+    files.write("intents/int-2.json", denies("X"));
+    pdp.refresh();
+    let problems = pdp.file_problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("int-2"), "{problems:?}");
+}
+
+#[test]
 fn a_fifo_in_the_place_of_a_file_keeps_neither_decisions_nor_other_files() {
     let files = Files::new();
     let often = Duration::from_millis(2);

@@ -50,7 +50,7 @@ pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{
     ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
 };
-pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_origin};
+pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_at_or_below, is_origin};
 pub use path::{escape_key, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 #[cfg(not(target_family = "wasm"))]

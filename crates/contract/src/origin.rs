@@ -141,7 +141,7 @@ impl Origins<'_> {
 }
 
 /// True if the pointer `path` is `base` or points below it.
-pub(crate) fn is_at_or_below(path: &str, base: &str) -> bool {
+pub fn is_at_or_below(path: &str, base: &str) -> bool {
     path.strip_prefix(base)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -18,7 +18,7 @@ use crate::integration::Integration;
 use crate::log::DecisionLog;
 use portcullis_contract::Field;
 use portcullis_model::cause::{Cause, Refusal};
-use portcullis_model::document::Problem;
+use portcullis_model::document::{Problem, Severity};
 use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
@@ -491,8 +491,9 @@ impl Pdp {
 
     /// Watched files that are not in force as they are now, each with the reason.
     ///
-    /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. Show
-    /// them to the operator, for example in a health check.
+    /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. They
+    /// include intents that were added since the start and would be refused if they were imported. Show them to the operator, for example in a
+    /// health check.
     pub fn file_problems(&self) -> Vec<Problem> {
         let problems = self.inner.watchers.iter().flat_map(Watcher::problems);
         let mut problems: Vec<_> = problems
@@ -504,6 +505,14 @@ impl Pdp {
         {
             problems.push(Problem::warning(revocations.file(), why));
         }
+        let Inner {
+            integrations,
+            parts,
+            ..
+        } = &*self.inner;
+        let of_intents = parts.intent_problems(integrations, &[]);
+        let is_new = |it: &Problem| it.severity > Severity::Warning && !parts.notices.contains(it);
+        problems.extend(of_intents.into_iter().filter(is_new));
         problems
     }
 

@@ -295,8 +295,18 @@ impl Parts {
         integrations: &HashMap<String, Integration>,
         also_named: &[String],
     ) {
+        let noted = self.intent_problems(integrations, also_named);
+        self.notices.extend(noted);
+    }
+
+    /// Errors in the intents that are known now, and warnings for their approvers.
+    pub(super) fn intent_problems(
+        &self,
+        integrations: &HashMap<String, Integration>,
+        also_named: &[String],
+    ) -> Vec<Problem> {
         let Some(rule) = &self.intents else {
-            return;
+            return Vec::new();
         };
         let mut chains = rule.intents.chains();
         chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
@@ -359,7 +369,7 @@ impl Parts {
                 noted.push(Problem::warning(place, message));
             }
         }
-        self.notices.extend(noted);
+        noted
     }
 
     /// Returns the reason to reject the last intent of a chain, if any.

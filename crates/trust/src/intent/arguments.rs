@@ -1,6 +1,6 @@
 //! Arguments that an allowance permits in a call.
 
-use portcullis_contract::{ActionClass, Constraint, Operator, escape_key, excerpt};
+use portcullis_contract::{ActionClass, Constraint, Operator, escape_key, excerpt, is_at_or_below};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -143,15 +143,11 @@ impl KnownArguments {
 
     /// True if `other` permits every call that these arguments permit.
     fn is_within(&self, other: &Self) -> bool {
-        let holds = |at: &str, holder: &str| {
-            let rest = at.strip_prefix(holder);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let demanded = || self.required.iter().chain(&self.constrained);
         other
             .required
             .iter()
-            .all(|theirs| demanded().any(|ours| holds(ours, theirs)))
+            .all(|theirs| demanded().any(|ours| is_at_or_below(ours, theirs)))
             && are_within(&self.members, &other.members)
     }
 }

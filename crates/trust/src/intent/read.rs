@@ -2,7 +2,7 @@
 
 use super::{Allowance, Arguments, Denial, Exception, KnownArguments, StoredIntent};
 use portcullis_contract::name::check_identifier;
-use portcullis_contract::{Constraint, Pattern, PatternError, is_pointer};
+use portcullis_contract::{Constraint, MAX_OPERAND_ITEMS, Pattern, PatternError, is_pointer};
 use portcullis_model::digest::Digest;
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
@@ -19,9 +19,6 @@ pub(super) const LIMITS: RequestLimits = RequestLimits {
 
 /// Maximum number of allowances, of denials and of constraints of an intent.
 const MAX_ITEMS: usize = 64;
-
-/// Maximum number of items in all constraints of an intent together.
-const MAX_OPERAND_ITEMS: usize = 512;
 
 /// Maximum length of a pattern in bytes.
 const MAX_PATTERN_BYTES: usize = 512;
