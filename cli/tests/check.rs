@@ -397,10 +397,10 @@ fn self_checks_of_resets_are_configured_for_the_whole_host() {
         pdp.integration("x").unwrap().plugins()[0].reset_checks_passed()
     };
     for (engine, checks) in [
-        ("", 0),
+        ("", 1),
         ("[engine]\ncheck-resets-every = 0", 0),
         ("[engine]\ncheck-resets-every = 1", 6),
-        ("[engine]\ncheck-resets-every = 4", 1),
+        ("[engine]\ncheck-resets-every = 4", 2),
     ] {
         assert_eq!(passed(engine), checks, "{engine}");
     }

@@ -230,12 +230,12 @@ fn explain_shows_the_checks_in_order_and_folds_those_that_do_not_apply() {
     );
     let (denied, checks) = explain("files", "/x");
     assert_eq!(names(&checks), STEPS);
-    assert_eq!(checks[12].1, "stop");
-    assert!(checks[13..].iter().all(|(_, it)| it == "not-reached"));
+    assert_eq!(checks[13].1, "stop");
+    assert!(checks[14..].iter().all(|(_, it)| it == "not-reached"));
     assert!(denied.contains("[/action/arguments/path]"), "{denied}");
     assert!(denied.contains("  to change"), "{denied}");
     let (_, checks) = explain("mails", "/x");
-    assert_eq!((checks.len(), checks[0].1.as_str()), (15, "stop"));
+    assert_eq!((checks.len(), checks[0].1.as_str()), (16, "stop"));
     assert!(checks[1..].iter().all(|(_, it)| it == "not-reached"));
 }
 
