@@ -49,7 +49,10 @@ fn a_call_that_answers_is_denied_where_a_plugin_does_not_ask_for_the_answers() {
         json!({ "name": "deploy", "requestState": "opaque" }),
         json!({ "name": "deploy", "inputResponses": {}, "requestState": "" }),
     ];
-    let (judges, both) = (pdp(&[tools.clone()]), pdp(&[tools, other.clone()]));
+    let (judges, both) = (
+        pdp(std::slice::from_ref(&tools)),
+        pdp(&[tools, other.clone()]),
+    );
     let blind = pdp(&[other]);
     for params in answering {
         assert_eq!(cause(&judges, params.clone()), Cause::Permitted, "{params}");

@@ -1,7 +1,7 @@
 //! The layout of the project, measured: which crate may depend on what, how large one may be, that no two
 //! folders of a crate import each other, and that one library signs and verifies.
 
-use crate::steps::ENGINES;
+use crate::engines::ENGINES;
 use anyhow::{Context as _, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

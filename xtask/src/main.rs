@@ -5,6 +5,7 @@
 mod advisories;
 mod code_map;
 mod demo;
+mod engines;
 mod house;
 mod prose;
 mod steps;

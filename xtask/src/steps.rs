@@ -1,5 +1,6 @@
 //! The steps of the commands.
 
+use crate::engines::ENGINES;
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,15 +15,6 @@ const PLUGINS: [&str; 4] = [
     "plugins/mcp-tools",
     "plugins/github",
     "tests/guests/hostile",
-];
-
-/// The crates with Cedar and Rego, which are built, tested and linted separately.
-///
-/// They take long to build, and change the features that the other crates are built with.
-pub(crate) const ENGINES: [&str; 3] = [
-    "portcullis-plugin-cedar",
-    "portcullis-plugin-rego",
-    "portcullis-differential",
 ];
 
 /// Runs every test but those of [`engines`].

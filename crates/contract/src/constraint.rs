@@ -2,7 +2,7 @@
 
 use crate::name;
 use crate::origin::{self, Accepted, Origins};
-use crate::path::{is_unambiguous, is_under, trim_base};
+use crate::path::{is_pointer, is_unambiguous, is_under, trim_base};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
@@ -526,12 +526,6 @@ impl<'de> Deserialize<'de> for Constraint {
         let Wire { path, op, value } = Wire::deserialize(deserializer)?;
         Self::written(path, op, value).map_err(serde::de::Error::custom)
     }
-}
-
-/// True if the text is a JSON Pointer (RFC 6901).
-pub fn is_pointer(text: &str) -> bool {
-    let is_escaped = |after: &str| after.starts_with(['0', '1']);
-    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
 /// The texts in a list.

@@ -40,7 +40,7 @@ mod similar;
 #[cfg(not(target_family = "wasm"))]
 mod verdict_rules;
 
-pub use constraint::{Constraint, ConstraintError, Operator, is_pointer};
+pub use constraint::{Constraint, ConstraintError, Operator};
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{
     MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,
@@ -51,7 +51,7 @@ pub use obligation::{
     ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
 };
 pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_at_or_below, is_origin};
-pub use path::{escape_key, is_unambiguous};
+pub use path::{escape_key, is_pointer, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 #[cfg(not(target_family = "wasm"))]
 pub use similar::similar;

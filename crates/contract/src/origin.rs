@@ -1,7 +1,7 @@
 //! Origins of argument values.
 
-use crate::constraint::is_pointer;
 use crate::name::{NameError, check_action};
+use crate::path::is_pointer;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -132,9 +132,8 @@ impl Origins<'_> {
         for it in own.into_iter().chain(rest) {
             stated.extend(it.origins.iter().map(String::as_str));
         }
-        match own.is_none_or(|own| own.origins.is_empty()) {
-            true => stated.insert(0, UNKNOWN),
-            false => {}
+        if own.is_none_or(|own| own.origins.is_empty()) {
+            stated.insert(0, UNKNOWN);
         }
         stated
     }

@@ -39,3 +39,9 @@ pub fn escape_key(key: &str) -> Cow<'_, str> {
         true => Cow::Owned(key.replace('~', "~0").replace('/', "~1")),
     }
 }
+
+/// True if the text is a JSON Pointer (RFC 6901).
+pub fn is_pointer(text: &str) -> bool {
+    let is_escaped = |after: &str| after.starts_with(['0', '1']);
+    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
+}

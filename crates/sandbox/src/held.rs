@@ -331,9 +331,9 @@ mod tests {
 
         // Intact instances pass, and stay.
         let intact = every(3);
-        for resets in 1..=9 {
+        for resets in 1..=9_u64 {
             intact.put_back(intact.take());
-            assert_eq!(intact.places.passed(), (resets + 2) / 3);
+            assert_eq!(intact.places.passed(), resets.div_ceil(3));
         }
         assert!(was_held(&intact) && !intact.places.failed());
 

@@ -1,6 +1,7 @@
 //! Runs a module in both forms, and compares them.
 
-use crate::generate::{Call, Generated, MOST_PAGES, PAGE, TABLE};
+use crate::generate::{Call, Generated};
+use crate::layout::{MOST_PAGES, PAGE, TABLE};
 use crate::tally::{REFUSED, STORES, Tally};
 use arbitrary::Unstructured;
 use portcullis_reset::{Bounds, DIFFERS, RESET, Refused, rewrite, rewrite_without};

@@ -1,18 +1,9 @@
 //! Makes expressions.
 
-use crate::generate::{OF_TYPE, PAGE};
-use crate::statement::{Body, COUNTER, LOCALS_OF};
+use crate::body::{Body, COUNTER, LOCALS_OF};
+use crate::layout::{OF_TYPE, PAGE, place};
 use arbitrary::Result;
 use wasm_encoder::{Instruction as I, MemArg, ValType};
-
-/// Constants of a memory instruction.
-pub(crate) const fn place(offset: u32, align: u32) -> MemArg {
-    MemArg {
-        offset: offset as u64,
-        align,
-        memory_index: 0,
-    }
-}
 
 const I32: &[I<'static>] = &[
     I::I32Add,

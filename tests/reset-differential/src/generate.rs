@@ -1,6 +1,8 @@
 //! Makes a module, and the calls of it.
 
-use crate::statement::Body;
+use crate::body::Body;
+use crate::counters::{COUNTERS, Counters};
+use crate::layout::{CALLABLE, MOST_PAGES, OF_TYPE, PAGE, PASSIVE_BYTES, TABLE, TWO_TO_ONE};
 use crate::tally::REFUSED;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{
@@ -8,33 +10,6 @@ use wasm_encoder::{
     ExportSection, FunctionSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
     RefType, TableSection, TableType, TypeSection, ValType,
 };
-
-/// Size of a page of memory, in bytes.
-pub(crate) const PAGE: u32 = 64 * 1024;
-/// Maximum size of a module's memory, in pages.
-pub(crate) const MOST_PAGES: u32 = 4;
-
-/// Type of every function: two numbers to one.
-pub(crate) const TWO_TO_ONE: u32 = 0;
-
-/// Elements of the table: functions, then one that is null.
-pub(crate) const CALLABLE: u32 = 4;
-pub(crate) const TABLE: u32 = CALLABLE + 1;
-
-/// Bytes of the passive data segment, which is the last one.
-pub(crate) const PASSIVE_BYTES: u32 = 48;
-
-/// Globals: the number of loop rounds and calls that are left, then one of each type, then counters.
-pub(crate) const LEFT: u32 = 0;
-pub(crate) const OF_TYPE: [(u32, ValType); 5] = [
-    (1, ValType::I32),
-    (2, ValType::I64),
-    (3, ValType::F32),
-    (4, ValType::F64),
-    (5, ValType::V128),
-];
-/// First global with counters.
-const COUNTERS: u32 = 6;
 
 /// Rounds of loops and calls of one call of the module.
 const ROUNDS: i32 = 600;
@@ -44,54 +19,6 @@ pub(crate) struct Call {
     pub(crate) at: u32,
     pub(crate) written: Vec<u8>,
     pub(crate) arguments: (i32, i32),
-}
-
-/// Counts of the instructions of [`EXECUTED`](crate::tally::EXECUTED) that a module has.
-///
-/// A global of 64 bits holds [`PER_GLOBAL`] counters, because each global costs code in the rewritten module.
-#[derive(Default)]
-pub(crate) struct Counters {
-    /// The instruction of each counter.
-    of: Vec<usize>,
-}
-
-const PER_GLOBAL: u32 = 3;
-/// Bits of a counter: one call executes each instruction at most a few thousand times.
-const COUNTER_BITS: u32 = 21;
-
-impl Counters {
-    /// The global with the counter of instruction `index`, and the number to add to it.
-    pub(crate) fn counter(&mut self, index: usize) -> (u32, i64) {
-        let found = self.of.iter().position(|other| *other == index);
-        let place = found.unwrap_or_else(|| {
-            self.of.push(index);
-            self.of.len() - 1
-        });
-        let place = u32::try_from(place).unwrap_or_default();
-        let one = 1 << (place % PER_GLOBAL * COUNTER_BITS);
-        (COUNTERS + place / PER_GLOBAL, one)
-    }
-
-    /// Number of globals of the module.
-    pub(crate) fn globals(&self) -> u32 {
-        COUNTERS
-            + u32::try_from(self.of.len())
-                .unwrap_or_default()
-                .div_ceil(PER_GLOBAL)
-    }
-
-    /// Each instruction with its count, if the global `global` has the value that it returns.
-    pub(crate) fn read(&self, global: impl Fn(u32) -> u128) -> Vec<(usize, u64)> {
-        let most = (1 << COUNTER_BITS) - 1;
-        (0..)
-            .zip(&self.of)
-            .map(|(place, index)| {
-                let value = global(COUNTERS + place / PER_GLOBAL);
-                let count = value >> (place % PER_GLOBAL * COUNTER_BITS) & most;
-                (*index, u64::try_from(count).unwrap_or_default())
-            })
-            .collect()
-    }
 }
 
 /// A module with calls of its function `evaluate`.

@@ -4,9 +4,12 @@
 //! its rewritten form, and compares results, traps, globals, tables and all memory, also after each reset. The
 //! test of this crate and the fuzz target in `fuzz/` share it.
 
+mod body;
 mod compare;
+mod counters;
 mod expression;
 mod generate;
+mod layout;
 mod statement;
 mod tally;
 

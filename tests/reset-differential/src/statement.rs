@@ -1,29 +1,12 @@
 //! Makes functions: loops that end, calls, and each instruction that writes.
 
-use crate::expression::place;
-use crate::generate::{CALLABLE, Counters, LEFT, OF_TYPE, PAGE, PASSIVE_BYTES, TABLE, TWO_TO_ONE};
+use crate::body::{Body, COUNTER, LOCALS, LOCALS_OF, MOST_LOOPS};
+use crate::counters::Counters;
+use crate::layout::{CALLABLE, LEFT, OF_TYPE, PAGE, PASSIVE_BYTES, TABLE, TWO_TO_ONE, place};
 use crate::tally::{EXECUTED, STORES};
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{BlockType, Function, HeapType, Instruction as I, MemArg, ValType};
 
-/// Locals: two parameters and two more numbers, one of each other type, then counters of nested loops.
-const LOCALS: [(u32, ValType); 6] = [
-    (2, ValType::I32),
-    (1, ValType::I64),
-    (1, ValType::F32),
-    (1, ValType::F64),
-    (1, ValType::V128),
-    (MOST_LOOPS, ValType::I32),
-];
-pub(crate) const LOCALS_OF: [(ValType, u32); 4] = [
-    (ValType::I64, 4),
-    (ValType::F32, 5),
-    (ValType::F64, 6),
-    (ValType::V128, 7),
-];
-/// First counter of a loop.
-pub(crate) const COUNTER: u32 = 8;
-const MOST_LOOPS: u32 = 2;
 /// Rounds that one call counts as.
 const ROUNDS_OF_A_CALL: i32 = 12;
 
@@ -78,21 +61,6 @@ const WRITTEN: [(Write, ValType, u32); STORES] = [
         8,
     ),
 ];
-
-/// The body of a function that is being made.
-pub(crate) struct Body<'c, 'b> {
-    pub(crate) choices: &'c mut Unstructured<'b>,
-    counters: &'c mut Counters,
-    pub(crate) pages: u32,
-    /// Loops around this place.
-    pub(crate) loops: u32,
-    functions: u32,
-    /// Index of the passive data segment.
-    passive: u32,
-    /// Labels around this place.
-    labels: u32,
-    code: Function,
-}
 
 impl<'c, 'b> Body<'c, 'b> {
     pub(crate) fn new(
