@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Instructions that a generated module counts in globals of its own, after each execution that did not trap.
 ///
-/// The names are those of wasmparser; the first [`STORES`] write one value.
+/// The names are those of wasmparser; the first `STORES` write one value.
 pub const EXECUTED: [&str; 22] = [
     "I32Store",
     "I32Store8",
