@@ -15,7 +15,7 @@ pub enum ComponentError {
     NotWasm(String),
     /// The core module was not built against a WIT world.
     #[error(
-        "the core module describes no component: build it with portcullis-sdk and its `export!`, or another generator of WIT bindings"
+        "the core module describes no component: build it with portcullis-sdk and its `#[policy]`, or another generator of WIT bindings"
     )]
     NoComponentType,
     /// The core module does not implement the world that it declares.

@@ -130,11 +130,11 @@ pub(crate) fn take(entry: &Arc<Entry>, places: &Places) -> Result<Taken, Fault> 
 impl Taken {
     /// Resets the instance and returns it to its place; discards it if that fails.
     ///
-    /// False if a self-check of the plugin has found a difference: what was decided in its held instances since
-    /// their last self-check is in doubt.
+    /// False if its decision is in doubt: a self-check of the plugin has found a difference. A decision in an
+    /// instance without a place is not in doubt, because that instance is fresh.
     pub(crate) fn put_back(mut self, entry: &Entry, places: &Places) -> bool {
         let Some(place) = self.place else {
-            return !places.failed();
+            return true;
         };
         if !self.instance.reset() || !places.accept(&place, entry, &mut self.instance) {
             return !places.failed();
@@ -263,8 +263,8 @@ mod tests {
             take(&self.entry, &self.places).unwrap()
         }
 
-        fn put_back(&self, taken: Taken) {
-            taken.put_back(&self.entry, &self.places);
+        fn put_back(&self, taken: Taken) -> bool {
+            taken.put_back(&self.entry, &self.places)
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
                 [was_held(checked), was_held(intact)]
             });
             told.recv().unwrap();
-            checked.put_back(checked.take());
+            assert!(!checked.put_back(checked.take()));
             assert!(checked.places.failed());
             drop(end);
             assert_eq!(other.join().unwrap(), [false, true]);
@@ -365,7 +365,7 @@ mod tests {
         for _ in 0..3 {
             let taken = checked.take();
             assert!(taken.held.is_none() && taken.place.is_none());
-            checked.put_back(taken);
+            assert!(checked.put_back(taken), "it is not decided twice");
         }
         assert_eq!(checked.places.passed(), 2);
 

@@ -27,7 +27,6 @@ pub(crate) struct Lists<'a> {
 }
 
 /// Records that borrow from [`Lists`].
-#[derive(Default)]
 pub(crate) struct Records<'a> {
     principal_attributes: Vec<wire::Attribute<'a>>,
     resource_attributes: Vec<wire::Attribute<'a>>,

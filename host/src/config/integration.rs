@@ -33,12 +33,12 @@ pub(super) struct Around<'a> {
     pub(super) metered: bool,
     /// True if plugins may be loaded: the settings of the engine are known.
     pub(super) loads: bool,
-    /// Number of resets between two self-checks.
+    /// Number of resets between two self-checks, if it is configured.
     #[cfg_attr(
         not(feature = "reset"),
         expect(dead_code, reason = "nothing is reset without the feature")
     )]
-    pub(super) check_resets_every: u32,
+    pub(super) check_resets_every: Option<u32>,
 }
 
 /// Reads one `[[integration]]`.
@@ -373,9 +373,10 @@ fn plugin(
     }
     #[cfg(feature = "reset")]
     if instances == Instances::Reset && !around.metered {
-        plugin_source = plugin_source
-            .resettable()
-            .check_resets_every(around.check_resets_every);
+        plugin_source = plugin_source.resettable();
+        if let Some(every) = around.check_resets_every {
+            plugin_source = plugin_source.check_resets_every(every);
+        }
     }
     if let Some((digest, _)) = pinned {
         plugin_source = plugin_source.digest(digest);
@@ -396,7 +397,7 @@ fn plugin(
                 source.warn(
                     component_span.clone(),
                     format!(
-                        "instances of plugin `{path}` cannot be reset, so it decides as with `instances = \"fresh\"`: write it with portcullis-sdk, without its feature `typed`"
+                        "instances of plugin `{path}` cannot be reset, so it decides as with `instances = \"fresh\"`: write it with portcullis-sdk"
                     ),
                 );
             }

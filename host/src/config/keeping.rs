@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct EngineOptions {
     /// True if the settings apply to this process. Otherwise, the caller must not load anything.
     pub(super) is_applied: bool,
-    /// Number of resets of an instance between two self-checks; 0 turns them off.
-    pub(super) check_resets_every: u32,
+    /// Number of resets of an instance between two self-checks, if it is configured; 0 turns them off.
+    pub(super) check_resets_every: Option<u32>,
 }
 
 /// Reads `[engine]`, and applies it to this process.
@@ -23,7 +23,7 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
     let mut place = FILE;
     let mut scan = PagemapScan::Off;
     let mut known = true;
-    let mut check_resets_every = CHECK_RESETS_EVERY;
+    let mut check_resets_every = None;
     if let Some(mut section) = root.section("engine") {
         match section.text("pagemap-scan") {
             None => known = !section.has("pagemap-scan"),
@@ -37,8 +37,7 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
                 known = false;
             }
         }
-        let resets = section.integer("check-resets-every", 0..=MOST_CHECK_RESETS_EVERY);
-        set(&mut check_resets_every, resets);
+        check_resets_every = section.integer("check-resets-every", 0..=MOST_CHECK_RESETS_EVERY);
         section.end();
     }
     let chosen = known
@@ -48,12 +47,11 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
     EngineOptions {
         is_applied: chosen,
         // Without the feature `reset`, the key is valid and nothing is reset.
-        check_resets_every: u32::try_from(check_resets_every).unwrap_or(u32::MAX),
+        check_resets_every: check_resets_every.and_then(|every| u32::try_from(every).ok()),
     }
 }
 
-/// Default of `check-resets-every`.
-const CHECK_RESETS_EVERY: usize = 1024;
+/// Maximum of `check-resets-every`.
 const MOST_CHECK_RESETS_EVERY: usize = 1 << 30;
 
 /// Warns of decision data that other users can read or change.

@@ -64,9 +64,7 @@ impl Pdp {
                 resource: printable(&request.resource().id),
                 arguments,
                 arguments_left_out,
-                arguments_digest: Digest::of(
-                    &serde_json_canonicalizer::to_vec(request.arguments()).unwrap_or_default(),
-                ),
+                arguments_digest: Digest::of(request.canonical_arguments().as_bytes()),
             },
             expires_at: denied.now.plus(how.valid_for),
         }
