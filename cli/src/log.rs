@@ -5,7 +5,8 @@ use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
 use portcullis_host::escaped;
-use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event, Verified};
+use portcullis_host::Quarantined;
+use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event, Released, Verified};
 use portcullis_host::revocation::{self, Revocable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,9 @@ enum Kind {
     Seal,
     Opening,
     Continuation,
+    Quarantine,
+    Release,
+    Overload,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -309,6 +313,9 @@ impl Query {
             Event::Seal(_) => Kind::Seal,
             Event::Opening(_) => Kind::Opening,
             Event::Continuation { .. } => Kind::Continuation,
+            Event::Quarantine(_) => Kind::Quarantine,
+            Event::Release(_) => Kind::Release,
+            Event::Overload(_) => Kind::Overload,
         };
         self.sequence.is_none_or(|wanted| wanted == entry.sequence)
             && self.event.is_none_or(|wanted| wanted == kind)
@@ -331,6 +338,13 @@ impl Query {
                         && self.credential.is_none()
                         && self.intent.is_none()
                         && self.principal.is_none()
+                }
+                Event::Quarantine(Quarantined { integration, .. })
+                | Event::Release(Released { integration, .. }) => {
+                    self.is_about_load(Some(integration))
+                }
+                Event::Overload(overloaded) => {
+                    self.is_about_load(overloaded.integration.as_deref())
                 }
                 Event::Refused(refused) => {
                     let is = |wanted: &Option<String>, found: Option<&str>| {
@@ -381,11 +395,24 @@ impl Query {
     }
 
     fn is_about_no_decision(&self) -> bool {
+        self.is_about_no_request() && self.integration.is_none()
+    }
+
+    fn is_about_no_request(&self) -> bool {
         self.decision.is_none()
             && self.cause.is_none()
             && self.id.is_none()
             && self.trace.is_none()
-            && self.integration.is_none()
+    }
+
+    /// True if lines about the load of `integration` are asked for.
+    fn is_about_load(&self, integration: Option<&str>) -> bool {
+        let wanted = self.integration.as_deref();
+        self.is_about_no_request()
+            && self.credential.is_none()
+            && self.intent.is_none()
+            && self.principal.is_none()
+            && wanted.is_none_or(|wanted| integration == Some(wanted))
     }
 
     fn asks_for_decision(&self, decided: &Decided) -> bool {

@@ -1,5 +1,7 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
+use crate::in_flight::{InFlight, MAX_OF_INTEGRATION};
+use crate::quarantine::Faults;
 use portcullis_contract::name::Naming;
 use portcullis_contract::{ActionClass, Attestation, Pattern};
 use portcullis_model::request::Request;
@@ -72,6 +74,9 @@ pub struct Integration {
     pub(crate) instances: Instances,
     pub(crate) naming: Naming,
     pub(crate) plugins: Vec<Plugin>,
+    /// Faults of each plugin, in the same order.
+    pub(crate) faults: Vec<Faults>,
+    pub(crate) in_flight: InFlight,
 }
 
 impl Integration {
@@ -92,6 +97,8 @@ impl Integration {
             instances: Instances::Fresh,
             naming: Naming::default(),
             plugins: Vec::new(),
+            faults: Vec::new(),
+            in_flight: InFlight::new(MAX_OF_INTEGRATION),
         }
     }
 
@@ -185,6 +192,16 @@ impl Integration {
     #[must_use]
     pub fn plugin(mut self, plugin: Plugin) -> Self {
         self.plugins.push(plugin);
+        self.faults.push(Faults::default());
+        self
+    }
+
+    /// Sets the maximum number of its decisions in flight. 256 by default.
+    ///
+    /// The host denies further requests at once, as `overloaded`.
+    #[must_use]
+    pub fn max_in_flight(mut self, decisions: u32) -> Self {
+        self.in_flight = InFlight::new(decisions);
         self
     }
 
@@ -196,6 +213,11 @@ impl Integration {
     /// The integration's plugins.
     pub fn plugins(&self) -> &[Plugin] {
         &self.plugins
+    }
+
+    /// The plugins, each with the record of its faults.
+    pub(crate) fn with_faults(&self) -> impl Iterator<Item = (&Plugin, &Faults)> {
+        self.plugins.iter().zip(&self.faults)
     }
 
     /// True if decisions are only observed.

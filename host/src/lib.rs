@@ -134,9 +134,11 @@ mod combine;
 pub mod config;
 mod decision;
 mod for_caller;
+mod in_flight;
 mod integration;
 pub mod log;
 mod pdp;
+mod quarantine;
 mod unmet;
 
 pub use admission::Requirement;
@@ -148,6 +150,7 @@ pub use integration::{Integration, Mode, Tier, TierCeiling};
 #[cfg(feature = "identity")]
 pub use pdp::AcceptError;
 pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
+pub use quarantine::{QuarantineRule, Quarantined};
 
 pub use portcullis_contract::{
     ActionClass, ArgumentOrigin, Attestation, CONTRACT_VERSION, Constraint, Exposure, Health,

@@ -22,10 +22,19 @@ impl Plugins {
         Ok(Self(plugins))
     }
 
-    /// Copies the folder.
+    /// Copies the folder. The hosts of all copies share the cache of compiled plugins.
     pub(crate) fn copied(&self, folder: &Path) -> anyhow::Result<TempDir> {
         let copy = TempDir::new()?;
         copy_all(folder, copy.path())?;
+        let file = copy.path().join("portcullis.toml");
+        if let Ok(configuration) = fs::read_to_string(&file) {
+            let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
+            // Top-level keys must come before the first table.
+            fs::write(
+                file,
+                format!("cache = {{ path = {cache:?} }}\n{configuration}"),
+            )?;
+        }
         for (name, component) in &self.0 {
             fs::write(copy.path().join(name), component)?;
         }

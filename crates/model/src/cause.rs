@@ -149,6 +149,8 @@ impl Cause {
             Self::PluginFaulted(FaultKind::OutputTooLarge) => "plugin-output-too-large",
             Self::PluginFaulted(FaultKind::InvalidOutput) => "plugin-output-invalid",
             Self::PluginFaulted(FaultKind::Overloaded) => "overloaded",
+            Self::PluginFaulted(FaultKind::HostBusy) => "host-busy",
+            Self::PluginFaulted(FaultKind::Quarantined) => "plugin-quarantined",
             Self::PluginFaulted(FaultKind::Sandbox) => "sandbox-unavailable",
             Self::Indeterminate => "indeterminate",
             Self::NotApplicable => "not-applicable",
@@ -241,7 +243,11 @@ impl Cause {
                 | Self::StateUnavailable
                 | Self::NotRecorded
                 | Self::PluginFaulted(
-                    FaultKind::Deadline | FaultKind::Overloaded | FaultKind::Sandbox
+                    FaultKind::Deadline
+                        | FaultKind::Overloaded
+                        | FaultKind::HostBusy
+                        | FaultKind::Quarantined
+                        | FaultKind::Sandbox
                 )
         )
     }

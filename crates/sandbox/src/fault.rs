@@ -3,6 +3,7 @@
 use crate::sandbox::Exceeded;
 use portcullis_contract::{one_line, printable};
 use portcullis_model::fault_kind::FaultKind;
+use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 /// Fault of a plugin during a decision. Each is a deny.
@@ -35,6 +36,21 @@ pub enum Fault {
     /// The process already runs its maximum number of decisions.
     #[error("this process runs its maximum number of decisions: call it from fewer threads")]
     Overloaded,
+    /// It missed its deadline twice, with less than a quarter of it on a processor.
+    #[error(
+        "the host was busy: it missed its `deadline` twice, and had a processor for less than a quarter of it: give the host more processor time, or raise `deadline`"
+    )]
+    HostBusy,
+    /// It was not called, because it faulted repeatedly.
+    #[error(
+        "it is quarantined after {faults} faults in a row, and is tried again in {}: correct it, or see what it faults on", retried_in(*retry_in)
+    )]
+    Quarantined {
+        /// Number of its faults in a row.
+        faults: u32,
+        /// Time until the next request is a probe; zero while a probe is running.
+        retry_in: Duration,
+    },
     /// The sandbox could not be set up.
     #[error("its sandbox could not be set up: {0}")]
     Sandbox(String),
@@ -51,6 +67,8 @@ impl Fault {
             Self::OutputTooLarge => FaultKind::OutputTooLarge,
             Self::InvalidOutput(_) => FaultKind::InvalidOutput,
             Self::Overloaded => FaultKind::Overloaded,
+            Self::HostBusy => FaultKind::HostBusy,
+            Self::Quarantined { .. } => FaultKind::Quarantined,
             Self::Sandbox(_) => FaultKind::Sandbox,
         }
     }
@@ -85,6 +103,13 @@ impl Fault {
             }
             None => Self::InvalidOutput(text_of(error)),
         }
+    }
+}
+
+fn retried_in(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "a moment".to_owned(),
+        millis => format!("{millis} ms"),
     }
 }
 

@@ -30,6 +30,7 @@ mod specialise;
 mod code;
 mod entry;
 mod plugin;
+mod processor;
 
 mod bindings;
 mod direct;

@@ -1,6 +1,7 @@
 //! `[[integration]]`: an integration with its plugins.
 
-use super::set;
+use super::{load, set};
+use crate::in_flight::InFlight;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
@@ -39,6 +40,8 @@ pub(super) struct Around<'a> {
         expect(dead_code, reason = "nothing is reset without the feature")
     )]
     pub(super) check_resets_every: Option<u32>,
+    /// Maximum number of decisions in flight of integrations without one of their own.
+    pub(super) max_in_flight: u32,
 }
 
 /// Reads one `[[integration]]`.
@@ -131,6 +134,8 @@ pub(super) fn read(
         ),
         Some((_, span)) => source.error(span, "`instances` is `fresh` or `reset`"),
     }
+    integration.in_flight = load::of_integration(&mut section)
+        .unwrap_or_else(|| InFlight::new(around.max_in_flight));
     for (old, why) in RENAMED {
         section.refuse(old, why);
     }

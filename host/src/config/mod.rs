@@ -7,6 +7,7 @@ mod accept;
 mod checks;
 mod integration;
 mod keeping;
+mod load;
 #[cfg(feature = "identity")]
 mod signed;
 #[cfg(not(feature = "identity"))]
@@ -323,6 +324,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         set(&mut request.depth, section.integer("max-depth", 1..=100));
         section.end();
     }
+    let load = load::load(&mut root);
     let defaults = checks::default_integrations(&mut root);
     let registry = root
         .section("registry")
@@ -366,6 +368,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         metered,
         loads: engine.is_applied,
         check_resets_every: engine.check_resets_every,
+        max_in_flight: load.per_integration,
     };
     // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections
@@ -374,7 +377,10 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         .collect();
     let mut names = rules::Names::default();
     let mut is_complete = engine.is_applied;
-    let mut builder = Pdp::builder().request_limits(request);
+    let mut builder = Pdp::builder()
+        .request_limits(request)
+        .max_in_flight(load.max)
+        .quarantine(load.quarantine);
     for section in sections {
         let span = section.span();
         let Some((integration, is_whole)) = integration::read(section, &around) else {

@@ -4,9 +4,10 @@
 
 #[cfg(feature = "embedded-state")]
 use super::entry::Accepted;
-use super::entry::{Issued, Opening, Outcome, Recorded, Seal};
+use super::entry::{Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal};
 use super::{Mask, Refused};
 use crate::decision::{Decision, Replayable};
+use crate::quarantine::Quarantined;
 use portcullis_contract::escaped;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::{Request, Written as AsEvaluation};
@@ -40,6 +41,18 @@ pub(super) fn refused(refused: &Recorded<Refused>, at: Timestamp) -> Vec<u8> {
 
 pub(super) fn outcome(outcome: &Outcome, at: Timestamp) -> Vec<u8> {
     event("outcome", outcome, at)
+}
+
+pub(super) fn quarantine(quarantined: &Quarantined, at: Timestamp) -> Vec<u8> {
+    event("quarantine", quarantined, at)
+}
+
+pub(super) fn release(released: &Released, at: Timestamp) -> Vec<u8> {
+    event("release", released, at)
+}
+
+pub(super) fn overload(overloaded: &Overloaded, at: Timestamp) -> Vec<u8> {
+    event("overload", overloaded, at)
 }
 
 /// Body of a continuation, see [`Event::Continuation`](super::Event::Continuation).

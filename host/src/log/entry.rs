@@ -1,6 +1,7 @@
 //! One line of the log.
 
 use super::{CallOutcome, Refused};
+use crate::quarantine::Quarantined;
 use portcullis_model::inputs::Inputs;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::marks::ListMark;
@@ -79,6 +80,37 @@ pub enum Event {
     },
     /// An operator accepted a state or list that differs from its mark.
     Accepted(Accepted),
+    /// A plugin faulted repeatedly, and is not called until a probe succeeds.
+    Quarantine(Quarantined),
+    /// A quarantine ended.
+    Release(Released),
+    /// Requests were denied at once as `overloaded`, each without a record of its own.
+    Overload(Overloaded),
+}
+
+/// The end of a plugin's quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Released {
+    /// Name of the integration.
+    pub integration: String,
+    /// Name of the plugin.
+    pub plugin: String,
+    /// True if an operator ended it, false if the plugin answered a probe.
+    pub by_operator: bool,
+}
+
+/// Requests beyond a maximum of decisions in flight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Overloaded {
+    /// Name of the integration whose maximum was reached; `None` for that of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<String>,
+    /// Number of denied requests since the last such line.
+    pub denied: u64,
+    /// The maximum number of decisions in flight.
+    pub max_in_flight: u32,
 }
 
 /// Acceptance of a state or a revocation list by an operator.
@@ -183,16 +215,22 @@ impl Decided {
         self.decision.pointer("/context/cause")?.as_str()
     }
 
-    /// True if a plugin faulted because of the machine, not the request.
+    /// True if a plugin faulted because of the machine or of earlier requests, not of this request.
     ///
-    /// The plugin ran out of time, or the host had no capacity for it. A replay may decide differently.
+    /// The plugin ran out of time, the host had no capacity for it, or it was quarantined. A replay may decide
+    /// differently.
     pub fn depends_on_machine(&self) -> bool {
         let plugins = self.decision.pointer("/context/plugins");
         let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
         // Names of the faults, as serialised.
         plugins
             .filter_map(|plugin| plugin.get("fault")?.as_str())
-            .any(|fault| matches!(fault, "deadline" | "overloaded" | "sandbox"))
+            .any(|fault| {
+                matches!(
+                    fault,
+                    "deadline" | "overloaded" | "host-busy" | "quarantined" | "sandbox"
+                )
+            })
     }
 
     /// The request, if it can be decided again.

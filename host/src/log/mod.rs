@@ -24,7 +24,9 @@ mod writer;
 
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
 pub use chain::{Corrupt, Verified, read, verify, verify_with_archive, verify_with_head};
-pub use entry::{Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Recorded, Seal};
+pub use entry::{
+    Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal,
+};
 pub(crate) use headers::without_credentials;
 pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
@@ -33,6 +35,7 @@ pub use report::{Call, CallOutcome, Refused, RefusedFor};
 pub(crate) use since::marks_of;
 
 use crate::decision::Decision;
+use crate::quarantine::Quarantined;
 use body::Written;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::Timestamp;
@@ -180,6 +183,33 @@ impl DecisionLog {
     ) -> Result<(), LogError> {
         self.writer
             .append(vec![body::unreadable(request, decision, at)])
+    }
+
+    /// Records that a plugin was quarantined.
+    pub(crate) fn record_quarantined(
+        &self,
+        quarantined: &Quarantined,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(vec![body::quarantine(quarantined, at)])
+    }
+
+    /// Records that a quarantine ended.
+    pub(crate) fn record_released(
+        &self,
+        released: &Released,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(vec![body::release(released, at)])
+    }
+
+    /// Records that requests were denied because too many were in flight.
+    pub(crate) fn record_overloaded(
+        &self,
+        overloaded: &Overloaded,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer.append(vec![body::overload(overloaded, at)])
     }
 
     /// Path of the latest file.

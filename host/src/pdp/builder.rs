@@ -2,8 +2,10 @@
 
 use super::{Inner, Parts, Pdp, rules};
 use crate::admission::{IntentRule, Requirement};
+use crate::in_flight::InFlight;
 use crate::integration::Integration;
 use crate::log::{DecisionLog, LogError};
+use crate::quarantine::QuarantineRule;
 use portcullis_contract::name::NameError;
 use portcullis_contract::{ActionClass, PrincipalKind};
 use portcullis_model::document::Problem;
@@ -122,6 +124,20 @@ impl PdpBuilder {
     /// Sets the size limits of requests.
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
         self.parts.request_limits = limits;
+        self
+    }
+
+    /// Sets the maximum number of decisions in flight. 512 by default.
+    ///
+    /// The host denies further requests at once, as `overloaded`. See also [`Integration::max_in_flight`].
+    pub fn max_in_flight(mut self, decisions: u32) -> Self {
+        self.parts.in_flight = InFlight::new(decisions);
+        self
+    }
+
+    /// Sets when plugins that fault repeatedly are quarantined.
+    pub fn quarantine(mut self, rule: QuarantineRule) -> Self {
+        self.parts.quarantine = rule;
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod bound;
 mod builder;
+mod load;
 mod offer;
 mod record;
 pub(crate) mod rules;
@@ -14,8 +15,10 @@ pub use record::OutcomeError;
 use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, Consulted, Decision};
+use crate::in_flight::InFlight;
 use crate::integration::Integration;
 use crate::log::DecisionLog;
+use crate::quarantine::QuarantineRule;
 use portcullis_contract::Field;
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::document::{Problem, Severity};
@@ -89,6 +92,8 @@ struct Parts {
     marks: Option<Arc<Marks>>,
     notices: Vec<Problem>,
     default_integrations: DefaultIntegrations,
+    quarantine: QuarantineRule,
+    in_flight: InFlight,
 }
 
 impl Pdp {
@@ -99,10 +104,15 @@ impl Pdp {
 
     /// Decides `request` now.
     ///
-    /// Before it returns, it spends the uses of a permit and records the decision.
+    /// Before it returns, it spends the uses of a permit and records the decision. If too many decisions are in
+    /// flight, it denies at once; the log then records the number of such denials.
     pub fn evaluate(&self, request: &Request) -> Decision {
         let now = Timestamp::now();
         let request = &*self.named(request);
+        let _in_flight = match self.enter(self.integration(request.integration())) {
+            Ok(admitted) => admitted,
+            Err(overloaded) => return *overloaded,
+        };
         let decision = caught(|| self.decide_and_spend(request, now));
         self.recorded(request, decision, now)
     }
@@ -230,6 +240,10 @@ impl Pdp {
         let error = match request {
             Ok(request) => return self.evaluate(&request),
             Err(error) => error,
+        };
+        let _in_flight = match self.enter(None) {
+            Ok(admitted) => admitted,
+            Err(overloaded) => return *overloaded,
         };
         self.recorded_unreadable(json, Decision::invalid(&error))
     }
@@ -403,8 +417,8 @@ impl Pdp {
         };
         let mut consulted = Vec::with_capacity(integration.plugins.len());
         let mut evaluations = Vec::with_capacity(integration.plugins.len());
-        for plugin in &integration.plugins {
-            let evaluation = plugin.answer(question, integration.instances);
+        for (plugin, faults) in integration.with_faults() {
+            let evaluation = self.ask(integration, (plugin, faults), question, sources);
             let effect = evaluation.outcome.as_ref().map(|verdict| verdict.effect);
             let conclusion = match effect {
                 Ok(Effect::Permit) => Conclusion::Pass,
@@ -493,7 +507,7 @@ impl Pdp {
     ///
     /// Examples are a registry that became invalid, a stale revocation list, and a file system that hangs. They
     /// include intents that were added since the start and would be refused if they were imported. Show them to the operator, for example in a
-    /// health check.
+    /// faults check.
     pub fn file_problems(&self) -> Vec<Problem> {
         let problems = self.inner.watchers.iter().flat_map(Watcher::problems);
         let mut problems: Vec<_> = problems

@@ -1,0 +1,319 @@
+//! Load and repeated faults: a busy host, decisions in flight, and plugins in quarantine.
+
+use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
+use portcullis_host::{
+    ActionClass, Evaluation, Fault, FaultKind, Integration, Pdp, Plugin, PluginLimits,
+    PluginSource, Principal, QuarantineRule, Request, RequestLimits, Resource, Timestamp,
+};
+use portcullis_tests::{guests, raw};
+use serde_json::json;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn request(integration: &str, action: &str) -> Request {
+    let principal = Principal {
+        id: "spiffe://a.example/x".into(),
+        ..Principal::default()
+    };
+    let resource = Resource {
+        id: "r".into(),
+        ..Resource::default()
+    };
+    Request::builder(integration, principal, action, resource)
+        .build(&RequestLimits::default())
+        .unwrap()
+}
+
+/// A plugin that denies each request, and traps on an action with a long name.
+fn traps_on_long_actions() -> Plugin {
+    let verdict = r#"(data (i32.const 1024) "\01\00\00\00\00\00")
+        (data (i32.const 1000) "\00\04\00\00\06")"#;
+    let body = "(if (i32.gt_u (local.get 1) (i32.const 900)) (then unreachable)) (i32.const 1000)";
+    let module = raw::packed_module(verdict, body);
+    let component = raw::packed_component(&module, "\"action.name\"");
+    Plugin::load(&PluginSource::new(component).limits(guests::patient())).unwrap()
+}
+
+/// The lines of the log about load, each as its event and its integration.
+fn lines(log: &Path) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    log::read(log, |_, _, _, entry| {
+        match entry.event {
+            Event::Quarantine(it) => lines.push(("quarantine", it.integration)),
+            Event::Release(it) => lines.push((
+                match it.by_operator {
+                    true => "released by the operator",
+                    false => "released by a probe",
+                },
+                it.integration,
+            )),
+            Event::Overload(it) => lines.push((
+                "overload",
+                format!("{:?} {} of {}", it.integration, it.denied, it.max_in_flight),
+            )),
+            _ => {}
+        }
+        Ok(())
+    })
+    .unwrap();
+    lines
+}
+
+#[test]
+fn a_plugin_that_faults_repeatedly_is_quarantined_until_a_probe_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions.jsonl");
+    let backoff = Duration::from_millis(300);
+    let pdp = Pdp::builder()
+        .integration(Integration::new("a").plugin(traps_on_long_actions()))
+        .integration(Integration::new("b").plugin(traps_on_long_actions()))
+        .quarantine(QuarantineRule {
+            faults: 3,
+            backoff,
+            max_backoff: backoff,
+        })
+        .log(DecisionLog::open(LogOptions::new(&log)).unwrap())
+        .build()
+        .unwrap();
+    let good = request("a", "read");
+    let bad = request("a", &"x".repeat(1000));
+    let cause = |request: &Request| pdp.evaluate(request).cause().as_str();
+
+    // A request that the plugin can answer begins the count anew.
+    for request in [&bad, &bad, &good, &bad, &bad] {
+        cause(request);
+    }
+    assert_eq!(cause(&good), "plugin-denied");
+    assert_eq!(
+        [&bad, &bad, &bad].map(cause),
+        ["plugin-trap", "plugin-trap", "plugin-trap"]
+    );
+    let quarantined_at = Instant::now();
+    let decision = pdp.evaluate(&good);
+    if quarantined_at.elapsed() < backoff {
+        assert_eq!(decision.cause().as_str(), "plugin-quarantined");
+        assert!(decision.cause().is_retryable());
+        let [out] = &pdp.quarantined()[..] else {
+            panic!("one plugin is quarantined");
+        };
+        assert_eq!((out.integration.as_str(), out.plugin.as_str()), ("a", "raw"));
+        assert_eq!((out.faults, out.fault), (3, FaultKind::Trap));
+    }
+    // Its neighbour decides as before, although it is the same plugin.
+    assert_eq!(cause(&request("b", "read")), "plugin-denied");
+
+    thread::sleep(backoff);
+    assert_eq!(cause(&bad), "plugin-trap", "the probe fails");
+    thread::sleep(backoff);
+    assert_eq!(cause(&good), "plugin-denied", "the probe succeeds");
+    assert_eq!(cause(&good), "plugin-denied");
+    assert!(pdp.quarantined().is_empty());
+
+    for _ in 0..3 {
+        cause(&bad);
+    }
+    assert_eq!(pdp.release("b"), Vec::<String>::new());
+    assert_eq!(pdp.release("a"), ["raw"]);
+    assert_eq!(cause(&good), "plugin-denied");
+    drop(pdp);
+    assert_eq!(
+        lines(&log),
+        [
+            ("quarantine", "a".to_owned()),
+            ("released by a probe", "a".to_owned()),
+            ("quarantine", "a".to_owned()),
+            ("released by the operator", "a".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn decisions_beyond_the_maximum_in_flight_are_denied_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions.jsonl");
+    let limits = PluginLimits {
+        deadline: Duration::from_secs(1),
+        ..PluginLimits::default()
+    };
+    let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+    let pdp = Pdp::builder()
+        .integration(Integration::new("slow").plugin(looping).max_in_flight(1))
+        .integration(Integration::new("quick").plugin(traps_on_long_actions()))
+        .max_in_flight(2)
+        .log(DecisionLog::open(LogOptions::new(&log)).unwrap())
+        .build()
+        .unwrap();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| pdp.evaluate(&request("slow", "read")));
+        // The first decision may take a moment to begin.
+        let refused = loop {
+            let decision = pdp.evaluate(&request("slow", "read"));
+            if decision.cause().as_str() == "overloaded" || slow.is_finished() {
+                break decision;
+            }
+        };
+        assert_eq!(refused.cause().as_str(), "overloaded");
+        assert!(refused.detail().contains("`max-in-flight`"), "{}", refused.detail());
+        // The other integration has room, and so has the host: one more.
+        assert_eq!(
+            pdp.evaluate(&request("quick", "read")).cause().as_str(),
+            "plugin-denied"
+        );
+        slow.join().unwrap();
+    });
+    pdp.evaluate(&request("slow", "read"));
+    drop(pdp);
+    let lines = lines(&log);
+    let overload: Vec<_> = lines.iter().filter(|(what, _)| *what == "overload").collect();
+    assert_eq!(overload.len(), 1, "{lines:?}");
+    assert_eq!(overload[0].1, "Some(\"slow\") 1 of 1");
+}
+
+#[test]
+fn a_host_without_room_denies_every_integration_at_once() {
+    let limits = PluginLimits {
+        deadline: Duration::from_secs(1),
+        ..PluginLimits::default()
+    };
+    let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+    let pdp = Pdp::builder()
+        .integration(Integration::new("slow").plugin(looping))
+        .integration(Integration::new("quick").plugin(traps_on_long_actions()))
+        .max_in_flight(1)
+        .build()
+        .unwrap();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| pdp.evaluate(&request("slow", "read")));
+        let refused = loop {
+            let decision = pdp.evaluate(&request("quick", "read"));
+            if decision.cause().as_str() == "overloaded" || slow.is_finished() {
+                break decision;
+            }
+        };
+        assert_eq!(refused.cause().as_str(), "overloaded");
+        assert!(refused.detail().contains("`[in-flight]`"), "{}", refused.detail());
+        // A request that cannot be read is a decision too.
+        let unreadable = pdp.evaluate_authzen(b"{");
+        assert!(slow.is_finished() || unreadable.cause().as_str() == "overloaded");
+        slow.join().unwrap();
+    });
+    assert_eq!(
+        pdp.evaluate(&request("quick", "read")).cause().as_str(),
+        "plugin-denied"
+    );
+}
+
+/// A busy host, as its threads see it: a signal handler that sleeps takes the processor away.
+#[cfg(target_os = "linux")]
+mod busy {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    const DEADLINE: Duration = Duration::from_millis(40);
+    /// Nanoseconds for which the handler sleeps.
+    static SLEEP: AtomicU64 = AtomicU64::new(0);
+
+    extern "C" fn sleep(_: libc::c_int) {
+        let time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: SLEEP.load(Ordering::Relaxed).try_into().unwrap_or(0),
+        };
+        // SAFETY: `nanosleep` may be called in a signal handler, and both pointers are valid.
+        unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+    }
+
+    /// Runs `work` while its thread gets a signal each `pause`.
+    fn interrupted<T>(pause: Duration, work: impl FnOnce() -> T) -> T {
+        SLEEP.store(
+            u64::try_from((DEADLINE * 2).as_nanos()).unwrap(),
+            Ordering::Relaxed,
+        );
+        // SAFETY: the handler calls only `nanosleep`; the structure is initialised as the manual says.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = sleep as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
+        }
+        let is_done = AtomicBool::new(false);
+        // SAFETY: it has no preconditions.
+        let worker = unsafe { libc::pthread_self() } as usize;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    // SAFETY: the worker waits for this thread, so it exists.
+                    unsafe { libc::pthread_kill(worker as libc::pthread_t, libc::SIGUSR1) };
+                    thread::sleep(pause);
+                }
+            });
+            let done = work();
+            is_done.store(true, Ordering::Relaxed);
+            done
+        })
+    }
+
+    /// A plugin that works for a few milliseconds, and denies.
+    fn working(deadline: Duration) -> Plugin {
+        let verdict = r#"(data (i32.const 1024) "\01\00\00\00\00\00")
+            (data (i32.const 1000) "\00\04\00\00\06")"#;
+        let body = "(local $left i32) (local.set $left (i32.const 2000000))
+            (loop $again
+              (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+              (br_if $again (local.get $left)))
+            (i32.const 1000)";
+        let component = raw::packed_component(&raw::packed_module(verdict, body), "");
+        let limits = PluginLimits {
+            deadline,
+            ..PluginLimits::default()
+        };
+        Plugin::load(&PluginSource::new(component).limits(limits)).unwrap()
+    }
+
+    fn ask(plugin: &Plugin) -> Evaluation {
+        plugin.evaluate(&request("x", "read"), ActionClass::Read, Timestamp::now())
+    }
+
+    #[test]
+    fn a_plugin_is_called_again_if_the_host_was_busy() {
+        let plugin = working(DEADLINE);
+        // Each signal costs 80 ms, twice the deadline; between two, there is time for a decision.
+        let evaluations: Vec<_> = interrupted(DEADLINE * 5, || {
+            let mut evaluations = Vec::new();
+            let started = Instant::now();
+            while started.elapsed() < DEADLINE * 40 {
+                evaluations.push(ask(&plugin));
+            }
+            evaluations
+        });
+        let faults: Vec<_> = evaluations
+            .iter()
+            .filter_map(|it| it.outcome.as_ref().err())
+            .filter(|fault| **fault != Fault::HostBusy)
+            .collect();
+        assert!(faults.is_empty(), "{faults:?}");
+        let late = evaluations.iter().filter(|it| it.time > DEADLINE);
+        let again = late.filter(|it| it.outcome.is_ok()).count();
+        assert!(again > 0, "no decision was interrupted and then made");
+    }
+
+    #[test]
+    fn a_host_that_stays_busy_is_no_fault_of_the_plugin() {
+        let plugin = working(DEADLINE);
+        let evaluation = interrupted(Duration::from_millis(1), || ask(&plugin));
+        assert_eq!(evaluation.outcome.unwrap_err(), Fault::HostBusy);
+        assert!(!FaultKind::HostBusy.is_of_plugin());
+        // Without the load, it answers.
+        assert!(ask(&plugin).outcome.is_ok());
+    }
+
+    #[test]
+    fn a_plugin_that_loops_is_at_fault() {
+        let limits = PluginLimits {
+            deadline: DEADLINE,
+            ..PluginLimits::default()
+        };
+        let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+        assert_eq!(ask(&looping).outcome.unwrap_err(), Fault::Deadline);
+    }
+}
