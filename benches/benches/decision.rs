@@ -32,7 +32,7 @@ fn floor(c: &mut Criterion) {
     let floor = Floor::new();
     group.bench_function("bare", |b| b.iter(|| floor.run()));
 
-    let source = PluginSource::new(raw::component(&raw::answering(r"\01")));
+    let source = PluginSource::new(raw::component(&raw::answering(r"\01"))).compile_in_process();
     let plugin = Plugin::load(&source).unwrap();
     let case = case("github", "permits-a-push-to-an-own-branch");
     group.bench_function("contract", |b| {
@@ -123,7 +123,9 @@ fn case(plugin: &str, folder: &str) -> Case {
 }
 
 fn pdp(plugin: &str, case: &Case) -> Pdp {
-    let source = PluginSource::new(guests::plugin(plugin).unwrap()).settings(case.settings.clone());
+    let source = PluginSource::new(guests::plugin(plugin).unwrap())
+        .compile_in_process()
+        .settings(case.settings.clone());
     let integration = Integration::new(case.request.integration())
         .obligations(["approval", "notification", "step-up"])
         .plugin(Plugin::load(&source).unwrap());

@@ -22,7 +22,9 @@ fn load(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("inspect", name), |b| {
             b.iter(|| inspect(black_box(&component), &PluginLimits::default()));
         });
-        let source = PluginSource::new(component).settings(settings);
+        let source = PluginSource::new(component)
+            .compile_in_process()
+            .settings(settings);
         group.bench_function(BenchmarkId::new("load and specialise", name), |b| {
             b.iter(|| Plugin::load(black_box(&source)).unwrap());
         });

@@ -74,6 +74,7 @@ fn json_to_json(c: &mut Criterion) {
         b.iter(|| cedar.decide_json_by_hand(&documents[turn.next().unwrap()]));
     });
     let source = PluginSource::new(guests::plugin("cedar").unwrap())
+        .compile_in_process()
         .settings(json!({
             "policies": include_str!("../rules/five.cedar"),
             "types": {

@@ -72,6 +72,7 @@ fn whole_way(c: &mut Criterion) {
         { "tool": "read_file", "arguments": [{ "path": "/path", "op": "under", "value": "/workspace" }] },
     ] });
     let source = PluginSource::new(component)
+        .compile_in_process()
         .settings(settings)
         .limits(guests::patient());
     let now = Timestamp::now();

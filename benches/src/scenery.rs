@@ -59,6 +59,7 @@ impl Drop for Folder {
 pub fn five_rules() -> PluginSource {
     let component = guests::component("benches/guest").expect("the plugin builds");
     PluginSource::new(component)
+        .compile_in_process()
         .settings(workload::settings())
         .limits(guests::patient())
 }

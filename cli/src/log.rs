@@ -4,8 +4,8 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::escaped;
 use portcullis_host::Quarantined;
+use portcullis_host::escaped;
 use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event, Released, Verified};
 use portcullis_host::revocation::{self, Revocable};
 use serde_json::{Value, json};
@@ -399,10 +399,7 @@ impl Query {
     }
 
     fn is_about_no_request(&self) -> bool {
-        self.decision.is_none()
-            && self.cause.is_none()
-            && self.id.is_none()
-            && self.trace.is_none()
+        self.decision.is_none() && self.cause.is_none() && self.id.is_none() && self.trace.is_none()
     }
 
     /// True if lines about the load of `integration` are asked for.

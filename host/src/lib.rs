@@ -13,6 +13,9 @@
 //! use serde_json::json;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // First of all: plugins are compiled in child processes of this program.
+//! portcullis_host::compile_if_asked();
+//!
 //! // Once, at start: load the plugins. `Pdp::from_file("portcullis.toml")` does the same from a
 //! // configuration.
 //! let github = Plugin::load(
@@ -178,10 +181,10 @@ pub use portcullis_model::waiver::Waiver;
 #[doc(hidden)]
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
-    CacheError, CodeSource, CompiledCache, EngineError, Evaluation, Fault, Inspection, Instances,
-    LoadError, LoadLimit, MAX_CONCURRENT_DECISIONS, PagemapScan, PagemapScanError,
-    PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan, inspect,
-    pagemap_scan_in_force, read_component,
+    CacheError, CodeSource, CompiledCache, CompilerError, EngineError, Evaluation, Fault,
+    Inspection, Instances, LoadError, LoadLimit, MAX_CONCURRENT_DECISIONS, PagemapScan,
+    PagemapScanError, PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan,
+    compile_if_asked, compiles_in_child, inspect, pagemap_scan_in_force, read_component,
 };
 #[cfg(feature = "identity")]
 pub use portcullis_trust::identity;

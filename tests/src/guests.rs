@@ -63,6 +63,7 @@ pub fn plugin(name: &str) -> anyhow::Result<Vec<u8>> {
 pub fn hostile(settings: Value, limits: PluginLimits) -> Plugin {
     let component = component("tests/guests/hostile").expect("the hostile guest builds");
     let source = PluginSource::new(component)
+        .compile_in_process()
         .settings(settings)
         .limits(limits);
     Plugin::load(&source).expect("the hostile guest loads")

@@ -12,6 +12,7 @@ fn pdp(plugins: &[(&str, Value)]) -> Pdp {
         Integration::new("files"),
         |integration, (folder, settings)| {
             let source = PluginSource::new(guests::component(folder).unwrap())
+                .compile_in_process()
                 .settings(settings.clone())
                 .limits(guests::patient());
             integration.plugin(Plugin::load(&source).unwrap())

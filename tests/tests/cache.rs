@@ -14,11 +14,15 @@ use std::time::{Duration, SystemTime};
 
 /// A plugin that denies every request.
 fn denying() -> PluginSource {
-    PluginSource::new(raw::component(&raw::answering(r"\01"))).limits(guests::patient())
+    PluginSource::new(raw::component(&raw::answering(r"\01")))
+        .compile_in_process()
+        .limits(guests::patient())
 }
 
 fn abstaining() -> PluginSource {
-    PluginSource::new(raw::component(&raw::answering(r"\02"))).limits(guests::patient())
+    PluginSource::new(raw::component(&raw::answering(r"\02")))
+        .compile_in_process()
+        .limits(guests::patient())
 }
 
 fn answer(plugin: &Plugin) -> Effect {
@@ -99,6 +103,7 @@ fn another_file_other_settings_and_other_limits_are_other_entries() {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = |behaviour: &str, memory_bytes| {
         PluginSource::new(component.clone())
+            .compile_in_process()
             .settings(json!({ "behaviour": behaviour }))
             .limits(PluginLimits {
                 memory_bytes,
@@ -286,6 +291,7 @@ fn a_cache_changes_no_refusal() {
     let folder = Folder::new();
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = PluginSource::new(component)
+        .compile_in_process()
         .settings(json!({ "behaviour": "configure-refuse" }))
         .limits(guests::patient())
         .cache(folder.cache());

@@ -70,7 +70,9 @@ fn tenant(does: &str) -> Plugin {
         memory_bytes: BYTES,
         ..guests::patient()
     };
-    let source = PluginSource::new(raw::component(&module)).limits(limits);
+    let source = PluginSource::new(raw::component(&module))
+        .compile_in_process()
+        .limits(limits);
     Plugin::load(&source).unwrap()
 }
 
@@ -104,6 +106,7 @@ fn restorable_tenant(does: &str) -> Plugin {
     );
     assert!(module.contains("(i64.or (global.get $secret)"));
     let source = PluginSource::new(raw::packed_component(&module, "\"principal.id\""))
+        .compile_in_process()
         .limits(guests::patient())
         .resettable();
     let plugin = Plugin::load(&source).unwrap();

@@ -41,6 +41,7 @@ const B: &str = "spiffe://acme.example/b";
 fn resettable(behaviour: &str) -> Plugin {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = portcullis_host::PluginSource::new(component)
+        .compile_in_process()
         .settings(json!({ "behaviour": behaviour }))
         .limits(guests::patient())
         .resettable();
@@ -61,6 +62,7 @@ fn an_instance_that_was_put_back_is_as_it_began() {
 fn each_reset_of_a_plugin_passes_its_self_check() {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = portcullis_host::PluginSource::new(component)
+        .compile_in_process()
         .settings(json!({ "behaviour": "count" }))
         .limits(guests::patient())
         .resettable()
@@ -101,6 +103,7 @@ fn an_instance_that_was_put_back_has_its_whole_deadline_each_time() {
     let load = |behaviour: &str| {
         let component = guests::component("tests/guests/hostile").unwrap();
         let source = portcullis_host::PluginSource::new(component)
+            .compile_in_process()
             .settings(json!({ "behaviour": behaviour }))
             .limits(limits)
             .resettable();
@@ -121,6 +124,7 @@ fn an_instance_that_was_put_back_has_its_whole_deadline_each_time() {
 fn plugins_written_with_the_sdk_can_be_put_back_and_others_decide_all_the_same() {
     let load = |component: Vec<u8>| {
         let source = portcullis_host::PluginSource::new(component)
+            .compile_in_process()
             .settings(json!({ "behaviour": "count" }))
             .limits(guests::patient())
             .resettable();
@@ -148,6 +152,7 @@ fn instances_that_wait_to_be_asked_again_leave_room_for_others() {
     let folder = tempfile::tempdir().unwrap();
     let cache = portcullis_host::CompiledCache::open(folder.path().join("cache")).unwrap();
     let source = portcullis_host::PluginSource::new(component)
+        .compile_in_process()
         .settings(json!({ "behaviour": "count" }))
         .limits(guests::patient())
         .cache(cache)
@@ -164,6 +169,7 @@ fn instances_that_wait_to_be_asked_again_leave_room_for_others() {
 fn counted_instructions_are_the_same_for_the_same_request() {
     let component = guests::component("tests/guests/hostile").unwrap();
     let source = portcullis_host::PluginSource::new(component)
+        .compile_in_process()
         .settings(json!({ "behaviour": "count" }))
         .limits(guests::patient());
     let metered = Plugin::load(&source.clone().metered()).unwrap();

@@ -140,7 +140,14 @@ fn a_verdict_that_breaks_the_contract_is_refused() {
 fn bytes_that_are_no_verdict_are_refused() {
     let answers = |data: &str| {
         let component = raw::component(&raw::answering(data));
-        outcome(&Plugin::load(&PluginSource::new(component).limits(guests::patient())).unwrap())
+        outcome(
+            &Plugin::load(
+                &PluginSource::new(component)
+                    .compile_in_process()
+                    .limits(guests::patient()),
+            )
+            .unwrap(),
+        )
     };
     // A verdict is an effect and, at offset 4, the address and length of its reasons.
     assert_eq!(answers(r"\01"), Ok(Effect::Deny));
@@ -172,7 +179,9 @@ fn bytes_that_are_no_verdict_are_refused() {
     }
     for address in ["1025", "-4", "131071"] {
         let module = raw::module("", &format!("(i32.const {address})"));
-        let source = PluginSource::new(raw::component(&module)).limits(guests::patient());
+        let source = PluginSource::new(raw::component(&module))
+            .compile_in_process()
+            .limits(guests::patient());
         let answer = outcome(&Plugin::load(&source).unwrap());
         assert!(
             matches!(answer, Err(Fault::InvalidOutput(_))),
@@ -213,7 +222,9 @@ fn no_decision_finds_what_another_left_in_memory() {
     .replace("\"memory\") 2", "\"memory\") 256")
     // Otherwise its request would be in the searched memory.
     .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
-    let source = PluginSource::new(raw::component(&scanning)).limits(guests::patient());
+    let source = PluginSource::new(raw::component(&scanning))
+        .compile_in_process()
+        .limits(guests::patient());
     let scanning = Plugin::load(&source).unwrap();
     for _ in 0..20 {
         assert_eq!(outcome(&scanning), Ok(Effect::NotApplicable));

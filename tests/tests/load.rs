@@ -2,7 +2,7 @@
 
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::{
-    ActionClass, Evaluation, Fault, FaultKind, Integration, Pdp, Plugin, PluginLimits,
+    ActionClass, Decision, Evaluation, Fault, FaultKind, Integration, Pdp, Plugin, PluginLimits,
     PluginSource, Principal, QuarantineRule, Request, RequestLimits, Resource, Timestamp,
 };
 use portcullis_tests::{guests, raw};
@@ -32,7 +32,12 @@ fn traps_on_long_actions() -> Plugin {
     let body = "(if (i32.gt_u (local.get 1) (i32.const 900)) (then unreachable)) (i32.const 1000)";
     let module = raw::packed_module(verdict, body);
     let component = raw::packed_component(&module, "\"action.name\"");
-    Plugin::load(&PluginSource::new(component).limits(guests::patient())).unwrap()
+    Plugin::load(
+        &PluginSource::new(component)
+            .compile_in_process()
+            .limits(guests::patient()),
+    )
+    .unwrap()
 }
 
 /// The lines of the log about load, each as its event and its integration.
@@ -97,7 +102,10 @@ fn a_plugin_that_faults_repeatedly_is_quarantined_until_a_probe_succeeds() {
         let [out] = &pdp.quarantined()[..] else {
             panic!("one plugin is quarantined");
         };
-        assert_eq!((out.integration.as_str(), out.plugin.as_str()), ("a", "raw"));
+        assert_eq!(
+            (out.integration.as_str(), out.plugin.as_str()),
+            ("a", "raw")
+        );
         assert_eq!((out.faults, out.fault), (3, FaultKind::Trap));
     }
     // Its neighbour decides as before, although it is the same plugin.
@@ -128,76 +136,77 @@ fn a_plugin_that_faults_repeatedly_is_quarantined_until_a_probe_succeeds() {
     );
 }
 
-#[test]
-fn decisions_beyond_the_maximum_in_flight_are_denied_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("decisions.jsonl");
+/// A plugin that runs until its deadline of a second.
+fn looping() -> Plugin {
     let limits = PluginLimits {
         deadline: Duration::from_secs(1),
         ..PluginLimits::default()
     };
-    let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+    guests::hostile(json!({ "behaviour": "loop" }), limits)
+}
+
+/// Two threads ask `slow` at the same time. Returns the decision of the one that was refused, and of its next
+/// request, for `quick`, while the other is still in flight.
+fn refused_of_two(pdp: &Pdp) -> [Decision; 2] {
+    let ask = || {
+        [
+            pdp.evaluate(&request("slow", "read")),
+            pdp.evaluate(&request("quick", "read")),
+        ]
+    };
+    let both =
+        thread::scope(|scope| [scope.spawn(ask), scope.spawn(ask)].map(|it| it.join().unwrap()));
+    let mut refused: Vec<_> = both
+        .into_iter()
+        .filter(|[slow, _]| slow.cause().as_str() == "overloaded")
+        .collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    refused.remove(0)
+}
+
+#[test]
+fn decisions_beyond_the_maximum_of_an_integration_are_denied_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("decisions.jsonl");
     let pdp = Pdp::builder()
-        .integration(Integration::new("slow").plugin(looping).max_in_flight(1))
+        .integration(Integration::new("slow").plugin(looping()).max_in_flight(1))
         .integration(Integration::new("quick").plugin(traps_on_long_actions()))
         .max_in_flight(2)
         .log(DecisionLog::open(LogOptions::new(&log)).unwrap())
         .build()
         .unwrap();
-    thread::scope(|scope| {
-        let slow = scope.spawn(|| pdp.evaluate(&request("slow", "read")));
-        // The first decision may take a moment to begin.
-        let refused = loop {
-            let decision = pdp.evaluate(&request("slow", "read"));
-            if decision.cause().as_str() == "overloaded" || slow.is_finished() {
-                break decision;
-            }
-        };
-        assert_eq!(refused.cause().as_str(), "overloaded");
-        assert!(refused.detail().contains("`max-in-flight`"), "{}", refused.detail());
-        // The other integration has room, and so has the host: one more.
-        assert_eq!(
-            pdp.evaluate(&request("quick", "read")).cause().as_str(),
-            "plugin-denied"
-        );
-        slow.join().unwrap();
-    });
-    pdp.evaluate(&request("slow", "read"));
+    let [refused, next] = refused_of_two(&pdp);
+    assert!(
+        refused.detail().contains("`max-in-flight`"),
+        "{}",
+        refused.detail()
+    );
+    assert!(refused.cause().is_retryable());
+    // The other integration has room, and so has the host: one more.
+    assert_eq!(next.cause().as_str(), "plugin-denied");
+    let _recorded = pdp.evaluate(&request("slow", "read"));
     drop(pdp);
-    let lines = lines(&log);
-    let overload: Vec<_> = lines.iter().filter(|(what, _)| *what == "overload").collect();
-    assert_eq!(overload.len(), 1, "{lines:?}");
-    assert_eq!(overload[0].1, "Some(\"slow\") 1 of 1");
+    assert_eq!(
+        lines(&log),
+        [("overload", "Some(\"slow\") 1 of 1".to_owned())]
+    );
 }
 
 #[test]
-fn a_host_without_room_denies_every_integration_at_once() {
-    let limits = PluginLimits {
-        deadline: Duration::from_secs(1),
-        ..PluginLimits::default()
-    };
-    let looping = guests::hostile(json!({ "behaviour": "loop" }), limits);
+fn decisions_beyond_the_maximum_of_the_host_are_denied_at_once() {
     let pdp = Pdp::builder()
-        .integration(Integration::new("slow").plugin(looping))
+        .integration(Integration::new("slow").plugin(looping()))
         .integration(Integration::new("quick").plugin(traps_on_long_actions()))
         .max_in_flight(1)
         .build()
         .unwrap();
-    thread::scope(|scope| {
-        let slow = scope.spawn(|| pdp.evaluate(&request("slow", "read")));
-        let refused = loop {
-            let decision = pdp.evaluate(&request("quick", "read"));
-            if decision.cause().as_str() == "overloaded" || slow.is_finished() {
-                break decision;
-            }
-        };
-        assert_eq!(refused.cause().as_str(), "overloaded");
-        assert!(refused.detail().contains("`[in-flight]`"), "{}", refused.detail());
-        // A request that cannot be read is a decision too.
-        let unreadable = pdp.evaluate_authzen(b"{");
-        assert!(slow.is_finished() || unreadable.cause().as_str() == "overloaded");
-        slow.join().unwrap();
-    });
+    let [refused, next] = refused_of_two(&pdp);
+    assert!(
+        refused.detail().contains("`[in-flight]`"),
+        "{}",
+        refused.detail()
+    );
+    assert_eq!(next.cause().as_str(), "overloaded");
     assert_eq!(
         pdp.evaluate(&request("quick", "read")).cause().as_str(),
         "plugin-denied"
@@ -238,12 +247,12 @@ mod busy {
         }
         let is_done = AtomicBool::new(false);
         // SAFETY: it has no preconditions.
-        let worker = unsafe { libc::pthread_self() } as usize;
+        let worker = unsafe { libc::pthread_self() };
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_done.load(Ordering::Relaxed) {
                     // SAFETY: the worker waits for this thread, so it exists.
-                    unsafe { libc::pthread_kill(worker as libc::pthread_t, libc::SIGUSR1) };
+                    unsafe { libc::pthread_kill(worker, libc::SIGUSR1) };
                     thread::sleep(pause);
                 }
             });
@@ -267,7 +276,12 @@ mod busy {
             deadline,
             ..PluginLimits::default()
         };
-        Plugin::load(&PluginSource::new(component).limits(limits)).unwrap()
+        Plugin::load(
+            &PluginSource::new(component)
+                .compile_in_process()
+                .limits(limits),
+        )
+        .unwrap()
     }
 
     fn ask(plugin: &Plugin) -> Evaluation {

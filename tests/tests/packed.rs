@@ -5,7 +5,7 @@ use portcullis_host::{Fault, Plugin, PluginLimits, PluginSource, Request, Verdic
 use portcullis_tests::{guests, root};
 
 fn load(folder: &str) -> Plugin {
-    let source = PluginSource::new(guests::component(folder).unwrap());
+    let source = PluginSource::new(guests::component(folder).unwrap()).compile_in_process();
     Plugin::load(&source.limits(guests::patient())).unwrap()
 }
 
@@ -147,7 +147,9 @@ fn a_packed_verdict_is_bounded_and_whole_or_a_fault() {
         ..guests::patient()
     };
     let case = Case::read(&first_case()).unwrap();
-    let source = PluginSource::new(guests::component("tests/guests/echo").unwrap()).limits(limits);
+    let source = PluginSource::new(guests::component("tests/guests/echo").unwrap())
+        .compile_in_process()
+        .limits(limits);
     let class = portcullis_host::ActionClass::Read;
     let too_long = Plugin::load(&source)
         .unwrap()
@@ -165,8 +167,9 @@ fn a_packed_verdict_is_bounded_and_whole_or_a_fault() {
         (r"\01\ff\ff\ff\ff\0f\00\00\00\00", false), // four billion reasons
         ("", false),
     ] {
-        let source =
-            PluginSource::new(portcullis_tests::raw::packed(bytes)).limits(guests::patient());
+        let source = PluginSource::new(portcullis_tests::raw::packed(bytes))
+            .compile_in_process()
+            .limits(guests::patient());
         let evaluation = Plugin::load(&source)
             .unwrap()
             .evaluate(&case.request, class, case.now());

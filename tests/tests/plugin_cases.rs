@@ -26,6 +26,7 @@ fn main() -> anyhow::Result<()> {
 fn run(plugin: &str, folder: PathBuf) -> Result<(), Failed> {
     let case = Case::read(&folder)?;
     let source = PluginSource::new(guests::plugin(plugin)?)
+        .compile_in_process()
         .settings(case.settings.clone())
         .limits(guests::patient());
     let pdp = case.pdp(Plugin::load(&source)?)?;

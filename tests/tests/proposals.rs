@@ -16,7 +16,7 @@ fn refused(name: &str, text: &str, component: &[u8]) {
         panic!("{text}: {:?}", inspection.refusals);
     };
     assert!(names.iter().any(|it| it == name), "{text}: {names:?}");
-    let refusal = Plugin::load(&PluginSource::new(component)).unwrap_err();
+    let refusal = Plugin::load(&PluginSource::new(component).compile_in_process()).unwrap_err();
     assert_eq!(refusal, LoadError::Proposals(names.clone()), "{text}");
     let said = refusal.to_string();
     assert!(said.contains(&format!("`{name}`")), "{said}");
@@ -39,7 +39,7 @@ fn a_proposal_that_is_not_on_the_list_is_named_and_refused() {
 #[test]
 fn all_proposals_of_a_file_are_named() {
     let component = with_module("(memory i64 1) (tag) (func $f (return_call $f))");
-    let refusal = Plugin::load(&PluginSource::new(component)).unwrap_err();
+    let refusal = Plugin::load(&PluginSource::new(component).compile_in_process()).unwrap_err();
     let LoadError::Proposals(mut names) = refusal else {
         panic!("{refusal}");
     };
@@ -53,7 +53,7 @@ fn proposals_on_the_list_are_accepted() {
         let component = with_module(fields);
         let inspection = inspect(&component, &PluginLimits::default());
         assert_eq!(inspection.refusals, [], "{fields}");
-        Plugin::load(&PluginSource::new(component)).expect(fields);
+        Plugin::load(&PluginSource::new(component).compile_in_process()).expect(fields);
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 
 fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
-    Plugin::load(&PluginSource::new(bytes))
+    Plugin::load(&PluginSource::new(bytes).compile_in_process())
 }
 
 fn refusal(bytes: &[u8]) -> LoadError {
@@ -18,6 +18,7 @@ fn refused_hostile(behaviour: &str, limits: PluginLimits) -> LoadError {
     let settings = json!({ "behaviour": behaviour });
     Plugin::load(
         &PluginSource::new(component)
+            .compile_in_process()
             .settings(settings)
             .limits(limits),
     )
@@ -107,7 +108,7 @@ fn refuses_files_of_other_kinds_and_says_what_they_are() {
         ),
         (b"\xff\xfe\x00", "some other binary file"),
     ] {
-        assert_eq!(refusal(bytes), LoadError::NotWasm(what));
+        assert_eq!(refusal(bytes), LoadError::NotWasm(what.into()));
     }
 }
 
@@ -166,7 +167,7 @@ fn lookalike_without_manifest() -> Vec<u8> {
 fn refuses_another_file_than_the_pinned_one() {
     let component = raw::component(&raw::answering(""));
     let pinned = Digest::of(&component);
-    let source = |bytes: &[u8]| PluginSource::new(bytes).digest(pinned);
+    let source = |bytes: &[u8]| PluginSource::new(bytes).compile_in_process().digest(pinned);
     assert!(Plugin::load(&source(&component)).is_ok());
     let mut other = component;
     other.push(0);
@@ -201,7 +202,11 @@ fn refuses_a_file_beyond_its_limit() {
         component_bytes,
         ..PluginLimits::default()
     };
-    let source = |limit| PluginSource::new(&*component).limits(limits(limit));
+    let source = |limit| {
+        PluginSource::new(&*component)
+            .compile_in_process()
+            .limits(limits(limit))
+    };
     assert!(Plugin::load(&source(component.len())).is_ok());
     let refusal = Plugin::load(&source(component.len() - 1)).unwrap_err();
     assert!(matches!(refusal, LoadError::TooLarge { .. }));
@@ -250,7 +255,10 @@ fn counted_instructions_end_a_plugin_that_does_not_finish_loading() {
     };
     let metered = |bytes: Vec<u8>, behaviour: &str| {
         let settings = json!({ "behaviour": behaviour });
-        let source = PluginSource::new(bytes).settings(settings).limits(patient);
+        let source = PluginSource::new(bytes)
+            .compile_in_process()
+            .settings(settings)
+            .limits(patient);
         Plugin::load(&source.metered())
     };
     let hostile = || guests::component("tests/guests/hostile").unwrap();

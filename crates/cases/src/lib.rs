@@ -35,6 +35,8 @@ pub fn limits() -> PluginLimits {
         configure_deadline: Duration::from_secs(60),
         memory_bytes: MAX_MEMORY_BYTES,
         table_elements: MAX_TABLE_ELEMENTS,
+        load_deadline: Duration::from_secs(120),
+        load_memory_bytes: 2 * 1024 * 1024 * 1024,
         ..PluginLimits::default()
     }
 }

@@ -1,5 +1,6 @@
 //! Limits for requests and plugins. No limit is optional; each has a default.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Upper bound of a plugin's linear memory in bytes, for every configuration.
@@ -29,7 +30,7 @@ impl Default for RequestLimits {
 }
 
 /// Resource limits of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginLimits {
     /// Maximum wall clock of one decision. 10 ms by default.
     ///
@@ -51,6 +52,10 @@ pub struct PluginLimits {
     pub output_bytes: usize,
     /// Maximum size of the component file in bytes. 16 MiB by default.
     pub component_bytes: usize,
+    /// Maximum wall clock of compiling the plugin in a child process. 10 s by default.
+    pub load_deadline: Duration,
+    /// Maximum memory of the child process that compiles the plugin, in bytes. 256 MiB by default.
+    pub load_memory_bytes: usize,
 }
 
 impl Default for PluginLimits {
@@ -63,6 +68,8 @@ impl Default for PluginLimits {
             instances: 4,
             output_bytes: 64 * 1024,
             component_bytes: 16 * 1024 * 1024,
+            load_deadline: Duration::from_secs(10),
+            load_memory_bytes: 256 * 1024 * 1024,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Inspects a plugin file without running it.
 
+use crate::bounds::{self, MANIFEST_BYTES};
 use crate::load_error::{LoadError, malformed};
 use crate::proposals;
 use portcullis_contract::{CONTRACT_VERSION, MANIFEST_SECTION, Manifest, excerpt};
@@ -73,6 +74,7 @@ pub(crate) fn inspect_of(digest: Digest, bytes: &[u8], limits: &PluginLimits) ->
                 | LoadError::NotWasm(_)
                 | LoadError::CoreModule
                 | LoadError::Malformed { .. }
+                | LoadError::TooMany { .. }
         )
     );
     if unreadable {
@@ -106,6 +108,10 @@ pub(crate) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspe
         });
         return inspection;
     }
+    if let Err(error) = is_component(bytes).and_then(|()| bounds::check(bytes, limits)) {
+        inspection.refusals.push(error);
+        return inspection;
+    }
     match read(bytes, &mut inspection) {
         Ok(manifest) => {
             judge_interfaces(&mut inspection);
@@ -120,22 +126,30 @@ pub(crate) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspe
     inspection
 }
 
+/// Refuses a file that is no component, by its first bytes.
+fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(LoadError::NotWasm(describe(bytes).into()));
+    }
+    match Parser::new(0).parse_all(bytes).next() {
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Module,
+            ..
+        })) => Err(LoadError::CoreModule),
+        Some(Err(error)) => Err(malformed(&error)),
+        _ => Ok(()),
+    }
+}
+
 type FoundManifest = Option<Result<Manifest, LoadError>>;
 
 /// Collects imports, exports and manifest of a component's top level.
 fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, LoadError> {
-    if !bytes.starts_with(b"\0asm") {
-        return Err(LoadError::NotWasm(describe(bytes)));
-    }
     let malformed = |error: wasmparser::BinaryReaderError| malformed(&error);
     let mut manifest: FoundManifest = None;
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
-            Payload::Version {
-                encoding: Encoding::Module,
-                ..
-            } if depth == 0 => return Err(LoadError::CoreModule),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             _ if depth > 0 => {}
@@ -152,6 +166,13 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
                 }
             }
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
+                if section.data().len() > MANIFEST_BYTES {
+                    return Err(LoadError::TooMany {
+                        what: "bytes in its manifest".into(),
+                        found: section.data().len() as u64,
+                        most: MANIFEST_BYTES as u64,
+                    });
+                }
                 manifest = Some(match (manifest, std::str::from_utf8(section.data())) {
                     (Some(_), _) => Err(LoadError::ManyManifests),
                     (None, Ok(text)) => Manifest::parse(text).map_err(LoadError::Manifest),

@@ -37,6 +37,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use portcullis_sandbox::{CompiledCache, Plugin, PluginSource};
 ///
+/// portcullis_sandbox::compile_if_asked();
 /// let cache = CompiledCache::open("/var/cache/gateway/plugins")?;
 /// let plugin = Plugin::load(&PluginSource::new(std::fs::read("github.wasm")?).cache(cache))?;
 /// println!("{:?}", plugin.code_source());
@@ -286,6 +287,9 @@ impl EntryId {
             instances,
             output_bytes,
             component_bytes,
+            // These bound the compilation, and change nothing in its result.
+            load_deadline: _,
+            load_memory_bytes: _,
         } = limits;
         hash.update(format!(
             "{component} {settings} {deadline:?} {configure_deadline:?} {memory_bytes} {table_elements} {instances} {output_bytes} {component_bytes} {core_module} {reset:?} {} ",

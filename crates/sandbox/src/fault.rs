@@ -3,11 +3,12 @@
 use crate::sandbox::Exceeded;
 use portcullis_contract::{one_line, printable};
 use portcullis_model::fault_kind::FaultKind;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 /// Fault of a plugin during a decision. Each is a deny.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Fault {
     /// Its code trapped: a panic, an access out of bounds, a stack overflow.
     #[error("it trapped: {0}")]

@@ -20,9 +20,12 @@ mod artifact;
 mod features;
 mod proposals;
 
+mod bounds;
 mod cache;
+mod compiler;
 mod component;
 mod core_module;
+mod job;
 mod load;
 mod load_error;
 mod specialise;
@@ -50,6 +53,7 @@ mod engine;
 
 pub use artifact::{Inspection, inspect, read_component};
 pub use cache::{CacheError, CodeSource, CompiledCache};
+pub use compiler::{CompilerError, compile_if_asked, compiles_in_child};
 #[doc(hidden)]
 pub use engine::engine_settings;
 pub use engine::{

@@ -1,27 +1,26 @@
 //! Loads a plugin file into a plugin that is ready to decide.
 
 use crate::artifact;
-use crate::bindings::given::exports::portcullis::policy::types as wire;
 use crate::cache::{CodeSource, CompiledCache, EntryId, Forms, Found};
-use crate::clock::{Ticking, expect_decisions_of};
+use crate::clock::expect_decisions_of;
 use crate::code::Compiled;
-use crate::engine::{engine, is_metered, metered_engine};
+use crate::compiler::{self, CompilerError, Program};
+use crate::engine::is_metered;
 use crate::entry::Entry;
-use crate::fault::{Fault, text_of};
+use crate::fault::text_of;
 #[cfg(feature = "reset")]
 use crate::held::{CHECKED_EVERY, Places};
+use crate::job::{Form, Job};
 use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
-use crate::sandbox::{self, Sandbox};
-use crate::{core_module, evaluate, specialise};
-use portcullis_contract::{one_line, printable};
+use crate::{core_module, evaluate};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, Instance};
-use wasmtime::{Engine, Store};
+use wasmtime::Engine;
 
 /// A plugin file with its load options.
 #[derive(Debug, Clone)]
@@ -32,6 +31,7 @@ pub struct PluginSource {
     limits: PluginLimits,
     cache: Option<CompiledCache>,
     metered: bool,
+    compile: Compile,
     #[cfg(feature = "reset")]
     resettable: bool,
     #[cfg(feature = "reset")]
@@ -48,6 +48,7 @@ impl PluginSource {
             limits: PluginLimits::default(),
             cache: None,
             metered: false,
+            compile: Compile::InChild,
             #[cfg(feature = "reset")]
             resettable: false,
             #[cfg(feature = "reset")]
@@ -73,6 +74,30 @@ impl PluginSource {
     #[must_use]
     pub fn cache(mut self, cache: CompiledCache) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// Compiles the plugin in this process, without the limits of a child process.
+    ///
+    /// Use it for plugins of a trusted author only: a compiler can need far more memory and time than the size
+    /// of a file shows, and a fault in it would be a fault of this process. `load_deadline` and
+    /// `load_memory_bytes` of the limits are then not enforced.
+    ///
+    /// By default, a plugin is compiled in a child process; see
+    /// [`compile_if_asked`](crate::compile_if_asked).
+    #[must_use]
+    pub fn compile_in_process(mut self) -> Self {
+        self.compile = Compile::InProcess;
+        self
+    }
+
+    /// Compiles the plugin in a child process of `program`, another program of the same version of Portcullis.
+    ///
+    /// The program calls [`compile_if_asked`](crate::compile_if_asked) at the beginning of its `main`, as the
+    /// command `portcullis` does.
+    #[must_use]
+    pub fn compile_with(mut self, program: impl AsRef<Path>) -> Self {
+        self.compile = Compile::With(Program::other(program.as_ref()));
         self
     }
 
@@ -150,33 +175,37 @@ impl Plugin {
             limits,
             cache,
             metered,
+            compile,
             #[cfg(feature = "reset")]
             resettable,
             #[cfg(feature = "reset")]
             check_resets_every,
             digest: _,
         } = source;
-        // The added code would be counted too.
-        #[cfg(feature = "reset")]
-        let resettable = *resettable && !metered;
-        let engine = match metered {
-            true => metered_engine()?,
-            false => engine()?,
+        let form = Form {
+            metered: *metered,
+            // The added code would be counted too.
+            #[cfg(feature = "reset")]
+            resettable: *resettable && !metered,
+            #[cfg(not(feature = "reset"))]
+            resettable: false,
         };
+        let engine = form.engine()?;
         let settings_digest =
             Digest::of(&serde_json_canonicalizer::to_vec(settings).unwrap_or_default());
+        let passed = settings.to_string();
         let cache = cache.as_ref().map(|cache| {
-            // Digest of the exact text passed to `configure`: in canonical form, different numbers can be
-            // equal.
-            let passed = Digest::of(settings.to_string().as_bytes());
             let forms = Forms {
                 core_module: core_module::FORM,
                 #[cfg(feature = "reset")]
-                reset: resettable.then_some(portcullis_reset::FORM),
+                reset: form.resettable.then_some(portcullis_reset::FORM),
                 #[cfg(not(feature = "reset"))]
                 reset: None,
             };
-            (cache, EntryId::of(engine, digest, passed, limits, forms))
+            // Digest of the exact text passed to `configure`: in canonical form, different numbers can be
+            // equal.
+            let settings = Digest::of(passed.as_bytes());
+            (cache, EntryId::of(engine, digest, settings, limits, forms))
         });
         let found = cache.map_or(Found::Nothing, |(cache, id)| cache.get(&id));
         let (cached, mut origin) = match found {
@@ -188,15 +217,15 @@ impl Plugin {
             Found::Nothing => (None, CodeSource::Compiled),
             Found::Rejected(why) => (None, CodeSource::NotCached(why)),
         };
-        let inspection = match &cached {
-            Some(_) => artifact::look(digest, bytes, limits),
-            None => artifact::inspect_of(digest, bytes, limits),
-        };
-        if let Some(refusal) = inspection.refusals.into_iter().next() {
+        let inspection = artifact::look(digest, bytes, limits);
+        let is_refused = !inspection.refusals.is_empty();
+        let mut refusals = inspection.refusals.into_iter();
+        if (cached.is_some() || inspection.manifest.is_none())
+            && let Some(refusal) = refusals.next()
+        {
             return Err(refusal);
         }
-        let manifest = inspection.manifest.ok_or(LoadError::NoManifest)?;
-        if !settings.is_object() {
+        if !settings.is_object() && !is_refused {
             return Err(LoadError::Settings(vec![SettingsError {
                 path: String::new(),
                 message: "settings are an object".to_owned(),
@@ -205,20 +234,16 @@ impl Plugin {
         let compiled = match cached {
             Some(compiled) => compiled,
             None => {
-                let configured =
-                    specialise::specialise(engine, bytes, limits, |store, instance| {
-                        configure(store, instance, settings, limits)
-                    })?;
-                #[cfg(feature = "reset")]
-                let compiled = match resettable {
-                    true => Compiled::resettable(engine, &configured, limits)?,
-                    false => Compiled::of(engine, &configured)?,
+                let job = Job {
+                    component: bytes,
+                    settings: &passed,
+                    limits,
+                    form,
                 };
-                #[cfg(not(feature = "reset"))]
-                let compiled = Compiled::of(engine, &configured)?;
+                let (compiled, code) = compile.run(&job, refusals.next())?;
                 if let Some((cache, id)) = cache {
-                    let kept = compiled
-                        .serialize()
+                    let kept = code
+                        .map_or_else(|| compiled.serialize(), Ok)
                         .map_err(|error| text_of(&error))
                         .and_then(|code| cache.put(&id, &code).map_err(|error| error.to_string()));
                     if let Err(why) = kept {
@@ -229,7 +254,7 @@ impl Plugin {
             }
         };
         let plugin = Self {
-            manifest,
+            manifest: inspection.manifest.ok_or(LoadError::NoManifest)?,
             digest,
             digest_text: digest.to_string(),
             settings_digest,
@@ -240,6 +265,41 @@ impl Plugin {
         };
         evaluate::rehearse(&plugin)?;
         Ok(plugin)
+    }
+}
+
+/// Process in which a plugin is compiled.
+#[derive(Debug, Clone)]
+enum Compile {
+    /// A child process of the program of this process.
+    InChild,
+    /// A child process of another program.
+    With(Program),
+    InProcess,
+}
+
+impl Compile {
+    /// Compiles the plugin; returns its code, also as bytes if it comes from another process.
+    ///
+    /// `refusal` is what the host found by looking at the file.
+    fn run(
+        &self,
+        job: &Job<'_>,
+        refusal: Option<LoadError>,
+    ) -> Result<(Compiled, Option<Vec<u8>>), LoadError> {
+        let program = match self {
+            Self::InProcess => return job.run().map(|compiled| (compiled, None)),
+            Self::InChild => Program::own().ok_or(CompilerError::NoProgram)?,
+            Self::With(program) => program.clone(),
+        };
+        let Some(code) = compiler::compile(&program, job)? else {
+            return Err(refusal.unwrap_or_else(|| {
+                let message = "it refuses the plugin, and this host does not".to_owned();
+                CompilerError::Answer(message).into()
+            }));
+        };
+        let compiled = compiler::compiled(job.form.engine()?, &code)?;
+        Ok((compiled, Some(code)))
     }
 }
 
@@ -255,45 +315,5 @@ fn prepare(
         limits: *limits,
         code: compiled.instantiable(engine)?,
         metered: is_metered(engine),
-    })
-}
-
-/// Calls `configure`, in which the instance validates and stores its settings.
-fn configure(
-    store: &mut Store<Sandbox>,
-    (instance, function): (Instance, ComponentExportIndex),
-    settings: &Value,
-    limits: &PluginLimits,
-) -> Result<(), LoadError> {
-    let configure = instance
-        .get_typed_func::<(&str,), (Result<(), Vec<wire::SettingsError>>,)>(&mut *store, function)
-        .map_err(|error| LoadError::Signature(text_of(&error)))?;
-    let _ticking = Ticking::start()?;
-    sandbox::start_loading(store, limits);
-    let settings = settings.to_string();
-    let (answer,) = configure.call(&mut *store, (&settings,)).map_err(|error| {
-        match Fault::from_error(&error) {
-            Fault::Deadline => LoadError::Unfinished {
-                what: "`configure`",
-                limit: sandbox::exceeded_in_loading(store, limits),
-            },
-            fault => LoadError::Configure(fault),
-        }
-    })?;
-    answer.map_err(|errors| {
-        let mut errors: Vec<_> = errors
-            .into_iter()
-            .map(|error| SettingsError {
-                path: error.path,
-                message: printable(&one_line(&error.message)),
-            })
-            .collect();
-        if errors.is_empty() {
-            errors.push(SettingsError {
-                path: String::new(),
-                message: "the plugin refuses them without a reason".to_owned(),
-            });
-        }
-        LoadError::Settings(errors)
     })
 }

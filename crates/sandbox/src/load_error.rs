@@ -1,14 +1,17 @@
 //! Reasons why a plugin is not loaded.
 
+use crate::compiler::CompilerError;
 use crate::engine::EngineError;
 use crate::fault::Fault;
 use crate::sandbox::LoadLimit;
 use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
 use portcullis_model::secret::withheld;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Error in a plugin's settings, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingsError {
     /// JSON Pointer into the settings.
     pub path: String,
@@ -17,7 +20,7 @@ pub struct SettingsError {
 }
 
 /// Reason why a plugin is not loaded. The text states the problem and the remedy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The file is larger than its limit.
@@ -34,6 +37,7 @@ pub enum LoadError {
     #[error(
         "the file is {found}, but {pinned} is pinned: if the change is intended, pin the new digest"
     )]
+    #[serde(skip)]
     Digest {
         /// The digest that was pinned.
         pinned: Digest,
@@ -42,7 +46,7 @@ pub enum LoadError {
     },
     /// The file is not WebAssembly.
     #[error("found {0}, not a WebAssembly component: build one with `portcullis build`")]
-    NotWasm(&'static str),
+    NotWasm(Cow<'static, str>),
     /// The file is a core module.
     #[error(
         "found a core module, not a component: make one of it with `portcullis build FILE.wasm --manifest plugin.toml`"
@@ -96,6 +100,7 @@ pub enum LoadError {
     ManifestText(String),
     /// The manifest is not valid.
     #[error("its manifest is not valid: {}", withheld(&.0.to_string()))]
+    #[serde(skip)]
     Manifest(ManifestError),
     /// The component does not compile.
     #[error("it does not compile: {0}: fetch or build it again")]
@@ -115,20 +120,36 @@ pub enum LoadError {
     #[error("its {what} did not finish: {limit}")]
     Unfinished {
         /// The function.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The bound that ended it.
         limit: LoadLimit,
     },
     /// `configure` refused the settings.
     #[error("it refuses its settings: {}", settings(.0))]
     Settings(Vec<SettingsError>),
+    /// The component has more of something than is allowed.
+    #[error(
+        "it has {found} {what}, and {most} is the most: build it with less, or as several plugins"
+    )]
+    TooMany {
+        /// Counted things, such as `globals`.
+        what: Cow<'static, str>,
+        /// Their number, as far as they were counted.
+        found: u64,
+        /// Maximum number.
+        most: u64,
+    },
+    /// The child process that compiles plugins did not compile it.
+    #[error("the process that compiles plugins: {0}")]
+    #[serde(skip)]
+    Compiler(#[from] CompilerError),
     /// The engine does not start.
     #[error(transparent)]
     Engine(EngineErrorText),
 }
 
 /// The text of an [`EngineError`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub struct EngineErrorText(String);
 

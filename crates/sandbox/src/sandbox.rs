@@ -30,7 +30,9 @@ pub(crate) enum Exceeded {
 }
 
 /// Bound of the code that runs while a plugin is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
 pub enum LoadLimit {
     /// The plugin's `configure-deadline`.
     #[error(

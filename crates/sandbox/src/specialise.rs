@@ -54,7 +54,7 @@ pub(crate) fn specialise(
         Err(error) => {
             return Err(match Fault::at_instantiation(&error) {
                 Fault::Deadline => LoadError::Unfinished {
-                    what: "start function",
+                    what: "start function".into(),
                     limit: sandbox::exceeded_in_loading(&store, limits),
                 },
                 fault => LoadError::Instantiate(fault),

@@ -1,5 +1,6 @@
 //! `[[integration]]`: an integration with its plugins.
 
+use super::keeping::CompileIn;
 use super::{load, set};
 use crate::in_flight::InFlight;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
@@ -14,7 +15,7 @@ use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimit
 use portcullis_sandbox::Instances;
 use portcullis_sandbox::MAX_CORE_INSTANCES;
 use portcullis_sandbox::{
-    CodeSource, CompiledCache, LoadError, Plugin, PluginSource, read_component,
+    CodeSource, CompiledCache, LoadError, Plugin, PluginSource, compiles_in_child, read_component,
 };
 use portcullis_trust::posture::{OnStale, PostureRule};
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +33,8 @@ pub(super) struct Around<'a> {
     pub(super) cache: Option<&'a CompiledCache>,
     /// True if instructions are counted.
     pub(super) metered: bool,
+    /// Process in which plugins are compiled.
+    pub(super) compile: &'a CompileIn,
     /// True if plugins may be loaded: the settings of the engine are known.
     pub(super) loads: bool,
     /// Number of resets between two self-checks, if it is configured.
@@ -134,8 +137,8 @@ pub(super) fn read(
         ),
         Some((_, span)) => source.error(span, "`instances` is `fresh` or `reset`"),
     }
-    integration.in_flight = load::of_integration(&mut section)
-        .unwrap_or_else(|| InFlight::new(around.max_in_flight));
+    integration.in_flight =
+        load::of_integration(&mut section).unwrap_or_else(|| InFlight::new(around.max_in_flight));
     for (old, why) in RENAMED {
         section.refuse(old, why);
     }
@@ -158,9 +161,9 @@ pub(super) fn read(
     for section in plugins {
         let span = section.span();
         #[cfg(feature = "reset")]
-        let plugin = plugin(section, around, integration.instances);
+        let plugin = plugin(section, around, tier, integration.instances);
         #[cfg(not(feature = "reset"))]
-        let plugin = plugin(section, around);
+        let plugin = plugin(section, around, tier);
         let Some(plugin) = plugin else {
             complete = false;
             continue;
@@ -319,12 +322,22 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
         &mut limits.component_bytes,
         section.integer("component-bytes", 1024..=64 * MIB),
     );
+    let load = Duration::from_millis(100)..=Duration::from_secs(600);
+    set(
+        &mut limits.load_deadline,
+        section.duration("load-deadline", load),
+    );
+    set(
+        &mut limits.load_memory_bytes,
+        section.integer("load-memory-bytes", 64 * MIB..=4096 * MIB),
+    );
     section.end();
 }
 
 fn plugin(
     mut section: Section<'_, '_>,
     around: &Around<'_>,
+    tier: Tier,
     #[cfg(feature = "reset")] instances: Instances,
 ) -> Option<Plugin> {
     let folder = around.folder;
@@ -370,6 +383,26 @@ fn plugin(
         );
     }
     let mut plugin_source = PluginSource::new(bytes).limits(limits);
+    plugin_source = match around.compile {
+        CompileIn::Process => {
+            if tier != Tier::FirstParty {
+                source.warn(
+                    component_span.clone(),
+                    format!(
+                        "plugin `{path}` is of tier `{}` and is compiled in this process: remove `compile = \"in-process\"` from `[engine]`, so that its author cannot exhaust this process",
+                        tier.as_str()
+                    ),
+                );
+            }
+            plugin_source.compile_in_process()
+        }
+        CompileIn::Program(program) => plugin_source.compile_with(program),
+        CompileIn::Child => plugin_source,
+        CompileIn::Default => match tier == Tier::FirstParty && !compiles_in_child() {
+            true => plugin_source.compile_in_process(),
+            false => plugin_source,
+        },
+    };
     if let Some(cache) = around.cache {
         plugin_source = plugin_source.cache(cache.clone());
     }

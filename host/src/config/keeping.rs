@@ -15,15 +15,28 @@ pub(super) struct EngineOptions {
     pub(super) is_applied: bool,
     /// Number of resets of an instance between two self-checks, if it is configured; 0 turns them off.
     pub(super) check_resets_every: Option<u32>,
+    pub(super) compile: CompileIn,
+}
+
+/// Process in which plugins are compiled.
+#[derive(Debug, Clone)]
+pub(super) enum CompileIn {
+    /// A child process if this program can be one, or else this process for first-party integrations only.
+    Default,
+    Child,
+    /// A child process of that program.
+    Program(PathBuf),
+    Process,
 }
 
 /// Reads `[engine]`, and applies it to this process.
-pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
+pub(super) fn engine(root: &mut Section<'_, '_>, folder: &Path) -> EngineOptions {
     let source = root.source();
     let mut place = FILE;
     let mut scan = PagemapScan::Off;
     let mut known = true;
     let mut check_resets_every = None;
+    let mut compile = CompileIn::Default;
     if let Some(mut section) = root.section("engine") {
         match section.text("pagemap-scan") {
             None => known = !section.has("pagemap-scan"),
@@ -38,6 +51,21 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
             }
         }
         check_resets_every = section.integer("check-resets-every", 0..=MOST_CHECK_RESETS_EVERY);
+        match section.text("compile") {
+            None => {}
+            Some(("child", _)) => compile = CompileIn::Child,
+            Some(("in-process", _)) => compile = CompileIn::Process,
+            Some((_, span)) => source.error(span, "`compile` is `child` or `in-process`"),
+        }
+        if let Some((program, span)) = section.text("compiler") {
+            match compile {
+                CompileIn::Process => source.error(
+                    span,
+                    "`compiler` is the program that compiles plugins in a child process, and `compile` is `in-process`: remove one",
+                ),
+                _ => compile = CompileIn::Program(folder.join(program)),
+            }
+        }
         section.end();
     }
     let chosen = known
@@ -48,6 +76,7 @@ pub(super) fn engine(root: &mut Section<'_, '_>) -> EngineOptions {
         is_applied: chosen,
         // Without the feature `reset`, the key is valid and nothing is reset.
         check_resets_every: check_resets_every.and_then(|every| u32::try_from(every).ok()),
+        compile,
     }
 }
 

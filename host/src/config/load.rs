@@ -33,10 +33,16 @@ pub(super) fn load(root: &mut Section<'_, '_>) -> Load {
     if let Some(mut section) = root.section("quarantine") {
         let rule = &mut load.quarantine;
         let faults = section.integer("faults", 0..=1000);
-        set(&mut rule.faults, faults.and_then(|it| u32::try_from(it).ok()));
+        set(
+            &mut rule.faults,
+            faults.and_then(|it| u32::try_from(it).ok()),
+        );
         let range = Duration::from_millis(10)..=Duration::from_secs(24 * 60 * 60);
         let place = section.place_of("backoff");
-        set(&mut rule.backoff, section.duration("backoff", range.clone()));
+        set(
+            &mut rule.backoff,
+            section.duration("backoff", range.clone()),
+        );
         set(
             &mut rule.max_backoff,
             section.duration("max-backoff", range),

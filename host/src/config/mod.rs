@@ -310,7 +310,7 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
-    let engine = keeping::engine(&mut root);
+    let engine = keeping::engine(&mut root, folder);
     let mut limits = PluginLimits::default();
     if let Some(section) = root.section("limits") {
         integration::plugin_limits(section, &mut limits);
@@ -367,6 +367,7 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         cache: cache.as_ref(),
         metered,
         loads: engine.is_applied,
+        compile: &engine.compile,
         check_resets_every: engine.check_resets_every,
         max_in_flight: load.per_integration,
     };

@@ -60,7 +60,10 @@ impl Pdp {
     /// # Errors
     ///
     /// The deny, if too many decisions are in flight. It is not recorded: that would be a queue.
-    pub(super) fn enter(&self, integration: Option<&Integration>) -> Result<Admitted<'_>, Box<Decision>> {
+    pub(super) fn enter(
+        &self,
+        integration: Option<&Integration>,
+    ) -> Result<Admitted<'_>, Box<Decision>> {
         let of_host = &self.inner.parts.in_flight;
         let Some(host_place) = of_host.enter() else {
             let most = of_host.most();

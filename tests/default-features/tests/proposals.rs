@@ -28,7 +28,7 @@ fn plugins_may_use_no_more() {
     let modules = REFUSED.map(|(name, fields)| (name, with_module(fields)));
     let types = REFUSED_TYPES.map(|(name, definition)| (name, with_type(definition)));
     for (name, component) in modules.into_iter().chain(types) {
-        let refusal = Plugin::load(&PluginSource::new(&*component)).unwrap_err();
+        let refusal = Plugin::load(&PluginSource::new(&*component).compile_in_process()).unwrap_err();
         let LoadError::Proposals(names) = &refusal else {
             panic!("{name}: {refusal}");
         };
@@ -40,13 +40,13 @@ fn plugins_may_use_no_more() {
         assert_eq!(compiled.is_ok(), name == "multi-memory", "{name}");
     }
     for fields in ACCEPTED {
-        Plugin::load(&PluginSource::new(with_module(fields))).expect(fields);
+        Plugin::load(&PluginSource::new(with_module(fields)).compile_in_process()).expect(fields);
     }
 }
 
 #[test]
 fn text_is_no_plugin() {
     let text = "(component)";
-    let refusal = Plugin::load(&PluginSource::new(text)).unwrap_err();
+    let refusal = Plugin::load(&PluginSource::new(text).compile_in_process()).unwrap_err();
     assert!(matches!(refusal, LoadError::NotWasm(_)), "{refusal}");
 }

@@ -14,6 +14,7 @@ use std::io::Write as _;
 /// If it does not build or load.
 pub fn load(name: &str, settings: Value) -> anyhow::Result<Plugin> {
     let source = PluginSource::new(guests::plugin(name)?)
+        .compile_in_process()
         .settings(settings)
         .limits(portcullis_cases::limits())
         .resettable();

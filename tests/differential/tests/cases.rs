@@ -14,6 +14,7 @@ fn every_case_is_decided_as_it_says() -> anyhow::Result<()> {
             let case = Case::read(&folder)?;
             eprintln!("{plugin}: {}", case.name);
             let source = PluginSource::new(guests::plugin(plugin)?)
+                .compile_in_process()
                 .settings(case.settings.clone())
                 .limits(limits());
             let pdp = case.pdp(Plugin::load(&source)?)?;

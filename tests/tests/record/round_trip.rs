@@ -310,7 +310,9 @@ impl Recorder {
     fn new() -> Self {
         let component = guests::component("tests/guests/echo").unwrap();
         Self {
-            plugin: PluginSource::new(component).limits(guests::patient()),
+            plugin: PluginSource::new(component)
+                .compile_in_process()
+                .limits(guests::patient()),
             requests: Vec::new(),
             permits: 0,
             made: 0,

@@ -14,6 +14,7 @@ use std::hint::black_box;
 pub(super) fn inside(rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let source = PluginSource::new(guests::plugin("cedar")?)
+        .compile_in_process()
         .settings(json!({
             "policies": include_str!("../../../rules/five.cedar"),
             "types": {

@@ -1,0 +1,141 @@
+//! Bounds on the parts of a component, so that work on a file is in proportion to its size.
+//!
+//! Parsers, validators and compilers spend far more on some parts than the parts take in the file. They are
+//! counted in one pass before any other work.
+
+use crate::load_error::{LoadError, malformed};
+use portcullis_model::limits::PluginLimits;
+use wasmparser::{BinaryReaderError, ElementItems, Parser, Payload};
+
+/// Maximum depth of modules and components in each other. Build tools make 2 or 3 levels.
+const NESTING: u64 = 16;
+/// Maximum number of core modules, and of components.
+const MODULES: u64 = 64;
+/// Maximum number of types, imports, exports, aliases, instances and canonical functions, of each.
+const ITEMS: u64 = 10_000;
+/// Maximum number of functions with a body.
+const FUNCTIONS: u64 = 100_000;
+/// Maximum size of a function in bytes.
+const BODY_BYTES: u64 = 1024 * 1024;
+/// Maximum number of locals of a function.
+const LOCALS: u64 = 5_000;
+/// Maximum number of locals of all functions.
+const ALL_LOCALS: u64 = 2_000_000;
+/// Maximum number of globals. Compilers make a few.
+const GLOBALS: u64 = 1_000;
+/// Maximum number of element segments, and of data segments.
+const SEGMENTS: u64 = 10_000;
+/// Maximum size of the manifest in bytes.
+pub(crate) const MANIFEST_BYTES: usize = 256 * 1024;
+
+/// Refuses a component with more of something than is allowed.
+pub(crate) fn check(bytes: &[u8], limits: &PluginLimits) -> Result<(), LoadError> {
+    count(bytes, limits).unwrap_or_else(|error| Err(malformed(&error)))
+}
+
+/// A number of parts, and its maximum.
+struct Counted {
+    what: &'static str,
+    found: u64,
+    most: u64,
+}
+
+impl Counted {
+    fn of(what: &'static str, most: u64) -> Self {
+        Self {
+            what,
+            found: 0,
+            most,
+        }
+    }
+
+    fn add(&mut self, more: u64) -> Result<(), LoadError> {
+        self.found = self.found.saturating_add(more);
+        match self.found > self.most {
+            false => Ok(()),
+            true => Err(LoadError::TooMany {
+                what: self.what.into(),
+                found: self.found,
+                most: self.most,
+            }),
+        }
+    }
+}
+
+/// Counts the parts; the outer error is one of the format.
+fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, BinaryReaderError> {
+    let mut nesting = Counted::of("levels of modules and components in each other", NESTING);
+    let mut modules = Counted::of("core modules and components", MODULES);
+    let mut types = Counted::of("types", ITEMS);
+    let mut imports = Counted::of("imports", ITEMS);
+    let mut exports = Counted::of("exports", ITEMS);
+    let mut aliases = Counted::of("aliases", ITEMS);
+    let mut instances = Counted::of("instances", ITEMS);
+    let mut canonical = Counted::of("canonical functions", ITEMS);
+    let mut functions = Counted::of("functions", FUNCTIONS);
+    let mut locals = Counted::of("locals", ALL_LOCALS);
+    let mut globals = Counted::of("globals", GLOBALS);
+    let mut items = Counted::of(
+        "items in element segments (`table-elements`)",
+        limits.table_elements as u64,
+    );
+    let mut segments = Counted::of("element and data segments", SEGMENTS);
+    for payload in Parser::new(0).parse_all(bytes) {
+        let counted = match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                nesting.add(1).and_then(|()| modules.add(1))
+            }
+            Payload::End(_) => {
+                nesting.found = nesting.found.saturating_sub(1);
+                Ok(())
+            }
+            Payload::TypeSection(section) => types.add(section.count().into()),
+            Payload::CoreTypeSection(section) => types.add(section.count().into()),
+            Payload::ComponentTypeSection(section) => types.add(section.count().into()),
+            Payload::ImportSection(section) => imports.add(section.count().into()),
+            Payload::ComponentImportSection(section) => imports.add(section.count().into()),
+            Payload::ExportSection(section) => exports.add(section.count().into()),
+            Payload::ComponentExportSection(section) => exports.add(section.count().into()),
+            Payload::ComponentAliasSection(section) => aliases.add(section.count().into()),
+            Payload::InstanceSection(section) => instances.add(section.count().into()),
+            Payload::ComponentInstanceSection(section) => instances.add(section.count().into()),
+            Payload::ComponentCanonicalSection(section) => canonical.add(section.count().into()),
+            Payload::FunctionSection(section) => functions.add(section.count().into()),
+            Payload::GlobalSection(section) => globals.add(section.count().into()),
+            Payload::DataSection(section) => segments.add(section.count().into()),
+            Payload::ElementSection(section) => {
+                let mut counted = segments.add(section.count().into());
+                for element in section {
+                    let count = match element?.items {
+                        ElementItems::Functions(functions) => functions.count(),
+                        ElementItems::Expressions(_, expressions) => expressions.count(),
+                    };
+                    counted = counted.and_then(|()| items.add(count.into()));
+                    if counted.is_err() {
+                        break;
+                    }
+                }
+                counted
+            }
+            Payload::CodeSectionEntry(body) => {
+                let mut size = Counted::of("bytes in one function", BODY_BYTES);
+                let mut of_body = Counted::of("locals in one function", LOCALS);
+                let mut counted = size.add(body.as_bytes().len() as u64);
+                if counted.is_ok() {
+                    for local in body.get_locals_reader()? {
+                        let (count, _) = local?;
+                        counted = counted
+                            .and_then(|()| of_body.add(count.into()))
+                            .and_then(|()| locals.add(count.into()));
+                    }
+                }
+                counted
+            }
+            _ => Ok(()),
+        };
+        if counted.is_err() {
+            return Ok(counted);
+        }
+    }
+    Ok(Ok(()))
+}
