@@ -1,6 +1,6 @@
 //! Inspects a plugin file without running it.
 
-use crate::bounds::{self, MANIFEST_BYTES};
+use crate::bounds;
 use crate::load_error::{LoadError, malformed};
 use crate::proposals;
 use portcullis_contract::{CONTRACT_VERSION, MANIFEST_SECTION, Manifest, excerpt};
@@ -166,13 +166,6 @@ fn read(bytes: &[u8], inspection: &mut Inspection) -> Result<FoundManifest, Load
                 }
             }
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
-                if section.data().len() > MANIFEST_BYTES {
-                    return Err(LoadError::TooMany {
-                        what: "bytes in its manifest".into(),
-                        found: section.data().len() as u64,
-                        most: MANIFEST_BYTES as u64,
-                    });
-                }
                 manifest = Some(match (manifest, std::str::from_utf8(section.data())) {
                     (Some(_), _) => Err(LoadError::ManyManifests),
                     (None, Ok(text)) => Manifest::parse(text).map_err(LoadError::Manifest),

@@ -25,8 +25,6 @@ const ALL_LOCALS: u64 = 2_000_000;
 const GLOBALS: u64 = 1_000;
 /// Maximum number of element segments, and of data segments.
 const SEGMENTS: u64 = 10_000;
-/// Maximum size of the manifest in bytes.
-pub(crate) const MANIFEST_BYTES: usize = 256 * 1024;
 
 /// Refuses a component with more of something than is allowed.
 pub(crate) fn check(bytes: &[u8], limits: &PluginLimits) -> Result<(), LoadError> {
