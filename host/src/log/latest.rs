@@ -1,12 +1,11 @@
 //! The latest file of a log: finds its end, appends lines and starts the next file.
 
-use super::archive::{Archived, sync_folder_of};
+use super::archive::sync_folder_of;
 use super::chain::opening;
-use super::files::{
-    BEGINNING, Head, RESTORE, bytes_in_place, hash, name_of, newest_sealed, numbered,
-};
-use super::tail::Backwards;
-use super::{Corrupt, Durability, Event, LogError, LogOptions, Opening, Seal, body, line};
+use super::end::{End, Place, refuse_links};
+use super::faults::{failed, moved, not_a_log};
+use super::files::{Head, bytes_in_place, hash, name_of, numbered};
+use super::{Durability, LogError, LogOptions, Opening, Seal, body, line};
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::regular;
 use portcullis_trust::watched::{FileIdentity, identity_of};
@@ -43,271 +42,6 @@ pub(super) struct Latest {
     unopened: bool,
     /// Buffer in which lines are built.
     lines: Vec<u8>,
-}
-
-/// The end of a log, as found in its files.
-#[derive(Debug)]
-struct End {
-    place: Place,
-    /// Length of the whole lines of the latest file, in bytes.
-    bytes: u64,
-    /// True if the file contains more bytes than that.
-    unclean: bool,
-    sealed: bool,
-    unopened: bool,
-    /// Number of lines behind the head.
-    behind_head: u64,
-}
-
-/// Position of a log in its chain.
-#[derive(Debug, Clone)]
-struct Place {
-    /// Number of the latest file.
-    file: u32,
-    /// Number of the first line of the latest file.
-    first: u64,
-    /// Hash of the seal of the previous file.
-    seal: String,
-    /// Number of the last line.
-    sequence: u64,
-    /// Hash of the last line.
-    previous: String,
-}
-
-fn failed(path: &Path, error: &io::Error) -> LogError {
-    LogError::Write {
-        file: path.to_owned(),
-        message: error.to_string(),
-    }
-}
-
-fn not_a_log(path: &Path, message: impl Into<String>) -> LogError {
-    LogError::NotALog {
-        file: path.to_owned(),
-        message: message.into(),
-    }
-}
-
-/// Error for a log whose end differs from the recorded end.
-fn changed(path: &Path, message: impl std::fmt::Display) -> LogError {
-    not_a_log(path, format!("{message}: {RESTORE}"))
-}
-
-/// Verifies that a host could continue the log, or start one.
-///
-/// Nothing is written or locked, so that it works while a host runs.
-///
-/// # Errors
-///
-/// [`LogError`], as a host would report it.
-pub(crate) fn can_be_continued(path: &Path) -> Result<(), LogError> {
-    let find = || {
-        refuse_links(path)?;
-        refuse_links(&Head::file(path))?;
-        // Read first: a host may record decisions at the same time.
-        let recorded = Head::read(path);
-        let file = match File::open(path) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(path, &error)),
-        };
-        End::find(path, file.as_ref(), recorded).map(|_| ())
-    };
-    // Retry once: a host may have started the next file, or an operator archived files, in between.
-    find().or_else(|_| find())
-}
-
-impl End {
-    /// Finds the last whole line of the log whose latest file is `latest`.
-    ///
-    /// The line that was recorded last must be present and unchanged.
-    fn find(path: &Path, latest: Option<&File>, recorded: Option<Head>) -> Result<Self, LogError> {
-        let mut end = Self {
-            place: Place {
-                file: 1,
-                first: 1,
-                seal: BEGINNING.to_owned(),
-                sequence: 0,
-                previous: BEGINNING.to_owned(),
-            },
-            bytes: 0,
-            unclean: false,
-            sealed: false,
-            unopened: false,
-            behind_head: 0,
-        };
-        let has_line = match latest {
-            Some(latest) => end.note_last_of(path, latest)?,
-            None => false,
-        };
-        if !has_line && let Some(place) = Place::after_what_was_sealed(path)? {
-            end.place = place;
-            end.unopened = true;
-        }
-        end.behind_head = end.place.behind(path, latest, recorded)?;
-        Ok(end)
-    }
-
-    /// Stores the last whole line of the latest file; returns false if there is none.
-    fn note_last_of(&mut self, path: &Path, latest: &File) -> Result<bool, LogError> {
-        let failed = |error: io::Error| failed(path, &error);
-        let mut lines = Backwards::new(latest).map_err(failed)?;
-        (self.bytes, self.unclean) = lines.whole();
-        let Some(last) = lines.next().map_err(failed)? else {
-            return Ok(false);
-        };
-        let (_, entry) = line::parse(&last)
-            .map_err(|message| changed(path, format!("its last line: {message}")))?;
-        self.place.sequence = entry.sequence;
-        self.place.previous = hash(&last);
-        self.sealed = matches!(entry.event, Event::Seal(_));
-        if entry.sequence == u64::MAX {
-            return Err(changed(
-                path,
-                format!(
-                    "its last line has the maximum number {}: it was edited",
-                    entry.sequence
-                ),
-            ));
-        }
-        if let Some(first) = opening(path, latest).map_err(|broken| changed(path, broken))? {
-            self.place.file = first.number;
-            self.place.first = first.sequence;
-            self.place.seal = first.previous;
-        }
-        Ok(true)
-    }
-}
-
-impl Place {
-    /// The end of a log whose latest file has no line.
-    ///
-    /// It follows the newest sealed file, or the last one that was archived.
-    fn after_what_was_sealed(path: &Path) -> Result<Option<Self>, LogError> {
-        let failed = |error: io::Error| failed(path, &error);
-        let archived = Archived::read(path).map_err(|broken| changed(path, broken))?;
-        let archived = archived.last();
-        let newest = match newest_sealed(path) {
-            // The folder of a new log may not exist yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            newest => newest.map_err(failed)?,
-        };
-        let Some(number) = newest.max(archived.map(|last| last.file)) else {
-            return Ok(None);
-        };
-        let (sequence, seal) = match archived {
-            Some(last) if last.file == number => (last.last, last.hash.clone()),
-            _ => {
-                let file = numbered(path, number);
-                let opened = File::open(&file).map_err(failed)?;
-                let last = Backwards::new(&opened).and_then(|mut lines| lines.next());
-                let last = last.map_err(failed)?.unwrap_or_default();
-                match line::parse(&last) {
-                    Ok((_, entry)) if matches!(entry.event, Event::Seal(_)) => {
-                        (entry.sequence, hash(&last))
-                    }
-                    _ => {
-                        let file = file.display();
-                        return Err(changed(path, format!("{file} does not end with its seal")));
-                    }
-                }
-            }
-        };
-        let next = number.checked_add(1);
-        let next = next.ok_or_else(|| not_a_log(path, "no number is left for another file"))?;
-        Self::after(path, next, sequence, seal).map(Some)
-    }
-
-    /// The end of a log with the next file's number and the last seal.
-    fn after(path: &Path, file: u32, sequence: u64, seal: String) -> Result<Self, LogError> {
-        let first = sequence.checked_add(1);
-        let first = first.ok_or_else(|| LogError::Exhausted(path.to_owned()))?;
-        Ok(Self {
-            file,
-            first,
-            seal: seal.clone(),
-            sequence,
-            previous: seal,
-        })
-    }
-
-    /// Number of lines behind the head, which must name an existing line.
-    fn behind(
-        &self,
-        path: &Path,
-        latest: Option<&File>,
-        recorded: Option<Head>,
-    ) -> Result<u64, LogError> {
-        let Some(head) = recorded else {
-            return match self.sequence {
-                0 => Ok(0),
-                _ => Err(not_a_log(
-                    path,
-                    Corrupt::NoHead(Head::file(path)).to_string(),
-                )),
-            };
-        };
-        let Some(behind_head) = self.sequence.checked_sub(head.sequence) else {
-            let found = match latest {
-                Some(_) => format!("it ends with line {}", self.sequence),
-                None => "it is missing".to_owned(),
-            };
-            let recorded = head.sequence;
-            return Err(changed(
-                path,
-                format!("{found}, and {recorded} lines were recorded: lines at its end are gone"),
-            ));
-        };
-        if head.sequence > 0 && self.hash_of(path, latest, head.sequence)? != Some(head.hash) {
-            return Err(changed(
-                path,
-                format!(
-                    "line {} differs from the last recorded line: that line or the head beside the log was changed",
-                    head.sequence
-                ),
-            ));
-        }
-        Ok(behind_head)
-    }
-
-    /// Hash of a line near the end of the log, if it exists.
-    fn hash_of(
-        &self,
-        path: &Path,
-        latest: Option<&File>,
-        sequence: u64,
-    ) -> Result<Option<String>, LogError> {
-        let failed = |error: io::Error| failed(path, &error);
-        // A head slightly behind may name a line of the previous file.
-        let (mut number, mut at) = (self.file, self.sequence);
-        if at == sequence {
-            return Ok(Some(self.previous.clone()));
-        }
-        if Some(sequence) == self.first.checked_sub(1) {
-            return Ok(Some(self.seal.clone()));
-        }
-        let Some(latest) = latest else {
-            return Ok(None);
-        };
-        let mut opened = latest.try_clone().map_err(failed)?;
-        loop {
-            let mut lines = Backwards::new(&opened).map_err(failed)?;
-            while let Some(line) = lines.next().map_err(failed)? {
-                if at == sequence {
-                    return Ok(Some(hash(&line)));
-                }
-                let Some(before) = at.checked_sub(1) else {
-                    return Ok(None);
-                };
-                at = before;
-            }
-            number = match number.checked_sub(1) {
-                Some(number) if numbered(path, number).exists() => number,
-                _ => return Ok(None),
-            };
-            opened = File::open(numbered(path, number)).map_err(failed)?;
-        }
-    }
 }
 
 impl Latest {
@@ -616,13 +350,6 @@ impl Latest {
     }
 }
 
-fn moved(file: &Path, message: String) -> LogError {
-    LogError::NotInPlace {
-        file: file.to_owned(),
-        message,
-    }
-}
-
 /// Describes the difference between the bytes found and written, if any.
 fn other_bytes(found: u64, written: u64) -> Option<String> {
     let why = match found.cmp(&written) {
@@ -633,18 +360,6 @@ fn other_bytes(found: u64, written: u64) -> Option<String> {
     Some(format!(
         "it has {found} bytes, and {written} were written: {why}"
     ))
-}
-
-/// Refuses a symbolic link: renaming a full file would rename the link, not the file.
-fn refuse_links(file: &Path) -> Result<(), LogError> {
-    match std::fs::symlink_metadata(file) {
-        Ok(found) if found.file_type().is_symlink() => Err(not_a_log(
-            file,
-            "it is a symbolic link: name the file itself",
-        )),
-        Ok(found) if !found.is_file() => Err(not_a_log(file, "it is not a file")),
-        _ => Ok(()),
-    }
 }
 
 fn open_latest(path: &Path) -> io::Result<File> {

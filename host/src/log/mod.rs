@@ -11,7 +11,9 @@ mod archive;
 mod body;
 mod chain;
 pub mod compare;
+mod end;
 mod entry;
+mod faults;
 mod files;
 mod headers;
 mod latest;
@@ -24,11 +26,11 @@ mod writer;
 
 pub use archive::{ArchiveError, Archived, accept_missing, archive};
 pub use chain::{Corrupt, Verified, read, verify, verify_with_archive, verify_with_head};
+pub(crate) use end::can_be_continued;
 pub use entry::{
     Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal,
 };
 pub(crate) use headers::without_credentials;
-pub(crate) use latest::can_be_continued;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};

@@ -1,7 +1,8 @@
 //! Appends lines to a revocation list.
 
+use super::entries::Taken;
 use super::head::{HeadKey, Signers};
-use super::list::{List, Taken};
+use super::list::List;
 use super::{ListError, Record, Revoked, ids};
 use crate::regular;
 use portcullis_model::marks::ListMark;
@@ -233,7 +234,7 @@ impl<'a> ListWriter<'a> {
     /// certificates of every issuer with that serial number are, and others if the list cannot be written.
     pub fn lift(mut self, lifted: Revoked, at: Timestamp) -> Result<Record, ListError> {
         let lifted = normal(lifted)?;
-        self.list.refuse_lift_of_nothing(&lifted)?;
+        self.list.entries.refuse_lift_of_nothing(&lifted)?;
         let record = Record {
             revoked: Some(lifted),
             lifts: true,
@@ -274,17 +275,21 @@ impl<'a> ListWriter<'a> {
         // itself.
         for revoked in &event.revoked {
             let revoked = normal(revoked.clone())?;
-            let (domains, conflict) = match self.list.taken_of(&event.id, &revoked, &event.domains)
-            {
-                Taken::Yes => continue,
-                Taken::Lifted(epoch) => {
-                    added.lifted.push((revoked.id, epoch));
-                    continue;
-                }
-                Taken::No => (event.domains.clone(), false),
-                Taken::Otherwise => (event.domains.clone(), true),
-                Taken::Elsewhere(missing) => (missing, false),
-            };
+            let (domains, conflict) =
+                match self
+                    .list
+                    .entries
+                    .taken_of(&event.id, &revoked, &event.domains)
+                {
+                    Taken::Yes => continue,
+                    Taken::Lifted(epoch) => {
+                        added.lifted.push((revoked.id, epoch));
+                        continue;
+                    }
+                    Taken::No => (event.domains.clone(), false),
+                    Taken::Otherwise => (event.domains.clone(), true),
+                    Taken::Elsewhere(missing) => (missing, false),
+                };
             new.push(Record {
                 revoked: Some(revoked),
                 domains,

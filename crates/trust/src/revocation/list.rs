@@ -1,20 +1,19 @@
 //! Content of a revocation list that was read so far.
 
+use super::added::{Added, Parsed, Read, no_record, parse};
+use super::entries::Entries;
 use super::head::{self, Signers};
-use super::ids::{self, lift_reaches, may_be_same_issuer, trust_domain};
-use super::{Change, ListError, Record, Revocable, Revoked};
-use crate::regular;
-use crate::watched::{FileIdentity, Stamp, identity_of};
+use super::ids;
+use super::{Change, ListError};
+use crate::watched::{FileIdentity, Stamp};
 use portcullis_model::marks::ListMark;
 use portcullis_model::secret::{has_well_known_token, withheld};
 use portcullis_model::timestamp::CLOCK_LEEWAY;
 use portcullis_model::timestamp::Timestamp;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Number of attempts to read the end of a line that is being written, and pause between them.
 const PATIENCE: usize = 50;
@@ -34,10 +33,7 @@ const COMPARED_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct List {
     pub(super) epoch: u64,
     pub(super) as_of: Option<Timestamp>,
-    /// Current and lifted revocations by normal form, and for certificates by serial number.
-    entries: HashMap<Revocable, HashMap<String, Vec<Entry>>>,
-    /// Security events on the list, each with its revocations.
-    events: HashMap<String, Vec<OfEvent>>,
+    pub(super) entries: Entries,
     pub(super) bytes_read: u64,
     pub(super) lines_read: usize,
     /// Numbers of the lines with text that looks like a secret.
@@ -68,164 +64,6 @@ pub(super) struct List {
     is_another: bool,
     /// Reason why the host cannot determine whether the list is an older one.
     distrusted: Option<ListError>,
-}
-
-/// A revocation and the range of epochs in which it holds.
-#[derive(Debug)]
-struct Entry {
-    from: u64,
-    lifted_at: Option<u64>,
-    issuer: Option<Box<str>>,
-    domains: Box<[String]>,
-    revoked: Revoked,
-}
-
-impl Entry {
-    fn holds_at(&self, epoch: u64) -> bool {
-        self.from <= epoch && self.lifted_at.is_none_or(|lifted| epoch < lifted)
-    }
-
-    fn is_about(&self, domain: Option<&str>) -> bool {
-        self.domains.is_empty()
-            || domain.is_none_or(|domain| self.domains.iter().any(|one| one == domain))
-    }
-}
-
-/// A line as parsed.
-type Parsed = Result<Record, serde_json::Error>;
-
-fn parse(line: &str) -> Parsed {
-    serde_json::from_str(line.trim_end())
-}
-
-/// Message for a line that is not a list line, with the fix.
-fn no_record(line: &str, error: &serde_json::Error) -> String {
-    if line.trim().is_empty() {
-        return "it is blank: remove it".to_owned();
-    }
-    if line.starts_with('\u{feff}') {
-        return "it begins with a byte order mark: save the list as UTF-8 without one".to_owned();
-    }
-    let why = error.to_string();
-    // Each line is parsed by itself, so that the parser always reports line 1.
-    let why = match why.rsplit_once(" at line ") {
-        Some((why, _)) => format!("{why}, at column {}", error.column()),
-        None => why,
-    };
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "it is no line of a list",
-        _ => "it is not JSON",
-    };
-    format!("{what} ({why}): correct it, or restore the list from a copy")
-}
-
-/// A revocation of a security event.
-#[derive(Debug)]
-struct OfEvent {
-    kind: Revocable,
-    id: String,
-    issuer: Option<Box<str>>,
-    domains: Box<[String]>,
-}
-
-/// State of an event's revocation on the list.
-#[derive(Debug)]
-pub(super) enum Taken {
-    /// The event is not on the list.
-    No,
-    /// The event is on the list, without this revocation.
-    Otherwise,
-    /// The event revoked it, but not in these trust domains.
-    Elsewhere(Vec<String>),
-    /// The event revoked it.
-    Yes,
-    /// The event revoked it, and it was lifted at this epoch.
-    Lifted(u64),
-}
-
-/// Position up to which a list was read.
-pub(super) struct Read {
-    pub(super) bytes_read: u64,
-    lines_read: usize,
-    hash: Sha256,
-    file: Option<FileIdentity>,
-    is_compared: bool,
-}
-
-/// Lines that were added to a list, parsed.
-pub(super) struct Added {
-    lines: Vec<(String, Parsed)>,
-    file: FileIdentity,
-    stamp: Stamp,
-    is_recent: bool,
-    was_compared: bool,
-}
-
-impl Added {
-    /// Reads the lines that were added since `known`.
-    ///
-    /// Unless the file only grew, it must begin with the content that was read before.
-    pub(super) fn read(file: &Path, known: &Read) -> Result<Self, ListError> {
-        let unreadable = |error: io::Error| ListError::Read(format!("{}: {error}", file.display()));
-        let mut opened = regular::open(file).map_err(unreadable)?;
-        let metadata = opened.metadata().map_err(unreadable)?;
-        if metadata.len() < known.bytes_read {
-            return Err(ListError::Rewritten);
-        }
-        let (identity, stamp) = (identity_of(&metadata), Stamp::of(&metadata));
-        let is_recent = stamp.is_recent(SystemTime::now());
-        let only_grew = known.file == Some(identity) && metadata.len() > known.bytes_read;
-        let was_compared = !only_grew || known.is_compared;
-        if was_compared {
-            let mut before = Sha256::new();
-            let mut begin = (&mut opened).take(known.bytes_read);
-            io::copy(&mut begin, &mut HashWriter(&mut before)).map_err(unreadable)?;
-            if before.finalize() != known.hash.clone().finalize() {
-                return Err(ListError::Rewritten);
-            }
-        } else {
-            opened
-                .seek(SeekFrom::Start(known.bytes_read))
-                .map_err(unreadable)?;
-        }
-        let mut bytes = Vec::new();
-        opened.read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = error
-                .as_bytes()
-                .iter()
-                .take(error.utf8_error().valid_up_to());
-            ListError::Line {
-                line: known.lines_read + 1 + valid.filter(|byte| **byte == b'\n').count(),
-                message: "it is not UTF-8: correct it, or restore the list from a copy".to_owned(),
-            }
-        })?;
-        // A list of many lines is parsed here, before it is locked against the decisions that look it up.
-        let lines = text
-            .split_inclusive('\n')
-            .map(|line| (line.to_owned(), parse(line)))
-            .collect();
-        Ok(Self {
-            lines,
-            file: identity,
-            stamp,
-            is_recent,
-            was_compared,
-        })
-    }
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl List {
@@ -440,54 +278,7 @@ impl List {
             }
             self.last_change = Some(mark);
         }
-        Ok(self.take_record(record))
-    }
-
-    fn take_record(&mut self, record: Record) -> Option<(u64, Change)> {
-        let epoch = record.epoch;
-        let revoked = record.revoked?;
-        let (id, issuer) = {
-            let key = ids::key(revoked.kind, &revoked.id);
-            let issuer = key.issuer.map(|issuer| Box::<str>::from(issuer.as_ref()));
-            (key.id.into_owned(), issuer)
-        };
-        let of_id = self
-            .entries
-            .entry(revoked.kind)
-            .or_default()
-            .entry(id.clone())
-            .or_default();
-        if record.lifts {
-            for entry in of_id.iter_mut().filter(|entry| entry.lifted_at.is_none()) {
-                if lift_reaches(issuer.as_deref(), entry.issuer.as_deref()) {
-                    entry.lifted_at = Some(epoch);
-                }
-            }
-            return Some((epoch, Change::Lifted(revoked)));
-        }
-        let domains = record.domains.into_boxed_slice();
-        if let Some(event) = record.event {
-            self.events.entry(event).or_default().push(OfEvent {
-                kind: revoked.kind,
-                id,
-                issuer: issuer.clone(),
-                domains: domains.clone(),
-            });
-        }
-        let is_known = of_id.iter().any(|entry| {
-            entry.lifted_at.is_none() && entry.issuer == issuer && entry.domains == domains
-        });
-        if !is_known {
-            of_id.reserve_exact(1);
-            of_id.push(Entry {
-                from: epoch,
-                lifted_at: None,
-                issuer,
-                domains,
-                revoked: revoked.clone(),
-            });
-        }
-        Some((epoch, Change::Revoked(revoked)))
+        Ok(self.entries.take_record(record))
     }
 
     /// Position that a head in the next line signs.
@@ -554,130 +345,5 @@ impl List {
             line: self.lines_read + 1,
             message: "it has no line end, so it is ignored: a write was interrupted; end the line, or remove it".to_owned(),
         }
-    }
-
-    /// Returns the revocation of `id` for `principal` as of `epoch`.
-    pub(super) fn find(
-        &self,
-        kind: Revocable,
-        id: &str,
-        principal: Option<&str>,
-        epoch: u64,
-    ) -> Option<&Revoked> {
-        let key = ids::key(kind, id);
-        let of_id = self.entries_of(kind, &key);
-        let principal = match kind {
-            Revocable::Principal => Some(id),
-            _ => principal,
-        };
-        let domain = principal.and_then(trust_domain);
-        of_id
-            .iter()
-            .find(|entry| {
-                entry.holds_at(epoch)
-                    && may_be_same_issuer(entry.issuer.as_deref(), key.issuer.as_deref())
-                    && entry.is_about(domain.as_deref())
-            })
-            .map(|entry| &entry.revoked)
-    }
-
-    /// State on the list of `revoked`, which `event` revokes in `domains`.
-    pub(super) fn taken_of(&self, event: &str, revoked: &Revoked, domains: &[String]) -> Taken {
-        let key = ids::key(revoked.kind, &revoked.id);
-        let issuer = key.issuer.as_deref();
-        let Some(of_event) = self.events.get(event) else {
-            return Taken::No;
-        };
-        let same: Vec<_> = of_event
-            .iter()
-            .filter(|one| one.kind == revoked.kind && one.id == key.id)
-            .filter(|one| one.issuer.as_deref() == issuer)
-            .map(|one| &*one.domains)
-            .collect();
-        if same.is_empty() {
-            return Taken::Otherwise;
-        }
-        let is_everywhere = same.iter().any(|of| of.is_empty());
-        let mut missing = domains.to_vec();
-        missing.retain(|domain| !same.iter().any(|of| of.contains(domain)));
-        if !is_everywhere && (domains.is_empty() || !missing.is_empty()) {
-            return Taken::Elsewhere(missing);
-        }
-        // It was lifted if no matching entry is in force.
-        let entries = self.entries_of(revoked.kind, &key);
-        let lifted_in = |domain: Option<&str>| {
-            let about = entries.iter().filter(|entry| {
-                let is_it = entry.issuer.is_none() || entry.issuer.as_deref() == issuer;
-                is_it && entry.is_about(domain)
-            });
-            let lifted: Option<Vec<u64>> = about.map(|entry| entry.lifted_at).collect();
-            lifted.and_then(|lifted| lifted.into_iter().max())
-        };
-        let lifted = match domains {
-            [] => lifted_in(None),
-            domains => domains.iter().filter_map(|one| lifted_in(Some(one))).max(),
-        };
-        lifted.map_or(Taken::Yes, Taken::Lifted)
-    }
-
-    /// Refuses a lift of an id that is not revoked.
-    pub(super) fn refuse_lift_of_nothing(&self, lifted: &Revoked) -> Result<(), ListError> {
-        let key = ids::key(lifted.kind, &lifted.id);
-        let issuer = key.issuer.as_deref();
-        let in_force: Vec<_> = self
-            .entries_of(lifted.kind, &key)
-            .iter()
-            .filter(|entry| entry.lifted_at.is_none())
-            .map(|entry| entry.issuer.as_deref())
-            .collect();
-        if in_force.iter().any(|of| lift_reaches(issuer, *of)) {
-            return Ok(());
-        }
-        Err(match in_force.contains(&None) {
-            true => ListError::OfEveryIssuer {
-                id: lifted.id.clone(),
-                wider: key.id.into_owned(),
-            },
-            false => ListError::NotRevoked(lifted.id.clone()),
-        })
-    }
-
-    fn entries_of(&self, kind: Revocable, key: &ids::Key<'_>) -> &[Entry] {
-        let of_kind = self.entries.get(&kind);
-        of_kind
-            .and_then(|of_kind| of_kind.get(key.id.as_ref()))
-            .map_or(&[], Vec::as_slice)
-    }
-
-    /// Current revocations, each with its epoch.
-    pub(super) fn revoked(&self) -> impl Iterator<Item = (u64, &Revoked)> {
-        self.entries
-            .values()
-            .flat_map(HashMap::values)
-            .flatten()
-            .filter(|entry| entry.holds_at(self.epoch))
-            .map(|entry| (entry.from, &entry.revoked))
-    }
-
-    /// Current revocations, each with its trust domains.
-    pub(super) fn in_force(&self) -> impl Iterator<Item = Record> {
-        self.entries
-            .values()
-            .flat_map(HashMap::values)
-            .flatten()
-            .filter(|entry| entry.holds_at(self.epoch))
-            .map(|entry| Record {
-                domains: entry.domains.to_vec(),
-                ..Record::revocation(entry.from, entry.revoked.clone())
-            })
-    }
-
-    /// Lifted revocations, with the epochs of the revocation and of the lift.
-    pub(super) fn lifted(&self) -> impl Iterator<Item = (u64, u64, &Revoked)> {
-        self.entries
-            .values()
-            .flat_map(HashMap::values)
-            .flatten()
-            .filter_map(|entry| Some((entry.from, entry.lifted_at?, &entry.revoked)))
     }
 }
