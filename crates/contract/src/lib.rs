@@ -39,6 +39,7 @@ mod manifest;
 mod similar;
 #[cfg(not(target_family = "wasm"))]
 mod verdict_rules;
+pub mod work;
 
 pub use constraint::{Constraint, ConstraintError, Operator};
 #[cfg(not(target_family = "wasm"))]

@@ -2,6 +2,7 @@
 
 use crate::name::{NameError, check_action};
 use crate::path::is_pointer;
+use crate::work;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -77,12 +78,19 @@ impl ArgumentOrigin {
 #[derive(Debug, Clone, Copy)]
 pub struct Origins<'a>(pub &'a [ArgumentOrigin]);
 
+/// Steps for each item of a list whose index is looked up.
+const INDEX_COST: usize = 32;
+
 impl Origins<'_> {
     /// The origin of every argument is unknown.
     pub const UNKNOWN: Self = Self(&[]);
 
     /// True if `accepted` accepts the origins of the argument `value` at `path`.
     pub(crate) fn are_accepted(&self, path: &str, value: &Value, accepted: &Accepted<'_>) -> bool {
+        // Each statement is compared with the path three times.
+        if !work::take(self.0.len() * (3 + path.len() / 8)) {
+            return false;
+        }
         // Parts are of the text of the argument, or of a text that may be within a container of it.
         let is_about = |it: &&ArgumentOrigin| {
             is_at_or_below(&it.path, path) || it.part.is_some() && is_at_or_below(path, &it.path)
@@ -113,6 +121,9 @@ impl Origins<'_> {
         let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
             return false;
         };
+        if !work::take(INDEX_COST * items.len()) {
+            return false;
+        }
         let whole = self.0.iter().filter(|it| it.part.is_none());
         let stated: BTreeSet<&str> = whole
             .filter_map(|it| it.path.strip_prefix(path)?.strip_prefix('/'))
@@ -267,6 +278,9 @@ impl<'a> Accepted<'a> {
     }
 
     pub(crate) fn accepts_text(&self, text: &str) -> bool {
+        if !work::take(text.len() + self.0.len() * (1 + text.len() / 8)) {
+            return false;
+        }
         let origin = Origin::parse(text);
         self.0
             .iter()

@@ -61,6 +61,8 @@ pub enum Cause {
     IntentNotYet,
     /// The request is outside the intent or one that it was delegated from.
     OutsideIntent,
+    /// Comparing the request with its intent takes more steps than a decision may.
+    TooComplex,
     /// The intent has expired.
     IntentExpired,
     /// The intent has no remaining uses.
@@ -138,6 +140,7 @@ impl Cause {
             Self::IntentOfAnother => "intent-of-another",
             Self::IntentNotYet => "intent-not-yet",
             Self::OutsideIntent => "outside-intent",
+            Self::TooComplex => "too-complex",
             Self::IntentExpired => "intent-expired",
             Self::IntentUsedUp => "intent-used-up",
             Self::AnswersNotJudged => "answers-not-judged",
@@ -172,6 +175,7 @@ impl Cause {
                 | Self::IntentExpired
                 | Self::IntentUsedUp
                 | Self::OutsideIntent
+                | Self::TooComplex
         )
     }
 
@@ -202,6 +206,7 @@ impl Cause {
             | Self::IntentOfAnother
             | Self::IntentNotYet
             | Self::OutsideIntent
+            | Self::TooComplex
             | Self::IntentExpired
             | Self::IntentUsedUp
             | Self::AnswersNotJudged
@@ -282,6 +287,7 @@ impl Cause {
             | Self::IntentOfAnother
             | Self::IntentNotYet
             | Self::OutsideIntent
+            | Self::TooComplex
             | Self::IntentExpired
             | Self::IntentUsedUp => &["NHI5", "PR.AA-05", "SP 800-207 tenet 3"],
             Self::AnswersNotJudged

@@ -20,6 +20,7 @@ use crate::integration::Integration;
 use crate::log::DecisionLog;
 use crate::quarantine::QuarantineRule;
 use portcullis_contract::Field;
+use portcullis_contract::work::Budget;
 use portcullis_model::cause::{Cause, Refusal};
 use portcullis_model::document::{Problem, Severity};
 use portcullis_model::inputs::{Inputs, ListAsOf, Sources};
@@ -45,6 +46,13 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Maximum number of steps in which a decision compares names, arguments and origins.
+///
+/// They take a few milliseconds at most. The intents, requests and plugins that people write need some thousands.
+const MAX_STEPS: u64 = 1_000_000;
+
+const TOO_COMPLEX: &str = "comparing the request with its intent takes more steps than a decision may: use fewer or simpler patterns and constraints in the intent, or shorter names and fewer arguments in the request";
 
 /// Maximum number of retries when concurrent requests spend the same uses.
 const MAX_RACES: usize = 16;
@@ -358,7 +366,16 @@ impl Pdp {
             );
         };
         let mut inputs = Inputs::default();
-        let decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
+        let budget = Budget::begin(MAX_STEPS);
+        let mut decision = self.decide_for(integration, request, now, sources, &mut inputs, trace);
+        if budget.is_exhausted() {
+            trace.check(
+                || "steps".to_owned(),
+                Conclusion::Stop,
+                || format!("comparing the request took more than {MAX_STEPS} steps"),
+            );
+            decision = Decision::deny(Cause::TooComplex, TOO_COMPLEX);
+        }
         decision.in_mode(integration.mode).made_from(inputs)
     }
 

@@ -8,6 +8,7 @@ mod written;
 
 use crate::origin::{Accepted, Origins};
 use crate::path::{is_pointer, is_under};
+use crate::work;
 pub use error::ConstraintError;
 pub use operator::Operator;
 use serde::{Deserialize, Serialize};
@@ -134,9 +135,10 @@ impl Constraint {
 
     /// True if `arguments` meet the constraint.
     pub fn met_by(&self, arguments: &Value, origins: Origins<'_>) -> bool {
-        arguments
-            .pointer(&self.path)
-            .is_some_and(|argument| self.holds_for(argument, origins))
+        work::take(self.path.len())
+            && arguments
+                .pointer(&self.path)
+                .is_some_and(|argument| self.holds_for(argument, origins))
     }
 
     fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {

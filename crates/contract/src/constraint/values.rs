@@ -1,5 +1,6 @@
 //! Comparison of JSON values with an operand.
 
+use crate::work;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
@@ -12,7 +13,14 @@ pub(super) fn texts_of(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// True if two JSON values are equal. Numbers are compared by value.
+///
+/// False if the budget is exhausted.
 pub(super) fn same(a: &Value, b: &Value) -> bool {
+    // Equal texts are compared at several characters a step.
+    let length = a.as_str().map_or(0, |text| text.len() / 8);
+    if !work::take(length) {
+        return false;
+    }
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => compare_numbers(a, b) == Some(Ordering::Equal),
         (Value::Array(a), Value::Array(b)) => {
@@ -49,6 +57,7 @@ fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
 
 pub(super) fn length(value: &Value) -> Option<u64> {
     let length = match value {
+        Value::String(text) if !work::take(text.len() / 8) => return None,
         Value::String(text) => text.chars().count(),
         Value::Array(items) => items.len(),
         _ => return None,
@@ -64,6 +73,8 @@ pub(super) fn each_text(
     let Some(operand) = operand.as_str() else {
         return false;
     };
+    let meets =
+        |text: &str, operand: &str| work::take(operand.len() + text.len()) && meets(text, operand);
     match argument {
         Value::String(text) => meets(text, operand),
         // Tools read an empty list as all items or as none, so it meets no text constraint.

@@ -5,6 +5,7 @@
 //! alike, so one of them represents all.
 
 use super::{Pattern, Segment};
+use crate::work;
 use std::collections::BTreeSet;
 
 /// Step budget for comparing patterns: each automaton state visited counts as one step.
@@ -13,6 +14,9 @@ use std::collections::BTreeSet;
 /// that exceeds the budget reports "not included", which is the safe answer.
 #[derive(Debug)]
 pub struct Steps(usize);
+
+/// Steps of a decision's budget for each state of an automaton.
+const INCLUSION_COST: usize = 16;
 
 impl Default for Steps {
     /// One million steps: dozens of patterns that people write, in less than a tenth of a second.
@@ -24,6 +28,9 @@ impl Default for Steps {
 impl Steps {
     /// Consumes `steps` and returns true, or exhausts the budget and returns false.
     fn take(&mut self, steps: usize) -> bool {
+        if !work::take(INCLUSION_COST * steps) {
+            self.0 = 0;
+        }
         match self.0.checked_sub(steps) {
             Some(left) => {
                 self.0 = left;

@@ -6,8 +6,8 @@ mod inclusion;
 mod readings;
 mod segment;
 
-use crate::excerpt;
 use crate::name::{self, Case, NameError, Naming};
+use crate::{excerpt, work};
 pub use error::PatternError;
 use foreign::foreign;
 pub use inclusion::Steps;
@@ -18,6 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+/// Steps for each character of a pattern and a name that are folded and read in every way.
+const READINGS_COST: usize = 4;
 
 /// A pattern over names made of segments, such as `acme/*` or `issues.*`.
 ///
@@ -126,7 +129,7 @@ impl Pattern {
         if name == self.text && !self.has_wildcard() {
             return true;
         }
-        if name::check_resource(name).is_err() {
+        if !work::take(self.text.len() + name.len()) || name::check_resource(name).is_err() {
             return false;
         }
         let names: Vec<&str> = name.split('/').collect();
@@ -159,7 +162,9 @@ impl Pattern {
     /// Case is significant if `naming` declares so, and each segment may have the dropped suffix or not.
     pub fn might_match_as(&self, name: &str, naming: &Naming) -> bool {
         // No separate test for equality is needed: a name is its own first reading.
-        if name::check_resource(name).is_err() {
+        if !work::take(READINGS_COST * (self.text.len() + name.len()))
+            || name::check_resource(name).is_err()
+        {
             return true;
         }
         let suffix = naming.drop_suffix.as_deref().unwrap_or_default();
@@ -181,14 +186,14 @@ impl Pattern {
             return true;
         };
         let catches = |segment: &Segment, name: &Readings<'_>| segment.catches(name, suffix);
-        if segments_match(segments, &readings, catches) {
+        if segments_match(segments, &readings, catches) || !work::take(0) {
             return true;
         }
         // A tag may contain segments, as in `acme/payroll:feature/x`.
         let mut ends = (1..readings.len()).filter_map(|end| readings.get(..end));
         ends.any(|upto| {
             upto.last().is_some_and(|last| last.is_tagged)
-                && segments_match(segments, upto, catches)
+                && (segments_match(segments, upto, catches) || !work::take(0))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::PatternError;
 use super::readings::{Readings, without_suffix};
-use crate::{excerpt, name};
+use crate::{excerpt, name, work};
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
@@ -36,6 +36,9 @@ impl Segment {
 
     /// True if the pattern segment matches one of the readings. Names may have `suffix` or not.
     pub(super) fn catches(&self, name: &Readings<'_>, suffix: &str) -> bool {
+        if !work::take(name.texts.len()) {
+            return true;
+        }
         name.texts.iter().any(|text| match self {
             // A literal may repeat the suffix.
             Self::Literal(own) => own == text || without_suffix(own, suffix) == text,
@@ -47,7 +50,7 @@ impl Segment {
         match self {
             Self::Literal(text) => text == name,
             Self::Any => !name.is_empty(),
-            Self::Glob(glob) => glob_matches(glob, name),
+            Self::Glob(glob) => work::take(name.len()) && glob_matches(glob, name),
             Self::Deep => false,
         }
     }
@@ -59,6 +62,9 @@ pub(super) fn segments_match<N>(
     names: &[N],
     matches: impl Fn(&Segment, &N) -> bool,
 ) -> bool {
+    if !work::take(pattern.len()) {
+        return false;
+    }
     // Each `**` first matches as few segments as possible; on a mismatch, only the last `**` is widened.
     let (mut at, mut pattern_at) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -79,6 +85,9 @@ pub(super) fn segments_match<N>(
         } else if let Some((deep, from)) = retry
             && from < names.len()
         {
+            if !work::take(at - from) {
+                return false;
+            }
             retry = Some((deep, from + 1));
             at = from + 1;
             pattern_at = deep + 1;

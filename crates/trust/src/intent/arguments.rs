@@ -1,6 +1,8 @@
 //! Arguments that an allowance permits in a call.
 
-use portcullis_contract::{ActionClass, Constraint, Operator, escape_key, excerpt, is_at_or_below};
+use portcullis_contract::{
+    ActionClass, Constraint, Operator, escape_key, excerpt, is_at_or_below, work,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -119,7 +121,7 @@ impl KnownArguments {
         let missing = self
             .required
             .iter()
-            .find(|it| arguments.pointer(it).is_none());
+            .find(|it| !work::count(it.len()) || arguments.pointer(it).is_none());
         if let Some(missing) = missing {
             return Some(ArgumentsDiffer::Missing(missing.clone()));
         }
@@ -266,7 +268,12 @@ fn insert(members: &mut Members, pointer: &str) -> bool {
     false
 }
 
+/// Steps of a decision's budget for each member that is looked up.
+const MEMBER_COST: usize = 16;
+
 /// Visits the arguments that `members` does not include, until `visit` breaks.
+///
+/// When the decision's budget is exhausted, every further argument counts as not included.
 ///
 /// Up to the first of them, the search looks at each entry of `members` at most once.
 fn visit_unlisted(
@@ -276,7 +283,11 @@ fn visit_unlisted(
     visit: &mut dyn FnMut(String) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut look = |key: &str, value: &Value| {
+        let is_left = work::count(MEMBER_COST + at.len() + key.len());
         let at = format!("{at}/{}", escape_key(key));
+        if !is_left {
+            return visit(at);
+        }
         match members.get(key) {
             Some(Below::Anything) => ControlFlow::Continue(()),
             Some(Below::Only(inner)) if holds_something(value) => {
