@@ -71,6 +71,7 @@ impl Exit {
             | Cause::IntentOfAnother
             | Cause::IntentNotYet
             | Cause::OutsideIntent
+            | Cause::TooComplex
             | Cause::IntentExpired
             | Cause::IntentUsedUp
             | Cause::AnswersNotJudged

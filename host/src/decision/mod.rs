@@ -1,4 +1,4 @@
-//! The [`Decision`], and the only function that makes a [`Grant`].
+//! The [`Decision`], which is the answer of the host to one request.
 
 mod access;
 mod consulted;

@@ -5,7 +5,7 @@ use super::chain::opening;
 use super::faults::{changed, failed, not_a_log};
 use super::files::{BEGINNING, Head, hash, newest_sealed, numbered};
 use super::tail::Backwards;
-use super::{Corrupt, Event, LogError, Seal, line};
+use super::{Corrupt, Event, LogError, line};
 use std::fs::File;
 use std::io;
 use std::path::Path;

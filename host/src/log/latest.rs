@@ -1,7 +1,6 @@
 //! The latest file of a log: finds its end, appends lines and starts the next file.
 
 use super::archive::sync_folder_of;
-use super::chain::opening;
 use super::end::{End, Place, refuse_links};
 use super::faults::{failed, moved, not_a_log};
 use super::files::{Head, bytes_in_place, hash, name_of, numbered};

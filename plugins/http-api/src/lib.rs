@@ -8,9 +8,7 @@ mod methods;
 mod rule;
 mod template;
 
-use portcullis_sdk::{
-    Json, Policy, SettingsError, Verdict, escape_key, is_unambiguous, name, policy,
-};
+use portcullis_sdk::{Json, Policy, SettingsError, Verdict, escape_key, is_unambiguous, policy};
 use rule::{Rule, RuleEffect};
 use serde::Deserialize;
 

@@ -54,7 +54,7 @@ impl TryFrom<Constraint> for QueryConstraint {
 }
 
 /// The reason why a rule that matches the method and path does not permit the call.
-struct Unmet {
+pub(crate) struct Unmet {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) field: &'static str,

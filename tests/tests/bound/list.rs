@@ -4,7 +4,6 @@ use super::{LIST, LOG, LOG_MARKS, STATE, ask, checkpoint, copies, folder, revoke
 use portcullis_host::Cause;
 use portcullis_host::config::{self, Accepts};
 use portcullis_host::log::{self, Event};
-use portcullis_host::revocation::Revoked;
 use std::fs;
 
 #[test]

@@ -6,7 +6,7 @@
 mod list;
 mod state;
 
-use portcullis_host::config::{self, Checked};
+use portcullis_host::config::Checked;
 use portcullis_host::revocation::{self, Revocable, Revoked};
 use portcullis_host::{Cause, Intent, Pdp, Principal, Request, Resource, Timestamp};
 use portcullis_tests::guests;

@@ -4,7 +4,6 @@ use super::{
     AGENT, LIST, LOG, LOG_MARKS, STATE, ask, checkpoint, copies, folder, revoke, says, start,
 };
 use portcullis_host::config::{self, Accepts};
-use portcullis_host::revocation::Revoked;
 use portcullis_host::{Cause, Intent, Pdp, Principal, Request, Resource, Timestamp, log};
 use serde_json::json;
 use std::fs;

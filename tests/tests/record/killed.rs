@@ -4,6 +4,7 @@ use super::{BUDGET, config};
 use portcullis_host::Intents;
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::state::EmbeddedState;
+use portcullis_host::state::State as _;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,6 +1,5 @@
 use super::*;
 use crate::ArgumentOrigin;
-use crate::origin;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,6 +1,5 @@
 use super::*;
 use portcullis_contract::excerpt;
-use serde_json::Number;
 
 fn refused(text: &str) -> Error {
     let limits = RequestLimits {

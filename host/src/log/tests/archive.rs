@@ -134,7 +134,10 @@ fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
     archive(&folder.log(), &away, 0).unwrap();
     assert_eq!(verify_with_archive(&folder.log(), &away).unwrap().first, 1);
     for number in [1, 2, 3] {
-        let file = away.join(files::name_of(&files::numbered(&folder.log(), number)));
+        let file = away.join(crate::log::files::name_of(&crate::log::files::numbered(
+            &folder.log(),
+            number,
+        )));
         fs::rename(&file, folder.0.join("aside")).unwrap();
         match verify_with_archive(&folder.log(), &away) {
             Err(Corrupt::NotInArchive(missing)) => assert_eq!(missing, std::slice::from_ref(&file)),
@@ -162,7 +165,7 @@ fn only_what_was_accepted_as_missing_may_be_missing_in_an_archive() {
     let away = folder.0.join("away");
     let keep = chain_of(&folder).len() - 1;
     archive(&folder.log(), &away, keep).unwrap();
-    let second = files::numbered(&folder.log(), 2);
+    let second = crate::log::files::numbered(&folder.log(), 2);
     let text = fs::read(&second).unwrap();
     fs::remove_file(&second).unwrap();
     let gap = accept_missing(&folder.log()).unwrap().unwrap();
@@ -192,7 +195,7 @@ fn a_head_that_was_kept_is_found_in_what_is_read_and_in_the_record_of_the_archiv
     let mut heads = Vec::new();
     read(&folder.log(), |_, _, line, entry| {
         let is_seal = matches!(entry.event, Event::Seal(_));
-        heads.push((files::hash(line.as_bytes()), is_seal));
+        heads.push((crate::log::files::hash(line.as_bytes()), is_seal));
         Ok(())
     })
     .unwrap();
@@ -207,7 +210,11 @@ fn a_head_that_was_kept_is_found_in_what_is_read_and_in_the_record_of_the_archiv
         assert_eq!(found.has_head, Some(is_there), "line {sequence}");
         assert_eq!(found.not_read, [(1, rest.first - 1)]);
     }
-    for other in ["", files::BEGINNING, &files::hash(b"other")] {
+    for other in [
+        "",
+        crate::log::files::BEGINNING,
+        &crate::log::files::hash(b"other"),
+    ] {
         let found = verify_with_head(&folder.log(), Some(&away), Some(other)).unwrap();
         assert_eq!((found.has_head, found.not_read), (Some(false), Vec::new()));
     }

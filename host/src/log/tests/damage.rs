@@ -29,7 +29,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     let last = f.replace("plugin-denied", "permitted");
     let next = last.replace("\"sequence\":6", "\"sequence\":7").replace(
         &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
-        &files::hash(last.as_bytes()),
+        &crate::log::files::hash(last.as_bytes()),
     );
     for (what, tampered, at) in [
         ("an edit", vec![a, b, &edited, d, e, f], 4),
@@ -52,7 +52,7 @@ fn finds_any_edit_removal_reordering_addition_or_truncation_and_says_where() {
     fs::write(folder.log(), &whole).unwrap();
     let more = f.replace("\"sequence\":6", "\"sequence\":7").replace(
         &f[f.find("\"previous\":\"").unwrap() + 12..][..64],
-        &files::hash(f.as_bytes()),
+        &crate::log::files::hash(f.as_bytes()),
     );
     fs::write(folder.log(), format!("{whole}{more}\n")).unwrap();
     assert_eq!(verify(&folder.log()).unwrap().behind_head, 1);
@@ -172,7 +172,7 @@ fn a_log_whose_number_is_the_last_is_an_error_and_no_panic() {
         let edited = whole.replace("\"sequence\":2", &format!("\"sequence\":{highest}"));
         let last = edited.lines().last().unwrap().to_owned();
         fs::write(folder.log(), &edited).unwrap();
-        let head = format!("{highest} {}\n", files::hash(last.as_bytes()));
+        let head = format!("{highest} {}\n", crate::log::files::hash(last.as_bytes()));
         fs::write(folder.0.join("decisions.jsonl.head"), head).unwrap();
         match DecisionLog::open(options(&folder.log())) {
             Ok(log) => {

@@ -72,7 +72,11 @@ fn a_host_that_stopped_while_it_began_the_next_file_goes_on() {
         .unwrap()
         .to_owned();
     let entry: Entry = serde_json::from_str(&seal).unwrap();
-    let at_seal = format!("{:020} {}\n", entry.sequence, files::hash(seal.as_bytes()));
+    let at_seal = format!(
+        "{:020} {}\n",
+        entry.sequence,
+        crate::log::files::hash(seal.as_bytes())
+    );
     // Stopped after the seal, after the rename, and after the new file was created.
     for state in 0..3 {
         fs::write(folder.0.join("decisions.jsonl.head"), &at_seal).unwrap();
@@ -168,7 +172,7 @@ fn a_file_of_a_higher_number_is_named_as_none_of_the_log() {
     let (folder, _) = sealed("stray");
     let away = folder.0.join("away");
     for number in [20, 400, 999_999] {
-        let stray = files::numbered(&folder.log(), number);
+        let stray = crate::log::files::numbered(&folder.log(), number);
         fs::write(&stray, "").unwrap();
         for refused in [
             archive(&folder.log(), &away, 0).map(|_| ()),

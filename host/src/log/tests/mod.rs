@@ -101,7 +101,7 @@ fn sealed(name: &str) -> (Folder, LogOptions) {
 
 fn chain_of(folder: &Folder) -> Vec<PathBuf> {
     (1..)
-        .map(|number| files::numbered(&folder.log(), number))
+        .map(|number| crate::log::files::numbered(&folder.log(), number))
         .take_while(|file| file.exists())
         .collect()
 }

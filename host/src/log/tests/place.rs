@@ -218,7 +218,7 @@ fn a_head_that_was_changed_while_the_host_runs_denies_once_and_is_written_anew()
     let whole = fs::read_to_string(head_of(&folder)).unwrap();
     fs::write(head_of(&folder), format!("{whole}x")).unwrap();
     assert!(matches!(verify(&folder.log()), Err(Corrupt::NoHead(_))));
-    let other = files::Head::text(recorded, &files::hash(b"other"));
+    let other = crate::log::files::Head::text(recorded, &crate::log::files::hash(b"other"));
     fs::write(head_of(&folder), other).unwrap();
     let broken = verify(&folder.log()).unwrap_err().to_string();
     let refused = DecisionLog::open(options(&folder.log())).unwrap_err();
@@ -246,7 +246,8 @@ fn whether_a_host_starts_can_be_told_without_a_host() {
     let first = lines[..3].concat();
     let edited = whole.replacen("\"n\":4", "\"n\":5", 1);
     let version = first.clone() + &lines[3].replacen("\"v\":2", "\"v\":3", 1);
-    let earlier = files::Head::text(3, &files::hash(lines[2].trim_end().as_bytes()));
+    let earlier =
+        crate::log::files::Head::text(3, &crate::log::files::hash(lines[2].trim_end().as_bytes()));
     for (what, log, head, goes_on) in [
         ("whole", Some(whole.clone()), Some(&*head), true),
         ("nothing", None, None, true),

@@ -39,7 +39,7 @@ pub(super) fn head(rule: &Rule) -> &Expr {
 }
 
 /// Returns `a` of `a.b[c]`.
-pub(super) fn root(expr: &Expr) -> Option<String> {
+fn root(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Var { span, .. } => Some(span.text().to_owned()),
         Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => root(refr),

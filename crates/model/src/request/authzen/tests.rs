@@ -1,5 +1,6 @@
 use super::*;
 use portcullis_contract::ArgumentOrigin;
+use serde_json::json;
 
 fn whole() -> Value {
     json!({

@@ -88,7 +88,10 @@ fn an_issuer_that_answers_for_more_domains_revokes_there_too() {
         assert!(take(known).is_empty(), "{known:?}");
     }
     let read = List::read(&list, None).unwrap();
-    let find = |of| read.find(Revocable::Credential, "jti-1", Some(of), 2);
+    let find = |of| {
+        read.entries
+            .find(Revocable::Credential, "jti-1", Some(of), 2)
+    };
     assert!(find("spiffe://b.example/x").is_some());
     assert!(find("spiffe://acme.example/x").is_some());
     assert!(find("spiffe://c.example/x").is_none());

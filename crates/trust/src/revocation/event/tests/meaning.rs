@@ -75,23 +75,6 @@ fn an_event_revokes_what_it_is_about() {
     ));
 }
 
-/// Ids that an event revokes, or the error.
-fn found(issuer: &Issuer, claims: &Value) -> Result<Vec<(Revocable, String)>, EventError> {
-    let event = issuer.verify(claims)?;
-    Ok(event
-        .revoked
-        .into_iter()
-        .map(|it| (it.kind, it.id))
-        .collect())
-}
-
-fn of_type(kind: &str, subject: &Value, event: &Value) -> Value {
-    json!({
-        "iss": ISSUER, "aud": AUDIENCE, "jti": "set-1", "iat": 1_508_184_845,
-        "sub_id": subject, "events": { kind: event },
-    })
-}
-
 #[test]
 fn every_event_revokes_says_that_nothing_is_over_or_needs_a_person() {
     let issuer = Issuer::new("kinds");

@@ -75,3 +75,20 @@ fn claims(kind: &str, subject: Value, event: Value) -> Value {
         "sub_id": subject, "events": { format!("{CAEP}{kind}"): event },
     })
 }
+
+/// Ids that an event revokes, or the error.
+fn found(issuer: &Issuer, claims: &Value) -> Result<Vec<(Revocable, String)>, EventError> {
+    let event = issuer.verify(claims)?;
+    Ok(event
+        .revoked
+        .into_iter()
+        .map(|it| (it.kind, it.id))
+        .collect())
+}
+
+fn of_type(kind: &str, subject: &Value, event: &Value) -> Value {
+    json!({
+        "iss": ISSUER, "aud": AUDIENCE, "jti": "set-1", "iat": 1_508_184_845,
+        "sub_id": subject, "events": { kind: event },
+    })
+}
