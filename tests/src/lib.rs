@@ -6,6 +6,7 @@ pub mod proposals;
 pub mod raw;
 #[cfg(target_os = "linux")]
 pub mod swap;
+pub mod worst;
 
 use std::path::PathBuf;
 

@@ -147,7 +147,7 @@ impl Crate {
     /// [`CompileError`] if the Rust toolchain is incomplete or the crate does not compile.
     pub fn compile(&self) -> Result<Vec<u8>, CompileError> {
         require_target(&self.folder)?;
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .current_dir(&self.folder)
             .args(["rustc", "--lib", "--crate-type", "cdylib"])
@@ -157,6 +157,8 @@ impl Crate {
             cargo.args(["--config", setting]);
         }
         cargo.args(["--", "-C", STACK]);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rustflags());
+        cargo.env_remove("RUSTFLAGS");
         // Cargo sets these variables for the running package. The plugin's build must not see them.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -185,6 +187,80 @@ impl Crate {
         let file = module.ok_or_else(|| CompileError::NoModule(self.folder.clone()))?;
         std::fs::read(&file).map_err(|error| CompileError::Read { file, error })
     }
+}
+
+/// Separator of the flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: &str = "\x1f";
+
+impl Crate {
+    /// Flags of the compiler for the plugin and all that it depends on: the user's, and those that leave out paths.
+    ///
+    /// The same crate then compiles to the same bytes in every folder, and no path of its author's machine is in
+    /// them.
+    fn rustflags(&self) -> String {
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let mut flags: Vec<String> =
+            match (variable("CARGO_ENCODED_RUSTFLAGS"), variable("RUSTFLAGS")) {
+                (Some(encoded), _) => encoded.split(SEPARATOR).map(str::to_owned).collect(),
+                (None, Some(flags)) => flags.split_whitespace().map(str::to_owned).collect(),
+                (None, None) => Vec::new(),
+            };
+        // The last prefix that applies counts, so the crate's own comes after those that it may lie in.
+        for (path, name) in self.remapped() {
+            flags.push(format!("--remap-path-prefix={}={name}", path.display()));
+        }
+        flags.join(SEPARATOR)
+    }
+
+    /// Folders whose paths the compiler would write, each with the name to write instead.
+    fn remapped(&self) -> Vec<(PathBuf, &'static str)> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let cargo = cargo.or_else(|| Some(home.as_ref()?.join(".cargo")));
+        let metadata = self.metadata();
+        let folder = self.folder.canonicalize().ok();
+        [
+            (home, "/home"),
+            (cargo, "/cargo"),
+            (
+                metadata.as_ref().map(|it| it.target_directory.clone()),
+                "/target",
+            ),
+            (metadata.map(|it| it.workspace_root), "/workspace"),
+            (folder, "/plugin"),
+        ]
+        .into_iter()
+        .filter_map(|(path, name)| Some((path?, name)))
+        .collect()
+    }
+
+    /// The folders that Cargo uses for the crate; `None` if it does not say.
+    fn metadata(&self) -> Option<Metadata> {
+        let output = cargo()
+            .current_dir(&self.folder)
+            .args([
+                "metadata",
+                "--no-deps",
+                "--format-version",
+                "1",
+                "--offline",
+            ])
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        serde_json::from_slice(&output.stdout).ok()
+    }
+}
+
+/// A part of the output of `cargo metadata`.
+#[derive(Deserialize)]
+struct Metadata {
+    target_directory: PathBuf,
+    workspace_root: PathBuf,
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn require_target(folder: &Path) -> Result<(), CompileError> {
