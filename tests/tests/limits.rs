@@ -362,3 +362,16 @@ fn observing_is_of_one_integration_and_grants_nothing() {
     assert!(ask("y").blocks());
     assert!(ask("z").blocks(), "nobody said that it is only observed");
 }
+
+#[test]
+fn a_plugin_decides_and_recurses_on_a_thread_with_a_small_stack() {
+    let (permitting, recursing) = (hostile("permit"), hostile("recurse"));
+    let on_small_stack = |plugin: Plugin| {
+        let thread = std::thread::Builder::new().stack_size(64 * 1024);
+        let evaluated = thread.spawn(move || outcome(&plugin));
+        evaluated.unwrap().join().unwrap()
+    };
+    assert_eq!(on_small_stack(permitting), Ok(Effect::Permit));
+    let fault = on_small_stack(recursing).unwrap_err();
+    assert!(matches!(fault, Fault::Trap(_)), "{fault}");
+}

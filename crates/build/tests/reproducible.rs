@@ -49,7 +49,7 @@ fn built_in(folder: &Path) -> Vec<u8> {
 fn a_plugin_is_the_same_in_every_folder() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let folders = [one.path().join("a"), other.path().join("a/longer/path")];
-    let [a, b] = folders.clone().map(|folder| built_in(&folder));
+    let [a, b] = folders.map(|folder| built_in(&folder));
     assert!(a == b, "the components differ");
     let home = std::env::var("HOME").unwrap();
     let written = String::from_utf8_lossy(&a);

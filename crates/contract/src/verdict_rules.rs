@@ -13,6 +13,11 @@ pub const MAX_VERDICT_ITEMS: usize = 64;
 /// The host compares each with each item of an argument.
 pub const MAX_OPERAND_ITEMS: usize = 512;
 
+/// Maximum number of fields that the reasons of a verdict name together.
+///
+/// Each is in the record of the decision.
+pub(crate) const MAX_REASON_FIELDS: usize = 256;
+
 /// Checks a verdict of the plugin of `manifest`.
 ///
 /// # Errors
@@ -30,6 +35,12 @@ pub fn check_verdict(verdict: &Verdict, manifest: &Manifest) -> Result<(), Strin
                 "{count} {what}, and at most {MAX_VERDICT_ITEMS} are read"
             ));
         }
+    }
+    let fields: usize = verdict.reasons.iter().map(|it| it.fields.len()).sum();
+    if fields > MAX_REASON_FIELDS {
+        return Err(format!(
+            "reasons that name {fields} fields, and at most {MAX_REASON_FIELDS} are read"
+        ));
     }
     if verdict.effect == Effect::Permit && verdict.reasons.is_empty() {
         return Err("a permit without a reason".to_owned());

@@ -8,10 +8,10 @@ use crate::instance::Instance;
 use crate::instances::Instances;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
-use crate::processor;
 use crate::question::Question;
 use crate::verdict;
 use crate::wire::{self, Lists};
+use crate::{processor, stack};
 use portcullis_contract::ActionClass;
 use portcullis_model::facts::Facts;
 use portcullis_model::request::Request;
@@ -108,10 +108,11 @@ impl Plugin {
         let deadline = self.limits().deadline;
         let mut taken = Taken::default();
         let before = processor::reading(started, deadline);
-        let mut outcome = self.pass(question, &run, &mut taken);
+        let pass = |taken: &mut Taken| stack::for_decision(|| self.pass(question, &run, taken));
+        let mut outcome = pass(&mut taken);
         if matches!(outcome, Err(Fault::Deadline)) && before.has_used_little(deadline) {
             let before = processor::reading(Instant::now(), deadline);
-            outcome = self.pass(question, &run, &mut taken);
+            outcome = pass(&mut taken);
             if matches!(outcome, Err(Fault::Deadline)) && before.has_used_little(deadline) {
                 outcome = Err(Fault::HostBusy);
             }

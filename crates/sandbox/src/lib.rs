@@ -34,6 +34,7 @@ mod code;
 mod entry;
 mod plugin;
 mod processor;
+mod stack;
 
 mod bindings;
 mod direct;

@@ -13,7 +13,7 @@ use crate::held::{CHECKED_EVERY, Places};
 use crate::job::{Form, Job};
 use crate::load_error::{LoadError, SettingsError};
 use crate::plugin::Plugin;
-use crate::{core_module, evaluate};
+use crate::{core_module, evaluate, stack};
 use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use serde_json::Value;
@@ -164,7 +164,8 @@ impl Plugin {
             return Err(LoadError::Digest { pinned, found });
         }
         // The file controls what is parsed, rewritten and compiled, in libraries that may panic.
-        catch_unwind(AssertUnwindSafe(|| Self::load_unpinned(source, found)))
+        let load = || stack::for_loading(|| Self::load_unpinned(source, found));
+        catch_unwind(AssertUnwindSafe(load))
             .unwrap_or_else(|_| Err(LoadError::Compile("the compiler failed on it".to_owned())))
     }
 
