@@ -121,7 +121,7 @@ impl Latency {
 }
 
 /// Returns the numbers in ascending order.
-pub fn sorted(numbers: &[f64]) -> Vec<f64> {
+fn sorted(numbers: &[f64]) -> Vec<f64> {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted

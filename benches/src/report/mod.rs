@@ -1,12 +1,10 @@
 //! The report of `cargo xtask bench`: targets, measurements and peers, and their output.
 
 mod measure;
-mod page;
 mod print;
 
-pub use measure::{Arm, Latency, Series, paired, sorted};
-pub use page::page;
-pub use print::{about, print};
+pub use measure::{Arm, Latency, Series, paired};
+pub use print::print;
 
 use serde::Serialize;
 

@@ -30,7 +30,7 @@ pub fn print(rows: &[Row]) {
 }
 
 /// Describes the machine, the versions and the time of the measurement.
-pub fn about() -> String {
+fn about() -> String {
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = information
         .lines()

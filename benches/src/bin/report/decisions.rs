@@ -11,7 +11,7 @@ use portcullis_host::{ActionClass, Instances, PagemapScan, Plugin, Timestamp};
 use std::hint::black_box;
 
 /// Measures decisions of a parsed request.
-pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str, Latency)>) {
+pub(super) fn decisions(rows: &mut Vec<Row>) {
     let now = Timestamp::now();
     let request = workload::request(7, Variation::default(), now);
     let json = request.to_authzen();
@@ -92,14 +92,6 @@ pub(super) fn decisions(rows: &mut Vec<Row>) -> (Vec<Series>, Vec<(&'static str,
         three(&single_reset),
         three(&of_cedar)
     );
-    (
-        series,
-        vec![
-            ("fresh", single),
-            ("reset", single_reset),
-            ("Cedar", of_cedar),
-        ],
-    )
 }
 
 fn three(latency: &Latency) -> String {

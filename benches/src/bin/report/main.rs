@@ -1,6 +1,6 @@
 //! Measures the performance targets: every row beside its peers, in one run on one machine.
 //!
-//! It prints a table, and writes `target/bench/summary.json` and `target/bench/index.html`.
+//! It prints a table, and writes `target/bench/summary.json`.
 
 mod decisions;
 mod inside;
@@ -14,7 +14,7 @@ use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_benches::peers::cedar::{self, Cedar};
 use portcullis_benches::peers::rego::{self, Rego};
-use portcullis_benches::report::{about, page, print};
+use portcullis_benches::report::print;
 use portcullis_benches::{scenery, workload};
 use portcullis_host::{Instances, Timestamp};
 use portcullis_tests::root;
@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<()> {
     };
     let mut rows = Vec::new();
     step("a decision, beside the engines and the floor");
-    let (arms, latencies) = decisions::decisions(&mut rows);
+    decisions::decisions(&mut rows);
     step("from JSON to JSON, with every check of the host");
     whole::whole_way(&mut rows);
     step("with a million identities and revocations");
@@ -67,14 +67,10 @@ fn main() -> anyhow::Result<()> {
     let folder = root().join("target/bench");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    for (name, text) in [
-        ("summary.json", serde_json::to_string_pretty(&rows)?),
-        ("index.html", page(&about(), &rows, &arms, &latencies)),
-    ] {
-        let file = folder.join(name);
-        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        eprintln!("wrote {}", file.display());
-    }
+    let file = folder.join("summary.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&rows)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    eprintln!("wrote {}", file.display());
     Ok(())
 }
 
