@@ -77,7 +77,31 @@ fn exits_with_5_if_a_gate_is_not_met() {
             counted(bench(&folder, &[flag, missed])),
         );
     }
-    runs.is(str![""]);
+    runs.is(str![[r#"
+# --max-p99 10s
+exit 0
+-- stdout
+2 requests (1 permitted, 1 denied), of which 2 reach a plugin
+
+# --max-p99 1ns
+exit 5
+-- stdout
+2 requests (1 permitted, 1 denied), of which 2 reach a plugin
+-- stderr
+error: the 99th percentile of decisions that reach a plugin is 18.6 ms, more than `--max-p99` 1 ns: the histogram shows whether all or a few take so long
+
+# --max-instructions 1000000000
+exit 0
+-- stdout
+2 requests (1 permitted, 1 denied), of which 2 reach a plugin
+
+# --max-instructions 10
+exit 5
+-- stdout
+2 requests (1 permitted, 1 denied), of which 2 reach a plugin
+-- stderr
+error: plugin `mcp-tools` of `files` runs [INSTRUCTIONS] instructions, more than `--max-instructions 10`: check its settings and the size of the request; `portcullis test` counts each case
+"#]]);
 }
 
 #[test]
@@ -97,7 +121,26 @@ fn gates_need_a_decision_of_a_plugin() {
     for gate in gates {
         runs.add(gate.join(" "), counted(bench(&folder, gate)));
     }
-    runs.is(str![""]);
+    runs.is(str![[r#"
+# 
+exit 0
+-- stdout
+1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+
+# --max-p99 10s
+exit 5
+-- stdout
+1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+-- stderr
+error: no request reached a plugin, so no decision was measured: find the cause with `portcullis evaluate --explain`
+
+# --max-instructions 1000000000
+exit 5
+-- stdout
+1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+-- stderr
+error: no request reached a plugin, so no decision was measured: find the cause with `portcullis evaluate --explain`
+"#]]);
     // A plugin that runs for ever does not decide either.
     folder.write(
         "looping.toml",
@@ -109,15 +152,42 @@ fn gates_need_a_decision_of_a_plugin() {
         let arguments = [&["--config", "looping.toml"], *gate].concat();
         runs.add(gate.join(" "), counted(bench(&folder, &arguments)));
     }
-    runs.is(str![""]);
+    runs.is(str![[r#"
+# --max-p99 10s
+exit 5
+-- stdout
+1 requests (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
+-- stderr
+error: a plugin faulted in 1 of the requests, so faults were measured: find the cause with `portcullis evaluate --explain`
+
+# --max-instructions 1000000000
+exit 5
+-- stdout
+1 requests (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
+-- stderr
+error: a plugin faulted in 1 of the requests, so faults were measured: find the cause with `portcullis evaluate --explain`
+error: the instructions of plugin `hostile` of `x` could not be counted, because it faulted: counting takes longer, so set a longer deadline; or find the cause with `portcullis evaluate --explain`
+"#]]);
 }
 
 #[test]
 fn refuses_invalid_requests_before_it_measures() {
     let folder = Folder::with_plugins();
     folder.write("requests.jsonl", format!("{}{{}}\n", requests()));
-    bench(&folder, &[]).is(str![""]);
+    bench(&folder, &[]).is(str![[r#"
+exit 3
+-- stderr
+error: requests.jsonl, line 3: `/subject`: missing: an object is needed
+"#]]);
     folder.write("requests.jsonl", "");
-    bench(&folder, &[]).is(str![""]);
-    folder.run(&["bench", "--for", "0s"]).is(str![""]);
+    bench(&folder, &[]).is(str![[r#"
+exit 3
+-- stderr
+error: requests.jsonl, line 1: there is no request in it: write one a line, such as those of a decision log
+"#]]);
+    folder.run(&["bench", "--for", "0s"]).is(str![[r#"
+exit 1
+-- stderr
+error: `--for` must be longer than zero, such as `2s`
+"#]]);
 }

@@ -134,7 +134,12 @@ fn a_denial_explains_the_nearest_allowance_with_values_and_origins() {
     }
     // The nearest allowance is also the first that is listed.
     let denied = request("mail", "draft", "team/a", &json!({ "a": 2 }), &user).decide(&pdp);
-    equals(denied.detail(), str![""]);
+    equals(
+        denied.detail(),
+        str![[
+            r#"call `mail: draft team/a` is outside intent `int-1`: its arguments do not meet `(all arguments) equals {"a":1}`: `(all arguments)` is `{"a":2}`; the intent allows `mail: draft team/a` with `(all arguments) equals {"a":1}` with the arguments `{"optional":["/b"],"required":["/a"]}`, `mail: send team/*` with `/to one-of ["ops@acme.example"]` with the arguments `{"optional":["/amount"],"required":["/to"]}`, `mail: send team/a` with `/to one-of ["bob@acme.example"]` with `/to origin-is ["user","tool:directory"]` with `/amount at-most 100` with the arguments `{"optional":["/token"],"required":["/to","/amount"]}`, and more, minus its denials; have another intent approved, or request less"#
+        ]],
+    );
 }
 
 /// The approval that is offered for a request, if any.

@@ -35,7 +35,21 @@ fn inspect_reports_why_a_file_is_no_plugin() {
 fn inspect_shows_the_manifest_of_a_plugin() {
     let folder = Folder::new();
     folder.write("p.wasm", guests::component("tests/guests/hostile").unwrap());
-    folder.run(&["inspect", "p.wasm"]).is(str![""]);
+    folder.run(&["inspect", "p.wasm"]).is(str![[r#"
+exit 0
+-- stdout
+hostile [VERSION]
+description  A guest that does what a policy must not
+contract     0.2.0
+needs        action.name, context.visible, principal.attributes.visible
+obligations  notification
+settings     {"type":"object"}
+digest       sha256:[DIGEST]
+size         [SIZE] bytes
+imports      none
+exports      portcullis:policy/types@0.2.0, portcullis:policy/packed-policy@0.2.0
+no problem found: a host would now compile it and try its settings
+"#]]);
     let json = folder.run(&["inspect", "p.wasm", "--format", "json"]);
     let json = json.json();
     assert_eq!(json["manifest"]["name"], "hostile");
@@ -53,7 +67,13 @@ fn build_adds_the_manifest_to_a_component_of_another_tool() {
     folder.run(&["inspect", "plain.wasm"]).exits(3);
     folder
         .run(&["build", "plain.wasm", "--manifest", "plugin.toml"])
-        .is(str![""]);
+        .is(str![[r#"
+exit 0
+-- stdout
+digest = "sha256:[DIGEST]"
+-- stderr
+built raw.wasm (8 KiB)
+"#]]);
     folder.run(&["inspect", "raw.wasm"]).exits(0);
 }
 
@@ -77,7 +97,9 @@ fn build_refuses_files_that_are_no_component_or_manifest() {
             folder.run(&[&["build"], &arguments[..]].concat())
         },
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "files/build-refuses-files-that-are-no-component-or-manifest.txt"
+    ]);
 }
 
 #[test]
@@ -91,5 +113,13 @@ fn completions_have_the_subcommands() {
         assert!(subcommands.iter().all(|it| script.contains(it)), "{shell}");
     }
     folder.run(&["--help"]).exits(0);
-    folder.run(&["no-such-verb"]).is(str![""]);
+    folder.run(&["no-such-verb"]).is(str![[r#"
+exit 1
+-- stderr
+error: unrecognized subcommand 'no-such-verb'
+
+Usage: portcullis <COMMAND>
+
+For more information, try '--help'.
+"#]]);
 }

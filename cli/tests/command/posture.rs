@@ -228,7 +228,13 @@ fn writes_a_page_without_scripts_or_links() {
         assert!(hostile.decide(&folder.host()).is_permit());
     }
     let html = ["--format", "html", "--output", "report.html"];
-    report(&folder, &html).is(str![""]);
+    report(&folder, &html).is(str![[r#"
+exit 0
+-- stderr
+[intents]: warning: intent `int-1` allows actions of `mails`, but no integration has that name: the clause has no effect
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `*` matches is classified under `[integration.actions]`: add `constraints`
+wrote report.html
+"#]]);
     // The charts differ with the times, so only parts of the page are compared.
     let page = folder.read("report.html");
     for absent in ["<script", "src=", "href=", "@import", "url("] {
@@ -247,5 +253,11 @@ fn writes_a_page_without_scripts_or_links() {
     }
     folder
         .run(&["posture", "report", "--log", "none.jsonl"])
-        .is(str![""]);
+        .is(str![[r#"
+exit 1
+-- stderr
+[intents]: warning: intent `int-1` allows actions of `mails`, but no integration has that name: the clause has no effect
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `*` matches is classified under `[integration.actions]`: add `constraints`
+error: cannot read none.jsonl: No such file or directory (os error 2)
+"#]]);
 }

@@ -92,7 +92,15 @@ fn finds_each_fault_of_a_registry_and_no_other() {
     );
 
     folder.write("registry.toml", &registry[0]);
-    lint(&[]).is(str![""]);
+    lint(&[]).is(str![[r#"
+exit 0
+-- stderr
+1 identities, 0 findings
+"#]]);
     folder.replace("registry.toml", "kind = \"agent\"", "kind = \"robot\"");
-    lint(&[]).is(str![""]);
+    lint(&[]).is(str![[r#"
+exit 3
+-- stderr
+registry.toml:3:8: error: `kind` is one of `agent`, `service`, `connector`, `pipeline`, `human`, `break-glass`
+"#]]);
 }

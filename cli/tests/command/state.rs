@@ -78,7 +78,24 @@ fn accepts_a_state_only_if_the_marks_can_be_written() {
         fs::remove_dir(&marks).unwrap();
     }
     runs.add("", accept());
-    runs.is(str![""]);
+    runs.is(str![[r##"
+# decisions.jsonl.marks is a folder
+exit 3
+-- stderr
+error: portcullis.toml: error: decisions.jsonl.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
+
+# state.redb.marks is a folder
+exit 3
+-- stderr
+error: portcullis.toml: error: cannot use the state in state.redb: state.redb.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
+
+# 
+exit 0
+-- stdout
+{"by":"alice","reason":"the disk failed","state":{"generation":"0d8b77cb1bcda8f04dd4b3cabe390236","changes":0}}
+-- stderr
+accepted the state as it is
+"##]]);
     folder.evaluate(&request("int-1")).exits(0);
 }
 
@@ -97,5 +114,5 @@ fn check_does_not_wait_for_a_fifo() {
         fs::rename(&kept, &file).unwrap();
         folder.run(&["check"]).exits(0);
     }
-    runs.is(str![""]);
+    runs.is(snapbox::file!["state/check-does-not-wait-for-a-fifo.txt"]);
 }

@@ -31,7 +31,12 @@ const TEST: [&str; 2] = ["test", "mcp-tools.wasm"];
 #[test]
 fn counts_the_instructions_of_a_case() {
     let folder = folder();
-    folder.run(&TEST).is(str![""]);
+    folder.run(&TEST).is(str![[r#"
+exit 0
+-- stdout
+ok     denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+1 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+"#]]);
     let instructions = || {
         let cases = folder.run(&[&TEST[..], &["--format", "json"]].concat());
         let cases = cases.json();
@@ -52,14 +57,30 @@ fn counts_the_instructions_of_a_case() {
 fn reports_each_difference_from_the_expectation() {
     let folder = folder();
     folder.replace(EXPECTED, "decision = \"deny\"", "decision = \"permit\"");
-    folder.run(&TEST).is(str![""]);
+    folder.run(&TEST).is(str![[r#"
+exit 5
+-- stdout
+failed denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+       A file elsewhere
+       decision: expected permit, found deny
+       the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
+0 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+"#]]);
     // A denial has no grant.
     folder.replace(
         EXPECTED,
         "decision = \"permit\"",
         "remaining-uses = 1\ndecision = \"deny\"",
     );
-    folder.run(&TEST).is(str![""]);
+    folder.run(&TEST).is(str![[r#"
+exit 5
+-- stdout
+failed denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+       A file elsewhere
+       remaining-uses: expected a grant, found none
+       the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
+0 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+"#]]);
 }
 
 #[test]
@@ -98,7 +119,11 @@ fn stops_an_endless_configure() {
         guests::component("tests/guests/hostile").unwrap(),
     );
     folder.write("cases/settings.toml", "behaviour = \"configure-loop\"\n");
-    folder.run(&["test", "hostile.wasm"]).is(str![""]);
+    folder.run(&["test", "hostile.wasm"]).is(str![[r#"
+exit 3
+-- stderr
+error: case `denies-a-path-outside-its-folder`: its `configure` did not finish: it ran 5000000000 instructions, the most that loading takes while they are counted: look for a loop in it, or let it do less
+"#]]);
 }
 
 #[test]
@@ -118,7 +143,9 @@ fn reports_every_missing_key_of_an_expectation() {
             folder.run(&TEST)
         },
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "test/reports-every-missing-key-of-an-expectation.txt"
+    ]);
 }
 
 #[test]
@@ -134,5 +161,11 @@ fn builds_a_crate_and_escapes_names_of_cases() {
     let mut ran = folder.run(&["test", &plugin, "--cases", "cases"]);
     // Cargo's output on the build.
     ran.err.clear();
-    ran.is(str![""]);
+    ran.is(str![[r#"
+exit 0
+-- stdout
+ok     an�[31m-odd-name 24552 instructions, 256 KiB
+ok     denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+2 of 2 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+"#]]);
 }

@@ -54,10 +54,23 @@ fn uses_a_cache_and_reports_damage_and_wide_modes() {
     let mut bytes = fs::read(&entry).unwrap();
     bytes[1000] ^= 1;
     fs::write(&entry, &bytes).unwrap();
-    check(&folder, cached()).is(str![""]);
+    check(&folder, cached()).is(str![[r#"
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:7:13: warning: plugin `hostile.wasm` was compiled, not taken from the cache: compiled/[DIGEST].code is damaged, or was not written with the key of this cache: if this is unexpected, check the disk, and the permissions of the cache
+"#]]);
     fs::write(&entry, &bytes).unwrap();
     assert!(matches!(origin(), (CodeSource::NotCached(_), true)));
 
     fs::set_permissions(&compiled, fs::Permissions::from_mode(0o755)).unwrap();
-    check(&folder, cached()).is(str![""]);
+    check(&folder, cached()).is(str![[r#"
+exit 3
+-- stderr
+checked.toml:2:8: error: the cache of compiled plugins, compiled, has mode 0755: its files run as the host's own code; set its owner to the host's user, and its mode to 0700
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
 }

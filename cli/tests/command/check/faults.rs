@@ -50,7 +50,27 @@ tools = [
 name = "empty"
 "#;
     let ran = check(&folder, configuration);
-    ran.is(str![""]);
+    ran.is(str![[r#"
+exit 3
+-- stderr
+checked.toml:2:12: error: `deadline` is a time from `1ms` to `10s`, such as `"10ms"` or `"5m"`, not this string
+checked.toml:3:16: error: `memory-bytes` is a whole number from 65536 to 67108864, not this integer
+checked.toml:4:1: error: there is no `fuel` here, only `deadline`, `configure-deadline`, `memory-bytes`, `table-elements`, `instances`, `output-bytes`, `component-bytes`
+checked.toml:7:13: error: `max-depth` is a whole number from 1 to 100, not this integer
+checked.toml:11:17: error: `max-grant-ttl` is a time from `1s` to `86400s`, such as `"10ms"` or `"5m"`, not this integer
+checked.toml:13:8: error: the class of `read` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`
+checked.toml:15:13: error: cannot read none.wasm: No such file or directory (os error 2)
+checked.toml:17:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:17:13: error: plugin `text.wasm`: found a text file, not a WebAssembly component: build one with `portcullis build`
+checked.toml:18:1: error: there is no `digset` here, only `component`, `digest`, `limits`, `settings`
+checked.toml:20:1: error: `name` is missing here: it is text
+checked.toml:23:10: error: `md5:1` is not a digest: write `sha256:` and 64 hexadecimal digits
+checked.toml:25:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:27:9: error: settings, `/deny/0`: in pattern `x**`, `**` must be a whole segment, as in `acme/**`
+checked.toml:29:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:33:28: error: settings, `/tools/1/lifetime`: the plugin has no such setting
+checked.toml:36:1: error: the integration has no `[[integration.plugin]]`, so all its requests would be denied
+"#]]);
     let errors = ran.err.matches(": error: ").count();
     let report = folder.run(&["check", "checked.toml", "--format", "json"]);
     let report = report.json();
@@ -63,8 +83,18 @@ name = "empty"
 #[test]
 fn reports_syntax_errors_and_a_missing_file() {
     let folder = Folder::new();
-    check(&folder, "[limits\ndeadline = \"1ms\"\nx = = 1\n").is(str![""]);
-    folder.run(&["check", "none.toml"]).is(str![""]);
+    check(&folder, "[limits\ndeadline = \"1ms\"\nx = = 1\n").is(str![[r#"
+exit 3
+-- stderr
+checked.toml:1:8: error: unclosed table, expected `]`
+checked.toml:3:5: error: extra `=`, expected nothing
+checked.toml:3:7: error: unexpected key or value, expected newline, `#`
+"#]]);
+    folder.run(&["check", "none.toml"]).is(str![[r#"
+exit 3
+-- stderr
+none.toml: error: cannot be read: No such file or directory (os error 2)
+"#]]);
 }
 
 /// The annotated configuration that the documentation shows.
@@ -94,7 +124,28 @@ fn refuses_renamed_sections_with_the_new_name() {
         ],
         |section| check(&folder, format!("{section}\n{COUNTING}")),
     )
-    .is(str![""]);
+    .is(str![[r##"
+# [trust]
+# "acme.example" = "a.json"
+exit 3
+-- stderr
+checked.toml:1:2: error: `[trust]` is called `[trust-domains]`: rename it; `trust` of an integration is called `tier`
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# [posture]
+# path = "p.json"
+exit 3
+-- stderr
+checked.toml:1:2: error: `[posture]` is called `[destinations]`: rename it; `posture` of an integration is called `destination`
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# [evidence]
+# write = ["registry"]
+exit 3
+-- stderr
+checked.toml:1:2: error: `[evidence]` is called `[required-checks]`: rename it; `posture` in its lists is called `destination`
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"##]]);
 }
 
 #[test]

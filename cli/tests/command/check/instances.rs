@@ -11,7 +11,31 @@ fn accepts_fresh_and_reset_instances() {
         ["", "instances = \"fresh\"", "instances = \"reset\""],
         |line| check(&folder, with_line(line)),
     )
-    .is(str![""]);
+    .is(str![[r##"
+# 
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# instances = "fresh"
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# instances = "reset"
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"##]]);
 }
 
 #[test]
@@ -154,7 +178,31 @@ fn configures_self_checks_of_resets_for_the_whole_host() {
     each(["-1", "1.5", "\"often\"", "2000000000"], |value| {
         check_engine(&folder, &format!("check-resets-every = {value}"))
     })
-    .is(str![""]);
+    .is(str![[r##"
+# -1
+exit 3
+-- stderr
+checked.toml:2:22: error: `check-resets-every` is a whole number from 0 to 1073741824, not this integer
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# 1.5
+exit 3
+-- stderr
+checked.toml:2:22: error: `check-resets-every` is a whole number from 0 to 1073741824, not this float
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# "often"
+exit 3
+-- stderr
+checked.toml:2:22: error: `check-resets-every` is a whole number from 0 to 1073741824, not this string
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# 2000000000
+exit 3
+-- stderr
+checked.toml:2:22: error: `check-resets-every` is a whole number from 0 to 1073741824, not this integer
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"##]]);
 }
 
 #[test]
@@ -169,5 +217,34 @@ fn warns_of_a_plugin_whose_instances_cannot_be_reset() {
     each([packed, typed], |configuration| {
         check(&folder, configuration)
     })
-    .is(str![""]);
+    .is(str![[r##"
+# [[integration]]
+# name = "x"
+# instances = "reset"
+# [[integration.plugin]]
+# component = "hostile.wasm"
+# settings = { behaviour = "count" }
+# 
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# [[integration]]
+# name = "x"
+# instances = "reset"
+# [[integration.plugin]]
+# component = "typed.wasm"
+# settings = {  }
+# 
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:5:13: warning: instances of plugin `typed.wasm` cannot be reset, so it decides as with `instances = "fresh"`: write it with portcullis-sdk
+"##]]);
 }

@@ -28,7 +28,16 @@ fn check(folder: &Folder, configuration: impl AsRef<[u8]>) -> Ran {
 #[test]
 fn accepts_a_valid_configuration() {
     let folder = Folder::with_plugins();
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 3 integrations, 3 plugins
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
 }
 
 #[test]
@@ -39,8 +48,17 @@ fn compares_a_pinned_plugin_with_its_digest() {
         let digest = Digest::of(component);
         check(&folder, format!("{COUNTING}digest = \"{digest}\"\n"))
     };
-    pinned(&component).is(str![""]);
-    pinned(b"").is(str![""]);
+    pinned(&component).is(str![[r#"
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+"#]]);
+    pinned(b"").is(str![[r#"
+exit 3
+-- stderr
+checked.toml:6:10: error: plugin `hostile.wasm`: the file is sha256:[DIGEST], but sha256:[DIGEST] is pinned: if the change is intended, pin the new digest
+"#]]);
 }
 
 #[test]
@@ -55,7 +73,28 @@ fn reports_a_log_that_the_host_could_not_write() {
         ],
         |path| logged(path),
     )
-    .is(str![""]);
+    .is(str![[r##"
+# decisions.jsonl
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# lost/decisions.jsonl
+exit 3
+-- stderr
+checked.toml:2:8: error: the log's folder lost cannot be used: No such file or directory (os error 2): create it, because the host does not
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# hostile.wasm/decisions.jsonl
+exit 3
+-- stderr
+checked.toml:2:8: error: the log's folder hostile.wasm is no folder
+checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+hostile.wasm: warning: it has mode 0644, so other users can read or change recorded decisions: `chmod 600` it
+"##]]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -85,5 +124,7 @@ fn takes_the_configuration_as_an_argument_or_as_a_flag() {
         ],
         |command| folder.run(&command.split(' ').collect::<Vec<_>>()),
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "takes-the-configuration-as-an-argument-or-as-a-flag.txt"
+    ]);
 }

@@ -17,7 +17,13 @@ fn refuses_two_plugins_of_one_name() {
     let folder = Folder::with_plugins();
     let once = named(&["x"]);
     let (_, plugin) = once.split_once("name = \"x\"\n").unwrap();
-    check(&folder, format!("{once}{plugin}")).is(str![""]);
+    check(&folder, format!("{once}{plugin}")).is(str![[r#"
+exit 3
+-- stderr
+checked.toml:4:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+checked.toml:6:1: error: the integration has another plugin called `hostile`
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
 }
 
 /// A13: a denial or revocation of one integration does not apply to another one.
@@ -34,7 +40,9 @@ fn refuses_integrations_whose_names_differ_only_in_case() {
         ],
         |names| check(&folder, named(&names.split(' ').collect::<Vec<_>>())),
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "refuses-integrations-whose-names-differ-only-in-case.txt"
+    ]);
 }
 
 #[test]
@@ -57,5 +65,7 @@ fn refuses_types_of_resources_that_no_request_has() {
             )
         },
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "refuses-types-of-resources-that-no-request-has.txt"
+    ]);
 }

@@ -38,7 +38,24 @@ fn warns_of_obligations_that_no_plugin_issues() {
         ],
         |line| check(&folder, with_line(line)),
     )
-    .is(str![""]);
+    .is(str![[r##"
+# obligations = ["notification", "log-full", "x"]
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# obligations = ["notificaton"]
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:3:15: warning: under `obligations`, no plugin issues `notificaton`: did you mean `notification`? A permit with an obligation that is not listed is denied
+checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"##]]);
 }
 
 #[test]
@@ -53,10 +70,44 @@ fn warns_of_registrations_for_unknown_integrations() {
             check(&folder, &configuration)
         },
     )
-    .is(str![""]);
+    .is(str![[r##"
+# ["x"]
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+
+# ["x", "elsewhere"]
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `elsewhere`, but no integration here has that name: correct it, unless another host has it
+
+# ["githbu"]
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: correct it, unless another host has it
+"##]]);
     // An integration has a similar name.
     let github = configuration.replace("name = \"x\"", "name = \"github\"");
-    check(&folder, github).is(str![""]);
+    check(&folder, github).is(str![[r#"
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: did you mean `github`?
+"#]]);
 }
 
 #[test]
@@ -85,5 +136,7 @@ fn warns_of_allowances_without_effect_or_bounds() {
             check(&folder, &configuration)
         },
     )
-    .is(str![""]);
+    .is(snapbox::file![
+        "warns-of-allowances-without-effect-or-bounds.txt"
+    ]);
 }

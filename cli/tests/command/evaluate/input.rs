@@ -1,6 +1,6 @@
 //! Formats of requests.
 
-use super::{evaluate, read};
+use super::{evaluate, read, without_times};
 use crate::common::{Folder, each};
 use serde_json::{Value, json};
 use snapbox::str;
@@ -34,9 +34,26 @@ fn reads_a_request_on_several_lines() {
 fn detects_a_tool_call_by_its_members_or_by_the_flag() {
     let folder = Folder::with_plugins();
     let call = r#"{"integration":"files","principal":{"id":"spiffe://a.example/x"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{"path":"/w/a"}}}}"#;
-    evaluate(&folder, &[], call).is(str![""]);
+    evaluate(&folder, &[], call).is(str![[r#"
+exit 0
+-- stdout
+PERMIT  files: read on files  [DURATION]
+  cause     permitted
+  reason    mcp-tools tool-allowed: the rule for `read` permits it  [/action/name, /action/arguments]
+  grant     until [TIME]
+            only with /path under "/w"
+  plugin    mcp-tools [VERSION]: permit  [DURATION], 256 KiB, sha256:[DIGEST]
+"#]]);
     evaluate(&folder, &["--from", "mcp"], call).exits(0);
-    evaluate(&folder, &["--from", "authzen"], call).is(str![""]);
+    evaluate(&folder, &["--from", "authzen"], call).is(str![[r#"
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change `/subject`: missing: an object is needed
+-- stderr
+error: standard input: `/subject`: missing: an object is needed
+"#]]);
 }
 
 #[test]
@@ -44,7 +61,7 @@ fn refuses_a_request_beyond_the_size_limit() {
     let folder = Folder::with_plugins();
     let long = read("files", &format!("/w/{}", "a".repeat(1 << 20)));
     let input = format!("{long}\n{}", read("files", "/w/a"));
-    evaluate(&folder, &[], input).is(str![""]);
+    without_times(evaluate(&folder, &[], input)).is(str![""]);
 }
 
 #[test]
@@ -76,7 +93,15 @@ fn detects_the_format_of_each_request() {
     let either = with_message
         .set("/integration", "files")
         .set("/principal/id", "spiffe://acme.example/agent");
-    evaluate(&folder, &[], either).is(str![""]);
+    evaluate(&folder, &[], either).is(str![[r#"
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change ``: this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
+-- stderr
+error: standard input: ``: this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
+"#]]);
     // A notification is not a call.
     let mut call = json!({
         "integration": "files", "principal": { "id": "a" },
@@ -85,14 +110,30 @@ fn detects_the_format_of_each_request() {
     assert_ne!(causes(&call.to_string()), ["invalid-request"]);
     let message = call["message"].as_object_mut().unwrap();
     message.remove("id");
-    evaluate(&folder, &[], call).is(str![""]);
+    evaluate(&folder, &[], call).is(str![[r#"
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change `/message/id`: missing: text or a whole number: a call without an id is a notification, which gets no response is needed
+-- stderr
+error: standard input: `/message/id`: missing: text or a whole number: a call without an id is a notification, which gets no response is needed
+"#]]);
 }
 
 #[test]
 fn uses_the_default_integration_for_a_request_that_names_none() {
     let folder = Folder::with_plugins();
     let unnamed = read("files", "/w/a").without("/context/integration");
-    folder.evaluate(&unnamed).is(str![""]);
+    folder.evaluate(&unnamed).is(str![[r#"
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change `/context/integration`: missing: text, or an integration for such requests under `[authzen]` of the configuration, is needed
+-- stderr
+error: standard input: `/context/integration`: missing: text, or an integration for such requests under `[authzen]` of the configuration, is needed
+"#]]);
     folder.configure("[authzen]\nintegration = \"files\"\n");
     folder.evaluate(&unnamed).exits(0);
     folder.replace(
@@ -100,5 +141,12 @@ fn uses_the_default_integration_for_a_request_that_names_none() {
         "[authzen]\nintegration = \"files\"",
         "[authzen]\nintegration = \"flies\"",
     );
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 3
+-- stderr
+portcullis.toml:4:15: error: the default integration `flies` does not exist: add it, or name another one
+portcullis.toml:9:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:15:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:22:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
 }

@@ -2,15 +2,14 @@
 
 use super::{APPROVER, HELPER, LEAD, approved, claims, flags, folder, read, signed};
 use crate::common::{Folder, Request};
-use portcullis_host::{Cause, Digest, Timestamp};
+use portcullis_host::{Cause, Digest};
 use serde_json::{Value, json};
 use snapbox::str;
 
 #[test]
 fn counts_an_exception_that_a_request_carries() {
     let folder = folder();
-    let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
-    let mut intent = claims("int-carried", now);
+    let mut intent = claims("int-carried", super::now());
     intent["exception"] =
         json!({ "owner": "bob@acme.example", "waives": ["environment", "destination"] });
     let request = read(HELPER, "/w/a").carrying(&intent["id"], &[signed(&folder, &intent)]);
@@ -62,10 +61,23 @@ fn records_carried_intents_as_digests() {
         let digest = Digest::of(document.as_bytes()).to_string();
         assert!(!log.contains(document) && log.contains(&digest), "{log}");
     }
-    folder.run(&["replay", "decisions.jsonl"]).is(str![""]);
+    folder.run(&["replay", "decisions.jsonl"]).is(str![[r#"
+exit 0
+-- stderr
+[intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+[intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+0 the same, 0 different, 0 that depend on the machine, 1 not decided again
+"#]]);
     revoke(&folder, &root);
     let verify = ["revoke", "verify", "--log", "decisions.jsonl"];
-    folder.run(&verify).is(str![""]);
+    folder.run(&verify).is(str![[r#"
+exit 0
+-- stdout
+     1 intent int-[ID], revoked by alice: over: 1 permits, all now denied
+-- stderr
+[intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+[intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+"#]]);
 }
 
 #[test]

@@ -31,9 +31,20 @@ fn explains_an_intent_for_every_format_of_a_request() {
         intent(&folder, &[&explain[..], more].concat())
     };
     let authzen = explain("authzen.json", &[]);
-    authzen.is(str![""]);
+    authzen.is(str![[r#"
+exit 0
+-- stdout
+intent int-1 of spiffe://acme.example/agent/helper, approved by alice@acme.example: p
+  yes is valid from [TIME] to [TIME]
+  yes allows `files: read files` with the arguments `{"required":["/path"]}`
+the request is within it
+"#]]);
     for more in [&[][..], &["--from", "mcp"]] {
         assert_eq!(explain("mcp.json", more).to_string(), authzen.to_string());
     }
-    explain("mcp.json", &["--from", "authzen"]).is(str![""]);
+    explain("mcp.json", &["--from", "authzen"]).is(str![[r#"
+exit 3
+-- stderr
+error: mcp.json: `/subject`: missing: an object is needed
+"#]]);
 }

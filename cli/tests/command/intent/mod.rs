@@ -8,6 +8,7 @@ mod import;
 mod narrow;
 
 use crate::common::{Folder, Ran, Request};
+use portcullis_host::Timestamp;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -76,10 +77,10 @@ fn intent(folder: &Folder, flags: &[&str]) -> Ran {
 }
 
 /// Signs the intent in `NAME.json` into the folder of intents, as `NAME.jwt`.
-fn sign(folder: &Folder, name: &str, key: &str) {
+fn sign(folder: &Folder, name: &str, key: &str, key_id: &str) {
     let (draft, signed) = (format!("{name}.json"), format!("intents/{name}.jwt"));
     let private = format!("{key}.pem");
-    let sign = ["sign", &draft, "--key", &private, "--key-id", key];
+    let sign = ["sign", &draft, "--key", &private, "--key-id", key_id];
     intent(folder, &[&sign[..], &["--output", &signed]].concat()).exits(0);
 }
 
@@ -87,14 +88,18 @@ fn sign(folder: &Folder, name: &str, key: &str) {
 fn approved(folder: &Folder, flags: &[&str], key: &str, name: &str) -> Value {
     let output = format!("{name}.json");
     intent(folder, &[flags, &["--output", &output]].concat()).exits(0);
-    sign(folder, name, key);
+    sign(folder, name, key, key);
     serde_json::from_str(&folder.read(&output)).unwrap()
 }
 
+/// Returns the time in whole seconds, as tokens state it.
+fn now() -> Timestamp {
+    Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000)
+}
+
 /// Returns the claims of an intent that is valid for an hour, for one call of the tool `read`.
-fn claims(id: &str, approved_at: portcullis_host::Timestamp) -> Value {
-    let now = portcullis_host::Timestamp::now().as_millis() / 1000 * 1000;
-    let now = portcullis_host::Timestamp::from_millis(now);
+fn claims(id: &str, approved_at: Timestamp) -> Value {
+    let now = now();
     json!({
         "id": id, "purpose": "p", "principal": HELPER,
         "approved-by": { "who": APPROVER, "at": approved_at },

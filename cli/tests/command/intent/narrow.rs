@@ -16,7 +16,11 @@ fn narrows_an_intent_to_the_recorded_requests() {
     let narrow = |file: &str| intent(&folder, &["narrow", file, "--log", "decisions.jsonl"]);
     {
         let pdp = folder.host();
-        narrow("intents/wide.jwt").is(str![""]);
+        narrow("intents/wide.jwt").is(str![[r#"
+exit 3
+-- stderr
+error: the log has no permit on intent `int-[ID]`: close it, if it is not needed
+"#]]);
         let request = read(LEAD, "/w/a").intent(&wide["id"]);
         for _ in 0..2 {
             assert!(request.decide(&pdp).is_permit());
@@ -31,5 +35,9 @@ fn narrows_an_intent_to_the_recorded_requests() {
     let mut counted: Value = wide;
     counted["allows"][0]["max-uses"] = json!(9);
     folder.write("wide.json", counted.to_string());
-    narrow("wide.json").is(str![""]);
+    narrow("wide.json").is(str![[r#"
+exit 3
+-- stderr
+error: the log has no permit on intent `int-[ID]`: close it, if it is not needed
+"#]]);
 }

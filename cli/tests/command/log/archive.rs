@@ -10,8 +10,25 @@ fn verifies_archived_files_with_their_folder() {
     let folder = with_sealed_files();
     let archive =
         |more: &[&str]| folder.run(&[&["log", "archive", "decisions.jsonl"], more].concat());
-    archive(&[]).is(str![""]);
-    archive(&["--to", "away", "--keep", "1"]).is(str![""]);
+    archive(&[]).is(str![[r#"
+exit 1
+-- stderr
+error: the following required arguments were not provided:
+  --to <TO>
+
+Usage: portcullis log archive --to <TO> <FILE>
+
+For more information, try '--help'.
+"#]]);
+    archive(&["--to", "away", "--keep", "1"]).is(str![[r#"
+exit 0
+-- stdout
+{"v":1,"file":1,"first":1,"last":14,"previous":"the beginning","hash":"[DIGEST]","digest":"sha256:[DIGEST]","moved-to":"[FOLDER]/away","at":"[TIME]"}
+{"v":1,"file":2,"first":15,"last":29,"previous":"[DIGEST]","hash":"[DIGEST]","digest":"sha256:[DIGEST]","moved-to":"[FOLDER]/away","at":"[TIME]"}
+-- stderr
+file 1, lines 1 to 14: archived in [FOLDER]/away
+file 2, lines 15 to 29: archived in [FOLDER]/away
+"#]]);
     let verify = |more: &[&str]| {
         let arguments = ["log", "verify", "decisions.jsonl", "--format", "json"];
         let ran = folder.run(&[&arguments, more].concat());
@@ -29,8 +46,18 @@ fn verifies_archived_files_with_their_folder() {
     fs::remove_file(&sealed).unwrap();
     folder
         .run(&["log", "verify", "decisions.jsonl"])
-        .is(str![""]);
-    archive(&["--accept-missing"]).is(str![""]);
+        .is(str![[r#"
+exit 3
+-- stdout
+broken missing: decisions.000003.jsonl: restore files that were moved by hand, and move them with `portcullis log archive`; if the oldest files are lost for good, record that with `portcullis log archive --accept-missing`
+"#]]);
+    archive(&["--accept-missing"]).is(str![[r#"
+exit 0
+-- stdout
+{"v":1,"file":3,"first":30,"last":44,"previous":"[DIGEST]","hash":"[DIGEST]","at":"[TIME]"}
+-- stderr
+file 3, lines 30 to 44: accepted as missing
+"#]]);
     verify(&[]);
 }
 
@@ -48,10 +75,34 @@ fn verifies_an_archive_with_every_recorded_file() {
         ["--archive away", "--archive empty", "--archive gone"],
         |archive| verify(archive),
     )
-    .is(str![""]);
+    .is(str![[r#"
+# --archive away
+exit 0
+-- stdout
+whole 46 entries (keep its head elsewhere: [DIGEST])
+
+# --archive empty
+exit 3
+-- stdout
+broken missing: empty/decisions.000001.jsonl, empty/decisions.000002.jsonl, empty/decisions.000003.jsonl, which are recorded as archived: name the folder that they were moved to, or restore them there
+
+# --archive gone
+exit 1
+-- stdout
+broken cannot read gone: No such file or directory (os error 2)
+"#]]);
     folder.remove("away/decisions.000001.jsonl");
-    verify("--archive away").is(str![""]);
-    verify("").is(str![""]);
+    verify("--archive away").is(str![[r#"
+exit 3
+-- stdout
+broken missing: away/decisions.000001.jsonl, which are recorded as archived: name the folder that they were moved to, or restore them there
+"#]]);
+    verify("").is(str![[r#"
+exit 0
+-- stdout
+whole 46 entries (keep its head elsewhere: [DIGEST])
+note not read: lines 1 to 44, which are archived or accepted as missing: add `--archive`
+"#]]);
 }
 
 #[test]
@@ -59,14 +110,30 @@ fn creates_nothing_for_a_file_that_is_no_log() {
     let folder = recorded();
     let archive = |log: &str, to: &[&str]| folder.run(&[&["log", "archive", log], to].concat());
     let elsewhere = ["--to", "elsewhere"];
-    archive("nolog.jsonl", &elsewhere).is(str![""]);
-    archive("nolog.jsonl", &["--accept-missing"]).is(str![""]);
+    archive("nolog.jsonl", &elsewhere).is(str![[r#"
+exit 1
+-- stderr
+error: cannot read nolog.jsonl: No such file or directory (os error 2)
+"#]]);
+    archive("nolog.jsonl", &["--accept-missing"]).is(str![[r#"
+exit 1
+-- stderr
+error: cannot read nolog.jsonl: No such file or directory (os error 2)
+"#]]);
     for name in ["elsewhere", "nolog.jsonl.archiving", "nolog.jsonl"] {
         assert!(!folder.path().join(name).exists(), "{name}");
     }
     // A file with a higher number than the latest file expects is reported by name.
     folder.write("decisions.000020.jsonl", "");
-    archive("decisions.jsonl", &elsewhere).is(str![""]);
+    archive("decisions.jsonl", &elsewhere).is(str![[r#"
+exit 1
+-- stderr
+error: cannot archive decisions.000020.jsonl: it is no sealed file of this log, whose latest file has number 1: move it away
+"#]]);
     folder.remove("decisions.000020.jsonl");
-    archive("decisions.jsonl", &elsewhere).is(str![""]);
+    archive("decisions.jsonl", &elsewhere).is(str![[r#"
+exit 0
+-- stderr
+there is no sealed file to archive
+"#]]);
 }

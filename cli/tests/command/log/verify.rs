@@ -14,7 +14,11 @@ fn verify(folder: &Folder, more: &[&str]) -> Ran {
 #[test]
 fn verify_reports_the_line_that_was_edited() {
     let folder = recorded();
-    verify(&folder, &[]).is(str![""]);
+    verify(&folder, &[]).is(str![[r#"
+exit 0
+-- stdout
+whole 4 entries (keep its head elsewhere: [DIGEST])
+"#]]);
     let json = verify(&folder, &["--format", "json"]).json();
     assert_eq!(
         (&json["whole"], &json["entries"]),
@@ -23,12 +27,28 @@ fn verify_reports_the_line_that_was_edited() {
 
     let log = folder.read("decisions.jsonl");
     folder.replace("decisions.jsonl", "/w/b", "/w/z");
-    verify(&folder, &[]).is(str![""]);
+    verify(&folder, &[]).is(str![[r#"
+exit 3
+-- stdout
+broken decisions.jsonl:3: it does not follow from the line before it: that one was changed, or lines were removed, added or moved: restore the file, or move the log away and begin a new one
+"#]]);
     folder.write("decisions.jsonl", log);
-    folder.run(&["log", "verify", "none.jsonl"]).is(str![""]);
+    folder.run(&["log", "verify", "none.jsonl"]).is(str![[r#"
+exit 1
+-- stdout
+broken cannot read none.jsonl: No such file or directory (os error 2)
+"#]]);
     let head = json["head"].as_str().unwrap();
-    verify(&folder, &["--head", head]).is(str![""]);
-    verify(&folder, &["--head", &head.replace('a', "b")]).is(str![""]);
+    verify(&folder, &["--head", head]).is(str![[r#"
+exit 0
+-- stdout
+whole 4 entries (keep its head elsewhere: [DIGEST])
+"#]]);
+    verify(&folder, &["--head", &head.replace('a', "b")]).is(str![[r#"
+exit 3
+-- stdout
+broken no line has the given head: the log was recreated or truncated
+"#]]);
 }
 
 #[test]
@@ -78,7 +98,15 @@ fn reports_an_edit_of_any_kind_at_its_line() {
         [lines[0], lines[1], lines[2], last.as_bytes()].concat(),
     );
     let error = Pdp::from_file(folder.path().join("portcullis.toml")).unwrap_err();
-    crate::common::equals(error, str![""]);
+    crate::common::equals(
+        error,
+        str![[r#"
+[FOLDER]/portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+[FOLDER]/portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+[FOLDER]/portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+[FOLDER]/portcullis.toml: error: [FOLDER]/decisions.jsonl is not a decision log that can be continued: its last line has the maximum number 18446744073709551615: it was edited: restore the file, or move the log away and begin a new one
+"#]],
+    );
 }
 
 #[cfg(unix)]
@@ -86,10 +114,29 @@ fn reports_an_edit_of_any_kind_at_its_line() {
 fn check_warns_of_a_log_that_others_can_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = recorded();
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 3 integrations, 3 plugins
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
     let head = folder.path().join("decisions.jsonl.head");
     fs::set_permissions(head, fs::Permissions::from_mode(0o644)).unwrap();
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 3 integrations, 3 plugins
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+./decisions.jsonl.head: warning: it has mode 0644, so other users can read or change recorded decisions: `chmod 600` it
+"#]]);
 }
 
 #[test]
@@ -111,12 +158,22 @@ fn accepts_a_kept_head_whose_line_was_archived() {
         held(head, &with_archive).exits(0);
     }
     held(last, &[]).exits(0);
-    held(&heads[1], &[]).is(str![""]);
+    held(&heads[1], &[]).is(str![[r#"
+exit 1
+-- stdout
+whole 46 entries (keep its head elsewhere: [DIGEST])
+note not read: lines 1 to 44, which are archived or accepted as missing: add `--archive`
+not found no line that was read has the given head: it may be the head of lines 1 to 44, which are archived or accepted as missing: add `--archive`
+"#]]);
     for record in folder.read("decisions.jsonl.archived").lines() {
         let record: Value = serde_json::from_str(record).unwrap();
         held(record["hash"].as_str().unwrap(), &[]).exits(0);
     }
-    held(&"0".repeat(64), &with_archive).is(str![""]);
+    held(&"0".repeat(64), &with_archive).is(str![[r#"
+exit 3
+-- stdout
+broken no line has the given head: the log was recreated or truncated
+"#]]);
 }
 
 #[test]
@@ -158,12 +215,57 @@ fn check_refuses_a_log_that_the_host_would_not_start_with() {
         ],
         |command| folder.run(&command.split(' ').collect::<Vec<_>>()),
     )
-    .is(str![""]);
+    .is(str![[r##"
+# log verify decisions.jsonl
+exit 3
+-- stdout
+broken decisions.jsonl is missing, but other files of the log exist: if the host stopped while it created the file, it creates it at the next start; otherwise restore the file, or move the log away and begin a new one
+
+# log query decisions.jsonl
+exit 3
+-- stderr
+error: decisions.jsonl is missing, but other files of the log exist: if the host stopped while it created the file, it creates it at the next start; otherwise restore the file, or move the log away and begin a new one
+
+# replay decisions.jsonl
+exit 3
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+decisions.jsonl: error: a host does not start with it: it is missing, and 4 lines were recorded: lines at its end are gone: restore the file, or move the log away and begin a new one
+
+# posture report --log decisions.jsonl
+exit 3
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+decisions.jsonl: error: a host does not start with it: it is missing, and 4 lines were recorded: lines at its end are gone: restore the file, or move the log away and begin a new one
+"##]]);
     fs::write(&log, &text).unwrap();
     fs::remove_file(&head).unwrap();
-    check().is(str![""]);
+    check().is(str![[r#"
+exit 3
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+./decisions.jsonl: warning: it has mode 0644, so other users can read or change recorded decisions: `chmod 600` it
+decisions.jsonl: error: a host does not start with it: decisions.jsonl.head is missing or damaged, so lines at the end may be gone: restore the file, or move the log away and begin a new one
+"#]]);
     fs::write(&head, kept).unwrap();
-    check().is(str![""]);
+    check().is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 3 integrations, 3 plugins
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+./decisions.jsonl: warning: it has mode 0644, so other users can read or change recorded decisions: `chmod 600` it
+./decisions.jsonl.head: warning: it has mode 0644, so other users can read or change recorded decisions: `chmod 600` it
+"#]]);
     // The host removes a line that a crash truncated.
     fs::write(&log, text.clone() + "{\"v\":2").unwrap();
     check().exits(0);

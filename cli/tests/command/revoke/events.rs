@@ -14,9 +14,23 @@ fn applies_an_event_once() {
         let issuer = ["--issuer", "https://idp.a.example=idp.json"];
         folder.run(&[&event[..], &issuer].concat())
     };
-    take("https://other.example").is(str![""]);
-    take("https://gateway.a.example").is(str![""]);
-    take("https://gateway.a.example").is(str![""]);
+    take("https://other.example").is(str![[r#"
+exit 3
+-- stderr
+error: set.jwt: the event is meant for another receiver than `https://other.example` (`aud`)
+"#]]);
+    take("https://gateway.a.example").is(str![[r#"
+exit 0
+-- stdout
+{"epoch":1,"at":"[TIME]","kind":"credential","id":"jti-1","reason":"session-revoked","by":"https://idp.a.example","domains":["a.example"],"event":"https://idp.a.example set"}
+-- stderr
+set.jwt: revoked, epoch 1
+"#]]);
+    take("https://gateway.a.example").is(str![[r#"
+exit 0
+-- stderr
+set.jwt: it is on the list already
+"#]]);
     folder.evaluate(&with("jti-1")).exits(2);
 }
 
@@ -34,14 +48,32 @@ fn refuses_an_event_about_a_credential_of_another_domain() {
         let file = format!("{jti}.jwt");
         folder.run(&[&["revoke", "event", &file][..], more].concat())
     };
-    take("1", "jti-b", &[]).is(str![""]);
+    take("1", "jti-b", &[]).is(str![[r#"
+exit 5
+-- stdout
+{"epoch":1,"at":"[TIME]","kind":"credential","id":"jti-b","reason":"session-revoked","by":"https://idp.a.example","domains":["a.example"],"event":"https://idp.a.example 1"}
+-- stderr
+1.jwt: revoked, epoch 1
+error: 1.jwt: it is revoked, but its ids are unknown to the configuration and the log, for the trust domains of the issuer: verify that hosts receive these ids, or give `--unknown`
+"#]]);
     // No request had it.
-    take("2", "jti-c", &[]).is(str![""]);
+    take("2", "jti-c", &[]).is(str![[r#"
+exit 5
+-- stdout
+{"epoch":2,"at":"[TIME]","kind":"credential","id":"jti-c","reason":"session-revoked","by":"https://idp.a.example","domains":["a.example"],"event":"https://idp.a.example 2"}
+-- stderr
+2.jwt: revoked, epoch 2
+error: 2.jwt: it is revoked, but its ids are unknown to the configuration and the log, for the trust domains of the issuer: verify that hosts receive these ids, or give `--unknown`
+"#]]);
     take("3", "jti-d", &["--unknown"]).exits(0);
     take("4", "jti-a", &[]).exits(0);
     // The same event after a lift.
     revoke(&folder, "credential", "jti-a", &["--lift"]).exits(0);
-    take("4", "jti-a", &[]).is(str![""]);
+    take("4", "jti-a", &[]).is(str![[r#"
+exit 5
+-- stderr
+error: 4.jwt: the event revoked `jti-a` before, but it was lifted at epoch 5: an event does not revoke it again; to revoke it, use `portcullis revoke`
+"#]]);
 }
 
 #[test]

@@ -50,7 +50,13 @@ fn revokes_an_id_in_every_spelling() {
             assert!(with(credential).decide(&pdp).is_permit());
         }
     }
-    revoke(&folder, "credential", "01:02:AB", &[]).is(snapbox::str![""]);
+    revoke(&folder, "credential", "01:02:AB", &[]).is(snapbox::str![[r#"
+exit 0
+-- stdout
+{"epoch":1,"at":"[TIME]","kind":"credential","id":"102ab","reason":"leaked","by":"alice"}
+-- stderr
+revoked in revocations.jsonl, epoch 1
+"#]]);
     for spelling in ["102ab", "0102AB", "01:02:ab"] {
         folder.evaluate(&with(spelling)).exits(2);
     }

@@ -40,9 +40,13 @@ fn refuses_a_last_line_without_an_end() {
         "{{\"epoch\":1,\"at\":\"{now}\",\"kind\":\"credential\",\"id\":\"jti-1\",\"reason\":\"r\",\"by\":\"b\"}}"
     );
     let mut runs = Runs::default();
-    for unended in [line.as_str(), &line[..30], "x"] {
+    for (what, unended) in [
+        ("a whole line", line.as_str()),
+        ("half a line", &line[..30]),
+        ("no JSON", "x"),
+    ] {
         folder.write("revocations.jsonl", format!("{whole}{unended}"));
-        runs.add(unended, folder.run(&["check"]));
+        runs.add(what, folder.run(&["check"]));
     }
     runs.is(snapbox::file!["no-line-end.txt"]);
     folder.write("revocations.jsonl", format!("{whole}{line}\n"));

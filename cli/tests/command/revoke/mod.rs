@@ -95,13 +95,38 @@ fn session_revoked(folder: &Folder, jti: &str, credential: &str) -> String {
 fn denies_revoked_credentials_only() {
     let folder = Folder::with_plugins();
     folder.configure(LIST);
-    folder.run(&["check"]).is(str![""]);
-    folder.run(&["revoke", "--checkpoint"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 3
+-- stderr
+portcullis.toml:4:8: error: revocations.jsonl: cannot read the revocation list: revocations.jsonl: No such file or directory (os error 2): make one with `portcullis revoke --checkpoint`
+portcullis.toml:10:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:16:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+portcullis.toml:23:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
+    folder.run(&["revoke", "--checkpoint"]).is(str![[r#"
+exit 0
+-- stdout
+{"epoch":0,"at":"[TIME]"}
+-- stderr
+checkpoint in revocations.jsonl, epoch 0
+"#]]);
     let read = Request::new("files", "read").argument("path", "/w/a");
     let evaluate = |credential: &str| folder.evaluate(&read.clone().credential(credential));
     evaluate("jti-1").exits(0);
-    revoke(&folder, "credential", "jti-1", &[]).is(str![""]);
-    evaluate("jti-1").is(str![""]);
+    revoke(&folder, "credential", "jti-1", &[]).is(str![[r#"
+exit 0
+-- stdout
+{"epoch":1,"at":"[TIME]","kind":"credential","id":"jti-1","reason":"leaked","by":"alice"}
+-- stderr
+revoked in revocations.jsonl, epoch 1
+"#]]);
+    evaluate("jti-1").is(str![[r#"
+exit 2
+-- stdout
+DENY  files: read on files  [DURATION]
+  cause     revoked
+  to change `jti-1` was revoked by alice: leaked
+"#]]);
     evaluate("jti-2").exits(0);
 }
 
@@ -139,7 +164,11 @@ fn refuses_an_incomplete_command() {
     folder.write("revocations.jsonl", "not a list\n");
     folder
         .run(&["revoke", "--checkpoint", "--list", "revocations.jsonl"])
-        .is(str![""]);
+        .is(str![[r#"
+exit 3
+-- stderr
+error: revocations.jsonl: line 1 of the revocation list: it is not JSON (expected ident, at column 2): correct it, or restore the list from a copy
+"#]]);
 }
 
 #[test]
@@ -147,16 +176,39 @@ fn lifts_a_revocation_with_another_line() {
     let folder = recording();
     revoke(&folder, "credential", "jti-1", &["--unknown"]).exits(0);
     folder.evaluate(&with("jti-1")).exits(2);
-    revoke(&folder, "credential", "jti-1", &["--lift"]).is(str![""]);
+    revoke(&folder, "credential", "jti-1", &["--lift"]).is(str![[r#"
+exit 0
+-- stdout
+{"epoch":2,"at":"[TIME]","lift":true,"kind":"credential","id":"jti-1","reason":"leaked","by":"alice"}
+-- stderr
+lifted in revocations.jsonl, epoch 2
+"#]]);
     folder.evaluate(&with("jti-1")).exits(0);
     crate::common::each(["jti-1", "jti-2"], |id| {
         revoke(&folder, "credential", id, &["--lift"])
     })
-    .is(str![""]);
+    .is(str![[r#"
+# jti-1
+exit 5
+-- stderr
+error: revocations.jsonl: `jti-1` is not revoked, so there is nothing to lift
+
+# jti-2
+exit 5
+-- stderr
+error: revocations.jsonl: `jti-2` is not revoked, so there is nothing to lift
+"#]]);
     // The list keeps both lines.
     assert_eq!(folder.read("revocations.jsonl").lines().count(), 3);
     drop(folder.host());
     folder
         .run(&["revoke", "verify", "--log", "decisions.jsonl"])
-        .is(str![""]);
+        .is(str![[r#"
+exit 0
+-- stdout
+     1 credential jti-1, revoked by alice: leaked: lifted, epoch 2
+-- stderr
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+[intents]: warning: intent `int-2`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+"#]]);
 }

@@ -37,21 +37,59 @@ fn verifies_that_a_revocation_ended_its_permits() {
     let permits = confirmed.as_array().unwrap().iter();
     let permits: Vec<_> = permits.map(|one| &one["permits"]).collect();
     assert_eq!(permits, [1, 2, 5, 0], "{confirmed}");
-    verify().is(str![""]);
+    verify().is(str![[r#"
+exit 0
+-- stdout
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
+     3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied
+     4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
+-- stderr
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+[intents]: warning: intent `int-2`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+"#]]);
 
     // A permit that is now denied for another cause is confirmed.
     let config = folder.read("portcullis.toml");
     folder.remove("intents/child.json");
-    verify().is(str![""]);
+    verify().is(str![[r#"
+exit 0
+-- stdout
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
+     3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied, 2 of them for another cause
+     4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
+-- stderr
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+"#]]);
     // Without intents in the configuration, a permit on a revoked intent would be given again.
     folder.replace("portcullis.toml", "[intents]\npath = \"intents\"\n", "");
-    verify().is(str![""]);
+    verify().is(str![[r#"
+exit 5
+-- stdout
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
+     3 principal spiffe://a.example/boss, revoked by alice: leaked: of 5 permits, 2 would be given again: see 6, 10
+     4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
+"#]]);
     folder.write("portcullis.toml", config);
     // A permit that was given although the list had the revocation was not ended. The list also differs from
     // the one that the log saw.
     let list = folder.read("revocations.jsonl");
     folder.write("revocations.jsonl", list.replace("jti-3", "jti-4"));
-    verify().is(str![""]);
+    verify().is(str![[r#"
+exit 5
+-- stdout
+     1 credential jti-4, revoked by https://idp.a.example: session-revoked: 1 of 1 permits were given after the revocation was known: see 10
+     2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied, 2 of them for another cause
+     3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied, 5 of them for another cause
+     4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
+-- stderr
+revocations.jsonl: warning: the revocation list differs from the one seen before, at or before epoch 1: restore the earlier list, or accept this one with `portcullis state accept list`: every request is denied until then
+[intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
+error: the revocation list differs from the one seen before, at or before epoch 1: restore the earlier list, or accept this one with `portcullis state accept list`
+error: revocation 1 of the log, of `jti-3` by https://idp.a.example, is not on the list: it is another list, or an older copy
+"#]]);
     // An older list lacks changes that the log saw. Lines added to it would be lost once the latest list is
     // restored.
     let older = list.lines().next().unwrap();

@@ -11,11 +11,11 @@ fn refuses_a_denial_of_a_misspelt_integration() {
     let mut runs = Runs::default();
     for other in ["SCM", "Scm", "sCm", "scm ", "*"] {
         let folder = folder("", anything("**"), denied(other));
-        runs.add(other, folder.run(&["check"]));
+        runs.add(format!("{other:?}"), folder.run(&["check"]));
         denies(&folder, &call("read", "acme/payroll", json!({})));
     }
     let folder = folder("", anything("**"), denied("mail"));
-    runs.add("mail", folder.run(&["check"]));
+    runs.add("\"mail\"", folder.run(&["check"]));
     runs.is(snapbox::file!["integrations.txt"]);
     permits(&folder, &call("read", "acme/billing", json!({})));
 }
@@ -53,7 +53,7 @@ fn finds_a_destination_in_every_spelling() {
         permits(&folder, &healthy("acme/payroll-archive"));
         for wrong in ["acme/payroll ", "acme//payroll", "acme/%70ayroll", "acme/*"] {
             folder.write("posture.json", sighting(wrong));
-            runs.add(format!("{declared}{wrong}"), folder.run(&["check"]));
+            runs.add(format!("{declared}{wrong:?}"), folder.run(&["check"]));
         }
     }
     runs.is(snapbox::file!["destinations.txt"]);

@@ -44,9 +44,26 @@ fn warns_of_agents_with_the_same_last_segment() {
     configure(&folder, "[registry]\npath = \"registry.toml\"");
     let reviewer = identity("spiffe://acme.example/agent/reviewer");
     folder.write("registry.toml", identity(FIXER) + &reviewer);
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:14:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+[intents]: warning: intent `int-1`: `/allows/0`: `"arguments": "open"` allows any arguments: list the arguments that a call needs, as in `"arguments": {"required":[]}`
+"#]]);
     folder.write("registry.toml", identity(FIXER) + &identity(other));
-    folder.run(&["check"]).is(str![""]);
+    folder.run(&["check"]).is(str![[r#"
+exit 0
+-- stdout
+usable portcullis.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+portcullis.toml:5:8: warning: agents `spiffe://acme.example/agent/fixer` and `spiffe://acme.example/ns/dev/agent/fixer` end with the same segment (1 such pairs): a plugin that identifies agents by it, such as `github` with `{name}` in `own-branch-prefix`, confuses them: write `{trust-domain}/{path}` there
+portcullis.toml:14:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+[intents]: warning: intent `int-1`: `/allows/0`: `"arguments": "open"` allows any arguments: list the arguments that a call needs, as in `"arguments": {"required":[]}`
+"#]]);
 }
 
 /// A12: the issuer of an id that is not a SPIFFE ID may ignore its case.
@@ -98,7 +115,11 @@ fn denies_a_revoked_principal_in_every_spelling() {
         &asks("spiffe://acme.example/agent/Fixer", json!([])),
     );
     // No request can have this id.
-    revoke("//acme.example/agent/fixer").is(str![""]);
+    revoke("//acme.example/agent/fixer").is(str![[r#"
+exit 3
+-- stderr
+error: revocations.jsonl: `//acme.example/agent/fixer` is not a SPIFFE ID: it has to begin with `spiffe://`: nothing is revoked
+"#]]);
 }
 
 /// An environment in another shape or place does not count as missing.

@@ -169,5 +169,13 @@ fn a_denial_of_a_plain_name_does_not_mention_ambiguity() {
     let folder = folder("", anything("acme/*"), json!([]));
     folder
         .evaluate(&call("read", "other/x", json!({})))
-        .is(str![""]);
+        .is(str![[r#"
+exit 2
+-- stdout
+DENY  scm: read on other/x  [DURATION]
+  cause     outside-intent
+  to change call `scm: read other/x` is outside intent `int-1`: its resource `other/x` is not `acme/*`; the intent allows `scm: ** acme/*` with any arguments, minus its denials; have another intent approved, or request less
+-- stderr
+[intents]: warning: intent `int-1`: `/allows/0`: `"arguments": "open"` allows any arguments: list the arguments that a call needs, as in `"arguments": {"required":[]}`
+"#]]);
 }
