@@ -1,0 +1,125 @@
+//! `portcullis build`, `inspect` and `completions`.
+
+use crate::common::{Folder, each};
+use portcullis_tests::{guests, raw};
+use serde_json::json;
+use snapbox::str;
+
+#[test]
+fn inspect_reports_why_a_file_is_no_plugin() {
+    let folder = Folder::new();
+    folder.write("core.wasm", wat::parse_str("(module)").unwrap());
+    folder.write("text.wasm", "hello");
+    // The header of a component, and half a section.
+    let section = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
+    folder.write("cut.wasm", &section[..section.len() / 2]);
+    let imports = r#"(component (import "wasi:io/poll@0.2.0" (instance)))"#;
+    folder.write("wasi.wasm", wat::parse_str(imports).unwrap());
+    let other = r#"(component (instance $i) (export "a:b/c" (instance $i)))"#;
+    folder.write("other.wasm", wat::parse_str(other).unwrap());
+    each(
+        [
+            "core.wasm",
+            "text.wasm",
+            "cut.wasm",
+            "wasi.wasm",
+            "other.wasm",
+            "none.wasm",
+        ],
+        |name| folder.run(&["inspect", name]),
+    )
+    .is(snapbox::file!["files/refused.txt"]);
+}
+
+#[test]
+fn inspect_shows_the_manifest_of_a_plugin() {
+    let folder = Folder::new();
+    folder.write("p.wasm", guests::component("tests/guests/hostile").unwrap());
+    folder.run(&["inspect", "p.wasm"]).is(str![[r#"
+exit 0
+-- stdout
+hostile [VERSION]
+description  A guest that does what a policy must not
+contract     0.2.0
+needs        action.name, context.visible, principal.attributes.visible
+obligations  notification
+settings     {"type":"object"}
+digest       sha256:[DIGEST]
+size         [SIZE] bytes
+imports      none
+exports      portcullis:policy/types@0.2.0, portcullis:policy/packed-policy@0.2.0
+no problem found: a host would now compile it and try its settings
+"#]]);
+    let json = folder.run(&["inspect", "p.wasm", "--format", "json"]);
+    let json = json.json();
+    assert_eq!(json["manifest"]["name"], "hostile");
+    assert_eq!(json["refusals"], json!([]));
+}
+
+#[test]
+fn build_adds_the_manifest_to_a_component_of_another_tool() {
+    let folder = Folder::new();
+    folder.write("plugin.toml", raw::MANIFEST);
+    // A component without a manifest, as built by `cargo component build`.
+    let with = raw::component(&raw::answering(""));
+    let section = portcullis_build::componentize(b"\0asm\x0d\0\x01\0", raw::MANIFEST).unwrap();
+    folder.write("plain.wasm", &with[..with.len() - (section.len() - 8)]);
+    folder.run(&["inspect", "plain.wasm"]).exits(3);
+    folder
+        .run(&["build", "plain.wasm", "--manifest", "plugin.toml"])
+        .is(str![[r#"
+exit 0
+-- stdout
+digest = "sha256:[DIGEST]"
+-- stderr
+built raw.wasm (8 KiB)
+"#]]);
+    folder.run(&["inspect", "raw.wasm"]).exits(0);
+}
+
+#[test]
+fn build_refuses_files_that_are_no_component_or_manifest() {
+    let folder = Folder::new();
+    folder.write("plugin.toml", raw::MANIFEST);
+    folder.write("text.wasm", "hello");
+    folder.write("core.wasm", wat::parse_str("(module)").unwrap());
+    folder.write("bad.toml", "name = \"x\"");
+    each(
+        [
+            "text.wasm --manifest plugin.toml",
+            "core.wasm --manifest plugin.toml",
+            "core.wasm",
+            "core.wasm --manifest bad.toml",
+            ".",
+        ],
+        |arguments| {
+            let arguments: Vec<_> = arguments.split(' ').collect();
+            folder.run(&[&["build"], &arguments[..]].concat())
+        },
+    )
+    .is(snapbox::file![
+        "files/build-refuses-files-that-are-no-component-or-manifest.txt"
+    ]);
+}
+
+#[test]
+fn completions_have_the_subcommands() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        // The text belongs to `clap_complete`.
+        let ran = folder.run(&["completions", shell]);
+        let script = &ran.exits(0).out;
+        let subcommands = ["evaluate", "inspect"];
+        assert!(subcommands.iter().all(|it| script.contains(it)), "{shell}");
+    }
+    folder.run(&["--help"]).exits(0);
+    folder.run(&["no-such-verb"]).is(str![[r#"
+exit 1
+-- stderr
+error: unrecognized subcommand 'no-such-verb'
+
+Usage: portcullis <COMMAND>
+
+For more information, try '--help'.
+"#]]);
+}

@@ -1,0 +1,19 @@
+//! Scenarios of the command. Each subject is a module, so that one binary is linked for all.
+//!
+//! Whole outputs are compared with snapshots; CONTRIBUTING.md explains how to update them.
+
+mod author;
+mod bench;
+mod check;
+mod common;
+mod denials;
+mod evaluate;
+mod files;
+mod intent;
+mod log;
+mod posture;
+mod registry;
+mod revoke;
+mod state;
+mod test;
+mod trials;
