@@ -33,6 +33,31 @@ pub fn packed(data: &str) -> Vec<u8> {
     packed_component(&packed_module(&more, "(i32.const 1000)"), "")
 }
 
+/// Returns a policy component called `name` that answers each packed request with the bytes of `verdict`.
+///
+/// # Panics
+///
+/// If there are more than 127 bytes.
+pub fn named(name: &str, verdict: &[u8]) -> Vec<u8> {
+    assert!(verdict.len() < 128, "the length has one byte");
+    let escaped: String = verdict.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = verdict.len();
+    let more = format!(
+        "(data (i32.const 1024) \"{escaped}\") (data (i32.const 1000) \"\\00\\04\\00\\00\\{length:02x}\")"
+    );
+    of_name(name, &packed_module(&more, "(i32.const 1000)"))
+}
+
+/// Returns a policy component called `name` that traps on each packed request.
+pub fn trapping(name: &str) -> Vec<u8> {
+    of_name(name, &packed_module("", "unreachable"))
+}
+
+fn of_name(name: &str, module: &str) -> Vec<u8> {
+    let manifest = MANIFEST.replace("\"raw\"", &format!("\"{name}\""));
+    of_world(module, "packed-policy-plugin", &manifest)
+}
+
 /// As [`module`], for packed requests.
 pub fn packed_module(more: &str, body: &str) -> String {
     module(more, body)

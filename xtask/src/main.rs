@@ -9,6 +9,7 @@ mod engines;
 mod house;
 mod prose;
 mod steps;
+mod supply;
 mod trust;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
+  sbom      write the bill of materials of the command and the host into target/sbom
   wit       copy wit/policy.wit to the crates that include it";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Some("bench") => steps::bench(),
         Some("lint") => steps::lint(),
         Some("plugins") => steps::plugins(),
+        Some("sbom") => supply::bill_of_materials(),
         Some("wit") => steps::copy_wit(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");

@@ -99,6 +99,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
 /// Runs the further steps of CI, without the tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     step("advisories", || crate::advisories::check(&root()))?;
+    step("licences and sources", crate::supply::check)?;
     step("layout", || crate::house::check(&root()))?;
     step("code map", || crate::code_map::check(&root()))?;
     step("prose", || crate::prose::check(&root()))?;
@@ -234,7 +235,7 @@ fn without_engines(arguments: &[&str], more: &[&str]) -> Command {
     cargo
 }
 
-fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run(command("cargo").args(arguments))
 }
 
