@@ -331,3 +331,46 @@ mod busy {
         assert_eq!(ask(&looping).outcome.unwrap_err(), Fault::Deadline);
     }
 }
+
+/// A quota of processor time of a fifth, as the process sees it: it is stopped for 80 of each 100 ms.
+///
+/// `PORTCULLIS_BUSY_REQUESTS` sets the number of requests.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_quota_of_processor_time_is_no_fault_of_a_plugin() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let requests = std::env::var("PORTCULLIS_BUSY_REQUESTS").unwrap_or("200000".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("plugin.wasm");
+    std::fs::write(
+        &component,
+        raw::named("healthy", &[0, 1, 2, b'o', b'k', 0, 0, 0, 0, 0, 0]),
+    )
+    .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_asker"))
+        .arg(&component)
+        .arg(&requests)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = libc::pid_t::try_from(child.id()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let signal = |signal| {
+        // SAFETY: the child has not been waited for, so the process is still this one.
+        unsafe { libc::kill(process, signal) };
+    };
+    while child.try_wait().unwrap().is_none() {
+        signal(libc::SIGSTOP);
+        thread::sleep(Duration::from_millis(80));
+        signal(libc::SIGCONT);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let causes = lines.next().unwrap().unwrap();
+    println!("{requests} requests: {causes}");
+    let causes: std::collections::BTreeMap<String, u64> = serde_json::from_str(&causes).unwrap();
+    assert!(!causes.contains_key("plugin-deadline"), "{causes:?}");
+    assert!(causes["permitted"] > 0);
+}
