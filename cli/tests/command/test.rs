@@ -34,8 +34,8 @@ fn counts_the_instructions_of_a_case() {
     folder.run(&TEST).is(str![[r#"
 exit 0
 -- stdout
-ok     denies-a-path-outside-its-folder 24552 instructions, 256 KiB
-1 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+1 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
     let instructions = || {
         let cases = folder.run(&[&TEST[..], &["--format", "json"]].concat());
@@ -60,11 +60,11 @@ fn reports_each_difference_from_the_expectation() {
     folder.run(&TEST).is(str![[r#"
 exit 5
 -- stdout
-failed denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
        A file elsewhere
        decision: expected permit, found deny
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
-0 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+0 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
     // A denial has no grant.
     folder.replace(
@@ -75,11 +75,11 @@ failed denies-a-path-outside-its-folder 24552 instructions, 256 KiB
     folder.run(&TEST).is(str![[r#"
 exit 5
 -- stdout
-failed denies-a-path-outside-its-folder 24552 instructions, 256 KiB
+failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
        A file elsewhere
        remaining-uses: expected a grant, found none
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
-0 of 1 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+0 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
 }
 
@@ -164,8 +164,8 @@ fn builds_a_crate_and_escapes_names_of_cases() {
     ran.is(str![[r#"
 exit 0
 -- stdout
-ok     an�[31m-odd-name 24552 instructions, 256 KiB
-ok     denies-a-path-outside-its-folder 24552 instructions, 256 KiB
-2 of 2 cases are decided as expected; most instructions: 24552 (denies-a-path-outside-its-folder)
+ok     an�[31m-odd-name [INSTRUCTIONS] instructions, 256 KiB
+ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+2 of 2 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
 }

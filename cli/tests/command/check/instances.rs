@@ -12,7 +12,7 @@ fn accepts_fresh_and_reset_instances() {
         |line| check(&folder, with_line(line)),
     )
     .is(str![[r##"
-# 
+#
 exit 0
 -- stdout
 usable checked.toml: 1 integration, 1 plugin
@@ -224,7 +224,6 @@ fn warns_of_a_plugin_whose_instances_cannot_be_reset() {
 # [[integration.plugin]]
 # component = "hostile.wasm"
 # settings = { behaviour = "count" }
-# 
 exit 0
 -- stdout
 usable checked.toml: 1 integration, 1 plugin
@@ -238,7 +237,6 @@ checked.toml:5:13: warning: the plugin is not pinned, so any user who can write 
 # [[integration.plugin]]
 # component = "typed.wasm"
 # settings = {  }
-# 
 exit 0
 -- stdout
 usable checked.toml: 1 integration, 1 plugin

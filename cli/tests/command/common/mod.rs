@@ -38,6 +38,12 @@ component = "hostile.wasm"
 settings = { behaviour = "panic" }
 "#;
 
+/// Returns the key of a configuration with which all tests share the cache of compiled plugins.
+pub(crate) fn cache() -> String {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
+    format!("cache = {{ path = {path:?} }}")
+}
+
 /// A temporary folder.
 pub(crate) struct Folder(TempDir);
 
@@ -56,12 +62,7 @@ impl Folder {
             guests::component("tests/guests/hostile").unwrap(),
         );
         folder.write("mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
-        // All tests share the cache of compiled plugins.
-        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
-        folder.write(
-            "portcullis.toml",
-            format!("cache = {{ path = {cache:?} }}{CONFIG}"),
-        );
+        folder.write("portcullis.toml", format!("{}{CONFIG}", cache()));
         folder
     }
 

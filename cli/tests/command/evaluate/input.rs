@@ -61,7 +61,18 @@ fn refuses_a_request_beyond_the_size_limit() {
     let folder = Folder::with_plugins();
     let long = read("files", &format!("/w/{}", "a".repeat(1 << 20)));
     let input = format!("{long}\n{}", read("files", "/w/a"));
-    without_times(evaluate(&folder, &[], input)).is(str![""]);
+    without_times(evaluate(&folder, &[], input)).is(str![[r#"
+exit 3
+-- stdout
+┌───┬─────────────────────────────┬──────────┬─────────────────┬──────────────────────────────────────────────────────
+│   ┆ request                     ┆ decision ┆ cause           ┆ reason                                               
+╞═══╪═════════════════════════════╪══════════╪═════════════════╪══════════════════════════════════════════════════════
+│ 1 ┆ cannot be read              ┆ deny     ┆ invalid-request ┆ the document has 65537 bytes: at most 65536 are read 
+│ 2 ┆ files: read {"path":"/w/a"} ┆ permit   ┆ permitted       ┆ tool-allowed: the rule for `read` permits it         
+└───┴─────────────────────────────┴──────────┴─────────────────┴──────────────────────────────────────────────────────
+-- stderr
+error: standard input, line 1: the document has 65537 bytes: at most 65536 are read
+"#]]);
 }
 
 #[test]

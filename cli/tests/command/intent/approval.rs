@@ -173,7 +173,7 @@ error: cannot read none.json: No such file or directory (os error 2)
     sign("draft.json", "alice.json").is(str![[r#"
 exit 3
 -- stderr
-error: draft.json: `[TIME]` is not a whole second, and a JWT cannot state fractions
+error: alice.json: the key is no private key in PEM to sign with (P-256, P-384, Ed25519 or RSA, PKCS #8): InvalidKeyFormat
 "#]]);
     // A key is never overwritten.
     let private = ["key", "--private", "alice.pem"];

@@ -35,7 +35,7 @@ fn explains_an_intent_for_every_format_of_a_request() {
 exit 0
 -- stdout
 intent int-1 of spiffe://acme.example/agent/helper, approved by alice@acme.example: p
-  yes is valid from [TIME] to [TIME]
+  yes is valid from [TIME] to 2099-01-01T00:00:00Z
   yes allows `files: read files` with the arguments `{"required":["/path"]}`
 the request is within it
 "#]]);

@@ -107,5 +107,10 @@ fn a_host_reports_kept_intents_that_became_invalid() {
     key(&folder, "alice");
     let (known, notice) = noticed();
     assert!(!known);
-    crate::common::equals(notice, str![""]);
+    crate::common::equals(
+        notice,
+        str![
+            "[state]: warning: imported intent `int-[ID]` is no longer valid: the signed intent is not valid: its signature is invalid: it does not verify with the key `alice`, so it was changed, or signed with another key"
+        ],
+    );
 }

@@ -147,16 +147,10 @@ fn refuses_an_incomplete_command() {
         let arguments: Vec<_> = command.split(' ').collect();
         runs.add(command, folder.run(&arguments));
     }
-    let blank = [
-        "revoke",
-        "credential",
-        "jti-1",
-        "--reason",
-        "r",
-        "--by",
-        " ",
-    ];
-    runs.add("revoke credential jti-1 --by ' '", folder.run(&blank));
+    let following = recording();
+    let mut blank = vec!["revoke", "credential", "jti-1", "--unknown"];
+    blank.extend(["--reason", "leaked", "--by", " "]);
+    runs.add("revoke credential jti-1 --by ' '", following.run(&blank));
     runs.is(snapbox::file!["incomplete.txt"]);
     for list in ["revocations.jsonl", "typo.jsonl"] {
         assert!(!folder.path().join(list).exists(), "{list}");

@@ -101,7 +101,7 @@ exit 5
 -- stderr
 error: revocations.jsonl: the head of the revocation list is not signed by one of `[revocation.signers]`: its signature is invalid: it verifies with no known key, so it was changed, or signed with another key; verify its lines, then sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`
 
-# 
+#
 exit 2
 -- stdout
 DENY  files: read on files  [DURATION]

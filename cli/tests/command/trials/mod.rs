@@ -7,7 +7,7 @@ mod integrations;
 mod principals;
 mod resources;
 
-use crate::common::{Folder, Request};
+use crate::common::{Folder, Request, cache};
 use portcullis_tests::guests;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ fn folder(integration: &str, allows: Value, denies: Value) -> Folder {
     folder.write(
         "portcullis.toml",
         format!(
-            r#"
+            r#"{}
 limits = {{ deadline = "2s" }}
 
 [intents]
@@ -37,7 +37,8 @@ name = "scm"
 [[integration.plugin]]
 component = "permits.wasm"
 settings = {{ behaviour = "permit" }}
-"#
+"#,
+            cache()
         ),
     );
     let time = |from_now: i64| {
