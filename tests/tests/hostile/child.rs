@@ -3,7 +3,7 @@
 use crate::frame::Form;
 use crate::guest::Guest;
 use crate::neighbours::{self, HOSTILE, NOW};
-use crate::{expected, run};
+use crate::{expected, generated, run};
 use portcullis_host::{ActionClass, Plugin, PluginLimits, PluginSource, inspect};
 use serde_json::json;
 use std::process::{Command, ExitCode};
@@ -15,6 +15,9 @@ const ON_A_SMALL_STACK: &str = "--on-a-small-stack";
 
 /// Measures the guests that the next arguments name, or those of a group.
 const MEASURE: &str = "--measure";
+
+/// As [`MEASURE`], for guests in their full size.
+const MEASURE_IN_FULL: &str = "--measure-in-full";
 
 /// The smallest stack on which the host decides, in bytes.
 pub(crate) const SMALL_STACK: usize = 256 * 1024;
@@ -33,13 +36,11 @@ pub(crate) fn asked() -> Option<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [ON_A_SMALL_STACK, name] => Some(small_stack(name)),
-        [MEASURE, name] => match Guest::named(name) {
-            Some(guest) => {
-                measure(guest);
-                Some(ExitCode::SUCCESS)
-            }
-            None => Some(measure_group(name)),
-        },
+        [MEASURE, name] => Some(measure_named(name, MEASURE)),
+        [MEASURE_IN_FULL, name] => {
+            generated::in_full();
+            Some(measure_named(name, MEASURE_IN_FULL))
+        }
         _ => None,
     }
 }
@@ -127,10 +128,20 @@ fn measure(guest: Guest) {
     }
 }
 
-fn measure_group(group: &str) -> ExitCode {
+fn measure_named(name: &str, how: &str) -> ExitCode {
+    match Guest::named(name) {
+        Some(guest) => {
+            measure(guest);
+            ExitCode::SUCCESS
+        }
+        None => measure_group(name, how),
+    }
+}
+
+fn measure_group(group: &str, how: &str) -> ExitCode {
     println!("guest | bytes | inspect, s | load, s | peak, MiB | end");
     for guest in Guest::ALL.into_iter().filter(|it| it.group() == group) {
-        match this_program(&[MEASURE, guest.name()]) {
+        match this_program(&[how, guest.name()]) {
             Ok(child) if child.status.success() => {
                 print!("{}", String::from_utf8_lossy(&child.stdout));
             }

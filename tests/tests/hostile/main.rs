@@ -6,6 +6,7 @@
 //!
 //! `--measure <guest or group>` prints the cost of guests instead.
 
+mod beside;
 mod child;
 mod expected;
 mod frame;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     // The memory of the process is that of one guest.
     arguments.test_threads = Some(1);
     let mut trials: Vec<_> = Guest::ALL.into_iter().map(trial).collect();
+    trials.extend(beside::trials());
     trials.extend(stacks::trials());
     trials.extend(proposals::trials());
     trials.extend(sweeps::trials());

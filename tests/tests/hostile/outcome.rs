@@ -23,12 +23,14 @@ pub(crate) struct Expected {
     pub(crate) typed: Option<Outcome>,
     /// The outcome of the form with a function after each answer, if it differs.
     pub(crate) through: Option<Outcome>,
-    /// True if its packed form can be reset; `None` if that does not matter for the attack.
-    pub(crate) resettable: Option<bool>,
+    /// True if the attack is on resetting, so that its packed form must be one that can be reset.
+    pub(crate) resettable: bool,
     /// Growth of the resident memory of the process, in MiB.
     pub(crate) resident_mib: usize,
     /// Size of a line that one decision writes to the log, in KiB.
     pub(crate) line_kib: usize,
+    /// Size of the text of the error with which it is refused, in KiB.
+    pub(crate) error_kib: usize,
     /// Deadline of a decision.
     pub(crate) deadline: Duration,
     /// Deadline of `configure`.
@@ -47,9 +49,10 @@ impl Expected {
             outcome,
             typed: None,
             through: None,
-            resettable: None,
+            resettable: false,
             resident_mib: 96,
             line_kib: 80,
+            error_kib: 16,
             deadline: PATIENT,
             configure_deadline: PATIENT,
         }
@@ -77,8 +80,13 @@ impl Expected {
         other.unwrap_or(self.outcome)
     }
 
-    pub(crate) const fn resettable(mut self, resettable: bool) -> Self {
-        self.resettable = Some(resettable);
+    pub(crate) const fn resettable(mut self) -> Self {
+        self.resettable = true;
+        self
+    }
+
+    pub(crate) const fn error_kib(mut self, kib: usize) -> Self {
+        self.error_kib = kib;
         self
     }
 

@@ -18,9 +18,6 @@ use tempfile::TempDir;
 /// Decisions in each mode.
 const ROUNDS: usize = 3;
 
-/// Longest text of an error, in bytes.
-const LONGEST_ERROR: usize = 16 * 1024;
-
 /// Runs `guest` in all forms.
 pub(crate) fn run(guest: Guest) -> Result<(), String> {
     neighbours::unharmed()?;
@@ -67,7 +64,7 @@ fn judge(
     let plugin = match (Plugin::load(source), outcome) {
         (Err(error), Outcome::Refused(_, is)) if is(&error) => {
             within(before, expected)?;
-            return presentable(&error);
+            return presentable(&error, expected);
         }
         (Err(error), _) => return Err(format!("it is refused: {}", start(&format!("{error:?}")))),
         (Ok(_), Outcome::Refused(wanted, _)) => {
@@ -76,10 +73,8 @@ fn judge(
         (Ok(plugin), _) => plugin,
     };
     within(before, expected)?;
-    if let (Some(wanted), Form::Packed, true) = (expected.resettable, form, resettable)
-        && plugin.is_resettable() != wanted
-    {
-        return Err(format!("it can be reset: {}", !wanted));
+    if expected.resettable && resettable && form == Form::Packed && !plugin.is_resettable() {
+        return Err("it cannot be reset".to_owned());
     }
     let modes: &[Instances] = match plugin.is_resettable() {
         true => &[Instances::Fresh, Instances::Reset],
@@ -183,7 +178,7 @@ fn in_company(
             serde_json::to_value(&decision),
             serde_json::to_value(decision.for_caller()),
         ] {
-            presentable_json(&json.map_err(|error| error.to_string())?, false)?;
+            presentable_json(&json.map_err(|error| error.to_string())?)?;
         }
         presentable_line(decision.detail())?;
         neighbours::same(&neighbours::decisions(&pdp))?;
@@ -200,7 +195,7 @@ fn logged(folder: &TempDir, expected: &Expected) -> Result<(), String> {
     for line in log.lines() {
         presentable_line(line)?;
         let json: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        presentable_json(&json, false)?;
+        presentable_json(&json)?;
         decisions += usize::from(json.get("decision").is_some());
         if line.len() > expected.line_kib * 1024 {
             return Err(format!("a line of the log has {} bytes", line.len()));
@@ -216,9 +211,9 @@ fn logged(folder: &TempDir, expected: &Expected) -> Result<(), String> {
 }
 
 /// Compares the text of an error with what a terminal and a log can show.
-fn presentable(error: &LoadError) -> Result<(), String> {
+fn presentable(error: &LoadError, expected: &Expected) -> Result<(), String> {
     let text = error.to_string();
-    if text.len() > LONGEST_ERROR {
+    if text.len() > expected.error_kib * 1024 {
         return Err(format!(
             "its error has {} bytes: {}",
             text.len(),
@@ -228,19 +223,28 @@ fn presentable(error: &LoadError) -> Result<(), String> {
     presentable_line(&text)
 }
 
-/// Refuses JSON with a text that could command a terminal or forge a line once it is read.
+/// Refuses JSON that could command a terminal or forge a line, as it is written or once its texts are read.
 ///
-/// The properties of an obligation may have several lines.
-fn presentable_json(json: &Value, in_properties: bool) -> Result<(), String> {
+/// Those who show the properties of an obligation expect several lines, and the operand of a constraint is
+/// compared with arguments, so that it stays as it is.
+fn presentable_json(json: &Value) -> Result<(), String> {
+    presentable_line(&json.to_string())?;
+    presentable_texts(json, false)
+}
+
+fn presentable_texts(json: &Value, lines: bool) -> Result<(), String> {
     match json {
-        Value::String(text) if in_properties => presentable_line(&text.replace(['\n', '\t'], " ")),
+        Value::String(text) if lines => presentable_line(&text.replace(['\n', '\t'], " ")),
         Value::String(text) => presentable_line(text),
         Value::Array(items) => items
             .iter()
-            .try_for_each(|item| presentable_json(item, in_properties)),
+            .try_for_each(|item| presentable_texts(item, lines)),
         Value::Object(members) => members.iter().try_for_each(|(key, value)| {
             presentable_line(key)?;
-            presentable_json(value, in_properties || key == "properties")
+            match key.as_str() {
+                "value" if members.contains_key("op") => Ok(()),
+                _ => presentable_texts(value, lines || key == "properties"),
+            }
         }),
         _ => Ok(()),
     }

@@ -1,2 +1,2 @@
-;; The memory begins with 4 GiB. Stopped by `memory-bytes`.
+;; The memory begins with 4 GiB. Stopped when it is compiled, by the limit of each slot of the pool.
 (memory $memory 65536)

@@ -1,4 +1,4 @@
-;; A table grows by one element without end. Stopped by `table-elements`.
+;; A table grows by one element without end. Stopped when it is loaded: the snapshot refuses `table.grow`.
 (table $table 1 funcref)
 (func $evaluate (result i32)
   (loop $more

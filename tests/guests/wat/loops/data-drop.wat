@@ -1,4 +1,4 @@
-;; A storm of `data.drop`. Stopped by `deadline`.
+;; A storm of `data.drop`. Stopped when it is loaded: the snapshot refuses the instruction.
 (data $bytes "bytes")
 (func $evaluate (result i32)
   (loop $forever

@@ -1,4 +1,4 @@
-;; A storm of `elem.drop`. Stopped by `deadline`.
+;; A storm of `elem.drop`. Stopped when it is loaded: the snapshot refuses the instruction.
 (table $table 16 funcref)
 (func $f)
 (elem $functions func $f)

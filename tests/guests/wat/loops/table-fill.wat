@@ -1,4 +1,4 @@
-;; A storm of `table.fill` over the largest table. Stopped by `deadline`.
+;; A storm of `table.fill` over the largest table. Stopped when it is loaded: the snapshot refuses the instruction.
 (table $table 4096 funcref)
 (func $evaluate (result i32)
   (loop $forever

@@ -1,4 +1,5 @@
-;; A storm of `table.grow` by no element, each a call into the host. Stopped by `deadline`.
+;; A storm of `table.grow` by no element, each a call into the host. Stopped when it is loaded: the snapshot refuses the
+;; instruction.
 (table $table 16 funcref)
 (func $evaluate (result i32)
   (loop $forever

@@ -1,4 +1,4 @@
-;; A storm of `table.init`. Stopped by `deadline`.
+;; A storm of `table.init`. Stopped when it is loaded: the snapshot refuses the instruction.
 (table $table 4096 funcref)
 (func $f)
 (elem $functions func $f $f $f $f)

@@ -1,5 +1,5 @@
-;; A decision drops a data segment, so that the next use of it traps. Stopped by the fresh or reset instance of each
-;; decision.
+;; A decision drops a data segment, so that the next use of it traps. Stopped when it is loaded: the snapshot refuses
+;; the instruction.
 (data $bytes "bytes")
 (func $evaluate (result i32)
   (if (i32.eqz (i32.const 1)) (then (return (global.get $stale))))

@@ -1,5 +1,5 @@
-;; A decision drops an element segment, so that the next use of it traps. Stopped by the fresh or reset instance of each
-;; decision.
+;; A decision drops an element segment, so that the next use of it traps. Stopped when it is loaded: the snapshot
+;; refuses the instruction.
 (table $table 4 8 funcref)
 (func $f)
 (elem declare func $f)

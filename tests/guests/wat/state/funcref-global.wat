@@ -1,4 +1,5 @@
-;; A decision leaves a mark in a global that holds a function. Stopped by the fresh or reset instance of each decision.
+;; A decision leaves a mark in a global that holds a function. Stopped when it is loaded: the snapshot refuses the
+;; instruction.
 (global $mark (mut funcref) (ref.null func))
 (func $f)
 (elem declare func $f)

@@ -1,4 +1,4 @@
-;; A decision leaves a mark in the size of a table. Stopped by the fresh or reset instance of each decision.
+;; A decision leaves a mark in the size of a table. Stopped when it is loaded: the snapshot refuses the instruction.
 (table $table 4 8 funcref)
 (func $f)
 (elem declare func $f)

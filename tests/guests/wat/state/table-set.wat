@@ -1,4 +1,5 @@
-;; A decision leaves a function in a table by `table.set`. Stopped by the fresh or reset instance of each decision.
+;; A decision leaves a function in a table by `table.set`. Stopped when it is loaded: the snapshot refuses the
+;; instruction.
 (table $table 4 8 funcref)
 (func $f)
 (elem declare func $f)

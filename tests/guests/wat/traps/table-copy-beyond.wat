@@ -1,4 +1,4 @@
-;; It copies elements beyond a table. Stopped by a trap.
+;; It copies elements beyond a table. Stopped when it is loaded: the snapshot refuses the instruction.
 (table $t 4 funcref)
 (type $none (func))
 (type $one (func (param i32)))

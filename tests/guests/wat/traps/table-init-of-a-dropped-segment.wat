@@ -1,4 +1,5 @@
-;; It initialises a table from a segment that it dropped. Stopped by a trap.
+;; It initialises a table from a segment that it dropped. Stopped when it is loaded: the snapshot refuses the
+;; instruction.
 (table $t 4 funcref)
 (type $none (func))
 (type $one (func (param i32)))

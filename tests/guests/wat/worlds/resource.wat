@@ -2,5 +2,5 @@
 (component
   (core module $m (func (export "d") (param i32) (loop (br 0))))
   (core instance $i (instantiate $m))
-  (type $r (resource (rep i32) (dtor (func $i "d"))))
+  (type $r (resource (rep i32) (dtor (core func $i "d"))))
   (export "r" (type $r)))

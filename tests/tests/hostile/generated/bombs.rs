@@ -2,6 +2,7 @@
 //!
 //! Those that are too costly for each run of the tests have a tenth of their full size.
 
+use super::scaled;
 use crate::frame::Made;
 use std::fmt::Write as _;
 
@@ -10,14 +11,15 @@ pub(crate) fn function_of_sixty_thousand_additions() -> Made {
     let body = "(local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 31)) (i32.const 7)))";
     Made::Bomb(format!(
         "(func (param i32) (result i32) {} (local.get 0))",
-        body.repeat(60_000)
+        body.repeat(scaled(60_000))
     ))
 }
 
 /// 10,000 functions; 100,000 at full size.
 pub(crate) fn functions_of_ten_thousand() -> Made {
     Made::Bomb(
-        "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))".repeat(10_000),
+        "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))"
+            .repeat(scaled(10_000)),
     )
 }
 
@@ -40,15 +42,15 @@ pub(crate) fn locals_in_a_hundred_functions() -> Made {
     Made::Bomb(function.repeat(100))
 }
 
-/// 10,000 functions, each of which calls the next.
+/// 4,000 functions, each of which calls the next.
 pub(crate) fn calls_in_a_chain() -> Made {
     let mut functions = String::new();
-    for index in 0..10_000 {
+    for index in 0..4_000 {
         let next = index + 1;
         write!(functions, "(func $f{index} (call $f{next}))").expect("text");
     }
     Made::Bomb(format!(
-        "{functions} (func $f10000) (func $evaluate (result i32) (call $f0) (global.get $clean))"
+        "{functions} (func $f4000) (func $evaluate (result i32) (call $f0) (global.get $clean))"
     ))
 }
 
@@ -56,7 +58,7 @@ pub(crate) fn calls_in_a_chain() -> Made {
 pub(crate) fn elements_of_100_000() -> Made {
     Made::Bomb(format!(
         "(table 1 funcref) (func $f) (elem $e func {})",
-        "$f ".repeat(100_000)
+        "$f ".repeat(scaled(100_000))
     ))
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn elements_of_100_000() -> Made {
 pub(crate) fn elements_of_100_000_expressions() -> Made {
     Made::Bomb(format!(
         "(table 1 funcref) (elem $e funcref {})",
-        "(ref.null func)".repeat(100_000)
+        "(ref.null func)".repeat(scaled(100_000))
     ))
 }
 
@@ -72,43 +74,43 @@ pub(crate) fn elements_of_100_000_expressions() -> Made {
 pub(crate) fn segments_of_elements() -> Made {
     Made::Bomb(format!(
         "(table 1 funcref) (func $f) {}",
-        "(elem (i32.const 0) $f)".repeat(10_000)
+        "(elem (i32.const 0) $f)".repeat(scaled(10_000))
     ))
 }
 
 /// 10,000 data segments; the engine accepts ten times as many.
 pub(crate) fn segments_of_data() -> Made {
-    Made::Bomb("(data (i32.const 4096) \"a\")".repeat(10_000))
+    Made::Bomb("(data (i32.const 4096) \"a\")".repeat(scaled(10_000)))
 }
 
 /// 10,000 passive data segments.
 pub(crate) fn segments_of_passive_data() -> Made {
-    Made::Bomb("(data \"a\")".repeat(10_000))
+    Made::Bomb("(data \"a\")".repeat(scaled(10_000)))
 }
 
-/// 1.5 MB of data; the largest file holds ten times as much.
+/// 1.4 MB of data; the largest file holds ten times as much.
 pub(crate) fn data_of_a_megabyte() -> Made {
     Made::Bomb(format!(
-        "(memory $memory 64) (data (i32.const 131072) \"{}\")",
-        "ab".repeat(750_000)
+        "(memory $memory 256) (data (i32.const 131072) \"{}\")",
+        "ab".repeat(scaled(700_000))
     ))
 }
 
-/// 10,000 globals; 100,000 at full size.
-pub(crate) fn globals_of_ten_thousand() -> Made {
-    Made::Bomb("(global (mut i32) (i32.const 7))".repeat(10_000))
+/// 3,000 globals, which fit an instance; 100,000 do not, and cost as if they did.
+pub(crate) fn globals_of_three_thousand() -> Made {
+    Made::Bomb("(global (mut i32) (i32.const 7))".repeat(scaled(3_000)))
 }
 
 /// 10,000 globals that nothing changes.
 pub(crate) fn globals_that_are_constant() -> Made {
-    Made::Bomb("(global i32 (i32.const 7))".repeat(10_000))
+    Made::Bomb("(global i32 (i32.const 7))".repeat(scaled(10_000)))
 }
 
 /// A constant expression of 50,000 additions.
 pub(crate) fn constant_of_many_additions() -> Made {
     Made::Bomb(format!(
         "(global i32 i32.const 1 {})",
-        "i32.const 1 i32.add ".repeat(50_000)
+        "i32.const 1 i32.add ".repeat(scaled(50_000))
     ))
 }
 
@@ -116,26 +118,26 @@ pub(crate) fn constant_of_many_additions() -> Made {
 pub(crate) fn blocks_nested_deep() -> Made {
     Made::Bomb(format!(
         "(func {} {})",
-        "block ".repeat(10_000),
-        "end ".repeat(10_000)
+        "block ".repeat(scaled(10_000)),
+        "end ".repeat(scaled(10_000))
     ))
 }
 
-/// Loops nested 10,000 deep.
+/// Loops nested 300 deep, each with a way back; 10,000 of them take more than four minutes to compile.
 pub(crate) fn loops_nested_deep() -> Made {
     Made::Bomb(format!(
         "(func (param i32) {} {})",
-        "loop ".repeat(10_000),
-        "local.get 0 br_if 0 end ".repeat(10_000)
+        "loop ".repeat(scaled(300)),
+        "local.get 0 br_if 0 end ".repeat(scaled(300))
     ))
 }
 
-/// Conditions nested 10,000 deep, each with two ways.
+/// Conditions nested 1,000 deep, each with two ways; 10,000 of them take half a gigabyte to compile.
 pub(crate) fn conditions_nested_deep() -> Made {
     Made::Bomb(format!(
         "(func (param i32) (result i32) {} i32.const 1 {})",
-        "local.get 0 if (result i32) ".repeat(10_000),
-        "else i32.const 2 end ".repeat(10_000)
+        "local.get 0 if (result i32) ".repeat(scaled(1_000)),
+        "else i32.const 2 end ".repeat(scaled(1_000))
     ))
 }
 
@@ -143,8 +145,8 @@ pub(crate) fn conditions_nested_deep() -> Made {
 pub(crate) fn expression_of_many_operands() -> Made {
     Made::Bomb(format!(
         "(func (param i32) (result i32) {} {})",
-        "local.get 0 ".repeat(10_000),
-        "i32.xor ".repeat(9_999)
+        "local.get 0 ".repeat(scaled(10_000)),
+        "i32.xor ".repeat(scaled(10_000) - 1)
     ))
 }
 
@@ -161,22 +163,23 @@ pub(crate) fn parameters_and_results_of_a_thousand() -> Made {
     Made::Bomb(function.repeat(50))
 }
 
-/// 300 locals that change in each of 300 nested loops, so that 90,000 values join.
+/// 60 locals that change in each of 60 nested loops, so that 3,600 values join.
 ///
-/// With 2,000 of each, there are 4 million.
+/// With 300 of each, 12 KB take a minute to compile.
 pub(crate) fn locals_that_join_in_loops() -> Made {
-    let changes: String = (1..300)
+    let most = 60;
+    let changes: String = (1..most)
         .map(|index| format!("local.get {index} i32.const 1 i32.add local.set {index} "))
         .collect();
-    let ends: String = (1..300)
+    let ends: String = (1..most)
         .map(|index| {
             format!("local.get {index} local.get 0 i32.xor local.set {index} local.get {index} br_if 0 end ")
         })
         .collect();
     Made::Bomb(format!(
         "(func (param i32) (local {}) {} {changes} {ends})",
-        "i32 ".repeat(299),
-        "loop ".repeat(299)
+        "i32 ".repeat(most - 1),
+        "loop ".repeat(most - 1)
     ))
 }
 
@@ -201,11 +204,11 @@ pub(crate) fn shuffles_of_vectors() -> Made {
     ))
 }
 
-/// 5,000 indirect calls, each of a type of its own.
+/// 1,000 indirect calls, each of a type of its own.
 pub(crate) fn indirect_calls_of_many_types() -> Made {
     let mut text = "(table 1 funcref)".to_owned();
     let mut calls = String::new();
-    for index in 0..5_000_u32 {
+    for index in 0..1_000_u32 {
         let parameters: String = (0..13)
             .map(|bit| match index >> bit & 1 {
                 0 => "i32 ",
@@ -230,7 +233,7 @@ pub(crate) fn indirect_calls_of_many_types() -> Made {
 
 /// 10,000 types of functions.
 pub(crate) fn types_of_ten_thousand() -> Made {
-    Made::Bomb("(type (func (param i32 i64 f32 f64) (result i32)))".repeat(10_000))
+    Made::Bomb("(type (func (param i32 i64 f32 f64) (result i32)))".repeat(scaled(10_000)))
 }
 
 /// 10,000 exports.

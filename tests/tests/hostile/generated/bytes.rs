@@ -1,6 +1,7 @@
 //! Files that are no component.
 
 use super::components::valid;
+use super::scaled;
 use crate::frame::Made;
 
 /// No bytes.
@@ -109,7 +110,7 @@ pub(crate) fn larger_than_its_limit() -> Made {
 /// 1.5 MB of the smallest custom sections; 15 MB at full size.
 pub(crate) fn half_a_million_custom_sections() -> Made {
     let mut bytes = valid();
-    bytes.extend([0, 1, 0].repeat(500_000));
+    bytes.extend([0, 1, 0].repeat(scaled(500_000)));
     Made::File(bytes)
 }
 

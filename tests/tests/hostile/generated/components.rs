@@ -1,5 +1,6 @@
 //! Components of unusual shapes: all are valid policies with sections after their own.
 
+use super::scaled;
 use crate::frame::{Form, Made, component, module};
 use std::fmt::Write as _;
 use wasm_encoder::{
@@ -65,7 +66,7 @@ pub(crate) fn nested_a_hundred_deep() -> Made {
 
 /// Components nested 3,000 deep, in 36 KB; 30,000 at full size.
 pub(crate) fn nested_three_thousand_deep() -> Made {
-    nested(3_000)
+    nested(scaled(3_000))
 }
 
 /// A hundred components beside each other.
@@ -81,6 +82,11 @@ pub(crate) fn modules_of_a_hundred() -> Made {
 /// Two more instances of a module, which are within `instances`.
 pub(crate) fn instances_within_the_limit() -> Made {
     with_instances(2, &Module::new())
+}
+
+/// One more instance of a module than `instances`.
+pub(crate) fn instances_beyond_the_limit() -> Made {
+    with_instances(4, &Module::new())
 }
 
 /// A hundred instances of modules.
@@ -149,15 +155,13 @@ pub(crate) fn start_function_of_a_second_module() -> Made {
 
 /// A thousand imports.
 pub(crate) fn imports_of_a_thousand() -> Made {
-    let imports: String = (0..1000)
-        .map(|index| format!("(import \"i{index}\" (func))"))
-        .collect();
-    with_text(&imports)
+    let import = |index| format!("(import \"i{index}\" (func))");
+    importing(&(0..1000).map(import).collect::<String>())
 }
 
-/// An import with a name of 100 KB.
+/// An import with a name of 80 KB.
 pub(crate) fn import_of_a_long_name() -> Made {
-    with_text(&format!("(import \"a{}\" (func))", "-a".repeat(50_000)))
+    importing(&format!("(import \"a{}\" (func))", "-a".repeat(40_000)))
 }
 
 /// Ten thousand exports of types, and not those of the contract.
@@ -185,12 +189,16 @@ pub(crate) fn aliases_of_ten_thousand() -> Made {
     ))
 }
 
-/// A start section of the component, which is a proposal that is off.
-pub(crate) fn value_exports() -> Made {
+/// A section of values, a proposal that no parser here reads.
+pub(crate) fn section_of_values() -> Made {
     let mut bytes = valid();
     // A value section with the boolean true.
     bytes.extend([12, 4, 1, 0x7f, 1, 1]);
     Made::File(bytes)
+}
+
+fn importing(imports: &str) -> Made {
+    Made::File(wat::parse_str(format!("(component {imports})")).expect("imports"))
 }
 
 fn nested(depth: usize) -> Made {
