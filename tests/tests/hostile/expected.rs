@@ -94,6 +94,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::AnswersPackedAtAddressMinusFour => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersPackedAtAnOddAddress => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersPackedAtTheEndOfMemory => decides(Effect::NotApplicable),
+        Guest::AnswersPackedCodeNotUtf8 => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersPackedEmpty => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersPackedEmptyBeyondMemory => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersPackedJustBeyondMemory => faults!(Fault::InvalidOutput(_)),
@@ -129,6 +130,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::AnswersTypedAtTheEndOfMemory => {
             decides(Effect::Permit).typed(faults!(Fault::InvalidOutput(_)))
         }
+        Guest::AnswersTypedCodeNotUtf8 => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersTypedJustBeyondMemory => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersTypedOf4BillionAdvice => faults!(Fault::InvalidOutput(_)),
         Guest::AnswersTypedOf4BillionReasons => faults!(Fault::InvalidOutput(_)),
@@ -462,7 +464,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::TextsObligationIdThatCommandsATerminal => faults!(Fault::InvalidOutput(_)),
         Guest::TextsObligationKindThatCommandsATerminal => faults!(Fault::InvalidOutput(_)),
         Guest::TextsOperandOfNoJsonThatCommandsATerminal => faults!(Fault::InvalidOutput(_)),
-        Guest::TextsOperandThatCommandsATerminal => decides(Effect::Permit),
+        Guest::TextsOperandThatCommandsATerminal => decides(Effect::Permit).shown_as_written(),
         Guest::TextsPathThatCommandsATerminal => permits_in_vain(Cause::ConstraintUnmet),
         Guest::TextsPropertiesThatCommandATerminal => decides(Effect::Permit),
         Guest::TrapsCallBeyondTheTable => faults!(Fault::Trap(_)),

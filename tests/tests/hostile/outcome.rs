@@ -31,6 +31,8 @@ pub(crate) struct Expected {
     pub(crate) line_kib: usize,
     /// Size of the text of the error with which it is refused, in KiB.
     pub(crate) error_kib: usize,
+    /// True if a decision shows a text as the plugin wrote it, although it could command a terminal.
+    pub(crate) is_shown_as_written: bool,
     /// Deadline of a decision.
     pub(crate) deadline: Duration,
     /// Deadline of `configure`.
@@ -53,6 +55,7 @@ impl Expected {
             resident_mib: 96,
             line_kib: 80,
             error_kib: 16,
+            is_shown_as_written: false,
             deadline: PATIENT,
             configure_deadline: PATIENT,
         }
@@ -97,6 +100,11 @@ impl Expected {
 
     pub(crate) const fn line_kib(mut self, kib: usize) -> Self {
         self.line_kib = kib;
+        self
+    }
+
+    pub(crate) const fn shown_as_written(mut self) -> Self {
+        self.is_shown_as_written = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::neighbours;
 use libtest_mimic::Trial;
-use portcullis_host::{LoadError, Plugin, PluginSource};
+use portcullis_host::{LoadError, Plugin, PluginLimits, PluginSource, inspect};
 use portcullis_tests::proposals::{REFUSED, REFUSED_TYPES, with_module, with_type};
 
 /// A test for each module and each type.
@@ -19,14 +19,29 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 type Make = fn(&str) -> Vec<u8>;
 
+/// `inspect` and loading refuse it for `proposal`, by name.
 fn refused(proposal: &str, component: &[u8]) -> Result<(), String> {
+    let inspection = inspect(component, &PluginLimits::default());
+    let Some(LoadError::Proposals(names)) = inspection.refusals.first() else {
+        return Err(format!("{:?}", inspection.refusals));
+    };
+    let refusal = LoadError::Proposals(names.clone());
+    let said = refusal.to_string();
+    for part in [
+        &format!("`{proposal}`"),
+        "build it for `wasm32-unknown-unknown`",
+    ] {
+        if !said.contains(part) {
+            return Err(format!("{part} is not in: {said}"));
+        }
+    }
     for source in [
         PluginSource::new(component),
         PluginSource::new(component).resettable(),
     ] {
-        match Plugin::load(&source) {
-            Err(LoadError::Proposals(names)) if names.iter().any(|it| it == proposal) => {}
-            other => return Err(format!("{other:?}")),
+        let loaded = Plugin::load(&source).map(drop);
+        if loaded != Err(refusal.clone()) {
+            return Err(format!("{loaded:?}"));
         }
     }
     neighbours::unharmed()

@@ -84,9 +84,9 @@ pub(crate) fn instances_within_the_limit() -> Made {
     with_instances(2, &Module::new())
 }
 
-/// One more instance of a module than `instances`.
+/// More instances of modules than `instances`.
 pub(crate) fn instances_beyond_the_limit() -> Made {
-    with_instances(4, &Module::new())
+    with_instances(5, &Module::new())
 }
 
 /// A hundred instances of modules.
