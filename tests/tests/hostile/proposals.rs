@@ -28,7 +28,7 @@ fn refused(proposal: &str, component: &[u8]) -> Result<(), String> {
     let refusal = LoadError::Proposals(names.clone());
     let said = refusal.to_string();
     for part in [
-        &format!("`{proposal}`"),
+        format!("`{proposal}`").as_str(),
         "build it for `wasm32-unknown-unknown`",
     ] {
         if !said.contains(part) {

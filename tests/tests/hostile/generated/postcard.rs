@@ -143,8 +143,8 @@ fn block(bytes: &mut Vec<u8>, text: &[u8]) {
 /// Writes a number in groups of seven bits, the lowest first.
 fn number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push(number.to_le_bytes()[0]);
 }
