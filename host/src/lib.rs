@@ -182,7 +182,7 @@ pub use portcullis_model::waiver::Waiver;
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
     CacheError, CodeSource, CompiledCache, CompilerError, EngineError, Evaluation, Fault,
-    Inspection, Instances, LoadError, LoadLimit, MAX_CONCURRENT_DECISIONS, PagemapScan,
+    Inspection, Instances, LoadError, LoadLimit, LoadStage, MAX_CONCURRENT_DECISIONS, PagemapScan,
     PagemapScanError, PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan,
     compile_if_asked, compiles_in_child, inspect, pagemap_scan_in_force, read_component,
 };

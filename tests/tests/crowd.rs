@@ -66,7 +66,9 @@ fn host(cache: &CompiledCache) -> Pdp {
         // A permit or a deny, with a reason each.
         let effect = u8::from(index % 2 == 1);
         let component = raw::named("healthy", &[effect, 1, 2, b'o', b'k', 0, 0, 0, 0, 0, 0]);
-        let source = PluginSource::new(component).limits(limits);
+        let source = PluginSource::new(component)
+            .compile_in_process()
+            .limits(limits);
         let plugin = Plugin::load(&source.compile_in_process().cache(cache.clone())).unwrap();
         builder = builder.integration(Integration::new(format!("healthy-{index}")).plugin(plugin));
     }

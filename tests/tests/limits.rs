@@ -2,9 +2,9 @@
 
 use portcullis_host::{
     ActionClass, Cause, Effect, Fault, Integration, Intent, Mode, Pdp, Plugin, PluginLimits,
-    PluginSource, Principal, Request, RequestLimits, Resource, Timestamp,
+    Principal, Request, RequestLimits, Resource, Timestamp,
 };
-use portcullis_tests::{guests, raw};
+use portcullis_tests::guests;
 use serde_json::json;
 use std::time::Duration;
 
@@ -50,10 +50,6 @@ fn hostile(behaviour: &str) -> Plugin {
 
 fn hostile_within(behaviour: &str, limits: PluginLimits) -> Plugin {
     guests::hostile(json!({ "behaviour": behaviour }), limits)
-}
-
-fn fault(behaviour: &str) -> Fault {
-    outcome(&hostile(behaviour)).expect_err("it faults")
 }
 
 #[test]
@@ -114,130 +110,11 @@ fn refuses_ten_megabytes_of_reasons() {
 }
 
 #[test]
-fn a_panic_and_an_endless_recursion_are_traps() {
-    assert!(matches!(fault("panic"), Fault::Trap(_)));
-    assert!(matches!(fault("recurse"), Fault::Trap(_)));
-}
-
-#[test]
-fn a_verdict_that_breaks_the_contract_is_refused() {
-    for behaviour in [
-        "no-reason",
-        "bad-code",
-        "undeclared-reason",
-        "undeclared-obligation",
-        "requestable-permit",
-    ] {
-        assert!(
-            matches!(fault(behaviour), Fault::InvalidOutput(_)),
-            "{behaviour}"
-        );
-    }
-    assert_eq!(outcome(&hostile("oblige")), Ok(Effect::Permit));
-}
-
-#[test]
-fn bytes_that_are_no_verdict_are_refused() {
-    let answers = |data: &str| {
-        let component = raw::component(&raw::answering(data));
-        outcome(
-            &Plugin::load(
-                &PluginSource::new(component)
-                    .compile_in_process()
-                    .limits(guests::patient()),
-            )
-            .unwrap(),
-        )
-    };
-    // A verdict is an effect and, at offset 4, the address and length of its reasons.
-    assert_eq!(answers(r"\01"), Ok(Effect::Deny));
-    for (what, data) in [
-        ("an effect that there is not", r"\09"),
-        (
-            "reasons outside memory",
-            r"\01\00\00\00\f0\ff\ff\ff\01\00\00\00",
-        ),
-        (
-            "more reasons than memory",
-            r"\01\00\00\00\00\10\00\00\00\00\00\10",
-        ),
-        (
-            "reasons at an odd address",
-            r"\01\00\00\00\01\10\00\00\01\00\00\00",
-        ),
-        // The reason follows the verdict, and its code is the two bytes at 1024 + 24.
-        (
-            "a code that is not UTF-8",
-            r"\01\00\00\00\40\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\ff\fe\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\18\04\00\00\02\00\00\00",
-        ),
-    ] {
-        let answer = answers(data);
-        assert!(
-            matches!(answer, Err(Fault::InvalidOutput(_) | Fault::OutputTooLarge)),
-            "{what}: {answer:?}"
-        );
-    }
-    for address in ["1025", "-4", "131071"] {
-        let module = raw::module("", &format!("(i32.const {address})"));
-        let source = PluginSource::new(raw::component(&module))
-            .compile_in_process()
-            .limits(guests::patient());
-        let answer = outcome(&Plugin::load(&source).unwrap());
-        assert!(
-            matches!(answer, Err(Fault::InvalidOutput(_))),
-            "{address}: {answer:?}"
-        );
-    }
-}
-
-#[test]
 fn each_decision_starts_from_the_configured_instance() {
     let counting = hostile("count");
     for _ in 0..3 {
         let evaluation = counting.evaluate(&request(), ActionClass::Read, NOW);
         assert_eq!(evaluation.outcome.unwrap().reasons[0].code, "call-1");
-    }
-}
-
-#[test]
-fn no_decision_finds_what_another_left_in_memory() {
-    // It answers `deny` if a byte after the first page, where its own data ends, is not zero, and
-    // `not-applicable` otherwise. Then it fills that memory with ones. The pool reuses slots for the same
-    // component first, so that its next instance gets the same memory.
-    let scanning = raw::module(
-        "",
-        "(local $at i32)
-         (i32.store8 (i32.const 1024) (i32.const 2))
-         (local.set $at (i32.const 65536))
-         (block $end
-           (loop $next
-             (br_if $end (i32.ge_u (local.get $at) (i32.const 16777216)))
-             (if (i64.ne (i64.load (local.get $at)) (i64.const 0))
-               (then (i32.store8 (i32.const 1024) (i32.const 1)) (br $end)))
-             (local.set $at (i32.add (local.get $at) (i32.const 8)))
-             (br $next)))
-         (memory.fill (i32.const 65536) (i32.const 1) (i32.const 16711680))
-         (i32.const 1024)",
-    )
-    .replace("\"memory\") 2", "\"memory\") 256")
-    // Otherwise its request would be in the searched memory.
-    .replace("i32) (i32.const 65536)", "i32) (i32.const 2048)");
-    let source = PluginSource::new(raw::component(&scanning))
-        .compile_in_process()
-        .limits(guests::patient());
-    let scanning = Plugin::load(&source).unwrap();
-    for _ in 0..20 {
-        assert_eq!(outcome(&scanning), Ok(Effect::NotApplicable));
-    }
-}
-
-#[test]
-fn the_host_compares_no_more_than_it_can_afford() {
-    for behaviour in ["many-constraints", "many-items", "many-reasons"] {
-        assert!(
-            matches!(fault(behaviour), Fault::InvalidOutput(_)),
-            "{behaviour}"
-        );
     }
 }
 

@@ -9,33 +9,6 @@ use portcullis_tests::proposals::{ACCEPTED, REFUSED, REFUSED_TYPES, with_module,
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Asserts that `inspect`, loading and the engine refuse `component` for `name`.
-fn refused(name: &str, text: &str, component: &[u8]) {
-    let inspection = inspect(component, &PluginLimits::default());
-    let Some(LoadError::Proposals(names)) = inspection.refusals.first() else {
-        panic!("{text}: {:?}", inspection.refusals);
-    };
-    assert!(names.iter().any(|it| it == name), "{text}: {names:?}");
-    let refusal = Plugin::load(&PluginSource::new(component).compile_in_process()).unwrap_err();
-    assert_eq!(refusal, LoadError::Proposals(names.clone()), "{text}");
-    let said = refusal.to_string();
-    assert!(said.contains(&format!("`{name}`")), "{said}");
-    assert!(
-        said.contains("build it for `wasm32-unknown-unknown`"),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_proposal_that_is_not_on_the_list_is_named_and_refused() {
-    for (name, fields) in REFUSED {
-        refused(name, fields, &with_module(fields));
-    }
-    for (name, definition) in REFUSED_TYPES {
-        refused(name, definition, &with_type(definition));
-    }
-}
-
 #[test]
 fn all_proposals_of_a_file_are_named() {
     let component = with_module("(memory i64 1) (tag) (func $f (return_call $f))");

@@ -6,7 +6,7 @@ use crate::clock::Ticking;
 use crate::code::Compiled;
 use crate::engine::{EngineError, engine, metered_engine};
 use crate::fault::{Fault, text_of};
-use crate::load_error::{LoadError, SettingsError};
+use crate::load_error::{LoadError, LoadStage, SettingsError};
 use crate::sandbox::{self, Sandbox};
 use crate::specialise;
 use portcullis_contract::{one_line, printable};
@@ -90,7 +90,7 @@ impl Job<'_> {
         let answered = configure.call(&mut *store, (self.settings,));
         let (answer,) = answered.map_err(|error| match Fault::from_error(&error) {
             Fault::Deadline => LoadError::Unfinished {
-                what: "`configure`".into(),
+                what: LoadStage::Configure,
                 limit: sandbox::exceeded_in_loading(store, self.limits),
             },
             fault => LoadError::Configure(fault),

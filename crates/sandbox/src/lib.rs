@@ -65,7 +65,7 @@ pub use evaluate::Evaluation;
 pub use fault::Fault;
 pub use instances::Instances;
 pub use load::PluginSource;
-pub use load_error::{LoadError, SettingsError};
+pub use load_error::{LoadError, LoadStage, SettingsError};
 pub use plugin::Plugin;
 pub use question::Question;
 pub use sandbox::LoadLimit;

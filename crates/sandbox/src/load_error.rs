@@ -120,7 +120,7 @@ pub enum LoadError {
     #[error("its {what} did not finish: {limit}")]
     Unfinished {
         /// The function.
-        what: Cow<'static, str>,
+        what: LoadStage,
         /// The bound that ended it.
         limit: LoadLimit,
     },
@@ -146,6 +146,17 @@ pub enum LoadError {
     /// The engine does not start.
     #[error(transparent)]
     Engine(EngineErrorText),
+}
+
+/// A function of a plugin that runs while it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum LoadStage {
+    /// The start function of a core module.
+    #[error("start function")]
+    Start,
+    /// `configure`.
+    #[error("`configure`")]
+    Configure,
 }
 
 /// The text of an [`EngineError`].

@@ -7,7 +7,7 @@ use crate::bindings::passed::exports::portcullis::policy::types as passed;
 use crate::clock::Ticking;
 use crate::component::{compile, export, instantiable};
 use crate::fault::{Fault, text_of};
-use crate::load_error::LoadError;
+use crate::load_error::{LoadError, LoadStage};
 use crate::sandbox::{self, Sandbox};
 use portcullis_model::limits::PluginLimits;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,7 +54,7 @@ pub(crate) fn specialise(
         Err(error) => {
             return Err(match Fault::at_instantiation(&error) {
                 Fault::Deadline => LoadError::Unfinished {
-                    what: "start function".into(),
+                    what: LoadStage::Start,
                     limit: sandbox::exceeded_in_loading(&store, limits),
                 },
                 fault => LoadError::Instantiate(fault),

@@ -1,0 +1,5 @@
+;; The verdict says that it has 2^63 reasons. Stopped by the rules of a verdict.
+(data (i32.const 2048) "\00\10\00\00\0f\00\00\00")
+(data (i32.const 4096) "\01\80\80\80\80\80\80\80\80\80\01\00\00\00\00")
+(func $evaluate-packed (param $request i32) (param $length i32) (result i32)
+  (i32.const 2048))

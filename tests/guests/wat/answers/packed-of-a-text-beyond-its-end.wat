@@ -1,0 +1,5 @@
+;; A text lies beyond the end of the verdict. Stopped by the rules of a verdict.
+(data (i32.const 2048) "\00\10\00\00\04\00\00\00")
+(data (i32.const 4096) "\01\01\7f\00")
+(func $evaluate-packed (param $request i32) (param $length i32) (result i32)
+  (i32.const 2048))

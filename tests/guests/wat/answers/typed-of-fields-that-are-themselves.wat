@@ -1,0 +1,6 @@
+;; The fields of a reason are the words of the reason itself. Stopped by the bounds of an answer.
+(data (i32.const 2048) "\01\00\00\00\00\10\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+(data (i32.const 4096) "\88\13\00\00\01\00\00\00\00\10\00\00\18\00\00\00\00\10\00\00\03\00\00\00")
+(data (i32.const 5000) "a")
+(func $evaluate-typed (param $request i32) (result i32)
+  (i32.const 2048))

@@ -1,0 +1,4 @@
+;; The function after each answer recurses without end. Stopped by the stack limit of the engine.
+(func $recurse (param i32) (result i32)
+  (i32.add (call $recurse (local.get 0)) (i32.const 1)))
+(func $post-return (param i32) (drop (call $recurse (local.get 0))))

@@ -1,0 +1,11 @@
+;; `cabi_realloc` leaves a mark for the next decision. Stopped by the fresh or reset instance of each decision.
+(global $calls (mut i32) (i32.const 0))
+(func $realloc (param i32 i32 i32 i32) (result i32)
+  (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+  (i32.const 65536))
+(func $configure (param i32 i32) (result i32)
+  (global.set $calls (i32.const 0))
+  (i32.const 0))
+(func $evaluate-packed (param i32 i32) (result i32)
+  (if (i32.gt_u (global.get $calls) (i32.const 1)) (then (return (global.get $stale))))
+  (global.get $clean))

@@ -1,0 +1,10 @@
+;; It calls an element beyond a table. Stopped by a trap.
+(table $t 4 funcref)
+(type $none (func))
+(type $one (func (param i32)))
+(func $f)
+(elem (table $t) (i32.const 0) func $f)
+(elem $e func $f)
+(func $evaluate (result i32)
+  (call_indirect $t (type $none) (i32.const -1))
+  (global.get $clean))

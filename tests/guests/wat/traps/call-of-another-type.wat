@@ -1,0 +1,10 @@
+;; It calls a function through a table as one of another type. Stopped by a trap.
+(table $t 4 funcref)
+(type $none (func))
+(type $one (func (param i32)))
+(func $f)
+(elem (table $t) (i32.const 0) func $f)
+(elem $e func $f)
+(func $evaluate (result i32)
+  (call_indirect $t (type $one) (i32.const 1) (i32.const 0))
+  (global.get $clean))

@@ -1,0 +1,10 @@
+;; It fills elements beyond a table. Stopped when it is loaded: the snapshot refuses the instruction.
+(table $t 4 funcref)
+(type $none (func))
+(type $one (func (param i32)))
+(func $f)
+(elem (table $t) (i32.const 0) func $f)
+(elem $e func $f)
+(func $evaluate (result i32)
+  (table.fill $t (i32.const 3) (ref.null func) (i32.const 2))
+  (global.get $clean))

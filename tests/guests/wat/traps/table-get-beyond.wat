@@ -1,0 +1,10 @@
+;; It reads an element beyond a table. Stopped by a trap.
+(table $t 4 funcref)
+(type $none (func))
+(type $one (func (param i32)))
+(func $f)
+(elem (table $t) (i32.const 0) func $f)
+(elem $e func $f)
+(func $evaluate (result i32)
+  (drop (table.get $t (i32.const 4)))
+  (global.get $clean))

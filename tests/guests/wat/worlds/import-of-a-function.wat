@@ -1,0 +1,2 @@
+;; It imports a function. Stopped when it is loaded: a plugin imports nothing.
+(component (import "f" (func)))
