@@ -123,7 +123,7 @@ pub(crate) fn blocks_nested_deep() -> Made {
     ))
 }
 
-/// Loops nested 300 deep, each with a way back; 10,000 of them take more than four minutes to compile.
+/// Loops nested 300 deep, each with a way back; 3,000 of them, in 26 KB, take a minute to compile.
 pub(crate) fn loops_nested_deep() -> Made {
     Made::Bomb(format!(
         "(func (param i32) {} {})",
