@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     }
     for known in KNOWN {
         let name = format!("{}::known::{}", known.target, known.case);
-        trials.push(Trial::test(name, || still_fails(known)));
+        trials.push(Trial::test(name, move || still_fails(known)));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -79,7 +79,7 @@ fn read(document: &[u8]) -> Option<(StoredIntent, Value)> {
             Ok(&intent)
         );
     }
-    // It is not the same if it is widened by a day.
+    // An intent allows no more than itself, unless comparing the patterns takes too long.
     assert!(intent.allows_no_more_than(&intent).is_ok() || has_many_wildcards(&json));
     Some((intent, json))
 }

@@ -81,16 +81,19 @@ fn change(state: &mut Vec<u8>, marks: &mut Vec<u8>, choices: &mut Unstructured<'
         1..=4 => WHOLE.used[choices.choose_index(WHOLE.used.len())?],
         _ => choices.choose_index(bytes.len())?,
     };
-    match (choice, bytes.get_mut(at)) {
-        (6, _) => bytes.truncate(at),
-        (7, _) => {
-            let (from, length) = (choices.choose_index(bytes.len())?, 64);
-            let copied = bytes[from..bytes.len().min(from + length)].to_vec();
+    match choice {
+        6 => bytes.truncate(at),
+        7 => {
+            let from = choices.choose_index(bytes.len())?;
+            let copied = bytes[from..bytes.len().min(from + 64)].to_vec();
             let end = bytes.len().min(at + copied.len());
             bytes.splice(at..end, copied);
         }
-        (_, Some(byte)) => *byte ^= 1 << choices.int_in_range(0..=7)?,
-        (_, None) => {}
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << choices.int_in_range(0..=7)?;
+            }
+        }
     }
     Ok(())
 }
