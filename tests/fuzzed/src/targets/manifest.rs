@@ -59,7 +59,8 @@ fn in_toml(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(members) => {
-            let member = |(name, value)| format!("{} = {}", quoted(name), in_toml(value));
+            let member =
+                |(name, value): (&String, &Value)| format!("{} = {}", quoted(name), in_toml(value));
             let members: Vec<_> = members.iter().map(member).collect();
             format!("{{ {} }}", members.join(", "))
         }
