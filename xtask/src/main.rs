@@ -6,6 +6,7 @@ mod advisories;
 mod code_map;
 mod demo;
 mod engines;
+mod fuzz;
 mod house;
 mod prose;
 mod steps;
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   engines   compare the Cedar and Rego plugins with the native engines, and test the host in a process
             with all features of the runtime, and without features of its own
   bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
+  fuzz      run the targets of tests/fuzzed under libFuzzer: [--minutes N] [TARGET...]
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
   sbom      write the bill of materials of the command and the host into target/sbom
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Some("test") => steps::test(),
         Some("engines") => steps::engines(),
         Some("bench") => steps::bench(),
+        Some("fuzz") => fuzz::fuzz(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("lint") => steps::lint(),
         Some("plugins") => steps::plugins(),
         Some("sbom") => supply::bill_of_materials(),

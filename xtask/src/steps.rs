@@ -239,7 +239,8 @@ pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run(command("cargo").args(arguments))
 }
 
-fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+/// Returns a command that runs `program` in the repository's root.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command

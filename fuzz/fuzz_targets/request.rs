@@ -1,0 +1,5 @@
+//! Target `request` of `tests/fuzzed`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| portcullis_fuzzed::run_in_fuzzer("request", input));
