@@ -213,38 +213,37 @@ impl Crate {
     }
 
     /// Folders whose paths the compiler would write, each with the name to write instead.
-    fn remapped(&self) -> Vec<(PathBuf, &'static str)> {
+    ///
+    /// Those of packages in folders, such as an SDK that is not downloaded, are among them.
+    fn remapped(&self) -> Vec<(PathBuf, String)> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let cargo = cargo.or_else(|| Some(home.as_ref()?.join(".cargo")));
-        let metadata = self.metadata();
-        let folder = self.folder.canonicalize().ok();
-        [
-            (home, "/home"),
-            (cargo, "/cargo"),
-            (
-                metadata.as_ref().map(|it| it.target_directory.clone()),
-                "/target",
-            ),
-            (metadata.map(|it| it.workspace_root), "/workspace"),
-            (folder, "/plugin"),
-        ]
-        .into_iter()
-        .filter_map(|(path, name)| Some((path?, name)))
-        .collect()
+        let mut remapped: Vec<_> = [(home, "/home"), (cargo, "/cargo")]
+            .into_iter()
+            .filter_map(|(path, name)| Some((path?, name.to_owned())))
+            .collect();
+        if let Some(metadata) = self.metadata(&[]).or_else(|| self.metadata(&["--no-deps"])) {
+            remapped.push((metadata.workspace_root, "/workspace".to_owned()));
+            remapped.push((metadata.target_directory, "/target".to_owned()));
+            for package in metadata.packages {
+                if let (None, Some(folder)) = (package.source, package.manifest_path.parent()) {
+                    remapped.push((folder.to_owned(), format!("/{}", package.name)));
+                }
+            }
+        }
+        if let Ok(folder) = self.folder.canonicalize() {
+            remapped.push((folder, "/plugin".to_owned()));
+        }
+        remapped
     }
 
     /// The folders that Cargo uses for the crate; `None` if it does not say.
-    fn metadata(&self) -> Option<Metadata> {
+    fn metadata(&self, more: &[&str]) -> Option<Metadata> {
         let output = cargo()
             .current_dir(&self.folder)
-            .args([
-                "metadata",
-                "--no-deps",
-                "--format-version",
-                "1",
-                "--offline",
-            ])
+            .args(["metadata", "--format-version", "1", "--offline"])
+            .args(more)
             .stderr(Stdio::null())
             .output()
             .ok()?;
@@ -257,6 +256,15 @@ impl Crate {
 struct Metadata {
     target_directory: PathBuf,
     workspace_root: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    /// Registry or repository; `None` for a folder.
+    source: Option<String>,
+    manifest_path: PathBuf,
 }
 
 fn cargo() -> Command {

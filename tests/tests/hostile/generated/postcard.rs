@@ -97,7 +97,7 @@ impl Verdict {
             );
             for limit in [narrowing.lifetime_ms, narrowing.max_uses] {
                 option(bytes, limit.as_ref(), |bytes, limit| {
-                    number(bytes, u64::from(*limit))
+                    number(bytes, u64::from(*limit));
                 });
             }
         });
