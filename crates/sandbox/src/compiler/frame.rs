@@ -1,6 +1,6 @@
 //! Messages between the host and the program that compiles.
 //!
-//! A message is a header in postcard, and bytes. Each part is preceded by its length, and the message is followed
+//! A message is a header in JSON, and bytes. Each part is preceded by its length, and the message is followed
 //! by its SHA-256, so that a message that is cut short or mixed with other output is found out.
 
 use crate::job::Form;
@@ -58,7 +58,7 @@ impl Version {
 
 /// Writes a message.
 pub(super) fn write(to: &mut impl Write, header: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
-    let header = postcard::to_allocvec(header).map_err(io::Error::other)?;
+    let header = serde_json::to_vec(header).map_err(io::Error::other)?;
     let mut digest = Sha256::new();
     for part in [&*header, bytes] {
         let length = (part.len() as u64).to_le_bytes();
@@ -97,7 +97,7 @@ pub(super) fn read<H: DeserializeOwned>(
         Ok(bytes)
     };
     let header = part(MAX_HEADER_BYTES)?;
-    let header: H = postcard::from_bytes(&header)
+    let header: H = serde_json::from_slice(&header)
         .map_err(|error| invalid(format!("its header is not valid: {error}")))?;
     early(&header)?;
     let bytes = part(most)?;
