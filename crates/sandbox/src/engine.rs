@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::features::OF_THE_ENGINE;
@@ -138,9 +139,22 @@ static CHOSEN: OnceLock<PagemapScan> = OnceLock::new();
 /// There is one per process, and it is never dropped, so that all plugins share its pool of sandboxes.
 pub(crate) fn engine() -> Result<&'static Engine, EngineError> {
     made(&ENGINE, || {
-        engine_settings(*CHOSEN.get_or_init(PagemapScan::default))
+        let mut config = engine_settings(*CHOSEN.get_or_init(PagemapScan::default));
+        if IS_WITHOUT_POOL.load(Ordering::Relaxed) {
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        }
+        config
     })
 }
+
+/// Starts the engine of this process without a pool, for a process that only compiles.
+///
+/// The pool reserves memory that a limit on the process would count. Code compiles to the same without it.
+pub(crate) fn start_without_pool() {
+    IS_WITHOUT_POOL.store(true, Ordering::Relaxed);
+}
+
+static IS_WITHOUT_POOL: AtomicBool = AtomicBool::new(false);
 
 /// The engine that counts instructions, for reports; it makes each decision slower.
 ///

@@ -1,6 +1,7 @@
 //! The child process: reads a plugin, compiles it, and writes the code.
 
 use super::frame::{self, Answer, Request, Version};
+use crate::engine::start_without_pool;
 use crate::job::Job;
 use crate::load_error::LoadError;
 use portcullis_model::limits::PluginLimits;
@@ -27,6 +28,7 @@ pub(super) fn run() -> i32 {
 fn answer() -> io::Result<()> {
     limits::close_other_files();
     limits::end_with_host();
+    start_without_pool();
     let mut input = io::stdin().lock();
     // The limits are in force before the component is read.
     let (request, component) = frame::read(&mut input, usize::MAX, |request: &Request| {
