@@ -79,6 +79,8 @@ const MORE_SECONDS: u64 = 1;
 #[cfg(unix)]
 mod limits {
     use super::{Duration, MORE_SECONDS, PluginLimits, io};
+    use crate::engine::SNAPSHOT_BYTES;
+    use portcullis_model::limits::MAX_MEMORY_BYTES;
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     /// Applies the limits to this process, for the rest of its life.
@@ -89,7 +91,8 @@ mod limits {
             (Resource::Cpu, seconds.saturating_mul(THREADS)),
             // Memory that is only reserved does not count.
             (Resource::Data, limits.load_memory_bytes as u64),
-            (Resource::Fsize, 0),
+            // The runtime keeps the initial content of memories in files without a name, in memory.
+            (Resource::Fsize, (MAX_MEMORY_BYTES + SNAPSHOT_BYTES) as u64),
             (Resource::Core, 0),
             (Resource::Nofile, 16),
         ] {
