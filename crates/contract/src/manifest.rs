@@ -16,6 +16,9 @@ pub const MANIFEST_SECTION: &str = "portcullis:manifest";
 /// Maximum size of a manifest in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 
+/// Maximum length of a version in bytes. It is in each record of a decision.
+const MAX_VERSION_BYTES: usize = 64;
+
 /// Reason codes that the SDK gives by itself, which no manifest has to declare.
 pub const SDK_REASONS: [&str; 2] = ["arguments-invalid", "not-configured"];
 
@@ -64,8 +67,20 @@ pub struct Manifest {
 
 /// A text that is not a valid manifest, with all of its problems.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("{}", listed(.0))]
 pub struct ManifestError(pub Vec<ManifestProblem>);
+
+/// Maximum number of problems in the text of an error.
+const MOST_LISTED: usize = 16;
+
+fn listed(problems: &[ManifestProblem]) -> String {
+    let first = problems.iter().take(MOST_LISTED);
+    let mut listed: Vec<_> = first.map(ToString::to_string).collect();
+    if problems.len() > MOST_LISTED {
+        listed.push(format!("and {} more", problems.len() - MOST_LISTED));
+    }
+    listed.join("; ")
+}
 
 /// One problem of a manifest. As text: line, column and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +145,11 @@ pub enum ManifestFault {
     /// A field under `needs` is unknown, and is spelt almost like a known one.
     #[error("under `needs`, `{0}` is no field of a request: did you mean `{1}`?")]
     NeedsMisspelt(String, &'static str),
+    /// The version is longer than 64 characters, or not printable.
+    #[error(
+        "`version` `{0}` is no version: write one of at most 64 letters, digits, `.`, `-`, `+` and `_`, such as `0.1.0`"
+    )]
+    Version(String),
     /// The plugin is written against another version of the contract.
     #[error(
         "`contract = \"{0}\"`: this host runs plugins of contract {CONTRACT_VERSION}: {REBUILD}"
@@ -147,7 +167,7 @@ const STACK_BYTES: usize = 32 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct Wire {
     name: Spanned<String>,
-    version: String,
+    version: Spanned<String>,
     description: String,
     contract: Spanned<String>,
     needs: Vec<Spanned<String>>,
@@ -183,7 +203,7 @@ impl Manifest {
         let settings = wire.settings.map(Spanned::into_inner);
         Ok(Self {
             name: wire.name.into_inner(),
-            version: wire.version,
+            version: wire.version.into_inner(),
             description: wire.description,
             contract: wire.contract.into_inner(),
             needs,
@@ -226,6 +246,17 @@ fn problems(wire: &Wire, text: &str) -> Vec<ManifestProblem> {
         note(wire.name.span(), ManifestFault::Name(excerpt(name)));
     } else if is_reserved(name) {
         note(wire.name.span(), ManifestFault::Reserved(name.clone()));
+    }
+    let version = wire.version.get_ref();
+    let is_of_version = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
+    if version.is_empty()
+        || version.len() > MAX_VERSION_BYTES
+        || !version.chars().all(is_of_version)
+    {
+        note(
+            wire.version.span(),
+            ManifestFault::Version(excerpt(version)),
+        );
     }
     for kind in &wire.obligations {
         let text = excerpt(kind.get_ref());

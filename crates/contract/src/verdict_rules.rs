@@ -18,6 +18,9 @@ pub const MAX_OPERAND_ITEMS: usize = 512;
 /// Each is in the record of the decision.
 pub(crate) const MAX_REASON_FIELDS: usize = 256;
 
+/// Maximum length of a constraint's path in bytes.
+pub(crate) const MAX_POINTER_BYTES: usize = 512;
+
 /// Checks a verdict of the plugin of `manifest`.
 ///
 /// # Errors
@@ -66,6 +69,15 @@ pub fn check_verdict(verdict: &Verdict, manifest: &Manifest) -> Result<(), Strin
     }
     check_obligations(verdict, manifest)?;
     let constraints = &verdict.narrowing.constraints;
+    let long = constraints
+        .iter()
+        .find(|it| it.path().len() > MAX_POINTER_BYTES);
+    if let Some(long) = long {
+        return Err(format!(
+            "a constraint whose path has {} bytes, and at most {MAX_POINTER_BYTES} are read",
+            long.path().len()
+        ));
+    }
     let items: usize = constraints
         .iter()
         .map(crate::Constraint::operand_items)

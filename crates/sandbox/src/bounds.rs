@@ -5,7 +5,10 @@
 
 use crate::load_error::{LoadError, malformed};
 use portcullis_model::limits::PluginLimits;
-use wasmparser::{BinaryReaderError, ElementItems, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ConstExpr, DataKind, ElementItems, ElementKind, FunctionBody, Operator,
+    Parser, Payload,
+};
 
 /// Maximum depth of modules and components in each other. Build tools make 2 or 3 levels.
 const NESTING: u64 = 16;
@@ -14,13 +17,20 @@ const MODULES: u64 = 64;
 /// Maximum number of types, imports, exports, aliases, instances and canonical functions, of each.
 const ITEMS: u64 = 10_000;
 /// Maximum number of functions with a body.
-const FUNCTIONS: u64 = 100_000;
+const FUNCTIONS: u64 = 30_000;
 /// Maximum size of a function in bytes.
 const BODY_BYTES: u64 = 1024 * 1024;
 /// Maximum number of locals of a function.
 const LOCALS: u64 = 5_000;
 /// Maximum number of locals of all functions.
 const ALL_LOCALS: u64 = 2_000_000;
+/// Maximum depth of blocks in a function, and of loops in each other. A `match` of many cases is many blocks.
+const BLOCKS: usize = 2_000;
+const LOOPS: usize = 100;
+/// Maximum size of a constant expression in bytes, such as the initial value of a global.
+const CONSTANT_BYTES: u64 = 1_000;
+/// Maximum number of custom sections.
+const CUSTOM_SECTIONS: u64 = 1_000;
 /// Maximum number of globals. Compilers make a few.
 const GLOBALS: u64 = 1_000;
 /// Maximum number of element segments, and of data segments.
@@ -60,6 +70,45 @@ impl Counted {
     }
 }
 
+/// Checks the size of a constant expression.
+fn constant(expression: &ConstExpr<'_>) -> Result<(), LoadError> {
+    let size = expression.get_binary_reader().bytes_remaining() as u64;
+    Counted::of("bytes in a constant expression", CONSTANT_BYTES).add(size)
+}
+
+/// Checks how deep the blocks and loops of a function are in each other; the outer error is one of the format.
+fn blocks(body: &FunctionBody<'_>) -> Result<Result<(), LoadError>, BinaryReaderError> {
+    // True for each open block that is a loop.
+    let mut open = Vec::new();
+    let mut loops = 0;
+    for operator in body.get_operators_reader()? {
+        let is_loop = match operator? {
+            Operator::Loop { .. } => true,
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => false,
+            Operator::End => {
+                loops -= usize::from(open.pop() == Some(true));
+                continue;
+            }
+            _ => continue,
+        };
+        open.push(is_loop);
+        loops += usize::from(is_loop);
+        for (what, found, most) in [
+            ("levels of blocks in a function", open.len(), BLOCKS),
+            ("levels of loops in a function", loops, LOOPS),
+        ] {
+            if found > most {
+                return Ok(Err(LoadError::TooMany {
+                    what: what.into(),
+                    found: found as u64,
+                    most: most as u64,
+                }));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
 /// Counts the parts; the outer error is one of the format.
 fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, BinaryReaderError> {
     let mut nesting = Counted::of("levels of modules and components in each other", NESTING);
@@ -77,6 +126,7 @@ fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, B
         "items in element segments (`table-elements`)",
         limits.table_elements as u64,
     );
+    let mut custom = Counted::of("custom sections", CUSTOM_SECTIONS);
     let mut segments = Counted::of("element and data segments", SEGMENTS);
     for payload in Parser::new(0).parse_all(bytes) {
         let counted = match payload? {
@@ -99,12 +149,35 @@ fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, B
             Payload::ComponentInstanceSection(section) => instances.add(section.count().into()),
             Payload::ComponentCanonicalSection(section) => canonical.add(section.count().into()),
             Payload::FunctionSection(section) => functions.add(section.count().into()),
-            Payload::GlobalSection(section) => globals.add(section.count().into()),
-            Payload::DataSection(section) => segments.add(section.count().into()),
+            Payload::CustomSection(_) => custom.add(1),
+            Payload::GlobalSection(section) => {
+                let mut counted = globals.add(section.count().into());
+                if counted.is_ok() {
+                    for global in section {
+                        counted = counted.and(constant(&global?.init_expr));
+                    }
+                }
+                counted
+            }
+            Payload::DataSection(section) => {
+                let mut counted = segments.add(section.count().into());
+                if counted.is_ok() {
+                    for data in section {
+                        if let DataKind::Active { offset_expr, .. } = data?.kind {
+                            counted = counted.and(constant(&offset_expr));
+                        }
+                    }
+                }
+                counted
+            }
             Payload::ElementSection(section) => {
                 let mut counted = segments.add(section.count().into());
                 for element in section {
-                    let count = match element?.items {
+                    let element = element?;
+                    if let ElementKind::Active { offset_expr, .. } = &element.kind {
+                        counted = counted.and(constant(offset_expr));
+                    }
+                    let count = match element.items {
                         ElementItems::Functions(functions) => functions.count(),
                         ElementItems::Expressions(_, expressions) => expressions.count(),
                     };
@@ -126,6 +199,7 @@ fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, B
                             .and_then(|()| of_body.add(count.into()))
                             .and_then(|()| locals.add(count.into()));
                     }
+                    counted = counted.and(blocks(&body)?);
                 }
                 counted
             }

@@ -209,6 +209,7 @@ pub fn engine_settings(scan: PagemapScan) -> Config {
         .max_memories_per_component(1)
         .max_memories_per_module(2)
         .max_tables_per_component(2)
+        .max_tables_per_module(2)
         .max_component_instance_size(256 * 1024)
         .max_core_instance_size(256 * 1024)
         .max_memory_size(MAX_MEMORY_BYTES + SNAPSHOT_BYTES)
