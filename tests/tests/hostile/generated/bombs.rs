@@ -136,8 +136,8 @@ pub(crate) fn loops_nested_deep() -> Made {
 pub(crate) fn conditions_nested_deep() -> Made {
     Made::Bomb(format!(
         "(func (param i32) (result i32) {} i32.const 1 {})",
-        "local.get 0 if (result i32) ".repeat(scaled(1_000)),
-        "else i32.const 2 end ".repeat(scaled(1_000))
+        "local.get 0 if (result i32) ".repeat(scaled(3_000)),
+        "else i32.const 2 end ".repeat(scaled(3_000))
     ))
 }
 
