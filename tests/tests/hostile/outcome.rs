@@ -88,11 +88,6 @@ impl Expected {
         self
     }
 
-    pub(crate) const fn error_kib(mut self, kib: usize) -> Self {
-        self.error_kib = kib;
-        self
-    }
-
     pub(crate) const fn resident_mib(mut self, mib: usize) -> Self {
         self.resident_mib = mib;
         self
