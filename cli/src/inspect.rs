@@ -4,7 +4,8 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use anyhow::Context as _;
-use portcullis_host::{Inspection, PluginLimits, inspect, read_component};
+use portcullis_host::{Digest, Inspection, PluginLimits, inspect, read_component};
+use std::fs::File;
 use std::path::PathBuf;
 
 /// Describe a plugin file, and report why a host would refuse it, without running it.
@@ -21,9 +22,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let limits = PluginLimits::default();
     let bytes = read_component(&args.file, &limits)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
-    let inspection = inspect(&bytes, &limits);
+    let mut inspection = inspect(&bytes, &limits);
+    if bytes.len() > limits.component_bytes {
+        // Only its beginning was read.
+        let file = File::open(&args.file);
+        (inspection.digest, inspection.bytes) = file
+            .and_then(Digest::of_reader)
+            .with_context(|| format!("cannot read {}", args.file.display()))?;
+    }
     match args.format {
-        Format::Json => output::json(&inspection)?,
+        Format::Json => {
+            let mut json = serde_json::to_value(&inspection)?;
+            if let Some(members) = json.as_object_mut().filter(|_| !inspection.is_read()) {
+                members.remove("imports");
+                members.remove("exports");
+            }
+            output::json(&json)?;
+        }
         Format::Human => print(&inspection)?,
     }
     if inspection.refusals.is_empty() {
@@ -51,8 +66,10 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
     }
     row("digest", &inspection.digest.to_string())?;
     row("size", &format!("{} bytes", inspection.bytes))?;
-    row("imports", &list(&inspection.imports))?;
-    row("exports", &list(&inspection.exports))?;
+    if inspection.is_read() {
+        row("imports", &list(&inspection.imports))?;
+        row("exports", &list(&inspection.exports))?;
+    }
     match inspection.refusals.as_slice() {
         [] => output::line(&format!(
             "{}: a host would now compile it and try its settings",

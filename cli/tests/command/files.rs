@@ -123,3 +123,20 @@ Usage: portcullis <COMMAND>
 For more information, try '--help'.
 "#]]);
 }
+
+#[test]
+fn inspect_prints_the_digest_and_size_of_a_file_over_the_limit() {
+    let folder = Folder::new();
+    let large = [&b"\0asm\x0d\0\x01\0"[..], &vec![0; 17 * 1024 * 1024]].concat();
+    folder.write("large.wasm", &large);
+    folder.run(&["inspect", "large.wasm"]).is(snapbox::str![[r#"
+"#]]);
+    let json = folder.run(&["inspect", "large.wasm", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let digest = portcullis_host::Digest::of(&large).to_string();
+    assert_eq!(
+        (&json["digest"], &json["bytes"]),
+        (&digest.into(), &large.len().into())
+    );
+    assert_eq!(json.get("imports"), None);
+}

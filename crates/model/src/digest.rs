@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 /// SHA-256 digest of a file or a document.
@@ -20,6 +21,27 @@ impl Digest {
     /// Computes the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Computes the digest of all that `from` gives, and its size in bytes, without keeping it.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn of_reader(mut from: impl Read) -> io::Result<(Self, usize)> {
+        let mut digest = Sha256::new();
+        let mut size = 0;
+        let mut part = [0; 64 * 1024];
+        loop {
+            let read = from.read(&mut part)?;
+            match part.get(..read) {
+                None | Some([]) => return Ok((Self(digest.finalize().into()), size)),
+                Some(bytes) => {
+                    digest.update(bytes);
+                    size += bytes.len();
+                }
+            }
+        }
     }
 }
 

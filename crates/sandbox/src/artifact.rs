@@ -39,6 +39,22 @@ pub struct Inspection {
     pub refusals: Vec<LoadError>,
 }
 
+impl Inspection {
+    /// False if the file was refused before its imports and exports were read.
+    pub fn is_read(&self) -> bool {
+        !matches!(
+            self.refusals.first(),
+            Some(
+                LoadError::TooLarge { .. }
+                    | LoadError::NotWasm(_)
+                    | LoadError::CoreModule
+                    | LoadError::Malformed { .. }
+                    | LoadError::TooMany { .. }
+            )
+        )
+    }
+}
+
 fn texts<S: serde::Serializer>(errors: &[LoadError], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(errors.iter().map(ToString::to_string))
 }
@@ -67,17 +83,7 @@ pub fn inspect(bytes: &[u8], limits: &PluginLimits) -> Inspection {
 /// As [`inspect`], for bytes whose digest is known.
 pub(crate) fn inspect_of(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspection {
     let mut inspection = look(digest, bytes, limits);
-    let unreadable = matches!(
-        inspection.refusals.first(),
-        Some(
-            LoadError::TooLarge { .. }
-                | LoadError::NotWasm(_)
-                | LoadError::CoreModule
-                | LoadError::Malformed { .. }
-                | LoadError::TooMany { .. }
-        )
-    );
-    if unreadable {
+    if !inspection.is_read() {
         return inspection;
     }
     match proposals::validate(bytes) {
