@@ -9,6 +9,7 @@ mod engines;
 mod fuzz;
 mod house;
 mod prose;
+mod sbom;
 mod steps;
 mod supply;
 mod trust;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("lint") => steps::lint(),
         Some("plugins") => steps::plugins(),
-        Some("sbom") => supply::bill_of_materials(),
+        Some("sbom") => sbom::bill_of_materials(),
         Some("wit") => steps::copy_wit(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");

@@ -54,7 +54,7 @@ mod engine;
 
 pub use artifact::{Inspection, inspect, read_component};
 pub use cache::{CacheError, CodeSource, CompiledCache};
-pub use compiler::{CompilerError, compile_if_asked, compiles_in_child};
+pub use compiler::{compile_if_asked, compiles_in_child};
 #[doc(hidden)]
 pub use engine::engine_settings;
 pub use engine::{
@@ -65,7 +65,7 @@ pub use evaluate::Evaluation;
 pub use fault::Fault;
 pub use instances::Instances;
 pub use load::PluginSource;
-pub use load_error::{LoadError, LoadStage, SettingsError};
+pub use load_error::{CompilerError, LoadError, LoadStage, SettingsError};
 pub use plugin::Plugin;
 pub use question::Question;
 pub use sandbox::LoadLimit;

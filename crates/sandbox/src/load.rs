@@ -4,14 +4,14 @@ use crate::artifact;
 use crate::cache::{CodeSource, CompiledCache, EntryId, Forms, Found};
 use crate::clock::expect_decisions_of;
 use crate::code::Compiled;
-use crate::compiler::{self, CompilerError, Program};
+use crate::compiler::{self, Program};
 use crate::engine::is_metered;
 use crate::entry::Entry;
 use crate::fault::text_of;
 #[cfg(feature = "reset")]
 use crate::held::{CHECKED_EVERY, Places};
 use crate::job::{Form, Job};
-use crate::load_error::{LoadError, SettingsError};
+use crate::load_error::{CompilerError, LoadError, SettingsError};
 use crate::plugin::Plugin;
 use crate::{core_module, evaluate, stack};
 use portcullis_model::digest::Digest;

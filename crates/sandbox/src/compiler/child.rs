@@ -1,11 +1,11 @@
 //! The host's side: starts the child process, and reads its answer.
 
 use super::frame::{self, Answer, Request, Version};
-use super::{ARGUMENT, CompilerError, Program};
+use super::{ARGUMENT, Program};
 use crate::code::Compiled;
 use crate::fault::text_of;
 use crate::job::Job;
-use crate::load_error::LoadError;
+use crate::load_error::{CompilerError, LoadError};
 use portcullis_contract::{one_line, printable};
 use std::io::{self, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -28,43 +28,6 @@ pub(crate) struct Program {
     is_own: bool,
 }
 
-/// Reason why the child process did not compile a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CompilerError {
-    /// No program is known.
-    #[error(
-        "this process has no program that compiles plugins: call `portcullis_host::compile_if_asked()` at the beginning of `main`, or choose to compile in this process (`PluginSource::compile_in_process`, or `compile = \"in-process\"` in `[engine]`)"
-    )]
-    NoProgram,
-    /// The program cannot be started.
-    #[error("cannot start {}: {message}", program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// Message of the operating system.
-        message: String,
-    },
-    /// It took too long, and was killed.
-    #[error(
-        "it took longer than `load-deadline`, {0:?}, and was killed: raise `load-deadline` in `limits` if the plugin is trusted to take longer"
-    )]
-    Deadline(std::time::Duration),
-    /// It needed more memory than it may have.
-    #[error(
-        "it needed more than `load-memory-bytes`, {0}: raise `load-memory-bytes` in `limits` if the plugin is trusted to need more"
-    )]
-    Memory(usize),
-    /// It ended without an answer.
-    #[error("it ended without an answer: {0}")]
-    Died(String),
-    /// Its answer is not valid.
-    #[error(
-        "its answer is not valid: {0}: check that the program is of the same version as this host"
-    )]
-    Answer(String),
-}
-
 /// Compiles a plugin and exits, if another Portcullis host started this program for that.
 ///
 /// Call it at the beginning of `main`, before any thread starts. If the program was started as usual, it
