@@ -157,6 +157,9 @@ impl Crate {
             cargo.args(["--config", setting]);
         }
         cargo.args(["--", "-C", STACK]);
+        if let Some(own) = self.own_folder() {
+            cargo.arg(remap(&own, "/plugin"));
+        }
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rustflags());
         cargo.env_remove("RUSTFLAGS");
         // Cargo sets these variables for the running package. The plugin's build must not see them.
@@ -196,7 +199,7 @@ impl Crate {
     /// Flags of the compiler for the plugin and all that it depends on: the user's, and those that leave out paths.
     ///
     /// The same crate then compiles to the same bytes in every folder, and no path of its author's machine is in
-    /// them.
+    /// them. They do not depend on the crate's own folder, so that crates share what they depend on.
     fn rustflags(&self) -> String {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let mut flags: Vec<String> =
@@ -205,16 +208,14 @@ impl Crate {
                 (None, Some(flags)) => flags.split_whitespace().map(str::to_owned).collect(),
                 (None, None) => Vec::new(),
             };
-        // The last prefix that applies counts, so the crate's own comes after those that it may lie in.
-        for (path, name) in self.remapped() {
-            flags.push(format!("--remap-path-prefix={}={name}", path.display()));
-        }
+        flags.extend(self.remapped().iter().map(|(path, name)| remap(path, name)));
         flags.join(SEPARATOR)
     }
 
     /// Folders whose paths the compiler would write, each with the name to write instead.
     ///
-    /// Those of packages in folders, such as an SDK that is not downloaded, are among them.
+    /// Packages in other folders, such as an SDK that is not downloaded, are among them. Of several that apply, the
+    /// compiler takes the last.
     fn remapped(&self) -> Vec<(PathBuf, String)> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -223,19 +224,27 @@ impl Crate {
             .into_iter()
             .filter_map(|(path, name)| Some((path?, name.to_owned())))
             .collect();
-        if let Some(metadata) = self.metadata(&[]).or_else(|| self.metadata(&["--no-deps"])) {
-            remapped.push((metadata.workspace_root, "/workspace".to_owned()));
-            remapped.push((metadata.target_directory, "/target".to_owned()));
-            for package in metadata.packages {
-                if let (None, Some(folder)) = (package.source, package.manifest_path.parent()) {
-                    remapped.push((folder.to_owned(), format!("/{}", package.name)));
-                }
+        let metadata = self.metadata(&[]);
+        let Some(metadata) = metadata.or_else(|| self.metadata(&["--no-deps"])) else {
+            return remapped;
+        };
+        let root = metadata.workspace_root;
+        for package in metadata.packages {
+            if let (None, Some(folder)) = (package.source, package.manifest_path.parent())
+                && !folder.starts_with(&root)
+            {
+                remapped.push((folder.to_owned(), format!("/{}", package.name)));
             }
         }
-        if let Ok(folder) = self.folder.canonicalize() {
-            remapped.push((folder, "/plugin".to_owned()));
+        if self.own_folder().is_none_or(|own| own != root) {
+            remapped.push((root, "/workspace".to_owned()));
         }
+        remapped.push((metadata.target_directory, "/target".to_owned()));
         remapped
+    }
+
+    fn own_folder(&self) -> Option<PathBuf> {
+        self.folder.canonicalize().ok()
     }
 
     /// The folders that Cargo uses for the crate; `None` if it does not say.
@@ -265,6 +274,11 @@ struct Package {
     /// Registry or repository; `None` for a folder.
     source: Option<String>,
     manifest_path: PathBuf,
+}
+
+/// Flag with which the compiler writes `name` for `path`.
+fn remap(path: &Path, name: &str) -> String {
+    format!("--remap-path-prefix={}={name}", path.display())
 }
 
 fn cargo() -> Command {

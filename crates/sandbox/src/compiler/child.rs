@@ -76,7 +76,7 @@ pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadEr
         None => return Err(invalid("it is no compiled code".to_owned())),
     };
     // SAFETY: a program of the same version made these bytes, and their digest arrived with them. That program
-    // compiles as this process would: whoever controls the compiler by a plugin controls its code in either.
+    // compiles as this process would: an author who controls the compiler by a plugin controls its code in either.
     let compiled = unsafe {
         match is_module {
             true => Module::deserialize(engine, bytes).map(Compiled::Module),
