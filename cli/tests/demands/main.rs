@@ -36,6 +36,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 fn main() -> anyhow::Result<()> {
+    // As a gateway does: plugins of vendors are compiled in child processes only.
+    portcullis_host::compile_if_asked();
     let arguments = Arguments::from_args();
     let plugins = Arc::new(Plugins::build()?);
     let folders = folders(&root().join("tests/cases/demands"))?;
