@@ -224,8 +224,8 @@ fn the_child_has_no_environment_and_no_open_files() {
 
 #[test]
 fn the_child_has_limits_of_time_and_memory() {
-    // 40,000 functions of some size: more than a second of compiling, and more than 64 MiB.
-    let functions: String = (0..40_000)
+    // 20,000 functions of some size: more than a second of compiling, and more than 64 MiB.
+    let functions: String = (0..20_000)
         .map(|index| {
             format!(
                 "(func (param i32) (result i32) (i32.add (i32.mul (local.get 0) (i32.const {index})) (i32.load (local.get 0))))"
