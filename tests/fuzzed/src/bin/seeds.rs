@@ -200,7 +200,7 @@ fn intents() -> anyhow::Result<()> {
             { "path": "/p", "op": "prefix", "value": "a" }, { "path": "/o", "op": "one-of", "value": ["a", 1, null] },
         ] }]);
     let mut of_numbers = parent.clone();
-    of_numbers["allows"] = exact.clone();
+    of_numbers["allows"] = exact;
     let mut narrower = of_numbers.clone();
     narrower["approved-by"]["who"] = json!("bob@acme.example");
     narrower["allows"][0]["constraints"][0]["value"] = json!(2);

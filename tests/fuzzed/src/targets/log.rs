@@ -64,7 +64,7 @@ pub(super) fn run(input: &[u8]) -> Read {
 /// A reader waits a tenth of a second for the end of a line that a host may be writing.
 pub(super) fn ended(text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
-    if !text.ends_with(b"\n") && text.len() % 32 != 0 {
+    if !text.ends_with(b"\n") && !text.len().is_multiple_of(32) {
         text.push(b'\n');
     }
     text

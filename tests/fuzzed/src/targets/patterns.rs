@@ -187,8 +187,8 @@ fn segments_match(pattern: &[&str], names: &[&str]) -> bool {
 /// Matches a segment with any number of `*`, by the states that each byte can lead to.
 fn segment_matches(segment: &[u8], name: &[u8]) -> bool {
     let past_stars = |mut states: BTreeSet<usize>| {
-        for state in 0..segment.len() {
-            if states.contains(&state) && segment[state] == b'*' {
+        for (state, byte) in segment.iter().enumerate() {
+            if states.contains(&state) && *byte == b'*' {
                 states.insert(state + 1);
             }
         }
