@@ -25,6 +25,10 @@ pub use targets::{REVOCATIONS, TARGETS};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// True in a fuzzer's process.
+static IN_FUZZER: AtomicBool = AtomicBool::new(false);
 
 /// A reader of foreign bytes, with the properties that it keeps.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +61,11 @@ pub enum Read {
 /// If there is no such target.
 pub fn run_in_fuzzer(name: &str, input: &[u8]) {
     static BEGIN: Once = Once::new();
-    // libFuzzer's hook ends the process at each panic, also at those that a library recovers from.
-    BEGIN.call_once(|| drop(std::panic::take_hook()));
+    BEGIN.call_once(|| {
+        IN_FUZZER.store(true, Ordering::Relaxed);
+        // libFuzzer's hook ends the process at each panic, also at those that a library recovers from.
+        drop(std::panic::take_hook());
+    });
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.unwrap_or_else(|| panic!("there is no target `{name}`"));
     if input.len() > target.max_bytes {
