@@ -19,17 +19,8 @@ const MEASURE: &str = "--measure";
 /// As [`MEASURE`], for guests in their full size.
 const MEASURE_IN_FULL: &str = "--measure-in-full";
 
-/// The smallest stack on which the host decides, in bytes.
+/// Size of a small stack in bytes: less than a plugin may use by itself.
 pub(crate) const SMALL_STACK: usize = 256 * 1024;
-
-/// The end of a process that ran a guest on a small stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SmallStack {
-    /// The guest came to its expected end.
-    Contained,
-    /// The process was aborted.
-    Aborts,
-}
 
 /// Does what the arguments ask of a child process, if they do.
 pub(crate) fn asked() -> Option<ExitCode> {
@@ -45,14 +36,16 @@ pub(crate) fn asked() -> Option<ExitCode> {
     }
 }
 
-/// Runs `guest` on a small stack, in a process of its own.
-pub(crate) fn on_a_small_stack(guest: Guest) -> Result<SmallStack, String> {
+/// Runs `guest` on a small stack, in a process of its own, which an overflow would end.
+pub(crate) fn on_a_small_stack(guest: Guest) -> Result<(), String> {
     let child = this_program(&[ON_A_SMALL_STACK, guest.name()])?;
-    match child.status.code() {
-        Some(0) => Ok(SmallStack::Contained),
-        // A signal ended it.
-        None => Ok(SmallStack::Aborts),
-        Some(_) => Err(String::from_utf8_lossy(&child.stderr).into_owned()),
+    match child.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: {}",
+            child.status,
+            String::from_utf8_lossy(&child.stderr)
+        )),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The end of each guest.
 
-use crate::child::SmallStack;
 use crate::guest::Guest;
 use crate::outcome::{Expected, decides, faults, permits_in_vain, refused};
 use portcullis_host::{Cause, Effect, Fault, LoadError, LoadStage};
@@ -26,14 +25,6 @@ pub(crate) const KNOWN: [(Guest, &str); 4] = [
         "the refusal names the pool of the engine, not `table-elements`",
     ),
 ];
-
-/// The end of `guest` on a thread with a small stack.
-pub(crate) fn on_a_small_stack(guest: Guest) -> SmallStack {
-    match guest {
-        Guest::RecursionNearTheEnd => SmallStack::Contained,
-        _ => SmallStack::Aborts,
-    }
-}
 
 /// The end of `guest`.
 ///
@@ -169,7 +160,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::BytesLargerThanItsLimit => refused!(LoadError::TooLarge { .. }),
         Guest::BytesLaterVersion => refused!(LoadError::Malformed { .. }),
         Guest::BytesNativeProgram => refused!(LoadError::NotWasm(_)),
-        Guest::BytesSectionOf4BillionTypes => refused!(LoadError::Malformed { .. }),
+        Guest::BytesSectionOf4BillionTypes => refused!(LoadError::TooMany { .. }),
         Guest::BytesSectionOf4Gib => refused!(LoadError::Malformed { .. }),
         Guest::BytesSectionOfASizeWithoutEnd => refused!(LoadError::Malformed { .. }),
         Guest::BytesSectionOfNoKnownKind => refused!(LoadError::Malformed { .. }),
@@ -178,21 +169,21 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::BytesUnknownLayer => refused!(LoadError::Malformed { .. }),
         Guest::BytesWithAByteAfterIt => refused!(LoadError::Malformed { .. }),
         Guest::BytesWithoutTheLastByte => refused!(LoadError::Malformed { .. }),
-        Guest::ComponentsAliasesOfTenThousand => decides(Effect::NotApplicable),
-        Guest::ComponentsComponentsOfAHundred => decides(Effect::NotApplicable),
+        Guest::ComponentsAliasesOfTenThousand => refused!(LoadError::TooMany { .. }),
+        Guest::ComponentsComponentsOfAHundred => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsEnumOfTenThousandCases => decides(Effect::NotApplicable),
-        Guest::ComponentsExportsOfAnInnerComponent => decides(Effect::NotApplicable),
+        Guest::ComponentsExportsOfAnInnerComponent => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsExportsOfTenThousand => refused!(LoadError::OtherWorld { .. }),
         Guest::ComponentsImportOfALongName => refused!(LoadError::Imports(_)),
         Guest::ComponentsImportsOfAThousand => refused!(LoadError::Imports(_)),
         Guest::ComponentsInstancesBeyondTheLimit => {
             refused!(LoadError::Instantiate(Fault::Sandbox(_)))
         }
-        Guest::ComponentsInstancesInComponents => refused!(LoadError::Snapshot(_)),
-        Guest::ComponentsInstancesOfAHundred => refused!(LoadError::Compile(_)),
+        Guest::ComponentsInstancesInComponents => refused!(LoadError::TooMany { .. }),
+        Guest::ComponentsInstancesOfAHundred => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsInstancesWithinTheLimit => decides(Effect::NotApplicable),
         Guest::ComponentsMemoryOfASecondModule => refused!(LoadError::Compile(_)),
-        Guest::ComponentsModulesOfAHundred => decides(Effect::NotApplicable),
+        Guest::ComponentsModulesOfAHundred => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsNestedAHundredDeep => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsNestedThreeThousandDeep => refused!(LoadError::TooMany { .. }),
         Guest::ComponentsRecordOfTenThousandFields => decides(Effect::NotApplicable),
@@ -230,7 +221,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
             refused!(LoadError::Instantiate(Fault::Table { asked: 4097 }))
         }
         Guest::GrowthTableThatBeginsWith4Billion => refused!(LoadError::Compile(_)),
-        Guest::GrowthTwoTables => refused!(LoadError::Compile(_)),
+        Guest::GrowthTwoTables => decides(Effect::NotApplicable),
         Guest::LoopsBackwards => faults!(Fault::Deadline).short(),
         Guest::LoopsBrTable => faults!(Fault::Deadline).short(),
         Guest::LoopsCallIndirect => faults!(Fault::Deadline).short(),
@@ -302,8 +293,8 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::ManifestsThatCommandsATerminal => refused!(LoadError::Manifest(_)),
         Guest::ManifestsTwice => refused!(LoadError::ManyManifests),
         Guest::ManifestsUnknownKey => refused!(LoadError::Manifest(_)),
-        Guest::ManifestsVersionOfSixtyThousandLetters => decides(Effect::NotApplicable),
-        Guest::ManifestsVersionThatCommandsATerminal => decides(Effect::NotApplicable),
+        Guest::ManifestsVersionOfSixtyThousandLetters => refused!(LoadError::Manifest(_)),
+        Guest::ManifestsVersionThatCommandsATerminal => refused!(LoadError::Manifest(_)),
         Guest::ReallocBeyondMemory => refused!(LoadError::Configure(Fault::InvalidOutput(_))),
         Guest::ReallocCalledByEvaluate => decides(Effect::NotApplicable),
         Guest::ReallocCallsConfigure => decides(Effect::NotApplicable),
