@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 /// listed together: a new version of a plugin that decides the same has no differences. With `--exact` they
 /// are compared byte for byte, except for their duration, and listed one by one. Requests that were masked,
 /// carried signed intents or could not be read are counted, and not decided again. Other inputs of a
-/// decision, such as remaining uses, are taken from the log. If a plugin exceeded its deadline or had no
-/// capacity, the decision depends on the machine: such decisions are listed and counted separately, and
-/// never fail the replay.
+/// decision, such as remaining uses, are taken from the log. If a plugin exceeded its deadline, had no
+/// capacity or was quarantined, the decision depends on the machine: such decisions are listed and counted
+/// separately, and never fail the replay.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The latest file of the log; sealed ones beside it are found.

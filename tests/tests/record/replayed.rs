@@ -5,8 +5,8 @@ use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::state::{EmbeddedState, Seen, SpendError, State, StateError, Use};
 use portcullis_host::{
     Cause, Identity, Integration, Intent, Intents, ListAsOf, OnStale, Pdp, PostureRule, Postures,
-    Principal, PrincipalKind, Registry, Request, RequestLimits, Resource, Revocations, Timestamp,
-    revocation,
+    Principal, PrincipalKind, QuarantineRule, Registry, Request, RequestLimits, Resource,
+    Revocations, Timestamp, revocation,
 };
 use portcullis_tests::guests;
 use serde_json::json;
@@ -95,6 +95,11 @@ fn ten_thousand_recorded_decisions_are_decided_the_same_again() {
         };
         let tells = Integration::new("tells").posture(rule);
         let builder = Pdp::builder()
+            // A quarantine depends on the decisions before, and is not replayed.
+            .quarantine(QuarantineRule {
+                faults: 0,
+                ..QuarantineRule::default()
+            })
             .integration(Integration::new("permits").plugin(plugin("permit")))
             .integration(tells.plugin(plugin("tell")))
             .integration(Integration::new("faults").plugin(plugin("no-reason")))
