@@ -99,7 +99,7 @@ pub fn requests() -> Vec<Worst> {
         of_chain(
             "a long text",
             each(
-                640,
+                448,
                 json!({ "path": "/text", "op": "under", "value": "x/y" }),
             ),
             json!([]),
