@@ -130,6 +130,11 @@ fn inspect_prints_the_digest_and_size_of_a_file_over_the_limit() {
     let large = [&b"\0asm\x0d\0\x01\0"[..], &vec![0; 17 * 1024 * 1024]].concat();
     folder.write("large.wasm", &large);
     folder.run(&["inspect", "large.wasm"]).is(snapbox::str![[r#"
+exit 3
+-- stdout
+digest       sha256:[DIGEST]
+size         [SIZE] bytes
+a host would refuse it: the file has at least 16777217 bytes, and its limit is 16777216: raise `component-bytes` if it should be that large
 "#]]);
     let json = folder.run(&["inspect", "large.wasm", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();

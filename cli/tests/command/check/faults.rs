@@ -55,7 +55,7 @@ exit 3
 -- stderr
 checked.toml:2:12: error: `deadline` is a time from `1ms` to `10s`, such as `"10ms"` or `"5m"`, not this string
 checked.toml:3:16: error: `memory-bytes` is a whole number from 65536 to 67108864, not this integer
-checked.toml:4:1: error: there is no `fuel` here, only `deadline`, `configure-deadline`, `memory-bytes`, `table-elements`, `instances`, `output-bytes`, `component-bytes`
+checked.toml:4:1: error: there is no `fuel` here, only `deadline`, `configure-deadline`, `memory-bytes`, `table-elements`, `instances`, `output-bytes`, `component-bytes`, `load-deadline`, `load-memory-bytes`
 checked.toml:7:13: error: `max-depth` is a whole number from 1 to 100, not this integer
 checked.toml:11:17: error: `max-grant-ttl` is a time from `1s` to `86400s`, such as `"10ms"` or `"5m"`, not this integer
 checked.toml:13:8: error: the class of `read` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`
