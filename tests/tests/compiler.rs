@@ -251,7 +251,7 @@ fn the_child_has_limits_of_time_and_memory() {
         )))
     );
     let little_memory = PluginLimits {
-        load_memory_bytes: 24 * 1024 * 1024,
+        load_memory_bytes: 64 * 1024 * 1024,
         load_deadline: Duration::from_secs(120),
         ..guests::patient()
     };

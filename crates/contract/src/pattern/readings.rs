@@ -29,6 +29,7 @@ pub(super) fn readings<'a>(name: &'a str, suffix: &str) -> Option<Vec<Readings<'
         let mut is_tagged = false;
         for (before, tag) in tags.filter(|(before, _)| !before.is_empty()) {
             is_tagged = true;
+            add_readings(&mut texts, before, "", suffix);
             add_readings(&mut texts, before.trim_end_matches([' ', '.']), "", suffix);
             if !suffix.is_empty() {
                 add_readings(&mut texts, before, tag, suffix);

@@ -118,6 +118,8 @@ fn a_denial_catches_every_spelling() {
         assert!(!denial.might_match(name), "{name}");
     }
     assert!(pattern("Acme/Pay*").might_match("acme/payroll"));
+    // The text before a tag, with or without the dot at its end.
+    assert!(pattern("acme.").might_match("acme.:x") && pattern("acme").might_match("acme.:x"));
     assert!(pattern("/acme/*").might_match("acme/payroll"));
     let exact = Naming {
         case: Some(Case::Exact),

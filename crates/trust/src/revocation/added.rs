@@ -3,6 +3,7 @@
 use super::{ListError, Record};
 use crate::regular;
 use crate::watched::{FileIdentity, Stamp, identity_of};
+use portcullis_contract::{one_line, printable};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -33,6 +34,8 @@ pub(super) fn no_record(line: &str, error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => "it is no line of a list",
         _ => "it is not JSON",
     };
+    // The line controls the names in it.
+    let why = printable(&one_line(&why));
     format!("{what} ({why}): correct it, or restore the list from a copy")
 }
 

@@ -18,14 +18,17 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Copies the bytes that the arguments state between two `#`, as two letters each, to address 1024.
+/// Copies the bytes that the arguments state between `##` and `#`, as two letters each, to address 1024.
+///
+/// One `#` could be the length of a text.
 const COPY: &str = r#"
   (local $from i32) (local $to i32)
   (local.set $from (i32.const 65536))
   (local.set $to (i32.const 1024))
   (loop $search
     (local.set $from (i32.add (local.get $from) (i32.const 1)))
-    (br_if $search (i32.ne (i32.load8_u (i32.sub (local.get $from) (i32.const 1))) (i32.const 35))))
+    (br_if $search (i32.ne (i32.load16_u (i32.sub (local.get $from) (i32.const 1))) (i32.const 0x2323))))
+  (local.set $from (i32.add (local.get $from) (i32.const 1)))
   (block $end
     (loop $copy
       (br_if $end (i32.eq (i32.load8_u (local.get $from)) (i32.const 35)))
@@ -139,7 +142,7 @@ pub(super) fn run(input: &[u8]) -> Read {
 
 /// A request whose arguments state the answer.
 fn request(answer: &[u8]) -> Request {
-    let mut letters = String::from("#");
+    let mut letters = String::from("##");
     for byte in answer {
         let letter = |bits: u8| char::from(b'a' + bits);
         let pair = [letter(byte >> 4), letter(byte & 15)];
