@@ -107,7 +107,10 @@ fn loops_on_eight_threads() -> Result<(), String> {
         done.store(true, Ordering::Relaxed);
         for looped in threads {
             let ends = looped.join().map_err(|_| "a thread panicked".to_owned())?;
-            if ends.iter().any(|end| *end != Some(Fault::Deadline)) {
+            // Eight threads on few processors may each have too little of one.
+            let is_ended =
+                |end: &Option<Fault>| matches!(end, Some(Fault::Deadline | Fault::HostBusy));
+            if !ends.iter().all(is_ended) {
                 return Err(format!("{ends:?}"));
             }
         }
