@@ -33,6 +33,11 @@ fn root() -> PathBuf {
 
 fn built_in(folder: &Path) -> Vec<u8> {
     fs::create_dir_all(folder.join("src")).unwrap();
+    // Both build what they depend on once.
+    fs::create_dir_all(folder.join(".cargo")).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reproducible");
+    let config = format!("[build]\ntarget-dir = {target:?}\n");
+    fs::write(folder.join(".cargo/config.toml"), config).unwrap();
     let sdk = root().join("guest-sdk");
     let cargo = format!(
         "[package]\nname = \"reproducible\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nportcullis-sdk = {{ path = {sdk:?} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n"
