@@ -92,8 +92,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Invalid);
     };
     let format = &args.format;
-    let mut chains = intents.chains();
-    chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+    let chains = intents.chains();
     match format {
         Format::Json => {
             let good: Vec<_> = chains

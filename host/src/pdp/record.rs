@@ -127,8 +127,7 @@ impl Pdp {
             return Ok(());
         };
         if let Some(rule) = &self.inner.parts.intents {
-            let mut chains = rule.intents.chains();
-            chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+            let chains = rule.intents.chains();
             let intents = chains.iter().filter_map(|chain| chain.last());
             let current = intents.filter(|intent| intent.expires_at > now);
             let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
@@ -308,8 +307,7 @@ impl Parts {
         let Some(rule) = &self.intents else {
             return Vec::new();
         };
-        let mut chains = rule.intents.chains();
-        chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+        let chains = rule.intents.chains();
         let mut noted = Vec::new();
         let place = Path::new("[intents]");
         for chain in &chains {

@@ -161,9 +161,12 @@ impl Intents {
         self.len() == 0
     }
 
-    /// Chains of all intents, each with root first and the intent last.
+    /// Chains of all intents, each with root first and the intent last, sorted by these ids.
     pub fn chains(&self) -> Vec<Arc<[Arc<StoredIntent>]>> {
-        self.known(|by_id| by_id.values().cloned().collect())
+        let mut chains: Vec<Arc<[Arc<StoredIntent>]>> =
+            self.known(|by_id| by_id.values().cloned().collect());
+        chains.sort_by(|a, b| a.iter().map(|i| &i.id).cmp(b.iter().map(|i| &i.id)));
+        chains
     }
 
     /// Chain of the intent `id`, root first and the intent last.
