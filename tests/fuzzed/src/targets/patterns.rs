@@ -107,6 +107,10 @@ fn expect_matches(pattern: &Pattern, names: &[String], naming: &Naming) {
                 format!("{name}%20"),
                 format!("/{name}"),
             ] {
+                // A tag is behind a name: `:x` is a name by itself.
+                if name.ends_with('/') && spelling.contains([':', '@']) {
+                    continue;
+                }
                 assert!(denial.might_match(&spelling), "{denial} {spelling:?}");
             }
         }
