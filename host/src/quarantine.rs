@@ -87,33 +87,26 @@ impl Faults {
         rule: &QuarantineRule,
         call: impl FnOnce() -> Evaluation,
     ) -> (Evaluation, Option<Turn>) {
-        if !self.is_out.load(Ordering::Acquire) {
-            let evaluation = call();
-            let turn = self.note(rule, &evaluation);
-            return (evaluation, turn);
-        }
-        match self.probe(Instant::now()) {
-            Ok(None) => {
-                let evaluation = call();
-                let turn = self.note(rule, &evaluation);
-                (evaluation, turn)
-            }
-            Ok(Some(probe)) => {
-                let evaluation = call();
-                let turn = probe.judge(rule, &evaluation);
-                (evaluation, turn)
-            }
-            Err(fault) => (not_called(fault), None),
-        }
+        let probe = match self.is_out.load(Ordering::Acquire) {
+            false => None,
+            true => match self.probe(Instant::now()) {
+                Ok(probe) => probe,
+                Err(fault) => return (not_called(fault), None),
+            },
+        };
+        let evaluation = call();
+        let turn = match probe {
+            None => self.note(rule, &evaluation),
+            Some(probe) => probe.judge(rule, &evaluation),
+        };
+        (evaluation, turn)
     }
 
     /// As [`Faults::ask`], for a dry run: it counts no fault, and is no probe.
     pub(crate) fn ask_dry(&self, call: impl FnOnce() -> Evaluation) -> Evaluation {
-        let quarantine = self.locked();
+        let (quarantine, now) = (self.locked(), Instant::now());
         match &*quarantine {
-            Some(out) if Instant::now() < out.probe_at => {
-                not_called(self.fault(out, Instant::now()))
-            }
+            Some(out) if now < out.probe_at => not_called(self.fault(out, now)),
             _ => {
                 drop(quarantine);
                 call()

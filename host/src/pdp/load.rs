@@ -60,10 +60,10 @@ impl Pdp {
     /// # Errors
     ///
     /// The deny, if too many decisions are in flight. It is not recorded: that would be a queue.
-    pub(super) fn enter(
-        &self,
-        integration: Option<&Integration>,
-    ) -> Result<Admitted<'_>, Box<Decision>> {
+    pub(super) fn enter<'a>(
+        &'a self,
+        integration: Option<&'a Integration>,
+    ) -> Result<Admitted<'a>, Box<Decision>> {
         let of_host = &self.inner.parts.in_flight;
         let Some(host_place) = of_host.enter() else {
             let most = of_host.most();
@@ -73,8 +73,6 @@ impl Pdp {
             return Err(Box::new(overloaded(integration, detail)));
         };
         self.record_overload(of_host, None);
-        // Borrowed from the decision point, rather than from the caller.
-        let integration = integration.and_then(|it| self.integration(&it.name));
         let of_integration = match integration {
             None => None,
             Some(integration) => {

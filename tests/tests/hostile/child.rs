@@ -1,4 +1,4 @@
-//! What runs in a process of its own, because it may end that process or is measured there.
+//! Guests in a process of their own, because they may end that process or are measured there.
 
 use crate::frame::Form;
 use crate::guest::Guest;

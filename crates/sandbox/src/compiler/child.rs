@@ -210,7 +210,7 @@ impl Running {
         let _ = self.0.kill();
     }
 
-    /// How the child ended; it is killed if it has not within a moment.
+    /// Exit status of the child; it is killed if it has not within a moment.
     fn ended(&mut self) -> Option<ExitStatus> {
         for _ in 0..100 {
             if let Ok(Some(status)) = self.0.try_wait() {

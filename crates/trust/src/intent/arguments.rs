@@ -273,7 +273,7 @@ const MEMBER_COST: usize = 16;
 
 /// Visits the arguments that `members` does not include, until `visit` breaks.
 ///
-/// When the decision's budget is exhausted, every further argument counts as not included.
+/// Once the decision's budget is exhausted, every further argument counts as not included.
 ///
 /// Up to the first of them, the search looks at each entry of `members` at most once.
 fn visit_unlisted(

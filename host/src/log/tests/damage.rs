@@ -103,7 +103,7 @@ fn a_log_whose_end_was_changed_is_not_continued() {
     fs::remove_file(folder.0.join("decisions.jsonl.head")).unwrap();
     assert!(
         matches!(open(), Err(LogError::NotALog { .. })),
-        "nobody can tell where it ended"
+        "no head tells where it ended"
     );
     fs::write(folder.0.join("decisions.jsonl.head"), head).unwrap();
     record(&open().unwrap(), 4).unwrap();

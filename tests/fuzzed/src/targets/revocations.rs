@@ -25,7 +25,7 @@ pub const LIST: &str = r#"{"epoch":0,"at":"2026-11-22T09:00:00Z"}
 {"epoch":6,"at":"2026-11-22T09:04:00Z"}
 "#;
 
-/// What [`LIST`] revokes.
+/// Ids that [`LIST`] revokes.
 const REVOKED: [(Revocable, &str); 4] = [
     (Revocable::Credential, "jti-17"),
     (Revocable::Principal, "spiffe://acme.example/agent/fixer"),

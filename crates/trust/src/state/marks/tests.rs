@@ -174,7 +174,7 @@ fn damaged_marks_are_replaced_when_something_is_accepted_and_a_folder_is_named()
         Marks::to_accept(&path).unwrap().accept(&accepted).unwrap();
         let kept = Marks::beside(&path, true).unwrap().kept();
         assert_eq!(kept.state, accepted.state);
-        assert!(kept.list_is_lost, "nobody knows how far the list went");
+        assert!(kept.list_is_lost, "no mark says how far the list went");
     }
     std::fs::remove_file(&file).unwrap();
     let marks = Marks::to_accept(&path).unwrap();
