@@ -4,6 +4,7 @@ pub mod guests;
 pub mod memory;
 pub mod proposals;
 pub mod raw;
+pub mod requests;
 #[cfg(target_os = "linux")]
 pub mod swap;
 pub mod worst;

@@ -4,9 +4,9 @@
 
 use portcullis_host::{
     ActionClass, CodeSource, CompiledCache, CompilerError, Effect, LoadError, Plugin, PluginLimits,
-    PluginSource, Principal, Request, RequestLimits, Resource, Timestamp,
+    PluginSource, Timestamp,
 };
-use portcullis_tests::{guests, raw};
+use portcullis_tests::{guests, raw, requests};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,17 +24,7 @@ fn source(behaviour: &str) -> PluginSource {
 }
 
 fn effect(plugin: &Plugin) -> Effect {
-    let principal = Principal {
-        id: "spiffe://a.example/x".into(),
-        ..Principal::default()
-    };
-    let resource = Resource {
-        id: "r".into(),
-        ..Resource::default()
-    };
-    let request = Request::builder("x", principal, "a", resource)
-        .build(&RequestLimits::default())
-        .unwrap();
+    let request = requests::request("x", "a", "r");
     let evaluation = plugin.evaluate(&request, ActionClass::Read, Timestamp::now());
     evaluation.outcome.unwrap().effect
 }

@@ -3,10 +3,9 @@
 //! `PORTCULLIS_CROWD_SECONDS` sets how long it runs; a few seconds by default. It prints its figures.
 
 use portcullis_host::{
-    CompiledCache, Integration, Pdp, Plugin, PluginLimits, PluginSource, Principal, QuarantineRule,
-    Request, RequestLimits, Resource,
+    CompiledCache, Integration, Pdp, Plugin, PluginLimits, PluginSource, QuarantineRule, Request,
 };
-use portcullis_tests::{guests, memory, raw};
+use portcullis_tests::{guests, memory, raw, requests};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -32,17 +31,7 @@ const BEHAVIOURS: [&str; 10] = [
 ];
 
 fn request(integration: &str) -> Request {
-    let principal = Principal {
-        id: "spiffe://a.example/x".into(),
-        ..Principal::default()
-    };
-    let resource = Resource {
-        id: "r".into(),
-        ..Resource::default()
-    };
-    Request::builder(integration, principal, "a", resource)
-        .build(&RequestLimits::default())
-        .unwrap()
+    requests::request(integration, "a", "r")
 }
 
 /// The host. Every second healthy plugin permits, and the others deny.

@@ -3,26 +3,16 @@
 use portcullis_host::log::{self, DecisionLog, Event, LogOptions};
 use portcullis_host::{
     ActionClass, Decision, Evaluation, Fault, FaultKind, Integration, Pdp, Plugin, PluginLimits,
-    PluginSource, Principal, QuarantineRule, Request, RequestLimits, Resource, Timestamp,
+    PluginSource, QuarantineRule, Request, Timestamp,
 };
-use portcullis_tests::{guests, raw};
+use portcullis_tests::{guests, raw, requests};
 use serde_json::json;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 fn request(integration: &str, id: &str) -> Request {
-    let principal = Principal {
-        id: "spiffe://a.example/x".into(),
-        ..Principal::default()
-    };
-    let resource = Resource {
-        id: id.into(),
-        ..Resource::default()
-    };
-    Request::builder(integration, principal, "read", resource)
-        .build(&RequestLimits::default())
-        .unwrap()
+    requests::request(integration, "read", id)
 }
 
 /// A plugin that denies each request, and traps on a resource with a long id.

@@ -1,10 +1,10 @@
 //! Properties of every decision: what is added can only narrow, and every way to ask gives the same answer.
 
 use portcullis_host::{
-    CompiledCache, Decision, Instances, Integration, Outcome, Pdp, Plugin, PluginSource, Principal,
-    Request, RequestLimits, Resource, Timestamp,
+    CompiledCache, Decision, Instances, Integration, Outcome, Pdp, Plugin, PluginSource, Request,
+    RequestLimits, Timestamp,
 };
-use portcullis_tests::{guests, raw};
+use portcullis_tests::{guests, raw, requests};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::LazyLock;
@@ -116,16 +116,7 @@ fn pdp(answers: &[Answer], instances: Instances) -> Pdp {
 }
 
 fn request() -> Request {
-    let principal = Principal {
-        id: "spiffe://a.example/x".into(),
-        ..Principal::default()
-    };
-    let resource = Resource {
-        kind: "t".into(),
-        id: "r".into(),
-        ..Resource::default()
-    };
-    Request::builder("x", principal, "pay", resource)
+    requests::builder("x", "pay", "r")
         .arguments(json!({ "amount": 5 }))
         .build(&RequestLimits::default())
         .unwrap()

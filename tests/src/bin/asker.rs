@@ -2,9 +2,7 @@
 //!
 //! A test stops it again and again, as a quota of processor time does.
 
-use portcullis_host::{
-    Integration, Pdp, Plugin, PluginSource, Principal, Request, RequestLimits, Resource,
-};
+use portcullis_host::{Integration, Pdp, Plugin, PluginSource};
 use std::collections::BTreeMap;
 
 fn main() -> anyhow::Result<()> {
@@ -16,16 +14,7 @@ fn main() -> anyhow::Result<()> {
     let pdp = Pdp::builder()
         .integration(Integration::new("x").plugin(plugin))
         .build()?;
-    let resource = Resource {
-        id: "r".into(),
-        ..Resource::default()
-    };
-    let principal = Principal {
-        id: "spiffe://a.example/x".into(),
-        ..Principal::default()
-    };
-    let request =
-        Request::builder("x", principal, "a", resource).build(&RequestLimits::default())?;
+    let request = portcullis_tests::requests::request("x", "a", "r");
     println!("ready");
     let mut causes = BTreeMap::new();
     for _ in 0..requests {
