@@ -10,6 +10,7 @@ use crate::load_error::{LoadError, LoadStage, SettingsError};
 use crate::sandbox::{self, Sandbox};
 use crate::specialise;
 use portcullis_contract::{one_line, printable};
+use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmtime::component::{ComponentExportIndex, Instance};
@@ -19,6 +20,8 @@ use wasmtime::{Engine, Store};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) component: &'a [u8],
+    /// Digest of the component.
+    pub(crate) digest: Digest,
     /// Settings as the text that `configure` receives.
     pub(crate) settings: &'a str,
     pub(crate) limits: &'a PluginLimits,
@@ -55,7 +58,7 @@ impl Job<'_> {
 
     fn compiled(&self) -> Result<Compiled, LoadError> {
         let engine = self.form.engine()?;
-        let inspection = artifact::inspect(self.component, self.limits);
+        let inspection = artifact::inspect_of(self.digest, self.component, self.limits);
         if let Some(refusal) = inspection.refusals.into_iter().next() {
             return Err(refusal);
         }

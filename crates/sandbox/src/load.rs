@@ -237,6 +237,7 @@ impl Plugin {
             None => {
                 let job = Job {
                     component: bytes,
+                    digest,
                     settings: &passed,
                     limits,
                     form,

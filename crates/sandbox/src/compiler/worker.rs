@@ -4,6 +4,7 @@ use super::frame::{self, Answer, Request, Version};
 use crate::engine::start_without_pool;
 use crate::job::Job;
 use crate::load_error::LoadError;
+use portcullis_model::digest::Digest;
 use portcullis_model::limits::PluginLimits;
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -49,6 +50,7 @@ fn compiled(request: &Request, component: &[u8]) -> (Answer, Vec<u8>) {
     }
     let job = Job {
         component,
+        digest: Digest::of(component),
         settings: &request.settings,
         limits: &request.limits,
         form: request.form,
