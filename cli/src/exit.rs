@@ -15,8 +15,8 @@ pub(crate) enum Exit {
     Faulted,
     /// 3: a plugin, a configuration, a request, an intent or a log is invalid.
     Invalid,
-    /// 5: a gate failed: a replay differs, a revocation is not confirmed, a registry has findings, a case is
-    /// decided differently, a decision takes too long.
+    /// 5: a gate failed: a replay differs, a configuration permits more than another one, a revocation is not
+    /// confirmed, a registry has findings, a case is decided differently, a decision takes too long.
     GateFailed,
     /// 1: the tool itself failed, or its arguments are wrong.
     Failed,
@@ -29,8 +29,9 @@ Exit codes:
   2  deny
   3  a plugin, a configuration, a request, an intent or a log is not valid
   4  a plugin faulted (a deny)
-  5  a gate failed: a replay differs, a revocation is not confirmed, a
-     registry has findings, a case is decided differently, a decision takes too long";
+  5  a gate failed: a replay differs, a configuration permits more than another
+     one, a revocation is not confirmed, a registry has findings, a case is decided
+     differently, a decision takes too long";
 
 impl Exit {
     /// Returns the exit code for a log that is broken or cannot be read.

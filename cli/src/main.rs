@@ -9,6 +9,8 @@ mod bench;
 mod build;
 mod check;
 mod completions;
+mod decided_again;
+mod diff;
 mod evaluate;
 mod exit;
 mod inspect;
@@ -51,6 +53,7 @@ enum Verb {
     Intent(intent::Args),
     Log(log::Args),
     Replay(replay::Args),
+    Diff(diff::Args),
     Bench(bench::Args),
     Posture(posture::Args),
     State(state::Args),
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Verb::Intent(args) => intent::run(args),
         Verb::Log(args) => log::run(args),
         Verb::Replay(args) => replay::run(args),
+        Verb::Diff(args) => diff::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Posture(args) => posture::run(args),
         Verb::State(args) => state::run(args),

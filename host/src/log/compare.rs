@@ -4,7 +4,6 @@
 //! their memory and the text of reasons: a new version of a plugin that decides the same gives no
 //! differences.
 
-use super::Decided;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -64,9 +63,30 @@ impl Part {
 }
 
 /// The parts in which two decisions, in the form of the log, differ.
-pub fn differing(recorded: &Value, now: &Value) -> Vec<Part> {
-    let differs = |part: &Part| part.of(recorded) != part.of(now);
+pub fn differing(before: &Value, after: &Value) -> Vec<Part> {
+    if before == after {
+        return Vec::new();
+    }
+    let differs = |part: &Part| part.of(before) != part.of(after);
     PARTS.into_iter().filter(differs).collect()
+}
+
+/// True if a decision, in the form of the log, depends on the machine or on earlier requests.
+///
+/// A plugin ran out of time, the host had no capacity for it, or it was quarantined. The same request may be
+/// decided differently at another time.
+pub fn depends_on_machine(decision: &Value) -> bool {
+    let plugins = decision.pointer("/context/plugins");
+    let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
+    // Names of the faults, as serialised.
+    plugins
+        .filter_map(|plugin| plugin.get("fault")?.as_str())
+        .any(|fault| {
+            matches!(
+                fault,
+                "deadline" | "overloaded" | "host-busy" | "quarantined" | "sandbox"
+            )
+        })
 }
 
 /// Change of a decision's effect, most serious first.
@@ -84,9 +104,10 @@ pub enum Turn {
 }
 
 impl Turn {
-    fn of(recorded: &Value, now: &Value) -> Self {
+    /// The change of the effect between two decisions, in the form of the log.
+    pub fn of(before: &Value, after: &Value) -> Self {
         let permits = |decision: &Value| decision.get("decision") == Some(&Value::Bool(true));
-        match (permits(recorded), permits(now)) {
+        match (permits(before), permits(after)) {
             (false, true) => Self::DenyToPermit,
             (true, false) => Self::PermitToDeny,
             (true, true) => Self::Permit,
@@ -95,82 +116,105 @@ impl Turn {
     }
 }
 
+/// A request and the two decisions on it, in the form of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared<'a> {
+    /// Name by which the request is found again: the id of its recorded decision, or its place in a file.
+    pub name: &'a str,
+    /// The request, as an AuthZEN evaluation.
+    pub request: &'a Value,
+    /// The first decision.
+    pub before: &'a Value,
+    /// The second decision.
+    pub after: &'a Value,
+    /// True if a difference may come from the machine, see [`depends_on_machine`].
+    pub depends_on_machine: bool,
+}
+
 /// Decisions that changed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Change {
     /// Change of the effect.
     pub turn: Turn,
+    /// Cause of the first decision.
+    pub old_cause: String,
+    /// Cause of the second decision.
+    pub new_cause: String,
+    /// Id of the principal.
+    pub principal: String,
     /// Name of the integration.
     pub integration: String,
     /// Name of the action.
     pub action: String,
-    /// Cause in the log.
-    pub recorded_cause: String,
-    /// Cause now.
-    pub cause: String,
     /// Parts that differ.
     pub differs: Vec<Part>,
-    /// True if the recorded decisions depended on the machine, see [`Decided::depends_on_machine`].
+    /// True if the difference may come from the machine, see [`depends_on_machine`].
     pub depends_on_machine: bool,
     /// Number of these decisions.
     pub count: u64,
-    /// Numbers of the first of their lines.
-    pub lines: Vec<u64>,
+    /// Name of the first of these requests, see [`Compared::name`].
+    pub example: String,
     /// Some of the resources.
     pub resources: Vec<String>,
     /// JSON Pointer to the first difference in the first of them.
     pub at: String,
 }
 
-/// Maximum number of lines and of resources listed for a group.
+/// Maximum number of resources listed for a group.
 const NAMED: usize = 5;
 
 /// Changes, in groups.
 #[derive(Debug, Clone, Default)]
 pub struct Changes(BTreeMap<Key, Change>);
 
-type Key = (bool, Turn, String, String, String, String, Vec<Part>);
+/// That by which changes are grouped: their being of the machine, turn, causes, principal, integration, action, parts.
+type Key = (bool, Turn, [String; 2], [String; 3], Vec<Part>);
 
 impl Changes {
-    /// Adds the decision in line `sequence`, whose parts `differs` have changed.
-    pub fn note(&mut self, sequence: u64, decided: &Decided, now: &Value, differs: Vec<Part>) {
+    /// Adds a request whose two decisions differ in the parts `differs`.
+    pub fn note(&mut self, compared: &Compared<'_>, differs: Vec<Part>) {
         let text = |value: &Value, pointer: &str| {
             let text = value.pointer(pointer).and_then(Value::as_str);
             text.unwrap_or_default().to_owned()
         };
-        let recorded = &decided.decision;
+        let Compared {
+            name,
+            request,
+            before,
+            after,
+            depends_on_machine,
+        } = *compared;
+        let causes = [before, after].map(|decision| text(decision, "/context/cause"));
+        let call = ["/subject/id", "/context/integration", "/action/name"].map(|it| text(request, it));
         let key = (
-            decided.depends_on_machine(),
-            Turn::of(recorded, now),
-            text(&decided.request, "/context/integration"),
-            text(&decided.request, "/action/name"),
-            text(recorded, "/context/cause"),
-            text(now, "/context/cause"),
+            depends_on_machine,
+            Turn::of(before, after),
+            causes,
+            call,
             differs,
         );
         let change = self.0.entry(key).or_insert_with_key(|key| {
-            let (depends_on_machine, turn, integration, action, recorded_cause, cause, differs) =
-                key.clone();
+            let (depends_on_machine, turn, causes, call, differs) = key.clone();
+            let [old_cause, new_cause] = causes;
+            let [principal, integration, action] = call;
             Change {
                 turn,
+                old_cause,
+                new_cause,
+                principal,
                 integration,
                 action,
-                recorded_cause,
-                cause,
                 differs,
                 depends_on_machine,
                 count: 0,
-                lines: Vec::new(),
+                example: name.to_owned(),
                 resources: Vec::new(),
-                at: first_difference(recorded, now).unwrap_or_default(),
+                at: first_difference(before, after).unwrap_or_default(),
             }
         });
         change.count += 1;
-        if change.lines.len() < NAMED {
-            change.lines.push(sequence);
-        }
-        let resource = text(&decided.request, "/resource/id");
+        let resource = text(request, "/resource/id");
         if change.resources.len() < NAMED && !change.resources.contains(&resource) {
             change.resources.push(resource);
         }
@@ -178,24 +222,32 @@ impl Changes {
 
     /// The groups in order of importance.
     ///
-    /// Groups that do not depend on the machine come first, then new permits, then the largest groups.
+    /// Groups that do not depend on the machine come first, then new permits, then new denials. Within those,
+    /// the groups of one pair of causes are together, the largest first.
     pub fn groups(self) -> Vec<Change> {
-        let mut groups: Vec<_> = self.0.into_values().collect();
-        groups.sort_by_key(|one| {
+        let mut of_causes: BTreeMap<[String; 2], u64> = BTreeMap::new();
+        for ((_, _, causes, _, _), change) in &self.0 {
+            *of_causes.entry(causes.clone()).or_default() += change.count;
+        }
+        let mut groups: Vec<_> = self.0.into_iter().collect();
+        groups.sort_by_cached_key(|((depends_on_machine, turn, causes, _, _), change)| {
+            let in_all = of_causes.get(causes).copied().unwrap_or_default();
             (
-                one.depends_on_machine,
-                one.turn,
-                std::cmp::Reverse(one.count),
+                *depends_on_machine,
+                *turn,
+                std::cmp::Reverse(in_all),
+                causes.clone(),
+                std::cmp::Reverse(change.count),
             )
         });
-        groups
+        groups.into_iter().map(|(_, change)| change).collect()
     }
 }
 
 /// JSON Pointer to the first difference between two values.
 ///
 /// In two decisions, differences in compared parts come first.
-pub fn first_difference(recorded: &Value, now: &Value) -> Option<String> {
+pub fn first_difference(before: &Value, after: &Value) -> Option<String> {
     let places = [
         "/decision",
         "/context/mode",
@@ -206,10 +258,9 @@ pub fn first_difference(recorded: &Value, now: &Value) -> Option<String> {
     ];
     places.into_iter().find_map(|place| {
         let at = |decision: &Value| decision.pointer(place).cloned();
-        let (recorded, now) = (at(recorded), at(now));
-        match (recorded, now) {
-            (recorded, now) if recorded == now => None,
-            (Some(recorded), Some(now)) => Some(difference(&recorded, &now, place.to_owned())),
+        match (at(before), at(after)) {
+            (before, after) if before == after => None,
+            (Some(before), Some(after)) => Some(difference(&before, &after, place.to_owned())),
             _ => Some(place.to_owned()),
         }
     })
@@ -302,5 +353,62 @@ mod tests {
             "/context/mode"
         );
         assert_eq!(first_difference(&permit(), &permit()), None);
+    }
+
+    #[test]
+    fn changes_are_grouped_by_causes_principal_and_action_new_permits_first() {
+        let deny = |cause: &str| json!({ "decision": false, "context": { "cause": cause } });
+        let request = |principal: &str, action: &str, resource: &str| {
+            json!({
+                "subject": { "id": principal }, "action": { "name": action },
+                "resource": { "id": resource }, "context": { "integration": "i" },
+            })
+        };
+        let mut narrowed = permit();
+        narrowed["context"]["grant"]["expires-at"] = json!("2026-11-26T00:01:00Z");
+        let mut changes = Changes::default();
+        for (name, request, before, after, depends_on_machine) in [
+            ("1", request("a", "get", "r"), permit(), narrowed.clone(), false),
+            ("2", request("a", "get", "r"), permit(), deny("plugin-denied"), false),
+            ("3", request("a", "get", "s"), permit(), deny("plugin-denied"), false),
+            ("4", request("b", "get", "r"), permit(), deny("plugin-denied"), false),
+            ("5", request("a", "put", "r"), permit(), deny("plugin-denied"), false),
+            ("6", request("a", "get", "r"), permit(), deny("revoked"), false),
+            ("7", request("a", "get", "r"), deny("plugin-deadline"), permit(), true),
+            ("8", request("a", "get", "r"), deny("revoked"), permit(), false),
+            ("9", request("a", "get", "r"), deny("revoked"), deny("plugin-denied"), false),
+        ] {
+            let compared = Compared {
+                name,
+                request: &request,
+                before: &before,
+                after: &after,
+                depends_on_machine,
+            };
+            changes.note(&compared, differing(&before, &after));
+        }
+        let groups = changes.groups();
+        let shown: Vec<_> = groups
+            .iter()
+            .map(|it| {
+                let (old, new) = (&it.old_cause, &it.new_cause);
+                let (who, what) = (&it.principal, &it.action);
+                let resources = it.resources.join(" ");
+                format!("{} {old} {new} {who} {what} {} {resources}", it.count, it.example)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "1 revoked permitted a get 8 r",
+                "2 permitted plugin-denied a get 2 r s",
+                "1 permitted plugin-denied a put 5 r",
+                "1 permitted plugin-denied b get 4 r",
+                "1 permitted revoked a get 6 r",
+                "1 permitted permitted a get 1 r",
+                "1 revoked plugin-denied a get 9 r",
+                "1 plugin-deadline permitted a get 7 r",
+            ]
+        );
     }
 }
