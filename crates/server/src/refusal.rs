@@ -1,0 +1,237 @@
+//! Refusals before a decision, as HTTP responses and as lines of the log.
+
+use crate::connection::Connection;
+use crate::pep::Peps;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use portcullis_host::log::Refused;
+use portcullis_host::{Request, json, printable, withheld};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A request that was refused before any decision.
+///
+/// The message names the place and the remedy. It says nothing about other requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    kind: Kind,
+    message: String,
+    record: Refused,
+    id: Option<String>,
+}
+
+/// Reason for a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// The caller is no known enforcement point.
+    UnknownCaller,
+    /// The enforcement point may not ask for this, or may not vouch for what it states.
+    BeyondPep,
+    /// The request cannot be read.
+    Malformed,
+    /// The workload's credential is invalid.
+    Credential,
+    /// The server has no room for the request.
+    Busy,
+}
+
+impl Kind {
+    /// Name of the kind in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownCaller => "unknown-caller",
+            Self::BeyondPep => "beyond-pep",
+            Self::Malformed => "malformed",
+            Self::Credential => "credential",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// HTTP status of the kind.
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownCaller | Self::Credential => StatusCode::UNAUTHORIZED,
+            Self::BeyondPep => StatusCode::FORBIDDEN,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal {
+    fn new(kind: Kind, message: impl AsRef<str>) -> Self {
+        let message = printable(&withheld(message.as_ref()));
+        let record = match kind {
+            Kind::UnknownCaller | Kind::Credential => Refused::authentication(&message),
+            Kind::BeyondPep | Kind::Malformed | Kind::Busy => Refused::request(&message),
+        };
+        Self {
+            kind,
+            message,
+            record,
+            id: None,
+        }
+    }
+
+    /// The caller is no known enforcement point.
+    pub(crate) fn unknown_caller(has_token: bool, peps: &Peps) -> Self {
+        match has_token {
+            true => Self::new(
+                Kind::UnknownCaller,
+                "the bearer token is not that of an enforcement point: present the one in the `token-file` of a `[[serve.pep]]`",
+            ),
+            false => Self::new(Kind::UnknownCaller, peps.how_to_authenticate()),
+        }
+    }
+
+    /// The enforcement point may not ask for this, or may not vouch for what it states.
+    pub(crate) fn beyond_pep(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::BeyondPep, message)
+    }
+
+    /// The request cannot be read.
+    pub(crate) fn malformed(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Malformed, message)
+    }
+
+    /// The workload's credential is invalid.
+    pub(crate) fn credential(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Credential, message)
+    }
+
+    /// The server has no room for the request.
+    pub(crate) fn busy(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Busy, message)
+    }
+
+    /// Sets the integration and the principal that the request names.
+    #[must_use]
+    pub(crate) fn of(mut self, request: &Request) -> Self {
+        self.record = self
+            .record
+            .integration(request.integration())
+            .claimed_principal(&request.principal().id);
+        self
+    }
+
+    /// Sets the body of the request, of which the log has the digest.
+    #[must_use]
+    pub(crate) fn body(mut self, body: &[u8]) -> Self {
+        self.record = self.record.body(body);
+        self
+    }
+
+    /// Sets the `traceparent` of the request.
+    #[must_use]
+    pub(crate) fn traceparent(mut self, traceparent: Option<&str>) -> Self {
+        if let Some(traceparent) = traceparent {
+            self.record = self.record.traceparent(traceparent);
+        }
+        self
+    }
+
+    /// The line for the log.
+    pub(crate) fn to_record(&self, connection: &Connection) -> Refused {
+        self.record.clone().peer(&connection.to_string())
+    }
+
+    /// Sets the id of its line in the log.
+    pub(crate) fn with_id(mut self, id: String) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Reason for the refusal.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Place and remedy, in one printable line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Id of its line in the log, if it was recorded.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
+impl From<json::Error> for Refusal {
+    fn from(error: json::Error) -> Self {
+        Self::malformed(error.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    /// The message as plain text, as AuthZEN prescribes for errors.
+    fn into_response(self) -> Response {
+        let mut response = (self.kind.status(), format!("{}\n", self.message)).into_response();
+        let headers = response.headers_mut();
+        if self.kind == Kind::UnknownCaller {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.kind == Kind::Busy {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(Ok(id)) = self.id.as_deref().map(HeaderValue::from_str) {
+            headers.insert(DECISION_ID, id);
+        }
+        response
+    }
+}
+
+/// Header with the id of a decision or of a refusal, by which the log has it.
+pub(crate) const DECISION_ID: http::HeaderName = http::HeaderName::from_static("portcullis-decision-id");
+
+/// Lines of the log for unknown callers: at most [`UnknownCallers::PER_SECOND`].
+#[derive(Debug, Default)]
+pub(crate) struct UnknownCallers(Mutex<Option<(Instant, u32)>>);
+
+impl UnknownCallers {
+    /// Maximum number of lines in a second.
+    pub(crate) const PER_SECOND: u32 = 10;
+
+    /// True if one more may be recorded now.
+    pub(crate) fn may_be_recorded(&self) -> bool {
+        self.may_be_recorded_at(Instant::now())
+    }
+
+    fn may_be_recorded_at(&self, now: Instant) -> bool {
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *second {
+            Some((began, count)) if now.duration_since(*began) < Duration::from_secs(1) => {
+                *count = count.saturating_add(1);
+                *count <= Self::PER_SECOND
+            }
+            _ => {
+                *second = Some((now, 1));
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_callers_are_recorded_a_few_times_in_a_second() {
+        let callers = UnknownCallers::default();
+        let begin = Instant::now();
+        let recorded = |at| (0..50).filter(|_| callers.may_be_recorded_at(at)).count();
+        assert_eq!(recorded(begin), 10);
+        assert_eq!(recorded(begin + Duration::from_millis(999)), 0);
+        assert_eq!(recorded(begin + Duration::from_millis(1000)), 10);
+    }
+
+    #[test]
+    fn a_message_is_one_printable_line_without_secrets() {
+        let nasty = "`a\n\u{1b}[2J`: eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl is no subject";
+        let refusal = Refusal::malformed(nasty);
+        assert!(!refusal.message().contains(['\n', '\u{1b}']));
+        assert!(!refusal.message().contains("eyJzdWIi"), "{}", refusal.message());
+        assert!(refusal.message().ends_with("is no subject"));
+    }
+}
