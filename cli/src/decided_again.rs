@@ -229,7 +229,9 @@ fn print_groups(groups: &[Change]) -> anyhow::Result<()> {
     let heading = |change: &Change| match (change.depends_on_machine, change.turn) {
         (true, _) => ("depends on the machine", FAINT),
         (false, Turn::DenyToPermit) => ("newly permitted", BAD),
+        (false, Turn::Unblocked) => ("denied, and no longer blocked", BAD),
         (false, Turn::PermitToDeny) => ("newly denied", WARN),
+        (false, Turn::Blocked) => ("denied, and newly blocked", WARN),
         (false, Turn::Permit) => ("permitted otherwise", STRONG),
         (false, Turn::Deny) => ("denied otherwise", STRONG),
     };

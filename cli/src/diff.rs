@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Evaluate requests of a log against the current revocation list, instead of the one at the time.
     #[arg(long, requires = "log")]
     revoked_since: bool,
-    /// Fail if a request is newly permitted, or if no request could be decided.
+    /// Fail if a request is newly permitted or no longer blocked, or if no request could be decided.
     #[arg(long)]
     no_new_permits: bool,
     /// Output format of differences.
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     match (diff.compared, diff.new_permits) {
         (0, _) => failed.push("no request could be decided, so nothing is known".to_owned()),
         (_, 0) => {}
-        (_, count) => failed.push(format!("{count} newly permitted")),
+        (_, count) => failed.push(format!("{count} newly permitted or no longer blocked")),
     }
     if diff.unknown > 0 {
         failed.push(format!(
@@ -145,6 +145,8 @@ fn of_requests(args: &Args, requests: Option<&Path>, diff: &mut Diff) -> anyhow:
             let mut input =
                 Input::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
             while let Some(document) = input.next(most)? {
+                // The place of a request names its line if there are several.
+                input.look_ahead(most)?;
                 let (request, before) = decide(args, &old, &document, now);
                 decided.push(Decided {
                     place: input.place(),
@@ -226,7 +228,7 @@ impl Diff {
         let of_machine = (depends_on_machine(before), depends_on_machine(after));
         self.compared += 1;
         match (Turn::of(before, after), of_machine) {
-            (Turn::DenyToPermit, _) => self.new_permits += 1,
+            (turn, _) if turn.is_wider() => self.new_permits += 1,
             (Turn::Deny, (false, true)) => self.unknown += 1,
             _ => {}
         }

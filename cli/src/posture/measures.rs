@@ -30,6 +30,8 @@ pub(super) struct Measures {
     pub(super) permits_without_intent: u64,
     /// Denies that did not block, because the integration is in observe mode, by cause.
     pub(super) not_blocked: BTreeMap<String, u64>,
+    /// Decisions that the candidates of their integration would have changed, by the cause then.
+    pub(super) changed_by_candidates: BTreeMap<String, u64>,
     /// Number of checks waived by an exception, by check.
     pub(super) waived: BTreeMap<String, u64>,
     #[serde(skip)]
@@ -61,6 +63,10 @@ impl Measures {
             if mode.and_then(Value::as_str) == Some("observe") {
                 *self.not_blocked.entry(cause).or_default() += 1;
             }
+        }
+        if let Some(candidate) = decided.candidate.as_ref().filter(|it| !it.differs.is_empty()) {
+            let count = self.changed_by_candidates.entry(candidate.cause.clone());
+            *count.or_default() += 1;
         }
         for waiver in &decided.inputs.waived {
             *self.waived.entry(waiver.as_str().to_owned()).or_default() += 1;

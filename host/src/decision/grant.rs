@@ -106,6 +106,7 @@ pub(crate) fn accept(
         obligations,
         advice,
         plugins,
+        candidate: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod consulted;
 mod grant;
 mod response;
 
+use crate::candidate::CandidateDecision;
 use crate::integration::Mode;
 pub use access::{AccessRequest, Approval, ApprovalArgument};
 pub use consulted::Consulted;
@@ -43,6 +44,7 @@ pub struct Decision {
     obligations: Vec<Obligation>,
     advice: Vec<Obligation>,
     plugins: Vec<Consulted>,
+    candidate: Option<Box<CandidateDecision>>,
 }
 
 /// Permit or deny.
@@ -74,6 +76,7 @@ impl Decision {
             obligations: Vec::new(),
             advice: Vec::new(),
             plugins: Vec::new(),
+            candidate: None,
         }
     }
 
@@ -145,6 +148,20 @@ impl Decision {
         self.plugins = plugins;
         self.reasons = reasons;
         self
+    }
+
+    /// Adds the decision that the candidates would have led to, for the record.
+    pub(crate) fn with_candidate(mut self, candidate: CandidateDecision) -> Self {
+        self.candidate = Some(Box::new(candidate));
+        self
+    }
+
+    /// The decision that the candidates of the integration would have led to, if it has any and they were asked.
+    ///
+    /// They are asked after the plugins, so not if a check of the host denies first, and not in dry runs and replays. The
+    /// log records it; it is no part of the decision's JSON.
+    pub fn candidate(&self) -> Option<&CandidateDecision> {
+        self.candidate.as_deref()
     }
 
     /// The decision as JSON, without the fields that differ on replay.

@@ -95,8 +95,12 @@ pub fn depends_on_machine(decision: &Value) -> bool {
 pub enum Turn {
     /// A deny became a permit.
     DenyToPermit,
+    /// A deny no longer blocks, because its integration is only observed.
+    Unblocked,
     /// A permit became a deny.
     PermitToDeny,
+    /// A deny that did not block does now.
+    Blocked,
     /// The decision is still a permit.
     Permit,
     /// The decision is still a deny.
@@ -107,12 +111,25 @@ impl Turn {
     /// The change of the effect between two decisions, in the form of the log.
     pub fn of(before: &Value, after: &Value) -> Self {
         let permits = |decision: &Value| decision.get("decision") == Some(&Value::Bool(true));
+        let is_observed = |decision: &Value| {
+            let mode = decision.pointer("/context/mode").and_then(Value::as_str);
+            mode == Some("observe")
+        };
         match (permits(before), permits(after)) {
             (false, true) => Self::DenyToPermit,
             (true, false) => Self::PermitToDeny,
             (true, true) => Self::Permit,
-            (false, false) => Self::Deny,
+            (false, false) => match (is_observed(before), is_observed(after)) {
+                (false, true) => Self::Unblocked,
+                (true, false) => Self::Blocked,
+                (true, true) | (false, false) => Self::Deny,
+            },
         }
+    }
+
+    /// True if more goes ahead than before.
+    pub fn is_wider(self) -> bool {
+        matches!(self, Self::DenyToPermit | Self::Unblocked)
     }
 }
 
@@ -364,6 +381,8 @@ mod tests {
                 "resource": { "id": resource }, "context": { "integration": "i" },
             })
         };
+        let mut observed = deny("revoked");
+        observed["context"]["mode"] = json!("observe");
         let mut narrowed = permit();
         narrowed["context"]["grant"]["expires-at"] = json!("2026-11-26T00:01:00Z");
         let mut changes = Changes::default();
@@ -377,6 +396,8 @@ mod tests {
             ("7", request("a", "get", "r"), deny("plugin-deadline"), permit(), true),
             ("8", request("a", "get", "r"), deny("revoked"), permit(), false),
             ("9", request("a", "get", "r"), deny("revoked"), deny("plugin-denied"), false),
+            ("10", request("a", "get", "r"), deny("revoked"), observed.clone(), false),
+            ("11", request("a", "get", "r"), observed.clone(), deny("revoked"), false),
         ] {
             let compared = Compared {
                 name,
@@ -401,10 +422,12 @@ mod tests {
             shown,
             [
                 "1 revoked permitted a get 8 r",
+                "1 revoked revoked a get 10 r",
                 "2 permitted plugin-denied a get 2 r s",
                 "1 permitted plugin-denied a put 5 r",
                 "1 permitted plugin-denied b get 4 r",
                 "1 permitted revoked a get 6 r",
+                "1 revoked revoked a get 11 r",
                 "1 permitted permitted a get 1 r",
                 "1 revoked plugin-denied a get 9 r",
                 "1 plugin-deadline permitted a get 7 r",

@@ -70,7 +70,7 @@ impl Pdp {
             let detail = format!(
                 "this host has its maximum of {most} decisions in flight: call it from fewer threads, or raise `max` in `[in-flight]`"
             );
-            return Err(Box::new(overloaded(integration, detail)));
+            return Err(Box::new(self.overloaded(integration, detail)));
         };
         self.record_overload(of_host, None);
         let of_integration = match integration {
@@ -81,7 +81,7 @@ impl Pdp {
                     let detail = format!(
                         "integration `{name}` has its maximum of {most} decisions in flight: send it fewer requests at a time, or raise its `max-in-flight`"
                     );
-                    return Err(Box::new(overloaded(Some(integration), detail)));
+                    return Err(Box::new(self.overloaded(Some(integration), detail)));
                 };
                 self.record_overload(&integration.in_flight, Some(&integration.name));
                 Some(place)
@@ -122,6 +122,11 @@ impl Pdp {
         evaluation
     }
 
+    fn overloaded(&self, integration: Option<&Integration>, detail: String) -> Decision {
+        let mode = integration.map_or(self.mode_of_unknown(), |it| it.mode);
+        Decision::deny(Cause::PluginFaulted(FaultKind::Overloaded), detail).in_mode(mode)
+    }
+
     fn record_released(&self, integration: &Integration, plugin: &str, by_operator: bool) {
         if let Some(log) = &self.inner.parts.log {
             let released = Released {
@@ -156,10 +161,3 @@ impl Pdp {
     }
 }
 
-fn overloaded(integration: Option<&Integration>, detail: String) -> Decision {
-    let decision = Decision::deny(Cause::PluginFaulted(FaultKind::Overloaded), detail);
-    match integration {
-        None => decision,
-        Some(integration) => decision.in_mode(integration.mode),
-    }
-}
