@@ -1,135 +1,261 @@
 //! From an HTTP call to a request for the plugin `http-api`.
 
-use crate::{Body, Call};
-use http::StatusCode;
-use portcullis_host::{Principal, Request, RequestLimits, SessionPath};
+mod body;
+mod builder;
+mod error;
+mod headers;
+mod overrides;
+mod path;
+mod query;
+mod route;
 
-/// Maps HTTP calls to requests: one meaning, or an error.
+pub use body::Bodies;
+pub use builder::{MapperBuilder, MapperError};
+pub use error::{MapError, Place};
+pub use route::Route;
+
+use crate::{Body, Call};
+use body::Treatment;
+use http::{HeaderName, StatusCode};
+use portcullis_host::{Intent, Principal, Request, RequestLimits, Resource, SessionPath, json};
+use serde_json::{Map, Value};
+
+/// Header with the trace of a call (W3C Trace Context).
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// Maximum length of a `traceparent` that is passed on, in bytes. That of version 00 has 55.
+const MAX_TRACEPARENT: usize = 256;
+
+/// Maps HTTP calls to requests: a call has one meaning, or it is refused.
 ///
 /// | field of the request | from |
 /// |---|---|
-/// | integration | the [`Route`] of host and path, or the default |
+/// | integration, environment | the [`Route`] of host and path, or the default |
 /// | action | the method |
-/// | resource id | the path as sent |
-/// | arguments | `query`, `headers` (those of the list) and `body` (JSON) |
-/// | environment | that of the route, or of the mapper |
-/// | intent | the header `portcullis-intent`: the id of an approved intent |
+/// | resource | the path as sent; its type is `path`, unless it is set |
+/// | arguments | `query`, `headers` (the listed ones) and `body` (JSON), each only if the call has it |
+/// | intent | the header `portcullis-intent`, the id of an approved intent |
 /// | trace | the header `traceparent` |
-#[derive(Debug, Clone)]
-pub struct Mapper {}
-
-/// Builder of a [`Mapper`].
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct MapperBuilder {}
-
-/// Integration of the calls to a host, below a path, or both.
 ///
-/// The most specific route counts: one with a host before one without, then the longer path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Route {}
-
-impl Route {
-    /// A route to `integration`, for every host and path.
-    pub fn to(integration: impl Into<String>) -> Self { todo!() }
-    /// Restricts the route to a host, compared without case and without the port.
-    pub fn host(self, host: impl Into<String>) -> Self { todo!() }
-    /// Restricts the route to a path and all paths below it, compared by whole segments.
-    pub fn path(self, path: impl Into<String>) -> Self { todo!() }
-    /// Sets the environment of the API.
-    pub fn environment(self, environment: impl Into<String>) -> Self { todo!() }
-}
-
-/// Bodies that a mapper accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bodies {
-    /// JSON is read and passed as the argument `body`; a call with another body is refused (415). The default.
-    #[default]
-    Json,
-    /// JSON is read and passed; other bodies go on unread, except forms.
-    JsonOrUnread,
-    /// No body is read: the decision is about method, path, query and headers alone. Forms are refused.
-    Unread,
+/// A value of a query is a text, unless the parameter is listed as a number, a boolean or a list. The type is a
+/// setting and not a guess from the value: if `50` were a number and `050` a text, a caller would choose by the
+/// spelling whether `at-most` compares it.
+///
+/// A repeated parameter is refused unless it is listed: some servers take the first value, others the last one, all of
+/// them, or their concatenation. The value of a listed parameter is always a list, so that rules have one form for it.
+///
+/// ```
+/// use http::HeaderMap;
+/// use portcullis_host::{Principal, RequestLimits};
+/// use portcullis_http::{Body, Call, Mapper, Place};
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mapper = Mapper::builder()
+///     .integration("billing-api")
+///     .environment("prod")
+///     .numbers(["limit"])
+///     .build()?;
+/// let principal = Principal { id: "spiffe://acme.example/agent".into(), ..Principal::default() };
+/// let (headers, limits) = (HeaderMap::new(), RequestLimits::default());
+///
+/// let call = Call::stated("GET", "api.acme.example", "/v1/invoices?limit=50", &headers);
+/// let request = mapper.request(principal.clone(), &call, Body::Whole(b""), &limits)?;
+/// assert_eq!(request.action(), "GET");
+/// assert_eq!(request.resource().id, "/v1/invoices");
+/// assert_eq!(request.arguments(), &json!({ "query": { "limit": 50 } }));
+///
+/// let call = Call::stated("GET", "api.acme.example", "/v1/invoices?limit=050", &headers);
+/// let refused = mapper.request(principal, &call, Body::Whole(b""), &limits).unwrap_err();
+/// assert_eq!(refused.place(), &Place::Query(Some("limit".into())));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mapper {
+    integration: Option<String>,
+    environment: String,
+    routes: Vec<Route>,
+    resource_kind: String,
+    session_path: Option<SessionPath>,
+    headers: Vec<HeaderName>,
+    query: query::Types,
+    bodies: Bodies,
+    forms_allowed: bool,
+    obligations: Option<Vec<String>>,
 }
 
 impl Mapper {
     /// Starts a builder.
-    pub fn builder() -> MapperBuilder { todo!() }
+    pub fn builder() -> MapperBuilder {
+        MapperBuilder::default()
+    }
 
-    /// True if [`Mapper::request`] needs the bytes of the call's body, if it has one.
+    /// True if [`Mapper::request`] needs the bytes of the body, provided that `call` has one.
     ///
     /// # Errors
     ///
-    /// [`MapError`] if no body of this kind is accepted: a form, or another type than JSON (415).
-    pub fn reads_body(&self, call: &Call<'_>) -> Result<bool, MapError> { todo!() }
+    /// [`MapError`] with status 415 if a body of this type is not accepted.
+    pub fn reads_body(&self, call: &Call<'_>) -> Result<bool, MapError> {
+        let treatment = self.bodies.treatment(call, self.forms_allowed)?;
+        Ok(treatment == Treatment::Read)
+    }
 
-    /// The request of `principal` that `call` is.
+    /// Name of the integration of the call.
     ///
     /// # Errors
     ///
-    /// [`MapError`] if the call could be read in another way than it is decided, or exceeds `limits`.
-    pub fn request(&self, principal: Principal, call: &Call<'_>, body: Body<'_>, limits: &RequestLimits) -> Result<Request, MapError> { todo!() }
+    /// [`MapError`] with status 404 if there is none, or 400 if host or path are ambiguous.
+    pub fn integration(&self, call: &Call<'_>) -> Result<&str, MapError> {
+        self.destination(call).map(|(integration, _)| integration)
+    }
 
-    /// Integration of the call, if a route or the default selects one.
-    pub fn integration(&self, call: &Call<'_>) -> Option<&str> { todo!() }
-}
-
-impl MapperBuilder {
-    /// Sets the integration of calls that no route matches. Without it, such a call is refused (404).
-    pub fn integration(self, name: impl Into<String>) -> Self { todo!() }
-    /// Adds a route.
-    pub fn route(self, route: Route) -> Self { todo!() }
-    /// Sets the environment of the APIs, unless a route has its own.
-    pub fn environment(self, environment: impl Into<String>) -> Self { todo!() }
-    /// Sets the type of the resource. `http-api` by default.
-    pub fn resource_kind(self, kind: impl Into<String>) -> Self { todo!() }
-    /// Sets the path by which sessions start. Unknown by default.
-    pub fn session_path(self, path: SessionPath) -> Self { todo!() }
-    /// Passes these headers as arguments. None by default.
-    pub fn headers<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self { todo!() }
-    /// Query parameters that are numbers: canonical decimals such as `50` and `-0.5`; others are refused.
-    pub fn numbers<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self { todo!() }
-    /// Query parameters that are `true` or `false`.
-    pub fn booleans<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self { todo!() }
-    /// Query parameters that may be repeated: their values are a list, also if there is one.
-    pub fn lists<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self { todo!() }
-    /// Reads `+` in a query as a space. By default a call with `+` in its query is refused.
-    pub fn plus_is_space(self) -> Self { todo!() }
-    /// Sets the bodies that are accepted.
-    pub fn bodies(self, bodies: Bodies) -> Self { todo!() }
-    /// Lets forms go on unread: no server behind takes the method from a form field.
-    pub fn allow_forms(self) -> Self { todo!() }
-    /// Kinds of obligation that the enforcement point supports; [`PortcullisLayer`](crate::PortcullisLayer) and [`Gate`](crate::Gate) set them.
-    pub fn obligations<S: Into<String>>(self, kinds: impl IntoIterator<Item = S>) -> Self { todo!() }
-    /// Builds the mapper.
+    /// The request that `call` is, as made by `principal`.
     ///
     /// # Errors
     ///
-    /// [`MapperError`] if a header carries credentials, a name is listed with two types, or two routes are the same.
-    pub fn build(self) -> Result<Mapper, MapperError> { todo!() }
+    /// [`MapError`] if a server could read the call in another way than it is decided, if it has no integration, or
+    /// if it is not within `limits`.
+    pub fn request(
+        &self,
+        principal: Principal,
+        call: &Call<'_>,
+        body: Body<'_>,
+        limits: &RequestLimits,
+    ) -> Result<Request, MapError> {
+        if call.method.is_empty() || !call.method.bytes().all(is_method_byte) {
+            return Err(MapError::new(
+                Place::Method,
+                "a method is upper-case letters and `-`, because some servers ignore case",
+            ));
+        }
+        path::check(call.path())?;
+        let (integration, environment) = self.destination(call)?;
+        let mut arguments = Map::new();
+        let read_headers = headers::read(call, &self.headers)?;
+        for (name, members) in [
+            ("query", query::read(call.query(), &self.query)?),
+            ("headers", read_headers),
+        ] {
+            if !members.is_empty() {
+                arguments.insert(name.to_owned(), Value::Object(members));
+            }
+        }
+        if let Some(body) = self.body(call, body, limits)? {
+            arguments.insert("body".to_owned(), body);
+        }
+        let resource = Resource {
+            kind: self.resource_kind.clone(),
+            id: call.path().to_owned(),
+            environment: environment.to_owned(),
+            ..Resource::default()
+        };
+        let mut request = Request::builder(integration, principal, call.method, resource)
+            .arguments(Value::Object(arguments));
+        if let Some(id) = call.headers.get(headers::INTENT) {
+            let id = id.to_str().map_err(|_| {
+                MapError::header(headers::INTENT, "it has a character outside of visible ASCII")
+            })?;
+            request = request.intent(Intent {
+                id: id.to_owned(),
+                ..Intent::default()
+            });
+        }
+        if let Some(path) = self.session_path {
+            request = request.session_path(path);
+        }
+        if let Some(kinds) = &self.obligations {
+            request = request.supported_obligations(kinds.clone());
+        }
+        let trace = call.header(TRACEPARENT);
+        if let Some(trace) = trace.filter(|trace| trace.len() <= MAX_TRACEPARENT) {
+            request = request.traceparent(trace);
+        }
+        request.build(limits).map_err(|error| {
+            let status = match error {
+                json::Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            MapError::new(Place::Request, error.to_string()).with_status(status)
+        })
+    }
+
+    /// Sets the kinds of obligation that requests state as supported.
+    pub(crate) fn supporting(mut self, kinds: Vec<String>) -> Self {
+        self.obligations = Some(kinds);
+        self
+    }
+
+    /// Integration and environment of the call.
+    fn destination(&self, call: &Call<'_>) -> Result<(&str, &str), MapError> {
+        let host = route::host(call.authority)?;
+        if self.routes.iter().any(|route| route.host.is_some()) {
+            refuse_another_host(call)?;
+        }
+        let route = route::of_call(&self.routes, call, host)?;
+        let own = route.map(|route| (route.integration.as_str(), route.environment.as_deref()));
+        let default = self.integration.as_deref().map(|name| (name, None));
+        match own.or(default) {
+            Some((integration, environment)) => {
+                Ok((integration, environment.unwrap_or(&self.environment)))
+            }
+            None => Err(
+                MapError::new(Place::Path, "no integration serves this host and path")
+                    .with_status(StatusCode::NOT_FOUND),
+            ),
+        }
+    }
+
+    /// The body as an argument. `None` if the call has none, or if it goes on unread.
+    fn body(
+        &self,
+        call: &Call<'_>,
+        body: Body<'_>,
+        limits: &RequestLimits,
+    ) -> Result<Option<Value>, MapError> {
+        let bytes = match body {
+            Body::Whole([]) => return Ok(None),
+            Body::Whole(bytes) => Some(bytes),
+            Body::Unread => None,
+        };
+        match (self.bodies.treatment(call, self.forms_allowed)?, bytes) {
+            (Treatment::GoesOn, _) => Ok(None),
+            (Treatment::Read, Some(bytes)) => body::read(bytes, limits).map(Some),
+            (Treatment::Read, None) => Err(MapError::new(
+                Place::Body,
+                "the body is decided too, and was not received as a whole",
+            )
+            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        }
+    }
 }
 
-/// Reason why the options of a mapper cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct MapperError(String);
-
-/// Reason why a call is refused before it is decided.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {why}")]
-pub struct MapError { place: Place, why: String, status: StatusCode }
-
-/// Part of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Place { Method, Host, Path, Query(String), Header(String), Body, Request }
-
-impl MapError {
-    /// Part of the call that is at fault.
-    pub fn place(&self) -> &Place { &self.place }
-    /// Status of the response: 400, 404, 413, 415 or 431.
-    pub fn status(&self) -> StatusCode { self.status }
-    /// The refusal for the log.
-    pub fn refused(&self, call: &Call<'_>, peer: &crate::Peer) -> portcullis_host::log::Refused { todo!() }
+/// True for the characters of registered methods. `delete` is none: some servers take it for `DELETE`.
+fn is_method_byte(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte == b'-'
 }
+
+/// Refuses a call whose proxies state another host than the one that its route is chosen by.
+///
+/// A server that trusts `X-Forwarded-Host` or `Forwarded` would serve the API of another host.
+fn refuse_another_host(call: &Call<'_>) -> Result<(), MapError> {
+    for name in ["x-forwarded-host", "forwarded"] {
+        for value in call.headers.get_all(name) {
+            let text = value.to_str().unwrap_or("?");
+            let is_same = match name {
+                "forwarded" => !text.to_ascii_lowercase().contains("host"),
+                _ => text.eq_ignore_ascii_case(call.authority),
+            };
+            if !is_same {
+                return Err(MapError::header(
+                    name,
+                    "it states another host than the call: send the call without",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
