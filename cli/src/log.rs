@@ -93,6 +93,9 @@ struct Query {
     /// Only requests through this integration.
     #[arg(long)]
     integration: Option<String>,
+    /// Only decisions that the candidates of the integration would have changed.
+    #[arg(long)]
+    candidate_differs: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -116,6 +119,7 @@ enum Kind {
     Quarantine,
     Release,
     Overload,
+    Configuration,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -316,8 +320,14 @@ impl Query {
             Event::Quarantine(_) => Kind::Quarantine,
             Event::Release(_) => Kind::Release,
             Event::Overload(_) => Kind::Overload,
+            Event::Configuration(_) => Kind::Configuration,
         };
-        self.sequence.is_none_or(|wanted| wanted == entry.sequence)
+        let candidate = match &entry.event {
+            Event::Decision(decided) => decided.candidate.as_ref(),
+            _ => None,
+        };
+        (!self.candidate_differs || candidate.is_some_and(|it| !it.differs.is_empty()))
+            && self.sequence.is_none_or(|wanted| wanted == entry.sequence)
             && self.event.is_none_or(|wanted| wanted == kind)
             && match &entry.event {
                 Event::Decision(decided) => self.asks_for_decision(decided),
@@ -331,6 +341,7 @@ impl Query {
                         && is(&self.principal, &issued.principal)
                 }
                 Event::Accepted(_)
+                | Event::Configuration(_)
                 | Event::Continuation { .. }
                 | Event::Seal(_)
                 | Event::Opening(_) => {

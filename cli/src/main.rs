@@ -20,6 +20,7 @@ mod named;
 mod output;
 mod period;
 mod posture;
+mod propose;
 mod registry;
 mod replay;
 mod requests;
@@ -56,6 +57,7 @@ enum Verb {
     Diff(diff::Args),
     Bench(bench::Args),
     Posture(posture::Args),
+    Propose(propose::Args),
     State(state::Args),
     Completions(completions::Args),
 }
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Verb::Diff(args) => diff::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Posture(args) => posture::run(args),
+        Verb::Propose(args) => propose::run(args),
         Verb::State(args) => state::run(args),
         Verb::Completions(args) => completions::run(args),
     };

@@ -105,13 +105,13 @@ pub(super) fn write(text: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
 }
 
 /// Returns the time now and after `lifetime`, in whole seconds as signed intents have it.
-pub(super) fn from_now(lifetime: Duration) -> (Timestamp, Timestamp) {
+pub(crate) fn from_now(lifetime: Duration) -> (Timestamp, Timestamp) {
     let now = Timestamp::from_millis(Timestamp::now().as_millis() / 1000 * 1000);
     (now, now.plus(lifetime))
 }
 
 /// Returns an unused id for an intent.
-pub(super) fn new_id() -> anyhow::Result<String> {
+pub(crate) fn new_id() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow!("the system gives no randomness for an id: {error}"))?;

@@ -11,7 +11,8 @@ mod sign;
 mod used;
 mod verify;
 
-pub(crate) use document::{to_line, to_text};
+pub(crate) use document::{from_now, new_id, to_line, to_text};
+pub(crate) use pinned::Pinned;
 pub(crate) use used::{Proposal, UsedByIntent};
 
 use crate::exit::Exit;

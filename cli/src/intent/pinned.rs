@@ -38,13 +38,13 @@ const VOLATILE: [&str; 29] = [
 
 /// The arguments of a call, each pinned to its value or left out.
 #[derive(Debug, Default)]
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     /// Pointers that a call must have.
-    pub(super) required: Vec<String>,
+    pub(crate) required: Vec<String>,
     /// Pointers to what differs in each call, which may have any value.
-    pub(super) left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     /// Constraints on the values.
-    pub(super) constraints: Vec<Value>,
+    pub(crate) constraints: Vec<Value>,
 }
 
 impl Pinned {
@@ -52,7 +52,7 @@ impl Pinned {
     ///
     /// Without a volatile header, the arguments as a whole must be equal. Otherwise, each part that has none
     /// must be equal, and headers that differ in each call are optional.
-    pub(super) fn of(arguments: &Value) -> Self {
+    pub(crate) fn of(arguments: &Value) -> Self {
         let mut pinned = Self::default();
         if has_volatile(arguments) {
             pinned.pin(String::new(), arguments);
@@ -88,7 +88,7 @@ impl Pinned {
     }
 
     /// True if a pinned value is the text that stands for a masked one in a log.
-    pub(super) fn has_masked(&self) -> bool {
+    pub(crate) fn has_masked(&self) -> bool {
         fn is_masked(value: &Value) -> bool {
             match value {
                 Value::String(text) => text == "masked",

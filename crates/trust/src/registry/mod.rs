@@ -34,6 +34,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Text in the place of one that a person has still to write, such as the owner of a proposed identity.
+///
+/// A host accepts it, and `portcullis check` warns of it.
+pub const TODO: &str = "TODO";
+
 /// One registered identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

@@ -1,6 +1,6 @@
 //! Reads the files of a registry.
 
-use super::{Gap, Identity, Shared};
+use super::{Gap, Identity, Shared, TODO};
 use crate::regular;
 use crate::watched;
 use portcullis_model::digest::Digest;
@@ -115,6 +115,7 @@ fn read_identity(mut section: Section<'_, '_>) -> Found {
         &mut lacks,
     );
     let environment = section.required_text("environment").map(|(text, span)| {
+        warn_of_todo(source, "environment", text, &span);
         if text.trim().is_empty() {
             source.error(span, "`environment` is empty: every identity has one");
         }
@@ -192,10 +193,21 @@ fn stated(
         return Some(Arc::from(""));
     }
     let (text, span) = text?;
+    warn_of_todo(section.source(), key, text, &span);
     if text.trim().is_empty() {
         lacks.push((gap, span, format!("`{key}` is empty: every {of} has one")));
     }
     Some(Arc::from(text))
+}
+
+/// Warns of a text that a person has still to write.
+fn warn_of_todo(source: &Source<'_>, key: &str, text: &str, span: &Span) {
+    if text.trim() == TODO {
+        source.warn(
+            span.clone(),
+            format!("`{key}` is `{TODO}`: the entry was proposed from a log: write the value, and remove the entry if it should not exist"),
+        );
+    }
 }
 
 /// Reads a required end time. If it is missing, that is a gap, and the end is [`NEVER`].

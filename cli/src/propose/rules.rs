@@ -1,0 +1,93 @@
+//! The plugin that fits the calls of an integration, and its rules.
+
+use super::seen::{Call, Integration};
+use super::{counted, github, http, tools};
+use std::collections::BTreeSet;
+
+/// An integration of the proposal.
+pub(super) struct Proposed<'a> {
+    pub(super) name: &'a str,
+    pub(super) integration: &'a Integration,
+    pub(super) rules: Rules<'a>,
+}
+
+/// Rules of a reference plugin.
+pub(super) enum Rules<'a> {
+    HttpApi(http::Rules<'a>),
+    GitHub(github::Rules<'a>),
+    McpTools(tools::Rules<'a>),
+    /// No reference plugin judges all parts of these calls.
+    None,
+}
+
+impl<'a> Proposed<'a> {
+    pub(super) fn of(name: &'a str, integration: &'a Integration, several: usize) -> Self {
+        let calls = integration.calls.as_slice();
+        let rules = if http::are_http(calls) {
+            Rules::HttpApi(http::rules(calls, several))
+        } else if github::are_of_github(calls) {
+            Rules::GitHub(github::rules(calls))
+        } else if are_of_one_server(calls) {
+            Rules::McpTools(tools::rules(calls, several))
+        } else {
+            Rules::None
+        };
+        Self {
+            name,
+            integration,
+            rules,
+        }
+    }
+
+    /// Name of the plugin, if one fits.
+    pub(super) fn plugin(&self) -> Option<&'static str> {
+        match &self.rules {
+            Rules::HttpApi(_) => Some("http-api"),
+            Rules::GitHub(_) => Some("github"),
+            Rules::McpTools(_) => Some("mcp-tools"),
+            Rules::None => None,
+        }
+    }
+
+    /// The settings of the plugin.
+    pub(super) fn settings(&self) -> String {
+        match &self.rules {
+            Rules::HttpApi(rules) => rules.settings(),
+            Rules::GitHub(rules) => rules.settings(),
+            Rules::McpTools(rules) => rules.settings(),
+            Rules::None => String::new(),
+        }
+    }
+
+    /// The pattern of resources of a call, for an intent.
+    pub(super) fn resource_of(&self, call: &Call) -> String {
+        match &self.rules {
+            Rules::HttpApi(rules) => rules.resource_of(call),
+            Rules::GitHub(_) | Rules::McpTools(_) | Rules::None => call.resource.clone(),
+        }
+    }
+
+    /// One line about it.
+    pub(super) fn summary(&self) -> String {
+        let rules = match &self.rules {
+            Rules::HttpApi(rules) => format!("http-api, {}", counted(rules.len() as u64, "rule", "rules")),
+            Rules::GitHub(rules) => {
+                let count = counted(rules.len() as u64, "repository", "repositories");
+                format!("github, {count}")
+            }
+            Rules::McpTools(rules) => format!("mcp-tools, {}", counted(rules.len() as u64, "rule", "rules")),
+            Rules::None => "no rules: its calls are none of HTTP, of GitHub's connector or of one MCP server, which the reference plugins judge whole; write rules for the plugin `cedar` or `rego`".to_owned(),
+        };
+        let requests = counted(self.integration.requests, "request", "requests");
+        format!("{}: {rules} from {requests}", self.name)
+    }
+}
+
+/// True if the resource of all calls is the same, so that the tool and its arguments are all that differs.
+fn are_of_one_server(calls: &[Call]) -> bool {
+    let resources: BTreeSet<_> = calls
+        .iter()
+        .map(|call| (&call.resource_kind, &call.resource, &call.environment))
+        .collect();
+    resources.len() == 1
+}
