@@ -74,6 +74,14 @@ impl Connection {
         }
     }
 
+    /// Scheme of URLs of this server for the peer.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match &self.0.peer {
+            Peer::Tls { .. } => "https",
+            Peer::Tcp(_) | Peer::Unix { .. } => "http",
+        }
+    }
+
     /// Verifies the chain with the host's trust domains.
     fn verified(&self, chain: &[Vec<u8>], pdp: &Pdp) -> Option<Arc<Principal>> {
         let mut verified = self

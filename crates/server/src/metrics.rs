@@ -182,12 +182,8 @@ impl Metrics {
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
-    /// Counts a security event.
-    pub(crate) fn event(&self, accepted: bool) {
-        let result = match accepted {
-            true => "accepted",
-            false => "refused",
-        };
+    /// Counts a security event by its result.
+    pub(crate) fn event(&self, result: &'static str) {
         self.events.get_or_create(&EventLabels { result }).inc();
     }
 

@@ -3,7 +3,7 @@
 use crate::pep::Caller;
 use crate::settings::Settings;
 use portcullis_host::{Decision, Request, Timestamp, excerpt, well_known_withheld};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,30 +12,41 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Recent {
     most: usize,
-    seen: Mutex<VecDeque<Seen>>,
+    seen: Mutex<VecDeque<RecentDecision>>,
 }
 
 /// One decision, as the status page shows it.
 ///
 /// It has no arguments and no message, since both can hold values that the log masks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Seen {
-    pub(crate) at: Timestamp,
-    pub(crate) id: String,
-    pub(crate) pep: String,
-    pub(crate) integration: String,
-    pub(crate) principal: String,
-    pub(crate) action: String,
-    pub(crate) resource: String,
-    pub(crate) decision: bool,
-    pub(crate) cause: &'static str,
+#[non_exhaustive]
+pub struct RecentDecision {
+    /// Time of the decision.
+    pub at: Timestamp,
+    /// Id of the decision, by which `portcullis log query --id` finds it.
+    pub id: String,
+    /// Name of the enforcement point.
+    pub pep: String,
+    /// Name of the integration.
+    pub integration: String,
+    /// Id of the principal.
+    pub principal: String,
+    /// Name of the action.
+    pub action: String,
+    /// Type and id of the resource; the id is left out if the log masks it.
+    pub resource: String,
+    /// True for a permit.
+    pub decision: bool,
+    /// Cause of the decision.
+    pub cause: String,
     /// Codes of the plugins' reasons, each with its plugin.
-    pub(crate) reasons: Vec<String>,
-    pub(crate) micros: u64,
+    pub reasons: Vec<String>,
+    /// Time of the decision with its record, in microseconds.
+    pub micros: u64,
 }
 
-impl Seen {
+impl RecentDecision {
     pub(crate) fn of(
         caller: &Caller,
         request: &Request,
@@ -62,7 +73,7 @@ impl Seen {
                 kind => format!("{} {id}", shown(kind)),
             },
             decision: decision.is_permit(),
-            cause: decision.cause().as_str(),
+            cause: decision.cause().as_str().to_owned(),
             reasons: reasons
                 .map(|reason| format!("{}: {}", reason.plugin, excerpt(&reason.code)))
                 .collect(),
@@ -72,14 +83,18 @@ impl Seen {
 }
 
 /// Times of the last decisions.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Latency {
+#[non_exhaustive]
+pub struct Latency {
     /// Number of decisions that the times are of.
-    pub(crate) decisions: usize,
-    pub(crate) median_us: u64,
-    pub(crate) p99_us: u64,
-    pub(crate) most_us: u64,
+    pub decisions: usize,
+    /// Median in microseconds.
+    pub median_us: u64,
+    /// 99th percentile in microseconds.
+    pub p99_us: u64,
+    /// Longest in microseconds.
+    pub most_us: u64,
 }
 
 impl Recent {
@@ -91,7 +106,7 @@ impl Recent {
         }
     }
 
-    pub(crate) fn add(&self, seen: Seen) {
+    pub(crate) fn add(&self, seen: RecentDecision) {
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         while all.len() >= self.most.max(1) {
             all.pop_front();
@@ -102,7 +117,7 @@ impl Recent {
     }
 
     /// The last decisions, newest first.
-    pub(crate) fn newest_first(&self) -> Vec<Seen> {
+    pub(crate) fn newest_first(&self) -> Vec<RecentDecision> {
         let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().rev().cloned().collect()
     }
@@ -124,5 +139,55 @@ impl Recent {
             p99_us: at(99),
             most_us: at(100),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(micros: u64) -> RecentDecision {
+        RecentDecision {
+            at: Timestamp::now(),
+            id: micros.to_string(),
+            pep: String::new(),
+            integration: String::new(),
+            principal: String::new(),
+            action: String::new(),
+            resource: String::new(),
+            decision: true,
+            cause: String::new(),
+            reasons: Vec::new(),
+            micros,
+        }
+    }
+
+    #[test]
+    fn only_the_last_decisions_are_kept() {
+        let recent = Recent::new(3);
+        for micros in 1..=5 {
+            recent.add(decided(micros));
+        }
+        let ids: Vec<_> = recent.newest_first().into_iter().map(|it| it.id).collect();
+        assert_eq!(ids, ["5", "4", "3"]);
+        let none = Recent::new(0);
+        none.add(decided(1));
+        assert!(none.newest_first().is_empty());
+    }
+
+    #[test]
+    fn the_times_are_those_of_the_kept_decisions() {
+        let recent = Recent::new(100);
+        assert_eq!(recent.latency(), Latency::default());
+        for micros in (1..=200).rev() {
+            recent.add(decided(micros));
+        }
+        let expected = Latency {
+            decisions: 100,
+            median_us: 50,
+            p99_us: 99,
+            most_us: 100,
+        };
+        assert_eq!(recent.latency(), expected);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::pep::Peps;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use portcullis_host::log::Refused;
@@ -17,6 +18,8 @@ pub(crate) struct Refusal {
     kind: Kind,
     message: String,
     record: Refused,
+    /// Request that could not be read, which the log records with its digest.
+    unreadable: Option<(Bytes, json::Error)>,
     id: Option<String>,
 }
 
@@ -29,6 +32,8 @@ pub(crate) enum Kind {
     BeyondPep,
     /// The request cannot be read.
     Malformed,
+    /// The request is larger than the limit.
+    TooLarge,
     /// The workload's credential is invalid.
     Credential,
     /// The server has no room for the request.
@@ -42,6 +47,7 @@ impl Kind {
             Self::UnknownCaller => "unknown-caller",
             Self::BeyondPep => "beyond-pep",
             Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
             Self::Credential => "credential",
             Self::Busy => "busy",
         }
@@ -53,6 +59,7 @@ impl Kind {
             Self::UnknownCaller | Self::Credential => StatusCode::UNAUTHORIZED,
             Self::BeyondPep => StatusCode::FORBIDDEN,
             Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -63,12 +70,13 @@ impl Refusal {
         let message = printable(&withheld(message.as_ref()));
         let record = match kind {
             Kind::UnknownCaller | Kind::Credential => Refused::authentication(&message),
-            Kind::BeyondPep | Kind::Malformed | Kind::Busy => Refused::request(&message),
+            Kind::BeyondPep | Kind::Malformed | Kind::TooLarge | Kind::Busy => Refused::request(&message),
         };
         Self {
             kind,
             message,
             record,
+            unreadable: None,
             id: None,
         }
     }
@@ -94,6 +102,11 @@ impl Refusal {
         Self::new(Kind::Malformed, message)
     }
 
+    /// The request is larger than the limit.
+    pub(crate) fn too_large(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::TooLarge, message)
+    }
+
     /// The workload's credential is invalid.
     pub(crate) fn credential(message: impl AsRef<str>) -> Self {
         Self::new(Kind::Credential, message)
@@ -114,11 +127,18 @@ impl Refusal {
         self
     }
 
-    /// Sets the body of the request, of which the log has the digest.
-    #[must_use]
-    pub(crate) fn body(mut self, body: &[u8]) -> Self {
-        self.record = self.record.body(body);
-        self
+    /// The body of the request cannot be read for the reason `error`.
+    pub(crate) fn unreadable_body(body: &Bytes, error: json::Error) -> Self {
+        Self {
+            unreadable: Some((body.clone(), error.clone())),
+            ..Self::malformed(error.to_string())
+        }
+    }
+
+    /// The body that could not be read, and the reason.
+    pub(crate) fn unreadable(&self) -> Option<(&[u8], &json::Error)> {
+        let (body, error) = self.unreadable.as_ref()?;
+        Some((body, error))
     }
 
     /// Sets the `traceparent` of the request.
@@ -136,8 +156,9 @@ impl Refusal {
     }
 
     /// Sets the id of its line in the log.
-    pub(crate) fn with_id(mut self, id: String) -> Self {
-        self.id = Some(id);
+    #[must_use]
+    pub(crate) fn with_id(mut self, id: Option<String>) -> Self {
+        self.id = id;
         self
     }
 

@@ -2,18 +2,17 @@
 
 use crate::connection::Connection;
 use crate::metrics::Metrics;
-use crate::pep::{Caller, Pep};
-use crate::recent::{Recent, Seen};
+use crate::pep::Caller;
+use crate::recent::{Recent, RecentDecision};
 use crate::refusal::{Kind, Refusal, UnknownCallers};
 use crate::settings::Settings;
 use crate::vouching;
 use arc_swap::ArcSwap;
-use portcullis_host::live::Live;
-use portcullis_host::log::LogError;
-use portcullis_host::{Cause, Decision, Pdp, Request, Timestamp};
-use std::sync::Arc;
+use portcullis_host::{Decision, Live, Pdp, Request, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Decision point, enforcement points, metrics and recent decisions of a running server.
 ///
@@ -30,27 +29,42 @@ pub(crate) struct App(Arc<Shared>);
 
 struct Shared {
     live: Live,
+    report: Report,
     settings: ArcSwap<Settings>,
     metrics: Metrics,
     recent: Recent,
     unknown_callers: UnknownCallers,
-    log_failed: AtomicBool,
     is_draining: AtomicBool,
+    refused_settings: Mutex<Vec<String>>,
+    listeners: OnceLock<Vec<String>>,
+    checkpoint: Mutex<Option<String>>,
+    /// Searches decide many requests each, so that only some run at a time.
+    searches: Semaphore,
     started_at: Timestamp,
 }
 
+/// Function that shows a message to the operator.
+pub(crate) type Report = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Searches that run at a time.
+const SEARCHES: usize = 2;
+
 impl App {
     /// Starts without decisions.
-    pub(crate) fn new(live: Live, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(live: Live, settings: Arc<Settings>, report: Report) -> Self {
         let recent = Recent::new(settings.limits.recent_decisions);
         Self(Arc::new(Shared {
             live,
+            report,
             settings: ArcSwap::new(settings),
             metrics: Metrics::default(),
             recent,
             unknown_callers: UnknownCallers::default(),
-            log_failed: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            refused_settings: Mutex::default(),
+            listeners: OnceLock::new(),
+            checkpoint: Mutex::default(),
+            searches: Semaphore::new(SEARCHES),
             started_at: Timestamp::now(),
         }))
     }
@@ -100,16 +114,25 @@ impl App {
         self.0.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// True if the last line for the decision log could not be written.
-    pub(crate) fn log_failed(&self) -> bool {
-        self.0.log_failed.load(Ordering::Relaxed)
+    /// Reasons why the server is not ready for requests; none if it is.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        let mut reasons = self.0.live.unready();
+        if self.is_draining() {
+            reasons.push("the server shuts down".to_owned());
+        }
+        reasons
     }
 
-    /// Notes the result of a write to the decision log, for readiness.
-    pub(crate) fn note_recorded<T>(&self, recorded: &Result<T, LogError>) {
-        self.0
-            .log_failed
-            .store(recorded.is_err(), Ordering::Relaxed);
+    /// The problems for which the last change of `[serve]` was refused; none if it is in force.
+    pub(crate) fn settings_problems(&self) -> Vec<String> {
+        let refused = self.0.refused_settings.lock();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that a change of `[serve]` was refused.
+    pub(crate) fn note_settings_problems(&self, problems: Vec<String>) {
+        let refused = self.0.refused_settings.lock();
+        *refused.unwrap_or_else(PoisonError::into_inner) = problems;
     }
 
     /// The enforcement point that makes a request.
@@ -127,8 +150,9 @@ impl App {
     ) -> Result<Caller, Refusal> {
         let settings = self.settings();
         let found = match token {
-            Some(token) => settings.peps.by_token(token),
-            None => connection.pep(&settings.peps, &self.pdp()),
+            // Without configured enforcement points there is no token to compare with.
+            Some(token) if !settings.peps.is_local() => settings.peps.by_token(token),
+            _ => connection.pep(&settings.peps, &self.pdp()),
         };
         match found {
             Some(pep) => Ok(Caller::new(pep, connection)),
@@ -157,18 +181,28 @@ impl App {
         let began = Instant::now();
         let decision = pdp.evaluate_async(&request).await;
         let took = began.elapsed();
-        match decision.cause() {
-            Cause::NotRecorded => self.0.log_failed.store(true, Ordering::Relaxed),
-            // Denials of an overloaded host have no line of their own.
-            Cause::PluginFaulted(_) => {}
-            _ => self.0.log_failed.store(false, Ordering::Relaxed),
-        }
         let is_known = pdp.integration(request.integration()).is_some();
         self.0.metrics.decided(&request, &decision, is_known, took);
-        self.0
-            .recent
-            .add(Seen::of(caller, &request, &decision, took, &self.settings()));
+        let settings = self.settings();
+        let seen = RecentDecision::of(caller, &request, &decision, took, &settings);
+        self.0.recent.add(seen);
         Ok(decision)
+    }
+
+    /// True if a note about an unknown caller may be written now: only some are in a second.
+    pub(crate) fn may_note_unknown_caller(&self) -> bool {
+        self.0.unknown_callers.may_be_recorded()
+    }
+
+    /// Tells the operator, on the server's standard error.
+    pub(crate) fn say(&self, message: &str) {
+        (self.0.report)(message);
+    }
+
+    /// Waits for the turn of a search.
+    pub(crate) async fn search_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.0.searches.acquire().await.ok()
     }
 
     /// Records and counts a refusal, and returns it with the id of its line in the log.
@@ -180,22 +214,44 @@ impl App {
     ) -> Refusal {
         self.0.metrics.refused(refusal.kind());
         // Callers without authentication must not fill the disk.
-        if refusal.kind() == Kind::UnknownCaller && !self.0.unknown_callers.may_be_recorded() {
+        if refusal.kind() == Kind::UnknownCaller && !self.may_note_unknown_caller() {
             self.0.metrics.not_recorded();
             return refusal;
         }
-        let recorded = pdp
-            .record_refused_async(&refusal.to_record(connection))
-            .await;
-        self.note_recorded(&recorded);
-        match recorded {
-            Ok(id) => refusal.with_id(id),
-            Err(_) => refusal,
-        }
+        let id = match refusal.unreadable() {
+            Some((body, error)) => {
+                let denied = pdp.refuse_unreadable_async(body, error).await;
+                denied.id().map(str::to_owned)
+            }
+            None => {
+                let record = refusal.to_record(connection);
+                // A refusal that cannot be recorded is a refusal still.
+                pdp.record_refused_async(&record).await.ok()
+            }
+        };
+        refusal.with_id(id)
     }
 
-    /// Enforcement points in force, for the status.
-    pub(crate) fn peps(&self) -> Vec<Arc<Pep>> {
-        self.settings().peps.iter().cloned().collect()
+    /// URLs of the listeners; empty until they are bound.
+    pub(crate) fn listeners(&self) -> Vec<String> {
+        self.0.listeners.get().cloned().unwrap_or_default()
+    }
+
+    /// Sets the URLs of the listeners, once.
+    pub(crate) fn note_listeners(&self, urls: Vec<String>) {
+        // They are bound once.
+        let _ = self.0.listeners.set(urls);
+    }
+
+    /// Result of the last checkpoint, if the server writes any.
+    pub(crate) fn last_checkpoint(&self) -> Option<String> {
+        let last = self.0.checkpoint.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the result of a checkpoint.
+    pub(crate) fn note_checkpoint(&self, result: String) {
+        let last = self.0.checkpoint.lock();
+        *last.unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
 }

@@ -1,0 +1,95 @@
+//! The status as JSON.
+
+use crate::pep::{Fact, Pep};
+use crate::recent::{Latency, RecentDecision};
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use portcullis_host::{Status, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Status of a server and of its host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WholeStatus {
+    /// Status of the host: what is loaded, digests, ages and problems.
+    pub host: Status,
+    /// Status of the server.
+    pub server: ServerStatus,
+}
+
+/// Status of a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// Time at which the server started.
+    pub started: Timestamp,
+    /// Reasons why the server is not ready; none if it is.
+    pub unready: Vec<String>,
+    /// URLs of the listeners.
+    pub listeners: Vec<String>,
+    /// Enforcement points.
+    pub peps: Vec<PepStatus>,
+    /// Open connections.
+    pub connections: i64,
+    /// Times of recent decisions.
+    pub latency: Latency,
+    /// Problems for which the last change of `[serve]` was refused; none if it is in force.
+    pub refused: Vec<String>,
+    /// The last checkpoint that the server tried to write, if it writes any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The last decisions, newest first.
+    pub decisions: Vec<RecentDecision>,
+}
+
+/// An enforcement point, without its secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct PepStatus {
+    /// Name of the enforcement point.
+    pub id: String,
+    /// Proof by which it is recognised.
+    pub by: String,
+    /// Integrations that it may ask about; none stands for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrations: Option<Vec<String>>,
+    /// Facts that it may state.
+    pub vouches_for: Vec<Fact>,
+}
+
+impl PepStatus {
+    fn of(pep: &Pep) -> Self {
+        Self {
+            id: pep.id.clone(),
+            by: pep.proof.describe(),
+            integrations: pep.integrations.clone(),
+            vouches_for: pep.vouches_for.clone(),
+        }
+    }
+}
+
+/// `GET /status`.
+pub(super) async fn status(State(app): State<App>) -> Json<WholeStatus> {
+    Json(of(&app))
+}
+
+/// The status now.
+pub(super) fn of(app: &App) -> WholeStatus {
+    WholeStatus {
+        host: app.live().status(),
+        server: ServerStatus {
+            started: app.started_at(),
+            unready: app.unready(),
+            listeners: app.listeners(),
+            peps: app.settings().peps.iter().map(|pep| PepStatus::of(pep)).collect(),
+            connections: app.metrics().connections.get(),
+            latency: app.recent().latency(),
+            refused: app.settings_problems(),
+            checkpoint: app.last_checkpoint(),
+            decisions: app.recent().newest_first(),
+        },
+    }
+}

@@ -1,0 +1,300 @@
+//! Binds the listeners, and runs until it is told to stop.
+
+use crate::accept::{self, Tls};
+use crate::listener::Listener;
+use crate::settings::{Address, Settings};
+use crate::state::{App, Report};
+use crate::{admin, authzen, checkpoint, events, reload, tls};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use http::{HeaderName, StatusCode};
+use portcullis_host::{ConfigError, Live};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::timeout::TimeoutLayer;
+
+/// Header by which a caller recognises the response to its request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Reason why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The listeners can be reached by others than the operator means.
+    #[error("{0}")]
+    Unsafe(String),
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// Address that is configured.
+        address: Address,
+        /// Error of the system.
+        error: io::Error,
+    },
+    /// The certificate is unusable.
+    #[error("{0}")]
+    Tls(String),
+}
+
+/// Decision point and settings of a server.
+#[must_use]
+pub struct Options {
+    live: Live,
+    settings: Settings,
+    report: Report,
+}
+
+impl Options {
+    /// Serves `live` with `settings`, and reports to standard error.
+    pub fn new(live: impl Into<Live>, settings: Settings) -> Self {
+        Self {
+            live: live.into(),
+            settings,
+            report: Arc::new(|message| eprintln!("{message}")),
+        }
+    }
+
+    /// Loads the configuration in `file`, with its section `[serve]`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with all problems of the host's sections and of `[serve]`.
+    pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
+        let settings = crate::settings::read(file);
+        match (Live::from_file(file), settings) {
+            (Ok(live), Ok(settings)) => Ok(Self::new(live, settings)),
+            (live, settings) => {
+                let mut problems = live.err().map(|error| error.0).unwrap_or_default();
+                for problem in settings.err().map(|error| error.0).unwrap_or_default() {
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                }
+                Err(ConfigError(problems))
+            }
+        }
+    }
+
+    /// Shows messages for the operator with `report`.
+    pub fn report(mut self, report: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.report = Arc::new(report);
+        self
+    }
+
+    /// Changes the settings.
+    pub fn settings(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.settings = change(self.settings);
+        self
+    }
+
+    /// The decision point.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+}
+
+/// A server whose listeners are bound. Connections wait until [`Server::run`].
+pub struct Server {
+    app: App,
+    tls: Option<Tls>,
+    decisions: Vec<Listener>,
+    admin: Option<Listener>,
+    addresses: Vec<Address>,
+}
+
+impl Server {
+    /// Binds all listeners.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`] if an address cannot be bound, or others could reach it without authentication.
+    pub async fn bind(options: Options) -> Result<Self, ServeError> {
+        let Options {
+            live,
+            settings,
+            report,
+        } = options;
+        settings.are_safe().map_err(ServeError::Unsafe)?;
+        let tls = match &settings.tls {
+            Some(files) => {
+                let config = tls::server_config(files).map_err(ServeError::Tls)?;
+                Some(Arc::new(ArcSwap::new(config)))
+            }
+            None => None,
+        };
+        let failed = |(address, error)| ServeError::Bind { address, error };
+        let mode = settings.socket_mode;
+        let decisions = accept::bind(&settings.listen, mode).await.map_err(failed)?;
+        let admin: Vec<_> = settings.admin.iter().cloned().collect();
+        let mut admin = accept::bind(&admin, mode).await.map_err(failed)?;
+        let mut addresses = Vec::new();
+        for (listener, configured) in decisions
+            .iter()
+            .chain(&admin)
+            .zip(settings.listen.iter().chain(&settings.admin))
+        {
+            let address = listener.address();
+            addresses.push(address.map_err(|error| failed((configured.clone(), error)))?);
+        }
+        let app = App::new(live, Arc::new(settings), report);
+        let urls = addresses.iter().map(|address| url(address, tls.is_some()));
+        app.note_listeners(urls.collect());
+        Ok(Self {
+            app,
+            tls,
+            decisions,
+            admin: admin.pop(),
+            addresses,
+        })
+    }
+
+    /// URLs of the listeners, those for decisions first: `http://127.0.0.1:8181`, `https://…` or `unix:…`.
+    pub fn urls(&self) -> Vec<String> {
+        self.app.listeners()
+    }
+
+    /// Addresses of the listeners, with their real ports: those for decisions, and that of the admin listener last.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Notices for the operator about the settings.
+    pub fn notices(&self) -> Vec<String> {
+        self.app.settings().notices.clone()
+    }
+
+    /// A handle to reload the configuration while the server runs.
+    pub fn control(&self) -> Control {
+        Control(self.app.clone())
+    }
+
+    /// Serves until `shutdown` completes, then ends the requests in flight.
+    ///
+    /// No connection is accepted any more from then on. Requests in flight have `shutdown-timeout` to end. True if
+    /// all did.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
+        let Self {
+            app,
+            tls,
+            decisions,
+            admin,
+            addresses: _,
+        } = self;
+        let (stop, stopping) = watch::channel(false);
+        let mut listeners = JoinSet::new();
+        let routes = decision_routes(&app);
+        for listener in decisions {
+            let served = accept::serve(
+                listener,
+                tls.clone(),
+                routes.clone(),
+                app.clone(),
+                stopping.clone(),
+            );
+            listeners.spawn(served);
+        }
+        // The admin listener answers until the last request has ended.
+        let (stop_admin, stopping_admin) = watch::channel(false);
+        let admin = admin.map(|listener| {
+            let routes = admin_routes(&app);
+            let served =
+                accept::serve(listener, tls.clone(), routes, app.clone(), stopping_admin);
+            tokio::spawn(served)
+        });
+        let mut around = JoinSet::new();
+        around.spawn(reload::follow(app.clone(), tls));
+        if let Some(every) = app.settings().checkpoint_every {
+            around.spawn(checkpoint::write(app.clone(), every));
+        }
+        shutdown.await;
+        app.drain();
+        around.shutdown().await;
+        // The receivers may be gone, if a listener ended.
+        let _ = stop.send(true);
+        let limit = app.settings().limits.shutdown_timeout;
+        let drained = tokio::time::timeout(limit, async {
+            while listeners.join_next().await.is_some() {}
+        })
+        .await
+        .is_ok();
+        listeners.shutdown().await;
+        let _ = stop_admin.send(true);
+        if let Some(admin) = admin {
+            // Its requests are short, and none of them is a decision.
+            admin.abort();
+            let _ = admin.await;
+        }
+        drained
+    }
+}
+
+/// Reloads the configuration of a running server.
+#[derive(Clone)]
+pub struct Control(App);
+
+impl Control {
+    /// Reads the configuration again, and returns notices about settings that need a restart.
+    ///
+    /// # Errors
+    ///
+    /// All problems, each with its file and place; the configuration before stays in force.
+    pub async fn reload(&self) -> Result<Vec<String>, Vec<String>> {
+        self.0.reload().await.map(|reloaded| reloaded.notices)
+    }
+}
+
+fn url(address: &Address, has_tls: bool) -> String {
+    match address {
+        Address::Tcp(address) if has_tls => format!("https://{address}"),
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(_) => address.to_string(),
+    }
+}
+
+/// Routes of the listeners for decisions.
+fn decision_routes(app: &App) -> Router {
+    let routes = authzen::routes().merge(events::routes());
+    with_layers(routes, app)
+}
+
+/// Routes of the admin listener.
+fn admin_routes(app: &App) -> Router {
+    with_layers(admin::routes(app), app)
+}
+
+fn with_layers(routes: Router<App>, app: &App) -> Router {
+    let time = app.settings().limits.request_timeout;
+    routes
+        .fallback(no_such_path)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            time,
+        ))
+        .layer(CatchPanicLayer::new())
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(from_fn_with_state(app.clone(), counted))
+        .with_state(app.clone())
+}
+
+async fn no_such_path() -> (StatusCode, &'static str) {
+    let message = "there is no such path: `/.well-known/authzen-configuration` lists those of AuthZEN\n";
+    (StatusCode::NOT_FOUND, message)
+}
+
+/// Counts requests by the path of their route.
+async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    app.metrics().answered(route, response.status().as_u16());
+    response
+}
