@@ -150,6 +150,33 @@ impl Revocations {
         added.records_or_lifted()
     }
 
+    /// Appends a checkpoint to the list, which states that the list is complete as of `at`.
+    ///
+    /// For the host that owns the list: one that receives the list from elsewhere cannot know whether it is complete.
+    /// It is in effect when this returns. A list that is only too old becomes current.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the list cannot be written, or is unreliable for another reason than its age.
+    pub fn checkpoint(&self, at: Timestamp) -> Result<Record, ListError> {
+        let Shared {
+            file, signers, key, ..
+        } = &*self.shared;
+        if signers.is_some() && key.is_none() {
+            return Err(ListError::NotSigned(
+                "the host has no `key` to sign what it adds".to_owned(),
+            ));
+        }
+        self.shared.refresh();
+        if let Some(error) = self.unreliable() {
+            return Err(error);
+        }
+        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
+        let written = writer.checkpoint(at)?;
+        self.shared.refresh();
+        Ok(written)
+    }
+
     /// Path of the list.
     pub fn file(&self) -> &Path {
         &self.shared.file
