@@ -30,11 +30,9 @@ struct Rule<'a> {
     calls: Vec<&'a Call>,
 }
 
-/// Rules for the calls of an integration.
+/// Rules for the calls of an integration, but for calls whose path no rule can have.
 pub(super) struct Rules<'a> {
     rules: Vec<Rule<'a>>,
-    /// Calls whose path no rule can have.
-    pub(super) left_out: Vec<&'a Call>,
 }
 
 /// True if all calls are of HTTP: a method, a path, and its arguments.
@@ -50,11 +48,10 @@ pub(super) fn are_http(calls: &[Call]) -> bool {
 /// Makes closed rules of the calls.
 pub(super) fn rules(calls: &[Call], several: usize) -> Rules<'_> {
     let mut by_method: BTreeMap<&str, Vec<(Vec<String>, &Call)>> = BTreeMap::new();
-    let mut left_out = Vec::new();
     for call in calls {
-        match segments(&call.resource) {
-            Some(path) => by_method.entry(&call.action).or_default().push((path, call)),
-            None => left_out.push(call),
+        if let Some(path) = segments(&call.resource) {
+            let calls = by_method.entry(&call.action).or_default();
+            calls.push((path, call));
         }
     }
     let mut rules = Vec::new();
@@ -70,7 +67,7 @@ pub(super) fn rules(calls: &[Call], several: usize) -> Rules<'_> {
             });
         }
     }
-    Rules { rules, left_out }
+    Rules { rules }
 }
 
 /// The decoded segments of a path that a rule can have.

@@ -24,7 +24,11 @@ impl<'a> Proposed<'a> {
     pub(super) fn of(name: &'a str, integration: &'a Integration, several: usize) -> Self {
         let calls = integration.calls.as_slice();
         let rules = if http::are_http(calls) {
-            Rules::HttpApi(http::rules(calls, several))
+            let rules = http::rules(calls, several);
+            match rules.len() {
+                0 => Rules::None,
+                _ => Rules::HttpApi(rules),
+            }
         } else if github::are_of_github(calls) {
             Rules::GitHub(github::rules(calls))
         } else if are_of_one_server(calls) {

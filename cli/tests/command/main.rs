@@ -12,6 +12,7 @@ mod files;
 mod intent;
 mod log;
 mod posture;
+mod propose;
 mod registry;
 mod revoke;
 mod state;

@@ -1,6 +1,7 @@
 //! `portcullis check`: every error at once, with file and line.
 
 mod cache;
+mod candidates;
 mod faults;
 mod instances;
 mod names;

@@ -116,6 +116,11 @@ static REDACTIONS: LazyLock<Redactions> = LazyLock::new(|| {
             // The years after 2097 are those of the tests.
             "20(?:[0-8][0-9]|9[0-7])-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?Z",
         ),
+        // Of a decision.
+        (
+            "[ID]",
+            "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
+        ),
         // Of a new intent or state.
         ("[ID]", "int-(?<redacted>[0-9a-f]{16})"),
         ("[ID]", "\"generation\":\"(?<redacted>[0-9a-f]{32})"),

@@ -1,6 +1,8 @@
-//! `portcullis log` and `portcullis replay`.
+//! `portcullis log`, `portcullis replay` and `portcullis diff`.
 
 mod archive;
+mod candidate;
+mod diff;
 mod query;
 mod replay;
 mod verify;
