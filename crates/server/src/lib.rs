@@ -36,6 +36,8 @@ mod checkpoint;
 mod client;
 mod connection;
 mod events;
+mod ext_authz;
+mod forward;
 mod listener;
 mod metrics;
 mod pep;

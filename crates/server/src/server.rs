@@ -4,7 +4,7 @@ use crate::accept::{self, Tls};
 use crate::listener::Listener;
 use crate::settings::{Address, Settings};
 use crate::state::{App, Report};
-use crate::{admin, authzen, checkpoint, events, reload, tls};
+use crate::{admin, authzen, checkpoint, events, ext_authz, forward, reload, tls};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -261,7 +261,10 @@ fn url(address: &Address, has_tls: bool) -> String {
 
 /// Routes of the listeners for decisions.
 fn decision_routes(app: &App) -> Router {
-    let routes = authzen::routes().merge(events::routes());
+    let routes = authzen::routes()
+        .merge(events::routes())
+        .merge(forward::routes())
+        .merge(ext_authz::routes(app));
     with_layers(routes, app)
 }
 

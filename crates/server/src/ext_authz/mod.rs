@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::forward::{Refused, Stated, Stop, judge};
 use crate::refusal::Refusal;
 use crate::state::App;
+use axum::Router;
 use attributes::Read;
 use envoy_types::ext_authz::v3::pb::{
     Authorization, AuthorizationServer, CheckRequest, CheckResponse,
@@ -22,17 +23,16 @@ use tonic::{Request, Response, Status};
 /// Maximum size of the attributes of a call without its body: all headers that Envoy accepts, and a certificate.
 const ATTRIBUTES: usize = 256 * 1024;
 
-/// The service of a server.
-pub(crate) fn service(app: App) -> AuthorizationServer<ExtAuthz> {
+/// The route of the service.
+pub(crate) fn routes(app: &App) -> Router<App> {
     let bytes = app.pdp().request_limits().bytes;
-    AuthorizationServer::new(ExtAuthz { app })
-        .max_decoding_message_size(bytes.saturating_add(ATTRIBUTES))
+    let service = AuthorizationServer::new(ExtAuthz(app.clone()))
+        .max_decoding_message_size(bytes.saturating_add(ATTRIBUTES));
+    Router::new().route_service("/envoy.service.auth.v3.Authorization/Check", service)
 }
 
 /// Answers the checks of Envoy.
-pub(crate) struct ExtAuthz {
-    app: App,
-}
+struct ExtAuthz(App);
 
 #[tonic::async_trait]
 impl Authorization for ExtAuthz {
@@ -40,7 +40,7 @@ impl Authorization for ExtAuthz {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        let pdp = self.app.pdp();
+        let pdp = self.0.pdp();
         let (metadata, extensions, check) = request.into_parts();
         let Some(connection) = extensions.get::<Connection>() else {
             return Ok(Response::new(answer::denied_without_connection()));
@@ -51,7 +51,7 @@ impl Authorization for ExtAuthz {
                 Some(stop) => answer::denied(&stop),
             },
             Err(refused) => {
-                answer::denied(&Stop::record(&self.app, &pdp, connection, refused).await)
+                answer::denied(&Stop::record(&self.0, &pdp, connection, refused).await)
             }
         };
         Ok(Response::new(answer))
@@ -67,7 +67,7 @@ impl ExtAuthz {
         metadata: &MetadataMap,
         check: CheckRequest,
     ) -> Result<Decision, Refused> {
-        let caller = self.app.caller(connection, token(metadata)?)?;
+        let caller = self.0.caller(connection, token(metadata)?)?;
         let read = Read::of(check)?;
         let stated = Stated {
             call: Call::stated(&read.method, &read.authority, &read.target, &read.headers),
@@ -78,7 +78,7 @@ impl ExtAuthz {
             client: read.client.clone(),
             integration: read.integration.as_deref(),
         };
-        judge(&self.app, pdp, &caller, stated).await
+        judge(&self.0, pdp, &caller, stated).await
     }
 }
 

@@ -6,7 +6,7 @@ use crate::refusal::{Kind, Refusal};
 use crate::state::App;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use portcullis_host::{Decision, Pdp};
+use portcullis_host::{CauseKind, Decision, Pdp};
 use portcullis_http::{Body, Call, Peer, Problem};
 use serde_json::json;
 
@@ -120,15 +120,16 @@ impl Stop {
         if !decision.blocks() {
             return None;
         }
+        let id = decision.id().map(str::to_owned);
         let (status, body) = match Problem::of_decision(decision) {
             Some(problem) => (problem.status(), problem.to_json()),
-            None => plain(StatusCode::FORBIDDEN, "the call is not permitted"),
+            None => Answer::Forbidden.to_problem(id.as_deref()),
         };
         Some(Self {
             status,
             challenges: Vec::new(),
             body,
-            id: decision.id().map(str::to_owned),
+            id,
             cause: decision.cause().as_str(),
         })
     }
@@ -144,43 +145,85 @@ impl Stop {
     ) -> Self {
         let Refused { refusal, answer } = refused.into();
         let refusal = app.refused(pdp, connection, refusal).await;
-        let kind = refusal.kind();
+        let (kind, id) = (refusal.kind(), refusal.id());
         let (status, body, challenges) = match answer {
-            Some((problem, challenges)) => (problem.status(), problem.to_json(), challenges),
+            Some((problem, challenges)) => {
+                let problem = problem.with_id(id);
+                (problem.status(), problem.to_json(), challenges)
+            }
             None => {
-                let (status, message) = match kind {
-                    Kind::Credential => (
-                        StatusCode::UNAUTHORIZED,
-                        "the credential is not accepted: present a valid one",
-                    ),
-                    Kind::Busy => (
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the call cannot be decided now: try again",
-                    ),
-                    Kind::UnknownCaller | Kind::BeyondPep | Kind::Malformed => (
-                        StatusCode::FORBIDDEN,
-                        "the gateway may not ask about this call: report it to the operator",
-                    ),
-                };
-                let (status, body) = plain(status, message);
-                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                let challenges = (kind == Kind::Credential).then_some(challenge);
-                (status, body, Vec::from_iter(challenges))
+                let answer = Answer::to(kind);
+                let (status, body) = answer.to_problem(id);
+                (status, body, answer.challenges())
             }
         };
         Self {
             status,
             challenges,
             body,
-            id: refusal.id().map(str::to_owned),
+            id: id.map(str::to_owned),
             cause: kind.as_str(),
         }
     }
 }
 
-/// A problem (RFC 9457) without parts of the call.
-fn plain(status: StatusCode, detail: &str) -> (StatusCode, Bytes) {
-    let title = status.canonical_reason().unwrap_or_default();
-    let problem = json!({ "title": title, "status": status.as_u16(), "detail": detail });
-    (status, Bytes::from(problem.to_string()))
+/// Answer to a refusal that names parts of the configuration.
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Unauthorized,
+    Forbidden,
+    Unavailable,
+}
+
+impl Answer {
+    const fn to(kind: Kind) -> Self {
+        match kind {
+            Kind::Credential => Self::Unauthorized,
+            Kind::UnknownCaller | Kind::BeyondPep | Kind::Malformed | Kind::TooLarge => {
+                Self::Forbidden
+            }
+            Kind::Busy => Self::Unavailable,
+        }
+    }
+
+    fn challenges(self) -> Vec<HeaderValue> {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        match self {
+            Self::Unauthorized => vec![challenge],
+            Self::Forbidden | Self::Unavailable => Vec::new(),
+        }
+    }
+
+    /// Status and problem (RFC 9457), with the members of [`Problem`].
+    fn to_problem(self, id: Option<&str>) -> (StatusCode, Bytes) {
+        let (status, kind, detail) = match self {
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                CauseKind::Credential,
+                "the credential is not accepted: present a valid one",
+            ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                CauseKind::Host,
+                "the gateway may not make this call: report it to the operator",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                CauseKind::Host,
+                "the call cannot be decided now: try again",
+            ),
+        };
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+            "kind": kind,
+            "retryable": matches!(self, Self::Unavailable),
+        });
+        if let Some(id) = id {
+            problem["instance"] = format!("urn:uuid:{id}").into();
+        }
+        (status, Bytes::from(problem.to_string()))
+    }
 }

@@ -8,6 +8,7 @@ mod read;
 pub use address::Address;
 pub use files::{Secret, TlsFiles};
 pub use read::{admin_of, check, read};
+pub use crate::forward::HttpSettings;
 
 use crate::pep::{Pep, Peps};
 use serde_json::{Map, Value};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub resources: Vec<KnownResource>,
     /// True if the log masks ids of resources, so that the status page leaves them out too.
     pub masks_resource_id: bool,
+    /// Requests that calls through proxies become, if any proxy may ask.
+    pub http: Option<HttpSettings>,
     /// Notices for the operator.
     pub notices: Vec<String>,
     /// Files that the settings were read from. The server reads the settings again if one changes.
@@ -123,6 +126,7 @@ impl Default for Settings {
             checkpoint_every: None,
             resources: Vec::new(),
             masks_resource_id: false,
+            http: None,
             notices: Vec::new(),
             files: Vec::new(),
         }

@@ -4,7 +4,7 @@ use super::address::{Address, UNIX};
 use super::files::{Named, Secret, TlsFiles, readable_by_others};
 use super::peps::{self, Around};
 use super::{KnownResource, Limits, Settings};
-use crate::tls;
+use crate::{forward, tls};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
 use portcullis_model::document::{self, FILE, Section, Source};
@@ -150,6 +150,9 @@ fn settings(root: &mut Section<'_, '_>, named: &Named<'_>) -> Settings {
     settings.checkpoint_every = checkpoints(&mut section, root);
     if let Some(section) = section.section("tls") {
         settings.tls = tls(section, named);
+    }
+    if let Some(section) = section.section("http") {
+        settings.http = forward::http(section, &integrations(root));
     }
     for resource in section.sections("resource") {
         settings.resources.extend(known_resource(resource));

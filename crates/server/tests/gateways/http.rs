@@ -1,6 +1,6 @@
 //! HTTP/1.1 by hand: a client that sends any bytes, and an API that records what reaches it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -19,20 +19,13 @@ pub(crate) struct Message {
 
 impl Message {
     /// Reads a message; `None` if the connection ends before.
-    fn read(stream: &TcpStream) -> Option<Self> {
+    pub(crate) fn read(stream: impl Read) -> Option<Self> {
         let mut reader = BufReader::new(stream);
-        let mut line = || {
-            let mut bytes = Vec::new();
-            reader.read_until(b'\n', &mut bytes).ok()?;
-            // Bytes are shown as Latin-1, so that none is lost.
-            let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-            (!text.is_empty()).then(|| text.trim_end().to_owned())
-        };
         let mut message = Self {
-            first: line()?,
+            first: line(&mut reader)?,
             ..Self::default()
         };
-        while let Some(header) = line().filter(|line| !line.is_empty()) {
+        while let Some(header) = line(&mut reader).filter(|line| !line.is_empty()) {
             let (name, value) = header.split_once(':')?;
             message
                 .headers
@@ -41,8 +34,9 @@ impl Message {
         let mut body = Vec::new();
         match message.header("content-length").map(str::parse) {
             Some(length) => {
-                body.resize(length.ok()?, 0);
-                reader.read_exact(&mut body).ok()?;
+                let length: u64 = length.ok()?;
+                // The response to `HEAD` states the length of a body that it does not have.
+                let _ = reader.take(length).read_to_end(&mut body);
             }
             None if message.first.starts_with("HTTP/") => {
                 reader.read_to_end(&mut body).ok()?;
@@ -75,14 +69,28 @@ impl Message {
     }
 }
 
+/// The next line. Bytes are shown as Latin-1, so that none is lost.
+fn line(reader: &mut impl BufRead) -> Option<String> {
+    let mut bytes = Vec::new();
+    reader.read_until(b'\n', &mut bytes).ok()?;
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    (!text.is_empty()).then(|| text.trim_end().to_owned())
+}
+
 /// Sends `bytes` and reads the response; `None` if the connection ends without one.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Message> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(address)?;
     // A proxy may answer and close before it has read everything.
     let _ = stream.write_all(bytes);
     Message::read(&stream)
+}
+
+/// Connects, with a bound on each wait.
+pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    Some(stream)
 }
 
 /// An API without any checks of its own, which records each request.
@@ -100,20 +108,30 @@ impl Api {
         // The thread ends with the process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let _ = stream.set_read_timeout(Some(PATIENCE));
-                if let Some(request) = Message::read(&stream) {
-                    into.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\napi";
-                    let _ = (&stream).write_all(answer.as_bytes());
-                }
+                let into = Arc::clone(&into);
+                // A proxy may open connections ahead of its requests.
+                thread::spawn(move || serve(&stream, &into));
             }
         });
         Self { address, received }
     }
 
-    /// The requests since the last call.
+    /// The requests since the last time.
     pub(crate) fn received(&self) -> Vec<Message> {
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut received)
     }
+}
+
+/// Records the request of a connection, and answers it.
+fn serve(mut stream: &TcpStream, received: &Mutex<Vec<Message>>) {
+    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let Some(request) = Message::read(stream) else {
+        return;
+    };
+    let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+    received.push(request);
+    drop(received);
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\napi";
+    let _ = stream.write_all(answer.as_bytes());
 }

@@ -1,8 +1,8 @@
 //! A decision point, an API and a proxy between them, from the files of `examples/gateways`.
 
+use crate::certificates::{self, Authority};
 use crate::http::{self, Api, Message};
 use crate::server::Server;
-use crate::tools::Tool;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis_host::Timestamp;
 use portcullis_host::identity::NewKey;
@@ -25,6 +25,7 @@ const TRAEFIK: &str = "spiffe://acme.example/gateway/traefik";
 
 /// A decision point, an API and the addresses of both, before the proxy starts.
 pub(crate) struct Setting {
+    example: &'static str,
     pub(crate) folder: TempDir,
     pub(crate) api: Api,
     /// Address of the proxy.
@@ -37,16 +38,25 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// Starts the decision point of `examples/gateways/{example}/portcullis.toml`.
-    pub(crate) fn start(example: &str) -> Self {
+    pub(crate) fn start(example: &'static str) -> Self {
+        Self::prepare(example).serve()
+    }
+
+    /// Prepares everything but the decision point.
+    pub(crate) fn prepare(example: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api = Api::start();
         let address = free_address();
         let decisions = free_address();
         let key = NewKey::generate().unwrap();
-        let authority = certificates::write(folder.path(), TRAEFIK);
-        write_bundle(folder.path(), &key, &authority);
+        let workloads = Authority::new("workloads", folder.path());
+        workloads.issue("pep", certificates::id(TRAEFIK));
+        workloads.issue("client", certificates::id(WORKLOAD));
+        write_bundle(folder.path(), &key, &workloads.in_base64());
+        let servers = Authority::new("portcullis", folder.path());
+        servers.issue("portcullis", certificates::loopback());
         let token = "0123456789abcdef0123456789abcdef0123456789abcdef";
-        write_secret(&folder.path().join("pep.token"), token);
+        certificates::write_secret(&folder.path().join("pep.token"), token);
         let plugin = portcullis_tests::guests::plugin("http-api").unwrap();
         fs::write(folder.path().join("http-api.wasm"), plugin).unwrap();
         let here = folder.path().display();
@@ -65,20 +75,25 @@ impl Setting {
             ("uid = 33 ", format!("uid = {} ", user(folder.path()))),
         ];
         let replaced = replaced.map(|(text, by)| (text.to_owned(), by));
-        let mut setting = Self {
+        Self {
+            example,
             folder,
             api,
             address,
             server: None,
             key,
             replaced: replaced.to_vec(),
-        };
-        let config = setting.write(example, "portcullis.toml");
+        }
+    }
+
+    /// Starts the decision point.
+    pub(crate) fn serve(mut self) -> Self {
+        let config = self.write(self.example, "portcullis.toml");
         let mut text = fs::read_to_string(&config).unwrap();
         text.push_str("\n[engine]\ncompile = \"in-process\"\n");
         fs::write(&config, text).unwrap();
-        setting.server = Some(Server::start(&config));
-        setting
+        self.server = Some(Server::start(&config));
+        self
     }
 
     /// Lets `by` stand for `text` of the examples that are written from now on.
@@ -152,6 +167,18 @@ impl Drop for Proxy {
 impl Proxy {
     /// Starts the proxy, and waits until it answers other than that it knows no such path.
     pub(crate) fn start(setting: Setting, command: &mut Command) -> Self {
+        Self::start_with(setting, command, |proxy| {
+            let answer = proxy.answer("GET", "/v1/ready", &[]);
+            answer.map(|answer| answer.status())
+        })
+    }
+
+    /// Starts the proxy, and waits until `ask` has a status other than 404.
+    pub(crate) fn start_with(
+        setting: Setting,
+        command: &mut Command,
+        ask: impl Fn(&Self) -> Option<u16>,
+    ) -> Self {
         let log = setting.folder.path().join("proxy.log");
         let into = fs::File::create(&log).unwrap();
         command
@@ -165,8 +192,7 @@ impl Proxy {
         let mut proxy = Self { setting, running };
         let begin = Instant::now();
         loop {
-            let answer = proxy.answer("GET", "/v1/ready", &[]);
-            if answer.is_some_and(|answer| answer.status() != 404) {
+            if ask(&proxy).is_some_and(|status| status != 404) {
                 return proxy;
             }
             let ended = proxy.running.try_wait().unwrap();
@@ -230,12 +256,6 @@ fn user(file: &Path) -> u32 {
     fs::metadata(file).unwrap().uid()
 }
 
-fn write_secret(file: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::write(file, text).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
 /// Writes the bundle of the trust domain: the key of tokens and the authority of certificates.
 fn write_bundle(folder: &Path, key: &NewKey, authority: &str) {
     let mut jwk = key.to_jwk();
@@ -245,46 +265,4 @@ fn write_bundle(folder: &Path, key: &NewKey, authority: &str) {
     let authority = json!({ "kty": "EC", "use": "x509-svid", "x5c": [authority] });
     let bundle = json!({ "keys": [jwk, authority] });
     fs::write(folder.join("bundle.json"), bundle.to_string()).unwrap();
-}
-
-/// Certificates of the decision point and of Traefik.
-mod certificates {
-    use super::write_secret;
-    use base64ct::{Base64, Encoding as _};
-    use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-        KeyUsagePurpose, SanType,
-    };
-    use std::fs;
-    use std::path::Path;
-
-    /// Writes all files, and returns the authority of the trust domain in Base64.
-    pub(super) fn write(folder: &Path, id: &str) -> String {
-        let of_workloads = authority("workloads");
-        let of_servers = authority("servers");
-        fs::write(folder.join("portcullis-ca.pem"), of_servers.pem()).unwrap();
-        let address = SanType::IpAddress([127, 0, 0, 1].into());
-        leaf(folder, "portcullis", address, &of_servers);
-        let id = SanType::URI(id.try_into().unwrap());
-        leaf(folder, "pep", id, &of_workloads);
-        Base64::encode_string(of_workloads.der())
-    }
-
-    fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, name);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    }
-
-    fn leaf(folder: &Path, name: &str, of: SanType, authority: &CertifiedIssuer<'_, KeyPair>) {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![of];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, authority).unwrap();
-        fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-        write_secret(&folder.join(format!("{name}.key")), &key.serialize_pem());
-    }
 }
