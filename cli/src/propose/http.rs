@@ -141,7 +141,11 @@ impl Rules<'_> {
             resource.push('/');
             resource.push_str(match segment {
                 Segment::Text(text) => text,
-                Segment::Parameter { pattern, .. } => pattern.as_deref().unwrap_or("*"),
+                Segment::Parameter { patterns, .. } => match patterns.as_slice() {
+                    [one] => one,
+                    // An intent has one pattern.
+                    _ => "*",
+                },
             });
         }
         resource
@@ -157,7 +161,7 @@ impl Rule<'_> {
             if let Segment::Parameter {
                 name,
                 values,
-                pattern,
+                patterns: forms,
             } = segment
             {
                 let some: Vec<_> = values.iter().take(3).map(|it| format!("`{it}`")).collect();
@@ -165,13 +169,13 @@ impl Rule<'_> {
                     "{{{name}}} had {} values, such as {}: it may have any{}",
                     values.len(),
                     some.join(", "),
-                    match pattern {
-                        Some(_) => " with that beginning",
-                        None => "",
+                    match forms.is_empty() {
+                        true => "",
+                        false => " of that form",
                     }
                 )));
-                if let Some(pattern) = pattern {
-                    patterns.push(format!("{name} = {}", toml::texts([pattern])));
+                if !forms.is_empty() {
+                    patterns.push(format!("{name} = {}", toml::texts(forms)));
                 }
             }
         }

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
     Text(String),
-    /// A parameter, with its name, the values seen, and the pattern that they have in common.
+    /// A parameter, with its name, the values seen, and the patterns that they match. Without one, any value does.
     Parameter {
         name: String,
         values: BTreeSet<String>,
-        pattern: Option<String>,
+        patterns: Vec<String>,
     },
 }
 
@@ -82,7 +82,7 @@ fn split(
             false => Segment::Text(text.clone()),
             true => Segment::Parameter {
                 name: name(&segments),
-                pattern: in_common(&values),
+                patterns: patterns(&values),
                 values: values.into_iter().map(str::to_owned).collect(),
             },
         };
@@ -117,19 +117,38 @@ fn name(before: &[Segment]) -> String {
     candidates.find(|it| !is_taken(it)).unwrap_or_default()
 }
 
-/// The pattern that all values match, if they begin with the same part.
-fn in_common(values: &BTreeSet<&str>) -> Option<String> {
-    let (first, last) = (values.first()?, values.last()?);
-    // Of sorted texts, the first and the last have the shortest beginning in common.
-    let common = first.chars().zip(last.chars()).take_while(|(a, b)| a == b);
-    let common: String = common.map(|(a, _)| a).collect();
-    let end = common.rfind(['-', '_', '.', ':', '@'])?;
-    let beginning = common.get(..=end)?;
-    let is_longer = |value: &&str| value.len() > beginning.len();
-    values
-        .iter()
-        .all(is_longer)
-        .then(|| format!("{beginning}*"))
+/// Characters that divide an id into parts.
+const DIVIDERS: [char; 5] = ['-', '_', '.', ':', '@'];
+
+/// Patterns that the values match; none if any value may occur.
+///
+/// Values with the same dividers have one pattern, with the parts that are the same in all of them. Values without
+/// dividers begin with a digit, if all of them do.
+fn patterns(values: &BTreeSet<&str>) -> Vec<String> {
+    let mut forms: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for value in values {
+        let form = value.chars().filter(|c| DIVIDERS.contains(c)).collect();
+        forms.entry(form).or_default().push(value);
+    }
+    let mut patterns = Vec::new();
+    for (dividers, values) in forms {
+        if dividers.is_empty() {
+            if !values.iter().all(|it| it.starts_with(|c: char| c.is_ascii_digit())) {
+                return Vec::new();
+            }
+            patterns.extend((0..=9).map(|digit| format!("{digit}*")));
+            continue;
+        }
+        let parts: Vec<Vec<&str>> = values.iter().map(|it| it.split(DIVIDERS).collect()).collect();
+        let mut pattern = String::new();
+        for (index, part) in parts.first().into_iter().flatten().enumerate() {
+            let is_same = parts.iter().all(|other| other.get(index) == Some(part));
+            pattern.push_str(if is_same { part } else { "*" });
+            pattern.extend(dividers.chars().nth(index));
+        }
+        patterns.push(pattern);
+    }
+    patterns
 }
 
 /// True if a segment looks like the id of something, not like the name of a collection or a version.
@@ -228,13 +247,20 @@ mod tests {
     }
 
     #[test]
-    fn values_with_the_same_beginning_are_held_to_it() {
-        let pattern = |values: &[&str]| in_common(&values.iter().copied().collect());
-        assert_eq!(pattern(&["inv-1", "inv-20", "inv-3"]).as_deref(), Some("inv-*"));
-        assert_eq!(pattern(&["a-b-1", "a-b-2"]).as_deref(), Some("a-b-*"));
-        assert_eq!(pattern(&["inv-1", "inv-"]), None);
-        assert_eq!(pattern(&["10", "11", "12"]), None);
-        assert_eq!(pattern(&["a1", "b1"]), None);
+    fn values_of_one_form_are_held_to_it() {
+        let of = |values: &[&str]| patterns(&values.iter().copied().collect());
+        assert_eq!(of(&["inv-1", "inv-20", "inv-3"]), ["inv-*"]);
+        assert_eq!(of(&["a-b-1", "a-b-2"]), ["a-b-*"]);
+        assert_eq!(of(&["2026-11-27", "2026-12-01"]), ["2026-*-*"]);
+        assert_eq!(of(&["a1.json", "b2.json"]), ["*.json"]);
+        assert_eq!(of(&["0f8fad5b-d9cb", "7c9e6679-7425"]), ["*-*"]);
+        // A number is no name.
+        let digits: Vec<_> = (0..=9).map(|digit| format!("{digit}*")).collect();
+        assert_eq!(of(&["10", "11", "7"]), digits);
+        assert_eq!(of(&["10", "inv-1"]), [digits.clone(), vec!["inv-1".to_owned()]].concat());
+        // Ids without a form may be anything.
+        assert!(of(&["C024BE91L", "D024BE91L"]).is_empty());
+        assert!(of(&["C024BE91L", "inv-1"]).is_empty());
     }
 
     #[test]

@@ -418,7 +418,6 @@ fn a_proposal_permits_what_was_seen_and_not_its_neighbours() {
             let path = request["resource"]["id"].as_str().unwrap();
             for other in [
                 format!("{path}/other"),
-                format!("{path}/7"),
                 path.replacen("/v1/", "/v2/", 1),
                 path.replacen("/v1/", "/v1/admin/", 1),
                 format!("{path}/../../v1/users"),
