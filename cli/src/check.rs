@@ -24,7 +24,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let file = args.file.as_ref().unwrap_or(&args.config);
-    let checked = config::check(file);
+    let mut checked = config::check(file);
+    let is_servable = serve_problems(file, &mut checked.problems);
+    if !is_servable {
+        checked.pdp = None;
+    }
     match args.format {
         Format::Json => {
             let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
@@ -63,6 +67,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
+/// Adds the problems of `[serve]`, in the order of the file. Returns false if there is an error among them.
+#[cfg(feature = "serve")]
+fn serve_problems(file: &std::path::Path, problems: &mut Vec<Problem>) -> bool {
+    let mut of_server = portcullis_server::settings::check(file);
+    // Both read the file, and report what is no TOML.
+    of_server.retain(|problem| !problems.contains(problem));
+    if of_server.is_empty() {
+        return true;
+    }
+    let is_servable = of_server.iter().all(|it| it.severity < Severity::Error);
+    problems.extend(of_server);
+    // Problems of other files follow.
+    problems.sort_by(|one, other| {
+        let key = |it: &Problem| (it.file != file, it.file.clone(), it.line, it.column);
+        key(one).cmp(&key(other))
+    });
+    is_servable
+}
+
+#[cfg(not(feature = "serve"))]
+fn serve_problems(_: &std::path::Path, _: &mut Vec<Problem>) -> bool {
+    true
+}
+
 /// Builds the decision point of a configuration for dry runs.
 ///
 /// If that fails, it reports every problem. Otherwise it reports the warnings about other files only.
@@ -79,7 +107,7 @@ pub(crate) fn load(config: &std::path::Path) -> Option<Pdp> {
     checked.pdp
 }
 
-fn report(problems: &[Problem]) {
+pub(crate) fn report(problems: &[Problem]) {
     for problem in problems {
         let file = shown(&problem.file.display().to_string());
         let place = match problem.line {

@@ -26,7 +26,11 @@ mod replay;
 mod requests;
 mod revoke;
 mod secrets;
+#[cfg(feature = "serve")]
+mod serve;
 mod state;
+#[cfg(feature = "serve")]
+mod status;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -49,6 +53,10 @@ enum Verb {
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Check(check::Args),
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
+    #[cfg(feature = "serve")]
+    Status(status::Args),
     Revoke(revoke::Args),
     Registry(registry::Args),
     Intent(intent::Args),
@@ -93,6 +101,10 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Check(args) => check::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Serve(args) => serve::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Status(args) => status::run(args),
         Verb::Revoke(args) => revoke::run(args),
         Verb::Registry(args) => registry::run(args),
         Verb::Intent(args) => intent::run(args),
