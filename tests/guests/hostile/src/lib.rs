@@ -52,6 +52,8 @@ enum Behaviour {
     UndeclaredObligation,
     /// Returns an obligation that its manifest lists.
     Oblige,
+    /// Denies, with an obligation that its manifest lists.
+    DenyAndOblige,
     /// Returns a notification without a body.
     ObligeWithoutBody,
     /// Permits, narrowed to arguments that the call does not have.
@@ -134,6 +136,9 @@ impl Policy for Hostile {
                 "notification",
                 json!({ "to": "owner", "body": "\u{1b}[2J\n" }),
             ),
+            Behaviour::DenyAndOblige => Verdict::deny()
+                .because("hostile", "")
+                .oblige("notification", json!({ "to": "owner", "body": "denied" })),
             Behaviour::ObligeWithoutBody => {
                 permit().oblige("notification", json!({ "to": "owner" }))
             }
