@@ -2,7 +2,6 @@
 
 use crate::decision::Decision;
 use crate::quarantine::Faults;
-use portcullis_model::digest::Digest;
 use portcullis_model::fault_kind::FaultKind;
 use portcullis_model::verdict::Obligation;
 use portcullis_sandbox::{Evaluation, Plugin};
@@ -45,9 +44,9 @@ pub struct CandidateVerdict {
     /// Version of the plugin.
     pub version: String,
     /// Digest of its file.
-    pub digest: Digest,
+    pub digest: String,
     /// Digest of its settings in canonical form.
-    pub settings_digest: Digest,
+    pub settings_digest: String,
     /// Name of the plugin that it would replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
@@ -96,8 +95,8 @@ impl CandidateVerdict {
         Self {
             name: plugin.manifest().name.clone(),
             version: portcullis_contract::printable(&plugin.manifest().version),
-            digest: plugin.digest(),
-            settings_digest: plugin.settings_digest(),
+            digest: plugin.digest().to_string(),
+            settings_digest: plugin.settings_digest().to_string(),
             replaces: candidate.replaces.clone(),
             effect: verdict.ok().map(|it| it.effect.as_str().to_owned()),
             fault: verdict.err().map(portcullis_sandbox::Fault::kind),
@@ -113,7 +112,9 @@ impl CandidateVerdict {
 /// True if both are the same obligations, in any order: all of them must be carried out.
 fn are_same(some: &[Obligation], others: &[Obligation]) -> bool {
     let sorted = |obligations: &[Obligation]| {
-        let texts = obligations.iter().map(|it| serde_json::json!(it).to_string());
+        let texts = obligations
+            .iter()
+            .map(|it| serde_json::json!(it).to_string());
         let mut texts: Vec<_> = texts.collect();
         texts.sort_unstable();
         texts

@@ -37,6 +37,12 @@ impl InFlight {
         self.most
     }
 
+    /// Number of decisions in flight.
+    pub(crate) fn now(&self) -> u32 {
+        // A refused one counts for an instant.
+        self.now.load(Ordering::Relaxed).min(self.most)
+    }
+
     /// A place for one more decision; `None` if the maximum is reached.
     pub(crate) fn enter(&self) -> Option<Place<'_>> {
         let place = Place(self);

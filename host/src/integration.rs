@@ -1,5 +1,6 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
+use crate::candidate::Candidate;
 use crate::in_flight::{InFlight, MAX_OF_INTEGRATION};
 use crate::quarantine::Faults;
 use portcullis_contract::name::Naming;
@@ -9,6 +10,7 @@ use portcullis_sandbox::{Instances, Plugin};
 use portcullis_trust::posture::PostureRule;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Enforcement mode of an integration's decisions.
@@ -73,9 +75,11 @@ pub struct Integration {
     pub(crate) mode: Mode,
     pub(crate) instances: Instances,
     pub(crate) naming: Naming,
-    pub(crate) plugins: Vec<Plugin>,
+    pub(crate) plugins: Vec<Arc<Plugin>>,
     /// Faults of each plugin, in the same order.
-    pub(crate) faults: Vec<Faults>,
+    pub(crate) faults: Vec<Arc<Faults>>,
+    /// Plugins that are asked beside them, and decide nothing.
+    pub(crate) candidates: Vec<Candidate>,
     pub(crate) in_flight: InFlight,
 }
 
@@ -98,6 +102,7 @@ impl Integration {
             naming: Naming::default(),
             plugins: Vec::new(),
             faults: Vec::new(),
+            candidates: Vec::new(),
             in_flight: InFlight::new(MAX_OF_INTEGRATION),
         }
     }
@@ -190,9 +195,24 @@ impl Integration {
 
     /// Adds a plugin. The order of plugins is that of reasons; it does not affect the decision.
     #[must_use]
-    pub fn plugin(mut self, plugin: Plugin) -> Self {
-        self.plugins.push(plugin);
-        self.faults.push(Faults::default());
+    pub fn plugin(mut self, plugin: impl Into<Arc<Plugin>>) -> Self {
+        self.plugins.push(plugin.into());
+        self.faults.push(Arc::default());
+        self
+    }
+
+    /// Adds a candidate: a plugin that is asked beside the others, and decides nothing.
+    ///
+    /// The log records with each decision the one that all candidates of the integration would have led to, each in the
+    /// place of the plugin that it `replaces`, or as an additional one. See [`CandidateDecision`](crate::CandidateDecision).
+    /// A decision takes longer by the time of the candidates, at most their deadlines.
+    #[must_use]
+    pub fn candidate(mut self, plugin: impl Into<Arc<Plugin>>, replaces: Option<&str>) -> Self {
+        self.candidates.push(Candidate {
+            plugin: plugin.into(),
+            replaces: replaces.map(str::to_owned),
+            faults: Arc::default(),
+        });
         self
     }
 
@@ -211,13 +231,42 @@ impl Integration {
     }
 
     /// The integration's plugins.
-    pub fn plugins(&self) -> &[Plugin] {
+    pub fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
+    }
+
+    /// Actions that the operator classified, in no order, each with its class.
+    pub fn actions(&self) -> impl Iterator<Item = (&str, ActionClass)> {
+        let actions = self.actions.iter();
+        actions.map(|(name, class)| (name.as_str(), *class))
+    }
+
+    /// The candidates, each with the name of the plugin that it would replace.
+    pub fn candidates(&self) -> impl Iterator<Item = (&Arc<Plugin>, Option<&str>)> {
+        let candidates = self.candidates.iter();
+        candidates.map(|it| (&it.plugin, it.replaces.as_deref()))
     }
 
     /// The plugins, each with the record of its faults.
     pub(crate) fn with_faults(&self) -> impl Iterator<Item = (&Plugin, &Faults)> {
-        self.plugins.iter().zip(&self.faults)
+        let faults = self.faults.iter().map(Arc::as_ref);
+        self.plugins.iter().map(Arc::as_ref).zip(faults)
+    }
+
+    /// Goes on with the faults that `before` counted for the plugins that both have.
+    pub(crate) fn keep_faults(&mut self, before: &Self) {
+        for (plugin, faults) in self.plugins.iter().zip(&mut self.faults) {
+            let mut known = before.plugins.iter().zip(&before.faults);
+            if let Some((_, known)) = known.find(|(it, _)| Arc::ptr_eq(it, plugin)) {
+                *faults = Arc::clone(known);
+            }
+        }
+        for candidate in &mut self.candidates {
+            let mut known = before.candidates.iter();
+            if let Some(known) = known.find(|it| Arc::ptr_eq(&it.plugin, &candidate.plugin)) {
+                candidate.faults = Arc::clone(&known.faults);
+            }
+        }
     }
 
     /// True if decisions are only observed.

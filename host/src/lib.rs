@@ -133,23 +133,31 @@
 
 // docs/architecture.md describes the path of a request through these modules.
 mod admission;
+mod candidate;
 mod combine;
 pub mod config;
 mod decision;
 mod for_caller;
 mod in_flight;
 mod integration;
+mod live;
 pub mod log;
+pub mod observe;
 mod pdp;
 mod quarantine;
 mod unmet;
 
 pub use admission::Requirement;
+pub use candidate::{CandidateDecision, CandidateVerdict};
 pub use decision::{
     AccessRequest, Approval, ApprovalArgument, Consulted, Decision, Grant, Outcome,
 };
 pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};
+pub use live::{
+    BundleStatus, FileStatus, IntegrationStatus, IntentsStatus, Live, LogStatus, PluginStatus,
+    RefusedConfiguration, RegistryStatus, Reloaded, RevocationStatus, Status,
+};
 #[cfg(feature = "identity")]
 pub use pdp::AcceptError;
 pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
@@ -174,6 +182,7 @@ pub use portcullis_model::request::{
     SessionPath, Vouched,
 };
 pub use portcullis_model::secret::{has_well_known_token, well_known_withheld, withheld};
+pub use portcullis_model::spiffe_id::is_spiffe_id;
 pub use portcullis_model::timestamp::{Timestamp, TimestampError};
 pub use portcullis_model::trace::{Check, Conclusion};
 pub use portcullis_model::verdict::{Effect, Narrowing, Obligation, Reason, Verdict};
@@ -196,7 +205,7 @@ pub use portcullis_trust::intent::{
 pub use portcullis_trust::intent::{INTENT_TYPE, SignError, Signatures, sign};
 pub use portcullis_trust::posture::{OnStale, PostureRule, Postures, PosturesError, Weakness};
 pub use portcullis_trust::registry::{
-    FollowedRegistry, Gap, Identity, Registry, RegistryError, Shared, Survey, Surveyed,
+    FollowedRegistry, Gap, Identity, Registry, RegistryError, Shared, Survey, Surveyed, TODO,
 };
 pub use portcullis_trust::revocation::{self, Revocations};
 pub use portcullis_trust::state;

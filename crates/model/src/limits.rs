@@ -30,7 +30,7 @@ impl Default for RequestLimits {
 }
 
 /// Resource limits of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PluginLimits {
     /// Maximum wall clock of one decision. 10 ms by default.
     ///

@@ -28,6 +28,7 @@ mod core_module;
 mod job;
 mod load;
 mod load_error;
+mod loaded;
 mod specialise;
 
 mod code;
@@ -66,6 +67,7 @@ pub use fault::Fault;
 pub use instances::Instances;
 pub use load::PluginSource;
 pub use load_error::{CompilerError, LoadError, LoadStage, SettingsError};
+pub use loaded::LoadedPlugins;
 pub use plugin::Plugin;
 pub use question::Question;
 pub use sandbox::LoadLimit;

@@ -145,6 +145,51 @@ impl PluginSource {
     }
 }
 
+/// Identity of a source: sources with equal ids give equal plugins.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct SourceId {
+    file: Digest,
+    /// The exact text passed to `configure`.
+    settings: String,
+    limits: PluginLimits,
+    metered: bool,
+    compile: Compile,
+    #[cfg(feature = "reset")]
+    resettable: bool,
+    #[cfg(feature = "reset")]
+    check_resets_every: u32,
+}
+
+impl PluginSource {
+    /// The identity of this source.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Digest`] if the file is not the pinned one.
+    pub(crate) fn id(&self) -> Result<SourceId, LoadError> {
+        Ok(SourceId {
+            file: self.found()?,
+            settings: self.settings.to_string(),
+            limits: self.limits,
+            metered: self.metered,
+            compile: self.compile.clone(),
+            #[cfg(feature = "reset")]
+            resettable: self.resettable,
+            #[cfg(feature = "reset")]
+            check_resets_every: self.check_resets_every,
+        })
+    }
+
+    /// Digest of the file, if it is the pinned one.
+    fn found(&self) -> Result<Digest, LoadError> {
+        let found = Digest::of(&self.bytes);
+        match self.digest {
+            Some(pinned) if found != pinned => Err(LoadError::Digest { pinned, found }),
+            _ => Ok(found),
+        }
+    }
+}
+
 impl Plugin {
     /// Loads a plugin.
     ///
@@ -157,12 +202,7 @@ impl Plugin {
     /// [`LoadError`], whose text states the problem and the remedy.
     pub fn load(source: &PluginSource) -> Result<Self, LoadError> {
         // A file other than the pinned one is not parsed: it was not approved.
-        let found = Digest::of(&source.bytes);
-        if let Some(pinned) = source.digest
-            && found != pinned
-        {
-            return Err(LoadError::Digest { pinned, found });
-        }
+        let found = source.found()?;
         // The file controls what is parsed, rewritten and compiled, in libraries that may panic.
         let load = || stack::for_loading(|| Self::load_unpinned(source, found));
         catch_unwind(AssertUnwindSafe(load))
@@ -271,7 +311,7 @@ impl Plugin {
 }
 
 /// Process in which a plugin is compiled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Compile {
     /// A child process of the program of this process.
     InChild,

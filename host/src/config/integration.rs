@@ -4,6 +4,7 @@ use super::keeping::CompileIn;
 use super::{load, set};
 use crate::in_flight::InFlight;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
+use crate::pdp::rules;
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
 use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, similar};
@@ -15,11 +16,14 @@ use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimit
 use portcullis_sandbox::Instances;
 use portcullis_sandbox::MAX_CORE_INSTANCES;
 use portcullis_sandbox::{
-    CodeSource, CompiledCache, LoadError, Plugin, PluginSource, compiles_in_child, read_component,
+    CodeSource, CompiledCache, LoadError, LoadedPlugins, Plugin, PluginSource, compiles_in_child,
+    read_component,
 };
 use portcullis_trust::posture::{OnStale, PostureRule};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Context for reading integrations.
@@ -45,6 +49,10 @@ pub(super) struct Around<'a> {
     pub(super) check_resets_every: Option<u32>,
     /// Maximum number of decisions in flight of integrations without one of their own.
     pub(super) max_in_flight: u32,
+    /// Plugins that are in use.
+    pub(super) loaded: &'a LoadedPlugins,
+    /// Paths of all components, whether or not they can be loaded.
+    pub(super) components: &'a RefCell<Vec<PathBuf>>,
 }
 
 /// Reads one `[[integration]]`.
@@ -149,6 +157,7 @@ pub(super) fn read(
         integration = integration.names(naming);
     }
     let plugins = section.sections("plugin");
+    let candidates = section.sections("candidate");
     let span = section.span();
     section.end();
     if plugins.is_empty() {
@@ -182,6 +191,19 @@ pub(super) fn read(
             continue;
         }
         integration = integration.plugin(plugin);
+    }
+    for section in candidates {
+        let Some(candidate) = candidate(section, around, tier) else {
+            complete = false;
+            continue;
+        };
+        let (plugin, replaces, span) = candidate;
+        integration = integration.candidate(plugin, replaces);
+        // Without all plugins, the error would be about those that cannot be loaded.
+        if complete && let Err(error) = rules::candidates(&integration) {
+            source.error(span, error.to_string());
+            complete = false;
+        }
     }
     warn_of_misspelt(source, &obligations_at, &integration);
     name.is_some().then_some((integration, complete))
@@ -334,12 +356,27 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
     section.end();
 }
 
+/// Reads one `[[integration.candidate]]`: a plugin, the name of the one that it replaces, and its place.
+fn candidate<'a>(
+    mut section: Section<'a, '_>,
+    around: &Around<'_>,
+    tier: Tier,
+) -> Option<(Arc<Plugin>, Option<&'a str>, Span)> {
+    let span = section.span();
+    let replaces = section.text("replaces").map(|(name, _)| name);
+    #[cfg(feature = "reset")]
+    let plugin = plugin(section, around, tier, Instances::Fresh)?;
+    #[cfg(not(feature = "reset"))]
+    let plugin = plugin(section, around, tier)?;
+    Some((plugin, replaces, span))
+}
+
 fn plugin(
     mut section: Section<'_, '_>,
     around: &Around<'_>,
     tier: Tier,
     #[cfg(feature = "reset")] instances: Instances,
-) -> Option<Plugin> {
+) -> Option<Arc<Plugin>> {
     let folder = around.folder;
     let source = section.source();
     let component = section.required_text("component");
@@ -362,6 +399,7 @@ fn plugin(
         },
     };
     let (path, component_span) = component?;
+    around.components.borrow_mut().push(folder.join(path));
     let bytes = match read_component(&folder.join(path), &limits) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -428,7 +466,7 @@ fn plugin(
     if !around.loads {
         return None;
     }
-    match Plugin::load(&plugin_source) {
+    match around.loaded.load(&plugin_source) {
         Ok(plugin) => {
             #[cfg(feature = "reset")]
             if instances == Instances::Reset && !plugin.is_resettable() && !around.metered {

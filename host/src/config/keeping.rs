@@ -110,6 +110,12 @@ pub(super) fn readable_by_others(_: &Path) -> Option<Problem> {
     None
 }
 
+/// True if both paths lead to the same existing file.
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let found = |path: &Path| std::fs::canonicalize(path).ok();
+    one == other || (found(one).is_some() && found(one) == found(other))
+}
+
 /// Folder of a log's files.
 fn folder_of(log: &Path) -> PathBuf {
     match log.parent() {

@@ -8,6 +8,7 @@ mod checks;
 mod integration;
 mod keeping;
 mod load;
+mod open;
 #[cfg(feature = "identity")]
 mod signed;
 #[cfg(not(feature = "identity"))]
@@ -22,22 +23,25 @@ mod targets;
 
 #[cfg(feature = "embedded-state")]
 pub use accept::{Accepts, accept};
+pub(crate) use open::Open;
 pub use portcullis_model::document::{ConfigError, Problem, Severity, lines_with_tokens};
 pub use portcullis_model::secret::looks_like_a_token;
 #[cfg(feature = "identity")]
 pub use signed::{event_issuers, revocation_signers};
 pub use targets::Targets;
 
-use crate::log::{DecisionLog, LogError, LogOptions, can_be_continued, marks_of};
+use crate::log::{LogError, LogOptions, can_be_continued, marks_of};
 use crate::pdp::{Pdp, PdpBuilder, rules};
+use portcullis_model::digest::Digest;
 use portcullis_model::document::{self, FILE, Section, Source};
 use portcullis_model::limits::{PluginLimits, RequestLimits};
 use portcullis_model::marks::ListMark;
 use portcullis_model::request::DefaultIntegrations;
-use portcullis_trust::state::{Marks, State};
+use portcullis_sandbox::LoadedPlugins;
+use portcullis_trust::state::Marks;
 use signed::Verification;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use stored::StateOptions;
 
 /// A configuration that was read and loaded, with its problems.
@@ -48,6 +52,16 @@ pub struct Checked {
     pub pdp: Option<Pdp>,
     /// All problems, in the order of the file.
     pub problems: Vec<Problem>,
+}
+
+/// What reading a configuration gave.
+struct Read {
+    described: Option<Described>,
+    problems: Vec<Problem>,
+    /// Digest of the file; `None` if it cannot be read.
+    digest: Option<Digest>,
+    /// Paths of the components that it names.
+    components: Vec<PathBuf>,
 }
 
 /// A configuration that was read; its state and log are not yet open.
@@ -69,57 +83,6 @@ impl Described {
     }
 }
 
-impl Pdp {
-    /// Builds the decision point that the configuration in `file` describes.
-    ///
-    /// It opens the state and the log.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] with all problems of the file and of the files that it names.
-    pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let file = file.as_ref();
-        let (described, mut problems) = describe(file, false);
-        let Some(described) = described else {
-            return Err(ConfigError(problems));
-        };
-        if !described.is_usable(&problems) {
-            problems.extend(described.builder.notes());
-            return Err(ConfigError(problems));
-        }
-        match described.open(problems.clone()) {
-            Ok(pdp) => Ok(pdp),
-            Err(message) => {
-                problems.push(Problem::of_file(file, message));
-                Err(ConfigError(problems))
-            }
-        }
-    }
-}
-
-impl Described {
-    fn open(self, notices: Vec<Problem>) -> Result<Pdp, String> {
-        let mut builder = self.builder.notices(notices);
-        let mut state: Option<Arc<dyn State>> = None;
-        if let Some(options) = self.state {
-            let opened = options.open().map_err(|error| error.to_string())?;
-            builder = builder.state(Arc::clone(&opened));
-            state = Some(opened);
-        }
-        if let Some(verification) = self.verifier {
-            builder = verification.add_to(builder, state);
-        }
-        if let Some(options) = self.log {
-            let log = DecisionLog::open(options).map_err(|error| error.to_string())?;
-            builder = builder.log(log);
-        }
-        let pdp = builder.build().map_err(|error| error.to_string())?;
-        // The state was checked against the log by now: a distrusted state has no sequence.
-        signed::are_valid(&pdp)?;
-        Ok(pdp)
-    }
-}
-
 /// Reads the configuration in `file`, and loads what it names, for dry runs.
 ///
 /// The log is not opened, and nothing is recorded or spent. A state that a running host has open cannot
@@ -134,8 +97,9 @@ pub fn check_metered(file: &Path) -> Checked {
 }
 
 fn check_with(file: &Path, metered: bool) -> Checked {
-    let (described, mut problems) = describe(file, metered);
-    let pdp = described.and_then(|described| {
+    let read = describe(file, metered, &LoadedPlugins::default());
+    let mut problems = read.problems;
+    let pdp = read.described.and_then(|described| {
         let is_complete = described.is_complete;
         let mut builder = described.builder;
         let log = described.log.map(|log| log.path);
@@ -275,20 +239,46 @@ fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, Con
     Ok(path.map(|(path, _)| folder.join(path)))
 }
 
-/// Reads the configuration in `file` as far as possible; returns its problems.
-fn describe(file: &Path, metered: bool) -> (Option<Described>, Vec<Problem>) {
-    match std::fs::read_to_string(file) {
-        Ok(text) => {
-            let source = Source::new(file, &text);
-            let folder = file.parent().unwrap_or(Path::new(""));
-            let described = read(&source, &text, folder, metered);
-            (described, source.into_problems())
-        }
+/// Reads the configuration in `file` as far as possible.
+fn describe(file: &Path, metered: bool, loaded: &LoadedPlugins) -> Read {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
         Err(error) => {
-            let problem = Problem::of_file(file, format!("cannot be read: {error}"));
-            (None, vec![problem])
+            return Read {
+                described: None,
+                problems: vec![Problem::of_file(file, format!("cannot be read: {error}"))],
+                digest: None,
+                components: Vec::new(),
+            };
         }
+    };
+    let source = Source::new(file, &text);
+    let components = RefCell::default();
+    let with = With {
+        folder: file.parent().unwrap_or(Path::new("")),
+        metered,
+        loaded,
+        components: &components,
+    };
+    let described = read(&source, &text, &with);
+    Read {
+        described,
+        problems: source.into_problems(),
+        digest: Some(Digest::of(text.as_bytes())),
+        components: components.into_inner(),
     }
+}
+
+/// Context of reading a configuration.
+struct With<'a> {
+    /// Folder that relative paths start from.
+    folder: &'a Path,
+    /// True if instructions are counted.
+    metered: bool,
+    /// Plugins that are in use.
+    loaded: &'a LoadedPlugins,
+    /// Paths of the components that it names.
+    components: &'a RefCell<Vec<PathBuf>>,
 }
 
 /// Sections that were renamed in 0.3, and the replacement.
@@ -307,7 +297,8 @@ const RENAMED: [(&str, &str); 3] = [
     ),
 ];
 
-fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option<Described> {
+fn read(source: &Source<'_>, text: &str, with: &With<'_>) -> Option<Described> {
+    let folder = with.folder;
     let table = document::parse(source, text)?;
     let mut root = Section::new(source, table.get_ref(), FILE);
     let engine = keeping::engine(&mut root, folder);
@@ -353,6 +344,8 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         .section("log")
         .map(|section| keeping::log(section, folder));
     let sections = root.sections("integration");
+    // Read by `portcullis-server`.
+    let _ = root.section("serve");
     root.end();
     if sections.is_empty() {
         source.error(
@@ -365,11 +358,13 @@ fn read(source: &Source<'_>, text: &str, folder: &Path, metered: bool) -> Option
         ceilings: &ceilings,
         folder,
         cache: cache.as_ref(),
-        metered,
+        metered: with.metered,
         loads: engine.is_applied,
         compile: &engine.compile,
         check_resets_every: engine.check_resets_every,
         max_in_flight: load.per_integration,
+        loaded: with.loaded,
+        components: with.components,
     };
     // Includes integrations that are invalid, which have an error of their own.
     let sections_named: Vec<String> = sections

@@ -65,6 +65,19 @@ pub(super) fn are_valid(pdp: &Pdp) -> Result<(), String> {
     valid.unwrap_or(Ok(())).map_err(|error| error.to_string())
 }
 
+/// Checks that no bundle of a decision point is older than that of the one before.
+///
+/// # Errors
+///
+/// The message for the first older bundle.
+pub(super) fn are_not_older(pdp: &Pdp, before: &Pdp) -> Result<(), String> {
+    let (Some(new), Some(old)) = (pdp.verifier(), before.verifier()) else {
+        return Ok(());
+    };
+    let valid = new.bundles().are_not_older_than(old.bundles());
+    valid.map_err(|error| error.to_string())
+}
+
 /// Adds event issuers to a builder.
 pub(super) fn add_issuers(builder: PdpBuilder, issuers: EventIssuers) -> PdpBuilder {
     builder.event_issuers(issuers)

@@ -1,6 +1,6 @@
 //! Reads `[state]`, the state in a file.
 
-use super::keeping::readable_by_others;
+use super::keeping::{is_same_file, readable_by_others};
 use super::set;
 use portcullis_model::document::{Problem, Section};
 use portcullis_trust::state::{CLONE_WINDOW, EmbeddedState, MAX_CREDENTIALS, State, StateError};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Options of the state.
+#[derive(Clone)]
 pub(super) struct StateOptions {
     pub(super) path: PathBuf,
     pub(super) clone_window: Duration,
@@ -17,9 +18,12 @@ pub(super) struct StateOptions {
 
 impl StateOptions {
     /// Opens the state, or creates it.
-    pub(super) fn open(self) -> Result<Arc<dyn State>, StateError> {
-        let state = EmbeddedState::open(self.path, self.clone_window)?;
-        Ok(Arc::new(state.max_credentials(self.max_credentials)))
+    pub(super) fn open(self) -> Result<OpenState, StateError> {
+        let state = EmbeddedState::open(&self.path, self.clone_window)?;
+        Ok(OpenState {
+            state: Arc::new(state.max_credentials(self.max_credentials)),
+            path: self.path,
+        })
     }
 
     /// Opens the state for a dry run, without creating it.
@@ -44,6 +48,30 @@ impl StateOptions {
             }
             Err(error) => Err(Problem::of_file(&self.path, error.to_string())),
         }
+    }
+}
+
+/// A state that a host has open.
+#[derive(Debug, Clone)]
+pub(super) struct OpenState {
+    path: PathBuf,
+    state: Arc<EmbeddedState>,
+}
+
+impl OpenState {
+    /// True if `options` are of the same file.
+    pub(super) fn is_of(&self, options: &StateOptions) -> bool {
+        is_same_file(&self.path, &options.path)
+    }
+
+    /// Sets the options from now on.
+    pub(super) fn reconfigure(&self, options: &StateOptions) {
+        self.state
+            .reconfigure(options.clone_window, options.max_credentials);
+    }
+
+    pub(super) fn as_state(&self) -> Arc<dyn State> {
+        Arc::<EmbeddedState>::clone(&self.state)
     }
 }
 

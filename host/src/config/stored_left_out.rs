@@ -7,15 +7,34 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Options of the state. A build without the feature `embedded-state` has none.
+#[derive(Clone)]
 pub(super) enum StateOptions {}
 
 impl StateOptions {
-    pub(super) fn open(self) -> Result<Arc<dyn State>, StateError> {
+    pub(super) fn open(self) -> Result<OpenState, StateError> {
         match self {}
     }
 
     pub(super) fn look_into(self) -> Result<(LookedInto, Option<Problem>), Problem> {
         match self {}
+    }
+}
+
+/// A state that a host has open. A build without the feature `embedded-state` has none.
+#[derive(Debug, Clone)]
+pub(super) enum OpenState {}
+
+impl OpenState {
+    pub(super) fn is_of(&self, _: &StateOptions) -> bool {
+        match *self {}
+    }
+
+    pub(super) fn reconfigure(&self, _: &StateOptions) {
+        match *self {}
+    }
+
+    pub(super) fn as_state(&self) -> Arc<dyn State> {
+        match *self {}
     }
 }
 

@@ -4,7 +4,7 @@
 
 #[cfg(feature = "embedded-state")]
 use super::entry::Accepted;
-use super::entry::{Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal};
+use super::entry::{Configured, Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal};
 use super::{Mask, Refused};
 use crate::decision::{Decision, Replayable};
 use crate::quarantine::Quarantined;
@@ -49,6 +49,10 @@ pub(super) fn quarantine(quarantined: &Quarantined, at: Timestamp) -> Vec<u8> {
 
 pub(super) fn release(released: &Released, at: Timestamp) -> Vec<u8> {
     event("release", released, at)
+}
+
+pub(super) fn configuration(configured: &Configured, at: Timestamp) -> Vec<u8> {
+    event("configuration", configured, at)
 }
 
 pub(super) fn overload(overloaded: &Overloaded, at: Timestamp) -> Vec<u8> {
@@ -173,6 +177,10 @@ impl Written {
                 withhold(&mut decided);
                 write(&decided, &mut line);
             }
+        }
+        if let Some(candidate) = decision.candidate() {
+            line.extend_from_slice(br#","candidate":"#);
+            write(candidate, &mut line);
         }
         line.push(b'}');
         shown(line)

@@ -203,7 +203,8 @@ impl Changes {
             depends_on_machine,
         } = *compared;
         let causes = [before, after].map(|decision| text(decision, "/context/cause"));
-        let call = ["/subject/id", "/context/integration", "/action/name"].map(|it| text(request, it));
+        let call =
+            ["/subject/id", "/context/integration", "/action/name"].map(|it| text(request, it));
         let key = (
             depends_on_machine,
             Turn::of(before, after),
@@ -387,17 +388,83 @@ mod tests {
         narrowed["context"]["grant"]["expires-at"] = json!("2026-11-26T00:01:00Z");
         let mut changes = Changes::default();
         for (name, request, before, after, depends_on_machine) in [
-            ("1", request("a", "get", "r"), permit(), narrowed.clone(), false),
-            ("2", request("a", "get", "r"), permit(), deny("plugin-denied"), false),
-            ("3", request("a", "get", "s"), permit(), deny("plugin-denied"), false),
-            ("4", request("b", "get", "r"), permit(), deny("plugin-denied"), false),
-            ("5", request("a", "put", "r"), permit(), deny("plugin-denied"), false),
-            ("6", request("a", "get", "r"), permit(), deny("revoked"), false),
-            ("7", request("a", "get", "r"), deny("plugin-deadline"), permit(), true),
-            ("8", request("a", "get", "r"), deny("revoked"), permit(), false),
-            ("9", request("a", "get", "r"), deny("revoked"), deny("plugin-denied"), false),
-            ("10", request("a", "get", "r"), deny("revoked"), observed.clone(), false),
-            ("11", request("a", "get", "r"), observed.clone(), deny("revoked"), false),
+            (
+                "1",
+                request("a", "get", "r"),
+                permit(),
+                narrowed.clone(),
+                false,
+            ),
+            (
+                "2",
+                request("a", "get", "r"),
+                permit(),
+                deny("plugin-denied"),
+                false,
+            ),
+            (
+                "3",
+                request("a", "get", "s"),
+                permit(),
+                deny("plugin-denied"),
+                false,
+            ),
+            (
+                "4",
+                request("b", "get", "r"),
+                permit(),
+                deny("plugin-denied"),
+                false,
+            ),
+            (
+                "5",
+                request("a", "put", "r"),
+                permit(),
+                deny("plugin-denied"),
+                false,
+            ),
+            (
+                "6",
+                request("a", "get", "r"),
+                permit(),
+                deny("revoked"),
+                false,
+            ),
+            (
+                "7",
+                request("a", "get", "r"),
+                deny("plugin-deadline"),
+                permit(),
+                true,
+            ),
+            (
+                "8",
+                request("a", "get", "r"),
+                deny("revoked"),
+                permit(),
+                false,
+            ),
+            (
+                "9",
+                request("a", "get", "r"),
+                deny("revoked"),
+                deny("plugin-denied"),
+                false,
+            ),
+            (
+                "10",
+                request("a", "get", "r"),
+                deny("revoked"),
+                observed.clone(),
+                false,
+            ),
+            (
+                "11",
+                request("a", "get", "r"),
+                observed.clone(),
+                deny("revoked"),
+                false,
+            ),
         ] {
             let compared = Compared {
                 name,
@@ -415,7 +482,10 @@ mod tests {
                 let (old, new) = (&it.old_cause, &it.new_cause);
                 let (who, what) = (&it.principal, &it.action);
                 let resources = it.resources.join(" ");
-                format!("{} {old} {new} {who} {what} {} {resources}", it.count, it.example)
+                format!(
+                    "{} {old} {new} {who} {what} {} {resources}",
+                    it.count, it.example
+                )
             })
             .collect();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! One line of the log.
 
-use super::{CallOutcome, Refused};
+use super::{CallOutcome, Refused, compare};
+use crate::candidate::CandidateDecision;
 use crate::quarantine::Quarantined;
 use portcullis_model::inputs::Inputs;
 use portcullis_model::limits::RequestLimits;
@@ -86,6 +87,41 @@ pub enum Event {
     Release(Released),
     /// Requests were denied at once as `overloaded`, each without a record of its own.
     Overload(Overloaded),
+    /// A host that follows its configuration began with one, took another one up, or refused one.
+    Configuration(Box<Configured>),
+}
+
+/// A configuration that a host read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Configured {
+    /// Digest of the configuration: of its file, and of the plugins and their settings.
+    pub digest: String,
+    /// Digest of the configuration before; `None` at the start of a host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Plugins of the configuration, by integration and name; none if it was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<ConfiguredPlugin>,
+    /// Problems for which it was refused; the configuration before then stays in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+}
+
+/// A plugin of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfiguredPlugin {
+    /// Name of the integration.
+    pub integration: String,
+    /// Name of the plugin.
+    pub name: String,
+    /// Version of the plugin.
+    pub version: String,
+    /// Digest of its file.
+    pub digest: String,
+    /// Digest of its settings in canonical form.
+    pub settings_digest: String,
 }
 
 /// The end of a plugin's quarantine.
@@ -202,6 +238,9 @@ pub struct Decided {
     pub inputs: Inputs,
     /// The decision, as an AuthZEN response without durations.
     pub decision: Value,
+    /// The decision that the candidates of the integration would have led to, if they were asked.
+    #[serde(default)]
+    pub candidate: Option<CandidateDecision>,
 }
 
 impl Decided {
@@ -220,27 +259,22 @@ impl Decided {
     /// The plugin ran out of time, the host had no capacity for it, or it was quarantined. A replay may decide
     /// differently.
     pub fn depends_on_machine(&self) -> bool {
-        let plugins = self.decision.pointer("/context/plugins");
-        let plugins = plugins.and_then(Value::as_array).into_iter().flatten();
-        // Names of the faults, as serialised.
-        plugins
-            .filter_map(|plugin| plugin.get("fault")?.as_str())
-            .any(|fault| {
-                matches!(
-                    fault,
-                    "deadline" | "overloaded" | "host-busy" | "quarantined" | "sandbox"
-                )
-            })
+        compare::depends_on_machine(&self.decision)
     }
 
     /// The request, if it can be decided again.
     ///
     /// It can be if it was readable, nothing is masked, and it carried no signed intents.
     pub fn request(&self) -> Option<Request> {
-        match self.request.pointer("/context/intent/documents") {
-            Some(_) => None,
-            None => self.request_in_clear(),
+        match self.carried_intents() {
+            true => None,
+            false => self.request_in_clear(),
         }
+    }
+
+    /// True if the request carried signed intents, of which only the digests are recorded.
+    pub fn carried_intents(&self) -> bool {
+        self.request.pointer("/context/intent/documents").is_some()
     }
 
     /// The request, if it was readable and nothing is masked.

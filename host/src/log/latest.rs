@@ -97,6 +97,12 @@ impl Latest {
         Ok((log, end.behind_head))
     }
 
+    /// Sets durability and size of files from the next line on.
+    pub(super) fn set_options(&mut self, options: &LogOptions) {
+        self.options.durability = options.durability;
+        self.options.max_file_bytes = options.max_file_bytes;
+    }
+
     /// Number of the last recorded line.
     pub(super) fn sequence(&self) -> u64 {
         self.place.sequence

@@ -28,7 +28,8 @@ pub use archive::{ArchiveError, Archived, accept_missing, archive};
 pub use chain::{Corrupt, Verified, read, verify, verify_with_archive, verify_with_head};
 pub(crate) use end::can_be_continued;
 pub use entry::{
-    Accepted, Decided, Entry, Event, Issued, Opening, Outcome, Overloaded, Recorded, Released, Seal,
+    Accepted, Configured, ConfiguredPlugin, Decided, Entry, Event, Issued, Opening, Outcome,
+    Overloaded, Recorded, Released, Seal,
 };
 pub(crate) use headers::without_credentials;
 pub use line::VERSION;
@@ -99,6 +100,11 @@ pub enum LogError {
     /// The writing thread panicked.
     #[error("the decision log could not be written: please report it")]
     Panicked,
+    /// The thread that writes for tasks cannot be started.
+    #[error(
+        "cannot start the thread that writes the decision log: {0}: raise the limit of threads of the process"
+    )]
+    Thread(String),
     /// The log was moved or changed since it was opened.
     ///
     /// New lines would be lost.
@@ -162,6 +168,38 @@ impl DecisionLog {
         self.writer.append(vec![written.body(decision, at)])
     }
 
+    /// As [`DecisionLog::record`], for a task.
+    pub(crate) async fn record_async(
+        &self,
+        request: &Request,
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        let written = Written::new(request, &self.mask).body(decision, at);
+        self.writer.append_async(vec![written]).await
+    }
+
+    /// As [`DecisionLog::record_refused`], for a task.
+    pub(crate) async fn record_refused_async(
+        &self,
+        refused: &Recorded<Refused>,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        let line = body::refused(refused, at);
+        self.writer.append_async(vec![line]).await
+    }
+
+    /// As [`DecisionLog::record_unreadable`], for a task.
+    pub(crate) async fn record_unreadable_async(
+        &self,
+        request: &[u8],
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        let line = body::unreadable(request, decision, at);
+        self.writer.append_async(vec![line]).await
+    }
+
     /// Records a refusal by a gateway that came before any decision.
     pub(crate) fn record_refused(
         &self,
@@ -212,6 +250,35 @@ impl DecisionLog {
         at: Timestamp,
     ) -> Result<(), LogError> {
         self.writer.append(vec![body::overload(overloaded, at)])
+    }
+
+    /// Records which configuration is in force, or why a new one is not.
+    pub(crate) fn record_configuration(
+        &self,
+        configured: &Configured,
+        at: Timestamp,
+    ) -> Result<(), LogError> {
+        self.writer
+            .append(vec![body::configuration(configured, at)])
+    }
+
+    /// The same log with another mask.
+    pub(crate) fn with_mask(&self, mask: Mask) -> Self {
+        Self {
+            writer: Arc::clone(&self.writer),
+            mask: Arc::new(mask),
+            path: Arc::clone(&self.path),
+        }
+    }
+
+    /// Sets durability and size of files for the lines from now on.
+    pub(crate) fn set_options(&self, options: &LogOptions) {
+        self.writer.set_options(options);
+    }
+
+    /// Error of the last write, unless a later one succeeded.
+    pub(crate) fn problem(&self) -> Option<LogError> {
+        self.writer.problem()
     }
 
     /// Path of the latest file.

@@ -24,10 +24,15 @@ impl Parts {
     /// # Errors
     ///
     /// [`StateError`] if the identity of the state cannot be recorded.
-    pub(super) fn bind(&mut self, live: bool) -> Result<(), StateError> {
+    pub(super) fn bind(&mut self, live: bool, before: Option<&Self>) -> Result<(), StateError> {
         let log = self.log.as_ref().map(DecisionLog::path);
         let log = log.or(self.log_path.as_deref());
-        let marks = log.map(|path| Arc::new(marks_of(path, live)));
+        // Marks that are in use go on: another reader of the file could write older ones over them.
+        let in_use = before.and_then(|it| Some((it.log.as_ref()?.path(), it.marks.as_ref()?)));
+        let marks = log.map(|path| match in_use {
+            Some((of, marks)) if of == path => Arc::clone(marks),
+            _ => Arc::new(marks_of(path, live)),
+        });
         if let (Some(log), Some(marks)) = (log, &marks) {
             if let Some(state) = &self.state
                 && let Some(known) = marks.kept().state
@@ -55,18 +60,23 @@ impl Parts {
             state.remember()?;
         }
         self.marks.clone_from(&marks);
-        self.bind_list(marks, live);
+        self.bind_list(marks, live, before);
         Ok(())
     }
 
     /// Checks the list against its marks.
     ///
     /// These are kept beside the log, in the state, or beside the list.
-    fn bind_list(&mut self, marks: Option<Arc<Marks>>, live: bool) {
+    fn bind_list(&mut self, marks: Option<Arc<Marks>>, live: bool, before: Option<&Self>) {
         let Some(revocations) = &self.revocations else {
             return;
         };
+        let same_list = before
+            .and_then(|it| Some((it.revocations.as_ref()?, it)))
+            .filter(|(list, _)| list.file() == revocations.file());
+        let in_use = same_list.and_then(|(_, it)| it.list_marks.as_ref());
         let beside_list = match (&marks, &self.state) {
+            (None, None) if let Some(marks) = in_use => Some(Arc::clone(marks)),
             (None, None) => match Marks::beside(revocations.file(), live) {
                 Ok(beside) => Some(Arc::new(beside)),
                 Err(error) => {
@@ -87,6 +97,7 @@ impl Parts {
             marks.as_ref().and_then(|marks| marks.kept().list),
             self.state.as_ref().and_then(|state| state.list_seen()),
             beside_list.as_ref().and_then(|marks| marks.kept().list),
+            same_list.and_then(|(list, _)| list.mark()),
         ];
         if let Some(floor) = ListMark::highest(remembered.into_iter().flatten()) {
             revocations.hold_to(&floor);
@@ -97,6 +108,7 @@ impl Parts {
                 .push(Problem::warning(revocations.file(), message));
         }
         if live {
+            self.list_marks.clone_from(&beside_list);
             let remember = self.remember(marks.clone(), beside_list);
             if let Some(mark) = revocations.mark() {
                 remember(&mark);

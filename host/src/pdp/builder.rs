@@ -3,7 +3,7 @@
 use super::{Inner, Parts, Pdp, rules};
 use crate::admission::{IntentRule, Requirement};
 use crate::in_flight::InFlight;
-use crate::integration::Integration;
+use crate::integration::{Integration, Mode};
 use crate::log::{DecisionLog, LogError};
 use crate::quarantine::QuarantineRule;
 use portcullis_contract::name::NameError;
@@ -35,6 +35,7 @@ pub struct PdpBuilder {
     also_named: Vec<String>,
     parts: Parts,
     poll_interval: Option<Duration>,
+    replaces: Option<Pdp>,
 }
 
 /// Instructions for requesting approval, added to denials that an intent would avoid.
@@ -93,6 +94,16 @@ pub enum PdpError {
         /// The plugins' name.
         plugin: String,
     },
+    /// A candidate of an integration cannot take the place that it is meant for.
+    #[error("candidate `{candidate}` of integration `{integration}`: {why}")]
+    Candidate {
+        /// The integration.
+        integration: String,
+        /// The candidate's name.
+        candidate: String,
+        /// Reason, with the remedy.
+        why: String,
+    },
     /// An integration accepts credentials once, but no state records their use.
     #[error(
         "integration `{0}` accepts each credential once, but there is no state to record them in: add a state (`[state]`)"
@@ -146,6 +157,12 @@ impl PdpBuilder {
     /// Without this, such evaluations are refused.
     pub fn default_integrations(mut self, defaults: DefaultIntegrations) -> Self {
         self.parts.default_integrations = defaults;
+        self
+    }
+
+    /// Sets the mode of requests whose integration is unknown.
+    pub(crate) fn mode_of_unknown(mut self, mode: Mode) -> Self {
+        self.parts.mode_of_unknown = mode;
         self
     }
 
@@ -275,6 +292,21 @@ impl PdpBuilder {
     /// [`PdpError`] if requests of an integration could never be decided, or not unambiguously, or if the
     /// state or the log cannot be used.
     pub fn build(self) -> Result<Pdp, PdpError> {
+        let pdp = self.succeeding()?;
+        pdp.watch()?;
+        pdp.record_what_it_begins_with(Timestamp::now())?;
+        Ok(pdp)
+    }
+
+    /// Sets the decision point that the new one replaces, and whose counts and marks it goes on with.
+    pub(crate) fn replacing(mut self, before: Pdp) -> Self {
+        self.replaces = Some(before);
+        self
+    }
+
+    /// Builds a decision point that neither watches its files nor has recorded anything, see
+    /// [`Pdp::succeed`].
+    pub(crate) fn succeeding(self) -> Result<Pdp, PdpError> {
         if self.parts.access_requests.is_some() {
             rules::log_for_access_requests(self.parts.log.is_some())?;
         }
@@ -292,43 +324,43 @@ impl PdpBuilder {
     fn begin(self, live: bool) -> Result<Pdp, PdpError> {
         let mut by_name = HashMap::new();
         let mut names = rules::Names::default();
-        for integration in self.integrations {
+        let before = self.replaces.as_ref();
+        for mut integration in self.integrations {
+            if let Some(before) = before.and_then(|it| it.integration(&integration.name)) {
+                integration.keep_faults(before);
+            }
             names.add(&integration.name)?;
             check_plugins(&integration)?;
+            rules::candidates(&integration)?;
             rules::state_for(&integration, self.parts.state.is_some())?;
             by_name.insert(integration.name.clone(), integration);
         }
         let defaults = &self.parts.default_integrations;
         for name in defaults.integrations() {
-            rules::default_exists(name, by_name.contains_key(name))?;
+            let is_observed = self.parts.mode_of_unknown == Mode::Observe;
+            rules::default_exists(name, is_observed || by_name.contains_key(name))?;
         }
         let mut parts = self.parts;
-        parts.bind(live)?;
+        if let Some(before) = before {
+            parts.take_over(&before.inner.parts);
+        }
+        parts.bind(live, before.map(|it| &it.inner.parts))?;
         parts.take_up_what_was_kept()?;
         parts.note_intents(&by_name, &self.also_named);
         if live {
             parts.record_added_intents();
         }
-        let interval = parts.poll_interval(self.poll_interval);
-        let watcher = |sources: Vec<Source>| match live {
-            true => Watcher::start(sources, interval)
-                .map_err(|error| PdpError::Watcher(error.to_string())),
-            false => Ok(Watcher::idle(sources)),
-        };
+        let poll_interval = parts.poll_interval(self.poll_interval);
         // A slow or huge file among the others must not delay a revocation.
-        let watchers = [
-            watcher(parts.revocation_sources())?,
-            watcher(parts.sources())?,
-        ];
-        let pdp = Pdp {
+        let watchers = [parts.revocation_sources(), parts.sources()].map(Watcher::idle);
+        Ok(Pdp {
             inner: Arc::new(Inner {
                 watchers,
+                poll_interval,
                 integrations: by_name,
                 parts,
             }),
-        };
-        pdp.record_what_it_begins_with(Timestamp::now())?;
-        Ok(pdp)
+        })
     }
 }
 

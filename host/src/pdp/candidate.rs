@@ -109,7 +109,11 @@ impl Pdp {
             let known = revocations.now_known();
             let is_revoked =
                 |it: &Candidate| known.find(Revocable::Plugin, it.plugin.digest_text());
-            if integration.candidates.iter().any(|it| is_revoked(it).is_some()) {
+            if integration
+                .candidates
+                .iter()
+                .any(|it| is_revoked(it).is_some())
+            {
                 return Decision::deny(Cause::Revoked, "");
             }
         }
@@ -133,7 +137,9 @@ impl Pdp {
         let named = asked.iter().map(|(name, it)| (name.as_str(), *it));
         let mut combined = combine::deny_overrides(named);
         if combined.effect == CombinedEffect::Permit {
-            combined.obligations.extend_from_slice(&admitted.obligations);
+            combined
+                .obligations
+                .extend_from_slice(&admitted.obligations);
         }
         decision::accept(
             combined,

@@ -2,12 +2,16 @@
 
 mod bound;
 mod builder;
+mod candidate;
 mod load;
 mod offer;
 mod record;
 pub(crate) mod rules;
+mod status;
+mod succession;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
+use candidate::Beside;
 #[cfg(feature = "identity")]
 pub use record::AcceptError;
 pub use record::OutcomeError;
@@ -16,7 +20,7 @@ use crate::admission::{self, Admission, IntentRule, Requirements};
 use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, Consulted, Decision};
 use crate::in_flight::InFlight;
-use crate::integration::Integration;
+use crate::integration::{Integration, Mode};
 use crate::log::DecisionLog;
 use crate::quarantine::QuarantineRule;
 use portcullis_contract::Field;
@@ -46,6 +50,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Maximum number of steps in which a decision compares names, arguments and origins.
 ///
@@ -72,6 +77,8 @@ struct Inner {
     ///
     /// They are first, so that their threads end before the state and the log are closed, unless a look hangs.
     watchers: [Watcher; 2],
+    /// Time between two looks of the watchers.
+    poll_interval: Duration,
     integrations: HashMap<String, Integration>,
     parts: Parts,
 }
@@ -88,7 +95,7 @@ struct Parts {
     access_requests: Option<AccessRequests>,
     state: Option<Arc<dyn State>>,
     /// Sightings that present each credential, used if there is no state.
-    instances: Sightings,
+    instances: Arc<Sightings>,
     postures: Option<Postures>,
     requirements: Requirements,
     #[cfg(feature = "identity")]
@@ -98,8 +105,12 @@ struct Parts {
     log_path: Option<PathBuf>,
     /// Marks beside the log: how far list and state have advanced.
     marks: Option<Arc<Marks>>,
+    /// Marks beside the revocation list, if there is neither a log nor a state.
+    list_marks: Option<Arc<Marks>>,
     notices: Vec<Problem>,
     default_integrations: DefaultIntegrations,
+    /// Mode of requests whose integration is unknown.
+    mode_of_unknown: Mode,
     quarantine: QuarantineRule,
     in_flight: InFlight,
 }
@@ -123,6 +134,35 @@ impl Pdp {
         };
         let decision = caught(|| self.decide_and_spend(request, now));
         self.recorded(request, decision, now)
+    }
+
+    /// As [`Pdp::evaluate`], for a task of an async runtime.
+    ///
+    /// It decides in the calling thread, which takes microseconds, and only the future waits until the decision
+    /// is recorded. A state in a file is written in the calling thread, if the decision spends uses. If the
+    /// future is dropped while it waits, the decision is recorded nevertheless.
+    pub async fn evaluate_async(&self, request: &Request) -> Decision {
+        let now = Timestamp::now();
+        let request = &*self.named(request);
+        let _in_flight = match self.enter(self.integration(request.integration())) {
+            Ok(admitted) => admitted,
+            Err(overloaded) => return *overloaded,
+        };
+        let decision = caught(|| self.decide_and_spend(request, now));
+        self.recorded_async(request, decision, now).await
+    }
+
+    /// Denies and records a request that could not be read, for a task of an async runtime.
+    ///
+    /// `bytes` is the request as it was received: the log has its digest. `error` is that of
+    /// [`Pdp::read_authzen`] or another reader.
+    pub async fn refuse_unreadable_async(&self, bytes: &[u8], error: &json::Error) -> Decision {
+        let _in_flight = match self.enter(None) {
+            Ok(admitted) => admitted,
+            Err(overloaded) => return *overloaded,
+        };
+        let denied = Decision::invalid(error);
+        self.recorded_unreadable_async(bytes, denied).await
     }
 
     /// Decides `request` as at `now`, as a dry run: nothing is spent or recorded.
@@ -163,7 +203,7 @@ impl Pdp {
         let after = ["obligations", "constraints", "grant"];
         before
             .map(str::to_owned)
-            .chain(plugins.map(plugin_step))
+            .chain(plugins.map(|plugin| plugin_step(plugin)))
             .chain(after.map(str::to_owned))
             .collect()
     }
@@ -235,6 +275,21 @@ impl Pdp {
     pub fn read_authzen(&self, json: &[u8]) -> Result<Request, json::Error> {
         let defaults = &self.inner.parts.default_integrations;
         Request::from_authzen_for(json, defaults, self.request_limits())
+    }
+
+    /// Reads an AuthZEN 1.0 evaluations request, a batch, within the configured limits.
+    ///
+    /// Evaluations that name no integration get the configured default; see [`Request::batch_from_authzen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::batch_from_authzen`].
+    pub fn read_authzen_batch(
+        &self,
+        json: &[u8],
+    ) -> Result<Vec<Result<Request, json::Error>>, json::Error> {
+        let defaults = &self.inner.parts.default_integrations;
+        Request::batch_from_authzen(json, defaults, self.request_limits())
     }
 
     /// Decides the MCP `tools/call` in `json`, as [`Pdp::evaluate`] does.
@@ -336,6 +391,11 @@ impl Pdp {
         all
     }
 
+    /// Mode of requests whose integration is unknown: they are observed if there is no configuration.
+    pub(crate) fn mode_of_unknown(&self) -> Mode {
+        self.inner.parts.mode_of_unknown
+    }
+
     /// Returns the request with its resource name in the integration's canonical spelling.
     fn named<'r>(&self, request: &'r Request) -> Cow<'r, Request> {
         match self.integration(request.integration()) {
@@ -363,7 +423,8 @@ impl Pdp {
                 format!(
                     "there is no integration called `{name}`: configure it, or name another one"
                 ),
-            );
+            )
+            .in_mode(self.mode_of_unknown());
         };
         let mut inputs = Inputs::default();
         let budget = Budget::begin(MAX_STEPS);
@@ -450,6 +511,7 @@ impl Pdp {
             consulted.push(Consulted::new(plugin, &evaluation));
             evaluations.push(evaluation);
         }
+        let beside = self.ask_candidates(integration, question, &evaluations, &admitted, sources);
         let names = integration
             .plugins
             .iter()
@@ -472,7 +534,7 @@ impl Pdp {
             trace,
         )
         .spending(admitted.uses);
-        self.offered(decision, &admission)
+        self.offered(Beside::note(beside, decision), &admission)
     }
 
     /// The request's intent, carried or named, with the intents that delegated it.

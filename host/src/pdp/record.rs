@@ -3,7 +3,7 @@
 use super::{Parts, Pdp};
 use crate::decision::Decision;
 use crate::integration::Integration;
-use crate::log::{Call, CallOutcome, Issued, LogError, Outcome, Recorded, Refused};
+use crate::log::{Call, CallOutcome, Configured, Issued, LogError, Outcome, Recorded, Refused};
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{Constraint, excerpt, similar};
 use portcullis_model::cause::Cause;
@@ -123,17 +123,60 @@ impl Pdp {
 
     /// Records the intents and the number of revocations at start.
     pub(super) fn record_what_it_begins_with(&self, now: Timestamp) -> Result<(), LogError> {
-        let Some(log) = &self.inner.parts.log else {
+        self.record_intents(None, now)?;
+        let parts = &self.inner.parts;
+        parts
+            .log
+            .as_ref()
+            .map_or(Ok(()), |log| parts.record_list(log, now))
+    }
+
+    /// Records the intents that `before` did not have, and the number of revocations of another list or log.
+    pub(super) fn record_what_is_new(&self, before: &Self, now: Timestamp) -> Result<(), LogError> {
+        let (parts, old) = (&self.inner.parts, &before.inner.parts);
+        let Some(log) = &parts.log else {
             return Ok(());
         };
-        if let Some(rule) = &self.inner.parts.intents {
-            let chains = rule.intents.chains();
-            let intents = chains.iter().filter_map(|chain| chain.last());
-            let current = intents.filter(|intent| intent.expires_at > now);
-            let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
-            log.record_issued(&issued, now)?;
+        let is_same_log = old.log.as_ref().is_some_and(|it| it.path() == log.path());
+        if !is_same_log {
+            return self.record_what_it_begins_with(now);
         }
-        self.inner.parts.record_list(log, now)
+        self.record_intents(Some(before), now)?;
+        let list = |parts: &Parts| parts.revocations.as_ref().map(|it| it.file().to_owned());
+        let recorded = parts.marks.as_ref().and_then(|it| it.kept().recorded);
+        let epoch = parts.revocations.as_ref().map(|it| it.seen().epoch);
+        match list(parts) == list(old) && (epoch.is_none() || recorded == epoch) {
+            true => Ok(()),
+            false => parts.record_list(log, now),
+        }
+    }
+
+    /// Records the intents in force, except those that `before` had.
+    fn record_intents(&self, before: Option<&Self>, now: Timestamp) -> Result<(), LogError> {
+        let (Some(log), Some(rule)) = (&self.inner.parts.log, &self.inner.parts.intents) else {
+            return Ok(());
+        };
+        let known = before.and_then(|it| it.inner.parts.intents.as_ref());
+        let is_known = |intent: &StoredIntent| {
+            let known = known.and_then(|rule| rule.intents.chain(&intent.id));
+            known.is_some_and(|chain| chain.last().map(|it| it.digest()) == Some(intent.digest()))
+        };
+        let chains = rule.intents.chains();
+        let intents = chains.iter().filter_map(|chain| chain.last());
+        let current = intents.filter(|intent| intent.expires_at > now && !is_known(intent));
+        let issued: Vec<_> = current.map(|intent| Issued::of(intent)).collect();
+        match issued.is_empty() {
+            true => Ok(()),
+            false => log.record_issued(&issued, now),
+        }
+    }
+
+    /// Records which configuration is in force, or why a new one is not.
+    pub(crate) fn record_configuration(&self, configured: &Configured) -> Result<(), LogError> {
+        match &self.inner.parts.log {
+            None => Ok(()),
+            Some(log) => log.record_configuration(configured, Timestamp::now()),
+        }
     }
 
     /// Records an intent that a request carried for the first time.
@@ -159,6 +202,34 @@ impl Pdp {
                 log.record(request, &decision, now)
             }
         };
+        self.released(decision, recorded, now)
+    }
+
+    /// As [`Pdp::recorded`], for a task.
+    pub(super) async fn recorded_async(
+        &self,
+        request: &Request,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Decision {
+        let decision = decision.named();
+        let recorded = match &self.inner.parts.log {
+            None => Ok(()),
+            Some(log) => {
+                self.inner.parts.note(log, decision.inputs());
+                log.record_async(request, &decision, now).await
+            }
+        };
+        self.released(decision, recorded, now)
+    }
+
+    /// Returns the decision if it is recorded, or else a deny.
+    fn released(
+        &self,
+        decision: Decision,
+        recorded: Result<(), LogError>,
+        now: Timestamp,
+    ) -> Decision {
         match recorded {
             Ok(()) => decision,
             Err(error) => {
@@ -184,6 +255,23 @@ impl Pdp {
         };
         if let Some(log) = &self.inner.parts.log {
             log.record_refused(&recorded, Timestamp::now())?;
+        }
+        Ok(recorded.id)
+    }
+
+    /// As [`Pdp::record_refused`], for a task: only the future waits for the log.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if it cannot be recorded.
+    pub async fn record_refused_async(&self, refused: &Refused) -> Result<String, LogError> {
+        let recorded = Recorded {
+            id: uuid::Uuid::now_v7().to_string(),
+            what: refused.clone(),
+        };
+        if let Some(log) = &self.inner.parts.log {
+            log.record_refused_async(&recorded, Timestamp::now())
+                .await?;
         }
         Ok(recorded.id)
     }
@@ -244,6 +332,26 @@ impl Pdp {
         let recorded = match &self.inner.parts.log {
             None => Ok(()),
             Some(log) => log.record_unreadable(json, &decision, Timestamp::now()),
+        };
+        match recorded {
+            Ok(()) => decision,
+            Err(error) => not_recorded(&error, &decision),
+        }
+    }
+
+    /// As [`Pdp::recorded_unreadable`], for a task.
+    pub(super) async fn recorded_unreadable_async(
+        &self,
+        json: &[u8],
+        decision: Decision,
+    ) -> Decision {
+        let decision = decision.named();
+        let recorded = match &self.inner.parts.log {
+            None => Ok(()),
+            Some(log) => {
+                let now = Timestamp::now();
+                log.record_unreadable_async(json, &decision, now).await
+            }
         };
         match recorded {
             Ok(()) => decision,

@@ -21,7 +21,7 @@ const ARGUMENT: &str = "--portcullis-compile-plugin";
 static OWN: OnceLock<Program> = OnceLock::new();
 
 /// A program that compiles plugins, in a process of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Program {
     path: PathBuf,
     /// True if the path is this process's own program.

@@ -185,6 +185,14 @@ impl Bundles {
         domains.map(|domain| domain.followed.source()).collect()
     }
 
+    /// The trust domains, each with the path of its bundle.
+    pub fn files(&self) -> Vec<(String, PathBuf)> {
+        let domains = self.domains.iter();
+        domains
+            .map(|(name, domain)| (name.to_string(), domain.file.clone()))
+            .collect()
+    }
+
     /// Reloads changed files now, in the calling thread.
     pub fn refresh(&self) {
         self.domains
@@ -214,6 +222,19 @@ impl Bundles {
         self.domains.iter().try_for_each(|(name, domain)| {
             let mark = domain.raise(state, name, 0)?;
             domain.bundle_from(mark).map(|_| ())
+        })
+    }
+
+    /// Returns `Ok` unless a bundle has a lower sequence than the valid one of `before` of the same domain.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`] of the first such bundle.
+    pub fn are_not_older_than(&self, before: &Self) -> Result<(), BundleError> {
+        self.domains.iter().try_for_each(|(name, domain)| {
+            let known = before.domains.get(name);
+            let known = known.and_then(|known| known.followed.get().ok()?.sequence);
+            not_older(&domain.file, domain.followed.get()?.sequence, known)
         })
     }
 

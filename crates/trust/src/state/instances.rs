@@ -4,6 +4,7 @@ use super::shares::{Hash, Owner, Shares};
 use super::{CLONE_WINDOW, MAX_CREDENTIALS, Seen, StateError};
 use portcullis_contract::excerpt;
 use sha2::{Digest as _, Sha256};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 /// Of long names only the displayed part is kept.
 #[derive(Debug)]
 pub struct Sightings {
-    window: Duration,
+    window_ms: AtomicU64,
     /// Keyed by the hash of the principal and the id of its credential.
     seen: Mutex<Shares<Presented>>,
 }
@@ -51,7 +52,7 @@ impl Default for Sightings {
 impl Sightings {
     pub(super) fn new(window: Duration) -> Self {
         Self {
-            window,
+            window_ms: AtomicU64::new(millis(window)),
             seen: Mutex::new(Shares::new(MAX_CREDENTIALS)),
         }
     }
@@ -63,6 +64,14 @@ impl Sightings {
         self
     }
 
+    /// Sets window and maximum number of credentials of sightings in use; what was seen stays.
+    #[cfg(feature = "embedded-state")]
+    pub(super) fn reconfigure(&self, window: Duration, most: usize) {
+        self.window_ms.store(millis(window), Ordering::Relaxed);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.set_capacity(most);
+    }
+
     /// The other instance that presented the credential, if there is one; notes this one.
     ///
     /// # Errors
@@ -72,7 +81,8 @@ impl Sightings {
         let key = hash(&[seen.principal, seen.credential]);
         let instance = Instance::new(seen.instance);
         // An expired credential is denied for that reason.
-        let window = seen.now.plus(self.window);
+        let window = Duration::from_millis(self.window_ms.load(Ordering::Relaxed));
+        let window = seen.now.plus(window);
         let until = seen.expires_at.map_or(window, |end| end.min(window));
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(presented) = all.get_mut(&key, seen.now) else {
@@ -99,6 +109,10 @@ impl Sightings {
         }
         Ok(other.map(|other| other.shown))
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Owner of an entry: the principal, within its trust domain.

@@ -62,6 +62,12 @@ impl<V> Shares<V> {
         }
     }
 
+    /// Sets the maximum number of entries. The next new entry deletes those beyond it.
+    #[cfg(feature = "embedded-state")]
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
     /// Returns an entry unless it has ended at `now`.
     pub(crate) fn get_mut(&mut self, key: &Hash, now: Timestamp) -> Option<&mut V> {
         let entry = self.entries.get_mut(key)?;

@@ -15,8 +15,7 @@ mod watcher;
 
 pub(crate) use file::{Bytes, Unreadable, Watched};
 pub(crate) use folder::{Contents, Files, list};
-pub(crate) use stamp::Stamp;
-pub use stamp::{FileIdentity, identity_of};
+pub use stamp::{FileIdentity, Stamp, identity_of};
 pub use watcher::{POLL_INTERVAL, Watcher};
 
 use std::path::PathBuf;

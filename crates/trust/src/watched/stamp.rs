@@ -27,7 +27,7 @@ pub fn identity_of(_: &Metadata) -> FileIdentity {
 /// A copy that keeps length and modification time (`cp -p`) still changes the time of the inode's last
 /// change, which no tool sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     bytes: u64,
     file: FileIdentity,
     modified: Option<SystemTime>,
@@ -40,8 +40,9 @@ impl Stamp {
         self.bytes
     }
 
+    /// The stamp of a file with this metadata.
     #[cfg(unix)]
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    pub fn of(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self {
             bytes: metadata.len(),
@@ -51,8 +52,9 @@ impl Stamp {
         }
     }
 
+    /// The stamp of a file with this metadata.
     #[cfg(not(unix))]
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             bytes: metadata.len(),
             file: identity_of(metadata),

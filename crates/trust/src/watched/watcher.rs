@@ -27,7 +27,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(1);
 pub struct Watcher {
     sources: Vec<Source>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Watcher {
         Self {
             sources,
             shared: Arc::default(),
-            thread: None,
+            thread: Mutex::default(),
         }
     }
 
@@ -71,13 +71,66 @@ impl Watcher {
     ///
     /// Those of the operating system, if it refuses the thread.
     pub fn start(sources: Vec<Source>, interval: Duration) -> io::Result<Self> {
-        let mut watcher = Self::idle(sources);
-        if !watcher.sources.is_empty() {
-            let (shared, sources) = (Arc::clone(&watcher.shared), watcher.sources.clone());
-            let thread = thread::Builder::new().name("portcullis-files".to_owned());
-            watcher.thread = Some(thread.spawn(move || watch(&shared, &sources, interval))?);
-        }
+        let watcher = Self::idle(sources);
+        watcher.begin(interval)?;
         Ok(watcher)
+    }
+
+    /// Starts the thread of a watcher that is idle or stopped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system, if it refuses the thread.
+    pub fn begin(&self, interval: Duration) -> io::Result<()> {
+        let mut thread = self.thread();
+        if self.sources.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut state = self.shared.lock();
+            state.is_stopping = false;
+            if thread.is_some() {
+                // It did not end when it was stopped, and goes on.
+                return Ok(());
+            }
+            state.has_ended = false;
+        }
+        let (shared, sources) = (Arc::clone(&self.shared), self.sources.clone());
+        let new = thread::Builder::new().name("portcullis-files".to_owned());
+        *thread = Some(new.spawn(move || watch(&shared, &sources, interval))?);
+        Ok(())
+    }
+
+    /// Ends the thread, and waits for it; if a look hangs, for a second at most.
+    pub fn stop(&self) {
+        let mut thread = self.thread();
+        let Some(running) = thread.take() else {
+            return;
+        };
+        let mut state = self.shared.lock();
+        state.is_stopping = true;
+        self.shared.changed.notify_all();
+        // A listener of a file may hold the last reference to the host.
+        if running.thread().id() == thread::current().id() {
+            return;
+        }
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, STOPS_WITHIN, |state| !state.has_ended);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let has_ended = state.has_ended;
+        drop(state);
+        if has_ended {
+            // A panic of the thread was reported by its hook.
+            let _ = running.join();
+        } else {
+            *thread = Some(running);
+        }
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at every file now, in the calling thread.
@@ -115,33 +168,13 @@ impl Watcher {
 
     #[cfg(test)]
     fn has_thread(&self) -> bool {
-        self.thread.is_some()
+        self.thread().is_some()
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        let mut state = self.shared.lock();
-        state.is_stopping = true;
-        self.shared.changed.notify_all();
-        // A listener of a file may hold the last reference to the host.
-        if thread.thread().id() == thread::current().id() {
-            return;
-        }
-        let waited = self
-            .shared
-            .changed
-            .wait_timeout_while(state, STOPS_WITHIN, |state| !state.has_ended);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let has_ended = state.has_ended;
-        drop(state);
-        if has_ended {
-            // A panic of the thread was reported by its hook.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -299,6 +332,21 @@ mod tests {
         assert_eq!(file.looks(), 0);
         idle.refresh();
         assert_eq!(file.looks(), 1);
+    }
+
+    #[test]
+    fn a_watcher_that_was_stopped_begins_again() {
+        let file = Looked::new("a", || {});
+        let watcher = Watcher::start(vec![Arc::<Looked>::clone(&file)], OFTEN).unwrap();
+        until("looks", || file.looks() > 0);
+        watcher.stop();
+        assert!(!watcher.has_thread());
+        let looks = file.looks();
+        watcher.refresh();
+        assert_eq!(file.looks(), looks + 1, "only the request looks");
+        watcher.begin(OFTEN).unwrap();
+        until("looks go on", || file.looks() > looks + 1);
+        assert_eq!(watcher.problems(), []);
     }
 
     #[test]

@@ -136,6 +136,11 @@ impl Intents {
         parents_first(documents, |document| self.insert(document).map(|_| ()))
     }
 
+    /// Documents that were added one by one, and not by a folder.
+    pub fn inserted(&self) -> Vec<Vec<u8>> {
+        self.store.origins().inserted.clone()
+    }
+
     /// True if intents must be signed by their approvers.
     ///
     /// Only a signed intent can waive a check of the host.

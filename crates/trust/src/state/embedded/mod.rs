@@ -118,6 +118,11 @@ impl EmbeddedState {
         self
     }
 
+    /// Sets window and maximum number of credentials of a state in use; what it has seen stays.
+    pub fn reconfigure(&self, clone_window: Duration, max_credentials: usize) {
+        self.instances.reconfigure(clone_window, max_credentials);
+    }
+
     /// State in memory for a dry run, in place of a missing `file`.
     ///
     /// If the marks name an earlier state, this one lacks its counts.
