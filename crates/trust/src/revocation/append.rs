@@ -3,7 +3,7 @@
 use super::entries::Taken;
 use super::head::{HeadKey, Signers};
 use super::list::List;
-use super::{ListError, Record, Revoked, ids};
+use super::{ListError, Part, Record, Revoked, ids};
 use crate::regular;
 use portcullis_model::marks::ListMark;
 use portcullis_model::timestamp::Timestamp;
@@ -155,7 +155,6 @@ impl<'a> ListWriter<'a> {
             floor,
             sign_anew,
         } = opening;
-        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
         let known = floor.as_ref().map_or(0, |floor| floor.epoch);
         let mut options = OpenOptions::new();
         options.append(true).create(known == 0);
@@ -164,9 +163,9 @@ impl<'a> ListWriter<'a> {
             Err(error) if known > 0 && error.kind() == io::ErrorKind::NotFound => {
                 return Err(ListError::Behind { found: 0, known });
             }
-            Err(error) => return Err(unwritable(error)),
+            Err(error) => return Err(unwritable(path, &error)),
         };
-        file.lock().map_err(unwritable)?;
+        file.lock().map_err(|error| unwritable(path, &error))?;
         let list = List::read_held(path, signers.clone(), floor)?;
         if let Some(error @ (ListError::Behind { .. } | ListError::Another(_))) = list.unreliable()
         {
@@ -307,6 +306,32 @@ impl<'a> ListWriter<'a> {
         Ok(added)
     }
 
+    /// Appends delivered lines as they are, except those that the list has.
+    ///
+    /// They are held to the rules of every list: their epochs and times follow those before them, and if the
+    /// list must be signed, they end with a head of a signer. Returns true if any line was appended.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the lines do not continue the list, and those of [`ListWriter::revoke`]. Then nothing
+    /// is written.
+    pub fn copy(mut self, part: &Part) -> Result<bool, ListError> {
+        let list = regular::read(self.path).map_err(|error| unwritable(self.path, &error))?;
+        let missing = part.missing_in(&list)?;
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        for line in missing.split_inclusive('\n') {
+            self.list.add(line)?;
+            self.lines.push_str(line);
+        }
+        self.list.verify_head();
+        match self.list.refuse_unsigned_end() {
+            Some(error) => Err(error),
+            None => self.flush().map(|()| true),
+        }
+    }
+
     /// Adds a line for [`ListWriter::write`] to write. The list determines its epoch and time.
     fn add(&mut self, mut record: Record) -> Result<Record, ListError> {
         if let Some(revoked) = &mut record.revoked {
@@ -342,13 +367,19 @@ impl<'a> ListWriter<'a> {
                 "there is no key to sign the added lines".to_owned(),
             ));
         }
-        let path = self.path;
-        let unwritable = |error: io::Error| ListError::Read(format!("{}: {error}", path.display()));
-        self.file
-            .write_all(self.lines.as_bytes())
-            .map_err(unwritable)?;
-        self.file.sync_data().map_err(unwritable)
+        self.flush()
     }
+
+    /// Writes the added lines to the disk.
+    fn flush(&mut self) -> Result<(), ListError> {
+        let written = self.file.write_all(self.lines.as_bytes());
+        let synced = written.and_then(|()| self.file.sync_data());
+        synced.map_err(|error| unwritable(self.path, &error))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ListError {
+    ListError::Read(format!("{}: {error}", path.display()))
 }
 
 fn normal(mut revoked: Revoked) -> Result<Revoked, ListError> {

@@ -56,6 +56,11 @@ pub enum ListError {
         "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; verify its lines, then sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
     )]
     NotSigned(String),
+    /// Delivered lines do not continue the list.
+    #[error(
+        "delivered lines do not continue the revocation list: {0}; stop the host, and copy the list of the host that publishes it"
+    )]
+    NotContinued(String),
     /// The key does not belong to a signer, so that hosts would not rely on the list.
     #[error(
         "the key does not belong to one of `[revocation.signers]`, so no host would accept the list: {0}; nothing is written"

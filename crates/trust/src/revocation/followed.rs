@@ -4,7 +4,8 @@ use super::added::Added;
 use super::error::ListError;
 use super::known::Known;
 use super::list::List;
-use super::{Event, HeadKey, ListMark, ListSeen, ListWriter, Record, Revoked, Signers};
+use super::{Event, HeadKey, ListMark, ListSeen, ListWriter, Part, Record, Revoked, Signers};
+use crate::regular;
 use crate::watched::{HOST_FAILED, Look, Source, Stamp, Watch};
 use portcullis_model::timestamp::Timestamp;
 use std::path::{Path, PathBuf};
@@ -175,6 +176,36 @@ impl Revocations {
         let written = writer.checkpoint(at)?;
         self.shared.refresh();
         Ok(written)
+    }
+
+    /// Appends delivered lines to the list, except those that it has. True if it lacked any.
+    ///
+    /// They are in effect when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the lines do not continue the list or break one of its rules.
+    pub fn append_part(&self, part: &Part) -> Result<bool, ListError> {
+        let Shared { file, signers, .. } = &*self.shared;
+        let appended = ListWriter::open_signed(file, None, signers.clone())?.copy(part)?;
+        self.shared.refresh();
+        Ok(appended)
+    }
+
+    /// Lines of the list from byte `from` on, to deliver to its copies; `None` if there are none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the list is unreliable, so that no copy should follow it, or shorter.
+    pub fn part_from(&self, from: u64) -> Result<Option<Part>, ListError> {
+        self.shared.refresh();
+        if let Some(error) = self.unreliable() {
+            return Err(error);
+        }
+        let Shared { file, signers, .. } = &*self.shared;
+        let list = regular::read(file)
+            .map_err(|error| ListError::Read(format!("{}: {error}", file.display())))?;
+        Part::of(&list, from, signers.is_some())
     }
 
     /// Path of the list.

@@ -31,6 +31,7 @@ mod head;
 mod ids;
 mod known;
 mod list;
+mod part;
 mod record;
 #[cfg(feature = "identity")]
 mod subject;
@@ -44,6 +45,7 @@ pub use followed::{Change, Revocations};
 pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use known::Known;
+pub use part::Part;
 pub use portcullis_model::marks::{ListMark, ListSeen};
 pub use record::{Record, Revocable, Revoked};
 

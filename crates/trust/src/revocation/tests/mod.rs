@@ -1,6 +1,7 @@
 //! Tests of the list in a file, as a host follows it.
 
 mod continuity;
+mod delivered;
 mod entries;
 mod reading;
 mod signed;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Signers with one key, that key, and a key of no signer.
-fn signers(name: &str) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
+pub(super) fn signers(name: &str) -> (PathBuf, impl Fn() -> Signers + use<>, HeadKey, HeadKey) {
     signers_of(name, 7)
 }
 
