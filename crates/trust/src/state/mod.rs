@@ -11,6 +11,7 @@
 mod embedded;
 mod instances;
 mod marks;
+pub mod shared;
 mod shares;
 
 #[cfg(feature = "embedded-state")]
@@ -18,6 +19,7 @@ pub use embedded::EmbeddedState;
 pub use instances::Sightings;
 pub use marks::{Kept, LineMarks, Marks};
 
+use crate::revocation::Revocations;
 use portcullis_model::marks::ListMark;
 pub use portcullis_model::marks::StateMark;
 use portcullis_model::timestamp::Timestamp;
@@ -144,7 +146,31 @@ pub trait State: Debug + Send + Sync {
     fn note_list(&self, mark: &ListMark) {
         let _ = mark;
     }
+
+    /// True if the state keeps the mark of the revocation list.
+    ///
+    /// Hosts that share a state have a list each, so their state keeps no mark of it.
+    fn keeps_list_mark(&self) -> bool {
+        true
+    }
+
+    /// Delivers the lines of `list` to other hosts, or theirs to it, from now on.
+    ///
+    /// The list takes the place of one that was passed before. The default delivers nothing.
+    fn share_list(&self, list: &Revocations) {
+        let _ = list;
+    }
+
+    /// Passes each intent that another host stores from now on to `accept`.
+    ///
+    /// `accept` takes the place of one that was passed before. By default, no other host stores intents.
+    fn share_intents(&self, accept: AcceptIntent) {
+        let _ = accept;
+    }
 }
+
+/// Puts the document of an intent in force, or returns the reason why it is refused.
+pub type AcceptIntent = Box<dyn Fn(&[u8]) -> Result<(), String> + Send + Sync>;
 
 /// Reason why a missing state lacks earlier counts.
 pub const GONE: &str = "the file existed before, and is missing";
