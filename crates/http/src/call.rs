@@ -172,10 +172,7 @@ mod tests {
                 .header("host", "api.example")
                 .header("host", "other.example"),
         ] {
-            assert_eq!(
-                Call::of(&parts(request)).unwrap_err().place(),
-                &Place::Host
-            );
+            assert_eq!(Call::of(&parts(request)).unwrap_err().place(), &Place::Host);
         }
     }
 

@@ -211,7 +211,9 @@ impl Gate {
     ) -> Answer {
         let pdp = caller.pdp.clone();
         let principal = caller.principal.clone();
-        let mapped = self.mapper.request(principal, call, body, pdp.request_limits());
+        let mapped = self
+            .mapper
+            .request(principal, call, body, pdp.request_limits());
         let request = match mapped {
             Ok(request) => request,
             Err(error) => {
@@ -236,9 +238,12 @@ impl Gate {
 
     /// Carries out the obligations of a permit. If one fails, the call is not made.
     async fn permitted(&self, decided: Decided) -> Answer {
-        let mut unmade = Unmade::of(&decided);
-        let carried = self.obligations.carry_out(&decided).await;
-        unmade.is_settled = true;
+        let carried = {
+            let mut unmade = Unmade::of(&decided);
+            let carried = self.obligations.carry_out(&decided).await;
+            unmade.is_settled = true;
+            carried
+        };
         let is_expired = || {
             let grant = decided.decision().grant();
             grant.is_none_or(|grant| grant.expires_at() <= Timestamp::now())

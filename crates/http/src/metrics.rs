@@ -106,7 +106,9 @@ impl Metrics {
             kind: kind(decision.cause().kind()),
         };
         self.decisions.get_or_create(&labels).inc();
-        self.seconds.get_or_create(&label).observe(took.as_secs_f64());
+        self.seconds
+            .get_or_create(&label)
+            .observe(took.as_secs_f64());
     }
 
     /// Counts an obligation that was not carried out.

@@ -60,7 +60,9 @@ impl Problem {
     pub fn of_auth_error(error: &AuthError) -> Self {
         let (status, kind) = (error.status(), error.cause_kind());
         let detail = match kind {
-            CauseKind::Request => "the credentials cannot be read: send one credential, in one header",
+            CauseKind::Request => {
+                "the credentials cannot be read: send one credential, in one header"
+            }
             CauseKind::Host => "the credential cannot be verified: report it to the operator",
             _ => "the caller is not authenticated: present a valid credential",
         };

@@ -51,10 +51,14 @@ pub enum AuthErrorKind {
     )]
     UntrustedForwarder,
     /// No origin is configured for the host of the call, so that no proof of possession can be for it.
-    #[error("no origin of the authenticator is for the host of the call: add it, or correct `Host`")]
+    #[error(
+        "no origin of the authenticator is for the host of the call: add it, or correct `Host`"
+    )]
     UnknownOrigin,
     /// The credentials are those of several principals.
-    #[error("the token is that of `{token}`, and the certificate that of `{certificate}`: send one")]
+    #[error(
+        "the token is that of `{token}`, and the certificate that of `{certificate}`: send one"
+    )]
     Disagree {
         /// SPIFFE ID in the token.
         token: String,
@@ -84,7 +88,11 @@ impl Challenge {
     pub(super) fn values(&self, scheme: Option<Scheme>, error: Option<&str>) -> Vec<HeaderValue> {
         let offered = [
             (Scheme::Bearer, self.bearer, String::new()),
-            (Scheme::Dpop, self.dpop, format!(", algs=\"{PROOF_ALGORITHMS}\"")),
+            (
+                Scheme::Dpop,
+                self.dpop,
+                format!(", algs=\"{PROOF_ALGORITHMS}\""),
+            ),
         ];
         let values = offered.into_iter().filter(|(_, is_offered, _)| *is_offered);
         values

@@ -144,12 +144,10 @@ impl Authenticator {
                     certificate: certificate.id,
                 })
             }
-            (Some(token), Some(certificate)) => {
-                match token.attestation > certificate.attestation {
-                    true => Ok(token),
-                    false => Ok(certificate),
-                }
-            }
+            (Some(token), Some(certificate)) => match token.attestation > certificate.attestation {
+                true => Ok(token),
+                false => Ok(certificate),
+            },
             (Some(one), None) | (None, Some(one)) => Ok(one),
             (None, None) => Err(AuthErrorKind::Missing(self.accepted())),
         }
@@ -234,7 +232,10 @@ fn forwarded(verifier: &Verifier, call: &Call<'_>) -> Result<Principal, AuthErro
     let principal = verifier
         .verify_x509(&stated.chain)
         .map_err(AuthErrorKind::Credential)?;
-    let leaf = stated.chain.first().map(|leaf| Digest::of(leaf).to_string());
+    let leaf = stated
+        .chain
+        .first()
+        .map(|leaf| Digest::of(leaf).to_string());
     let is_leaf = |hash: &String| {
         leaf.as_deref()
             .and_then(|leaf| leaf.strip_prefix("sha256:"))
@@ -328,4 +329,3 @@ impl AuthenticatorBuilder {
         })
     }
 }
-

@@ -14,7 +14,9 @@ impl Origin {
     /// Reads an origin, such as `https://api.acme.example`. `None` if it is none.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
-        let scheme = ["https", "http"].into_iter().find(|known| *known == scheme)?;
+        let scheme = ["https", "http"]
+            .into_iter()
+            .find(|known| *known == scheme)?;
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
         let is_authority = !authority.is_empty() && authority.bytes().all(is_plain);
         is_authority.then(|| Self {

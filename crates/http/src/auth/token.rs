@@ -24,7 +24,10 @@ impl Scheme {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     Bearer(&'a str),
-    Dpop { token: &'a str, proof: &'a str },
+    Dpop {
+        token: &'a str,
+        proof: &'a str,
+    },
     /// A credential of another scheme.
     Other,
 }
@@ -54,7 +57,10 @@ pub(super) fn read<'a>(call: &Call<'a>) -> Result<Option<Token<'a>>, AuthErrorKi
         (Some(value), None) => value,
         (Some(_), Some(_)) => return wrong(AUTHORIZATION, "it is there twice: send one"),
         (None, _) if proofs > 0 => {
-            return wrong(DPOP, "a proof comes with a token: send `Authorization: DPoP …`");
+            return wrong(
+                DPOP,
+                "a proof comes with a token: send `Authorization: DPoP …`",
+            );
         }
         (None, _) => return Ok(None),
     };
@@ -106,8 +112,14 @@ mod tests {
     fn reads_one_token() {
         for (list, found) in [
             (&[][..], "None"),
-            (&[("authorization", "Bearer a.b-c")], "Some(Bearer(\"a.b-c\"))"),
-            (&[("authorization", "bEARER  abc==")], "Some(Bearer(\"abc==\"))"),
+            (
+                &[("authorization", "Bearer a.b-c")],
+                "Some(Bearer(\"a.b-c\"))",
+            ),
+            (
+                &[("authorization", "bEARER  abc==")],
+                "Some(Bearer(\"abc==\"))",
+            ),
             (
                 &[("authorization", "DPoP a"), ("dpop", "b")],
                 "Some(Dpop { token: \"a\", proof: \"b\" })",

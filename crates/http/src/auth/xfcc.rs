@@ -136,10 +136,8 @@ mod tests {
     use super::*;
 
     /// Three bytes as PEM, encoded as Envoy does.
-    const CERT: &str =
-        "-----BEGIN%20CERTIFICATE-----%0AAQID%0A-----END%20CERTIFICATE-----%0A";
-    const OTHER: &str =
-        "-----BEGIN%20CERTIFICATE-----%0ABAUG%0A-----END%20CERTIFICATE-----%0A";
+    const CERT: &str = "-----BEGIN%20CERTIFICATE-----%0AAQID%0A-----END%20CERTIFICATE-----%0A";
+    const OTHER: &str = "-----BEGIN%20CERTIFICATE-----%0ABAUG%0A-----END%20CERTIFICATE-----%0A";
 
     #[test]
     fn reads_what_envoy_writes() {
@@ -173,7 +171,8 @@ mod tests {
             "Hash=ab12;Subject=\"CN=x\"".to_owned(),
             "Cert=\"AQID\"".to_owned(),
             "Cert=\"-----BEGIN%20CERTIFICATE-----A!-----END%20CERTIFICATE-----\"".to_owned(),
-            "Cert=\"-----BEGIN%20PRIVATE%20KEY-----%0AAQID%0A-----END%20PRIVATE%20KEY-----%0A\"".to_owned(),
+            "Cert=\"-----BEGIN%20PRIVATE%20KEY-----%0AAQID%0A-----END%20PRIVATE%20KEY-----%0A\""
+                .to_owned(),
         ] {
             assert!(read(&text).is_err(), "{text}");
         }

@@ -175,13 +175,18 @@ mod tests {
     #[test]
     fn options_that_contradict_are_refused() {
         let with = |change: fn(MapperBuilder) -> MapperBuilder| {
-            change(Mapper::builder().integration("api")).build().map(|_| ())
+            change(Mapper::builder().integration("api"))
+                .build()
+                .map(|_| ())
         };
         for refused in [
             Mapper::builder().build().map(|_| ()),
             with(|it| it.numbers(["a"]).booleans(["a"])),
             with(|it| it.headers(["Authorization"])),
-            with(|it| it.route(Route::to("a").path("/v1")).route(Route::to("b").path("/V1"))),
+            with(|it| {
+                it.route(Route::to("a").path("/v1"))
+                    .route(Route::to("b").path("/V1"))
+            }),
             with(|it| it.route(Route::to("a").host("x.example:80"))),
             with(|it| it.route(Route::to("a").path("v1"))),
             with(|it| it.route(Route::to("a").path("/v1/"))),

@@ -173,10 +173,7 @@ mod tests {
         let call = Call::stated("MOVE", "api.example", "/a", &headers);
         assert!(read(&call, &[]).is_err());
         let found = read(&call, &[passed("destination").unwrap()]);
-        assert_eq!(
-            found.map(Value::Object),
-            Ok(json!({ "destination": "/b" }))
-        );
+        assert_eq!(found.map(Value::Object), Ok(json!({ "destination": "/b" })));
     }
 
     #[test]

@@ -154,7 +154,10 @@ impl Mapper {
             .arguments(Value::Object(arguments));
         if let Some(id) = call.headers.get(headers::INTENT) {
             let id = id.to_str().map_err(|_| {
-                MapError::header(headers::INTENT, "it has a character outside of visible ASCII")
+                MapError::header(
+                    headers::INTENT,
+                    "it has a character outside of visible ASCII",
+                )
             })?;
             request = request.intent(Intent {
                 id: id.to_owned(),

@@ -90,10 +90,7 @@ fn check_name(name: &str) -> Result<(), MapError> {
 /// Refuses a name that some framework reads as an earlier one: `limit` and `limit[]`, `a.b` and `a_b`.
 ///
 /// Several members of one object, `filter[a]` and `filter[b]`, are accepted.
-fn refuse_alike(
-    readings: &mut BTreeMap<String, String>,
-    name: String,
-) -> Result<(), MapError> {
+fn refuse_alike(readings: &mut BTreeMap<String, String>, name: String) -> Result<(), MapError> {
     let object = |name: &str| name.split_once('[').map(|(object, _)| object.to_owned());
     match readings.get(&overrides::reading(&name)) {
         Some(earlier)
@@ -102,7 +99,9 @@ fn refuse_alike(
         {
             Err(MapError::parameter(
                 &name,
-                format!("some servers read it as `{earlier}`, which is there too: send one of them"),
+                format!(
+                    "some servers read it as `{earlier}`, which is there too: send one of them"
+                ),
             ))
         }
         Some(_) => Ok(()),
@@ -320,10 +319,7 @@ mod tests {
             ..types()
         };
         let read_as = json!({ "q": "a b+c" });
-        assert_eq!(
-            read("q=a+b%2Bc", &types).map(Value::Object),
-            Ok(read_as)
-        );
+        assert_eq!(read("q=a+b%2Bc", &types).map(Value::Object), Ok(read_as));
         assert!(read("limit=+5", &types).is_err());
     }
 }

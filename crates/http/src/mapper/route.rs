@@ -50,7 +50,8 @@ impl Route {
 
     /// The reason why the route cannot be used.
     pub(super) fn problem(&self) -> Option<String> {
-        let of = |what: &str, why: &str| Some(format!("route to `{}`: {what}: {why}", self.integration));
+        let of =
+            |what: &str, why: &str| Some(format!("route to `{}`: {what}: {why}", self.integration));
         if self.integration.is_empty() {
             return of("integration", "a name is needed");
         }
@@ -108,7 +109,9 @@ pub(super) fn of_call<'r>(
     call: &Call<'_>,
     host: &str,
 ) -> Result<Option<&'r Route>, MapError> {
-    let matches = routes.iter().map(|route| (route, route.matches(host, call.path())));
+    let matches = routes
+        .iter()
+        .map(|route| (route, route.matches(host, call.path())));
     let best = matches
         .filter(|(_, found)| *found != Match::None)
         .max_by_key(|(route, _)| route.rank());

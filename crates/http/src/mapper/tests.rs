@@ -102,7 +102,15 @@ fn a_method_is_upper_case() {
     for method in ["GET", "VERSION-CONTROL", "PURGE"] {
         assert!(mapped(&one(), method, "/", &[], Body::Whole(b"")).is_ok());
     }
-    for method in ["", "get", "Delete", "DELETE ", "GET/1", "D\u{ca}LETE", "M_X"] {
+    for method in [
+        "",
+        "get",
+        "Delete",
+        "DELETE ",
+        "GET/1",
+        "D\u{ca}LETE",
+        "M_X",
+    ] {
         let error = mapped(&one(), method, "/", &[], Body::Whole(b"")).unwrap_err();
         assert_eq!(error.place(), &Place::Method);
     }
@@ -118,7 +126,9 @@ fn a_body_is_decided_or_the_call_is_refused() {
     };
     let status = |bodies, list: &[(&str, &str)], body| {
         let mapped = mapped(&with(bodies), "POST", "/", list, body);
-        mapped.map(|request| request.arguments().clone()).map_err(|error| error.status().as_u16())
+        mapped
+            .map(|request| request.arguments().clone())
+            .map_err(|error| error.status().as_u16())
     };
     let read_as = json!({ "body": [1] });
     let whole = Body::Whole(b"[1]");
@@ -133,14 +143,23 @@ fn a_body_is_decided_or_the_call_is_refused() {
         (Bodies::Unread, &json, Body::Unread, Ok(json!({}))),
         (Bodies::Unread, &text, Body::Unread, Ok(json!({}))),
     ] {
-        assert_eq!(status(bodies, list, body), expected, "{bodies:?} {list:?} {body:?}");
+        assert_eq!(
+            status(bodies, list, body),
+            expected,
+            "{bodies:?} {list:?} {body:?}"
+        );
     }
 }
 
 #[test]
 fn a_route_has_its_integration_and_its_environment() {
     let mapper = Mapper::builder()
-        .route(Route::to("billing").host("api.example").path("/v1").environment("staging"))
+        .route(
+            Route::to("billing")
+                .host("api.example")
+                .path("/v1")
+                .environment("staging"),
+        )
         .route(Route::to("other").path("/v2"))
         .environment("prod")
         .build()

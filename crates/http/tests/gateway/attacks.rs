@@ -130,7 +130,11 @@ async fn a_header_is_there_once() {
         empty(get().header("x-source", "a").header("x_source", "b")),
         twice("content-type", "text/plain", "application/json"),
         twice("portcullis-intent", "int-1", "int-2"),
-        empty(get().header("x-source", "a").header("connection", "close, x-source")),
+        empty(
+            get()
+                .header("x-source", "a")
+                .header("connection", "close, x-source"),
+        ),
         empty(get().header("host", "other.example")),
         empty(get().header("portcullis-intent", "int 1")),
         latin,
@@ -159,15 +163,37 @@ async fn the_host_is_stated_once() {
     };
     let over_1 = Request::get(format!("https://api.acme.example{target}"));
     let calls = vec![
-        empty(over_1.header("authorization", &token).header("host", "api.acme.example")),
+        empty(
+            over_1
+                .header("authorization", &token)
+                .header("host", "api.acme.example"),
+        ),
         empty(over_2("admin.acme.example")),
-        empty(setting.get(&target).header("x-forwarded-host", "admin.acme.example")),
-        empty(setting.get(&target).header("forwarded", "host=admin.acme.example")),
+        empty(
+            setting
+                .get(&target)
+                .header("x-forwarded-host", "admin.acme.example"),
+        ),
+        empty(
+            setting
+                .get(&target)
+                .header("forwarded", "host=admin.acme.example"),
+        ),
         empty(Request::get(&target).header("authorization", &token)),
-        empty(Request::get(&target).header("authorization", &token).header("host", "a@b")),
+        empty(
+            Request::get(&target)
+                .header("authorization", &token)
+                .header("host", "a@b"),
+        ),
     ];
     are_unreadable(&setting, &gateway, calls).await;
-    assert_eq!(gateway.answer(empty(over_2("api.acme.example"))).await.status, 200);
+    assert_eq!(
+        gateway
+            .answer(empty(over_2("api.acme.example")))
+            .await
+            .status,
+        200
+    );
     let other = Request::get(&target).header("host", "admin.acme.example");
     let other = empty(other.header("authorization", &token));
     assert_eq!(gateway.answer(other).await.status, StatusCode::NOT_FOUND);
@@ -210,7 +236,10 @@ async fn a_caller_cannot_state_its_own_decision() {
     let gateway = setting.gateway();
     let request = setting
         .get("/v1/secret")
-        .header("portcullis-decision", "0199c2a7-6b0e-7c42-9d3e-6a1f0d9b4c11")
+        .header(
+            "portcullis-decision",
+            "0199c2a7-6b0e-7c42-9d3e-6a1f0d9b4c11",
+        )
         .header("x-portcullis-principal", GATEWAY);
     let answer = gateway.answer(empty(request)).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -222,12 +251,25 @@ async fn a_caller_cannot_state_its_own_decision() {
 async fn the_mapper_refuses_the_overrides_that_the_plugin_knows() {
     let setting = Setting::new();
     let pdp = setting.pdp(billing());
-    let gateway = Gateway::new(PortcullisLayer::new(Live::fixed(pdp.clone()), mapper(), bearer()));
+    let gateway = Gateway::new(PortcullisLayer::new(
+        Live::fixed(pdp.clone()),
+        mapper(),
+        bearer(),
+    ));
     let plugin_permits = |arguments: serde_json::Value| {
-        let principal = Principal { id: AGENT.into(), ..Principal::default() };
-        let resource = Resource { id: "/v1/documents/a".into(), ..Resource::default() };
+        let principal = Principal {
+            id: AGENT.into(),
+            ..Principal::default()
+        };
+        let resource = Resource {
+            id: "/v1/documents/a".into(),
+            ..Resource::default()
+        };
         let asked = Asked::builder("billing-api", principal, "GET", resource);
-        let asked = asked.arguments(arguments).build(pdp.request_limits()).unwrap();
+        let asked = asked
+            .arguments(arguments)
+            .build(pdp.request_limits())
+            .unwrap();
         pdp.evaluate(&asked).is_permit()
     };
     for (name, is_refused) in [
@@ -253,10 +295,18 @@ async fn the_mapper_refuses_the_overrides_that_the_plugin_knows() {
         ("accept", false),
         ("x-method", false),
     ] {
-        assert_eq!(!plugin_permits(json!({ "headers": { name: "a" } })), is_refused, "{name}");
+        assert_eq!(
+            !plugin_permits(json!({ "headers": { name: "a" } })),
+            is_refused,
+            "{name}"
+        );
         let request = setting.get("/v1/documents/a").header(name, "a");
         let status = gateway.answer(empty(request)).await.status;
-        assert_eq!(status == StatusCode::BAD_REQUEST, is_refused, "{name}: {status}");
+        assert_eq!(
+            status == StatusCode::BAD_REQUEST,
+            is_refused,
+            "{name}: {status}"
+        );
     }
     for (name, is_refused) in [
         ("_method", true),
@@ -270,9 +320,17 @@ async fn the_mapper_refuses_the_overrides_that_the_plugin_knows() {
         ("payment_method", false),
         ("page", false),
     ] {
-        assert_eq!(!plugin_permits(json!({ "query": { name: "a" } })), is_refused, "{name}");
+        assert_eq!(
+            !plugin_permits(json!({ "query": { name: "a" } })),
+            is_refused,
+            "{name}"
+        );
         let target = format!("/v1/documents/a?{name}=a");
         let status = gateway.answer(empty(setting.get(&target))).await.status;
-        assert_eq!(status == StatusCode::BAD_REQUEST, is_refused, "{name}: {status}");
+        assert_eq!(
+            status == StatusCode::BAD_REQUEST,
+            is_refused,
+            "{name}: {status}"
+        );
     }
 }

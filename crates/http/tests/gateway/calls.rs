@@ -84,7 +84,10 @@ async fn a_value_is_compared_as_its_declared_type() {
         let request = empty(setting.get(&format!("{INVOICES}{query}")));
         assert_eq!(gateway.answer(request).await.status, status, "{query}");
     }
-    let undeclared = Mapper::builder().integration("billing-api").build().unwrap();
+    let undeclared = Mapper::builder()
+        .integration("billing-api")
+        .build()
+        .unwrap();
     let gateway = Setting::new();
     let texts = gateway.gateway_with(undeclared, bearer());
     let request = empty(gateway.get(&format!("{INVOICES}?limit=50")));
@@ -99,13 +102,18 @@ async fn a_json_body_is_decided_and_goes_on_byte_by_byte() {
     let request = setting
         .call("POST", "/v1/invoices/7/close")
         .header("content-type", "application/json");
-    let answer = gateway.answer(request.body(Body::from(body)).unwrap()).await;
+    let answer = gateway
+        .answer(request.body(Body::from(body)).unwrap())
+        .await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let reached = gateway.reached.lock().unwrap();
     let (authorized, bytes) = &reached[0];
     assert_eq!(bytes, body);
     let arguments = authorized.decided().request().arguments();
-    assert_eq!(arguments, &json!({ "body": { "amount": 5.0, "note": "caf\u{e9}" } }));
+    assert_eq!(
+        arguments,
+        &json!({ "body": { "amount": 5.0, "note": "caf\u{e9}" } })
+    );
 }
 
 /// A body that counts how often it is polled, and never ends.
@@ -231,7 +239,10 @@ async fn a_service_that_fails_is_an_outcome_of_the_call() {
     let service = service_fn(|_: Request<Body>| async { Err::<&str, _>("connection refused") });
     let layered = PortcullisLayer::new(live, mapper(), bearer()).layer(service);
     let request = empty(setting.get(&format!("{INVOICES}?limit=5")));
-    assert_eq!(layered.oneshot(request).await.unwrap_err(), "connection refused");
+    assert_eq!(
+        layered.oneshot(request).await.unwrap_err(),
+        "connection refused"
+    );
     let decisions = setting.lines("decision");
     let outcomes = setting.lines("outcome");
     assert_eq!(outcomes.len(), 1);
@@ -273,7 +284,10 @@ async fn calls_are_counted_by_integration_effect_and_kind() {
 #[tokio::test]
 async fn a_call_to_an_unknown_integration_is_a_deny() {
     let setting = Setting::new();
-    let other = Mapper::builder().integration("payroll-api").build().unwrap();
+    let other = Mapper::builder()
+        .integration("payroll-api")
+        .build()
+        .unwrap();
     let gateway = setting.gateway_with(other, bearer());
     let answer = gateway.answer(empty(setting.get(INVOICES))).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);

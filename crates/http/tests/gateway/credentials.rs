@@ -99,7 +99,9 @@ async fn several_or_malformed_tokens_are_refused() {
     let gateway = setting.gateway();
     let token = format!("Bearer {}", setting.token(AGENT));
     for request in [
-        get().header("authorization", &token).header("authorization", &token),
+        get()
+            .header("authorization", &token)
+            .header("authorization", &token),
         get().header("authorization", format!("{token}, {token}")),
         get().header("authorization", "Bearer "),
         get().header("authorization", &token).header("dpop", "a"),
@@ -141,14 +143,20 @@ async fn a_proof_of_possession_is_accepted_once_and_for_this_server() {
         ("api.acme.example", for_elsewhere.clone()),
         // A proof for another server is not accepted because the call names that server.
         ("evil.example", for_elsewhere),
-        ("api.acme.example", setting.proof(&token, "POST", &url, "proof-3")),
+        (
+            "api.acme.example",
+            setting.proof(&token, "POST", &url, "proof-3"),
+        ),
         ("api.acme.example", "a.b.c".to_owned()),
     ] {
         let answer = gateway.answer(request(host, &proof)).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         let challenges = challenges(&answer);
         assert_eq!(challenges[0], "Bearer realm=\"portcullis\"");
-        assert!(challenges[1].starts_with("DPoP realm=\"portcullis\", error=\"invalid_dpop_proof\", algs=\""));
+        assert!(
+            challenges[1]
+                .starts_with("DPoP realm=\"portcullis\", error=\"invalid_dpop_proof\", algs=\"")
+        );
     }
     let bearer = get().header("authorization", format!("Bearer {token}"));
     let answer = gateway.answer(empty(bearer)).await;
@@ -188,7 +196,11 @@ async fn a_client_certificate_is_accepted_if_it_is_asked_for() {
     let tokens = bearer.gateway();
     let request = get().extension(over(vec![bearer.certificate(AGENT)]));
     let answer = tokens.answer(empty(request)).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "it is not asked for");
+    assert_eq!(
+        answer.status,
+        StatusCode::UNAUTHORIZED,
+        "it is not asked for"
+    );
 }
 
 #[tokio::test]
@@ -217,7 +229,11 @@ async fn two_credentials_are_those_of_one_principal() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(gateway.calls(), 0);
     assert_eq!(gateway.answer(with(AGENT, AGENT)).await.status, 200);
-    assert_eq!(attestation(&gateway), Attestation::X509Svid, "the stronger one");
+    assert_eq!(
+        attestation(&gateway),
+        Attestation::X509Svid,
+        "the stronger one"
+    );
 }
 
 #[tokio::test]
@@ -257,7 +273,9 @@ async fn a_client_certificate_is_stated_only_by_a_trusted_proxy() {
         assert_eq!(attestation(&gateway), Attestation::X509Svid);
     }
     // A peer that is not trusted, also with a valid certificate or token of its own.
-    let with_token = setting.get(TARGET).header("x-forwarded-client-cert", &header);
+    let with_token = setting
+        .get(TARGET)
+        .header("x-forwarded-client-cert", &header);
     for request in [
         with(Peer::default(), &header),
         with(over(vec![agent.clone()]), &header),
@@ -301,7 +319,9 @@ async fn a_client_certificate_is_stated_only_by_a_trusted_proxy() {
 async fn a_decision_point_that_verifies_nothing_refuses() {
     let live = Live::fixed(Pdp::builder().build().unwrap());
     let gateway = Gateway::new(PortcullisLayer::new(live, mapper(), bearer()));
-    let answer = gateway.answer(empty(get().header("authorization", "Bearer a"))).await;
+    let answer = gateway
+        .answer(empty(get().header("authorization", "Bearer a")))
+        .await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.json()["kind"], "host");
 }
@@ -309,7 +329,18 @@ async fn a_decision_point_that_verifies_nothing_refuses() {
 #[test]
 fn an_authenticator_accepts_something() {
     assert!(Authenticator::builder().build().is_err());
-    assert!(Authenticator::builder().dpop(["api.example"]).build().is_err());
-    assert!(Authenticator::builder().bearer().realm("a\"b").build().is_err());
+    assert!(
+        Authenticator::builder()
+            .dpop(["api.example"])
+            .build()
+            .is_err()
+    );
+    assert!(
+        Authenticator::builder()
+            .bearer()
+            .realm("a\"b")
+            .build()
+            .is_err()
+    );
     assert!(Authenticator::builder().certificates().build().is_ok());
 }

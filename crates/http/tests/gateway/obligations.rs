@@ -50,7 +50,10 @@ async fn a_permit_goes_ahead_after_its_obligations() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(gateway.calls(), 1);
     let noted = noted.lock().unwrap();
-    assert!(noted[0].starts_with(&format!("{AGENT} owner ")), "{noted:?}");
+    assert!(
+        noted[0].starts_with(&format!("{AGENT} owner ")),
+        "{noted:?}"
+    );
     assert!(setting.lines("outcome").is_empty());
 }
 
@@ -62,9 +65,8 @@ async fn an_obligation_that_fails_stops_the_call_and_is_recorded() {
         _recipient: String,
     }
     let fails = noting(Err("no mail server")).0;
-    let of_another_form = Obligations::new().handle("notification", |_: Other, _| async {
-        Ok::<_, &str>(())
-    });
+    let of_another_form =
+        Obligations::new().handle("notification", |_: Other, _| async { Ok::<_, &str>(()) });
     for (obligations, why) in [(fails, "no mail server"), (of_another_form, "recipient")] {
         let setting = Setting::new();
         let gateway = gateway(&setting, "oblige", obligations);
