@@ -5,29 +5,29 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use portcullis_host::Live;
+//! use portcullis_host::{Live, compile_if_asked};
 //! use portcullis_http::{Authenticator, Authorized, Decided, Mapper, Obligations, PortcullisLayer};
+//! use serde_json::Value;
 //!
-//! #[derive(serde::Deserialize)]
-//! struct Notification { to: String, body: String }
-//!
-//! async fn notify(it: Notification, of: Decided) -> Result<(), std::io::Error> {
-//!     println!("to {}: {} ({})", it.to, it.body, of.principal().id);
+//! async fn notify(notification: Value, of: Decided) -> Result<(), std::io::Error> {
+//!     println!("{}: {notification}", of.principal().id); // or send it
 //!     Ok(())
 //! }
 //!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     portcullis_host::compile_if_asked();
-//!     let live = Live::from_file("portcullis.toml")?; // follows the file and all that it names
+//! async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//!     let live = Live::from_file("portcullis.toml")?; // follows the file, and all that it names
 //!     let mapper = Mapper::builder().integration("billing-api").numbers(["limit"]).build()?;
 //!     let callers = Authenticator::builder().bearer().build()?; // JWT-SVIDs of `[trust-domains]`
 //!     let layer = PortcullisLayer::new(live, mapper, callers)
 //!         .obligations(Obligations::new().handle("notification", notify));
 //!     let invoices = |by: Authorized| async move { format!("invoices for {}", by.principal().id) };
 //!     let app = Router::new().route("/v1/invoices", get(invoices)).layer(layer);
-//!     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
-//!     Ok(())
+//!     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?)
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     compile_if_asked(); // before any thread: this may be a child process that compiles a plugin
+//!     tokio::runtime::Runtime::new()?.block_on(serve())
 //! }
 //! ```
 //!
