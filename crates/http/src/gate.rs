@@ -2,7 +2,7 @@
 
 use crate::{
     Authenticator, Authorized, Body, Call, Decided, MapError, Mapper, Metrics, Obligations, Peer,
-    Problem,
+    Problem, UnknownCallers,
 };
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Header of a response with the id of the decision.
-pub const DECISION_HEADER: HeaderName = HeaderName::from_static("portcullis-decision");
+pub const DECISION_HEADER: HeaderName = HeaderName::from_static("portcullis-decision-id");
 
 /// The steps of every enforcement point for HTTP: authenticate, map, decide, carry out the obligations, record.
 ///
@@ -25,6 +25,7 @@ pub struct Gate {
     authenticator: Arc<Authenticator>,
     obligations: Arc<Obligations>,
     metrics: Metrics,
+    unknown_callers: Arc<UnknownCallers>,
 }
 
 /// An authenticated caller, and the decision point in force when the call began.
@@ -44,7 +45,7 @@ pub enum Answer {
     Stop(Refusal),
 }
 
-/// A refusal for the caller. The log has it already.
+/// A refusal for the caller.
 #[derive(Debug)]
 #[must_use]
 pub struct Refusal {
@@ -89,7 +90,7 @@ impl Refusal {
         &self.problem
     }
 
-    /// Id of the decision, or of the refusal before it. `None` if it could not be recorded.
+    /// Id of the decision, or of the refusal before it. `None` if it is not recorded.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
@@ -129,6 +130,7 @@ impl Gate {
             authenticator: Arc::new(authenticator),
             obligations: Arc::default(),
             metrics: Metrics::default(),
+            unknown_callers: Arc::default(),
         }
     }
 
@@ -152,12 +154,7 @@ impl Gate {
         &self.mapper
     }
 
-    /// The decision point that follows its configuration.
-    pub fn live(&self) -> &Live {
-        &self.live
-    }
-
-    /// Authenticates the caller. A failure is recorded.
+    /// Authenticates the caller. A failure is recorded, within the bound of [`UnknownCallers`].
     ///
     /// # Errors
     ///
@@ -173,14 +170,15 @@ impl Gate {
         if let Ok(integration) = self.mapper.integration(call) {
             refused = refused.integration(integration);
         }
-        let id = recorded(&pdp, &refused).await;
+        let id = self.recorded(&pdp, &refused, false).await;
         let refusal = Refusal::new(Problem::of_auth_error(&error), id.as_deref());
         Err(refusal.with_challenges(error.challenges()))
     }
 
     /// Refuses a call that cannot be read or mapped. The refusal is recorded.
     ///
-    /// `caller` is `None` before the authentication, and `call` if [`Call::of`] failed.
+    /// `caller` is `None` before the authentication, and `call` if [`Call::of`] failed. Without a caller, the bound of
+    /// [`UnknownCallers`] applies.
     pub async fn refuse(
         &self,
         caller: Option<&Caller>,
@@ -197,7 +195,7 @@ impl Gate {
             refused = refused.claimed_principal(&caller.principal.id);
         }
         let pdp = caller.map_or_else(|| self.live.pdp(), |caller| caller.pdp.clone());
-        let id = recorded(&pdp, &refused).await;
+        let id = self.recorded(&pdp, &refused, caller.is_some()).await;
         Refusal::new(Problem::of_map_error(error), id.as_deref())
     }
 
@@ -285,16 +283,20 @@ impl Gate {
         Answer::Stop(refusal.with_challenges(challenges))
     }
 
+    /// Records a refusal, and returns its id if it is recorded.
+    async fn recorded(&self, pdp: &Pdp, refused: &Refused, is_known: bool) -> Option<String> {
+        if !is_known && !self.unknown_callers.may_be_recorded() {
+            self.metrics.not_recorded();
+            return None;
+        }
+        // Without a record, the call is refused all the same.
+        pdp.record_refused_async(refused).await.ok()
+    }
+
     fn obligation_failed(&self, decided: &Decided) {
         let integration = decided.request().integration();
         self.metrics.obligation_failed(decided.pdp(), integration);
     }
-}
-
-/// Records a refusal, and returns its id if it could be recorded.
-async fn recorded(pdp: &Pdp, refused: &Refused) -> Option<String> {
-    // Without a record, the call is refused all the same.
-    pdp.record_refused_async(refused).await.ok()
 }
 
 /// Records that a permitted call was not made, if it is dropped before it is settled.

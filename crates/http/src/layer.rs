@@ -21,7 +21,7 @@ use tower_service::Service;
 /// A tower layer that decides each request before the inner service sees it.
 ///
 /// The inner service is called only if the decision lets the call go ahead, and finds [`Authorized`] in the extensions
-/// of the request. Each response has the id of the decision in `portcullis-decision`. A refusal is a
+/// of the request. Each response has the id of the decision in [`DECISION_HEADER`]. A refusal is a
 /// [`Problem`](crate::Problem).
 ///
 /// A body that the [`Mapper`] reads is buffered within the decision point's limits for requests, and the inner service

@@ -61,6 +61,7 @@ mod layer;
 mod metrics;
 mod obligations;
 mod problem;
+mod unknown_callers;
 
 pub use auth::{
     AuthError, AuthErrorKind, Authenticator, AuthenticatorBuilder, AuthenticatorError, TrustedPeer,
@@ -74,3 +75,4 @@ pub use metrics::Metrics;
 pub use obligations::{ObligationFailed, Obligations};
 pub use peer::{Peer, UnixCredentials};
 pub use problem::Problem;
+pub use unknown_callers::UnknownCallers;

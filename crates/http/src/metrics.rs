@@ -20,6 +20,7 @@ const BUCKETS: [f64; 12] = [
 /// | `portcullis_decisions_total` | `integration`, `effect` (`permit`, `deny`, `observed-deny`), `kind` of the cause |
 /// | `portcullis_decision_seconds` | `integration` |
 /// | `portcullis_refused_total` | `reason` (`authentication`, `request`) |
+/// | `portcullis_refused_unrecorded_total` | none |
 /// | `portcullis_obligations_failed_total` | `integration` |
 ///
 /// The number of label values is bounded: integrations that are configured (`unknown` for all others), and the listed
@@ -29,6 +30,7 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     seconds: Family<IntegrationLabel, Histogram, fn() -> Histogram>,
     refused: Family<ReasonLabel, Counter>,
+    unrecorded: Counter,
     obligations_failed: Family<IntegrationLabel, Counter>,
 }
 
@@ -55,6 +57,7 @@ impl Default for Metrics {
             decisions: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             refused: Family::default(),
+            unrecorded: Counter::default(),
             obligations_failed: Family::default(),
         }
     }
@@ -84,6 +87,11 @@ impl Metrics {
             "refused",
             "Calls that were refused before a decision",
             self.refused.clone(),
+        );
+        registry.register(
+            "refused_unrecorded",
+            "Refused callers without a line in the log, because there were too many",
+            self.unrecorded.clone(),
         );
         registry.register(
             "obligations_failed",
@@ -125,6 +133,11 @@ impl Metrics {
     /// Counts a call that could not be read or mapped.
     pub fn unreadable(&self) {
         self.refused_for("request");
+    }
+
+    /// Counts a refusal that is not recorded, because [`UnknownCallers`](crate::UnknownCallers) bounds them.
+    pub fn not_recorded(&self) {
+        self.unrecorded.inc();
     }
 
     fn refused_for(&self, reason: &'static str) {

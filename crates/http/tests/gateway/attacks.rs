@@ -17,7 +17,7 @@ async fn are_unreadable(setting: &Setting, gateway: &Gateway, calls: Vec<Request
         let shown = format!("{call:?}");
         let answer = gateway.answer(call).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{shown}");
-        assert!(answer.header("portcullis-decision").is_some(), "{shown}");
+        assert!(answer.header("portcullis-decision-id").is_some(), "{shown}");
     }
     assert_eq!(gateway.calls(), 0);
     assert_eq!(setting.lines("refused").len(), before + sent);

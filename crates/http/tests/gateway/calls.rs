@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -34,7 +35,7 @@ async fn a_permitted_call_reaches_the_service_with_its_decision() {
     assert_eq!(authorized.principal().id, AGENT);
     assert!(authorized.grant().is_some());
     let id = authorized.decided().decision().id();
-    assert_eq!(answer.header("portcullis-decision"), id);
+    assert_eq!(answer.header("portcullis-decision-id"), id);
     let lines = setting.lines("decision");
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["id"].as_str(), id);
@@ -52,7 +53,7 @@ async fn a_denied_call_is_refused_with_a_problem_that_names_no_rule() {
     let content_type = answer.header("content-type");
     assert_eq!(content_type, Some("application/problem+json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let id = answer.header("portcullis-decision").unwrap();
+    let id = answer.header("portcullis-decision-id").unwrap();
     assert_eq!(
         answer.json(),
         json!({
@@ -279,6 +280,27 @@ async fn calls_are_counted_by_integration_effect_and_kind() {
     for label in ["acme-eu", "limit", AGENT] {
         assert!(!text.contains(label), "{label} in {text}");
     }
+}
+
+#[tokio::test]
+async fn callers_without_a_credential_do_not_fill_the_log() {
+    let setting = Setting::new();
+    let gateway = setting.gateway();
+    let begin = Instant::now();
+    for _ in 0..200 {
+        let unknown = Request::get(INVOICES).header("host", "api.acme.example");
+        let answer = gateway.answer(empty(unknown)).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    // A call of a caller that is known is recorded beside them.
+    let request = empty(setting.get(&format!("{INVOICES}?limit=05")));
+    let answer = gateway.answer(request).await;
+    let lines = setting.lines("refused");
+    let id = answer.header("portcullis-decision-id");
+    assert!(id.is_some());
+    assert_eq!(lines.last().unwrap()["id"].as_str(), id);
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
+    assert!(lines.len() <= 10 * seconds + 1, "{} lines", lines.len());
 }
 
 #[tokio::test]

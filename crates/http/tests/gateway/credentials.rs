@@ -59,7 +59,7 @@ async fn a_bearer_token_is_accepted_and_its_absence_is_challenged() {
     let line = &setting.lines("refused")[0];
     assert_eq!(line["reason"], "authentication");
     assert_eq!(line["integration"], "billing-api");
-    assert_eq!(answer.header("portcullis-decision"), line["id"].as_str());
+    assert_eq!(answer.header("portcullis-decision-id"), line["id"].as_str());
 }
 
 #[tokio::test]
