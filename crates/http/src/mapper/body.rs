@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Bodies that a mapper accepts.
 ///
-/// A form (`application/x-www-form-urlencoded`, `multipart/form-data`) is refused unless
+/// A form (`application/x-www-form-urlencoded`, `multipart/…`) is refused unless
 /// [`MapperBuilder::allow_forms`](crate::MapperBuilder::allow_forms) lets it go on: many frameworks take the method
 /// of a `POST` from a form field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,11 +17,13 @@ pub enum Bodies {
     /// JSON is read and passed as the argument `body`. A call with another body is refused. The default.
     #[default]
     Json,
-    /// JSON is read and passed. Other bodies go on unread.
+    /// JSON is read and passed. Other bodies go on unread, except those of another type with `json` in its name.
     ///
-    /// A server that reads JSON under another media type sees a body that was not decided.
+    /// A server that takes a body for JSON without such a type sees a body that was not decided.
     JsonOrUnread,
     /// No body is read. The decision is about method, path, query and headers alone.
+    ///
+    /// Some frameworks also take the method of a `POST` from a member of a JSON body.
     Unread,
 }
 
@@ -43,15 +45,11 @@ impl Bodies {
             let error = MapError::new(Place::Body, why);
             Err(error.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
         };
-        let stated = call.headers.get(header::CONTENT_TYPE);
-        let stated = stated.map(|value| value.to_str().unwrap_or_default());
-        let (media_type, parameters) = stated
-            .map(|text| text.split_once(';').unwrap_or((text, "")))
-            .unwrap_or_default();
-        let media_type = media_type.trim().to_ascii_lowercase();
-        if ["application/x-www-form-urlencoded", "multipart/form-data"]
-            .contains(&media_type.as_str())
-        {
+        let Some((media_type, parameters)) = media_type(call) else {
+            return unsupported("`Content-Type` is not one media type");
+        };
+        // Some frameworks compare only a part of the media type.
+        if media_type.contains("form-urlencoded") || media_type.starts_with("multipart/") {
             return match forms_allowed && self != Self::Json {
                 true => Ok(Treatment::GoesOn),
                 false => unsupported(
@@ -65,7 +63,10 @@ impl Bodies {
         let is_json = media_type == "application/json"
             || (media_type.starts_with("application/") && media_type.ends_with("+json"));
         match (is_json, self) {
-            (false, Self::JsonOrUnread) => return Ok(Treatment::GoesOn),
+            // Some servers read `text/json` and the like as JSON.
+            (false, Self::JsonOrUnread) if !media_type.contains("json") => {
+                return Ok(Treatment::GoesOn);
+            }
             (false, _) => {
                 return unsupported("only JSON is accepted: send it with `Content-Type`");
             }
@@ -84,6 +85,24 @@ impl Bodies {
             false => Ok(Treatment::Read),
         }
     }
+}
+
+/// Media type of the body in lower case, and its parameters. Empty if the call has none.
+///
+/// `None` if it has another form (RFC 9110, section 8.3.1): some frameworks take `a/b, c/d` for `a/b`.
+fn media_type<'a>(call: &Call<'a>) -> Option<(String, &'a str)> {
+    let Some(value) = call.headers.get(header::CONTENT_TYPE) else {
+        return Some((String::new(), ""));
+    };
+    let text = value.to_str().ok()?;
+    let (media_type, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let media_type = media_type.trim().to_ascii_lowercase();
+    let is_token = |text: &str| {
+        let is_character = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        !text.is_empty() && text.bytes().all(is_character)
+    };
+    let (kind, subtype) = media_type.split_once('/')?;
+    (is_token(kind) && is_token(subtype)).then_some((media_type, parameters))
 }
 
 /// True if the parameters of a media type name no other charset than UTF-8.
@@ -154,11 +173,8 @@ mod tests {
     fn another_body_is_refused_unless_it_may_go_on() {
         for content_type in [
             "text/plain",
-            "text/json",
-            "application/jsonx",
-            "application/x-ndjson",
+            "text/xml; charset=latin1",
             "application/octet-stream",
-            "",
         ] {
             let headers = [("content-type", content_type)];
             assert_eq!(treatment(Bodies::Json, &headers), Err(415));
@@ -166,7 +182,32 @@ mod tests {
                 assert_eq!(treatment(bodies, &headers), Ok(Treatment::GoesOn));
             }
         }
+        for content_type in ["text/json", "application/jsonx", "application/x-ndjson"] {
+            let headers = [("content-type", content_type)];
+            assert_eq!(treatment(Bodies::JsonOrUnread, &headers), Err(415));
+            assert_eq!(treatment(Bodies::Unread, &headers), Ok(Treatment::GoesOn));
+        }
         assert_eq!(treatment(Bodies::Json, &[]), Err(415));
+        assert_eq!(treatment(Bodies::Unread, &[]), Ok(Treatment::GoesOn));
+    }
+
+    #[test]
+    fn a_media_type_has_one_reading() {
+        for content_type in [
+            "",
+            "text",
+            "application/x-www-form-urlencoded, text/plain",
+            "application/json, text/plain",
+            "application/json text/plain",
+            "/json",
+            "text/",
+            "a/b/c",
+        ] {
+            let headers = [("content-type", content_type)];
+            for bodies in [Bodies::Json, Bodies::JsonOrUnread, Bodies::Unread] {
+                assert_eq!(treatment(bodies, &headers), Err(415), "{content_type}");
+            }
+        }
     }
 
     #[test]
@@ -197,17 +238,22 @@ mod tests {
 
     #[test]
     fn a_form_goes_on_only_if_the_gateway_says_so() {
-        let headers = HeaderMap::from_iter([(
-            header::CONTENT_TYPE,
-            "Application/X-WWW-Form-Urlencoded".parse().unwrap(),
-        )]);
-        let call = Call::stated("POST", "api.example", "/", &headers);
-        for bodies in [Bodies::Json, Bodies::JsonOrUnread, Bodies::Unread] {
-            assert!(bodies.treatment(&call, false).is_err());
-        }
-        assert!(Bodies::Json.treatment(&call, true).is_err());
-        for bodies in [Bodies::JsonOrUnread, Bodies::Unread] {
-            assert_eq!(bodies.treatment(&call, true), Ok(Treatment::GoesOn));
+        for content_type in [
+            "Application/X-WWW-Form-Urlencoded",
+            "application/x-www-form-urlencoded;charset=utf-8",
+            "multipart/form-data; boundary=x",
+            "multipart/mixed",
+        ] {
+            let value = content_type.parse().unwrap();
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+            let call = Call::stated("POST", "api.example", "/", &headers);
+            for bodies in [Bodies::Json, Bodies::JsonOrUnread, Bodies::Unread] {
+                assert!(bodies.treatment(&call, false).is_err());
+            }
+            assert!(Bodies::Json.treatment(&call, true).is_err());
+            for bodies in [Bodies::JsonOrUnread, Bodies::Unread] {
+                assert_eq!(bodies.treatment(&call, true), Ok(Treatment::GoesOn));
+            }
         }
     }
 
