@@ -4,6 +4,7 @@ use crate::check;
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use anyhow::Context as _;
+use portcullis_host::log::LogOptions;
 use portcullis_server::settings::Address;
 use portcullis_server::{Options, Server, signals};
 use std::path::PathBuf;
@@ -18,6 +19,14 @@ pub(crate) struct Args {
     /// The configuration, with its section `[serve]`.
     #[arg(long, default_value = "portcullis.toml")]
     config: PathBuf,
+    /// Serve without a configuration: record each request in `--log`, and let it through. No policy decides.
+    ///
+    /// Listeners must be local. `portcullis propose` writes a configuration from the log.
+    #[arg(long, conflicts_with = "config")]
+    observe: bool,
+    /// The log of `--observe`.
+    #[arg(long, requires = "observe", default_value = "observed.jsonl")]
+    log: PathBuf,
     /// Listen here instead of on `[serve] listen`: `127.0.0.1:8181`, or `unix:FILE`. May be repeated; port 0 is any
     /// free port.
     #[arg(long, value_name = "ADDRESS")]
@@ -43,12 +52,15 @@ impl FromStr for Admin {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let options = match Options::from_file(&args.config) {
-        Ok(options) => options,
-        Err(error) => {
-            check::report(&error.0);
-            return Ok(Exit::Invalid);
-        }
+    let options = match args.observe {
+        true => Options::observing(LogOptions::new(&args.log))?,
+        false => match Options::from_file(&args.config) {
+            Ok(options) => options,
+            Err(error) => {
+                check::report(&error.0);
+                return Ok(Exit::Invalid);
+            }
+        },
     };
     check::report(options.live().pdp().notices());
     let options = options.report(say).settings(|mut settings| {
@@ -64,6 +76,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the threads of the server")?;
+    if args.observe {
+        output::warn(&shown_of_request(&format!(
+            "only observing: every request is let through, and recorded in {}",
+            args.log.display()
+        )));
+    }
     runtime.block_on(serve(options))
 }
 

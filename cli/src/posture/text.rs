@@ -41,7 +41,7 @@ impl Row {
 type Measure = fn(&Measures) -> Amount;
 
 /// The measures of the log.
-static MEASURES: [(&str, Measure); 9] = [
+static MEASURES: [(&str, Measure); 10] = [
     ("decisions", |m| Amount::Count(Some(m.decisions))),
     ("denied", |m| Amount::Percent(m.deny_share())),
     ("static credentials", |m| Amount::Percent(m.static_share())),
@@ -59,6 +59,9 @@ static MEASURES: [(&str, Measure); 9] = [
     }),
     ("denies that did not block", |m| {
         Amount::Count(Some(m.not_blocked.values().sum()))
+    }),
+    ("changed by candidates", |m| {
+        Amount::Count(Some(m.changed_by_candidates.values().sum()))
     }),
     ("checks waived", |m| {
         Amount::Count(Some(m.waived.values().sum()))

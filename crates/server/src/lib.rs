@@ -40,6 +40,7 @@ mod ext_authz;
 mod forward;
 mod listener;
 mod metrics;
+mod observe;
 mod pep;
 mod recent;
 mod refusal;

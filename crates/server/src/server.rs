@@ -4,7 +4,7 @@ use crate::accept::{self, Tls};
 use crate::listener::Listener;
 use crate::settings::{Address, Settings};
 use crate::state::{App, Report};
-use crate::{admin, authzen, checkpoint, events, ext_authz, forward, reload, tls};
+use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, tls};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -123,6 +123,7 @@ impl Server {
             report,
         } = options;
         settings.are_safe().map_err(ServeError::Unsafe)?;
+        observe::is_local(&live.pdp(), &settings)?;
         let tls = match &settings.tls {
             Some(files) => {
                 let config = tls::server_config(files).map_err(ServeError::Tls)?;

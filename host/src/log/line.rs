@@ -149,6 +149,30 @@ mod tests {
         }
     }
 
+    /// Members that were added to lines of the same version.
+    #[test]
+    fn a_line_is_read_with_and_without_members_that_were_added() {
+        let line = |more: &str| {
+            format!(
+                r#"{{"v":2,"sequence":1,"previous":"p","at":"2026-11-26T00:00:00Z","event":"decision","id":"i","request-digest":"d","masked":false,"request":{{}},"inputs":{{}},"decision":{{"decision":false}}{more}}}"#
+            )
+        };
+        let candidate = |more: &str| {
+            let (_, entry) = parse(line(more).as_bytes()).map_err(|error| format!("{more}: {error}")).unwrap();
+            match entry.event {
+                Event::Decision(decided) => decided.candidate,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(candidate(""), None);
+        assert_eq!(candidate(r#","of-a-later-host":{"a":1}"#), None);
+        let found = candidate(
+            r#","candidate":{"decision":true,"cause":"permitted","differs":["effect"],"of-a-later-host":1,"plugins":[{"name":"a","version":"1.0.0","digest":"d","settings-digest":"s","effect":"permit","codes":["c"]}]}"#,
+        )
+        .unwrap();
+        assert!(found.decision && found.differs == ["effect"] && found.plugins[0].codes == ["c"]);
+    }
+
     #[test]
     fn a_line_of_version_1_is_read_with_the_present_names() {
         let line = |v: u64, inputs: &str, cause: &str, tier: &str| {

@@ -1,11 +1,12 @@
 //! One evaluation (section 6).
 
 use super::Call;
+use crate::observe;
 use crate::refusal::{DECISION_ID, Kind, Refusal};
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderValue;
-use portcullis_host::Decision;
+use portcullis_host::{Decision, Pdp};
 use serde_json::{Value, json};
 
 /// `POST /access/v1/evaluation`.
@@ -18,7 +19,7 @@ pub(super) async fn evaluation(call: Call) -> Response {
         }
     };
     match call.decide(request).await {
-        Ok(decision) => decided(&decision),
+        Ok(decision) => decided(&call.pdp, &decision),
         Err(refusal) => {
             let refusal = call.refused(refusal).await;
             match refusal.kind() {
@@ -31,8 +32,9 @@ pub(super) async fn evaluation(call: Call) -> Response {
 }
 
 /// The decision as a response.
-fn decided(decision: &Decision) -> Response {
-    with_id(Json(decision).into_response(), decision.id())
+fn decided(pdp: &Pdp, decision: &Decision) -> Response {
+    let response = Json(observe::response(pdp, decision)).into_response();
+    with_id(response, decision.id())
 }
 
 /// Adds the id, by which the log has the decision.

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::evaluation::{denied, evaluation};
+use crate::observe;
 use crate::refusal::Refusal;
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -77,10 +78,10 @@ async fn one(call: &Call, request: Result<Request, json::Error>) -> (bool, Value
         Err(error) => Err(Refusal::from(error)),
     };
     match decided {
-        Ok(decision) => (
-            decision.is_permit(),
-            serde_json::to_value(&decision).unwrap_or_else(|_| serde_json::json!({ "decision": false })),
-        ),
+        Ok(decision) => {
+            let response = observe::response(&call.pdp, &decision);
+            (response.get("decision") == Some(&Value::Bool(true)), response)
+        }
         Err(refusal) => (false, denied(&call.refused(refusal).await)),
     }
 }

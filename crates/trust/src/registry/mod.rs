@@ -440,6 +440,30 @@ shared = { owner = "alice", until = 2097-01-01T00:00:00Z }
     }
 
     #[test]
+    fn a_text_that_is_still_to_be_written_is_a_warning() {
+        for (key, text) in [
+            ("owner", "\"team@acme.example\""),
+            ("purpose", "\"reconcile\""),
+            ("environment", "\"prod\""),
+        ] {
+            let file = std::env::temp_dir().join(format!("portcullis-todo-{}.toml", std::process::id()));
+            std::fs::write(&file, WHOLE.replacen(text, "\"TODO\"", 1)).unwrap();
+            let mut registry = Registry::default();
+            let problems = registry.read_path(&file);
+            std::fs::remove_file(&file).unwrap();
+            let [problem] = &problems[..] else {
+                panic!("{key}: {problems:?}");
+            };
+            assert_eq!(problem.severity, Severity::Warning);
+            assert!(problem.message.contains(&format!("`{key}` is `TODO`")), "{problem}");
+            assert_eq!(registry.len(), 1, "{key}");
+        }
+        // Other texts are those of people.
+        let (_, survey) = both("todo", &WHOLE.replacen("reconcile", "TODO list of the team", 1));
+        assert!(survey.problems.is_empty());
+    }
+
+    #[test]
     fn a_survey_has_what_a_host_refuses() {
         let (registry, survey) = both("whole", WHOLE);
         assert_eq!(registry.unwrap().len(), 1);
