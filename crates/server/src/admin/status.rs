@@ -18,6 +18,14 @@ pub struct WholeStatus {
     pub server: ServerStatus,
 }
 
+impl WholeStatus {
+    /// True if the server is ready, and its configuration is the one that the operator wrote last.
+    pub fn is_as_meant(&self) -> bool {
+        let Self { host, server } = self;
+        server.unready.is_empty() && server.refused.is_empty() && host.refused.is_none()
+    }
+}
+
 /// Status of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
