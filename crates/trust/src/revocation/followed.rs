@@ -192,6 +192,15 @@ impl Revocations {
         Ok(appended)
     }
 
+    /// True if the list has the lines of `part`, in the place that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] if the list cannot be read, or is another one.
+    pub fn holds(&self, part: &Part) -> Result<bool, ListError> {
+        Ok(part.missing_in(&self.content()?)?.is_empty())
+    }
+
     /// Lines of the list from byte `from` on, to deliver to its copies; `None` if there are none yet.
     ///
     /// # Errors
@@ -202,10 +211,12 @@ impl Revocations {
         if let Some(error) = self.unreliable() {
             return Err(error);
         }
-        let Shared { file, signers, .. } = &*self.shared;
-        let list = regular::read(file)
-            .map_err(|error| ListError::Read(format!("{}: {error}", file.display())))?;
-        Part::of(&list, from, signers.is_some())
+        Part::of(&self.content()?, from, self.shared.signers.is_some())
+    }
+
+    fn content(&self) -> Result<Vec<u8>, ListError> {
+        let file = &self.shared.file;
+        regular::read(file).map_err(|error| ListError::Read(format!("{}: {error}", file.display())))
     }
 
     /// Path of the list.
