@@ -11,6 +11,8 @@ mod evaluate;
 mod files;
 mod intent;
 mod log;
+#[cfg(feature = "serve")]
+mod observing;
 mod posture;
 mod propose;
 mod registry;

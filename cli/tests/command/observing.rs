@@ -1,0 +1,158 @@
+//! From an empty folder to enforced decisions: `serve --observe`, `propose`, `diff`, `serve`.
+
+use crate::common::{Folder, Request};
+use portcullis_host::Timestamp;
+use portcullis_tests::guests;
+use serde_json::{Value, json};
+use snapbox::str;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running `portcullis serve`.
+struct Serving {
+    child: Child,
+    address: String,
+    /// Its messages up to the address.
+    said: Vec<String>,
+}
+
+impl Serving {
+    /// Starts it in the folder, on a free port.
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .arg("serve")
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--admin", "off"])
+            .current_dir(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let address = loop {
+            let line = lines.next().expect("an address").unwrap();
+            match line.strip_prefix("listening on http://") {
+                Some(address) => break address.to_owned(),
+                None => said.push(line),
+            }
+        };
+        // Later messages are read, so that the server never waits for their reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            address,
+            said,
+        }
+    }
+
+    /// Asks for a decision.
+    fn ask(&self, request: &Request) -> Value {
+        let body = request.to_string();
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "POST /access/v1/evaluation HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{response}");
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// Stops it, and waits for its end.
+    fn stop(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+    }
+}
+
+fn call(method: &str, path: &str) -> Request {
+    let issued = Timestamp::from_millis(Timestamp::now().as_millis() - 60_000);
+    Request::new("billing", method)
+        .principal("spiffe://acme.example/agent/reconciler")
+        .property("credential-issued-at", issued.to_string())
+        .property(
+            "credential-expires-at",
+            issued.plus(Duration::from_secs(600)).to_string(),
+        )
+        .resource(path)
+        .set("/resource/type", "http-api")
+}
+
+#[test]
+fn ten_requests_become_a_policy_that_is_enforced() {
+    let folder = Folder::new();
+    folder.write("plugins/http-api.wasm", guests::plugin("http-api").unwrap());
+
+    let observer = Serving::start(&folder, &["--observe"]);
+    assert!(
+        observer.said.iter().any(|line| line.contains("every request is let through")),
+        "{:?}",
+        observer.said
+    );
+    for customer in 1..=8 {
+        let path = format!("/v1/customers/{customer}/invoices");
+        let request = call("GET", &path).arguments(&json!({ "query": { "limit": "10" } }));
+        let answer = observer.ask(&request);
+        assert_eq!(answer["decision"], true);
+        assert_eq!(answer["context"]["observed"], true, "{answer}");
+    }
+    for path in ["/v1/invoices", "/v1/reports"] {
+        assert_eq!(observer.ask(&call("POST", path))["decision"], true);
+    }
+    observer.stop();
+
+    folder.run(&["propose", "--log", "observed.jsonl"]).is(str![]);
+    let proposal = folder.read("proposal/portcullis.toml");
+    let narrowed = proposal.replace("path = \"/v1/reports\"", "path = \"/v1/reports/monthly\"");
+    assert_ne!(narrowed, proposal);
+    folder.write("proposal/enforced.toml", narrowed);
+    let diff = |old: &str, new: &str| {
+        folder.run(&["diff", old, new, "--log", "observed.jsonl", "--no-new-permits"])
+    };
+    let (proposed, enforced) = ("proposal/portcullis.toml", "proposal/enforced.toml");
+    diff(proposed, enforced).is(str![]);
+    diff(enforced, proposed).exits(5);
+
+    let server = Serving::start(&folder, &["--config", enforced]);
+    let decide = |method: &str, path: &str| server.ask(&call(method, path))["decision"].clone();
+    assert_eq!(decide("GET", "/v1/customers/9/invoices"), true);
+    assert_eq!(decide("POST", "/v1/invoices"), true);
+    assert_eq!(decide("POST", "/v1/reports"), false);
+    assert_eq!(decide("GET", "/v1/customers/admin/invoices"), false);
+    assert_eq!(decide("DELETE", "/v1/invoices"), false);
+    server.stop();
+
+    let log = "proposal/decisions.jsonl";
+    let denied = folder.run(&["log", "query", log, "--decision", "deny"]);
+    assert_eq!(denied.json_lines().len(), 3);
+    folder.run(&["log", "verify", log]).exits(0);
+    folder.run(&["replay", log, "--config", enforced]).is(str![]);
+    let report = ["posture", "report", "--log", log, "--config", enforced, "--format", "json"];
+    let report = folder.run(&report).json();
+    assert_eq!(report["measures"]["permits"], 2);
+}
+
+#[test]
+fn an_observer_listens_only_where_the_machine_itself_can_reach_it() {
+    let folder = Folder::new();
+    let run = |more: &[&str]| folder.run(&[&["serve", "--observe", "--admin", "off"], more].concat());
+    run(&["--listen", "0.0.0.0:0"]).is(str![]);
+    run(&["--config", "portcullis.toml"]).exits(1);
+    run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![]);
+    folder.run(&["serve", "--log", "observed.jsonl"]).exits(1);
+}
