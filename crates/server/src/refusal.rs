@@ -7,8 +7,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use portcullis_host::log::Refused;
 use portcullis_host::{Request, json, printable, withheld};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// A request that was refused before any decision.
 ///
@@ -58,9 +56,9 @@ impl Kind {
         match self {
             Self::UnknownCaller | Self::Credential => StatusCode::UNAUTHORIZED,
             Self::BeyondPep => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -205,47 +203,9 @@ impl IntoResponse for Refusal {
 /// Header with the id of a decision or of a refusal, by which the log has it.
 pub(crate) const DECISION_ID: http::HeaderName = http::HeaderName::from_static("portcullis-decision-id");
 
-/// Lines of the log for unknown callers: at most [`UnknownCallers::PER_SECOND`].
-#[derive(Debug, Default)]
-pub(crate) struct UnknownCallers(Mutex<Option<(Instant, u32)>>);
-
-impl UnknownCallers {
-    /// Maximum number of lines in a second.
-    pub(crate) const PER_SECOND: u32 = 10;
-
-    /// True if one more may be recorded now.
-    pub(crate) fn may_be_recorded(&self) -> bool {
-        self.may_be_recorded_at(Instant::now())
-    }
-
-    fn may_be_recorded_at(&self, now: Instant) -> bool {
-        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *second {
-            Some((began, count)) if now.duration_since(*began) < Duration::from_secs(1) => {
-                *count = count.saturating_add(1);
-                *count <= Self::PER_SECOND
-            }
-            _ => {
-                *second = Some((now, 1));
-                true
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unknown_callers_are_recorded_a_few_times_in_a_second() {
-        let callers = UnknownCallers::default();
-        let begin = Instant::now();
-        let recorded = |at| (0..50).filter(|_| callers.may_be_recorded_at(at)).count();
-        assert_eq!(recorded(begin), 10);
-        assert_eq!(recorded(begin + Duration::from_millis(999)), 0);
-        assert_eq!(recorded(begin + Duration::from_millis(1000)), 10);
-    }
 
     #[test]
     fn a_message_is_one_printable_line_without_secrets() {

@@ -4,15 +4,17 @@ use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::pep::Caller;
 use crate::recent::{Recent, RecentDecision};
-use crate::refusal::{Kind, Refusal, UnknownCallers};
+use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use crate::vouching;
 use arc_swap::ArcSwap;
 use portcullis_host::{Decision, Live, Pdp, Request, Timestamp};
+use portcullis_http::UnknownCallers;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// Decision point, enforcement points, metrics and recent decisions of a running server.
 ///
@@ -48,6 +50,8 @@ pub(crate) type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Searches that run at a time.
 const SEARCHES: usize = 2;
+/// Time that a search waits for its turn.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 impl App {
     /// Starts without decisions.
@@ -200,9 +204,17 @@ impl App {
     }
 
     /// Waits for the turn of a search.
-    pub(crate) async fn search_turn(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.0.searches.acquire().await.ok()
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] with status 503 if other searches run for too long.
+    pub(crate) async fn search_turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let turn = timeout(SEARCH_PATIENCE, self.0.searches.acquire()).await;
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => Err(Refusal::busy("other searches are running: try again")),
+        }
     }
 
     /// Records and counts a refusal, and returns it with the id of its line in the log.

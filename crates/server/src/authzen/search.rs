@@ -12,9 +12,6 @@ use axum::response::{IntoResponse as _, Response};
 use portcullis_host::{Request, Timestamp, json as strict};
 use serde_json::{Map, Value, json};
 
-/// Decisions between two points at which other tasks run.
-const TURN: usize = 16;
-
 /// Name of the entity that is searched for, while the rest of the request is read.
 const PLACEHOLDER: &str = "placeholder";
 
@@ -75,7 +72,7 @@ async fn found(call: &Call, sought: Sought) -> Result<Value, Refusal> {
     let pep = call.caller.pep();
     let first = vouching::admit(pep, &call.pdp, first, call.credential())?;
     let candidates = sought.candidates(call, &body, &first);
-    let _turn = call.app.search_turn().await;
+    let _turn = call.app.search_turn().await?;
     let mut results = Vec::new();
     let mut decided = page.from;
     let more = candidates.iter().skip(page.from).take(MOST_CANDIDATES);
@@ -84,9 +81,8 @@ async fn found(call: &Call, sought: Sought) -> Result<Value, Refusal> {
             break;
         }
         decided += 1;
-        if decided.is_multiple_of(TURN) {
-            tokio::task::yield_now().await;
-        }
+        // Other requests are decided in between.
+        tokio::task::yield_now().await;
         // A candidate that cannot be asked for is not found.
         let Ok(request) = read(call, &body, sought, Some(candidate.entity.clone())) else {
             continue;

@@ -185,3 +185,35 @@ async fn a_connection_is_closed_when_it_is_old_and_between_requests() {
     assert_eq!(until_closed(stream).await, "");
     serves(&running).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_searches_than_run_at_a_time_are_refused_and_decisions_are_made_meanwhile() {
+    let mut sections = "quarantine = { faults = 0 }\n[serve]\n".to_owned();
+    for index in 0..300 {
+        sections.push_str(&format!("[[serve.resource]]\ntype = \"record\"\nid = \"record-{index}\"\n"));
+    }
+    let folder = Folder::with(&sections);
+    let hostile = portcullis_tests::guests::component("tests/guests/hostile").unwrap();
+    folder.write("hostile.wasm", hostile);
+    let config = folder.read("portcullis.toml");
+    let looping = "[[integration]]\nname = \"looping\"\n[[integration.plugin]]\ncomponent = \"hostile.wasm\"\nlimits = { deadline = \"20ms\" }\nsettings = { behaviour = \"loop\" }\n";
+    folder.write("portcullis.toml", format!("{config}\n{looping}"));
+    let running = folder.serve().await;
+    let asked = json!({
+        "subject": { "type": "user", "id": "alice" },
+        "action": { "name": "read" },
+        "resource": { "type": "record" },
+        "context": { "integration": "looping" },
+    });
+    let search = || running.send(post("/access/v1/search/resource", &asked));
+    let ((one, two), (three, ())) = tokio::join!(
+        async { tokio::join!(search(), search()) },
+        async { tokio::join!(search(), serves(&running)) },
+    );
+    let mut statuses = [one.status, two.status, three.status];
+    statuses.sort();
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+    let all = [one, two, three];
+    let busy = all.iter().find(|it| it.status == StatusCode::SERVICE_UNAVAILABLE);
+    assert!(busy.unwrap().headers.contains_key("retry-after"));
+}
