@@ -1,10 +1,9 @@
 //! `[[integration]]`: an integration with its plugins.
 
 use super::keeping::CompileIn;
-use super::{load, set};
+use super::{candidate, load, set};
 use crate::in_flight::InFlight;
 use crate::integration::{Integration, Mode, Tier, TierCeiling};
-use crate::pdp::rules;
 use portcullis_contract::name::Naming;
 use portcullis_contract::name::{check_action, check_identifier};
 use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, similar};
@@ -192,19 +191,8 @@ pub(super) fn read(
         }
         integration = integration.plugin(plugin);
     }
-    for section in candidates {
-        let Some(candidate) = candidate(section, around, tier) else {
-            complete = false;
-            continue;
-        };
-        let (plugin, replaces, span) = candidate;
-        integration = integration.candidate(plugin, replaces);
-        // Without all plugins, the error would be about those that cannot be loaded.
-        if complete && let Err(error) = rules::candidates(&integration) {
-            source.error(span, error.to_string());
-            complete = false;
-        }
-    }
+    let (integration, are_usable) = candidate::add(integration, candidates, around, tier, complete);
+    complete &= are_usable;
     warn_of_misspelt(source, &obligations_at, &integration);
     name.is_some().then_some((integration, complete))
 }
@@ -356,22 +344,8 @@ pub(super) fn plugin_limits(mut section: Section<'_, '_>, limits: &mut PluginLim
     section.end();
 }
 
-/// Reads one `[[integration.candidate]]`: a plugin, the name of the one that it replaces, and its place.
-fn candidate<'a>(
-    mut section: Section<'a, '_>,
-    around: &Around<'_>,
-    tier: Tier,
-) -> Option<(Arc<Plugin>, Option<&'a str>, Span)> {
-    let span = section.span();
-    let replaces = section.text("replaces").map(|(name, _)| name);
-    #[cfg(feature = "reset")]
-    let plugin = plugin(section, around, tier, Instances::Fresh)?;
-    #[cfg(not(feature = "reset"))]
-    let plugin = plugin(section, around, tier)?;
-    Some((plugin, replaces, span))
-}
-
-fn plugin(
+/// Reads one plugin.
+pub(super) fn plugin(
     mut section: Section<'_, '_>,
     around: &Around<'_>,
     tier: Tier,

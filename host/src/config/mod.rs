@@ -4,6 +4,7 @@
 
 #[cfg(feature = "embedded-state")]
 mod accept;
+mod candidate;
 mod checks;
 mod integration;
 mod keeping;
