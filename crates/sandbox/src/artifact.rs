@@ -40,6 +40,18 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Of a file of which nothing was read yet.
+    fn of(digest: Digest, bytes: &[u8]) -> Self {
+        Self {
+            digest,
+            bytes: bytes.len(),
+            manifest: None,
+            imports: Vec::new(),
+            exports: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+
     /// False if the file was refused before its imports and exports were read.
     pub fn is_read(&self) -> bool {
         !matches!(
@@ -99,14 +111,7 @@ pub(crate) fn inspect_of(digest: Digest, bytes: &[u8], limits: &PluginLimits) ->
 
 /// As [`inspect_of`], for a file that is known to be valid.
 pub(crate) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspection {
-    let mut inspection = Inspection {
-        digest,
-        bytes: bytes.len(),
-        manifest: None,
-        imports: Vec::new(),
-        exports: Vec::new(),
-        refusals: Vec::new(),
-    };
+    let mut inspection = Inspection::of(digest, bytes);
     if bytes.len() > limits.component_bytes {
         inspection.refusals.push(LoadError::TooLarge {
             bytes: bytes.len(),
@@ -118,9 +123,21 @@ pub(crate) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspe
         inspection.refusals.push(error);
         return inspection;
     }
-    match read(bytes, &mut inspection) {
+    read_into(bytes, &mut inspection);
+    inspection
+}
+
+/// As [`look`], for a file whose code this version compiled with the same limits: its counts are within them.
+pub(crate) fn look_again(digest: Digest, bytes: &[u8]) -> Inspection {
+    let mut inspection = Inspection::of(digest, bytes);
+    read_into(bytes, &mut inspection);
+    inspection
+}
+
+fn read_into(bytes: &[u8], inspection: &mut Inspection) {
+    match read(bytes, inspection) {
         Ok(manifest) => {
-            judge_interfaces(&mut inspection);
+            judge_interfaces(inspection);
             match manifest {
                 None => inspection.refusals.push(LoadError::NoManifest),
                 Some(Err(error)) => inspection.refusals.push(error),
@@ -129,7 +146,6 @@ pub(crate) fn look(digest: Digest, bytes: &[u8], limits: &PluginLimits) -> Inspe
         }
         Err(error) => inspection.refusals.push(error),
     }
-    inspection
 }
 
 /// Refuses a file that is no component, by its first bytes.

@@ -258,7 +258,10 @@ impl Plugin {
             Found::Nothing => (None, CodeSource::Compiled),
             Found::Rejected(why) => (None, CodeSource::NotCached(why)),
         };
-        let inspection = artifact::look(digest, bytes, limits);
+        let inspection = match cached {
+            Some(_) => artifact::look_again(digest, bytes),
+            None => artifact::look(digest, bytes, limits),
+        };
         let is_refused = !inspection.refusals.is_empty();
         let mut refusals = inspection.refusals.into_iter();
         if (cached.is_some() || inspection.manifest.is_none())
