@@ -181,7 +181,8 @@ fn the_host_that_a_route_is_chosen_by_is_the_one_that_servers_see() {
         .route(Route::to("billing").host("api.example"))
         .build()
         .unwrap();
-    let get = |mapper, list| mapped(mapper, "GET", "/", list, Body::Whole(b""));
+    let get =
+        |mapper: &Mapper, list: &[(&str, &str)]| mapped(mapper, "GET", "/", list, Body::Whole(b""));
     for list in [
         [("x-forwarded-host", "admin.example")],
         [("forwarded", "for=192.0.2.1;Host=admin.example")],
