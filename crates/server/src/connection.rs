@@ -127,3 +127,29 @@ impl fmt::Display for Connection {
         }
     }
 }
+
+/// The enforcement point that makes a request, with its connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pep: Arc<Pep>,
+    connection: Connection,
+}
+
+impl Caller {
+    pub(crate) fn new(pep: Arc<Pep>, connection: &Connection) -> Self {
+        Self {
+            pep,
+            connection: connection.clone(),
+        }
+    }
+
+    /// The enforcement point.
+    pub(crate) fn pep(&self) -> &Pep {
+        &self.pep
+    }
+
+    /// The connection of the request.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}

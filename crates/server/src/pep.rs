@@ -1,6 +1,5 @@
 //! Enforcement points: who may ask, about which integrations, and what they may vouch for.
 
-use crate::connection::Connection;
 use aws_lc_rs::constant_time;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -183,31 +182,5 @@ impl Peps {
             "the caller is not a known enforcement point: authenticate by {}",
             ways.join(" or ")
         )
-    }
-}
-
-/// The enforcement point that makes a request, with its connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pep: Arc<Pep>,
-    connection: Connection,
-}
-
-impl Caller {
-    pub(crate) fn new(pep: Arc<Pep>, connection: &Connection) -> Self {
-        Self {
-            pep,
-            connection: connection.clone(),
-        }
-    }
-
-    /// The enforcement point.
-    pub(crate) fn pep(&self) -> &Pep {
-        &self.pep
-    }
-
-    /// The connection of the request.
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
     }
 }

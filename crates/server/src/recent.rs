@@ -1,6 +1,6 @@
 //! The last decisions, for the status page.
 
-use crate::pep::Caller;
+use crate::connection::Caller;
 use crate::settings::Settings;
 use portcullis_host::{Decision, Request, Timestamp, excerpt, well_known_withheld};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,7 @@
 //! State that all routes share, and the one path from a request to its decision.
 
-use crate::connection::Connection;
+use crate::connection::{Caller, Connection};
 use crate::metrics::Metrics;
-use crate::pep::Caller;
 use crate::recent::{Recent, RecentDecision};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;

@@ -1,8 +1,8 @@
 //! TLS of the listeners.
 
-use crate::settings::TlsFiles;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -11,6 +11,31 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
 };
+
+/// Certificate chain and private key of a listener, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFiles {
+    /// The certificate, followed by those of intermediate authorities.
+    pub certificate: PathBuf,
+    /// The private key (PKCS #8, PKCS #1 or SEC 1).
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Names the files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+        }
+    }
+
+    /// Both files.
+    pub(crate) fn paths(&self) -> [&Path; 2] {
+        [&self.certificate, &self.key]
+    }
+}
 
 /// Reads the certificate and its key, and checks that they belong together.
 ///

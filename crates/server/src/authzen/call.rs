@@ -1,7 +1,6 @@
 //! A request to the API: its caller, its body and the workload's credential.
 
-use crate::connection::Connection;
-use crate::pep::Caller;
+use crate::connection::{Caller, Connection};
 use crate::refusal::Refusal;
 use crate::state::App;
 use axum::body::{Bytes, to_bytes};

@@ -1,7 +1,6 @@
 //! Decides a call that a proxy states: authenticates its client, maps the call, asks the decision point.
 
-use crate::connection::Connection;
-use crate::pep::Caller;
+use crate::connection::{Caller, Connection};
 use crate::refusal::{Kind, Refusal};
 use crate::state::App;
 use bytes::Bytes;

@@ -96,31 +96,6 @@ impl Secret {
     }
 }
 
-/// Certificate chain and private key of a listener, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsFiles {
-    /// The certificate, followed by those of intermediate authorities.
-    pub certificate: PathBuf,
-    /// The private key (PKCS #8, PKCS #1 or SEC 1).
-    pub key: PathBuf,
-}
-
-impl TlsFiles {
-    /// Names the files.
-    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self {
-            certificate: certificate.into(),
-            key: key.into(),
-        }
-    }
-
-    /// Both files.
-    pub(crate) fn paths(&self) -> [&Path; 2] {
-        [&self.certificate, &self.key]
-    }
-}
-
 /// Message about a file that other users can read, if they can.
 #[cfg(unix)]
 pub(crate) fn readable_by_others(file: &Path) -> Option<String> {

@@ -6,7 +6,8 @@ mod peps;
 mod read;
 
 pub use address::Address;
-pub use files::{Secret, TlsFiles};
+pub use crate::tls::TlsFiles;
+pub use files::Secret;
 pub use read::{admin_of, check, read};
 pub use crate::forward::HttpSettings;
 

@@ -1,10 +1,11 @@
 //! Reads `[serve]`, and records every problem with its place.
 
 use super::address::{Address, UNIX};
-use super::files::{Named, Secret, TlsFiles, readable_by_others};
+use super::files::{Named, Secret, readable_by_others};
 use super::peps::{self, Around};
 use super::{KnownResource, Limits, Settings};
-use crate::{forward, tls};
+use crate::forward;
+use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
 use portcullis_model::document::{self, FILE, Section, Source};
