@@ -140,3 +140,145 @@ fn certificates(text: &str) -> Option<Vec<Bytes>> {
     let der = read.into_iter().map(|der| Bytes::copy_from_slice(&der));
     Some(der.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envoy_types::pb::envoy::config::core::v3::{HeaderMap as RawHeaders, HeaderValue as Raw};
+    use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
+    use envoy_types::pb::envoy::service::auth::v3::attribute_context::{Peer as Source, Request};
+
+    fn http() -> HttpRequest {
+        HttpRequest {
+            method: "GET".to_owned(),
+            path: "/v1/invoices/7?page=2".to_owned(),
+            host: "api.acme.example".to_owned(),
+            ..HttpRequest::default()
+        }
+    }
+
+    fn check(http: HttpRequest) -> CheckRequest {
+        let request = Request {
+            http: Some(http),
+            ..Request::default()
+        };
+        let attributes = AttributeContext {
+            request: Some(request),
+            ..AttributeContext::default()
+        };
+        CheckRequest {
+            attributes: Some(attributes),
+        }
+    }
+
+    /// The request with these raw headers.
+    fn raw(lines: &[(&str, &[u8])]) -> HttpRequest {
+        let headers = lines.iter().map(|(key, value)| Raw {
+            key: (*key).to_owned(),
+            raw_value: value.to_vec(),
+            ..Raw::default()
+        });
+        HttpRequest {
+            header_map: Some(RawHeaders {
+                headers: headers.collect(),
+            }),
+            ..http()
+        }
+    }
+
+    fn extended(mut check: CheckRequest, key: &str, value: &str) -> CheckRequest {
+        let extensions = &mut check.attributes.as_mut().unwrap().context_extensions;
+        extensions.insert(key.to_owned(), value.to_owned());
+        check
+    }
+
+    #[test]
+    fn reads_the_call_from_the_fields_of_envoy() {
+        let lines: [(&str, &[u8]); 6] = [
+            (":method", b"GET"),
+            (":path", b"/v1/invoices/7?page=2"),
+            (":authority", b"api.acme.example"),
+            (":scheme", b"http"),
+            ("accept", b"a"),
+            ("accept", b"caf\xe9"),
+        ];
+        let read = Read::of(extended(check(raw(&lines)), INTEGRATION, "invoices")).unwrap();
+        assert_eq!(read.method, "GET");
+        assert_eq!(read.target, "/v1/invoices/7?page=2");
+        assert_eq!(read.authority, "api.acme.example");
+        assert_eq!(read.integration.as_deref(), Some("invoices"));
+        assert_eq!(read.headers.len(), 2, "{:?}", read.headers);
+        assert!(read.client.certificates.is_empty());
+
+        let mut text = http();
+        text.headers.insert("accept".to_owned(), "a".to_owned());
+        let read = Read::of(check(text)).unwrap();
+        assert_eq!(read.headers["accept"], "a");
+    }
+
+    #[test]
+    fn refuses_attributes_that_contradict_one_another() {
+        assert!(Read::of(CheckRequest::default()).is_err());
+        for lines in [
+            [(":path", &b"/v1/payroll"[..])],
+            [(":method", b"DELETE")],
+            [(":authority", b"other.example")],
+            [("host", b"other.example")],
+            [("a b", b"a")],
+            [("x-a", b"a\r\nb: c")],
+        ] {
+            assert!(Read::of(check(raw(&lines))).is_err(), "{lines:?}");
+        }
+        let both = HttpRequest {
+            body: "a".to_owned(),
+            raw_body: b"b".to_vec(),
+            ..http()
+        };
+        assert!(Read::of(check(both)).is_err());
+        assert!(Read::of(extended(check(http()), BODY, "yes")).is_err());
+    }
+
+    #[test]
+    fn a_body_counts_if_envoy_sent_all_of_it() {
+        let with_body = |partial: &[&'static [u8]]| HttpRequest {
+            raw_body: b"{}".to_vec(),
+            ..raw(&partial.iter().map(|value| (PARTIAL_BODY, *value)).collect::<Vec<_>>())
+        };
+        for (request, body) in [
+            (check(with_body(&[])), Some("{}")),
+            (check(with_body(&[b"false"])), Some("{}")),
+            (check(with_body(&[b"true"])), None),
+            // A client can add the header, and Envoy adds its own beside it.
+            (check(with_body(&[b"false", b"true"])), None),
+            (check(with_body(&[b"true", b"false"])), None),
+            // Without a body, only the configuration tells whether Envoy sends bodies.
+            (check(http()), None),
+            (extended(check(http()), BODY, "included"), Some("")),
+            (extended(check(with_body(&[b"true"])), BODY, "included"), None),
+        ] {
+            let read = Read::of(request).unwrap();
+            let found = read.body.map(|body| String::from_utf8(body).unwrap());
+            assert_eq!(found.as_deref(), body);
+            assert!(!read.headers.contains_key(PARTIAL_BODY));
+        }
+    }
+
+    #[test]
+    fn the_certificate_of_the_client_is_that_of_its_connection() {
+        let stated = |certificate: &str| {
+            let mut check = check(http());
+            check.attributes.as_mut().unwrap().source = Some(Source {
+                certificate: certificate.to_owned(),
+                ..Source::default()
+            });
+            Read::of(check).map(|read| read.client.certificates)
+        };
+        // Three bytes in Base64, as Envoy encodes a certificate.
+        let pem = "-----BEGIN%20CERTIFICATE-----%0AAQID%0A-----END%20CERTIFICATE-----%0A";
+        assert_eq!(stated(pem).unwrap(), [Bytes::from_static(&[1, 2, 3])]);
+        assert!(stated("").unwrap().is_empty());
+        for certificate in ["AQID", "-----BEGIN%20CERTIFICATE-----", "%FF"] {
+            assert!(stated(certificate).is_err(), "{certificate}");
+        }
+    }
+}

@@ -12,7 +12,8 @@ mod proxy;
 mod settings;
 
 pub(crate) use judge::{Refused, Stated, Stop, judge};
-pub(crate) use settings::{HttpSettings, http};
+pub use settings::HttpSettings;
+pub(crate) use settings::http;
 
 use crate::connection::Connection;
 use crate::refusal::{DECISION_ID, Refusal};

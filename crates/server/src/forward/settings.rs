@@ -144,3 +144,113 @@ fn usable<T, E: ToString>(built: Result<T, E>, source: &Source<'_>, place: &Span
         .map_err(|error| source.error(place.clone(), error.to_string()))
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+    use portcullis_host::{Principal, RequestLimits};
+    use portcullis_http::{Body, Call};
+    use portcullis_model::document::{self, FILE};
+    use std::path::Path;
+
+    fn read(text: &str) -> (Option<HttpSettings>, Vec<String>) {
+        let source = Source::new(Path::new("portcullis.toml"), text);
+        let table = document::parse(&source, text).unwrap();
+        let section = Section::new(&source, table.get_ref(), FILE);
+        let integrations = ["invoices", "payroll"].map(str::to_owned);
+        let read = http(section, &BTreeSet::from(integrations));
+        let problems = source.into_problems().into_iter();
+        (read, problems.map(|problem| problem.message).collect())
+    }
+
+    /// The integration and the environment of a call, if it is mapped.
+    fn mapped(mapper: &Mapper, host: &str, target: &str) -> Option<(String, String)> {
+        let headers = HeaderMap::new();
+        let call = Call::stated("GET", host, target, &headers);
+        let principal = Principal {
+            id: "spiffe://acme.example/a".to_owned(),
+            ..Principal::default()
+        };
+        let limits = RequestLimits::default();
+        let request = mapper.request(principal, &call, Body::Unread, &limits).ok()?;
+        let environment = request.resource().environment.clone();
+        Some((request.integration().to_owned(), environment))
+    }
+
+    fn pair(integration: &str, environment: &str) -> Option<(String, String)> {
+        Some((integration.to_owned(), environment.to_owned()))
+    }
+
+    #[test]
+    fn calls_have_the_integration_of_their_route() {
+        let (read, problems) = read(
+            r#"
+            integration = "invoices"
+            environment = "prod"
+            bodies = "unread"
+            numbers = ["page"]
+            [[route]]
+            integration = "payroll"
+            host = "pay.example"
+            path = "/v1"
+            environment = "staging"
+            "#,
+        );
+        assert_eq!(problems, [""; 0]);
+        let read = read.unwrap();
+        for (host, target, expected) in [
+            ("api.example", "/v1/a?page=2", pair("invoices", "prod")),
+            ("pay.example:443", "/v1/a", pair("payroll", "staging")),
+            ("pay.example", "/v2/a", pair("invoices", "prod")),
+            ("api.example", "/v1/a?page=x", None),
+        ] {
+            assert_eq!(mapped(read.mapper(), host, target), expected, "{host}{target}");
+        }
+        // A proxy that names the integration leaves no room for routes.
+        let named = read.mapper_to("payroll").unwrap();
+        let found = mapped(&named, "api.example", "/v1/a?page=2");
+        assert_eq!(found, pair("payroll", "prod"));
+        assert_eq!(mapped(&named, "api.example", "/v1/a?page=x"), None);
+    }
+
+    #[test]
+    fn a_call_whose_body_would_be_read_is_refused() {
+        for (bodies, is_mapped) in [
+            ("", false),
+            (r#"bodies = "json""#, false),
+            (r#"bodies = "json-or-unread""#, true),
+            (r#"bodies = "unread""#, true),
+        ] {
+            let (read, problems) = read(&format!("integration = \"invoices\"\n{bodies}"));
+            assert_eq!(problems, [""; 0]);
+            let found = mapped(read.unwrap().mapper(), "api.example", "/v1/a");
+            assert_eq!(found.is_some(), is_mapped, "{bodies}");
+        }
+    }
+
+    #[test]
+    fn settings_that_mean_nothing_are_refused() {
+        for (text, said) in [
+            (r#"integration = "other""#, "no integration `other`"),
+            (r#"bodies = "text""#, "`bodies` is"),
+            (r#"headers = ["authorization"]"#, "credential"),
+            (r#"bodys = "json""#, "no `bodys`"),
+            ("[[route]]\npath = \"/v1\"", "`integration` is missing"),
+            (
+                "[[route]]\nintegration = \"invoices\"\npath = \"/v1/../a\"",
+                "/v1/../a",
+            ),
+            (
+                "[[route]]\nintegration = \"invoices\"\nmethod = \"GET\"",
+                "no `method`",
+            ),
+        ] {
+            let (_, problems) = read(text);
+            assert!(
+                problems.iter().any(|problem| problem.contains(said)),
+                "{text}: {problems:?}"
+            );
+        }
+    }
+}

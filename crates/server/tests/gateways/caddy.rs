@@ -26,9 +26,10 @@ fn lets_through_what_is_permitted_and_nothing_else() {
     let mut proxy = Proxy::start(setting, &mut command);
     let traits = Traits {
         passes_problems: true,
+        while_down: 502,
     };
     suite::run(&proxy, traits);
-    suite::fails_without_decisions(&mut proxy);
+    suite::fails_without_decisions(&mut proxy, traits);
 }
 
 #[test]

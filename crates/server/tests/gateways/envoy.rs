@@ -34,10 +34,11 @@ fn lets_through_what_is_permitted_and_nothing_else() {
     let mut proxy = Proxy::start(setting, &mut command);
     let traits = Traits {
         passes_problems: true,
+        while_down: 503,
     };
     suite::run(&proxy, traits);
     decides_about_the_body(&proxy);
-    suite::fails_without_decisions(&mut proxy);
+    suite::fails_without_decisions(&mut proxy, traits);
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn states_the_certificate_of_its_client() {
     let token = format!("Authorization: Bearer {}\r\n", proxy.setting.token());
     assert_eq!(status(Some("client"), &token), 200);
     assert_eq!(status(None, &token), 200);
-    assert_eq!(status(Some("pep"), &token), 401);
+    assert_eq!(status(Some("pep"), &token), 400);
     // Headers that claim a certificate are not read.
     let claim = format!("X-Forwarded-Client-Cert: By=spiffe://acme.example/a;URI={WORKLOAD}\r\n");
     assert_ne!(status(None, &claim), 200);

@@ -7,6 +7,7 @@
 
 mod caddy;
 mod certificates;
+mod direct;
 mod envoy;
 mod http;
 mod nginx;

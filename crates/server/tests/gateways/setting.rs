@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The workload whose calls are decided.
 pub(crate) const WORKLOAD: &str = "spiffe://acme.example/agent/reader";
+/// The token of Envoy and Caddy.
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 /// The enforcement point that Traefik is.
 const TRAEFIK: &str = "spiffe://acme.example/gateway/traefik";
 
@@ -30,6 +32,8 @@ pub(crate) struct Setting {
     pub(crate) api: Api,
     /// Address of the proxy.
     pub(crate) address: SocketAddr,
+    /// Address of the decision point, unless it is a socket.
+    pub(crate) decisions: SocketAddr,
     server: Option<Server>,
     key: NewKey,
     /// Texts of the examples, and what stands for them here.
@@ -55,8 +59,7 @@ impl Setting {
         write_bundle(folder.path(), &key, &workloads.in_base64());
         let servers = Authority::new("portcullis", folder.path());
         servers.issue("portcullis", certificates::loopback());
-        let token = "0123456789abcdef0123456789abcdef0123456789abcdef";
-        certificates::write_secret(&folder.path().join("pep.token"), token);
+        certificates::write_secret(&folder.path().join("pep.token"), TOKEN);
         let plugin = portcullis_tests::guests::plugin("http-api").unwrap();
         fs::write(folder.path().join("http-api.wasm"), plugin).unwrap();
         let here = folder.path().display();
@@ -71,7 +74,7 @@ impl Setting {
             ("unix:/run/portcullis/", format!("unix:{here}/")),
             ("/etc/caddy/", format!("{here}/")),
             ("/etc/traefik/", format!("{here}/")),
-            ("PEP-TOKEN", token.to_owned()),
+            ("PEP-TOKEN", TOKEN.to_owned()),
             ("uid = 33 ", format!("uid = {} ", user(folder.path()))),
         ];
         let replaced = replaced.map(|(text, by)| (text.to_owned(), by));
@@ -80,6 +83,7 @@ impl Setting {
             folder,
             api,
             address,
+            decisions,
             server: None,
             key,
             replaced: replaced.to_vec(),
@@ -136,7 +140,7 @@ impl Setting {
     }
 
     /// The decisions of the log by their id: action, resource and whether it is a permit.
-    pub(crate) fn decisions(&self) -> HashMap<String, Value> {
+    pub(crate) fn recorded(&self) -> HashMap<String, Value> {
         let log = fs::read_to_string(self.folder.path().join("decisions.jsonl")).unwrap();
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let decisions = lines.filter(|line| line["event"] == "decision");
