@@ -12,7 +12,10 @@ use portcullis_host::{Request, json, printable, withheld};
 ///
 /// The message names the place and the remedy. It says nothing about other requests.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct Refusal(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     kind: Kind,
     message: String,
     record: Refused,
@@ -70,13 +73,13 @@ impl Refusal {
             Kind::UnknownCaller | Kind::Credential => Refused::authentication(&message),
             Kind::BeyondPep | Kind::Malformed | Kind::TooLarge | Kind::Busy => Refused::request(&message),
         };
-        Self {
+        Self(Box::new(Parts {
             kind,
             message,
             record,
             unreadable: None,
             id: None,
-        }
+        }))
     }
 
     /// The caller is no known enforcement point.
@@ -118,8 +121,8 @@ impl Refusal {
     /// Sets the integration and the principal that the request names.
     #[must_use]
     pub(crate) fn of(mut self, request: &Request) -> Self {
-        self.record = self
-            .record
+        let record = self.0.record.clone();
+        self.0.record = record
             .integration(request.integration())
             .claimed_principal(&request.principal().id);
         self
@@ -127,15 +130,14 @@ impl Refusal {
 
     /// The body of the request cannot be read for the reason `error`.
     pub(crate) fn unreadable_body(body: &Bytes, error: json::Error) -> Self {
-        Self {
-            unreadable: Some((body.clone(), error.clone())),
-            ..Self::malformed(error.to_string())
-        }
+        let mut refusal = Self::malformed(error.to_string());
+        refusal.0.unreadable = Some((body.clone(), error));
+        refusal
     }
 
     /// The body that could not be read, and the reason.
     pub(crate) fn unreadable(&self) -> Option<(&[u8], &json::Error)> {
-        let (body, error) = self.unreadable.as_ref()?;
+        let (body, error) = self.0.unreadable.as_ref()?;
         Some((body, error))
     }
 
@@ -143,36 +145,36 @@ impl Refusal {
     #[must_use]
     pub(crate) fn traceparent(mut self, traceparent: Option<&str>) -> Self {
         if let Some(traceparent) = traceparent {
-            self.record = self.record.traceparent(traceparent);
+            self.0.record = self.0.record.clone().traceparent(traceparent);
         }
         self
     }
 
     /// The line for the log.
     pub(crate) fn to_record(&self, connection: &Connection) -> Refused {
-        self.record.clone().peer(&connection.to_string())
+        self.0.record.clone().peer(&connection.to_string())
     }
 
     /// Sets the id of its line in the log.
     #[must_use]
     pub(crate) fn with_id(mut self, id: Option<String>) -> Self {
-        self.id = id;
+        self.0.id = id;
         self
     }
 
     /// Reason for the refusal.
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// Place and remedy, in one printable line.
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Id of its line in the log, if it was recorded.
     pub(crate) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.0.id.as_deref()
     }
 }
 
@@ -185,15 +187,16 @@ impl From<json::Error> for Refusal {
 impl IntoResponse for Refusal {
     /// The message as plain text, as AuthZEN prescribes for errors.
     fn into_response(self) -> Response {
-        let mut response = (self.kind.status(), format!("{}\n", self.message)).into_response();
+        let kind = self.kind();
+        let mut response = (kind.status(), format!("{}\n", self.message())).into_response();
         let headers = response.headers_mut();
-        if self.kind == Kind::UnknownCaller {
+        if kind == Kind::UnknownCaller {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.kind == Kind::Busy {
+        if kind == Kind::Busy {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Some(Ok(id)) = self.id.as_deref().map(HeaderValue::from_str) {
+        if let Some(Ok(id)) = self.id().map(HeaderValue::from_str) {
             headers.insert(DECISION_ID, id);
         }
         response

@@ -67,34 +67,9 @@ impl App {
     /// All problems, each with its file and place.
     fn read_settings(&self, file: &Path) -> Result<(Settings, Vec<String>), Vec<String>> {
         let read = settings::read(file).map_err(lines).and_then(|read| {
-            let bound = self.settings();
-            let mut restart = Vec::new();
-            let names = [
-                ("listen", read.listen != bound.listen),
-                ("admin", read.admin != bound.admin),
-                ("socket-mode", read.socket_mode != bound.socket_mode),
-                ("[serve.tls]", read.tls != bound.tls),
-                ("checkpoint-every", read.checkpoint_every != bound.checkpoint_every),
-            ];
-            restart.extend(
-                names
-                    .iter()
-                    .filter(|(_, differs)| *differs)
-                    .map(|(name, _)| format!("`{name}` changed: it is in force after a restart")),
-            );
-            let held = Settings {
-                listen: bound.listen.clone(),
-                admin: bound.admin.clone(),
-                socket_mode: bound.socket_mode,
-                tls: bound.tls.clone(),
-                checkpoint_every: bound.checkpoint_every,
-                ..read
-            };
-            // The listeners stay as they are, so that they count, and not those that were read.
-            match held.are_safe() {
-                Ok(()) => Ok((held, restart)),
-                Err(error) => Err(vec![format!("{}: {error}", file.display())]),
-            }
+            // The listeners stay as they are bound, whatever was read.
+            let held = read.for_listeners_of(&self.settings());
+            held.map_err(|error| vec![format!("{}: {error}", file.display())])
         });
         self.note_settings_problems(read.as_ref().err().cloned().unwrap_or_default());
         read
@@ -149,11 +124,9 @@ pub(crate) async fn follow(app: App, tls: Option<Tls>) {
             }
             watched
         };
-        watched = match tokio::task::spawn_blocking(look).await {
-            Ok(watched) => watched,
-            // The look failed; the next one reads everything again.
-            Err(_) => Watched::default(),
-        };
+        // After a look that failed, the next one reads everything again.
+        let looked = tokio::task::spawn_blocking(look).await;
+        watched = looked.unwrap_or_default();
     }
 }
 

@@ -146,8 +146,14 @@ impl Server {
             addresses.push(address.map_err(|error| failed((configured.clone(), error)))?);
         }
         let app = App::new(live, Arc::new(settings), report);
-        let urls = addresses.iter().map(|address| url(address, tls.is_some()));
-        app.note_listeners(urls.collect());
+        let (of_decisions, of_admin) = addresses.split_at(decisions.len());
+        let of_decisions = of_decisions
+            .iter()
+            .map(|address| url(address, tls.is_some()));
+        let of_admin = of_admin
+            .iter()
+            .map(|address| url(address, tls.is_some() && !address.is_local()));
+        app.note_listeners(of_decisions.chain(of_admin).collect());
         Ok(Self {
             app,
             tls,
@@ -187,7 +193,7 @@ impl Server {
             tls,
             decisions,
             admin,
-            addresses: _,
+            addresses,
         } = self;
         let (stop, stopping) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -202,12 +208,20 @@ impl Server {
             );
             listeners.spawn(served);
         }
+        // Without TLS where only this machine can reach it, so that probes need no authority.
+        let is_local = addresses.last().is_none_or(Address::is_local);
+        let admin_tls = tls.clone().filter(|_| !is_local);
         // The admin listener answers until the last request has ended.
         let (stop_admin, stopping_admin) = watch::channel(false);
         let admin = admin.map(|listener| {
             let routes = admin_routes(&app);
-            let served =
-                accept::serve(listener, tls.clone(), routes, app.clone(), stopping_admin);
+            let served = accept::serve(
+                listener,
+                admin_tls,
+                routes,
+                app.clone(),
+                stopping_admin,
+            );
             tokio::spawn(served)
         });
         let mut around = JoinSet::new();

@@ -145,7 +145,7 @@ fn has_source<E: std::error::Error + 'static>(error: &(dyn std::error::Error + '
     false
 }
 
-/// The bearer token of the enforcement point.
+/// The bearer token of the enforcement point. With another scheme, it is empty, as no known token is.
 ///
 /// # Errors
 ///
@@ -154,17 +154,15 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Refusal>
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(without_scheme(value.to_str().unwrap_or_default()))),
+        (Some(value), None) => Ok(Some(bearer(value.to_str().unwrap_or_default()).unwrap_or_default())),
         (Some(_), Some(_)) => Err(Refusal::malformed("there are two `Authorization` headers: send one")),
     }
 }
 
-/// The token after `Bearer`, or the whole text, which is then no token that is known.
-fn without_scheme(value: &str) -> &str {
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => value,
-    }
+/// The token after `Bearer`.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The workload's token.
@@ -173,7 +171,7 @@ fn credential(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
-            Ok(value) => Ok(Some(without_scheme(value).to_owned())),
+            Ok(value) => Ok(Some(bearer(value).unwrap_or(value).to_owned())),
             Err(_) => Err(Refusal::malformed(
                 "header `Portcullis-Credential` is not a JWT-SVID",
             )),
@@ -236,8 +234,8 @@ mod tests {
         let token = |value| bearer_token(&headers(&[("authorization", value)])).unwrap().map(str::to_owned);
         assert_eq!(token("Bearer abc"), Some("abc".to_owned()));
         assert_eq!(token("bearer  abc "), Some("abc".to_owned()));
-        // Compared with every known token, and equal to none.
-        assert_eq!(token("Basic abc"), Some("Basic abc".to_owned()));
+        assert_eq!(token("Basic abc"), Some(String::new()));
+        assert_eq!(token("abc"), Some(String::new()));
         assert_eq!(bearer_token(&headers(&[])).unwrap(), None);
         let mut two = headers(&[("authorization", "Bearer a")]);
         two.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));

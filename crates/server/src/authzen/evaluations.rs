@@ -47,12 +47,11 @@ impl Semantic {
 ///
 /// Without evaluations, it is a single evaluation.
 pub(super) async fn evaluations(call: Call) -> Response {
-    let batch = match read(&call) {
+    let Batch { semantic, requests } = match read(&call) {
         Ok(Some(batch)) => batch,
         Ok(None) => return evaluation(call).await,
         Err(refusal) => return call.refused(refusal).await.into_response(),
     };
-    let (semantic, requests) = batch;
     let at_a_time = match semantic {
         Semantic::ExecuteAll => AT_A_TIME,
         // A later evaluation must not spend a use if an earlier one ends the batch.
@@ -86,10 +85,14 @@ async fn one(call: &Call, request: Result<Request, json::Error>) -> (bool, Value
     }
 }
 
+/// Evaluations of a batch, each read by itself, and the rule for them.
+struct Batch {
+    semantic: Semantic,
+    requests: Vec<Result<Request, json::Error>>,
+}
+
 /// Reads the batch; `None` if the body has no evaluations.
-fn read(
-    call: &Call,
-) -> Result<Option<(Semantic, Vec<Result<Request, json::Error>>)>, Refusal> {
+fn read(call: &Call) -> Result<Option<Batch>, Refusal> {
     let unreadable = |error| call.unreadable(error);
     let body = json::parse(&call.body, call.pdp.request_limits()).map_err(unreadable)?;
     let count = match body.get("evaluations") {
@@ -106,11 +109,11 @@ fn read(
         )));
     }
     let semantic = semantic(&body)?;
-    let requests = call
-        .pdp
-        .read_authzen_batch(&call.body)
-        .map_err(unreadable)?;
-    Ok(Some((semantic, requests)))
+    let requests = call.pdp.read_authzen_batch(&call.body);
+    Ok(Some(Batch {
+        semantic,
+        requests: requests.map_err(unreadable)?,
+    }))
 }
 
 fn semantic(body: &Value) -> Result<Semantic, Refusal> {

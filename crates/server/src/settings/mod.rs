@@ -51,6 +51,61 @@ pub struct Settings {
     pub notices: Vec<String>,
     /// Files that the settings were read from. The server reads the settings again if one changes.
     pub(crate) files: Vec<PathBuf>,
+    /// Settings that are in force from the start on, as the configuration has them.
+    pub(crate) at_start: AtStart,
+}
+
+/// Settings that a running server does not change, as a configuration has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct AtStart {
+    listen: Vec<Address>,
+    admin: Option<Address>,
+    socket_mode: u32,
+    tls: Option<TlsFiles>,
+    checkpoint_every: Option<Duration>,
+    connections: usize,
+    request_timeout: Duration,
+    recent_decisions: usize,
+}
+
+impl AtStart {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            listen: settings.listen.clone(),
+            admin: settings.admin.clone(),
+            socket_mode: settings.socket_mode,
+            tls: settings.tls.clone(),
+            checkpoint_every: settings.checkpoint_every,
+            connections: settings.limits.connections,
+            request_timeout: settings.limits.request_timeout,
+            recent_decisions: settings.limits.recent_decisions,
+        }
+    }
+
+    /// Keys that `other` has with another value.
+    fn changed(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let keys = [
+            ("listen", self.listen != other.listen),
+            ("admin", self.admin != other.admin),
+            ("socket-mode", self.socket_mode != other.socket_mode),
+            ("[serve.tls]", self.tls != other.tls),
+            (
+                "checkpoint-every",
+                self.checkpoint_every != other.checkpoint_every,
+            ),
+            ("max-connections", self.connections != other.connections),
+            (
+                "request-timeout",
+                self.request_timeout != other.request_timeout,
+            ),
+            (
+                "recent-decisions",
+                self.recent_decisions != other.recent_decisions,
+            ),
+        ];
+        keys.into_iter()
+            .filter_map(|(key, differs)| differs.then_some(key))
+    }
 }
 
 /// A resource that a resource search may find.
@@ -130,6 +185,7 @@ impl Default for Settings {
             http: None,
             notices: Vec::new(),
             files: Vec::new(),
+            at_start: AtStart::default(),
         }
     }
 }
@@ -161,6 +217,29 @@ impl Settings {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// These settings for the listeners that `running` has bound, and notices about what needs a restart.
+    ///
+    /// # Errors
+    ///
+    /// The reason why those listeners would be open to others, with the remedy.
+    pub(crate) fn for_listeners_of(self, running: &Self) -> Result<(Self, Vec<String>), String> {
+        let changed = self.at_start.changed(&running.at_start);
+        let notices = changed
+            .map(|key| format!("`{key}` changed: it is in force after a restart"))
+            .collect();
+        let held = Self {
+            listen: running.listen.clone(),
+            admin: running.admin.clone(),
+            socket_mode: running.socket_mode,
+            tls: running.tls.clone(),
+            checkpoint_every: running.checkpoint_every,
+            at_start: running.at_start.clone(),
+            ..self
+        };
+        held.are_safe()?;
+        Ok((held, notices))
     }
 
     /// Files to look at for changes.

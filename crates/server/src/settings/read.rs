@@ -3,7 +3,7 @@
 use super::address::{Address, UNIX};
 use super::files::{Named, Secret, readable_by_others};
 use super::peps::{self, Around};
-use super::{KnownResource, Limits, Settings};
+use super::{AtStart, KnownResource, Limits, Settings};
 use crate::forward;
 use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
@@ -61,7 +61,7 @@ pub fn admin_of(file: &Path) -> Result<Option<(Address, bool)>, ConfigError> {
         let has_tls = section.has("tls");
         let address = admin(&mut section, &Named::in_folder(folder), default);
         address.map(|address| {
-            let has_tls = has_tls && matches!(address, Address::Tcp(_));
+            let has_tls = has_tls && !address.is_local();
             (address, has_tls)
         })
     });
@@ -109,6 +109,7 @@ fn read_all(file: &Path) -> (Option<Settings>, Vec<Problem>) {
         let mut settings = settings(&mut root, &named);
         settings.files = named.into_files();
         settings.files.push(file.to_owned());
+        settings.at_start = AtStart::of(&settings);
         settings
     });
     (settings, source.into_problems())

@@ -169,7 +169,7 @@ async fn bytes_that_are_not_http_end_their_connection_only() {
         stream.write_all(b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\nContent-Le").await.unwrap();
         drop(stream);
     }
-    tokio::time::timeout(PATIENCE, serves(&running)).await.unwrap();
+    timeout(PATIENCE, serves(&running)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,7 +107,10 @@ async fn a_configuration_that_would_open_the_bound_listeners_is_refused() {
         "[serve]\nlisten = \"0.0.0.0:0\"\nadmin = \"127.0.0.1:0\"\n",
     );
     folder.configure(&with_peps);
+    // The admin listener is local, and so without TLS.
     let running = folder.serve_with(|settings| settings).await;
+    assert!(running.urls[0].starts_with("https://"), "{:?}", running.urls);
+    assert!(running.urls[1].starts_with("http://"), "{:?}", running.urls);
     // Without enforcement points, the file is fine for its own listener, and not for the one that is bound.
     folder.configure("[serve]\nlisten = \"127.0.0.1:0\"");
     let error = running.control.reload().await.unwrap_err().join("\n");
