@@ -93,6 +93,11 @@ impl Refusal {
         }
     }
 
+    /// The proof of the caller cannot be read, so that it is unknown.
+    pub(crate) fn unauthenticated(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::UnknownCaller, message)
+    }
+
     /// The enforcement point may not ask for this, or may not vouch for what it states.
     pub(crate) fn beyond_pep(message: impl AsRef<str>) -> Self {
         Self::new(Kind::BeyondPep, message)

@@ -149,13 +149,15 @@ fn has_source<E: std::error::Error + 'static>(error: &(dyn std::error::Error + '
 ///
 /// # Errors
 ///
-/// [`Refusal`] if the header is there and has no bearer token.
+/// [`Refusal`] if the header is there twice.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => Ok(Some(bearer(value.to_str().unwrap_or_default()).unwrap_or_default())),
-        (Some(_), Some(_)) => Err(Refusal::malformed("there are two `Authorization` headers: send one")),
+        (Some(_), Some(_)) => Err(Refusal::unauthenticated(
+            "there are two `Authorization` headers: send one",
+        )),
     }
 }
 

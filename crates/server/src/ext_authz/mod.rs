@@ -92,7 +92,7 @@ fn token(metadata: &MetadataMap) -> Result<Option<&str>, Refusal> {
     };
     match value.and_then(|value| value.strip_prefix("Bearer ")) {
         Some(token) => Ok(Some(token)),
-        None => Err(Refusal::malformed(
+        None => Err(Refusal::unauthenticated(
             "`authorization` in the metadata of the call is not one value `Bearer …`: see `initial_metadata` in docs/gateways/envoy.md",
         )),
     }

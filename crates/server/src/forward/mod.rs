@@ -87,7 +87,7 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     };
     match value.and_then(|value| value.strip_prefix("Bearer ")) {
         Some(token) => Ok(Some(token)),
-        None => Err(Refusal::malformed(
+        None => Err(Refusal::unauthenticated(
             "`Portcullis-Pep` is not one value `Bearer …`: let the proxy overwrite it",
         )),
     }

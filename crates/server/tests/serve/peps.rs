@@ -167,9 +167,7 @@ async fn an_unknown_caller_gets_no_decision() {
     let count = unknown.len();
     for request in unknown {
         let answer = running.send(request).await;
-        // Two headers cannot be read, which is no wrong token.
-        let expected = [StatusCode::UNAUTHORIZED, StatusCode::BAD_REQUEST];
-        assert!(expected.contains(&answer.status), "{}", answer.text());
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
         assert!(!answer.text().contains(TOKEN));
     }
     assert!(folder.logged("decision").is_empty());
@@ -536,4 +534,23 @@ async fn a_revoked_enforcement_point_is_unknown() {
         ask().await.unwrap().status == StatusCode::UNAUTHORIZED
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_callers_cannot_fill_the_log() {
+    let domain = Domain::new();
+    let (folder, running) = serve(&domain, "").await;
+    let begin = std::time::Instant::now();
+    for _ in 0..60 {
+        let answer = running.send(post(EVALUATION, &of_workload())).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
+    let recorded = folder.logged("refused").len();
+    assert!(recorded <= 10 * seconds, "{recorded} in {seconds} s");
+    let metrics = running.admin(client::get("/metrics")).await.text();
+    let not_recorded = 60 - recorded;
+    let line = format!("portcullis_unrecorded_refusals_total {not_recorded}\n");
+    assert!(metrics.contains(&line), "{line}{metrics}");
+    assert!(metrics.contains("portcullis_refused_requests_total{kind=\"unknown-caller\"} 60\n"));
 }
