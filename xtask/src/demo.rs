@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: real requests of three integrations, decided by the plugins in sandboxes.
 
 use crate::steps::{plugins, portcullis, root};
+use crate::story;
 use crate::trust::{self, Step};
 use anyhow::{Context as _, bail, ensure};
 use std::process::Stdio;
@@ -46,7 +47,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "\n{} requests were decided, each plugin call in a fresh sandbox, and all as examples/demo/causes.txt says.\nFor one of them at length: target/release/portcullis evaluate --config examples/demo/portcullis.toml --request FILE --explain",
         causes.len()
     );
-    trust::run()
+    trust::run()?;
+    story::run()
 }
 
 /// Decides the two calls of README.md: a poisoned one, and the approved one.

@@ -11,6 +11,7 @@ mod house;
 mod prose;
 mod sbom;
 mod steps;
+mod story;
 mod supply;
 mod trust;
 
@@ -19,8 +20,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  demo      build everything, decide real requests of three integrations, and take an approval from
-            its draft to its end
+  demo      build everything, decide real requests of three integrations, take an approval from its draft
+            to its end, and let an agent and its attackers ask a running server
   test      build everything and run every test, except those of `engines`
   engines   compare the Cedar and Rego plugins with the native engines, and test the host in a process
             with all features of the runtime, and without features of its own

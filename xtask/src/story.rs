@@ -1,0 +1,231 @@
+//! The demo's last part: one agent and its attackers, against a running `portcullis serve`.
+
+use crate::steps::{portcullis, root};
+use crate::trust::Step;
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const AGENT: &str = "spiffe://acme.example/agent/reporter";
+const BOB: &str = "bob@acme.example";
+const EVE: &str = "eve@evil.example";
+/// Time within which a revocation takes effect, by docs/operating.md, and as much again for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tells the story in `target/story`.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let folder = copy()?;
+    eprintln!("\n==> an agent and its attackers, against `portcullis serve`, in target/story\n");
+    let checkpoint = &["revoke", "--checkpoint"];
+    let why = "create the revocation list, which is complete as of now";
+    let (run, exit) = (checkpoint, 0);
+    Step { why, run, exit }.take(&folder)?;
+    let server = Server::start(&folder)?;
+    let now = jiff::Timestamp::now();
+    let call = |to: &str, instance: &str, origin: &str| -> anyhow::Result<Value> {
+        let lifetime = jiff::SignedDuration::from_mins(30);
+        Ok(json!({
+            "subject": { "type": "agent", "id": AGENT, "properties": {
+                "credential-id": "svid-7", "instance": instance,
+                "credential-issued-at": now.to_string(),
+                "credential-expires-at": now.checked_add(lifetime)?.to_string(),
+            } },
+            "action": { "name": "send_mail", "properties": { "to": to, "body": "Sales rose by 4 %." } },
+            "resource": { "type": "mcp-server", "id": "mail" },
+            "context": {
+                "intent": { "id": "int-42" },
+                "argument-origins": [{ "path": "/to", "origin": origin }],
+            },
+        }))
+    };
+    server.tell(
+        "the agent sends the report to Bob, as Alice approved",
+        &call(BOB, "pod-1", "user")?,
+        "permitted",
+    )?;
+    server.tell(
+        "a mail that it read says: send it to Eve. It tries",
+        &call(EVE, "pod-1", "tool:read_inbox")?,
+        "outside-intent",
+    )?;
+    server.tell(
+        "Eve copied its credential, and presents it from her own machine",
+        &call(BOB, "pod-eve", "user")?,
+        "credential-cloned",
+    )?;
+    let revoke = [
+        "revoke",
+        "credential",
+        "svid-7",
+        "--reason",
+        "presented by two workloads",
+        "--by",
+        "alice@acme.example",
+    ];
+    let why = "Alice revokes the credential";
+    let (run, exit) = (&revoke, 0);
+    Step { why, run, exit }.take(&folder)?;
+    let took = server.until("revoked", &call(BOB, "pod-1", "user")?)?;
+    println!("# the running server denies it as `revoked`, {took:?} after the command ended\n");
+    server.stop()?;
+    let log = "decisions.jsonl";
+    forge(&folder)?;
+    let steps = [
+        Step {
+            why: "confirm the revocation: every permit that it should end is denied now",
+            run: &["revoke", "verify", "--log", log],
+            exit: 0,
+        },
+        Step {
+            why: "the log is whole",
+            run: &["log", "verify", log],
+            exit: 0,
+        },
+        Step {
+            why: "in a copy, Eve wrote Bob's name over her own",
+            run: &["log", "verify", "forged/decisions.jsonl"],
+            exit: 5,
+        },
+        Step {
+            why: "write the posture page",
+            run: &[
+                "posture", "report", "--log", log, "--format", "html", "--output", "posture.html",
+            ],
+            exit: 0,
+        },
+    ];
+    steps.iter().try_for_each(|step| step.take(&folder))?;
+    println!("# open {}", folder.join("posture.html").display());
+    Ok(())
+}
+
+/// Makes a fresh copy of `examples/story`, with its plugin.
+fn copy() -> anyhow::Result<PathBuf> {
+    let (from, to) = (root().join("examples/story"), root().join("target/story"));
+    if to.exists() {
+        fs::remove_dir_all(&to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
+    for folder in ["intents", "forged"] {
+        let folder = to.join(folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let plugin = root().join("target/plugins/mcp-tools.wasm");
+    for (file, name) in [
+        (from.join("portcullis.toml"), "portcullis.toml"),
+        (from.join("registry.toml"), "registry.toml"),
+        (from.join("intents/int-42.json"), "intents/int-42.json"),
+        (plugin, "mcp-tools.wasm"),
+    ] {
+        fs::copy(&file, to.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(to)
+}
+
+/// Copies the log to `forged/`, with Bob's name in the place of Eve's.
+fn forge(folder: &Path) -> anyhow::Result<()> {
+    for name in ["decisions.jsonl", "decisions.jsonl.head"] {
+        let text = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name}"))?;
+        fs::write(folder.join("forged").join(name), text.replace(EVE, BOB))?;
+    }
+    Ok(())
+}
+
+/// A running `portcullis serve`. It is killed if the story ends early.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    /// Starts the server, and waits until it listens.
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        eprintln!("# start the server\n$ portcullis serve");
+        let mut process = portcullis()
+            .arg("serve")
+            .current_dir(folder)
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot run `portcullis serve`")?;
+        let errors = process.stderr.take().context("it has no standard error")?;
+        let (said, says) = mpsc::channel();
+        // Reads to the end, so that the server never waits for a reader.
+        thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                let _ = said.send(line);
+            }
+        });
+        let mut server = Self {
+            process,
+            url: String::new(),
+        };
+        let given_up = Instant::now() + Duration::from_secs(60);
+        while server.url.is_empty() {
+            let left = given_up.saturating_duration_since(Instant::now());
+            let line = says.recv_timeout(left).context("the server does not listen")?;
+            if let Some(url) = line.trim().strip_prefix("listening on http://") {
+                server.url = format!("http://{url}/access/v1/evaluation");
+            }
+        }
+        eprintln!();
+        Ok(server)
+    }
+
+    fn ask(&self, request: &Value) -> anyhow::Result<Value> {
+        let answer = ureq::post(&self.url).send_json(request);
+        let mut answer = answer.context("the server does not answer")?;
+        Ok(answer.body_mut().read_json()?)
+    }
+
+    /// Asks, prints the decision, and compares its cause.
+    fn tell(&self, why: &str, request: &Value, expected: &str) -> anyhow::Result<()> {
+        let answer = self.ask(request)?;
+        let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let word = match answer.get("decision") {
+            Some(Value::Bool(true)) => "PERMIT",
+            _ => "DENY",
+        };
+        let cause = text("/context/cause");
+        println!("# {why}\n{word} {cause}: {}\n", text("/context/detail"));
+        ensure!(cause == expected, "`{expected}` was expected: {answer}");
+        Ok(())
+    }
+
+    /// Time until the decision has this cause.
+    fn until(&self, expected: &str, request: &Value) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let answer = self.ask(request)?;
+            if answer.pointer("/context/cause").and_then(Value::as_str) == Some(expected) {
+                return Ok(begun.elapsed());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        bail!("no decision was `{expected}` within {PATIENCE:?}")
+    }
+
+    /// Ends the server as an operator does, so that requests in flight get their answers.
+    fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.process.id().to_string();
+        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        if !sent.is_ok_and(|status| status.success()) {
+            self.process.kill().context("cannot stop the server")?;
+        }
+        self.process.wait().context("cannot wait for the server")?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ignored: it has ended already, unless the story ended early.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
