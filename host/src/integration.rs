@@ -1,6 +1,5 @@
 //! One third-party connector or tool server: the unit that plugins attach to.
 
-use crate::candidate::Candidate;
 use crate::in_flight::{InFlight, MAX_OF_INTEGRATION};
 use crate::quarantine::Faults;
 use portcullis_contract::name::Naming;
@@ -57,6 +56,16 @@ pub struct TierCeiling {
     pub max_grant_ttl: Option<Duration>,
     /// Obligations added to every permit, such as to log the call in full.
     pub obligations: Vec<String>,
+}
+
+/// A plugin of an integration that is asked beside those that decide.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) plugin: Arc<Plugin>,
+    /// Name of the plugin that it would replace; `None` if it would be an additional one.
+    pub(crate) replaces: Option<String>,
+    /// Faults of the candidate, which are counted apart from those of the plugins.
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// One third-party connector or tool server, with its plugins and rules.

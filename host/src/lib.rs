@@ -133,7 +133,6 @@
 
 // docs/architecture.md describes the path of a request through these modules.
 mod admission;
-mod candidate;
 mod combine;
 pub mod config;
 mod decision;
@@ -148,9 +147,9 @@ mod quarantine;
 mod unmet;
 
 pub use admission::Requirement;
-pub use candidate::{CandidateDecision, CandidateVerdict};
 pub use decision::{
-    AccessRequest, Approval, ApprovalArgument, Consulted, Decision, Grant, Outcome,
+    AccessRequest, Approval, ApprovalArgument, CandidateDecision, CandidateVerdict, Consulted,
+    Decision, Grant, Outcome,
 };
 pub use for_caller::ForCaller;
 pub use integration::{Integration, Mode, Tier, TierCeiling};

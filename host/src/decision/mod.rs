@@ -1,13 +1,14 @@
 //! The [`Decision`], which is the answer of the host to one request.
 
 mod access;
+mod candidate;
 mod consulted;
 mod grant;
 mod response;
 
-use crate::candidate::CandidateDecision;
 use crate::integration::Mode;
 pub use access::{AccessRequest, Approval, ApprovalArgument};
+pub use candidate::{CandidateDecision, CandidateVerdict};
 pub use consulted::Consulted;
 pub use grant::Grant;
 pub(crate) use grant::accept;

@@ -2,10 +2,12 @@
 
 use super::Live;
 use crate::integration::{Mode, Tier};
+use crate::pdp::Pdp;
 use crate::quarantine::Quarantined;
 use portcullis_contract::CONTRACT_VERSION;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_sandbox::CodeSource;
+use portcullis_trust::revocation::Revocations;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -227,6 +229,7 @@ pub(super) fn of(live: &Live) -> Status {
     let integrations = integrations.collect();
     let problems = pdp.notices().iter().cloned().chain(pdp.file_problems());
     let mut problems: Vec<_> = problems.map(|problem| problem.to_string()).collect();
+    problems.extend(pdp.state_problems());
     problems.dedup();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -241,20 +244,53 @@ pub(super) fn of(live: &Live) -> Status {
         unready: pdp.unready(),
         problems,
         integrations,
-        trust_domains: pdp.bundle_status(),
-        registry: pdp.registry_status(),
-        revocations: pdp.revocation_status(at),
+        trust_domains: bundles(&pdp),
+        registry: pdp.followed_registry().map(|registry| RegistryStatus {
+            identities: registry.last_valid().len(),
+            file: FileStatus::of(&registry.source().path()),
+        }),
+        revocations: pdp.revocations().map(|list| revocations(list, at)),
         intents: pdp.intents().map(|intents| IntentsStatus {
             known: intents.len(),
             signed: intents.are_signed(),
         }),
-        log: pdp.log_status(),
+        log: pdp.log().map(|log| LogStatus {
+            path: log.path().to_owned(),
+            sequence: log.sequence(),
+        }),
     }
 }
 
+fn revocations(list: &Revocations, now: Timestamp) -> RevocationStatus {
+    let seen = list.seen();
+    let age = |at: Timestamp| now.as_millis().saturating_sub(at.as_millis()) / 1000;
+    RevocationStatus {
+        path: list.file().to_owned(),
+        epoch: seen.epoch,
+        as_of: seen.as_of,
+        age_seconds: seen.as_of.map(age),
+        max_age_seconds: list.max_staleness().as_secs(),
+    }
+}
+
+#[cfg(feature = "identity")]
+fn bundles(pdp: &Pdp) -> Vec<BundleStatus> {
+    let bundles = pdp.verifier().map(|verifier| verifier.bundles().files());
+    let bundles = bundles.into_iter().flatten();
+    let status = bundles.map(|(domain, file)| BundleStatus {
+        domain,
+        file: FileStatus::of(&file),
+    });
+    status.collect()
+}
+
+#[cfg(not(feature = "identity"))]
+fn bundles(_: &Pdp) -> Vec<BundleStatus> {
+    Vec::new()
+}
+
 impl FileStatus {
-    /// Status of the file at `path`.
-    pub(crate) fn of(path: &Path) -> Self {
+    fn of(path: &Path) -> Self {
         let modified = std::fs::metadata(path).and_then(|it| it.modified()).ok();
         let age = modified.and_then(|at| SystemTime::now().duration_since(at).ok());
         Self {

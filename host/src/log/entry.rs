@@ -1,7 +1,7 @@
 //! One line of the log.
 
 use super::{CallOutcome, Refused, compare};
-use crate::candidate::CandidateDecision;
+use crate::decision::CandidateDecision;
 use crate::quarantine::Quarantined;
 use portcullis_model::inputs::Inputs;
 use portcullis_model::limits::RequestLimits;

@@ -5,10 +5,9 @@
 
 use super::{MAX_STEPS, Pdp};
 use crate::admission::Admitted;
-use crate::candidate::{Candidate, CandidateDecision, CandidateVerdict};
 use crate::combine::{self, CombinedEffect};
-use crate::decision::{self, Decision};
-use crate::integration::Integration;
+use crate::decision::{self, CandidateDecision, CandidateVerdict, Decision};
+use crate::integration::{Candidate, Integration};
 use portcullis_contract::Field;
 use portcullis_contract::work::Budget;
 use portcullis_model::cause::Cause;

@@ -1,8 +1,7 @@
 //! Rules between the parts of a decision point, which the builder and a configuration check in the same words.
 
 use super::PdpError;
-use crate::candidate::Candidate;
-use crate::integration::Integration;
+use crate::integration::{Candidate, Integration};
 use portcullis_contract::excerpt;
 use portcullis_contract::name::{check_identifier, fold};
 use portcullis_sandbox::Plugin;

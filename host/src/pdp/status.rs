@@ -1,8 +1,9 @@
-//! Parts of a decision point as an operator sees them.
+//! Parts of a decision point that a report on it needs.
 
 use super::Pdp;
-use crate::live::{BundleStatus, FileStatus, LogStatus, RegistryStatus, RevocationStatus};
+use crate::log::DecisionLog;
 use portcullis_model::timestamp::Timestamp;
+use portcullis_trust::registry::FollowedRegistry;
 
 impl Pdp {
     /// Reasons why this host would deny requests that it should not; none if it is ready.
@@ -20,48 +21,11 @@ impl Pdp {
             .collect()
     }
 
-    pub(crate) fn log_status(&self) -> Option<LogStatus> {
-        let log = self.inner.parts.log.as_ref()?;
-        Some(LogStatus {
-            path: log.path().to_owned(),
-            sequence: log.sequence(),
-        })
+    pub(crate) fn log(&self) -> Option<&DecisionLog> {
+        self.inner.parts.log.as_ref()
     }
 
-    pub(crate) fn registry_status(&self) -> Option<RegistryStatus> {
-        let registry = self.inner.parts.registry.as_ref()?;
-        Some(RegistryStatus {
-            identities: registry.last_valid().len(),
-            file: FileStatus::of(&registry.source().path()),
-        })
-    }
-
-    pub(crate) fn revocation_status(&self, now: Timestamp) -> Option<RevocationStatus> {
-        let list = self.inner.parts.revocations.as_ref()?;
-        let seen = list.seen();
-        let age = |at: Timestamp| now.as_millis().saturating_sub(at.as_millis()) / 1000;
-        Some(RevocationStatus {
-            path: list.file().to_owned(),
-            epoch: seen.epoch,
-            as_of: seen.as_of,
-            age_seconds: seen.as_of.map(age),
-            max_age_seconds: list.max_staleness().as_secs(),
-        })
-    }
-
-    #[cfg(feature = "identity")]
-    pub(crate) fn bundle_status(&self) -> Vec<BundleStatus> {
-        let bundles = self.verifier().map(|verifier| verifier.bundles().files());
-        let bundles = bundles.into_iter().flatten();
-        let status = bundles.map(|(domain, file)| BundleStatus {
-            domain,
-            file: FileStatus::of(&file),
-        });
-        status.collect()
-    }
-
-    #[cfg(not(feature = "identity"))]
-    pub(crate) fn bundle_status(&self) -> Vec<BundleStatus> {
-        Vec::new()
+    pub(crate) fn followed_registry(&self) -> Option<&FollowedRegistry> {
+        self.inner.parts.registry.as_ref()
     }
 }

@@ -1,22 +1,11 @@
-//! Candidates: plugins that are asked beside those that decide, and decide nothing.
+//! The decision that candidates would have led to, for the record.
 
-use crate::decision::Decision;
-use crate::quarantine::Faults;
+use super::Decision;
+use crate::integration::Candidate;
 use portcullis_model::fault_kind::FaultKind;
 use portcullis_model::verdict::Obligation;
-use portcullis_sandbox::{Evaluation, Plugin};
+use portcullis_sandbox::Evaluation;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-
-/// A plugin of an integration that is asked beside those that decide.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub(crate) plugin: Arc<Plugin>,
-    /// Name of the plugin that it would replace; `None` if it would be an additional one.
-    pub(crate) replaces: Option<String>,
-    /// Faults of the candidate, which are counted apart from those of the plugins.
-    pub(crate) faults: Arc<Faults>,
-}
 
 /// The decision that the candidates of an integration would have led to.
 ///
