@@ -2,9 +2,7 @@
 
 use crate::forward::Stop;
 use crate::refusal::DECISION_ID;
-use envoy_types::ext_authz::v3::pb::{
-    CheckResponse, HeaderAppendAction, HttpStatus,
-};
+use envoy_types::ext_authz::v3::pb::{CheckResponse, HeaderAppendAction, HttpStatus};
 use envoy_types::ext_authz::v3::{
     CheckResponseExt as _, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
 };
@@ -57,7 +55,11 @@ pub(super) fn denied(stop: &Stop) -> CheckResponse {
     for challenge in &stop.challenges {
         let append = Some(HeaderAppendAction::AppendIfExistsOrAdd);
         // Challenges are visible ASCII.
-        add(header::WWW_AUTHENTICATE.as_str(), challenge.to_str().unwrap_or_default(), append);
+        add(
+            header::WWW_AUTHENTICATE.as_str(),
+            challenge.to_str().unwrap_or_default(),
+            append,
+        );
     }
     let body = String::from_utf8_lossy(&stop.body);
     http.set_body(body);

@@ -55,7 +55,11 @@ impl Read {
         let sends_bodies = match extensions.get(BODY).map(String::as_str) {
             None => false,
             Some("included") => true,
-            Some(_) => return Err(wrong("`portcullis-body` of `context_extensions` is `included`, or left out")),
+            Some(_) => {
+                return Err(wrong(
+                    "`portcullis-body` of `context_extensions` is `included`, or left out",
+                ));
+            }
         };
         let body = match body(&mut http)? {
             body if is_partial || (body.is_empty() && !sends_bodies) => None,
@@ -242,7 +246,10 @@ mod tests {
     fn a_body_counts_if_envoy_sent_all_of_it() {
         let with_body = |partial: &[&'static [u8]]| HttpRequest {
             raw_body: b"{}".to_vec(),
-            ..raw(&partial.iter().map(|value| (PARTIAL_BODY, *value)).collect::<Vec<_>>())
+            ..raw(&partial
+                .iter()
+                .map(|value| (PARTIAL_BODY, *value))
+                .collect::<Vec<_>>())
         };
         for (request, body) in [
             (check(with_body(&[])), Some("{}")),
@@ -254,7 +261,10 @@ mod tests {
             // Without a body, only the configuration tells whether Envoy sends bodies.
             (check(http()), None),
             (extended(check(http()), BODY, "included"), Some("")),
-            (extended(check(with_body(&[b"true"])), BODY, "included"), None),
+            (
+                extended(check(with_body(&[b"true"])), BODY, "included"),
+                None,
+            ),
         ] {
             let read = Read::of(request).unwrap();
             let found = read.body.map(|body| String::from_utf8(body).unwrap());

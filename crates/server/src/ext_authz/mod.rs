@@ -10,8 +10,8 @@ use crate::connection::Connection;
 use crate::forward::{Refused, Stated, Stop, judge};
 use crate::refusal::Refusal;
 use crate::state::App;
-use axum::Router;
 use attributes::Read;
+use axum::Router;
 use envoy_types::ext_authz::v3::pb::{
     Authorization, AuthorizationServer, CheckRequest, CheckResponse,
 };
@@ -50,9 +50,7 @@ impl Authorization for ExtAuthz {
                 None => answer::permitted(&decision),
                 Some(stop) => answer::denied(&stop),
             },
-            Err(refused) => {
-                answer::denied(&Stop::record(&self.0, &pdp, connection, refused).await)
-            }
+            Err(refused) => answer::denied(&Stop::record(&self.0, &pdp, connection, refused).await),
         };
         Ok(Response::new(answer))
     }

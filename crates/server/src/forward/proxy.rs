@@ -102,7 +102,9 @@ impl Proxy {
             (Some(value), None) => (value.to_str().ok(), "is empty, or not visible ASCII"),
             (Some(_), Some(_)) => (None, "is there twice"),
         };
-        value.filter(|value| !value.is_empty()).ok_or_else(|| {
+        let is_visible =
+            |value: &&str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+        value.filter(is_visible).ok_or_else(|| {
             let proxy = self.name();
             Refusal::malformed(format!(
                 "header `{name}` {wrong}: configure {proxy} as in docs/gateways/{proxy}.md, so that it overwrites the header"

@@ -68,7 +68,9 @@ pub(crate) fn http(
             known(name, span);
             Route::to(name)
         });
-        let with = |route: Option<Route>, text: Option<(&str, Span)>, set: fn(Route, &str) -> Route| {
+        let with = |route: Option<Route>,
+                    text: Option<(&str, Span)>,
+                    set: fn(Route, &str) -> Route| {
             match (route, text) {
                 (Some(route), Some((text, _))) => Some(set(route, text)),
                 (route, _) => route,
@@ -173,7 +175,9 @@ mod tests {
             ..Principal::default()
         };
         let limits = RequestLimits::default();
-        let request = mapper.request(principal, &call, Body::Unread, &limits).ok()?;
+        let request = mapper
+            .request(principal, &call, Body::Unread, &limits)
+            .ok()?;
         let environment = request.resource().environment.clone();
         Some((request.integration().to_owned(), environment))
     }
@@ -205,7 +209,11 @@ mod tests {
             ("pay.example", "/v2/a", pair("invoices", "prod")),
             ("api.example", "/v1/a?page=x", None),
         ] {
-            assert_eq!(mapped(read.mapper(), host, target), expected, "{host}{target}");
+            assert_eq!(
+                mapped(read.mapper(), host, target),
+                expected,
+                "{host}{target}"
+            );
         }
         // A proxy that names the integration leaves no room for routes.
         let named = read.mapper_to("payroll").unwrap();
@@ -234,7 +242,10 @@ mod tests {
         for (text, said) in [
             (r#"integration = "other""#, "no integration `other`"),
             (r#"bodies = "text""#, "`bodies` is"),
-            (r#"headers = ["authorization"]"#, "credential"),
+            (
+                "integration = \"invoices\"\nheaders = [\"authorization\"]",
+                "credential",
+            ),
             (r#"bodys = "json""#, "no `bodys`"),
             ("[[route]]\npath = \"/v1\"", "`integration` is missing"),
             (

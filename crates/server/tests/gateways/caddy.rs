@@ -10,7 +10,12 @@ use std::process::Command;
 fn caddy(program: &Path, setting: &Setting, verb: &str) -> Command {
     let file = setting.write("caddy", "Caddyfile");
     let mut command = Command::new(program);
-    command.arg(verb).arg("--adapter").arg("caddyfile").arg("--config").arg(file);
+    command
+        .arg(verb)
+        .arg("--adapter")
+        .arg("caddyfile")
+        .arg("--config")
+        .arg(file);
     command
 }
 

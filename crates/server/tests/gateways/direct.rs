@@ -3,9 +3,9 @@
 use crate::http::{self, Message};
 use crate::setting::{Setting, TOKEN};
 use envoy_types::ext_authz::v3::pb::{CheckRequest, CheckResponse, HttpResponse};
+use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
-use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use tonic::transport::Channel;
 
 /// Asks a route with the headers of a request, and reads the answer.
@@ -165,12 +165,24 @@ async fn every_failure_of_a_check_is_a_denial() {
         (of_pep, None, 403),
         (of_pep, Some(AttributeContext::default()), 403),
         (of_pep, changed(|_, http| http.headers.clear()), 401),
-        (of_pep, changed(|_, http| http.path = "/v1/payroll".to_owned()), 403),
+        (
+            of_pep,
+            changed(|_, http| http.path = "/v1/payroll".to_owned()),
+            403,
+        ),
         (of_pep, changed(|_, http| http.path.clear()), 400),
-        (of_pep, changed(|_, http| http.path = "/v1/../a".to_owned()), 400),
+        (
+            of_pep,
+            changed(|_, http| http.path = "/v1/../a".to_owned()),
+            400,
+        ),
         (of_pep, changed(|_, http| http.method.clear()), 400),
         (of_pep, changed(|_, http| http.host.clear()), 400),
-        (of_pep, changed(|all, _| all.context_extensions.clear()), 415),
+        (
+            of_pep,
+            changed(|all, _| all.context_extensions.clear()),
+            415,
+        ),
         (of_pep, changed(|_, http| http.body = "a".to_owned()), 415),
     ] {
         let said = format!("{token:?} {attributes:?}");

@@ -18,7 +18,13 @@ fn envoy(program: &Path, setting: &Setting) -> Command {
     let file = setting.write("envoy", "envoy.yaml");
     let mut command = Command::new(program);
     command.arg("--config-path").arg(file);
-    command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]);
+    command.args([
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warn",
+    ]);
     command
 }
 
@@ -58,7 +64,10 @@ fn gets_no_permit_for_another_integration() {
         return;
     };
     let mut setting = Setting::start("envoy");
-    setting.replace("portcullis-integration: invoices", "portcullis-integration: payroll");
+    setting.replace(
+        "portcullis-integration: invoices",
+        "portcullis-integration: payroll",
+    );
     let mut command = envoy(&program, &setting);
     suite::gets_no_permit(&Proxy::start(setting, &mut command));
 }
@@ -98,7 +107,10 @@ fn decides_about_the_body(proxy: &Proxy) {
     ] {
         let (status, reached) = post(media_type, body);
         assert!(reached.is_empty(), "{media_type} {body}");
-        assert!((400..500).contains(&status), "{media_type} {body}: {status}");
+        assert!(
+            (400..500).contains(&status),
+            "{media_type} {body}: {status}"
+        );
     }
 }
 
@@ -133,7 +145,11 @@ fn states_the_certificate_of_its_client() {
         let answer = over_tls(&proxy, client, headers);
         let reached = proxy.setting.api.received();
         let status = answer.map_or(0, |answer| answer.status());
-        assert_eq!(reached.len(), usize::from(status == 200), "{client:?} {headers}");
+        assert_eq!(
+            reached.len(),
+            usize::from(status == 200),
+            "{client:?} {headers}"
+        );
         status
     };
     assert_eq!(status(Some("client"), ""), 200);
@@ -163,7 +179,9 @@ fn over_tls(proxy: &Proxy, client: Option<&str>, headers: &str) -> Option<Messag
         None => config.with_no_client_auth(),
         Some(name) => {
             let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key"))).unwrap();
-            config.with_client_auth_cert(vec![certificate(name)], key).unwrap()
+            config
+                .with_client_auth_cert(vec![certificate(name)], key)
+                .unwrap()
         }
     };
     let name = ServerName::try_from("127.0.0.1").unwrap();

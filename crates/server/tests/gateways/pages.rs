@@ -6,10 +6,22 @@ use std::fs;
 
 /// Every page, with the languages of its quotations and the files that they are from.
 const PAGES: [(&str, &[(&str, &str)]); 4] = [
-    ("nginx", &[("nginx", "nginx.conf"), ("toml", "portcullis.toml")]),
-    ("envoy", &[("yaml", "envoy.yaml"), ("toml", "portcullis.toml")]),
-    ("traefik", &[("yaml", "dynamic.yml"), ("toml", "portcullis.toml")]),
-    ("caddy", &[("caddyfile", "Caddyfile"), ("toml", "portcullis.toml")]),
+    (
+        "nginx",
+        &[("nginx", "nginx.conf"), ("toml", "portcullis.toml")],
+    ),
+    (
+        "envoy",
+        &[("yaml", "envoy.yaml"), ("toml", "portcullis.toml")],
+    ),
+    (
+        "traefik",
+        &[("yaml", "dynamic.yml"), ("toml", "portcullis.toml")],
+    ),
+    (
+        "caddy",
+        &[("caddyfile", "Caddyfile"), ("toml", "portcullis.toml")],
+    ),
 ];
 
 #[test]
@@ -20,7 +32,10 @@ fn every_quotation_is_a_part_of_the_file_that_is_tested() {
         let mut quoted = BTreeSet::new();
         for (language, quotation) in fences(&text) {
             let Some((_, name)) = sources.iter().find(|(own, _)| *own == language) else {
-                assert!(["sh", "json", "text"].contains(&language), "{page}: {language}");
+                assert!(
+                    ["sh", "json", "text"].contains(&language),
+                    "{page}: {language}"
+                );
                 continue;
             };
             let source = fs::read_to_string(examples().join(page).join(name)).unwrap();
@@ -31,8 +46,14 @@ fn every_quotation_is_a_part_of_the_file_that_is_tested() {
             quoted.insert(*name);
         }
         let all: BTreeSet<_> = sources.iter().map(|(_, name)| *name).collect();
-        assert_eq!(quoted, all, "docs/gateways/{page}.md quotes each of its files");
-        assert!(text.contains(&format!("examples/gateways/{page}")), "{page} names the folder");
+        assert_eq!(
+            quoted, all,
+            "docs/gateways/{page}.md quotes each of its files"
+        );
+        assert!(
+            text.contains(&format!("examples/gateways/{page}")),
+            "{page} names the folder"
+        );
     }
 }
 
@@ -48,7 +69,9 @@ fn the_page_on_axum_has_the_gateway_that_compiles() {
     });
     let gateway: String = lines.map(|line| format!("{line}\n")).collect();
     let page = fs::read_to_string(portcullis_tests::root().join("docs/gateways/axum.md")).unwrap();
-    let quoted = fences(&page).into_iter().find(|(language, _)| *language == "rust");
+    let quoted = fences(&page)
+        .into_iter()
+        .find(|(language, _)| *language == "rust");
     assert_eq!(quoted.unwrap().1, gateway);
 }
 
@@ -63,7 +86,9 @@ fn fences(text: &str) -> Vec<(&str, &str)> {
 /// The quotation with the indentation that its first line has in the source.
 fn dedented_in(source: &str, quotation: &str) -> String {
     let first = quotation.lines().next().unwrap_or_default();
-    let line = source.lines().find(|line| line.trim_start() == first.trim_start());
+    let line = source
+        .lines()
+        .find(|line| line.trim_start() == first.trim_start());
     let indentation = line.map_or(0, |line| line.len() - line.trim_start().len());
     let extra = indentation - (first.len() - first.trim_start().len()).min(indentation);
     let lines = quotation.lines().map(|line| match line.is_empty() {

@@ -66,11 +66,20 @@ impl Setting {
         let replaced = [
             ("127.0.0.1:8080", address.to_string()),
             ("http://:8080", format!("http://:{}", address.port())),
-            ("port_value: 8080", format!("port_value: {}", address.port())),
+            (
+                "port_value: 8080",
+                format!("port_value: {}", address.port()),
+            ),
             ("127.0.0.1:8181", decisions.to_string()),
-            ("port_value: 8181", format!("port_value: {}", decisions.port())),
+            (
+                "port_value: 8181",
+                format!("port_value: {}", decisions.port()),
+            ),
             ("127.0.0.1:9000", api.address.to_string()),
-            ("port_value: 9000", format!("port_value: {}", api.address.port())),
+            (
+                "port_value: 9000",
+                format!("port_value: {}", api.address.port()),
+            ),
             ("unix:/run/portcullis/", format!("unix:{here}/")),
             ("/etc/caddy/", format!("{here}/")),
             ("/etc/traefik/", format!("{here}/")),
@@ -142,7 +151,9 @@ impl Setting {
     /// The decisions of the log by their id: action, resource and whether it is a permit.
     pub(crate) fn recorded(&self) -> HashMap<String, Value> {
         let log = fs::read_to_string(self.folder.path().join("decisions.jsonl")).unwrap();
-        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let decisions = lines.filter(|line| line["event"] == "decision");
         decisions
             .map(|line| (line["id"].as_str().unwrap().to_owned(), line))
@@ -242,7 +253,11 @@ impl Proxy {
 
 /// The program of a proxy that checks an example without serving it.
 pub(crate) fn is_valid(command: &mut Command, folder: &Path) {
-    let output = command.current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    let output = command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success(), "{command:?}:\n{said}");

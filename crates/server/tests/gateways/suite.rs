@@ -63,8 +63,13 @@ fn raw_call(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)])
     if let Some(reached) = &reached {
         let claims = headers.iter().filter(|(name, _)| *name != "Authorization");
         let claims: Vec<_> = claims.collect();
-        let said = format!("{method} {target} {claims:?} reached the API as {:?}", reached.first);
-        let id = reached.header(ID).unwrap_or_else(|| panic!("{said}: without one id"));
+        let said = format!(
+            "{method} {target} {claims:?} reached the API as {:?}",
+            reached.first
+        );
+        let id = reached
+            .header(ID)
+            .unwrap_or_else(|| panic!("{said}: without one id"));
         let decisions = proxy.setting.recorded();
         let decision = decisions
             .get(id)
@@ -128,7 +133,10 @@ fn stops_what_is_denied(proxy: &Proxy, traits: Traits) {
 }
 
 fn stops_a_caller_that_is_not_authenticated(proxy: &Proxy) {
-    let other = format!("Bearer {}", proxy.setting.token_for("https://other.example"));
+    let other = format!(
+        "Bearer {}",
+        proxy.setting.token_for("https://other.example")
+    );
     let good = proxy.setting.token();
     let (head, _) = good.rsplit_once('.').unwrap();
     let forged = format!("Bearer {head}.AAAA");
@@ -141,7 +149,10 @@ fn stops_a_caller_that_is_not_authenticated(proxy: &Proxy) {
         Some("Basic YTpi"),
         Some("Bearer"),
     ] {
-        let headers: Vec<_> = credential.map(|it| ("Authorization", it)).into_iter().collect();
+        let headers: Vec<_> = credential
+            .map(|it| ("Authorization", it))
+            .into_iter()
+            .collect();
         let outcome = raw_call(proxy, "GET", PERMITTED, &headers);
         let said = format!("{credential:?}");
         is_stopped(&outcome, &[401, 400, 403], &said);
@@ -149,7 +160,10 @@ fn stops_a_caller_that_is_not_authenticated(proxy: &Proxy) {
             let answer = outcome.answer.unwrap();
             assert_eq!(answer.status(), 401);
             let challenge = answer.header("www-authenticate");
-            assert!(challenge.is_some_and(|it| it.starts_with("Bearer")), "{answer:?}");
+            assert!(
+                challenge.is_some_and(|it| it.starts_with("Bearer")),
+                "{answer:?}"
+            );
         }
     }
 }
@@ -181,11 +195,18 @@ fn forged_statements_change_nothing(proxy: &Proxy) {
         // A call that is denied is denied, whatever the header claims.
         let claims = [(name, permitted)];
         let outcome = call(proxy, "GET", DENIED, &claims);
-        is_stopped(&outcome, &[400, 403, 426], &format!("GET {DENIED} {claims:?}"));
+        is_stopped(
+            &outcome,
+            &[400, 403, 426],
+            &format!("GET {DENIED} {claims:?}"),
+        );
         let outcome = call(proxy, "DELETE", PERMITTED, &claims);
         is_stopped(&outcome, &[400, 403, 426], &format!("DELETE {claims:?}"));
         // A call that is permitted stays this call, or is refused for the header.
-        for claims in [vec![(name, denied)], vec![(name, denied), (name, permitted)]] {
+        for claims in [
+            vec![(name, denied)],
+            vec![(name, denied), (name, permitted)],
+        ] {
             let outcome = call(proxy, "GET", PERMITTED, &claims);
             match &outcome.reached {
                 Some(reached) => assert_eq!(reached.call(), ("GET", PERMITTED), "{claims:?}"),
@@ -197,7 +218,10 @@ fn forged_statements_change_nothing(proxy: &Proxy) {
     for claims in [
         [("Portcullis-Pep", "Bearer forged")],
         [("Portcullis-Credential", "forged")],
-        [("X-Forwarded-Client-Cert", "By=spiffe://acme.example/a;URI=spiffe://acme.example/b")],
+        [(
+            "X-Forwarded-Client-Cert",
+            "By=spiffe://acme.example/a;URI=spiffe://acme.example/b",
+        )],
     ] {
         let outcome = call(proxy, "GET", DENIED, &claims);
         is_stopped(&outcome, &[400, 403], &format!("{claims:?}"));
@@ -209,7 +233,10 @@ fn forged_statements_change_nothing(proxy: &Proxy) {
 fn a_forged_decision_is_replaced(proxy: &Proxy) {
     for claims in [
         vec![("Portcullis-Decision-Id", "forged")],
-        vec![("Portcullis-Decision-Id", "a"), ("Portcullis-Decision-Id", "b")],
+        vec![
+            ("Portcullis-Decision-Id", "a"),
+            ("Portcullis-Decision-Id", "b"),
+        ],
         vec![
             ("Portcullis-Decision-Id", "forged"),
             ("Connection", "close, Portcullis-Decision-Id"),
@@ -221,7 +248,12 @@ fn a_forged_decision_is_replaced(proxy: &Proxy) {
             is_stopped(&outcome, &[400, 403], &format!("{claims:?}"));
         }
     }
-    let outcome = call(proxy, "GET", PERMITTED, &[("Portcullis-Decision-Id", "forged")]);
+    let outcome = call(
+        proxy,
+        "GET",
+        PERMITTED,
+        &[("Portcullis-Decision-Id", "forged")],
+    );
     passes(&outcome, "a forged decision id");
 }
 
@@ -262,7 +294,11 @@ fn spellings_of_a_path_are_one_call_or_none(proxy: &Proxy) {
             assert_eq!(reached.call(), ("GET", PERMITTED), "{target}");
         } else {
             let status = outcome.status();
-            assert!((200..500).contains(&status), "{target}: {:?}", outcome.answer);
+            assert!(
+                (200..500).contains(&status),
+                "{target}: {:?}",
+                outcome.answer
+            );
         }
     }
 }
@@ -302,11 +338,21 @@ fn repeated_and_dropped_headers_change_nothing(proxy: &Proxy) {
         vec![own, own],
         vec![own, ("Host", "api.acme.example"), ("Host", "other.example")],
         vec![own, ("Connection", "close, Authorization")],
-        vec![own, ("Connection", "close, X-Forwarded-Uri, X-Forwarded-Method")],
-        vec![own, ("Connection", "close, X-Original-URI, X-Original-Method")],
+        vec![
+            own,
+            ("Connection", "close, X-Forwarded-Uri, X-Forwarded-Method"),
+        ],
+        vec![
+            own,
+            ("Connection", "close, X-Original-URI, X-Original-Method"),
+        ],
         vec![own, ("Connection", "close, Portcullis-Pep")],
         vec![own, ("Upgrade", "websocket"), ("Connection", "Upgrade")],
-        vec![own, ("Transfer-Encoding", "chunked"), ("Content-Length", "3")],
+        vec![
+            own,
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Length", "3"),
+        ],
     ] {
         // `raw_call` holds what reaches the API to its decision.
         let outcome = raw_call(proxy, "GET", DENIED, &headers);

