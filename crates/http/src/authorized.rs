@@ -60,9 +60,9 @@ impl Decided {
         &self.0.pdp
     }
 
-    /// Records the outcome of the call, with the decision point that decided it.
+    /// Records the outcome of the call.
     ///
-    /// It waits for the log. See [`Pdp::record_outcome`].
+    /// It waits for the log of the decision point that decided the call. See [`Pdp::record_outcome`].
     ///
     /// # Errors
     ///

@@ -17,12 +17,12 @@ pub struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
-/// The body of a call, as far as the enforcement point has it.
+/// The body of a call, as the enforcement point has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
     /// All bytes of the body. Empty if the call has none.
     Whole(&'a [u8]),
-    /// The enforcement point did not read the body, or read only a part of it.
+    /// The enforcement point has not read all of the body.
     ///
     /// A mapper refuses the call unless its [`Bodies`](crate::Bodies) let bodies go on unread.
     Unread,
@@ -97,7 +97,9 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The value of the header `name`, if there is exactly one, of visible ASCII characters.
+    /// The value of the header `name`.
+    ///
+    /// `None` if it is missing, there twice, or has characters outside of visible ASCII.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {

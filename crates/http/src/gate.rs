@@ -28,7 +28,7 @@ pub struct Gate {
     unknown_callers: Arc<UnknownCallers>,
 }
 
-/// An authenticated caller, and the decision point in force when the call began.
+/// An authenticated caller, and the decision point of its call.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pdp: Pdp,
@@ -299,7 +299,7 @@ impl Gate {
     }
 }
 
-/// Records that a permitted call was not made, if it is dropped before it is settled.
+/// Records that a permitted call was not made, when it is dropped.
 ///
 /// A server drops the future of a call whose caller leaves, or whose handler of an obligation panics.
 struct Unmade<'d> {

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// A tower layer that decides each request before the inner service sees it.
+/// A tower layer that decides each request before the inner service.
 ///
 /// The inner service is called only if the decision lets the call go ahead, and finds [`Authorized`] in the extensions
 /// of the request. Each response has the id of the decision in [`DECISION_HEADER`]. A refusal is a

@@ -115,7 +115,7 @@ impl Obligations {
         Ok(())
     }
 
-    /// Carries out the obligations of a deny that have a handler, and returns those that failed.
+    /// Carries out the known obligations of a deny, and returns the failures.
     pub(crate) async fn carry_out_known(&self, of: &Decided) -> Vec<ObligationFailed> {
         let mut failed = Vec::new();
         for obligation in of.decision().obligations() {

@@ -16,11 +16,11 @@ pub struct Peer {
     pub spiffe_id: Option<String>,
     /// Address of the peer.
     pub address: Option<IpAddr>,
-    /// Credentials of the process at the other end of a Unix socket.
+    /// Credentials of the peer of a Unix socket.
     pub unix: Option<UnixCredentials>,
 }
 
-/// Credentials of the process at the other end of a Unix socket (`SO_PEERCRED`).
+/// Credentials of the peer of a Unix socket (`SO_PEERCRED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnixCredentials {
     /// User id.

@@ -87,7 +87,7 @@ impl Problem {
         }
     }
 
-    /// Sets the id of the decision, or of the line of the log.
+    /// Sets the id of the decision, or of the refusal before it.
     #[must_use]
     pub fn with_id(mut self, id: Option<&str>) -> Self {
         self.instance = id.map(|id| format!("urn:uuid:{id}"));

@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bound on the lines of the log for callers that are not authenticated.
+/// Bound on the log lines of callers that are not authenticated.
 ///
-/// Anyone who can connect causes such a refusal. Without a bound, they would fill the disk, and their lines would wait
-/// for the log before those of decisions. [`Metrics`](crate::Metrics) count them all.
+/// Every client that can connect causes such refusals. Without a bound, it could fill the disk and delay the records of
+/// decisions. [`Metrics`](crate::Metrics) counts all of them.
 #[derive(Debug, Default)]
 pub struct UnknownCallers(Mutex<Option<(Instant, u32)>>);
 

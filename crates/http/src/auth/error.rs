@@ -1,4 +1,4 @@
-//! Reasons why a caller is not authenticated, and the challenges in the response.
+//! Failed authentications, and their challenges.
 
 use super::token::Scheme;
 use crate::{Call, Peer};
@@ -50,7 +50,7 @@ pub enum AuthErrorKind {
         "header `x-forwarded-client-cert`: the peer is not one of the proxies that may state a client certificate"
     )]
     UntrustedForwarder,
-    /// No origin is configured for the host of the call, so that no proof of possession can be for it.
+    /// The host of the call is in no origin that proofs are accepted for.
     #[error(
         "no origin of the authenticator is for the host of the call: add it, or correct `Host`"
     )]
@@ -84,7 +84,9 @@ impl Challenge {
         self.bearer || self.dpop
     }
 
-    /// Values of `WWW-Authenticate`; those of `scheme` state `error`, or all if there is no scheme.
+    /// Values of `WWW-Authenticate`.
+    ///
+    /// Those of `scheme` state `error`, or all if there is no scheme.
     pub(super) fn values(&self, scheme: Option<Scheme>, error: Option<&str>) -> Vec<HeaderValue> {
         let offered = [
             (Scheme::Bearer, self.bearer, String::new()),

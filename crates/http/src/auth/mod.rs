@@ -16,9 +16,9 @@ use portcullis_host::{Digest, Pdp, Principal};
 use std::net::IpAddr;
 use token::{Scheme, Token};
 
-/// Authenticates the caller of an HTTP call, with the verifier of a decision point.
+/// Authenticates callers with the verifier of a decision point.
 ///
-/// It accepts only what it is built to accept:
+/// It accepts the credentials that it is built for, and no others:
 ///
 /// | credential | option |
 /// |---|---|
@@ -56,11 +56,11 @@ pub struct AuthenticatorBuilder {
 pub enum TrustedPeer {
     /// A peer that proved this SPIFFE ID: with its client certificate, or as [`Peer::spiffe_id`].
     SpiffeId(String),
-    /// A process of this user at the other end of a Unix socket.
+    /// A process of this user, over a Unix socket.
     UnixUser(u32),
-    /// A peer with this address, which suits a proxy that shares the loopback interface.
+    /// A peer with this address.
     ///
-    /// Every process that can connect from this address is trusted.
+    /// Every process that can connect from it is trusted, which suits a proxy that shares the loopback interface.
     Address(IpAddr),
 }
 
@@ -257,10 +257,10 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Accepts JWT-SVIDs with a proof of possession (DPoP, RFC 9449), for calls to these origins.
+    /// Accepts JWT-SVIDs with a proof of possession (DPoP, RFC 9449).
     ///
-    /// An origin is what clients see, such as `https://api.acme.example`. A proof for another host is refused: with
-    /// the host that the call states, a proof that was made for another server could be presented here. The decision
+    /// Calls with a proof are accepted for `origins`, as clients see them, such as `https://api.acme.example`. If a proof
+    /// were compared with the host that the call states, one for another server could be presented here. The decision
     /// point needs a state, in which each proof is spent.
     pub fn dpop<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.origins.extend(origins.into_iter().map(Into::into));

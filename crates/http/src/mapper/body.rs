@@ -27,7 +27,7 @@ pub enum Bodies {
     Unread,
 }
 
-/// What a mapper does with the body of a call.
+/// Treatment of the body of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
     Read,
@@ -35,7 +35,7 @@ pub(super) enum Treatment {
 }
 
 impl Bodies {
-    /// What to do with the body of `call`, if it has one.
+    /// Treatment of the body of `call`, if it has one.
     pub(super) fn treatment(
         self,
         call: &Call<'_>,
@@ -105,7 +105,7 @@ fn media_type<'a>(call: &Call<'a>) -> Option<(String, &'a str)> {
     (is_token(kind) && is_token(subtype)).then_some((media_type, parameters))
 }
 
-/// True if the parameters of a media type name no other charset than UTF-8.
+/// True if no parameter of a media type names another charset.
 fn is_utf_8(parameters: &str) -> bool {
     parameters.split(';').all(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));

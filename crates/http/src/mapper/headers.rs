@@ -6,10 +6,10 @@ use crate::Call;
 use http::{HeaderName, header};
 use serde_json::{Map, Value};
 
-/// Header with the id of the intent that a call is made under.
+/// Header with the id of the intent of a call.
 pub(super) const INTENT: &str = "portcullis-intent";
 
-/// Headers of which a call has one at most, besides those that are passed.
+/// Headers that a call has once at most, besides the passed ones.
 const SINGLE: [&str; 6] = [
     "authorization",
     "content-encoding",
@@ -59,7 +59,7 @@ pub(super) fn passed(name: &str) -> Result<HeaderName, String> {
     }
 }
 
-/// Refuses a call with ambiguous headers, and returns the `passed` ones by name.
+/// Returns the `passed` headers by name; refuses ambiguous ones.
 pub(super) fn read(call: &Call<'_>, passed: &[HeaderName]) -> Result<Map<String, Value>, MapError> {
     for name in call.headers.keys() {
         let name = name.as_str();

@@ -91,7 +91,7 @@ impl Mapper {
         MapperBuilder::default()
     }
 
-    /// True if [`Mapper::request`] needs the bytes of the body, provided that `call` has one.
+    /// True if [`Mapper::request`] needs the bytes of a body.
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ fn is_method_byte(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte == b'-'
 }
 
-/// Refuses a call whose proxies state another host than the one that its route is chosen by.
+/// Refuses a call for which proxies state another host.
 ///
 /// A server that trusts `X-Forwarded-Host` or `Forwarded` would serve the API of another host.
 fn refuse_another_host(call: &Call<'_>) -> Result<(), MapError> {

@@ -1,4 +1,4 @@
-//! Headers and parameters by which servers take another method, path or host for a call.
+//! Headers and parameters that replace the method, path or host.
 //!
 //! The plugin `http-api` judges the headers and parameters that it sees by the same rules. A mapper passes few headers,
 //! so it refuses the others here, for every plugin.
@@ -8,7 +8,7 @@ use portcullis_contract::name;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Headers that name another target, and that no word of [`REPLACING`] or [`REPLACED`] gives away.
+/// Headers of another target that the words below do not find.
 const TARGETS: [&str; 11] = [
     "base-url",
     "destination",
@@ -26,12 +26,12 @@ const TARGETS: [&str; 11] = [
 /// Words in a header's name that mark a replaced or original value.
 const REPLACING: [&str; 4] = ["original", "override", "rewrite", "unencoded"];
 
-/// Parts of a call that a header with `forwarded` or `method` in its name replaces.
+/// Parts that a header with `forwarded` or `method` in its name replaces.
 const REPLACED: [&str; 8] = [
     "http", "method", "path", "prefix", "tunnel", "uri", "url", "verb",
 ];
 
-/// Header of a proxy with the addresses of a call, and neither its method nor its path.
+/// Header with the addresses of a call alone, in spite of its name.
 const ADDRESSES: &str = "x-original-forwarded-for";
 
 /// Parameters that frameworks read as the method, [`folded`].
@@ -54,7 +54,7 @@ pub(super) fn folded(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
-/// True if a server could take method, path or host of the call from the header of this [`folded`] name.
+/// True if a header of this [`folded`] name replaces a part of the call.
 pub(super) fn is_override(folded: &str) -> bool {
     if folded == ADDRESSES {
         return false;
@@ -66,7 +66,7 @@ pub(super) fn is_override(folded: &str) -> bool {
         || has("method") && REPLACED.iter().any(|word| *word != "method" && has(word))
 }
 
-/// True if frameworks read a parameter of that name as the method, in any spelling.
+/// True if frameworks read a parameter of that name as the method.
 pub(super) fn is_method_parameter(name: &str) -> bool {
     let name = decoded(name).replace('+', " ");
     METHOD_PARAMETERS.contains(&reading(&name).as_str())
@@ -82,7 +82,7 @@ pub(super) fn reading(name: &str) -> String {
     folded(&format!("{first}{rest}"))
 }
 
-/// The member of a JSON body that frameworks read as the method, if there is one, at any depth.
+/// The member of a body, at any depth, that frameworks read as the method.
 pub(super) fn method_member(body: &Value) -> Option<&str> {
     match body {
         Value::Object(members) => {

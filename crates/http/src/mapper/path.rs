@@ -3,9 +3,9 @@
 use super::error::{MapError, Place};
 use portcullis_contract::name;
 
-/// Refuses a path that is not in its one spelling, or that servers resolve differently.
+/// Refuses a path that servers could resolve differently.
 ///
-/// The spelling is the normal form of RFC 3986, section 6.2.2: hexadecimal digits in upper case, and no encoding
+/// A path has one spelling, the normal form of RFC 3986, section 6.2.2: hexadecimal digits in upper case, and no encoding
 /// of letters, digits, `-`, `.`, `_` and `~`. The decoded segments must meet [`name::check_path`], which refuses dot
 /// segments, empty segments (also at the end), and encoded separators.
 pub(super) fn check(path: &str) -> Result<(), MapError> {
@@ -42,7 +42,7 @@ pub(super) fn check(path: &str) -> Result<(), MapError> {
     name::check_path(path).or_else(|error| wrong(error.to_string()))
 }
 
-/// True for `pchar` (RFC 3986, section 3.3), `/` and the `%` of an encoding.
+/// True for `pchar` (RFC 3986, section 3.3), `/` and `%`.
 fn is_path_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%".contains(c)
 }

@@ -57,12 +57,12 @@ pub(super) fn read(query: &str, types: &Types) -> Result<Map<String, Value>, Map
     Ok(read)
 }
 
-/// True for visible ASCII, without the characters at which some readers end a query or a parameter.
+/// True for visible ASCII, without characters that some readers stop at.
 fn is_query_character(c: char) -> bool {
     c.is_ascii_graphic() && !"#;\"<>\\".contains(c)
 }
 
-/// Refuses names that a server could read as another name, as several parameters or as the method.
+/// Refuses names that a server could read as another name.
 fn check_name(name: &str) -> Result<(), MapError> {
     let wrong = |why: &str| Err(MapError::parameter(name, why));
     if name.is_empty() {

@@ -28,15 +28,15 @@ impl Route {
         }
     }
 
-    /// Restricts the route to a host, which is compared without case and without the port.
+    /// Restricts the route to a host, compared without case and port.
     pub fn host(mut self, host: &str) -> Self {
         self.host = Some(host.to_ascii_lowercase());
         self
     }
 
-    /// Restricts the route to a path and the paths below it, compared by whole segments.
+    /// Restricts the route to a path and all paths below it.
     ///
-    /// The path is not removed from the resource of the request: rules name whole paths.
+    /// Whole segments are compared. The path is not removed from the resource of the request: rules name whole paths.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
