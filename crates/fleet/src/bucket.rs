@@ -63,10 +63,6 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     /// The subject of a key or a pattern of keys.
     pub(crate) fn subject(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)

@@ -71,6 +71,9 @@ fn addresses(servers: &[String]) -> Result<Vec<ServerAddr>, String> {
                     .to_owned(),
             );
         }
+        if address.host().is_empty() {
+            return Err(format!("`{url}` names no host"));
+        }
         match address.scheme() {
             "nats" | "tls" => Ok(address),
             scheme => Err(format!(

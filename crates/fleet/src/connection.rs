@@ -68,8 +68,9 @@ impl Connection {
         });
     }
 
-    pub(crate) fn is_down(&self) -> bool {
-        self.down.borrow().is_some()
+    /// Reason why nothing is asked at present.
+    pub(crate) fn down(&self) -> Option<Arc<str>> {
+        self.down.borrow().clone()
     }
 
     /// Waits until a request was not answered in time.

@@ -101,17 +101,11 @@ impl Core {
     /// Describes the bucket, and compares it with the known one.
     pub(crate) async fn compare(&self) -> Result<Info, Fault> {
         let before = self.continuity.changes();
+        // A cluster that just started may not know its streams yet. One that is created again is another one.
         let info = self.wanted.look(&self.connection).await?;
-        match info {
-            Some(info) => {
-                self.continuity.compare(&info, before);
-                Ok(info)
-            }
-            None => {
-                self.continuity.distrust("it was deleted");
-                Err(Fault::refused("it was deleted"))
-            }
-        }
+        let info = info.ok_or_else(|| Fault::refused("it is missing: it was deleted"))?;
+        self.continuity.compare(&info, before);
+        Ok(info)
     }
 
     /// Writes a value, and notes the number of the change.

@@ -21,9 +21,9 @@ pub(crate) async fn keep(core: Weak<Core>, mut events: UnboundedReceiver<Event>)
     let mut refused = None;
     loop {
         let Some(strong) = core.upgrade() else { return };
-        let pause = match strong.connection.is_down() {
-            true => AGAIN,
-            false => EVERY,
+        let pause = match strong.connection.down() {
+            Some(_) => AGAIN,
+            None => EVERY,
         };
         tokio::select! {
             event = events.recv() => match event {

@@ -79,7 +79,7 @@ impl JetStreamState {
         let timeout = options.timeout.saturating_mul(4);
         let opening = Core::open(options.clone(), creates);
         let opened = runtime.wait(timeout, opening);
-        let opened = opened.map_err(|failure| failure.at(&place))?;
+        let opened = opened.map_err(|failure: Failure| failure.at(&place))?;
         let Some((core, events)) = opened else {
             return Ok(None);
         };
@@ -219,6 +219,15 @@ impl State for JetStreamState {
         }
     }
 
+    fn problems(&self) -> Vec<String> {
+        let down = self.core.connection.down();
+        let down = down.map(|why| Failure::refused(why).at(&self.place));
+        let lacks = self.lacks();
+        let own = [down, lacks].into_iter().flatten();
+        let own = own.map(|error| error.to_string());
+        own.chain(self.core.problems.all()).collect()
+    }
+
     fn share_intents(&self, accept: AcceptIntent) {
         if self.core.imports.set(accept) {
             self.runtime
@@ -241,10 +250,6 @@ impl SharedState for JetStreamState {
     fn durability(&self) -> String {
         let stated = self.read(|core| async move { durability::statement(&core).await });
         stated.unwrap_or_else(|error| error.to_string())
-    }
-
-    fn problems(&self) -> Vec<String> {
-        self.core.problems.all()
     }
 }
 

@@ -105,7 +105,7 @@ impl Wanted {
 
     /// Reason why a stream would lose what it must hold.
     fn unfit(&self, found: &Config) -> Option<&'static str> {
-        let is_sighting = matches!(self.holds, Holds::AtMost(_));
+        let is_counted = !matches!(self.holds, Holds::AtMost(_));
         let loses = found.max_age > 0
             || (found.discard != "new" && (found.max_msgs > 0 || found.max_bytes > 0));
         let rules = [
@@ -121,9 +121,9 @@ impl Wanted {
                 !found.subjects.contains(&self.subjects),
                 "it has other subjects",
             ),
-            (!is_sighting && loses, "it drops old messages"),
+            (is_counted && loses, "it drops old messages"),
             (
-                !is_sighting && !(found.deny_delete && found.deny_purge),
+                is_counted && (!found.deny_delete || !found.deny_purge),
                 "its messages can be deleted one by one",
             ),
             (
