@@ -1,5 +1,6 @@
 //! Acceptance of a state or revocation list that differs from its marks.
 
+use super::stored::StateOptions;
 use super::{all, checks, keeping, stored};
 use crate::log::marks_of;
 use crate::log::{Accepted, DecisionLog};
@@ -7,8 +8,10 @@ use portcullis_model::document;
 use portcullis_model::document::{ConfigError, Problem};
 use portcullis_model::document::{FILE, Section, Source};
 use portcullis_model::timestamp::Timestamp;
-use portcullis_trust::state::{EmbeddedState, Kept, Marks};
+use portcullis_trust::state::shared::SharedState;
+use portcullis_trust::state::{EmbeddedState, Kept, Marks, StateError};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The file that an operator accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,57 @@ pub enum Accepts {
     State,
     /// The current revocation list: entries that it lacks are no longer revoked.
     List,
+}
+
+/// An open state.
+enum Opened {
+    File(EmbeddedState),
+    Shared(Arc<dyn SharedState>),
+}
+
+impl Opened {
+    fn open(options: StateOptions) -> Result<Self, String> {
+        let shown = |error: StateError| error.to_string();
+        match options {
+            StateOptions::File(options) => {
+                let state = EmbeddedState::open(&options.path, options.clone_window);
+                state.map(Self::File).map_err(shown)
+            }
+            StateOptions::Shared(shared) => {
+                let state = shared.look_into().map_err(shown)?;
+                state
+                    .map(Self::Shared)
+                    .ok_or_else(|| "the shared state does not exist yet".to_owned())
+            }
+        }
+    }
+
+    /// Accepts the current counts.
+    ///
+    /// A shared state is unchanged, because other hosts use it: this host's log and its marks accept it.
+    fn accept(
+        &self,
+        record: impl Fn(&Kept) -> Result<(), String>,
+        has_log: bool,
+    ) -> Result<Kept, String> {
+        match self {
+            Self::File(state) => {
+                let accepted = state.accept(|mark| record(&Kept::of_state(mark.clone())));
+                accepted
+                    .map(Kept::of_state)
+                    .map_err(|error| error.to_string())
+            }
+            Self::Shared(_) if !has_log => Err(
+                "no log remembers the shared state, so there is nothing to accept: start the host"
+                    .to_owned(),
+            ),
+            Self::Shared(state) => {
+                let mark = state.mark().ok_or("the shared state has no mark")?;
+                let kept = Kept::of_state(mark);
+                record(&kept).map(|()| kept)
+            }
+        }
+    }
 }
 
 /// Accepts the current state or list that the configuration in `file` names.
@@ -61,10 +115,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     // Opened even if only the list is accepted: the state records how far the list has advanced.
     let state = match state {
         None => None,
-        Some(options) => Some(
-            EmbeddedState::open(&options.path, options.clone_window)
-                .map_err(|error| failed(error.to_string()))?,
-        ),
+        Some(options) => Some(Opened::open(options).map_err(failed)?),
     };
     // Verify that the marks can be written before anything takes effect.
     let beside_log = match &log {
@@ -91,8 +142,7 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     let kept = match what {
         Accepts::State => {
             let state = state.ok_or_else(|| failed("it has no `[state]`".to_owned()))?;
-            let mark = state.accept(|mark| record(&Kept::of_state(mark.clone())));
-            Kept::of_state(mark.map_err(|error| failed(error.to_string()))?)
+            state.accept(record, log.is_some()).map_err(failed)?
         }
         Accepts::List => {
             let (list, _) = list.ok_or_else(|| failed("it has no `[revocation]`".to_owned()))?;
@@ -102,14 +152,14 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
             let mark = list.mark_or_beginning();
             let kept = Kept::of_list(mark.clone());
             match &state {
-                Some(state) => state
+                Some(Opened::File(state)) => state
                     .accept_list(&mark, || record(&kept))
                     .map_err(|error| failed(error.to_string()))?,
-                None if log.is_none() => {
+                _ if log.is_none() => {
                     let beside_list = Marks::to_accept(list.file()).map_err(failed)?;
                     beside_list.accept(&kept).map_err(failed)?;
                 }
-                None => record(&kept).map_err(failed)?,
+                _ => record(&kept).map_err(failed)?,
             }
             kept
         }

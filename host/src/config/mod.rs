@@ -16,6 +16,8 @@ mod signed;
 #[path = "signed_left_out.rs"]
 mod signed;
 #[cfg(feature = "embedded-state")]
+mod shared;
+#[cfg(feature = "embedded-state")]
 mod stored;
 #[cfg(not(feature = "embedded-state"))]
 #[path = "stored_left_out.rs"]
@@ -43,7 +45,7 @@ use portcullis_trust::state::Marks;
 use signed::Verification;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use stored::StateOptions;
+use stored::{LookedInto, StateOptions};
 
 /// A configuration that was read and loaded, with its problems.
 #[derive(Debug)]
@@ -53,6 +55,17 @@ pub struct Checked {
     pub pdp: Option<Pdp>,
     /// All problems, in the order of the file.
     pub problems: Vec<Problem>,
+    /// The state that was looked into.
+    state: Option<LookedInto>,
+}
+
+impl Checked {
+    /// Statement of what survives a crash of the server, if the state is a shared one.
+    ///
+    /// It asks the server.
+    pub fn durability(&self) -> Option<String> {
+        self.state.as_ref()?.durability()
+    }
 }
 
 /// What reading a configuration gave.
@@ -100,6 +113,7 @@ pub fn check_metered(file: &Path) -> Checked {
 fn check_with(file: &Path, metered: bool) -> Checked {
     let read = describe(file, metered, &LoadedPlugins::default());
     let mut problems = read.problems;
+    let mut looked_into = None;
     let pdp = read.described.and_then(|described| {
         let is_complete = described.is_complete;
         let mut builder = described.builder;
@@ -112,7 +126,6 @@ fn check_with(file: &Path, metered: bool) -> Checked {
             Some(Err(error)) => problems.push(Problem::warning(file, error.to_string())),
             Some(Ok(())) | None => {}
         }
-        let mut looked_into = None;
         if let Some(options) = described.state {
             match options.look_into() {
                 Ok((state, problem)) => {
@@ -139,13 +152,17 @@ fn check_with(file: &Path, metered: bool) -> Checked {
             .map_err(|error| problems.push(Problem::of_file(file, error.to_string())))
             .ok()?;
         problems.extend(pdp.notices().iter().cloned());
-        if let Some(lacks) = looked_into.and_then(|state| state.lacks()) {
+        if let Some(lacks) = looked_into.as_ref().and_then(LookedInto::lacks) {
             let message = format!("{lacks}: until then, requests that need its counts are denied");
             problems.push(Problem::warning(file, message));
         }
         Some(pdp)
     });
-    Checked { pdp, problems }
+    Checked {
+        pdp,
+        problems,
+        state: looked_into,
+    }
 }
 
 /// Path of the revocation list that the configuration in `file` names.
@@ -421,6 +438,7 @@ fn read(source: &Source<'_>, text: &str, with: &With<'_>) -> Option<Described> {
         ));
         builder = builder.registry(registry);
     }
+    let has_list = revocations.is_some();
     let revocations = all(revocations);
     is_read(revocations.is_some());
     if let Some((revocations, issuers)) = revocations.flatten() {
@@ -459,6 +477,14 @@ fn read(source: &Source<'_>, text: &str, with: &With<'_>) -> Option<Described> {
             }
             builder = builder.access_requests(access_requests);
         }
+    }
+    if let Some(Some(options)) = &state
+        && options.delivers()
+        && !has_list
+    {
+        let message =
+            "`revocations` in `[state]` delivers a list, but there is none: add `[revocation]`";
+        source.error(FILE, message);
     }
     let (verifier, state, log) = (all(verifier), all(state), all(log));
     is_read(verifier.is_some() && state.is_some() && log.is_some());

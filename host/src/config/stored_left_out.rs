@@ -18,6 +18,10 @@ impl StateOptions {
     pub(super) fn look_into(self) -> Result<(LookedInto, Option<Problem>), Problem> {
         match self {}
     }
+
+    pub(super) fn delivers(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// A state that a host has open. A build without the feature `embedded-state` has none.
@@ -39,6 +43,7 @@ impl OpenState {
 }
 
 /// The state of a dry run. A build without the feature `embedded-state` has none.
+#[derive(Debug)]
 pub(super) enum LookedInto {}
 
 impl LookedInto {
@@ -47,6 +52,10 @@ impl LookedInto {
     }
 
     pub(super) fn lacks(&self) -> Option<String> {
+        match *self {}
+    }
+
+    pub(super) fn durability(&self) -> Option<String> {
         match *self {}
     }
 }

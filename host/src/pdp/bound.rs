@@ -75,7 +75,8 @@ impl Parts {
             .and_then(|it| Some((it.revocations.as_ref()?, it)))
             .filter(|(list, _)| list.file() == revocations.file());
         let in_use = same_list.and_then(|(_, it)| it.list_marks.as_ref());
-        let beside_list = match (&marks, &self.state) {
+        let state = self.state.as_ref().filter(|state| state.keeps_list_mark());
+        let beside_list = match (&marks, state) {
             (None, None) if let Some(marks) = in_use => Some(Arc::clone(marks)),
             (None, None) => match Marks::beside(revocations.file(), live) {
                 Ok(beside) => Some(Arc::new(beside)),
@@ -95,7 +96,7 @@ impl Parts {
         };
         let remembered = [
             marks.as_ref().and_then(|marks| marks.kept().list),
-            self.state.as_ref().and_then(|state| state.list_seen()),
+            state.and_then(|state| state.list_seen()),
             beside_list.as_ref().and_then(|marks| marks.kept().list),
             same_list.and_then(|(list, _)| list.mark()),
         ];
@@ -164,6 +165,12 @@ impl Parts {
 }
 
 impl Pdp {
+    /// Problems of the state, for an operator.
+    pub(crate) fn state_problems(&self) -> Vec<String> {
+        let state = self.inner.parts.state.as_ref();
+        state.map(|state| state.problems()).unwrap_or_default()
+    }
+
     /// Adds the mark of the state, after spending, to the inputs.
     pub(super) fn spent_from(&self, state: &dyn State, decision: Decision) -> Decision {
         let Some(mark) = state.mark() else {

@@ -72,33 +72,44 @@ impl Pdp {
     /// recorded. In the last case, it is in force from now on; submit it again, so that it is in force after
     /// a restart too.
     pub fn import_intent(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
+        let intent = self.put_in_force(document)?;
+        if let Some(state) = &self.inner.parts.state {
+            state
+                .keep_intent(&intent.id, document)
+                .map_err(|error| IntentError::NotKept(error.to_string()))?;
+        }
+        self.record_imported(&intent)?;
+        Ok(intent)
+    }
+
+    /// Accepts an intent that another host stored in the state that both use.
+    pub(super) fn accept_shared_intent(&self, document: &[u8]) -> Result<(), IntentError> {
+        let intent = self.put_in_force(document)?;
+        self.record_imported(&intent)
+    }
+
+    fn put_in_force(&self, document: &[u8]) -> Result<Arc<StoredIntent>, IntentError> {
         let Some(rule) = &self.inner.parts.intents else {
             return Err(IntentError::NotKept(
                 "no intents are configured: add `[intents]`".to_owned(),
             ));
         };
         let now = Timestamp::now();
-        let intent = rule.intents.insert_if(document, |chain| {
-            match self
-                .inner
-                .parts
-                .against(&self.inner.integrations, chain, now)
-            {
+        rule.intents.insert_if(document, |chain| {
+            let parts = &self.inner.parts;
+            match parts.against(&self.inner.integrations, chain, now) {
                 None => Ok(()),
                 Some(error) => Err(error),
             }
-        })?;
-        let not_kept = |error: String| IntentError::NotKept(error);
-        if let Some(state) = &self.inner.parts.state {
-            state
-                .keep_intent(&intent.id, document)
-                .map_err(|error| not_kept(error.to_string()))?;
-        }
-        if let Some(log) = &self.inner.parts.log {
-            log.record_issued(&[Issued::of(&intent)], Timestamp::now())
-                .map_err(|error| not_kept(error.to_string()))?;
-        }
-        Ok(intent)
+        })
+    }
+
+    fn record_imported(&self, intent: &StoredIntent) -> Result<(), IntentError> {
+        let Some(log) = &self.inner.parts.log else {
+            return Ok(());
+        };
+        log.record_issued(&[Issued::of(intent)], Timestamp::now())
+            .map_err(|error| IntentError::NotKept(error.to_string()))
     }
 
     /// Accepts a security event (RFC 8417); returns the new lines of the list.

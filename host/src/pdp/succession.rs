@@ -21,13 +21,32 @@ impl Parts {
 }
 
 impl Pdp {
-    /// Starts the threads that read changed files.
+    /// Starts the threads that read changed files, and takes part in what hosts with the same state share.
     pub(super) fn watch(&self) -> Result<(), PdpError> {
+        self.share();
         for watcher in &self.inner.watchers {
             let begun = watcher.begin(self.inner.poll_interval);
             begun.map_err(|error| PdpError::Watcher(error.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Shares the revocation list and imported intents with hosts that have the same state.
+    fn share(&self) {
+        let parts = &self.inner.parts;
+        let Some(state) = &parts.state else { return };
+        if let Some(list) = &parts.revocations {
+            state.share_list(list);
+        }
+        if parts.intents.is_some() {
+            // Weak: the state must not keep the decision point that it belongs to.
+            let inner = Arc::downgrade(&self.inner);
+            state.share_intents(Box::new(move |document| {
+                let inner = inner.upgrade().ok_or("the host ends")?;
+                let accepted = Self { inner }.accept_shared_intent(document);
+                accepted.map_err(|error| error.to_string())
+            }));
+        }
     }
 
     /// Replaces `before`, and records that.

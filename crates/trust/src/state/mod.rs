@@ -161,6 +161,11 @@ pub trait State: Debug + Send + Sync {
         let _ = list;
     }
 
+    /// Problems of the state and of what hosts share through it, for an operator.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Passes each intent that another host stores from now on to `accept`.
     ///
     /// `accept` takes the place of one that was passed before. By default, no other host stores intents.

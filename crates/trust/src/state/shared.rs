@@ -85,9 +85,6 @@ pub trait SharedState: State {
 
     /// Statement of what survives a crash, for an operator.
     fn durability(&self) -> String;
-
-    /// Problems of the delivery to and from other hosts, for an operator.
-    fn problems(&self) -> Vec<String>;
 }
 
 /// A client of the service.
