@@ -33,14 +33,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Format::Json => {
             let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
             let scan = pagemap_scan_in_force();
-            output::json(&json!({
+            let mut report = json!({
                 "usable": checked.pdp.is_some(),
                 "problems": problems,
                 "pagemap-scan": {
                     "on": scan == PagemapScanInForce::On,
                     "why": scan.to_string(),
                 },
-            }))?;
+            });
+            if let Some(durability) = durability {
+                report["shared-state"] = durability.into();
+            }
+            output::json(&report)?;
         }
         Format::Human => {
             report(&checked.problems);
@@ -55,6 +59,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                     count(plugins, "plugin"),
                 ))?;
                 output::line(&format!("pagemap-scan is {}", pagemap_scan_in_force()))?;
+                if let Some(durability) = durability {
+                    output::line(&format!("the state is shared: {}", shown(&durability)))?;
+                }
             }
         }
     }

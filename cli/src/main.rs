@@ -82,6 +82,8 @@ enum Format {
 fn main() -> ExitCode {
     // Plugins are compiled in child processes of this program.
     portcullis_host::compile_if_asked();
+    #[cfg(feature = "fleet")]
+    portcullis_fleet::register();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
