@@ -32,10 +32,14 @@ fn hostile(behaviour: &str, limits: PluginLimits) -> Plugin {
     guests::hostile(json!({ "behaviour": behaviour }), limits)
 }
 
-/// Limits that a candidate reaches at once, if it loops.
-fn short() -> PluginLimits {
+/// Limits of a candidate: it has time, unless it loops.
+fn limits(behaviour: &str) -> PluginLimits {
     PluginLimits {
-        deadline: Duration::from_millis(20),
+        deadline: match behaviour {
+            "loop" => Duration::from_millis(20),
+            _ => guests::patient().deadline,
+        },
+        memory_bytes: 64 * 1024 * 1024,
         ..PluginLimits::default()
     }
 }
@@ -104,7 +108,7 @@ fn a_decision_is_the_same_with_every_candidate_as_without_one() {
                     .join(format!("{enforced}-{behaviour}-{instances:?}.jsonl"));
                 let with = integration()
                     .instances(instances)
-                    .candidate(hostile(behaviour, short()), Some("hostile"));
+                    .candidate(hostile(behaviour, limits(behaviour)), Some("hostile"));
                 let with = Pdp::builder()
                     .integration(with)
                     .log(DecisionLog::open(LogOptions::new(&file)).unwrap())
