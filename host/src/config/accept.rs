@@ -24,7 +24,7 @@ pub enum Accepts {
 
 /// An open state.
 enum Opened {
-    File(EmbeddedState),
+    File(Box<EmbeddedState>),
     Shared(Arc<dyn SharedState>),
 }
 
@@ -34,7 +34,7 @@ impl Opened {
         match options {
             StateOptions::File(options) => {
                 let state = EmbeddedState::open(&options.path, options.clone_window);
-                state.map(Self::File).map_err(shown)
+                state.map(|state| Self::File(Box::new(state))).map_err(shown)
             }
             StateOptions::Shared(shared) => {
                 let state = shared.look_into().map_err(shown)?;

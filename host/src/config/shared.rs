@@ -27,7 +27,7 @@ pub(super) struct Shared {
 /// A shared state that a host has open.
 #[derive(Debug, Clone)]
 pub(super) struct OpenShared {
-    options: SharedOptions,
+    options: Arc<SharedOptions>,
     state: Arc<dyn SharedState>,
 }
 
@@ -36,7 +36,7 @@ impl Shared {
     pub(super) fn open(self) -> Result<OpenShared, StateError> {
         Ok(OpenShared {
             state: self.client.open(&self.options)?,
-            options: self.options,
+            options: Arc::new(self.options),
         })
     }
 
@@ -56,7 +56,7 @@ impl OpenShared {
     pub(super) fn is_of(&self, shared: &Shared) -> bool {
         let mut options = shared.options.clone();
         options.clone_window = self.options.clone_window;
-        self.options == options
+        *self.options == options
     }
 
     /// Sets the options that an open state can change.

@@ -84,7 +84,7 @@ fn lines_of_another_list_are_not_appended() {
 #[test]
 fn a_signed_copy_takes_only_lines_that_a_signer_signed() {
     use std::sync::Arc;
-    let (jwks, signers, ours, theirs) = super::signed::signers("delivered-signers");
+    let (jwks, signers, ours, theirs) = signed::signers("delivered-signers");
     let (list, copy) = (file("delivered-signed"), file("delivered-signed-copy"));
     let writer = || ListWriter::open_signed(&list, Some(&ours), Some(Arc::new(signers())));
     writer().unwrap().checkpoint(NOW).unwrap();
