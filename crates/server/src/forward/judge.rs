@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use portcullis_host::{CauseKind, Decision, Pdp};
 use portcullis_http::{Body, Call, Peer, Problem};
-use serde_json::json;
+use serde::Serialize;
 
 /// A call as the proxy states it.
 pub(crate) struct Stated<'a> {
@@ -212,17 +212,33 @@ impl Answer {
                 "the call cannot be decided now: try again",
             ),
         };
-        let mut problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-            "kind": kind,
-            "retryable": matches!(self, Self::Unavailable),
-        });
-        if let Some(id) = id {
-            problem["instance"] = format!("urn:uuid:{id}").into();
-        }
-        (status, Bytes::from(problem.to_string()))
+        let problem = Plain {
+            type_uri: "about:blank",
+            title: status.canonical_reason(),
+            status: status.as_u16(),
+            detail,
+            instance: id.map(|id| format!("urn:uuid:{id}")),
+            kind,
+            retryable: matches!(self, Self::Unavailable),
+        };
+        // Texts and numbers have JSON, so serialisation cannot fail.
+        (
+            status,
+            serde_json::to_vec(&problem).unwrap_or_default().into(),
+        )
     }
+}
+
+/// The members of a [`Problem`] of a refusal that names parts of the configuration.
+#[derive(Serialize)]
+struct Plain {
+    #[serde(rename = "type")]
+    type_uri: &'static str,
+    title: Option<&'static str>,
+    status: u16,
+    detail: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    kind: CauseKind,
+    retryable: bool,
 }
