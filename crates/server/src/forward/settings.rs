@@ -132,8 +132,11 @@ fn options(section: &mut Section<'_, '_>) -> MapperBuilder {
     builder
 }
 
+/// Passes a list of names to the mapper.
+type SetNames = fn(MapperBuilder, Vec<String>) -> MapperBuilder;
+
 /// Lists of names, by their key.
-const LISTS: [(&str, fn(MapperBuilder, Vec<String>) -> MapperBuilder); 4] = [
+const LISTS: [(&str, SetNames); 4] = [
     ("headers", |builder, names| builder.headers(names)),
     ("numbers", |builder, names| builder.numbers(names)),
     ("booleans", |builder, names| builder.booleans(names)),
