@@ -141,8 +141,12 @@ async fn a_proof_of_possession_is_accepted_once_and_for_this_server() {
     for (host, proof) in [
         ("api.acme.example", proof),
         ("api.acme.example", for_elsewhere.clone()),
-        // A proof for another server is not accepted because the call names that server.
+        // The host of the call is the caller's statement, and changes neither way.
         ("evil.example", for_elsewhere),
+        (
+            "evil.example",
+            setting.proof(&token, "GET", &url, "proof-4"),
+        ),
         (
             "api.acme.example",
             setting.proof(&token, "POST", &url, "proof-3"),
@@ -162,6 +166,26 @@ async fn a_proof_of_possession_is_accepted_once_and_for_this_server() {
     let answer = gateway.answer(empty(bearer)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(gateway.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_scheme_is_accepted_if_it_is_asked_for() {
+    let setting = Setting::new();
+    let only_dpop = Authenticator::builder().dpop([ORIGIN]).build().unwrap();
+    let gateway = setting.gateway_with(mapper(), only_dpop);
+    let answer = gateway.answer(empty(setting.get(TARGET))).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(challenges(&answer)[0].starts_with("DPoP "));
+    let other = Setting::new();
+    let only_bearer = other.gateway();
+    let token = other.bound_token(AGENT);
+    let proof = other.proof(&token, "GET", &format!("{ORIGIN}{INVOICES}"), "proof-1");
+    let request = get()
+        .header("authorization", format!("DPoP {token}"))
+        .header("dpop", proof);
+    let answer = only_bearer.answer(empty(request)).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(gateway.calls() + only_bearer.calls(), 0);
 }
 
 #[tokio::test]
