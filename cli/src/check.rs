@@ -25,6 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let file = args.file.as_ref().unwrap_or(&args.config);
     let mut checked = config::check(file);
+    let durability = checked.durability();
     let is_servable = serve_problems(file, &mut checked.problems);
     if !is_servable {
         checked.pdp = None;
