@@ -115,7 +115,10 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
         line(&format!("  {file} {}", styled(FAINT, digest)))?;
     }
     if let Some(loaded) = host.loaded {
-        line(&format!("  in force since {loaded}, {} reloads", host.reloads))?;
+        line(&format!(
+            "  in force since {loaded}, {} reloads",
+            host.reloads
+        ))?;
     }
     for integration in &host.integrations {
         for plugin in &integration.plugins {
@@ -144,11 +147,17 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
     }
     for bundle in &host.trust_domains {
         let age = age(bundle.file.age_seconds);
-        line(&format!("  bundle of {}: {age}", shown_of_request(&bundle.domain)))?;
+        line(&format!(
+            "  bundle of {}: {age}",
+            shown_of_request(&bundle.domain)
+        ))?;
     }
     if let Some(registry) = &host.registry {
         let age = age(registry.file.age_seconds);
-        line(&format!("  registry: {} identities, {age}", registry.identities))?;
+        line(&format!(
+            "  registry: {} identities, {age}",
+            registry.identities
+        ))?;
     }
     if let Some(intents) = &host.intents {
         line(&format!("  intents: {}", intents.known))?;

@@ -59,13 +59,16 @@ impl FromStr for AdminUrl {
                 _ => return None,
             };
             let authority = uri.authority()?.clone();
-            let port = authority.port_u16().unwrap_or(if has_tls { 443 } else { 80 });
+            let port = authority
+                .port_u16()
+                .unwrap_or(if has_tls { 443 } else { 80 });
             Some((format!("{}:{port}", authority.host()), has_tls))
         });
         match parts {
             Some((authority, has_tls)) => Ok(Self(Place::Tcp(authority, has_tls))),
             None => Err(
-                "an admin listener is `http://HOST:PORT`, `https://HOST:PORT` or `unix:FILE`".to_owned(),
+                "an admin listener is `http://HOST:PORT`, `https://HOST:PORT` or `unix:FILE`"
+                    .to_owned(),
             ),
         }
     }
@@ -76,7 +79,9 @@ impl FromStr for AdminUrl {
 #[non_exhaustive]
 pub enum AskError {
     /// No server answers there.
-    #[error("no server answers at {place}: {error}; start it with `portcullis serve`, or name its admin listener with `--admin`")]
+    #[error(
+        "no server answers at {place}: {error}; start it with `portcullis serve`, or name its admin listener with `--admin`"
+    )]
     NoServer {
         /// Address that was tried.
         place: String,
@@ -128,7 +133,9 @@ async fn asked(
     match &url.0 {
         #[cfg(unix)]
         Place::Unix(path) => {
-            let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
+            let stream = tokio::net::UnixStream::connect(path)
+                .await
+                .map_err(failed)?;
             exchange(stream, &url.0, "localhost", token).await
         }
         #[cfg(not(unix))]
@@ -139,8 +146,13 @@ async fn asked(
         }
         Place::Tcp(authority, true) => {
             let connector = connector(authorities)?;
-            let host = authority.rsplit_once(':').map_or(&**authority, |(host, _)| host);
-            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            let host = authority
+                .rsplit_once(':')
+                .map_or(&**authority, |(host, _)| host);
+            let host = host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned();
             let name = ServerName::try_from(host).map_err(|error| no_server(&url.0, error))?;
             let stream = TcpStream::connect(authority).await.map_err(failed)?;
             let stream = connector.connect(name, stream).await.map_err(failed)?;
@@ -172,7 +184,9 @@ fn connector(authorities: Option<&Path>) -> Result<TlsConnector, AskError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(error.to_string()))?;
     for certificate in certificates {
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
     }
     let config = ClientConfig::builder_with_provider(Arc::new(tls::provider()))
         .with_safe_default_protocol_versions()

@@ -122,7 +122,10 @@ impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.peer {
             Peer::Tcp(address) | Peer::Tls { address, .. } => write!(f, "{address}"),
-            Peer::Unix { uid, pid: Some(pid) } => write!(f, "uid {uid}, pid {pid}"),
+            Peer::Unix {
+                uid,
+                pid: Some(pid),
+            } => write!(f, "uid {uid}, pid {pid}"),
             Peer::Unix { uid, pid: None } => write!(f, "uid {uid}"),
         }
     }

@@ -93,9 +93,11 @@ async fn read(app: &App, request: Request) -> Result<String, Failure> {
             "`Content-Type` is not `{SECURITY_EVENT}`"
         )));
     }
-    let body = to_bytes(request.into_body(), LARGEST)
-        .await
-        .map_err(|_| Failure::invalid(format!("the event has more than {LARGEST} bytes, or was not received in full")))?;
+    let body = to_bytes(request.into_body(), LARGEST).await.map_err(|_| {
+        Failure::invalid(format!(
+            "the event has more than {LARGEST} bytes, or was not received in full"
+        ))
+    })?;
     match String::from_utf8(body.to_vec()) {
         Ok(token) => Ok(token.trim().to_owned()),
         Err(_) => Err(Failure::invalid("the event is not a JWT".to_owned())),

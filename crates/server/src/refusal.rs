@@ -71,7 +71,9 @@ impl Refusal {
         let message = printable(&withheld(message.as_ref()));
         let record = match kind {
             Kind::UnknownCaller | Kind::Credential => Refused::authentication(&message),
-            Kind::BeyondPep | Kind::Malformed | Kind::TooLarge | Kind::Busy => Refused::request(&message),
+            Kind::BeyondPep | Kind::Malformed | Kind::TooLarge | Kind::Busy => {
+                Refused::request(&message)
+            }
         };
         Self(Box::new(Parts {
             kind,
@@ -209,7 +211,8 @@ impl IntoResponse for Refusal {
 }
 
 /// Header with the id of a decision or of a refusal, by which the log has it.
-pub(crate) const DECISION_ID: http::HeaderName = http::HeaderName::from_static("portcullis-decision-id");
+pub(crate) const DECISION_ID: http::HeaderName =
+    http::HeaderName::from_static("portcullis-decision-id");
 
 #[cfg(test)]
 mod tests {
@@ -217,10 +220,15 @@ mod tests {
 
     #[test]
     fn a_message_is_one_printable_line_without_secrets() {
-        let nasty = "`a\n\u{1b}[2J`: eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl is no subject";
+        let nasty =
+            "`a\n\u{1b}[2J`: eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl is no subject";
         let refusal = Refusal::malformed(nasty);
         assert!(!refusal.message().contains(['\n', '\u{1b}']));
-        assert!(!refusal.message().contains("eyJzdWIi"), "{}", refusal.message());
+        assert!(
+            !refusal.message().contains("eyJzdWIi"),
+            "{}",
+            refusal.message()
+        );
         assert!(refusal.message().ends_with("is no subject"));
     }
 }

@@ -215,13 +215,7 @@ impl Server {
         let (stop_admin, stopping_admin) = watch::channel(false);
         let admin = admin.map(|listener| {
             let routes = admin_routes(&app);
-            let served = accept::serve(
-                listener,
-                admin_tls,
-                routes,
-                app.clone(),
-                stopping_admin,
-            );
+            let served = accept::serve(listener, admin_tls, routes, app.clone(), stopping_admin);
             tokio::spawn(served)
         });
         let mut around = JoinSet::new();
@@ -304,7 +298,8 @@ fn with_layers(routes: Router<App>, app: &App) -> Router {
 }
 
 async fn no_such_path() -> (StatusCode, &'static str) {
-    let message = "there is no such path: `/.well-known/authzen-configuration` lists those of AuthZEN\n";
+    let message =
+        "there is no such path: `/.well-known/authzen-configuration` lists those of AuthZEN\n";
     (StatusCode::NOT_FOUND, message)
 }
 

@@ -28,7 +28,9 @@ pub(super) async fn admin(State(app): State<App>, request: Request, next: Next) 
                     "the bearer token is not that of `admin-token-file`",
                 );
                 let bearer = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, bearer);
                 return response;
             }
         }
@@ -86,7 +88,13 @@ mod tests {
             headers.insert(header::HOST, host.parse().unwrap());
             is_of_this_machine(None, &headers)
         };
-        for own in ["localhost:8182", "LOCALHOST", "127.0.0.1:8182", "127.1.2.3", "[::1]:8182"] {
+        for own in [
+            "localhost:8182",
+            "LOCALHOST",
+            "127.0.0.1:8182",
+            "127.1.2.3",
+            "[::1]:8182",
+        ] {
             assert!(accepted(own), "{own}");
         }
         for other in [

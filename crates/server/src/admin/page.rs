@@ -10,8 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 use portcullis_host::{IntegrationStatus, printable, well_known_withheld};
 
 /// Policy of the page: nothing but its own style sheet.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8886; --faint: #666; --good: #156b2f; --bad: #a3160b; }

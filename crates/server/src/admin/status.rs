@@ -92,7 +92,12 @@ pub(super) fn of(app: &App) -> WholeStatus {
             started: app.started_at(),
             unready: app.unready(),
             listeners: app.listeners(),
-            peps: app.settings().peps.iter().map(|pep| PepStatus::of(pep)).collect(),
+            peps: app
+                .settings()
+                .peps
+                .iter()
+                .map(|pep| PepStatus::of(pep))
+                .collect(),
             connections: app.metrics().connections.get(),
             latency: app.recent().latency(),
             refused: app.settings_problems(),

@@ -100,7 +100,10 @@ impl Call {
     ) -> Result<(Caller, Option<String>, Bytes), Refusal> {
         // The caller comes first: an unknown one learns nothing else.
         let caller = app.caller(connection, bearer_token(&parts.headers)?)?;
-        if let Some(name) = OF_BROWSERS.iter().find(|it| parts.headers.contains_key(*it)) {
+        if let Some(name) = OF_BROWSERS
+            .iter()
+            .find(|it| parts.headers.contains_key(*it))
+        {
             return Err(Refusal::malformed(format!(
                 "header `{name}` is that of a browser: web pages may not ask for decisions"
             )));
@@ -154,7 +157,9 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Refusal>
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(bearer(value.to_str().unwrap_or_default()).unwrap_or_default())),
+        (Some(value), None) => Ok(Some(
+            bearer(value.to_str().unwrap_or_default()).unwrap_or_default(),
+        )),
         (Some(_), Some(_)) => Err(Refusal::unauthenticated(
             "there are two `Authorization` headers: send one",
         )),
@@ -225,7 +230,14 @@ mod tests {
         ] {
             assert!(is_json(&headers(&[("content-type", json)])), "{json}");
         }
-        for other in ["", "text/plain", "application/json5", "application/jsonx;", "text/json", "*/*"] {
+        for other in [
+            "",
+            "text/plain",
+            "application/json5",
+            "application/jsonx;",
+            "text/json",
+            "*/*",
+        ] {
             assert!(!is_json(&headers(&[("content-type", other)])), "{other}");
         }
         assert!(!is_json(&headers(&[])));
@@ -233,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_token_is_that_of_one_bearer_header() {
-        let token = |value| bearer_token(&headers(&[("authorization", value)])).unwrap().map(str::to_owned);
+        let token = |value| {
+            bearer_token(&headers(&[("authorization", value)]))
+                .unwrap()
+                .map(str::to_owned)
+        };
         assert_eq!(token("Bearer abc"), Some("abc".to_owned()));
         assert_eq!(token("bearer  abc "), Some("abc".to_owned()));
         assert_eq!(token("Basic abc"), Some(String::new()));

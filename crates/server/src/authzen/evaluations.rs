@@ -79,7 +79,10 @@ async fn one(call: &Call, request: Result<Request, json::Error>) -> (bool, Value
     match decided {
         Ok(decision) => {
             let response = observe::response(&call.pdp, &decision);
-            (response.get("decision") == Some(&Value::Bool(true)), response)
+            (
+                response.get("decision") == Some(&Value::Bool(true)),
+                response,
+            )
         }
         Err(refusal) => (false, denied(&call.refused(refusal).await)),
     }

@@ -164,7 +164,10 @@ impl Sought {
             Self::Resource => {
                 let settings = call.app.settings();
                 let kind = &first.resource().kind;
-                let known = settings.resources.iter().filter(|known| known.kind == *kind);
+                let known = settings
+                    .resources
+                    .iter()
+                    .filter(|known| known.kind == *kind);
                 let stated = body.pointer("/resource/properties");
                 let candidate = |known: &crate::settings::KnownResource| {
                     let mut properties = known.properties.clone();

@@ -9,11 +9,8 @@
 
 mod judge;
 mod proxy;
-mod settings;
 
 pub(crate) use judge::{Refused, Stated, Stop, judge};
-pub use settings::HttpSettings;
-pub(crate) use settings::http;
 
 use crate::connection::Connection;
 use crate::refusal::{DECISION_ID, Refusal};

@@ -80,7 +80,14 @@ mod tests {
         ] {
             assert_eq!(is_local(open), Ok(false), "{open}");
         }
-        for none in ["", "unix:", "localhost:8181", "127.0.0.1", "8181", "http://127.0.0.1:1"] {
+        for none in [
+            "",
+            "unix:",
+            "localhost:8181",
+            "127.0.0.1",
+            "8181",
+            "http://127.0.0.1:1",
+        ] {
             assert!(is_local(none).is_err(), "{none}");
         }
     }

@@ -1,15 +1,16 @@
 //! Settings of the server: `[serve]` of the configuration.
 
 mod address;
+mod calls;
 mod files;
 mod peps;
 mod read;
 
-pub use address::Address;
 pub use crate::tls::TlsFiles;
+pub use address::Address;
+pub use calls::HttpSettings;
 pub use files::Secret;
 pub use read::{admin_of, check, read};
-pub use crate::forward::HttpSettings;
 
 use crate::pep::{Pep, Peps};
 use serde_json::{Map, Value};
@@ -265,7 +266,9 @@ impl Settings {
             }
         }
         match &self.admin {
-            Some(admin) if !admin.is_local() && (self.tls.is_none() || self.admin_token.is_none()) => {
+            Some(admin)
+                if !admin.is_local() && (self.tls.is_none() || self.admin_token.is_none()) =>
+            {
                 Err(format!(
                     "`admin` is {admin}, which other machines can reach: add `[serve.tls]` and `admin-token-file`, or listen on 127.0.0.1 or a Unix socket"
                 ))

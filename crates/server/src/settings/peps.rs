@@ -83,7 +83,10 @@ fn pep(mut section: Section<'_, '_>, around: &Around<'_>) -> Option<Pep> {
                 source.error(place.clone(), "`integrations` is empty, so that every request of the enforcement point would be refused: list names, or `[\"*\"]` for all");
                 is_valid = false;
             }
-            for name in names.iter().filter(|name| !around.integrations.contains(*name)) {
+            for name in names
+                .iter()
+                .filter(|name| !around.integrations.contains(*name))
+            {
                 let known = around.integrations.iter().map(String::as_str);
                 let meant = match similar(name, known) {
                     Some(meant) => format!("did you mean `{meant}`?"),

@@ -1,10 +1,10 @@
 //! Reads `[serve]`, and records every problem with its place.
 
 use super::address::{Address, UNIX};
+use super::calls;
 use super::files::{Named, Secret, readable_by_others};
 use super::peps::{self, Around};
 use super::{AtStart, KnownResource, Limits, Settings};
-use crate::forward;
 use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
@@ -154,7 +154,7 @@ fn settings(root: &mut Section<'_, '_>, named: &Named<'_>) -> Settings {
         settings.tls = tls(section, named);
     }
     if let Some(section) = section.section("http") {
-        settings.http = forward::http(section, &integrations(root));
+        settings.http = calls::read(section, &integrations(root));
     }
     for resource in section.sections("resource") {
         settings.resources.extend(known_resource(resource));
@@ -215,7 +215,10 @@ fn addresses(section: &mut Section<'_, '_>, named: &Named<'_>) -> Option<Vec<Add
         _ => vec![(None, place.clone())],
     };
     if texts.is_empty() {
-        source.error(place, "`listen` is an empty list: name at least one address");
+        source.error(
+            place,
+            "`listen` is an empty list: name at least one address",
+        );
         return None;
     }
     let read = texts.into_iter().map(|(text, span)| {
@@ -268,19 +271,34 @@ fn limits(section: &mut Section<'_, '_>, limits: &mut Limits) {
     let hour = Duration::from_secs(60 * 60);
     let day = Duration::from_secs(24 * 60 * 60);
     let tenth = Duration::from_millis(100);
-    set(&mut limits.connections, section.integer("max-connections", 1..=65_536));
+    set(
+        &mut limits.connections,
+        section.integer("max-connections", 1..=65_536),
+    );
     set(
         &mut limits.header_bytes,
         section.integer("max-header-bytes", 8 * 1024..=1024 * 1024),
     );
-    set(&mut limits.evaluations, section.integer("max-evaluations", 1..=10_000));
+    set(
+        &mut limits.evaluations,
+        section.integer("max-evaluations", 1..=10_000),
+    );
     set(
         &mut limits.recent_decisions,
         section.integer("recent-decisions", 0..=10_000),
     );
-    set(&mut limits.header_timeout, section.duration("header-timeout", tenth..=hour));
-    set(&mut limits.request_timeout, section.duration("request-timeout", tenth..=hour));
-    set(&mut limits.idle_timeout, section.duration("idle-timeout", tenth..=hour));
+    set(
+        &mut limits.header_timeout,
+        section.duration("header-timeout", tenth..=hour),
+    );
+    set(
+        &mut limits.request_timeout,
+        section.duration("request-timeout", tenth..=hour),
+    );
+    set(
+        &mut limits.idle_timeout,
+        section.duration("idle-timeout", tenth..=hour),
+    );
     set(
         &mut limits.connection_age,
         section.duration("max-connection-age", second..=day),

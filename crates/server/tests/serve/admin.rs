@@ -3,8 +3,8 @@
 use crate::client::{get, post, with};
 use crate::setting::{EVALUATION, Folder, evaluation, local};
 use http::{Method, StatusCode, header};
-use portcullis_host::revocation;
 use portcullis_host::Timestamp;
+use portcullis_host::revocation;
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,7 +26,10 @@ async fn the_status_shows_what_is_loaded_and_the_last_decisions_without_argument
     let decisions = status["server"]["decisions"].as_array().unwrap();
     assert_eq!(decisions.len(), 2);
     let (last, first) = (&decisions[0], &decisions[1]);
-    assert_eq!((&last["decision"], &last["cause"]), (&json!(true), &json!("permitted")));
+    assert_eq!(
+        (&last["decision"], &last["cause"]),
+        (&json!(true), &json!("permitted"))
+    );
     assert_eq!(first["decision"], false);
     assert_eq!(first["cause"], "plugin-denied");
     assert_eq!(first["reasons"], json!(["records: final"]));
@@ -51,9 +54,14 @@ async fn the_page_needs_no_script_and_may_load_nothing_from_elsewhere() {
     running.send(post(EVALUATION, &hostile)).await;
     let page = running.admin(get("/")).await;
     assert_eq!(page.status, StatusCode::OK);
-    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
     assert!(policy.contains("default-src 'none'"), "{policy}");
-    assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("script-src"),
+        "{policy}"
+    );
     let text = page.text();
     assert!(!text.contains("<script"), "{text}");
     assert!(!text.contains("onload=\"x"), "{text}");
@@ -61,7 +69,10 @@ async fn the_page_needs_no_script_and_may_load_nothing_from_elsewhere() {
     assert!(text.contains("<html lang=\"en\">") && text.contains("name=\"viewport\""));
     // The page may load its own style sheet, which has both themes.
     let style = running.admin(get("/style.css")).await;
-    assert_eq!(style.headers[header::CONTENT_TYPE], "text/css; charset=utf-8");
+    assert_eq!(
+        style.headers[header::CONTENT_TYPE],
+        "text/css; charset=utf-8"
+    );
     assert!(style.text().contains("prefers-color-scheme: dark"));
 }
 
@@ -69,14 +80,20 @@ async fn the_page_needs_no_script_and_may_load_nothing_from_elsewhere() {
 async fn a_resource_that_the_log_masks_is_not_in_the_status() {
     let folder = Folder::with("");
     let config = folder.read("portcullis.toml");
-    let masked = config.replace("\"buffered\" }", "\"buffered\", mask = [\"/resource/id\"] }");
+    let masked = config.replace(
+        "\"buffered\" }",
+        "\"buffered\", mask = [\"/resource/id\"] }",
+    );
     assert_ne!(config, masked);
     folder.write("portcullis.toml", masked);
     let running = folder.serve().await;
     let asked = evaluation("alice", "read", "record-of-a-patient");
     assert!(running.send(post(EVALUATION, &asked)).await.decision());
     let status = running.status().await;
-    assert_eq!(status["server"]["decisions"][0]["resource"], "record (masked)");
+    assert_eq!(
+        status["server"]["decisions"][0]["resource"],
+        "record (masked)"
+    );
     assert!(!running.admin(get("/")).await.text().contains("patient"));
 }
 
@@ -145,7 +162,10 @@ async fn a_web_page_reaches_nothing_of_the_admin_listener() {
         request
     };
     for path in ["/", "/status", "/metrics"] {
-        assert_eq!(running.admin(named("localhost:8182", path)).await.status, StatusCode::OK);
+        assert_eq!(
+            running.admin(named("localhost:8182", path)).await.status,
+            StatusCode::OK
+        );
         // A name of the attacker that was bound to 127.0.0.1.
         let rebound = running.admin(named("evil.example:8182", path)).await;
         assert_eq!(rebound.status, StatusCode::FORBIDDEN, "{path}");
@@ -157,10 +177,16 @@ async fn a_web_page_reaches_nothing_of_the_admin_listener() {
     // A link changes nothing.
     let mut link = reload();
     *link.method_mut() = Method::GET;
-    assert_eq!(running.admin(link).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        running.admin(link).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
     // Decisions and administration are on listeners of their own.
     let asked = evaluation("alice", "read", "record-1");
-    assert_eq!(running.admin(post(EVALUATION, &asked)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        running.admin(post(EVALUATION, &asked)).await.status,
+        StatusCode::NOT_FOUND
+    );
     for path in ["/status", "/metrics", "/readyz", "/reload"] {
         assert_eq!(running.send(get(path)).await.status, StatusCode::NOT_FOUND);
     }
@@ -180,17 +206,26 @@ async fn with_a_token_only_health_is_for_every_caller() {
     let running = folder.serve().await;
     let bearer = |token: &str, request| with(request, "authorization", &format!("Bearer {token}"));
     for path in ["/", "/status", "/metrics"] {
-        assert_eq!(running.admin(get(path)).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            running.admin(get(path)).await.status,
+            StatusCode::UNAUTHORIZED
+        );
         let wrong = running.admin(bearer(&token[1..], get(path))).await;
         assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
-        assert_eq!(running.admin(bearer(token, get(path))).await.status, StatusCode::OK);
+        assert_eq!(
+            running.admin(bearer(token, get(path))).await.status,
+            StatusCode::OK
+        );
     }
     let reload = post("/reload", &json!({}));
     assert_eq!(running.admin(reload).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(running.admin(get("/livez")).await.status, StatusCode::OK);
     // The reasons name files and identities.
     let ready = running.admin(get("/readyz")).await;
-    assert_eq!((ready.status, ready.text()), (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()));
+    assert_eq!(
+        (ready.status, ready.text()),
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
+    );
     let ready = running.admin(bearer(token, get("/readyz"))).await;
     assert!(ready.text().contains("revocation list"), "{}", ready.text());
 }
@@ -212,16 +247,28 @@ async fn an_operator_ends_a_quarantine() {
     asked["context"] = json!({ "integration": "panicking" });
     let cause = || async {
         let answer = running.send(post(EVALUATION, &asked)).await;
-        answer.json()["context"]["cause"].as_str().unwrap().to_owned()
+        answer.json()["context"]["cause"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     for expected in ["plugin-trap", "plugin-trap", "plugin-quarantined"] {
         assert_eq!(cause().await, expected);
     }
     let release = |name: &str| post(&format!("/quarantine/{name}/release"), &json!({}));
-    assert_eq!(running.admin(release("records")).await.json()["released"], json!([]));
-    assert_eq!(running.admin(release("unknown")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        running.admin(release("records")).await.json()["released"],
+        json!([])
+    );
+    assert_eq!(
+        running.admin(release("unknown")).await.status,
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(cause().await, "plugin-quarantined");
-    assert_eq!(running.admin(release("panicking")).await.json()["released"], json!(["hostile"]));
+    assert_eq!(
+        running.admin(release("panicking")).await.json()["released"],
+        json!(["hostile"])
+    );
     assert_eq!(cause().await, "plugin-trap");
 }
 
@@ -236,11 +283,18 @@ async fn a_status_is_asked_for_as_the_command_does() {
     assert_eq!(status.host.integrations[0].name, "records");
     // The listener for decisions has no status, and a port without a server answers nothing.
     let decisions = portcullis_server::AdminUrl::of(&running.addresses[0], false);
-    let refused = portcullis_server::ask(&decisions, None, None).await.unwrap_err();
+    let refused = portcullis_server::ask(&decisions, None, None)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("404"), "{refused}");
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let unused = format!("http://{unused}").parse().unwrap();
-    let none = portcullis_server::ask(&unused, None, None).await.unwrap_err();
+    let none = portcullis_server::ask(&unused, None, None)
+        .await
+        .unwrap_err();
     assert!(none.to_string().contains("portcullis serve"), "{none}");
     let socket = folder.path().join("admin.sock");
     let at_socket = portcullis_server::settings::Address::Unix(socket.clone());

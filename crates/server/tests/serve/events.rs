@@ -94,7 +94,10 @@ async fn an_event_revokes_before_it_is_acknowledged_and_once() {
     let event = issuer.event("event-1", REVOKED, AGENT);
     for _ in 0..2 {
         let answer = running.send(push(event.clone())).await;
-        assert_eq!((answer.status, answer.text()), (StatusCode::ACCEPTED, String::new()));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (StatusCode::ACCEPTED, String::new())
+        );
         assert!(!is_permitted(&running).await);
     }
     // A checkpoint, and the line of the event.
@@ -126,7 +129,10 @@ async fn an_event_that_is_not_valid_is_refused_and_revokes_nothing() {
         (push(""), "invalid_request"),
         (push(vec![0xff, 0xfe]), "invalid_request"),
         (push("x".repeat(100_000)), "invalid_request"),
-        (post_as("/events", "application/jwt", valid.clone()), "invalid_request"),
+        (
+            post_as("/events", "application/jwt", valid.clone()),
+            "invalid_request",
+        ),
         (push(of_another), "invalid_issuer"),
         (push(for_another), "invalid_audience"),
         (push(elsewhere), "access_denied"),
@@ -148,7 +154,13 @@ async fn an_event_that_needs_a_person_is_accepted_and_recorded() {
     let said = running.said().join("\n");
     assert!(said.contains("portcullis revoke"), "{said}");
     let line = &folder.logged("refused")[0];
-    assert!(line["detail"].as_str().unwrap().contains("token-claims-change"), "{line}");
+    assert!(
+        line["detail"]
+            .as_str()
+            .unwrap()
+            .contains("token-claims-change"),
+        "{line}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,5 +187,9 @@ async fn a_server_without_issuers_accepts_no_event() {
     let folder = Folder::with("");
     let running = folder.serve().await;
     let event = push(Issuer::new().event("event-1", REVOKED, AGENT));
-    is_refused(&running.send(event).await, StatusCode::NOT_FOUND, "invalid_request");
+    is_refused(
+        &running.send(event).await,
+        StatusCode::NOT_FOUND,
+        "invalid_request",
+    );
 }

@@ -35,10 +35,16 @@ async fn a_shutdown_ends_requests_in_flight_and_loses_no_decision() {
     let asked = evaluation("alice", "read", "record-2");
     assert!(running.send(post(EVALUATION, &asked)).await.decision());
     running.begin_to_stop();
-    until("no connection is accepted", || async { TcpStream::connect(address).await.is_err() }).await;
+    until("no connection is accepted", || async {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
     in_flight.write_all(rest.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, in_flight.read_to_string(&mut answer)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, in_flight.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"decision\":true"), "{answer}");
     drop(idle);
@@ -81,17 +87,31 @@ async fn a_server_that_owns_the_list_writes_its_checkpoints() {
     })
     .await;
     let status = running.status().await;
-    assert!(status["server"]["checkpoint"].as_str().unwrap().starts_with("written at "), "{status}");
+    assert!(
+        status["server"]["checkpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with("written at "),
+        "{status}"
+    );
     // A list that was cut is not made current.
     let whole = folder.read("revocations.jsonl");
     let cut = whole.lines().next().unwrap().to_owned() + "\n";
     std::fs::write(&list, &cut).unwrap();
     until("the failure is shown", || async {
         let status = running.status().await;
-        status["server"]["checkpoint"].as_str().unwrap().starts_with("not written")
+        status["server"]["checkpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with("not written")
     })
     .await;
-    assert!(running.said().iter().any(|it| it.contains("no checkpoint is written")));
+    assert!(
+        running
+            .said()
+            .iter()
+            .any(|it| it.contains("no checkpoint is written"))
+    );
     assert_eq!(folder.read("revocations.jsonl"), cut);
 }
 
@@ -104,7 +124,9 @@ async fn listeners_that_others_can_reach_need_tls_and_enforcement_points() {
     let open: Address = "0.0.0.0:0".parse().unwrap();
     let settings = Settings::default().listen([local()]).admin(None);
     assert!(bind(settings.clone()).await.is_ok());
-    let error = bind(settings.clone().listen([local(), open.clone()])).await.unwrap_err();
+    let error = bind(settings.clone().listen([local(), open.clone()]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("[[serve.pep]]"), "{error}");
     let error = bind(settings.admin(Some(open))).await.unwrap_err();
     assert!(error.to_string().contains("admin-token-file"), "{error}");

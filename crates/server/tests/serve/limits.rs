@@ -51,7 +51,10 @@ async fn slow_senders_are_cut_and_others_are_served() {
     // Nothing at all; a part of the headers; a part of the body; a part of a request after a whole one.
     let silent = connect(&running).await;
     let mut headers = connect(&running).await;
-    headers.write_all(b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+    headers
+        .write_all(b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\n")
+        .await
+        .unwrap();
     let mut body = connect(&running).await;
     body.write_all(
         b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
@@ -59,10 +62,16 @@ async fn slow_senders_are_cut_and_others_are_served() {
     .await
     .unwrap();
     serves(&running).await;
-    let (silent, headers, body) =
-        tokio::join!(until_closed(silent), until_closed(headers), until_closed(body));
+    let (silent, headers, body) = tokio::join!(
+        until_closed(silent),
+        until_closed(headers),
+        until_closed(body)
+    );
     assert_eq!(silent, "");
-    assert!(headers.is_empty() || headers.starts_with("HTTP/1.1 408"), "{headers}");
+    assert!(
+        headers.is_empty() || headers.starts_with("HTTP/1.1 408"),
+        "{headers}"
+    );
     assert!(body.starts_with("HTTP/1.1 408"), "{body}");
     let mut second = connect(&running).await;
     second
@@ -113,7 +122,9 @@ async fn what_is_too_large_is_refused() {
         .unwrap();
     for _ in 0..10 {
         // The server may have closed the connection already.
-        let _ = chunked.write_all(format!("190\r\n{}\r\n", "x".repeat(400)).as_bytes()).await;
+        let _ = chunked
+            .write_all(format!("190\r\n{}\r\n", "x".repeat(400)).as_bytes())
+            .await;
     }
     let answer = until_closed(chunked).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -133,12 +144,16 @@ async fn what_is_too_large_is_refused() {
             "evaluations": evaluations,
         })
     };
-    let answer = running.send(post(EVALUATIONS, &batch(vec![read.clone(); 3]))).await;
+    let answer = running
+        .send(post(EVALUATIONS, &batch(vec![read.clone(); 3])))
+        .await;
     assert_eq!(answer.decisions(), [true; 3]);
     let answer = running.send(post(EVALUATIONS, &batch(vec![read; 4]))).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
-    let answer = running.send(post_as(EVALUATION, "application/json", deep)).await;
+    let answer = running
+        .send(post_as(EVALUATION, "application/json", deep))
+        .await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     serves(&running).await;
 }
@@ -166,7 +181,10 @@ async fn bytes_that_are_not_http_end_their_connection_only() {
     // A caller that leaves in the middle, many times.
     for _ in 0..50 {
         let mut stream = connect(&running).await;
-        stream.write_all(b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\nContent-Le").await.unwrap();
+        stream
+            .write_all(b"POST /access/v1/evaluation HTTP/1.1\r\nHost: a\r\nContent-Le")
+            .await
+            .unwrap();
         drop(stream);
     }
     timeout(PATIENCE, serves(&running)).await.unwrap();
@@ -180,7 +198,10 @@ async fn a_connection_is_closed_when_it_is_old_and_between_requests() {
     let request = b"GET /.well-known/authzen-configuration HTTP/1.1\r\nHost: a\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut buffer = [0; 4096];
-    let read = timeout(Duration::from_secs(10), stream.read(&mut buffer)).await.unwrap().unwrap();
+    let read = timeout(Duration::from_secs(10), stream.read(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(String::from_utf8_lossy(&buffer[..read]).starts_with("HTTP/1.1 200"));
     assert_eq!(until_closed(stream).await, "");
     serves(&running).await;
@@ -190,7 +211,9 @@ async fn a_connection_is_closed_when_it_is_old_and_between_requests() {
 async fn more_searches_than_run_at_a_time_are_refused_and_decisions_are_made_meanwhile() {
     let mut sections = "quarantine = { faults = 0 }\n[serve]\n".to_owned();
     for index in 0..300 {
-        sections.push_str(&format!("[[serve.resource]]\ntype = \"record\"\nid = \"record-{index}\"\n"));
+        sections.push_str(&format!(
+            "[[serve.resource]]\ntype = \"record\"\nid = \"record-{index}\"\n"
+        ));
     }
     let folder = Folder::with(&sections);
     let hostile = portcullis_tests::guests::component("tests/guests/hostile").unwrap();
@@ -206,14 +229,23 @@ async fn more_searches_than_run_at_a_time_are_refused_and_decisions_are_made_mea
         "context": { "integration": "looping" },
     });
     let search = || running.send(post("/access/v1/search/resource", &asked));
-    let ((one, two), (three, ())) = tokio::join!(
-        async { tokio::join!(search(), search()) },
-        async { tokio::join!(search(), serves(&running)) },
-    );
+    let ((one, two), (three, ())) =
+        tokio::join!(async { tokio::join!(search(), search()) }, async {
+            tokio::join!(search(), serves(&running))
+        },);
     let mut statuses = [one.status, two.status, three.status];
     statuses.sort();
-    assert_eq!(statuses, [StatusCode::OK, StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+    assert_eq!(
+        statuses,
+        [
+            StatusCode::OK,
+            StatusCode::OK,
+            StatusCode::SERVICE_UNAVAILABLE
+        ]
+    );
     let all = [one, two, three];
-    let busy = all.iter().find(|it| it.status == StatusCode::SERVICE_UNAVAILABLE);
+    let busy = all
+        .iter()
+        .find(|it| it.status == StatusCode::SERVICE_UNAVAILABLE);
     assert!(busy.unwrap().headers.contains_key("retry-after"));
 }

@@ -35,7 +35,9 @@ impl Domain {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, "acme.example");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "acme.example");
         let key = KeyPair::generate().unwrap();
         Self {
             key: NewKey::generate().unwrap(),
@@ -115,7 +117,10 @@ fn der(pem: &str) -> rustls_pki_types::CertificateDer<'static> {
     rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-fn bearer(token: &str, request: http::Request<http_body_util::Full<bytes::Bytes>>) -> http::Request<http_body_util::Full<bytes::Bytes>> {
+fn bearer(
+    token: &str,
+    request: http::Request<http_body_util::Full<bytes::Bytes>>,
+) -> http::Request<http_body_util::Full<bytes::Bytes>> {
     with(request, "authorization", &format!("Bearer {token}"))
 }
 
@@ -161,7 +166,11 @@ async fn an_unknown_caller_gets_no_decision() {
         bearer(&format!("{TOKEN}x"), post(EVALUATION, &asked)),
         bearer(&TOKEN.to_uppercase(), post(EVALUATION, &asked)),
         with(post(EVALUATION, &asked), "authorization", TOKEN),
-        with(post(EVALUATION, &asked), "authorization", &format!("Basic {TOKEN}")),
+        with(
+            post(EVALUATION, &asked),
+            "authorization",
+            &format!("Basic {TOKEN}"),
+        ),
         bearer(OTHER_TOKEN, bearer("x", post(EVALUATIONS, &asked))),
     ];
     let count = unknown.len();
@@ -183,8 +192,20 @@ async fn without_enforcement_points_every_local_caller_is_one() {
     let asked = of_workload();
     assert!(running.send(post(EVALUATION, &asked)).await.decision());
     // A client may send a token that is not needed.
-    assert!(running.send(bearer("x", post(EVALUATION, &asked))).await.decision());
-    assert!(running.notices.iter().any(|it| it.contains("[[serve.pep]]")), "{:?}", running.notices);
+    assert!(
+        running
+            .send(bearer("x", post(EVALUATION, &asked)))
+            .await
+            .decision()
+    );
+    assert!(
+        running
+            .notices
+            .iter()
+            .any(|it| it.contains("[[serve.pep]]")),
+        "{:?}",
+        running.notices
+    );
     // A web page in a browser of this machine is none.
     let page = with(post(EVALUATION, &asked), "origin", "http://127.0.0.1");
     assert_eq!(running.send(page).await.status, StatusCode::BAD_REQUEST);
@@ -196,14 +217,20 @@ async fn an_enforcement_point_asks_only_about_its_integrations() {
     let (folder, running) = serve(&domain, "\"principal\"").await;
     let mut elsewhere = of_workload();
     elsewhere["context"] = json!({ "integration": "payroll" });
-    let refused = running.send(bearer(OTHER_TOKEN, post(EVALUATION, &elsewhere))).await;
+    let refused = running
+        .send(bearer(OTHER_TOKEN, post(EVALUATION, &elsewhere)))
+        .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.text().contains("`payroll`"), "{}", refused.text());
     // The other one may ask, and is told that there is none.
-    let asked = running.send(bearer(TOKEN, post(EVALUATION, &elsewhere))).await;
+    let asked = running
+        .send(bearer(TOKEN, post(EVALUATION, &elsewhere)))
+        .await;
     assert!(!asked.decision());
     assert_eq!(asked.json()["context"]["cause"], "unknown-integration");
-    let own = running.send(bearer(OTHER_TOKEN, post(EVALUATION, &of_workload()))).await;
+    let own = running
+        .send(bearer(OTHER_TOKEN, post(EVALUATION, &of_workload())))
+        .await;
     assert!(own.decision());
     let line = &folder.logged("refused")[0];
     assert_eq!(line["integration"], "payroll");
@@ -215,9 +242,21 @@ async fn a_fact_that_an_enforcement_point_may_not_vouch_for_is_refused_with_its_
     let facts = [
         ("principal", "/context/session-path", json!("machine")),
         ("instance", "/subject/properties/instance", json!("pod-1")),
-        ("instance", "/subject/properties/workload-digest", json!("sha256:aa")),
-        ("posture", "/resource/properties/posture", json!({ "health": "healthy" })),
-        ("origins", "/context/argument-origins", json!([{ "path": "/x", "origin": "user" }])),
+        (
+            "instance",
+            "/subject/properties/workload-digest",
+            json!("sha256:aa"),
+        ),
+        (
+            "posture",
+            "/resource/properties/posture",
+            json!({ "health": "healthy" }),
+        ),
+        (
+            "origins",
+            "/context/argument-origins",
+            json!([{ "path": "/x", "origin": "user" }]),
+        ),
     ];
     for (fact, pointer, value) in facts {
         let (place, key) = pointer.rsplit_once('/').unwrap();
@@ -236,8 +275,16 @@ async fn a_fact_that_an_enforcement_point_may_not_vouch_for_is_refused_with_its_
         let narrow = bearer(OTHER_TOKEN, credential(post(EVALUATION, &asked)));
         let refused = running.send(narrow).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{pointer}");
-        assert!(refused.text().contains(&format!("`{pointer}`")), "{}", refused.text());
-        assert!(refused.text().contains(&format!("`{fact}`")), "{}", refused.text());
+        assert!(
+            refused.text().contains(&format!("`{pointer}`")),
+            "{}",
+            refused.text()
+        );
+        assert!(
+            refused.text().contains(&format!("`{fact}`")),
+            "{}",
+            refused.text()
+        );
         assert!(folder.logged("decision").is_empty());
         // One that may state it gets a decision.
         let trusted = bearer(TOKEN, credential(post(EVALUATION, &asked)));
@@ -267,9 +314,14 @@ async fn a_principal_comes_from_its_credential_where_the_enforcement_point_may_n
     let subject = &recorded["request"]["subject"];
     assert_eq!(subject["properties"]["credential-id"], "jti-1");
     assert_eq!(subject["properties"]["attestation"], "jwt-svid");
-    assert!(!folder.read("decisions.jsonl").contains(&own), "the log has the token");
+    assert!(
+        !folder.read("decisions.jsonl").contains(&own),
+        "the log has the token"
+    );
     // Without the credential, its word does not count.
-    let refused = running.send(bearer(OTHER_TOKEN, post(EVALUATION, &of_workload()))).await;
+    let refused = running
+        .send(bearer(OTHER_TOKEN, post(EVALUATION, &of_workload())))
+        .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     // The statements have to agree with the credential.
     let stated = |properties: Value| {
@@ -292,7 +344,12 @@ async fn a_principal_comes_from_its_credential_where_the_enforcement_point_may_n
         stated(json!({ "role": "admin" })),
     ] {
         let answer = running.send(narrow(&disagrees, &own)).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{disagrees}: {}", answer.text());
+        assert_eq!(
+            answer.status,
+            StatusCode::FORBIDDEN,
+            "{disagrees}: {}",
+            answer.text()
+        );
         assert!(answer.text().contains("`/subject/"), "{}", answer.text());
     }
 }
@@ -308,7 +365,11 @@ async fn an_invalid_credential_of_a_workload_is_a_denial_and_no_failure_of_the_c
     for token in [forged.as_str(), tampered.as_str(), "x", ""] {
         for pep in [TOKEN, OTHER_TOKEN] {
             // The trusted one may vouch for the principal; a credential that it passes has to be valid still.
-            let request = with(post(EVALUATION, &of_workload()), "portcullis-credential", token);
+            let request = with(
+                post(EVALUATION, &of_workload()),
+                "portcullis-credential",
+                token,
+            );
             let answer = running.send(bearer(pep, request)).await;
             assert!(!answer.decision(), "{token}");
             assert_eq!(answer.json()["context"]["error"]["status"], 401);
@@ -381,11 +442,21 @@ async fn a_unix_socket_recognises_its_user() {
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o660);
     assert_eq!(running.urls[0], format!("unix:{}", socket.display()));
-    assert!(running.send(post(EVALUATION, &of_workload())).await.decision());
+    assert!(
+        running
+            .send(post(EVALUATION, &of_workload()))
+            .await
+            .decision()
+    );
     let (other, refused) = serve_socket(uid + 1).await;
     let answer = refused.send(post(EVALUATION, &of_workload())).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert!(other.logged("refused")[0]["peer"].as_str().unwrap().contains(&format!("uid {uid}")));
+    assert!(
+        other.logged("refused")[0]["peer"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("uid {uid}"))
+    );
     // The socket is gone with its server, and another server can have it meanwhile.
     assert!(running.stop().await);
     assert!(!socket.exists());
@@ -396,15 +467,26 @@ async fn a_unix_socket_recognises_its_user() {
             .listen([Address::Unix(socket.clone())])
             .admin(None),
     );
-    let error = portcullis_server::Server::bind(taken).await.err().unwrap().to_string();
+    let error = portcullis_server::Server::bind(taken)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("another process listens on it"), "{error}");
-    assert!(again.send(post(EVALUATION, &of_workload())).await.decision());
+    assert!(
+        again
+            .send(post(EVALUATION, &of_workload()))
+            .await
+            .decision()
+    );
     // A socket that was left behind is replaced; another file is not.
     drop(again);
     let left = folder.path().join("left.sock");
     drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
     let at = |file: &std::path::Path| Address::Unix(file.to_owned());
-    folder.serve_with(|settings| settings.listen([at(&left)])).await;
+    folder
+        .serve_with(|settings| settings.listen([at(&left)]))
+        .await;
     let file = folder.write("file", "content");
     let taken = portcullis_server::Options::from_file(&folder.config()).unwrap();
     let taken = taken.settings(|settings| settings.listen([at(&file)]));
@@ -430,7 +512,9 @@ integrations = ["records"]
 vouches-for = ["principal"]
 "#
     ));
-    let running = folder.serve_with(|settings| settings.listen([local()])).await;
+    let running = folder
+        .serve_with(|settings| settings.listen([local()]))
+        .await;
     (folder, running)
 }
 
@@ -438,13 +522,25 @@ vouches-for = ["principal"]
 async fn a_client_certificate_identifies_an_enforcement_point() {
     let domain = Domain::new();
     let (_folder, running) = serve_tls(&domain, "").await;
-    assert!(running.urls[0].starts_with("https://127.0.0.1:"), "{:?}", running.urls);
-    let ask = |config| client::send_tls(&running.addresses[0], config, post(EVALUATION, &of_workload()));
+    assert!(
+        running.urls[0].starts_with("https://127.0.0.1:"),
+        "{:?}",
+        running.urls
+    );
+    let ask = |config| {
+        client::send_tls(
+            &running.addresses[0],
+            config,
+            post(EVALUATION, &of_workload()),
+        )
+    };
     let gateway = domain.client(Some("spiffe://acme.example/gateway"));
     assert!(ask(gateway).await.unwrap().decision());
     // Another domain signs with its own authority, and trusts that of the server.
     let mut forged = (*Domain::new().client(Some("spiffe://acme.example/gateway"))).clone();
-    forged.dangerous().set_certificate_verifier(Arc::new(AnyServer));
+    forged
+        .dangerous()
+        .set_certificate_verifier(Arc::new(AnyServer));
     for stranger in [
         domain.client(None),
         domain.client(Some("spiffe://acme.example/agent")),
@@ -474,10 +570,8 @@ impl tokio_rustls::rustls::client::danger::ServerCertVerifier for AnyServer {
         _: &rustls_pki_types::ServerName<'_>,
         _: &[u8],
         _: rustls_pki_types::UnixTime,
-    ) -> Result<
-        tokio_rustls::rustls::client::danger::ServerCertVerified,
-        tokio_rustls::rustls::Error,
-    > {
+    ) -> Result<tokio_rustls::rustls::client::danger::ServerCertVerified, tokio_rustls::rustls::Error>
+    {
         Ok(tokio_rustls::rustls::client::danger::ServerCertVerified::assertion())
     }
 
@@ -521,7 +615,13 @@ async fn a_revoked_enforcement_point_is_unknown() {
     let sections = format!("revocation = {{ path = {list:?}, max-staleness = \"1h\" }}\n");
     let (_folder, running) = serve_tls(&domain, &sections).await;
     let gateway = domain.client(Some("spiffe://acme.example/gateway"));
-    let ask = || client::send_tls(&running.addresses[0], Arc::clone(&gateway), post(EVALUATION, &of_workload()));
+    let ask = || {
+        client::send_tls(
+            &running.addresses[0],
+            Arc::clone(&gateway),
+            post(EVALUATION, &of_workload()),
+        )
+    };
     assert!(ask().await.unwrap().decision());
     let revoked = Revoked {
         kind: Revocable::Principal,

@@ -21,7 +21,10 @@ async fn a_changed_policy_decides_the_next_request_without_a_restart() {
     let asked = evaluation("carol", "read", "record-1");
     assert!(!running.send(post(EVALUATION, &asked)).await.decision());
     let config = folder.read("portcullis.toml");
-    folder.write("portcullis.toml", config.replace("\"bob\"", "\"bob\", \"carol\""));
+    folder.write(
+        "portcullis.toml",
+        config.replace("\"bob\"", "\"bob\", \"carol\""),
+    );
     // Asked for, it is in force with the answer.
     let reloaded = running.admin(post("/reload", &json!({}))).await;
     assert_eq!(reloaded.status, StatusCode::OK, "{}", reloaded.text());
@@ -43,8 +46,14 @@ async fn a_configuration_with_an_error_anywhere_leaves_all_as_it_was() {
     let good = folder.read("portcullis.toml");
     for (name, bad) in [
         ("host", good.replace("readers = [", "readers = 1 # [")),
-        ("serve", format!("serve = {{ listen = \"nowhere\" }}\n{good}")),
-        ("both", format!("serve = {{ lisen = \"127.0.0.1:1\" }}\nbad = 1\n{good}")),
+        (
+            "serve",
+            format!("serve = {{ listen = \"nowhere\" }}\n{good}"),
+        ),
+        (
+            "both",
+            format!("serve = {{ lisen = \"127.0.0.1:1\" }}\nbad = 1\n{good}"),
+        ),
         ("toml", format!("{good}[")),
     ] {
         folder.write("portcullis.toml", bad);
@@ -52,14 +61,26 @@ async fn a_configuration_with_an_error_anywhere_leaves_all_as_it_was() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
         let problems = answer.json()["problems"].to_string();
         assert!(problems.contains("portcullis.toml"), "{problems}");
-        assert!(running.send(post(EVALUATION, &asked)).await.decision(), "{name}");
+        assert!(
+            running.send(post(EVALUATION, &asked)).await.decision(),
+            "{name}"
+        );
     }
     folder.write("portcullis.toml", good);
-    assert_eq!(running.admin(post("/reload", &json!({}))).await.status, StatusCode::OK);
+    assert_eq!(
+        running.admin(post("/reload", &json!({}))).await.status,
+        StatusCode::OK
+    );
     assert!(running.control.reload().await.is_ok());
     let metrics = running.admin(get("/metrics")).await.text();
-    assert!(metrics.contains("portcullis_reloads_total{result=\"failed\"} 4"), "{metrics}");
-    assert!(metrics.contains("portcullis_reloads_total{result=\"succeeded\"} 2"), "{metrics}");
+    assert!(
+        metrics.contains("portcullis_reloads_total{result=\"failed\"} 4"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("portcullis_reloads_total{result=\"succeeded\"} 2"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,24 +91,36 @@ async fn enforcement_points_change_with_the_configuration_and_with_their_tokens(
     let running = folder.serve().await;
     let asked = evaluation("alice", "read", "record-1");
     let status = |token: &'static str| {
-        let request = with(post(EVALUATION, &asked), "authorization", &format!("Bearer {token}"));
+        let request = with(
+            post(EVALUATION, &asked),
+            "authorization",
+            &format!("Bearer {token}"),
+        );
         let answer = running.send(request);
         async { answer.await.status }
     };
     assert_eq!(status(ONE).await, StatusCode::OK);
     assert_eq!(status(TWO).await, StatusCode::UNAUTHORIZED);
     folder.write("gateway.token", TWO);
-    until("the new token is known", || async { status(TWO).await == StatusCode::OK }).await;
+    until("the new token is known", || async {
+        status(TWO).await == StatusCode::OK
+    })
+    .await;
     assert_eq!(status(ONE).await, StatusCode::UNAUTHORIZED);
     // A token that cannot be read changes nothing, and is shown.
     folder.write("gateway.token", "short");
     until("the problem is shown", || async {
-        running.status().await["server"]["refused"].to_string().contains("gateway.token")
+        running.status().await["server"]["refused"]
+            .to_string()
+            .contains("gateway.token")
     })
     .await;
     assert_eq!(status(TWO).await, StatusCode::OK);
     folder.write("gateway.token", ONE);
-    until("the first token is known again", || async { status(ONE).await == StatusCode::OK }).await;
+    until("the first token is known again", || async {
+        status(ONE).await == StatusCode::OK
+    })
+    .await;
     until("no problem is left", || async {
         running.status().await["server"]["refused"] == json!([])
     })
@@ -109,15 +142,24 @@ async fn a_configuration_that_would_open_the_bound_listeners_is_refused() {
     folder.configure(&with_peps);
     // The admin listener is local, and so without TLS.
     let running = folder.serve_with(|settings| settings).await;
-    assert!(running.urls[0].starts_with("https://"), "{:?}", running.urls);
+    assert!(
+        running.urls[0].starts_with("https://"),
+        "{:?}",
+        running.urls
+    );
     assert!(running.urls[1].starts_with("http://"), "{:?}", running.urls);
     // Without enforcement points, the file is fine for its own listener, and not for the one that is bound.
     folder.configure("[serve]\nlisten = \"127.0.0.1:0\"");
     let error = running.control.reload().await.unwrap_err().join("\n");
-    assert!(error.contains("0.0.0.0:0") && error.contains("[[serve.pep]]"), "{error}");
+    assert!(
+        error.contains("0.0.0.0:0") && error.contains("[[serve.pep]]"),
+        "{error}"
+    );
     assert_eq!(running.status().await["server"]["peps"][0]["id"], "gateway");
     // A change of a listener is announced, and the rest is in force.
-    let moved = with_peps.replace("0.0.0.0:0", "127.0.0.1:0").replace("\"gateway\"", "\"moved\"");
+    let moved = with_peps
+        .replace("0.0.0.0:0", "127.0.0.1:0")
+        .replace("\"gateway\"", "\"moved\"");
     folder.configure(&moved);
     let notices = running.control.reload().await.unwrap().join("\n");
     assert!(notices.contains("`listen` changed"), "{notices}");

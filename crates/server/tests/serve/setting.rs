@@ -89,7 +89,9 @@ log = {{ path = "decisions.jsonl", durability = "buffered" }}
     pub(crate) fn logged(&self, event: &str) -> Vec<Value> {
         let log = self.read("decisions.jsonl");
         let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
-        lines.filter(|line: &Value| line["event"] == event).collect()
+        lines
+            .filter(|line: &Value| line["event"] == event)
+            .collect()
     }
 
     /// Starts a server on free ports.
@@ -105,7 +107,9 @@ log = {{ path = "decisions.jsonl", durability = "buffered" }}
         let options = options
             .report(move |message| heard.lock().unwrap().push(message.to_owned()))
             .settings(|settings| change(settings.admin(Some(local()))));
-        let server = Server::bind(options).await.unwrap_or_else(|error| panic!("{error}"));
+        let server = Server::bind(options)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         let addresses = server.addresses().to_vec();
         let urls = server.urls();
         let notices = server.notices();

@@ -7,7 +7,9 @@ use portcullis_server::settings::{Address, Settings, check, read};
 fn problems(folder: &Folder, sections: &str) -> String {
     folder.configure(sections);
     let problems = check(&folder.config());
-    let lines = problems.iter().map(|it| format!("{}: {}", it.line, it.message));
+    let lines = problems
+        .iter()
+        .map(|it| format!("{}: {}", it.line, it.message));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -100,9 +102,15 @@ fn enforcement_points_that_cannot_be_told_apart_are_refused() {
     let both = |one: String, other: String| problems(&folder, &format!("[serve]\n{one}{other}"));
     assert_eq!(both(pep("a", "a.token"), pep("c", "c.token")), "");
     let same_token = both(pep("a", "a.token"), pep("b", "b.token"));
-    assert!(same_token.contains("have the same bearer token"), "{same_token}");
+    assert!(
+        same_token.contains("have the same bearer token"),
+        "{same_token}"
+    );
     let same_name = both(pep("a", "a.token"), pep("a", "c.token"));
-    assert!(same_name.contains("two enforcement points `a`"), "{same_name}");
+    assert!(
+        same_name.contains("two enforcement points `a`"),
+        "{same_name}"
+    );
 }
 
 #[test]
@@ -114,9 +122,17 @@ fn a_listener_that_others_can_reach_needs_tls_and_enforcement_points() {
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     folder.write("server.pem", certificate.cert.pem());
     folder.write("server.key", certificate.signing_key.serialize_pem());
-    let open = |rest: &str| problems(&folder, &format!("[serve]\nlisten = \"0.0.0.0:8181\"\n{rest}"));
+    let open = |rest: &str| {
+        problems(
+            &folder,
+            &format!("[serve]\nlisten = \"0.0.0.0:8181\"\n{rest}"),
+        )
+    };
     for incomplete in ["", pep, tls] {
-        assert!(open(incomplete).contains("which other machines can reach"), "{incomplete}");
+        assert!(
+            open(incomplete).contains("which other machines can reach"),
+            "{incomplete}"
+        );
     }
     assert_eq!(open(&format!("{pep}{tls}")), "");
     // A key that belongs to another certificate.
@@ -136,7 +152,8 @@ fn a_secret_that_other_users_can_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::with("");
     let token = folder.write("a.token", "0123456789abcdef0123456789abcdef");
-    let pep = "[serve]\n[[serve.pep]]\nid = \"a\"\ntoken-file = \"a.token\"\nintegrations = [\"*\"]\n";
+    let pep =
+        "[serve]\n[[serve.pep]]\nid = \"a\"\ntoken-file = \"a.token\"\nintegrations = [\"*\"]\n";
     assert_eq!(problems(&folder, pep), "");
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
     let found = problems(&folder, pep);

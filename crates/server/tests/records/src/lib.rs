@@ -46,7 +46,9 @@ impl Policy for Records {
                     _ => Verdict::deny().because("final", "the record could not be restored"),
                 }
             }
-            "write" | "delete" => Verdict::deny().because("stranger", "the principal may not write"),
+            "write" | "delete" => {
+                Verdict::deny().because("stranger", "the principal may not write")
+            }
             _ => Verdict::deny().because("unknown-action", "records are read, written and deleted"),
         }
     }

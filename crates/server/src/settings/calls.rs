@@ -39,7 +39,7 @@ impl HttpSettings {
 }
 
 /// Reads the section. `None` if it has an error.
-pub(crate) fn http(
+pub(super) fn read(
     mut section: Section<'_, '_>,
     integrations: &BTreeSet<String>,
 ) -> Option<HttpSettings> {
@@ -164,7 +164,7 @@ mod tests {
         let table = document::parse(&source, text).unwrap();
         let section = Section::new(&source, table.get_ref(), FILE);
         let integrations = ["invoices", "payroll"].map(str::to_owned);
-        let read = http(section, &BTreeSet::from(integrations));
+        let read = super::read(section, &BTreeSet::from(integrations));
         let problems = source.into_problems().into_iter();
         (read, problems.map(|problem| problem.message).collect())
     }
