@@ -17,6 +17,8 @@ mod posture;
 mod propose;
 mod registry;
 mod revoke;
+#[cfg(feature = "serve")]
+mod serve;
 mod state;
 mod test;
 mod trials;
