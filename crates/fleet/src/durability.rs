@@ -2,17 +2,9 @@
 
 use crate::core::{Core, place};
 use crate::failure::Failure;
-use crate::monitor;
+use crate::monitor::{self, Sync};
 use crate::stream::Info;
 use std::time::Duration;
-
-/// Time between two writes to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sync {
-    /// Each change is on the disk before the server answers.
-    Always,
-    Every(Duration),
-}
 
 /// Describes server and bucket, and what survives a crash.
 pub(crate) async fn statement(core: &Core) -> Result<String, Failure> {

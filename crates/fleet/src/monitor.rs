@@ -2,7 +2,6 @@
 //!
 //! Clients cannot read `sync_interval` otherwise.
 
-use crate::durability::Sync;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -12,6 +11,14 @@ use serde::Deserialize;
 use std::error::Error;
 use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// Time between two writes to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Each change is on the disk before the server answers.
+    Always,
+    Every(Duration),
+}
 
 /// Maximum size of the report.
 const REPORT_BYTES: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use crate::bucket::{Entry, If, Put};
 use crate::core::Core;
-use crate::counts::{hash, name, pause};
+use crate::core::counts::{hash, name, pause};
 use crate::failure::{Failure, Fault};
 use bytes::Bytes;
 use portcullis_contract::excerpt;

@@ -1,14 +1,13 @@
 //! The state, as a host uses it.
 
 use crate::core::{Core, millis, place};
-use crate::delivery;
 use crate::failure::{Failure, NotSpent};
 use crate::sightings::Presentation;
-use crate::{durability, imports, keeper};
+use crate::core::{delivery, imports};
+use crate::{durability, keeper};
 use portcullis_model::marks::StateMark;
 use portcullis_model::timestamp::Timestamp;
-use portcullis_trust::revocation::Revocations;
-use portcullis_trust::state::shared::{SharedOptions, SharedState, SharedStates};
+use portcullis_trust::state::shared::{SharedList, SharedOptions, SharedState, SharedStates};
 use portcullis_trust::state::{AcceptIntent, Seen, SpendError, State, StateError, Use};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -209,11 +208,11 @@ impl State for JetStreamState {
         false
     }
 
-    fn share_list(&self, list: &Revocations) {
+    fn share_list(&self, list: Arc<dyn SharedList>) {
         let Some(role) = self.core.options.revocations else {
             return;
         };
-        if self.core.delivering.set(list.clone()) {
+        if self.core.delivering.set(list) {
             self.runtime
                 .spawn(delivery::run(Arc::downgrade(&self.core), role));
         }

@@ -9,7 +9,7 @@ use portcullis_trust::revocation::{Revocable, Revocations, Revoked, append};
 use portcullis_trust::state::State as _;
 use portcullis_trust::state::shared::Delivery;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Passes the intents of other hosts on to the receiver. Those that contain `no` are refused.
@@ -85,7 +85,7 @@ impl Host {
         options.revocations = Some(role);
         let state = JetStreamState::open(&options).unwrap();
         let list = Revocations::follow(file, Duration::from_secs(600)).unwrap();
-        state.share_list(&list);
+        state.share_list(Arc::new(list.clone()));
         Self { state, list }
     }
 

@@ -367,7 +367,7 @@ impl Pdp {
             failed.extend(
                 plugins
                     .filter(|plugin| plugin.reset_failed())
-                    .map(|plugin| (integration, plugin)),
+                    .map(|plugin| (integration, plugin.as_ref())),
             );
         }
         failed.sort_by_key(|(integration, plugin)| (integration.name(), &plugin.manifest().name));

@@ -36,7 +36,7 @@ impl Pdp {
         let parts = &self.inner.parts;
         let Some(state) = &parts.state else { return };
         if let Some(list) = &parts.revocations {
-            state.share_list(list);
+            state.share_list(Arc::new(list.clone()));
         }
         if parts.intents.is_some() {
             // Weak: the state must not keep the decision point that it belongs to.

@@ -45,7 +45,7 @@ pub use followed::{Change, Revocations};
 pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use known::Known;
-pub use part::Part;
+pub use crate::state::shared::Part;
 pub use portcullis_model::marks::{ListMark, ListSeen};
 pub use record::{Record, Revocable, Revoked};
 

@@ -1,24 +1,13 @@
 //! Consecutive lines of a list, which are delivered from one copy of it to another.
 
-use super::ListError;
 use super::added::parse;
-use serde::{Deserialize, Serialize};
+use super::{ListError, Revocations};
+use crate::state::shared::{Part, SharedList};
 use sha2::{Digest as _, Sha256};
+use std::path::Path;
 
 /// Number of bytes after which a part ends, at the next possible line.
 const PART_BYTES: usize = 256 * 1024;
-
-/// Consecutive lines of a list, and their place in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Part {
-    /// Number of bytes before the lines.
-    pub from: u64,
-    /// SHA-256 digest of the bytes before the lines, in hexadecimal digits.
-    pub before: String,
-    /// The lines, each with its end.
-    pub lines: String,
-}
 
 impl Part {
     /// The lines of `list` that begin at byte `from`, as far as one part can hold them.
@@ -48,11 +37,6 @@ impl Part {
         }))
     }
 
-    /// Number of bytes of the list up to the end of the lines.
-    pub fn end(&self) -> u64 {
-        self.from.saturating_add(self.lines.len() as u64)
-    }
-
     /// The lines of this part that `list` lacks.
     ///
     /// # Errors
@@ -76,6 +60,24 @@ impl Part {
             Some(missing) if is_begun && self.lines.ends_with('\n') => Ok(missing),
             _ => differs(),
         }
+    }
+}
+
+impl SharedList for Revocations {
+    fn file(&self) -> &Path {
+        Self::file(self)
+    }
+
+    fn part_from(&self, from: u64) -> Result<Option<Part>, String> {
+        Self::part_from(self, from).map_err(|error| error.to_string())
+    }
+
+    fn holds(&self, part: &Part) -> Result<bool, String> {
+        Self::holds(self, part).map_err(|error| error.to_string())
+    }
+
+    fn append_part(&self, part: &Part) -> Result<bool, String> {
+        Self::append_part(self, part).map_err(|error| error.to_string())
     }
 }
 

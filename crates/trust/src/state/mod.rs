@@ -19,12 +19,12 @@ pub use embedded::EmbeddedState;
 pub use instances::Sightings;
 pub use marks::{Kept, LineMarks, Marks};
 
-use crate::revocation::Revocations;
 use portcullis_model::marks::ListMark;
 pub use portcullis_model::marks::StateMark;
 use portcullis_model::timestamp::Timestamp;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Default time for which presented credentials are remembered.
@@ -157,7 +157,7 @@ pub trait State: Debug + Send + Sync {
     /// Delivers the lines of `list` to other hosts, or theirs to it, from now on.
     ///
     /// The list takes the place of one that was passed before. The default delivers nothing.
-    fn share_list(&self, list: &Revocations) {
+    fn share_list(&self, list: Arc<dyn shared::SharedList>) {
         let _ = list;
     }
 

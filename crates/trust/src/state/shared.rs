@@ -4,8 +4,9 @@
 //! [`register`]; a configuration whose `[state]` names the service is refused in a program without it.
 
 use super::{State, StateError};
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -74,6 +75,52 @@ impl SharedOptions {
 
 /// Default of [`SharedOptions::timeout`].
 pub const SHARED_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Consecutive lines of a revocation list, and their place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Part {
+    /// Number of bytes before the lines.
+    pub from: u64,
+    /// SHA-256 digest of the bytes before the lines, in hexadecimal digits.
+    pub before: String,
+    /// The lines, each with its end.
+    pub lines: String,
+}
+
+impl Part {
+    /// Number of bytes of the list up to the end of the lines.
+    pub fn end(&self) -> u64 {
+        self.from.saturating_add(self.lines.len() as u64)
+    }
+}
+
+/// A revocation list whose lines are delivered to other hosts, or come from them.
+pub trait SharedList: Debug + Send + Sync {
+    /// Path of the list.
+    fn file(&self) -> &Path;
+
+    /// Lines of the list from byte `from` on; `None` if there are none yet.
+    ///
+    /// # Errors
+    ///
+    /// The reason why no copy should follow the list, such as that it is unreliable or shorter.
+    fn part_from(&self, from: u64) -> Result<Option<Part>, String>;
+
+    /// True if the list has the lines of `part`, in the place that it names.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the list cannot be read, or is another one.
+    fn holds(&self, part: &Part) -> Result<bool, String>;
+
+    /// Appends the lines of `part` that the list lacks. True if there were any. They are in effect when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the lines do not continue the list, or break one of its rules.
+    fn append_part(&self, part: &Part) -> Result<bool, String>;
+}
 
 /// A state that several hosts share.
 pub trait SharedState: State {

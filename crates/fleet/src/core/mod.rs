@@ -1,13 +1,18 @@
 //! State of the client that its tasks share.
 
+pub(crate) mod counts;
+pub(crate) mod delivery;
+pub(crate) mod documents;
+pub(crate) mod imports;
+
 use crate::bucket::{Bucket, Entry, If, Put};
 use crate::connect::connect;
 use crate::connection::Connection;
 use crate::continuity::Continuity;
-use crate::counts::Slots;
-use crate::delivery::Delivering;
+use crate::core::counts::Slots;
+use crate::core::delivery::Delivering;
 use crate::failure::{Failure, Fault};
-use crate::imports::Imports;
+use crate::core::imports::Imports;
 use crate::stream::{Holds, Info, Wanted};
 use async_nats::Event;
 use bytes::Bytes;

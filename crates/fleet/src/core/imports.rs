@@ -2,7 +2,7 @@
 
 use crate::bucket::Entry;
 use crate::core::Core;
-use crate::documents::{Document, INTENT};
+use crate::core::documents::{Document, INTENT};
 use crate::failure::Failure;
 use futures_util::StreamExt as _;
 use portcullis_trust::state::AcceptIntent;

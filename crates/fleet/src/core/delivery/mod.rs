@@ -14,9 +14,8 @@ mod publish;
 use crate::bucket::Bucket;
 use crate::core::Core;
 use crate::stream::{Holds, Wanted};
-use portcullis_trust::revocation::Revocations;
-use portcullis_trust::state::shared::Delivery;
-use std::sync::{Mutex, PoisonError, Weak};
+use portcullis_trust::state::shared::{Delivery, SharedList};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// Time between two looks at the list or the stream.
@@ -33,16 +32,16 @@ const LINES: &str = "lines";
 
 /// The list of this host.
 #[derive(Debug, Default)]
-pub(crate) struct Delivering(Mutex<Option<Revocations>>);
+pub(crate) struct Delivering(Mutex<Option<Arc<dyn SharedList>>>);
 
 impl Delivering {
     /// Sets the list. True if nothing delivers it yet.
-    pub(crate) fn set(&self, list: Revocations) -> bool {
+    pub(crate) fn set(&self, list: Arc<dyn SharedList>) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.replace(list).is_none()
     }
 
-    fn list(&self) -> Option<Revocations> {
+    fn list(&self) -> Option<Arc<dyn SharedList>> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

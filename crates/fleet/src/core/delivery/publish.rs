@@ -5,7 +5,7 @@ use crate::bucket::{If, Put};
 use crate::core::Core;
 use crate::failure::Fault;
 use bytes::Bytes;
-use portcullis_trust::revocation::{ListError, Part, Revocations};
+use portcullis_trust::state::shared::{Part, SharedList};
 use std::sync::Weak;
 
 /// Publishes new lines until the client is dropped, or a problem ends it.
@@ -73,11 +73,10 @@ async fn next(core: &Core, end: u64) -> Result<Option<Part>, String> {
 /// Runs `does` on the list, on a thread that may wait for the disk.
 pub(super) async fn on<T: Send + 'static>(
     core: &Core,
-    does: impl FnOnce(&Revocations) -> Result<T, ListError> + Send + 'static,
+    does: impl FnOnce(&dyn SharedList) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
     let list = core.delivering.list();
     let list = list.ok_or("no list is configured: add `[revocation]`")?;
-    let done = tokio::task::spawn_blocking(move || does(&list)).await;
+    let done = tokio::task::spawn_blocking(move || does(list.as_ref())).await;
     done.map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
 }

@@ -6,7 +6,7 @@ use super::{Channel, EVERY, LINES, SUBJECT};
 use crate::core::Core;
 use crate::failure::Fault;
 use futures_util::StreamExt as _;
-use portcullis_trust::revocation::Part;
+use portcullis_trust::state::shared::Part;
 use std::sync::Weak;
 
 /// Appends new lines until the client is dropped, or a problem ends it.

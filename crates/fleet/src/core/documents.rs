@@ -2,7 +2,7 @@
 
 use crate::bucket::{Entry, Put};
 use crate::core::Core;
-use crate::counts::{hash, name, pause};
+use crate::core::counts::{hash, name, pause};
 use crate::failure::{Failure, Fault};
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
