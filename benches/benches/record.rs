@@ -56,7 +56,9 @@ fn time(runtime: &Runtime, pdp: &Pdp, entrance: Entrance, decisions: u64) -> Dur
             });
         }
         tasks.join_all().await;
-        begun.elapsed().mul_f64(decisions as f64 / (each * TASKS) as f64)
+        begun
+            .elapsed()
+            .mul_f64(decisions as f64 / (each * TASKS) as f64)
     })
 }
 

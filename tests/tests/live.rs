@@ -149,7 +149,9 @@ fn a_changed_setting_takes_effect_by_itself_and_the_log_names_both_configuration
     assert_eq!(cause(&live, "read"), "permitted");
     let before = live.status();
     host.configure(LOG, "write");
-    until("the change is followed", || cause(&live, "write") == "permitted");
+    until("the change is followed", || {
+        cause(&live, "write") == "permitted"
+    });
     assert_eq!(cause(&live, "read"), "not-applicable");
     let after = live.status();
     assert_eq!((before.reloads, after.reloads), (0, 1));
@@ -182,11 +184,18 @@ fn a_component_that_is_replaced_is_loaded() {
         "",
     );
     fs::write(host.path("other.wasm"), raw::trapping("other")).unwrap();
-    host.write("portcullis.toml", &text.replace("mcp-tools.wasm", "other.wasm"));
+    host.write(
+        "portcullis.toml",
+        &text.replace("mcp-tools.wasm", "other.wasm"),
+    );
     live.reload().unwrap();
     assert_eq!(cause(&live, "read"), "plugin-trap");
     // The same configuration, and another component in the place of the first.
-    fs::write(host.path("next.wasm"), raw::named("next", b"\x01\0\0\0\0\0")).unwrap();
+    fs::write(
+        host.path("next.wasm"),
+        raw::named("next", b"\x01\0\0\0\0\0"),
+    )
+    .unwrap();
     fs::rename(host.path("next.wasm"), host.path("other.wasm")).unwrap();
     until("the component is followed", || {
         live.status().integrations[0].plugins[0].name == "next"
@@ -201,12 +210,32 @@ fn a_wrong_file_changes_nothing_and_is_shown_until_it_is_right() {
     let good = configuration(LOG, "read");
     let wrong = [
         ("no TOML", "[log\n".to_owned(), "portcullis.toml:1"),
-        ("an unknown key", good.replace("[engine]", "[engine]\nspeed = 3"), "speed"),
-        ("a missing component", good.replace("mcp-tools.wasm", "gone.wasm"), "gone.wasm"),
-        ("wrong settings", good.replace("tool = \"read\"", "tool = \"^read\""), "settings"),
+        (
+            "an unknown key",
+            good.replace("[engine]", "[engine]\nspeed = 3"),
+            "speed",
+        ),
+        (
+            "a missing component",
+            good.replace("mcp-tools.wasm", "gone.wasm"),
+            "gone.wasm",
+        ),
+        (
+            "wrong settings",
+            good.replace("tool = \"read\"", "tool = \"^read\""),
+            "settings",
+        ),
         ("no integration", LOG.to_owned(), "[[integration]]"),
-        ("a registry that is missing", format!("[registry]\npath = \"none.toml\"\n{good}"), "none.toml"),
-        ("a log that cannot be opened", good.replace("decisions.jsonl", "no/such.jsonl"), "no"),
+        (
+            "a registry that is missing",
+            format!("[registry]\npath = \"none.toml\"\n{good}"),
+            "none.toml",
+        ),
+        (
+            "a log that cannot be opened",
+            good.replace("decisions.jsonl", "no/such.jsonl"),
+            "no",
+        ),
     ];
     let before = live.status();
     for (what, text, named) in wrong {
@@ -216,11 +245,21 @@ fn a_wrong_file_changes_nothing_and_is_shown_until_it_is_right() {
         assert_eq!(cause(&live, "read"), "permitted", "{what}");
         let status = live.status();
         let refused = status.refused.expect(what);
-        assert!(refused.problems.join("\n").contains(named), "{what}: {refused:?}");
-        assert_eq!((status.digest, status.reloads), (before.digest.clone(), 0), "{what}");
+        assert!(
+            refused.problems.join("\n").contains(named),
+            "{what}: {refused:?}"
+        );
+        assert_eq!(
+            (status.digest, status.reloads),
+            (before.digest.clone(), 0),
+            "{what}"
+        );
         let recorded = host.configured();
         let recorded = recorded.last().unwrap();
-        assert!(recorded.refused.join("\n").contains(named), "{what}: {recorded:?}");
+        assert!(
+            recorded.refused.join("\n").contains(named),
+            "{what}: {recorded:?}"
+        );
         assert_eq!(recorded.before, before.digest, "{what}");
         // The same file is refused again, and recorded once.
         live.reload().unwrap_err();
@@ -242,7 +281,9 @@ fn a_component_that_was_missing_is_followed() {
     until("the change is refused", || live.status().refused.is_some());
     assert_eq!(cause(&live, "read"), "permitted");
     fs::copy(host.path("mcp-tools.wasm"), host.path("later.wasm")).unwrap();
-    until("the component is followed", || cause(&live, "write") == "permitted");
+    until("the component is followed", || {
+        cause(&live, "write") == "permitted"
+    });
     assert_eq!(live.status().refused, None);
 }
 
@@ -256,14 +297,18 @@ fn an_identity_that_is_removed_is_denied_without_a_restart() {
     assert_eq!(cause(&live, "read"), "permitted");
     assert_eq!(live.status().registry.unwrap().identities, 1);
     host.write("registry.toml", &REGISTRY.replace("fixer", "other"));
-    until("the registry is followed", || cause(&live, "read") == "principal-unregistered");
+    until("the registry is followed", || {
+        cause(&live, "read") == "principal-unregistered"
+    });
     // Also in another file, which only the new configuration names.
     host.write("more.toml", REGISTRY);
     host.configure(&sections.replace("registry.toml", "more.toml"), "read");
     live.reload().unwrap();
     assert_eq!(cause(&live, "read"), "permitted");
     host.write("more.toml", &REGISTRY.replace("fixer", "third"));
-    until("the new file is followed", || cause(&live, "read") == "principal-unregistered");
+    until("the new file is followed", || {
+        cause(&live, "read") == "principal-unregistered"
+    });
 }
 
 #[test]
@@ -298,7 +343,10 @@ fn what_was_seen_and_spent_outlives_a_reload() {
     let live = host.live();
     assert!(live.evaluate(&of_instance("pod-1")).is_permit());
     // The options of an open state change too.
-    host.write("portcullis.toml", &text.replace("state.redb\"", "state.redb\"\nclone-window = \"1h\""));
+    host.write(
+        "portcullis.toml",
+        &text.replace("state.redb\"", "state.redb\"\nclone-window = \"1h\""),
+    );
     live.reload().unwrap();
     let decision = live.evaluate(&of_instance("pod-1"));
     assert_eq!(decision.cause().as_str(), "credential-replayed");
@@ -324,10 +372,15 @@ fn an_imported_intent_outlives_a_reload() {
         fs::create_dir(host.path("intents")).unwrap();
         host.configure(&sections, "read");
         let live = host.live();
-        live.pdp().import_intent(intent.to_string().as_bytes()).unwrap();
+        live.pdp()
+            .import_intent(intent.to_string().as_bytes())
+            .unwrap();
         host.configure(&sections, "*");
         live.reload().unwrap();
-        assert!(live.pdp().intents().unwrap().chain("int-1").is_some(), "{more}");
+        assert!(
+            live.pdp().intents().unwrap().chain("int-1").is_some(),
+            "{more}"
+        );
     }
 }
 
@@ -338,7 +391,10 @@ fn a_plugin_in_quarantine_stays_there_unless_it_changes() {
     fs::write(host.path("bad.wasm"), raw::trapping("bad")).unwrap();
     let text = configuration(quarantine, "read")
         .replace("mcp-tools.wasm", "bad.wasm")
-        .replace("settings = { tools = [{ tool = \"read\", only-arguments = [] }] }", "");
+        .replace(
+            "settings = { tools = [{ tool = \"read\", only-arguments = [] }] }",
+            "",
+        );
     host.write("portcullis.toml", &text);
     let live = host.live();
     for _ in 0..3 {
@@ -348,7 +404,11 @@ fn a_plugin_in_quarantine_stays_there_unless_it_changes() {
     host.write("portcullis.toml", &format!("{text}\n# another text\n"));
     assert!(live.reload().unwrap().changed);
     assert_eq!(cause(&live, "read"), "plugin-quarantined");
-    assert!(live.status().integrations[0].plugins[0].quarantined.is_some());
+    assert!(
+        live.status().integrations[0].plugins[0]
+            .quarantined
+            .is_some()
+    );
     fs::write(host.path("bad.wasm"), raw::trapping("better")).unwrap();
     live.reload().unwrap();
     assert_eq!(live.pdp().quarantined(), []);
@@ -367,7 +427,10 @@ fn options_of_an_open_log_change_at_a_reload() {
         };
         let request = Request::builder("files", principal(), "read", resource);
         let arguments = serde_json::json!({ "secret-word": "open sesame" });
-        request.arguments(arguments).build(&RequestLimits::default()).unwrap()
+        request
+            .arguments(arguments)
+            .build(&RequestLimits::default())
+            .unwrap()
     };
     let logged = || fs::read_to_string(host.path("decisions.jsonl")).unwrap();
     live.evaluate(&with_argument());
@@ -452,7 +515,10 @@ fn reloads_under_load_lose_no_decision() {
         let last = (threads(), memory::resident_kib());
         stop.store(true, Ordering::Relaxed);
         let first = first.expect("at least one reload");
-        println!("{} reloads: (threads, resident KiB) {first:?} -> {last:?}", reloads());
+        println!(
+            "{} reloads: (threads, resident KiB) {first:?} -> {last:?}",
+            reloads()
+        );
         // Other tests of this process start and end threads too.
         assert!(last.0 <= first.0 + 8, "{first:?} -> {last:?}");
     });

@@ -95,7 +95,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Step {
             why: "write the posture page",
             run: &[
-                "posture", "report", "--log", log, "--format", "html", "--output", "posture.html",
+                "posture",
+                "report",
+                "--log",
+                log,
+                "--format",
+                "html",
+                "--output",
+                "posture.html",
             ],
             exit: 0,
         },
@@ -122,7 +129,8 @@ fn copy() -> anyhow::Result<PathBuf> {
         (from.join("intents/int-42.json"), "intents/int-42.json"),
         (plugin, "mcp-tools.wasm"),
     ] {
-        fs::copy(&file, to.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+        fs::copy(&file, to.join(name))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
     }
     Ok(to)
 }
@@ -130,7 +138,8 @@ fn copy() -> anyhow::Result<PathBuf> {
 /// Copies the log to `forged/`, with Bob's name in the place of Eve's.
 fn forge(folder: &Path) -> anyhow::Result<()> {
     for name in ["decisions.jsonl", "decisions.jsonl.head"] {
-        let text = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let text =
+            fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name}"))?;
         fs::write(folder.join("forged").join(name), text.replace(EVE, BOB))?;
     }
     Ok(())
@@ -168,7 +177,9 @@ impl Server {
         let given_up = Instant::now() + Duration::from_secs(60);
         while server.url.is_empty() {
             let left = given_up.saturating_duration_since(Instant::now());
-            let line = says.recv_timeout(left).context("the server does not listen")?;
+            let line = says
+                .recv_timeout(left)
+                .context("the server does not listen")?;
             if let Some(url) = line.trim().strip_prefix("listening on http://") {
                 server.url = format!("http://{url}/access/v1/evaluation");
             }
@@ -186,7 +197,12 @@ impl Server {
     /// Asks, prints the decision, and compares its cause.
     fn tell(&self, why: &str, request: &Value, expected: &str) -> anyhow::Result<()> {
         let answer = self.ask(request)?;
-        let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let text = |pointer: &str| {
+            answer
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+        };
         let word = match answer.get("decision") {
             Some(Value::Bool(true)) => "PERMIT",
             _ => "DENY",
@@ -213,7 +229,9 @@ impl Server {
     /// Ends the server as an operator does, so that requests in flight get their answers.
     fn stop(mut self) -> anyhow::Result<()> {
         let pid = self.process.id().to_string();
-        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
         if !sent.is_ok_and(|status| status.success()) {
             self.process.kill().context("cannot stop the server")?;
         }

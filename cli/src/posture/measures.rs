@@ -64,7 +64,11 @@ impl Measures {
                 *self.not_blocked.entry(cause).or_default() += 1;
             }
         }
-        if let Some(candidate) = decided.candidate.as_ref().filter(|it| !it.differs.is_empty()) {
+        if let Some(candidate) = decided
+            .candidate
+            .as_ref()
+            .filter(|it| !it.differs.is_empty())
+        {
             let count = self.changed_by_candidates.entry(candidate.cause.clone());
             *count.or_default() += 1;
         }

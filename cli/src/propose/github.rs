@@ -53,9 +53,7 @@ pub(super) fn are_of_github(calls: &[Call]) -> bool {
 
 fn is_repository(id: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let is_name = |name: &str| {
-        !matches!(name, "" | "." | "..") && name.bytes().all(is_plain)
-    };
+    let is_name = |name: &str| !matches!(name, "" | "." | "..") && name.bytes().all(is_plain);
     id.split_once('/')
         .is_some_and(|(owner, name)| is_name(owner) && !owner.contains('.') && is_name(name))
 }

@@ -187,7 +187,10 @@ impl Rule<'_> {
         if !patterns.is_empty() {
             line("parameters", format!("{{ {} }}", patterns.join(", ")));
         }
-        line("only-query", toml::texts(self.names("query", str::to_owned)));
+        line(
+            "only-query",
+            toml::texts(self.names("query", str::to_owned)),
+        );
         line("only-headers", toml::texts(self.names("headers", folded)));
         let environments: BTreeSet<_> = self.calls.iter().map(|it| &it.environment).collect();
         let are_listed = environments.iter().all(|name| {
@@ -201,7 +204,10 @@ impl Rule<'_> {
 
     /// The names in a part of the arguments.
     fn names(&self, part: &str, spelling: fn(&str) -> String) -> BTreeSet<String> {
-        let parts = self.calls.iter().filter_map(|call| call.arguments.get(part));
+        let parts = self
+            .calls
+            .iter()
+            .filter_map(|call| call.arguments.get(part));
         let members = parts.filter_map(Value::as_object).flatten();
         members.map(|(name, _)| spelling(name)).collect()
     }

@@ -100,8 +100,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     ))?;
     for (count, what) in [
         (seen.blocked, "requests were blocked, and are left out"),
-        (seen.unreadable, "requests have no content in the log, and are left out"),
-        (not_drafted, "requests have a name that an intent would read as a pattern, and are in no draft"),
+        (
+            seen.unreadable,
+            "requests have no content in the log, and are left out",
+        ),
+        (
+            not_drafted,
+            "requests have a name that an intent would read as a pattern, and are in no draft",
+        ),
     ] {
         if count > 0 {
             output::note(&format!("{count} {what}"));

@@ -105,15 +105,15 @@ fn name(before: &[Segment]) -> String {
         _ => &collection,
     };
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    let is_name = singular.starts_with(|c: char| c.is_ascii_alphabetic())
-        && singular.bytes().all(is_plain);
+    let is_name =
+        singular.starts_with(|c: char| c.is_ascii_alphabetic()) && singular.bytes().all(is_plain);
     let name = if is_name { singular } else { "id" };
     let is_taken = |name: &str| {
         let mut parameters = before.iter();
         parameters.any(|it| matches!(it, Segment::Parameter { name: other, .. } if other == name))
     };
-    let mut candidates = std::iter::once(name.to_owned())
-        .chain((2..).map(|number| format!("{name}-{number}")));
+    let mut candidates =
+        std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}-{number}")));
     candidates.find(|it| !is_taken(it)).unwrap_or_default()
 }
 
@@ -133,13 +133,19 @@ fn patterns(values: &BTreeSet<&str>) -> Vec<String> {
     let mut patterns = Vec::new();
     for (dividers, values) in forms {
         if dividers.is_empty() {
-            if !values.iter().all(|it| it.starts_with(|c: char| c.is_ascii_digit())) {
+            if !values
+                .iter()
+                .all(|it| it.starts_with(|c: char| c.is_ascii_digit()))
+            {
                 return Vec::new();
             }
             patterns.extend((0..=9).map(|digit| format!("{digit}*")));
             continue;
         }
-        let parts: Vec<Vec<&str>> = values.iter().map(|it| it.split(DIVIDERS).collect()).collect();
+        let parts: Vec<Vec<&str>> = values
+            .iter()
+            .map(|it| it.split(DIVIDERS).collect())
+            .collect();
         let mut pattern = String::new();
         for (index, part) in parts.first().into_iter().flatten().enumerate() {
             let is_same = parts.iter().all(|other| other.get(index) == Some(part));
@@ -154,9 +160,9 @@ fn patterns(values: &BTreeSet<&str>) -> Vec<String> {
 /// True if a segment looks like the id of something, not like the name of a collection or a version.
 fn is_id(segment: &str) -> bool {
     let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-    let is_version = segment
-        .strip_prefix('v')
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && digits + dots(rest) == rest.len());
+    let is_version = segment.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit()) && digits + dots(rest) == rest.len()
+    });
     if digits == 0 || is_version {
         return false;
     }
@@ -205,12 +211,22 @@ mod tests {
     #[test]
     fn a_place_with_several_ids_is_a_parameter() {
         assert_eq!(
-            of(&["/v1/customers/1/invoices", "/v1/customers/2/invoices", "/v1/customers/3/invoices"]),
+            of(&[
+                "/v1/customers/1/invoices",
+                "/v1/customers/2/invoices",
+                "/v1/customers/3/invoices"
+            ]),
             ["/v1/customers/{customer}/invoices"]
         );
         // The same place in another collection counts for itself.
         assert_eq!(
-            of(&["/orders/1", "/orders/2", "/orders/3", "/users/1", "/users/2"]),
+            of(&[
+                "/orders/1",
+                "/orders/2",
+                "/orders/3",
+                "/users/1",
+                "/users/2"
+            ]),
             ["/orders/{order}", "/users/1", "/users/2"]
         );
         // Two places at once, and two parameters of one name.
@@ -232,12 +248,12 @@ mod tests {
             of(&["/v1/users", "/v1/groups", "/v1/admin", "/v1/keys"]),
             ["/v1/admin", "/v1/groups", "/v1/keys", "/v1/users"]
         );
-        assert_eq!(of(&["/v1/a", "/v2/a", "/v3.1/a"]), ["/v1/a", "/v2/a", "/v3.1/a"]);
-        // One customer with several invoices.
         assert_eq!(
-            of(&["/c/7/i/1", "/c/7/i/2", "/c/7/i/3"]),
-            ["/c/7/i/{i}"]
+            of(&["/v1/a", "/v2/a", "/v3.1/a"]),
+            ["/v1/a", "/v2/a", "/v3.1/a"]
         );
+        // One customer with several invoices.
+        assert_eq!(of(&["/c/7/i/1", "/c/7/i/2", "/c/7/i/3"]), ["/c/7/i/{i}"]);
         // Two customers: the invoices of each count for themselves.
         assert_eq!(
             of(&["/c/7/i/1", "/c/7/i/2", "/c/7/i/3", "/c/8/i/1"]),
@@ -257,7 +273,10 @@ mod tests {
         // A number is no name.
         let digits: Vec<_> = (0..=9).map(|digit| format!("{digit}*")).collect();
         assert_eq!(of(&["10", "11", "7"]), digits);
-        assert_eq!(of(&["10", "inv-1"]), [digits.clone(), vec!["inv-1".to_owned()]].concat());
+        assert_eq!(
+            of(&["10", "inv-1"]),
+            [digits.clone(), vec!["inv-1".to_owned()]].concat()
+        );
         // Ids without a form may be anything.
         assert!(of(&["C024BE91L", "D024BE91L"]).is_empty());
         assert!(of(&["C024BE91L", "inv-1"]).is_empty());
@@ -265,7 +284,15 @@ mod tests {
 
     #[test]
     fn an_id_has_digits_and_is_no_version() {
-        for id in ["7", "2026-11-27", "inv-17", "cus_9s6X", "0f8fad5b-d9cb-469f-a165-70867728950e", "C024BE91L", "deadbee5"] {
+        for id in [
+            "7",
+            "2026-11-27",
+            "inv-17",
+            "cus_9s6X",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "C024BE91L",
+            "deadbee5",
+        ] {
             assert!(is_id(id), "{id}");
         }
         for name in ["users", "v1", "v2.1", "oauth2", "s3", "base64", "self", ""] {

@@ -60,7 +60,9 @@ pub(super) fn registry(seen: &Seen, lifetime: Duration, now: Timestamp) -> Regis
             ("environments", principal.environments.len()),
         ] {
             if count > 1 {
-                obstacles.push(format!("`{id}` states {count} {what}, and a registry has one"));
+                obstacles.push(format!(
+                    "`{id}` states {count} {what}, and a registry has one"
+                ));
             }
         }
         identities += 1;
@@ -110,14 +112,25 @@ fn entry(id: &str, principal: &Principal, lifetime: Duration, now: Timestamp) ->
         },
     );
     match principal.owners.first() {
-        Some(owner) => line("owner", toml::text(owner), "as its requests stated: verify it"),
-        None => line("owner", toml::text(TODO), "the person or team that answers for it"),
+        Some(owner) => line(
+            "owner",
+            toml::text(owner),
+            "as its requests stated: verify it",
+        ),
+        None => line(
+            "owner",
+            toml::text(TODO),
+            "the person or team that answers for it",
+        ),
     }
     line("purpose", toml::text(TODO), "in words");
     line(
         "environment",
         toml::text(&environment_of(principal)),
-        match (principal.environments.len(), principal.resource_environments.len()) {
+        match (
+            principal.environments.len(),
+            principal.resource_environments.len(),
+        ) {
             (1, _) => "as its requests stated",
             (0, 1) => "that of the resources",
             _ => "where it runs",

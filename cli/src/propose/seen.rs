@@ -129,7 +129,9 @@ impl Seen {
             &request.resource().environment,
         );
         text(&mut principal.integrations, request.integration());
-        let times = stated.credential_issued_at.zip(stated.credential_expires_at);
+        let times = stated
+            .credential_issued_at
+            .zip(stated.credential_expires_at);
         match times.filter(|(issued, expires)| issued < expires) {
             None => principal.without_lifetime += 1,
             Some((issued, expires)) => {
@@ -144,7 +146,10 @@ impl Integration {
     fn note(&mut self, request: &Request, decided: &Decided) {
         self.requests += 1;
         let attestation = request.principal().attestation;
-        self.attestation = Some(self.attestation.map_or(attestation, |it| it.min(attestation)));
+        self.attestation = Some(
+            self.attestation
+                .map_or(attestation, |it| it.min(attestation)),
+        );
         let resource = request.resource();
         let has_answers = !request.round_trip().is_empty();
         let key = (

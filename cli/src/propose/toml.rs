@@ -86,6 +86,12 @@ mod tests {
     fn a_comment_is_one_line() {
         let written = comment("a\nowner = \"mallory\"\u{85}b");
         assert_eq!(written.lines().count(), 1);
-        assert!(format!("{written}x = 1").parse::<toml::Table>().unwrap().len() == 1);
+        assert!(
+            format!("{written}x = 1")
+                .parse::<toml::Table>()
+                .unwrap()
+                .len()
+                == 1
+        );
     }
 }

@@ -172,8 +172,14 @@ mod tests {
     #[test]
     fn few_values_are_listed_and_several_paths_are_held_to_their_folder() {
         let texts = |texts: &[&str]| texts.iter().map(|it| json!(it)).collect::<Vec<_>>();
-        assert_eq!(of(&texts(&["a", "a", "a"])), Some((Operator::Equals, json!("a"))));
-        assert_eq!(of(&texts(&["b", "a", "b"])), Some((Operator::OneOf, json!(["b", "a"]))));
+        assert_eq!(
+            of(&texts(&["a", "a", "a"])),
+            Some((Operator::Equals, json!("a")))
+        );
+        assert_eq!(
+            of(&texts(&["b", "a", "b"])),
+            Some((Operator::OneOf, json!(["b", "a"])))
+        );
         assert_eq!(of(&texts(&["a", "b", "c"])), None);
         assert_eq!(
             of(&texts(&["/w/a", "/w/b/c", "/w/b"])),
@@ -188,17 +194,34 @@ mod tests {
         assert_eq!(of(&texts(&["/a", "/b", "/c"])), None);
         assert_eq!(of(&texts(&["w/a", "w/b", "w/c"])), None);
         assert_eq!(
-            of(&texts(&["https://a.example/x/1", "https://a.example/x/2", "https://a.example/x/3"])),
+            of(&texts(&[
+                "https://a.example/x/1",
+                "https://a.example/x/2",
+                "https://a.example/x/3"
+            ])),
             Some((Operator::Under, json!("https://a.example/x")))
         );
         // The host alone is no folder.
         assert_eq!(
-            of(&texts(&["https://a.example/1", "https://a.example/2", "https://a.example/3"])),
+            of(&texts(&[
+                "https://a.example/1",
+                "https://a.example/2",
+                "https://a.example/3"
+            ])),
             None
         );
-        assert_eq!(of(&[json!(true), json!(false), json!(true)]), Some((Operator::OneOf, json!([true, false]))));
+        assert_eq!(
+            of(&[json!(true), json!(false), json!(true)]),
+            Some((Operator::OneOf, json!([true, false])))
+        );
         assert_eq!(of(&[json!(1)]), Some((Operator::Equals, json!(1))));
-        for open in [json!(null), json!([1]), json!({ "a": 1 }), json!(1.5), json!("x".repeat(300))] {
+        for open in [
+            json!(null),
+            json!([1]),
+            json!({ "a": 1 }),
+            json!(1.5),
+            json!("x".repeat(300)),
+        ] {
             assert_eq!(of(&[open]), None);
         }
     }

@@ -38,7 +38,10 @@ pub(super) fn verify(config: &Path, log: &Path) -> anyhow::Result<Exit> {
             request.action(),
         ];
         let example = || (0, recorded.decided.id.clone());
-        denied.entry(key.map(str::to_owned)).or_insert_with(example).0 += 1;
+        denied
+            .entry(key.map(str::to_owned))
+            .or_insert_with(example)
+            .0 += 1;
         Ok(())
     })?;
     if let Err(exit) = read {

@@ -89,7 +89,8 @@ fn put(file: &Path, content: &[u8]) -> anyhow::Result<()> {
 
 /// The comment at the beginning of a file.
 fn head(args: &Args, seen: &Seen) -> String {
-    let time = |at: Option<portcullis_host::Timestamp>| at.map_or(String::new(), |at| at.to_string());
+    let time =
+        |at: Option<portcullis_host::Timestamp>| at.map_or(String::new(), |at| at.to_string());
     let mut text = toml::comment(&format!(
         "UNAPPROVED: proposed by `portcullis propose --log {}` from {} of {}, from {} to {}.",
         args.log.display(),
@@ -125,7 +126,10 @@ fn config(
             text.push_str("# [registry]\n# path = \"registry.toml\"\n");
         }
     }
-    if proposed.iter().any(|it| it.name == UNNAMED && it.plugin().is_some()) {
+    if proposed
+        .iter()
+        .any(|it| it.name == UNNAMED && it.plugin().is_some())
+    {
         text.push_str(&format!(
             "\n[authzen]                       # requests that name no integration\nintegration = \"{UNNAMED}\"\n"
         ));
@@ -142,8 +146,15 @@ fn integration(one: &Proposed<'_>, seen: &Seen, digests: &BTreeMap<&str, Digest>
     let Some(plugin) = one.plugin() else {
         return text;
     };
-    text.push_str(&format!("[[integration]]\nname = {}\n", toml::text(one.name)));
-    if let Some(weakest) = one.integration.attestation.filter(|it| *it != Attestation::None) {
+    text.push_str(&format!(
+        "[[integration]]\nname = {}\n",
+        toml::text(one.name)
+    ));
+    if let Some(weakest) = one
+        .integration
+        .attestation
+        .filter(|it| *it != Attestation::None)
+    {
         text.push_str(&format!(
             "min-attestation = \"{}\"    # the weakest that was seen\n",
             weakest.as_str()

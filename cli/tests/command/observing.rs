@@ -68,7 +68,13 @@ impl Serving {
     /// Stops it, and waits for its end.
     fn stop(mut self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert!(self.child.wait().unwrap().success());
     }
 }
@@ -100,7 +106,10 @@ fn ten_requests_become_a_policy_that_is_enforced() {
 
     let observer = Serving::start(&folder, &["--observe"]);
     assert!(
-        observer.said.iter().any(|line| line.contains("every request is let through")),
+        observer
+            .said
+            .iter()
+            .any(|line| line.contains("every request is let through")),
         "{:?}",
         observer.said
     );
@@ -135,7 +144,14 @@ error: the proposal cannot be loaded: please report this with the errors above
     assert_ne!(narrowed, proposal);
     folder.write("proposal/enforced.toml", narrowed);
     let diff = |old: &str, new: &str| {
-        folder.run(&["diff", old, new, "--log", "observed.jsonl", "--no-new-permits"])
+        folder.run(&[
+            "diff",
+            old,
+            new,
+            "--log",
+            "observed.jsonl",
+            "--no-new-permits",
+        ])
     };
     let (proposed, enforced) = ("proposal/portcullis.toml", "proposal/enforced.toml");
     diff(proposed, enforced).is(str![[r#"
@@ -165,8 +181,12 @@ proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was pr
     let denied = folder.run(&["log", "query", log, "--decision", "deny"]);
     assert_eq!(denied.json_lines().len(), 3);
     folder.run(&["log", "verify", log]).exits(0);
-    folder.run(&["replay", log, "--config", enforced]).is(str![]);
-    let report = ["posture", "report", "--log", log, "--config", enforced, "--format", "json"];
+    folder
+        .run(&["replay", log, "--config", enforced])
+        .is(str![]);
+    let report = [
+        "posture", "report", "--log", log, "--config", enforced, "--format", "json",
+    ];
     let report = folder.run(&report).json();
     assert_eq!(report["measures"]["permits"], 2);
 }
@@ -174,7 +194,8 @@ proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was pr
 #[test]
 fn an_observer_listens_only_where_the_machine_itself_can_reach_it() {
     let folder = Folder::new();
-    let run = |more: &[&str]| folder.run(&[&["serve", "--observe", "--admin", "off"], more].concat());
+    let run =
+        |more: &[&str]| folder.run(&[&["serve", "--observe", "--admin", "off"], more].concat());
     run(&["--listen", "0.0.0.0:0"]).is(str![[r#"
 exit 1
 -- stderr

@@ -13,7 +13,10 @@ use std::time::Duration;
 fn with_reference_plugins() -> Folder {
     let folder = Folder::new();
     for name in guests::PLUGINS {
-        folder.write(&format!("plugins/{name}.wasm"), guests::plugin(name).unwrap());
+        folder.write(
+            &format!("plugins/{name}.wasm"),
+            guests::plugin(name).unwrap(),
+        );
     }
     folder
 }
@@ -30,7 +33,11 @@ fn observe(folder: &Folder, requests: &[Request]) {
 
 /// States a short-lived credential, so that a registry may be in force.
 fn with_credential(request: Request) -> Request {
-    let at = |seconds: u64| Timestamp::now().plus(Duration::from_secs(seconds)).to_string();
+    let at = |seconds: u64| {
+        Timestamp::now()
+            .plus(Duration::from_secs(seconds))
+            .to_string()
+    };
     let issued = Timestamp::from_millis(Timestamp::now().as_millis() - 60_000);
     request
         .property("attestation", "jwt-svid")
@@ -70,7 +77,10 @@ fn ten() -> Vec<Request> {
         call("POST", "/v1/invoices").arguments(&json!({ "body": { "total": 7 } })),
         call("DELETE", "/v1/invoices/17"),
         tool("read_file", &json!({ "path": "/workspace/a.md" })),
-        tool("read_file", &json!({ "path": "/workspace/b.md", "head": 10 })),
+        tool(
+            "read_file",
+            &json!({ "path": "/workspace/b.md", "head": 10 }),
+        ),
         tool("read_file", &json!({ "path": "/workspace/src/c.rs" })),
         tool("search", &json!({ "text": "invoice" })),
         tool("search", &json!({ "text": "invoice" })),
@@ -361,15 +371,18 @@ proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was pr
 "#]]);
     // Narrowed by hand, it permits nothing that the proposal does not.
     let proposal = folder.read("proposal/portcullis.toml");
-    let narrowed = proposal.replace("methods = [\"DELETE\"]", "effect = \"deny\"\nmethods = [\"DELETE\"]");
-    let narrowed = narrowed
-        .lines()
-        .collect::<Vec<_>>()
-        .join("\n");
+    let narrowed = proposal.replace(
+        "methods = [\"DELETE\"]",
+        "effect = \"deny\"\nmethods = [\"DELETE\"]",
+    );
+    let narrowed = narrowed.lines().collect::<Vec<_>>().join("\n");
     // A denying rule has no conditions.
     let (before, rule) = narrowed.split_once("effect = \"deny\"").unwrap();
     let (rule, after) = rule.split_once("\n\n").unwrap();
-    let rule: Vec<_> = rule.lines().filter(|line| !line.starts_with("only-")).collect();
+    let rule: Vec<_> = rule
+        .lines()
+        .filter(|line| !line.starts_with("only-"))
+        .collect();
     folder.write(
         "proposal/enforced.toml",
         format!("{before}effect = \"deny\"{}\n\n{after}", rule.join("\n")),
@@ -415,7 +428,13 @@ fn a_registry_is_not_in_force_if_it_would_deny_what_was_seen() {
             .set("/subject/type", "user")
             .without("/context")
     };
-    observe(&folder, &[evaluation("alice@acme.example"), evaluation("bob@acme.example")]);
+    observe(
+        &folder,
+        &[
+            evaluation("alice@acme.example"),
+            evaluation("bob@acme.example"),
+        ],
+    );
     folder.run(&PROPOSE).is(str![[r#"
 exit 1
 -- stdout
@@ -431,9 +450,13 @@ proposal/portcullis.toml:27:13: error: plugin `plugins/mcp-tools.wasm`: the proc
 error: the proposal cannot be loaded: please report this with the errors above
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
-    let lines = config.lines().skip_while(|line| !line.starts_with("# The registry"));
+    let lines = config
+        .lines()
+        .skip_while(|line| !line.starts_with("# The registry"));
     let lines: Vec<_> = lines.collect();
-    crate::common::equals(lines.join("\n"), str![[r##"
+    crate::common::equals(
+        lines.join("\n"),
+        str![[r##"
 # The registry is not in force, so any principal is permitted:
 # - 2 of the 2 principals have no SPIFFE ID, and a registry has no others
 # - 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
@@ -459,7 +482,8 @@ digest = "sha256:[DIGEST]"
 [[integration.plugin.settings.tools]]
 tool = "read_file"
 only-arguments = []
-"##]]);
+"##]],
+    );
 }
 
 #[test]
@@ -550,7 +574,9 @@ error: the proposal cannot be loaded: please report this with the errors above
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
     let (_, integration) = config.split_once("[[integration]]").unwrap();
-    crate::common::equals(integration, str![[r#"
+    crate::common::equals(
+        integration,
+        str![[r#"
 
 name = "github"
 min-attestation = "jwt-svid"    # the weakest that was seen
@@ -573,7 +599,8 @@ repositories = [
   "acme/billing",  # 2 requests, such as [ID]
   "acme/site",  # 1 request: [ID]
 ]
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -582,11 +609,16 @@ fn what_was_blocked_is_not_proposed() {
     folder.configure("log = { path = \"observed.jsonl\" }");
     let pdp = folder.host();
     for path in ["/w/a", "/etc/passwd"] {
-        let _recorded = Request::new("files", "read").argument("path", path).decide(&pdp);
+        let _recorded = Request::new("files", "read")
+            .argument("path", path)
+            .decide(&pdp);
     }
     let _recorded = Request::new("files", "delete").decide(&pdp);
     drop(pdp);
-    folder.write("plugins/mcp-tools.wasm", guests::plugin("mcp-tools").unwrap());
+    folder.write(
+        "plugins/mcp-tools.wasm",
+        guests::plugin("mcp-tools").unwrap(),
+    );
     folder.run(&PROPOSE).is(str![[r#"
 exit 1
 -- stdout
@@ -601,7 +633,10 @@ proposal/portcullis.toml:23:13: error: plugin `plugins/mcp-tools.wasm`: the proc
 error: the proposal cannot be loaded: please report this with the errors above
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
-    assert!(!config.contains("/etc") && !config.contains("delete"), "{config}");
+    assert!(
+        !config.contains("/etc") && !config.contains("delete"),
+        "{config}"
+    );
 }
 
 #[test]
@@ -695,11 +730,17 @@ fn text_of_a_request_is_no_part_of_the_configuration() {
     );
     folder.run(&PROPOSE).exits(0);
     let config = folder.read("proposal/portcullis.toml");
-    assert!(!config.contains(&token) && !config.contains('\u{202e}'), "{config}");
+    assert!(
+        !config.contains(&token) && !config.contains('\u{202e}'),
+        "{config}"
+    );
     let read: toml::Table = config.parse().unwrap();
     let rule = &read["integration"][0]["plugin"][0]["settings"]["tools"][0];
     let names = rule["only-arguments"].as_array().unwrap();
-    assert!(names.iter().any(|name| name.as_str() == Some(nasty)), "{config}");
+    assert!(
+        names.iter().any(|name| name.as_str() == Some(nasty)),
+        "{config}"
+    );
     assert_eq!(read["registry"]["path"].as_str(), Some("registry.toml"));
 }
 
@@ -800,7 +841,10 @@ fn a_proposal_permits_what_was_seen_and_not_its_neighbours() {
     observe(&folder, &requests);
     let ran = folder.run(&PROPOSE);
     ran.exits(0);
-    assert!(ran.out.contains("260 of 260 requests would be permitted"), "{ran}");
+    assert!(
+        ran.out.contains("260 of 260 requests would be permitted"),
+        "{ran}"
+    );
 
     let pdp = config::check(&folder.path().join("proposal/portcullis.toml")).pdp;
     let pdp = pdp.expect("a usable proposal");
@@ -828,7 +872,10 @@ fn a_proposal_permits_what_was_seen_and_not_its_neighbours() {
         let mut all = vec![
             with("/action/name", json!("PATCH")),
             with("/action/name", json!("delete_file")),
-            with("/subject/id", json!("spiffe://acme.example/ns/dev/agent/other")),
+            with(
+                "/subject/id",
+                json!("spiffe://acme.example/ns/dev/agent/other"),
+            ),
             with("/context/integration", json!("http-9")),
             with("/subject/properties/attestation", json!("bearer-token")),
         ];

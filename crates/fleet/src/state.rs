@@ -1,9 +1,9 @@
 //! The state, as a host uses it.
 
 use crate::core::{Core, millis, place};
+use crate::core::{delivery, imports};
 use crate::failure::{Failure, NotSpent};
 use crate::sightings::Presentation;
-use crate::core::{delivery, imports};
 use crate::{durability, keeper};
 use portcullis_model::marks::StateMark;
 use portcullis_model::timestamp::Timestamp;

@@ -34,7 +34,9 @@ impl Opened {
         match options {
             StateOptions::File(options) => {
                 let state = EmbeddedState::open(&options.path, options.clone_window);
-                state.map(|state| Self::File(Box::new(state))).map_err(shown)
+                state
+                    .map(|state| Self::File(Box::new(state)))
+                    .map_err(shown)
             }
             StateOptions::Shared(shared) => {
                 let state = shared.look_into().map_err(shown)?;

@@ -31,7 +31,10 @@ pub(super) fn add(
         };
         integration = integration.candidate(plugin, replaces);
         // Without all plugins, the error would be about those that cannot be loaded.
-        if is_whole && are_usable && let Err(error) = rules::candidates(&integration) {
+        if is_whole
+            && are_usable
+            && let Err(error) = rules::candidates(&integration)
+        {
             source.error(span, error.to_string());
             are_usable = false;
         }

@@ -10,13 +10,13 @@ mod integration;
 mod keeping;
 mod load;
 mod open;
+#[cfg(feature = "embedded-state")]
+mod shared;
 #[cfg(feature = "identity")]
 mod signed;
 #[cfg(not(feature = "identity"))]
 #[path = "signed_left_out.rs"]
 mod signed;
-#[cfg(feature = "embedded-state")]
-mod shared;
 #[cfg(feature = "embedded-state")]
 mod stored;
 #[cfg(not(feature = "embedded-state"))]

@@ -158,7 +158,9 @@ mod tests {
             )
         };
         let candidate = |more: &str| {
-            let (_, entry) = parse(line(more).as_bytes()).map_err(|error| format!("{more}: {error}")).unwrap();
+            let (_, entry) = parse(line(more).as_bytes())
+                .map_err(|error| format!("{more}: {error}"))
+                .unwrap();
             match entry.event {
                 Event::Decision(decided) => decided.candidate,
                 other => panic!("{other:?}"),

@@ -7,9 +7,8 @@ use snapbox::str;
 #[test]
 fn a_candidate_is_read_as_a_plugin_and_names_the_one_that_it_replaces() {
     let folder = Folder::with_plugins();
-    let candidate = |lines: &str| {
-        format!("[[integration.candidate]]\ncomponent = \"hostile.wasm\"\n{lines}\n")
-    };
+    let candidate =
+        |lines: &str| format!("[[integration.candidate]]\ncomponent = \"hostile.wasm\"\n{lines}\n");
     let permits = "settings = { behaviour = \"permit\" }";
     each(
         [

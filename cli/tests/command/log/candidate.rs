@@ -75,7 +75,9 @@ fn a_query_finds_decisions_that_a_candidate_would_have_changed() {
 #[test]
 fn a_candidate_is_no_part_of_a_replay() {
     let folder = recorded();
-    folder.run(&["replay", "decisions.jsonl", "--exact"]).is(str![[r#"
+    folder
+        .run(&["replay", "decisions.jsonl", "--exact"])
+        .is(str![[r#"
 exit 0
 -- stderr
 3 the same, 0 different, 0 that depend on the machine, 0 not decided again
@@ -85,7 +87,14 @@ exit 0
 #[test]
 fn a_posture_report_counts_decisions_that_candidates_would_have_changed() {
     let folder = recorded();
-    let report = folder.run(&["posture", "report", "--log", "decisions.jsonl", "--format", "json"]);
+    let report = folder.run(&[
+        "posture",
+        "report",
+        "--log",
+        "decisions.jsonl",
+        "--format",
+        "json",
+    ]);
     assert_eq!(
         report.json()["measures"]["changed-by-candidates"],
         serde_json::json!({ "permitted": 1, "plugin-denied": 1 })

@@ -292,7 +292,11 @@ new.toml:20:13: warning: the plugin is not pinned, so any user who can write the
 fn configurations_that_share_a_state_see_the_same_uses() {
     let folder = Folder::with_plugins();
     folder.configure("state = { path = \"state.redb\" }");
-    folder.replace("portcullis.toml", "name = \"files\"", "name = \"files\"\nsingle-use-credentials = true");
+    folder.replace(
+        "portcullis.toml",
+        "name = \"files\"",
+        "name = \"files\"\nsingle-use-credentials = true",
+    );
     let request = read("/w/a")
         .credential("jti-1")
         .property("credential-expires-at", "2099-01-01T00:00:00Z");

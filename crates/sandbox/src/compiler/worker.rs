@@ -122,7 +122,8 @@ mod limits {
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect();
         // The file by which the folder was read is listed, and closed by now.
-        let is_open = |file: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{file}")).is_ok();
+        let is_open =
+            |file: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{file}")).is_ok();
         for file in open.into_iter().filter(|file| *file > 2 && is_open(file)) {
             #[expect(unsafe_code, reason = "no safe function closes an inherited file")]
             // SAFETY: this process has only begun, with one thread, and has opened no file that it uses.

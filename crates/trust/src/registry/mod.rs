@@ -446,7 +446,8 @@ shared = { owner = "alice", until = 2097-01-01T00:00:00Z }
             ("purpose", "\"reconcile\""),
             ("environment", "\"prod\""),
         ] {
-            let file = std::env::temp_dir().join(format!("portcullis-todo-{}.toml", std::process::id()));
+            let file =
+                std::env::temp_dir().join(format!("portcullis-todo-{}.toml", std::process::id()));
             std::fs::write(&file, WHOLE.replacen(text, "\"TODO\"", 1)).unwrap();
             let mut registry = Registry::default();
             let problems = registry.read_path(&file);
@@ -455,11 +456,17 @@ shared = { owner = "alice", until = 2097-01-01T00:00:00Z }
                 panic!("{key}: {problems:?}");
             };
             assert_eq!(problem.severity, Severity::Warning);
-            assert!(problem.message.contains(&format!("`{key}` is `TODO`")), "{problem}");
+            assert!(
+                problem.message.contains(&format!("`{key}` is `TODO`")),
+                "{problem}"
+            );
             assert_eq!(registry.len(), 1, "{key}");
         }
         // Other texts are those of people.
-        let (_, survey) = both("todo", &WHOLE.replacen("reconcile", "TODO list of the team", 1));
+        let (_, survey) = both(
+            "todo",
+            &WHOLE.replacen("reconcile", "TODO list of the team", 1),
+        );
         assert!(survey.problems.is_empty());
     }
 

@@ -37,6 +37,7 @@ mod record;
 mod subject;
 
 pub use crate::certificate_id::serial_readings;
+pub use crate::state::shared::Part;
 pub use append::{AddedOfEvent, Event, ListWriter, Opening, append, append_event};
 pub use error::ListError;
 #[cfg(feature = "identity")]
@@ -45,7 +46,6 @@ pub use followed::{Change, Revocations};
 pub use head::{HeadKey, Signers};
 pub use ids::{is_lifted, is_same, normal_credential, normal_id};
 pub use known::Known;
-pub use crate::state::shared::Part;
 pub use portcullis_model::marks::{ListMark, ListSeen};
 pub use record::{Record, Revocable, Revoked};
 
