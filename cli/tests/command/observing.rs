@@ -125,20 +125,9 @@ fn ten_requests_become_a_policy_that_is_enforced() {
     }
     observer.stop();
 
-    folder.run(&["propose", "--log", "observed.jsonl"]).is(str![[r#"
-exit 1
--- stdout
-proposed proposal: unapproved: read it before you use it
-  billing: http-api, 3 rules from 10 requests
-  registry.toml: 1 identity
-  intent-drafts: 1 draft
--- stderr
-proposal/portcullis.toml:21:13: error: plugin `plugins/http-api.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (317) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-error: the proposal cannot be loaded: please report this with the errors above
-"#]]);
+    folder
+        .run(&["propose", "--log", "observed.jsonl"])
+        .is(str![]);
     let proposal = folder.read("proposal/portcullis.toml");
     let narrowed = proposal.replace("path = \"/v1/reports\"", "path = \"/v1/reports/monthly\"");
     assert_ne!(narrowed, proposal);
@@ -154,18 +143,7 @@ error: the proposal cannot be loaded: please report this with the errors above
         ])
     };
     let (proposed, enforced) = ("proposal/portcullis.toml", "proposal/enforced.toml");
-    diff(proposed, enforced).is(str![[r#"
-exit 3
--- stderr
-proposal/portcullis.toml:21:13: error: plugin `plugins/http-api.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (326) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/enforced.toml:21:13: error: plugin `plugins/http-api.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (336) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-"#]]);
+    diff(proposed, enforced).is(str![]);
     diff(enforced, proposed).exits(5);
 
     let server = Serving::start(&folder, &["--config", enforced]);
@@ -196,17 +174,8 @@ fn an_observer_listens_only_where_the_machine_itself_can_reach_it() {
     let folder = Folder::new();
     let run =
         |more: &[&str]| folder.run(&[&["serve", "--observe", "--admin", "off"], more].concat());
-    run(&["--listen", "0.0.0.0:0"]).is(str![[r#"
-exit 1
--- stderr
-warning: only observing: every request is let through, and recorded in observed.jsonl
-error: `listen` has 0.0.0.0:0, which other machines can reach: add `[serve.tls]` and a `[[serve.pep]]` for each enforcement point, or listen on 127.0.0.1 or a Unix socket
-"#]]);
+    run(&["--listen", "0.0.0.0:0"]).is(str![]);
     run(&["--config", "portcullis.toml"]).exits(1);
-    run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![[r#"
-exit 1
--- stderr
-error: cannot read or write the decision log missing/observed.jsonl: No such file or directory (os error 2)
-"#]]);
+    run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![]);
     folder.run(&["serve", "--log", "observed.jsonl"]).exits(1);
 }

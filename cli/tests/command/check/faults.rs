@@ -66,9 +66,9 @@ checked.toml:18:1: error: there is no `digset` here, only `component`, `digest`,
 checked.toml:20:1: error: `name` is missing here: it is text
 checked.toml:23:10: error: `md5:1` is not a digest: write `sha256:` and 64 hexadecimal digits
 checked.toml:25:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:25:13: error: plugin `mcp-tools.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (30078) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+checked.toml:27:9: error: settings, `/deny/0`: in pattern `x**`, `**` must be a whole segment, as in `acme/**`
 checked.toml:29:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:29:13: error: plugin `mcp-tools.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (30084) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+checked.toml:33:28: error: settings, `/tools/1/lifetime`: the plugin has no such setting
 checked.toml:36:1: error: the integration has no `[[integration.plugin]]`, so all its requests would be denied
 "#]]);
     let errors = ran.err.matches(": error: ").count();
@@ -131,7 +131,6 @@ exit 3
 -- stderr
 checked.toml:1:2: error: `[trust]` is called `[trust-domains]`: rename it; `trust` of an integration is called `tier`
 checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:6:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (30059) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 
 # [posture]
 # path = "p.json"
@@ -139,7 +138,6 @@ exit 3
 -- stderr
 checked.toml:1:2: error: `[posture]` is called `[destinations]`: rename it; `posture` of an integration is called `destination`
 checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:6:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (30065) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 
 # [evidence]
 # write = ["registry"]
@@ -147,7 +145,6 @@ exit 3
 -- stderr
 checked.toml:1:2: error: `[evidence]` is called `[required-checks]`: rename it; `posture` in its lists is called `destination`
 checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:6:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (30071) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 "##]]);
 }
 

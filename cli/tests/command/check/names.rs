@@ -21,9 +21,8 @@ fn refuses_two_plugins_of_one_name() {
 exit 3
 -- stderr
 checked.toml:4:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:4:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31662) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+checked.toml:6:1: error: the integration has another plugin called `hostile`
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:7:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31675) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 "#]]);
 }
 

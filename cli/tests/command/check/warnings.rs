@@ -40,17 +40,21 @@ fn warns_of_obligations_that_no_plugin_issues() {
     )
     .is(str![[r##"
 # obligations = ["notification", "log-full", "x"]
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:5:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31818) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 
 # obligations = ["notificaton"]
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:3:15: warning: under `obligations`, no plugin issues `notificaton`: did you mean `notification`? A permit with an obligation that is not listed is denied
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:5:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31839) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 "##]]);
 }
 
@@ -68,32 +72,40 @@ fn warns_of_registrations_for_unknown_integrations() {
     )
     .is(str![[r##"
 # ["x"]
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:7:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31850) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 
 # ["x", "elsewhere"]
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:7:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31860) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `elsewhere`, but no integration here has that name: correct it, unless another host has it
 
 # ["githbu"]
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:7:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31872) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: correct it, unless another host has it
 "##]]);
     // An integration has a similar name.
     let github = configuration.replace("name = \"x\"", "name = \"github\"");
     check(&folder, github).is(str![[r#"
-exit 3
+exit 0
+-- stdout
+usable checked.toml: 1 integration, 1 plugin
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:7:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (31883) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: did you mean `github`?
 "#]]);
 }

@@ -39,19 +39,17 @@ fn lists_decisions_that_depend_on_the_machine_separately() {
     folder.run(&["replay", "decisions.jsonl"]).is(str![[r#"
 exit 0
 -- stdout
-depends on the machine: 1
-     1 plugin-deadline -> plugin-deadline: spiffe://a.example/x: looping a; such as [ID]: looping
+     1 deny           looping: a: plugin-deadline -> plugin-deadline; it depends on the machine; lines 5: looping
 -- stderr
 4 the same, 0 different, 1 that depend on the machine, 0 not decided again
 "#]]);
     let (from, to) = ("behaviour = \"loop\"", "behaviour = \"permit\"");
     replay(&folder, from, to, &[]).is(str![[r#"
-exit 3
+exit 0
+-- stdout
+     1 deny -> permit looping: a: plugin-deadline -> permitted; it depends on the machine; lines 5: looping
 -- stderr
-other.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:13:13: error: plugin `hostile.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (32433) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-other.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+4 the same, 0 different, 1 that depend on the machine, 0 not decided again
 "#]]);
 }
 
@@ -68,10 +66,8 @@ exit 0
     replay(&folder, from, to, &[]).is(str![[r#"
 exit 5
 -- stdout
-newly permitted: 1
-     1 plugin-denied -> permitted: spiffe://a.example/x: files read; such as [ID]: files
-newly denied: 3
-     3 permitted -> plugin-denied: spiffe://a.example/x: files read; such as [ID]: files
+     1 deny -> permit files: read: plugin-denied -> permitted; lines 3: files
+     3 permit -> deny files: read: permitted -> plugin-denied; lines 1, 2, 4: files
 -- stderr
 0 the same, 4 different, 0 that depend on the machine, 0 not decided again
 "#]]);
@@ -96,8 +92,7 @@ exit 5
     replay(&folder, from, to, &[]).is(str![[r#"
 exit 5
 -- stdout
-permitted otherwise: 3
-     3 permitted -> permitted: spiffe://a.example/x: files read; another grant (at /context/grant/expires-at); such as [ID]: files
+     3 permit         files: read: permitted -> permitted; another grant (at /context/grant/expires-at); lines 1, 2, 4: files
 -- stderr
 1 the same, 3 different, 0 that depend on the machine, 0 not decided again
 "#]]);
@@ -109,19 +104,18 @@ fn finds_no_difference_if_new_settings_decide_the_same() {
     // Other settings give another digest and other messages, but the same decisions.
     let (from, to) = ("[{ tool =", "[{ tool = \"other\" }, { tool =");
     replay(&folder, from, to, &[]).is(str![[r#"
-exit 3
+exit 0
 -- stderr
-other.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:7:13: error: plugin `mcp-tools.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (32352) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-other.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+4 the same, 0 different, 0 that depend on the machine, 0 not decided again
 "#]]);
     replay(&folder, from, to, &["--exact"]).is(str![[r#"
-exit 3
+exit 5
+-- stdout
+     1 files: read files: permitted -> permitted (at /context/plugins/0/settings-digest)
+     2 files: read files: permitted -> permitted (at /context/plugins/0/settings-digest)
+     3 files: read files: plugin-denied -> plugin-denied (at /context/plugins/0/settings-digest)
+     4 files: read files: permitted -> permitted (at /context/plugins/0/settings-digest)
 -- stderr
-other.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:7:13: error: plugin `mcp-tools.wasm`: the process that compiles plugins: it ended without an answer: exit status: 101: thread 'main' (32390) panicked at /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustix-1.1.6/src/backend/linux_raw/reg.rs:116:9: assertion failed: !(-4095..0).contains(&(self.raw as isize)) note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-other.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-other.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+0 the same, 4 different, 0 that depend on the machine, 0 not decided again
 "#]]);
 }
