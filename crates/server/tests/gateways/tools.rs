@@ -89,6 +89,7 @@ fn install() -> anyhow::Result<PathBuf> {
         .arg(begun.path()))?;
     run(Command::new(begun.path().join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(["--retries", "1", "--timeout", "20"])
         .args([
             "--no-deps",
             "--only-binary=:all:",
@@ -108,7 +109,8 @@ fn install() -> anyhow::Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty());
