@@ -2,7 +2,7 @@
 
 use crate::accept::{self, Tls};
 use crate::listener::Listener;
-use crate::settings::{Address, Settings};
+use crate::settings::{self, Address, Settings};
 use crate::state::{App, Report};
 use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, tls};
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderName, StatusCode};
-use portcullis_host::{ConfigError, Live};
+use portcullis_host::{ConfigError, Live, config};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,12 +68,12 @@ impl Options {
     ///
     /// [`ConfigError`] with all problems of the host's sections and of `[serve]`.
     pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
-        let settings = crate::settings::read(file);
-        match (Live::from_file(file), settings) {
-            (Ok(live), Ok(settings)) => Ok(Self::new(live, settings)),
-            (live, settings) => {
-                let mut problems = live.err().map(|error| error.0).unwrap_or_default();
-                for problem in settings.err().map(|error| error.0).unwrap_or_default() {
+        match settings::read(file) {
+            Ok(settings) => Ok(Self::new(Live::from_file(file)?, settings)),
+            // The host is not started, so that the log has no line of it, but its problems are shown in the same round.
+            Err(error) => {
+                let mut problems = config::check(file).problems;
+                for problem in error.0 {
                     if !problems.contains(&problem) {
                         problems.push(problem);
                     }

@@ -1,6 +1,6 @@
 //! Changes of the configuration while the server runs.
 
-use crate::client::{get, post, with};
+use crate::client::{get, post, send_tls, trusting, with};
 use crate::setting::{EVALUATION, Folder, evaluation, until};
 use http::StatusCode;
 use serde_json::json;
@@ -164,4 +164,35 @@ async fn a_configuration_that_would_open_the_bound_listeners_is_refused() {
     let notices = running.control.reload().await.unwrap().join("\n");
     assert!(notices.contains("`listen` changed"), "{notices}");
     assert_eq!(running.status().await["server"]["peps"][0]["id"], "moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_certificate_is_presented_to_the_next_connection() {
+    let certificate = || rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (old, new) = (certificate(), certificate());
+    let folder = Folder::with("");
+    folder.write("server.pem", old.cert.pem());
+    folder.write("server.key", old.signing_key.serialize_pem());
+    folder.configure("[serve.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"");
+    let running = folder.serve().await;
+    let asked = evaluation("alice", "read", "record-1");
+    let decided = |certificate: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let config = trusting(certificate.cert.der());
+        let answer = send_tls(&running.addresses[0], config, post(EVALUATION, &asked));
+        async { answer.await.is_ok_and(|answer| answer.decision()) }
+    };
+    assert!(decided(&old).await);
+    assert!(!decided(&new).await);
+    // Half of a replacement is not used.
+    folder.write("server.pem", new.cert.pem());
+    until("the problem is shown", || async {
+        running.status().await["server"]["refused"]
+            .to_string()
+            .contains("cannot be used together")
+    })
+    .await;
+    assert!(decided(&old).await);
+    folder.write("server.key", new.signing_key.serialize_pem());
+    until("the new certificate is presented", || decided(&new)).await;
+    assert!(!decided(&old).await);
 }
