@@ -31,7 +31,7 @@ impl Entrance {
             Self::BlockingPool => {
                 let (pdp, request) = (pdp.clone(), Arc::clone(request));
                 let decided = tokio::task::spawn_blocking(move || pdp.evaluate(&request));
-                decided.await.expect("no panic");
+                drop(decided.await.expect("no panic"));
             }
         }
     }

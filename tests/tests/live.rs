@@ -433,17 +433,17 @@ fn options_of_an_open_log_change_at_a_reload() {
             .unwrap()
     };
     let logged = || fs::read_to_string(host.path("decisions.jsonl")).unwrap();
-    live.evaluate(&with_argument());
+    drop(live.evaluate(&with_argument()));
     assert_eq!(logged().matches("open sesame").count(), 1);
     let masked = LOG.replace("\"buffered\"\n", "\"fsync\"\nmask = [\"/secret-word\"]\n");
     host.configure(&masked, "read");
     live.reload().unwrap();
-    live.evaluate(&with_argument());
+    drop(live.evaluate(&with_argument()));
     assert_eq!(logged().matches("open sesame").count(), 1);
     // Another file: the first is closed, so that another host can go on with it.
     host.configure(&LOG.replace("decisions", "other"), "read");
     live.reload().unwrap();
-    live.evaluate(&with_argument());
+    drop(live.evaluate(&with_argument()));
     assert!(host.path("other.jsonl").exists());
     log::verify(&host.path("decisions.jsonl")).unwrap();
     log::verify(&host.path("other.jsonl")).unwrap();
