@@ -131,7 +131,8 @@ fn headers(http: &HttpRequest) -> Result<HeaderMap, Refusal> {
         }
         let name: HeaderName = name.parse().map_err(|_| wrong("it has no valid name"))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| wrong("it has no valid value"))?;
-        headers.append(name, value);
+        let appended = headers.try_append(name, value);
+        appended.map_err(|_| wrong("there are too many headers"))?;
     }
     Ok(headers)
 }
@@ -239,6 +240,9 @@ mod tests {
             ..http()
         };
         assert!(Read::of(check(both)).is_err());
+        let many: Vec<_> = (0..40_000).map(|number| format!("x-{number}")).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), &b"a"[..])).collect();
+        assert!(Read::of(check(raw(&many))).is_err());
         assert!(Read::of(extended(check(http()), BODY, "yes")).is_err());
     }
 
