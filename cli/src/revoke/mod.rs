@@ -168,6 +168,10 @@ impl List {
         let is_configured = self.list.is_none()
             || config::revocation_list(&self.config)
                 .is_ok_and(|configured| is_same_file(&configured, &path));
+        if is_configured && found(config::copies_revocations(&self.config))? {
+            output::error(&format!("{}: {}", path.display(), ListError::Copy));
+            return None;
+        }
         let (signers, floor) = match is_configured {
             false => (None, None),
             true => (

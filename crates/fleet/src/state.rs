@@ -29,6 +29,8 @@ pub struct JetStreamState {
     timeout: Duration,
     core: Arc<Core>,
     runtime: Worker,
+    /// True for the state of a dry run, beside hosts that change it.
+    is_dry: bool,
 }
 
 /// The thread of the client. It ends with the state, in the background.
@@ -89,6 +91,7 @@ impl JetStreamState {
             timeout: options.timeout,
             core,
             runtime,
+            is_dry: !creates,
         }))
     }
 
@@ -197,6 +200,10 @@ impl State for JetStreamState {
     }
 
     fn mark(&self) -> Option<StateMark> {
+        if self.is_dry {
+            // A host may have advanced, and recorded that, since this one looked.
+            let _ = self.read(|core| async move { Ok(core.compare().await?) });
+        }
         Some(self.core.continuity.mark())
     }
 

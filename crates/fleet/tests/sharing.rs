@@ -5,7 +5,7 @@ mod common;
 use common::{Server, api, publish, server, until};
 use portcullis_fleet::JetStreamState;
 use portcullis_model::timestamp::Timestamp;
-use portcullis_trust::revocation::{Revocable, Revocations, Revoked, append};
+use portcullis_trust::revocation::{ListError, Revocable, Revocations, Revoked, append};
 use portcullis_trust::state::State as _;
 use portcullis_trust::state::shared::Delivery;
 use std::path::{Path, PathBuf};
@@ -144,6 +144,9 @@ fn revocations_reach_the_other_hosts_and_their_lists_are_the_same() {
         same.then_some(())
     });
     assert_eq!(following.list.mark(), publishing.list.mark());
+    let own = following.list.checkpoint(Timestamp::now());
+    assert_eq!(own, Err(ListError::Copy), "its list is a copy");
+    assert!(publishing.list.checkpoint(Timestamp::now()).is_ok());
     for host in [publishing, following] {
         until("the delivery goes on", || {
             host.state.problems().is_empty().then_some(())

@@ -179,6 +179,18 @@ pub fn revocation_list(file: &Path) -> Result<PathBuf, ConfigError> {
     })
 }
 
+/// True if the revocation list is a copy of the one that another host publishes.
+///
+/// The rest of the configuration may be invalid.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the file is not TOML.
+pub fn copies_revocations(file: &Path) -> Result<bool, ConfigError> {
+    let role = named_text(file, "state", "revocations")?;
+    Ok(role.as_deref() == Some("follow"))
+}
+
 /// Highest recorded mark of the revocation list.
 ///
 /// The marks are stored beside the log, the state or the list that the configuration in `file` names. The
@@ -243,6 +255,16 @@ pub fn registry_path(file: &Path) -> Result<Option<PathBuf>, ConfigError> {
 
 /// The `path` of a section, resolved from the folder of the file.
 fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Ok(named_text(file, section, "path")?.map(|path| folder.join(path)))
+}
+
+/// The text of a key in a section.
+fn named_text(
+    file: &Path,
+    section: &'static str,
+    key: &'static str,
+) -> Result<Option<String>, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let message = format!("cannot be read: {error}");
         ConfigError(vec![Problem::of_file(file, message)])
@@ -252,9 +274,8 @@ fn named_path(file: &Path, section: &'static str) -> Result<Option<PathBuf>, Con
         return Err(ConfigError(source.into_problems()));
     };
     let section = Section::new(&source, table.get_ref(), FILE).section(section);
-    let path = section.and_then(|mut section| section.text("path"));
-    let folder = file.parent().unwrap_or(Path::new(""));
-    Ok(path.map(|(path, _)| folder.join(path)))
+    let value = section.and_then(|mut section| section.text(key));
+    Ok(value.map(|(value, _)| value.to_owned()))
 }
 
 /// Reads the configuration in `file` as far as possible.

@@ -56,6 +56,11 @@ pub enum ListError {
         "the head of the revocation list is not signed by one of `[revocation.signers]`: {0}; verify its lines, then sign them with `portcullis revoke --checkpoint --sign-anew --key KEY`"
     )]
     NotSigned(String),
+    /// The list is a copy of another host's, so nothing else is added to it.
+    #[error(
+        "the revocation list is a copy of the one that another host publishes (`revocations` in `[state]`), and would no longer continue it: revoke there"
+    )]
+    Copy,
     /// Delivered lines do not continue the list.
     #[error(
         "delivered lines do not continue the revocation list: {0}; stop the host, and copy the list of the host that publishes it"

@@ -9,6 +9,7 @@ use crate::regular;
 use crate::watched::{HOST_FAILED, Look, Source, Stamp, Watch};
 use portcullis_model::timestamp::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ struct Shared {
     signers: Option<Arc<Signers>>,
     /// Key that signs the lines that the host adds.
     key: Option<HeadKey>,
+    /// True if only delivered lines are appended.
+    is_copy: AtomicBool,
     list: RwLock<List>,
     listener: Mutex<Option<Listener>>,
 }
@@ -95,6 +98,7 @@ impl Revocations {
             file: file.to_owned(),
             signers,
             key,
+            is_copy: AtomicBool::new(false),
             list: RwLock::new(list),
             listener: Mutex::default(),
         });
@@ -132,21 +136,7 @@ impl Revocations {
         if event.revoked.is_empty() {
             return Ok(Vec::new());
         }
-        let Shared {
-            file, signers, key, ..
-        } = &*self.shared;
-        if signers.is_some() && key.is_none() {
-            return Err(ListError::NotSigned(
-                "the host has no `key` to sign what it adds".to_owned(),
-            ));
-        }
-        // The list alone: the watcher may hang on the file of a signer's keys.
-        self.shared.refresh();
-        if let Some(error) = self.unreliable() {
-            return Err(error);
-        }
-        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
-        let added = writer.event(event, Timestamp::now())?;
+        let added = self.writer()?.event(event, Timestamp::now())?;
         self.shared.refresh();
         added.records_or_lifted()
     }
@@ -160,22 +150,35 @@ impl Revocations {
     ///
     /// [`ListError`] if the list cannot be written, or is unreliable for another reason than its age.
     pub fn checkpoint(&self, at: Timestamp) -> Result<Record, ListError> {
+        let written = self.writer()?.checkpoint(at)?;
+        self.shared.refresh();
+        Ok(written)
+    }
+
+    /// Opens the list for lines of this host's own.
+    fn writer(&self) -> Result<ListWriter<'_>, ListError> {
         let Shared {
             file, signers, key, ..
         } = &*self.shared;
+        if self.shared.is_copy.load(Ordering::Relaxed) {
+            return Err(ListError::Copy);
+        }
         if signers.is_some() && key.is_none() {
             return Err(ListError::NotSigned(
                 "the host has no `key` to sign what it adds".to_owned(),
             ));
         }
+        // The list alone: the watcher may hang on the file of a signer's keys.
         self.shared.refresh();
         if let Some(error) = self.unreliable() {
             return Err(error);
         }
-        let writer = ListWriter::open_signed(file, key.as_ref(), signers.clone())?;
-        let written = writer.checkpoint(at)?;
-        self.shared.refresh();
-        Ok(written)
+        ListWriter::open_signed(file, key.as_ref(), signers.clone())
+    }
+
+    /// Refuses lines of this host's own from now on: the list is a copy of that of another host.
+    pub fn only_copies(&self) {
+        self.shared.is_copy.store(true, Ordering::Relaxed);
     }
 
     /// Appends delivered lines to the list, except those that it has. True if it lacked any.

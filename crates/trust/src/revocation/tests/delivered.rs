@@ -80,6 +80,30 @@ fn lines_of_another_list_are_not_appended() {
     remove(&[&list, &copy]);
 }
 
+#[test]
+fn a_copy_gets_no_lines_of_its_own() {
+    let (list, copy) = copies("only-copies");
+    let published = Revocations::follow(&list, MINUTE).unwrap();
+    let copied = Revocations::follow(&copy, MINUTE).unwrap();
+    copied.only_copies();
+    let event = Event {
+        id: "https://idp.acme.example evt-1".to_owned(),
+        revoked: vec![revoked("a")],
+        domains: Vec::new(),
+        left_out: Vec::new(),
+    };
+    assert_eq!(copied.accept(&event), Err(ListError::Copy));
+    assert_eq!(copied.checkpoint(NOW), Err(ListError::Copy));
+    let from = length(&copy);
+    published.accept(&event).unwrap();
+    let part = published.part_from(from).unwrap().unwrap();
+    assert_eq!(copied.append_part(&part), Ok(true));
+    let known = copied.now_known();
+    assert!(known.find(Revocable::Credential, "a").is_some());
+    drop(known);
+    remove(&[&list, &copy]);
+}
+
 #[cfg(feature = "identity")]
 #[test]
 fn a_signed_copy_takes_only_lines_that_a_signer_signed() {
