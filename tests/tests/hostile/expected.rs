@@ -336,6 +336,7 @@ pub(crate) fn expected(guest: Guest) -> Expected {
         Guest::SdkCount => decides(Effect::Permit),
         Guest::SdkCountAndGrow => decides(Effect::Permit),
         Guest::SdkCountThenPanic => decides(Effect::Permit),
+        Guest::SdkDenyAndOblige => decides(Effect::Deny),
         Guest::SdkEscape => decides(Effect::Deny),
         Guest::SdkFill => decides(Effect::Permit),
         Guest::SdkLoop => faults!(Fault::Deadline).short(),

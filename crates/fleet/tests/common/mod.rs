@@ -1,4 +1,9 @@
 //! A real nats-server for tests, and a state on it.
+
+#![allow(
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 mod server;
