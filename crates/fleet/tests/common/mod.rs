@@ -1,10 +1,9 @@
 //! A real nats-server for tests, and a state on it.
-
 #![allow(
+    dead_code,
     unused_imports,
-    reason = "each test program uses a part of it"
+    reason = "each test file uses a part of this"
 )]
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 mod server;
 
