@@ -49,7 +49,12 @@ pub(super) fn drafts(
             let is_exact = !action.contains('*')
                 && (!resource.contains('*') || !calls.iter().any(|it| it.resource == resource));
             let allowance = allowance(integration, action, &resource, &calls);
-            let draft = document("int-draft", principal, &[allowance.clone()], (now, end));
+            let draft = document(
+                "int-draft",
+                principal,
+                std::slice::from_ref(&allowance),
+                (now, end),
+            );
             let is_valid = resource.parse::<Pattern>().is_ok()
                 && StoredIntent::from_json(draft.to_string().as_bytes()).is_ok();
             match is_exact && is_valid {

@@ -40,7 +40,7 @@ pub(super) fn templates(paths: &[Vec<String>], several: usize) -> Vec<Template> 
             .collect();
         split(paths, &free, members, several, &mut templates);
     }
-    templates.sort_by(|a, b| a.to_string().cmp(&b.to_string()));
+    templates.sort_by_key(ToString::to_string);
     templates
 }
 
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(of(&["10", "11", "7"]), digits);
         assert_eq!(
             of(&["10", "inv-1"]),
-            [digits.clone(), vec!["inv-1".to_owned()]].concat()
+            [digits, vec!["inv-1".to_owned()]].concat()
         );
         // Ids without a form may be anything.
         assert!(of(&["C024BE91L", "D024BE91L"]).is_empty());

@@ -48,7 +48,7 @@ impl Serving {
         thread::spawn(move || {
             lines
                 .map_while(Result::ok)
-                .for_each(|line| heard.lock().unwrap().push(line))
+                .for_each(|line| heard.lock().unwrap().push(line));
         });
         let mut addresses = addresses.into_iter();
         Self {
