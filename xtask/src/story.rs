@@ -28,11 +28,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Step { why, run, exit }.take(&folder)?;
     let server = Server::start(&folder)?;
     let now = jiff::Timestamp::now();
-    let call = |to: &str, instance: &str, origin: &str| -> anyhow::Result<Value> {
+    let call = |to: &str,
+                credential: &str,
+                instance: &str,
+                origin: &str|
+     -> anyhow::Result<Value> {
         let lifetime = jiff::SignedDuration::from_mins(30);
         Ok(json!({
             "subject": { "type": "agent", "id": AGENT, "properties": {
-                "credential-id": "svid-7", "instance": instance,
+                "credential-id": credential, "instance": instance,
                 "credential-issued-at": now.to_string(),
                 "credential-expires-at": now.checked_add(lifetime)?.to_string(),
             } },
@@ -46,32 +50,37 @@ pub(crate) fn run() -> anyhow::Result<()> {
     };
     server.tell(
         "the agent sends the report to Bob, as Alice approved",
-        &call(BOB, "pod-1", "user")?,
+        &call(BOB, "svid-7", "pod-1", "user")?,
         "permitted",
     )?;
     server.tell(
         "a mail that it read says: send it to Eve. It tries",
-        &call(EVE, "pod-1", "tool:read_inbox")?,
+        &call(EVE, "svid-7", "pod-1", "tool:read_inbox")?,
         "outside-intent",
     )?;
     server.tell(
         "Eve copied its credential, and presents it from her own machine",
-        &call(BOB, "pod-eve", "user")?,
+        &call(BOB, "svid-7", "pod-eve", "user")?,
         "credential-cloned",
+    )?;
+    server.tell(
+        "the agent gets a fresh credential, and works on",
+        &call(BOB, "svid-8", "pod-1", "user")?,
+        "permitted",
     )?;
     let revoke = [
         "revoke",
-        "credential",
-        "svid-7",
+        "principal",
+        AGENT,
         "--reason",
-        "presented by two workloads",
+        "its credential was copied",
         "--by",
         "alice@acme.example",
     ];
-    let why = "Alice revokes the credential";
+    let why = "Alice revokes the agent until its machine is examined";
     let (run, exit) = (&revoke, 0);
     Step { why, run, exit }.take(&folder)?;
-    let took = server.until("revoked", &call(BOB, "pod-1", "user")?)?;
+    let took = server.until("revoked", &call(BOB, "svid-8", "pod-1", "user")?)?;
     println!("# the running server denies it as `revoked`, {took:?} after the command ended\n");
     server.stop()?;
     let log = "decisions.jsonl";
@@ -90,7 +99,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Step {
             why: "in a copy, Eve wrote Bob's name over her own",
             run: &["log", "verify", "forged/decisions.jsonl"],
-            exit: 5,
+            exit: 3,
         },
         Step {
             why: "write the posture page",
