@@ -211,7 +211,7 @@ impl Read {
             },
             Count {
                 key: "masked",
-                text: "of them with masked values",
+                text: "decided with masked values",
                 number: self.masked,
                 is_always_shown: false,
             },

@@ -25,14 +25,13 @@ use std::path::{Path, PathBuf};
 ///
 /// Without `--no-new-permits`, differences do not fail the command.
 #[derive(Debug, clap::Args)]
-#[group(id = "whence", required = true, args = ["log", "requests"])]
 pub(crate) struct Args {
     /// The configuration that decides now.
     old: PathBuf,
     /// The configuration that is to replace it.
     new: PathBuf,
     /// The requests of a decision log: its latest file; sealed ones beside it are found.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "requests")]
     log: Option<PathBuf>,
     /// Requests in a file, each beginning on a line of its own, or in the `.json` and `.jsonl` files of a folder.
     #[arg(long, conflicts_with = "log")]

@@ -77,8 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let written = written::write(args, &seen, &proposed, &registry, &drafts)?;
 
     output::line(&format!(
-        "{} {}: {}",
-        styled(GOOD, "proposed"),
+        "{} {}, {}",
+        styled(GOOD, "wrote"),
         args.out.display(),
         styled(STRONG, "unapproved: read it before you use it"),
     ))?;
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         ),
         (
             not_drafted,
-            "requests have a name that an intent would read as a pattern, and are in no draft",
+            "requests are in no draft: an intent names only SPIFFE IDs, and would read some names as patterns",
         ),
     ] {
         if count > 0 {
@@ -116,6 +116,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     for obstacle in &registry.obstacles {
         let text = format!("the registry is not in force: {obstacle}");
         output::warn(&shown_of_request(&text));
+    }
+    if proposed.iter().all(|one| one.plugin().is_none()) {
+        output::error("no integration has rules, so no host starts with the proposal");
+        return Ok(Exit::Invalid);
     }
     if !written.missing.is_empty() {
         for plugin in &written.missing {

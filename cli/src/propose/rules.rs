@@ -80,10 +80,16 @@ impl<'a> Proposed<'a> {
                 format!("github, {count}")
             }
             Rules::McpTools(rules) => format!("mcp-tools, {}", counted(rules.len() as u64, "rule", "rules")),
-            Rules::None => "no rules: its calls are none of HTTP, of GitHub's connector or of one MCP server, which the reference plugins judge whole; write rules for the plugin `cedar` or `rego`".to_owned(),
+            Rules::None => "no rules".to_owned(),
         };
         let requests = counted(self.integration.requests, "request", "requests");
-        format!("{}: {rules} from {requests}", self.name)
+        let why = match &self.rules {
+            Rules::None => {
+                ": they are not of HTTP, of GitHub's connector or of one MCP server, so no plugin that can be proposed judges all of them; write rules for the plugin `cedar` or `rego`"
+            }
+            _ => "",
+        };
+        format!("{}: {rules} from {requests}{why}", self.name)
     }
 }
 

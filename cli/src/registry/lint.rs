@@ -5,9 +5,11 @@ use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, WARN, shown, styled};
 use crate::period::period;
 use crate::{Format, check};
-use portcullis_host::config::{self, Problem, Severity, looks_like_a_token};
+use portcullis_host::config::{
+    self, LOOKS_LIKE_A_SECRET, Problem, Severity, looks_like_a_token,
+};
 use portcullis_host::{
-    ConfigError, Gap, Identity, Pdp, PrincipalKind, Registry, Survey, Surveyed, Timestamp,
+    ConfigError, Gap, Identity, Pdp, PrincipalKind, Registry, Survey, Surveyed, TODO, Timestamp,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -144,6 +146,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         let identity = &surveyed.identity;
         judge.gaps(surveyed);
         judge.registration(identity);
+        judge.unwritten(identity);
         judge.tokens(surveyed, lines);
         judge.credentials(identity);
         judge.reach(identity);
@@ -231,7 +234,8 @@ impl Judge<'_> {
     /// Finds the lines with text that looks like a secret, and returns those of each identity.
     fn lines_with_tokens(&mut self, survey: &Survey) -> Vec<Vec<usize>> {
         let mut by_identity = vec![Vec::new(); survey.identities.len()];
-        for problem in &survey.problems {
+        let problems = survey.problems.iter();
+        for problem in problems.filter(|it| it.message == LOOKS_LIKE_A_SECRET) {
             // A line belongs to the last identity that begins before it.
             let of = survey.identities.iter().zip(&mut by_identity);
             let of = of.filter(|(it, _)| it.file == problem.file && it.line <= problem.line);
@@ -275,6 +279,21 @@ impl Judge<'_> {
         ];
         if lines.is_empty() && texts.into_iter().any(looks_like_a_token) {
             self.token_in(&identity.id);
+        }
+    }
+
+    /// Finds the texts of a proposed registration that a person has still to write.
+    fn unwritten(&mut self, identity: &Identity) {
+        for (text, key, code) in [
+            (&identity.owner, "owner", "owner-missing"),
+            (&identity.purpose, "purpose", "purpose-missing"),
+            (&identity.environment, "environment", "environment-missing"),
+        ] {
+            if text.trim() == TODO {
+                let message = format!("its `{key}` is `{TODO}`: write it, or remove the entry");
+                let frameworks = ["NHI1", "PR.AA-01", IMPROVED];
+                self.find(&identity.id, code, message, frameworks);
+            }
         }
     }
 

@@ -130,15 +130,15 @@ fn ten_requests_become_a_policy_that_is_enforced() {
         .is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   billing: http-api, 3 rules from 10 requests
   registry.toml: 1 identity
   intent-drafts: 1 draft
 10 of 10 requests would be permitted
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
 "#]]);
     let proposal = folder.read("proposal/portcullis.toml");
     let narrowed = proposal.replace("path = \"/v1/reports\"", "path = \"/v1/reports/monthly\"");
@@ -161,12 +161,12 @@ exit 0
 newly denied: 1
      1 permitted -> not-applicable: spiffe://acme.example/agent/reconciler: billing POST; such as [ID]: /v1/reports
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
 9 the same, 1 different, 0 that depend on the machine, 0 not decided again
 "#]]);
     diff(enforced, proposed).exits(5);
@@ -189,9 +189,9 @@ proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was pr
         .is(str![[r#"
 exit 0
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
 5 the same, 0 different, 0 that depend on the machine, 0 not decided again
 "#]]);
     let report = [
@@ -210,7 +210,7 @@ fn an_observer_listens_only_where_the_machine_itself_can_reach_it() {
 exit 1
 -- stderr
 warning: only observing: every request is let through, and recorded in observed.jsonl
-error: `listen` has 0.0.0.0:0, which other machines can reach: add `[serve.tls]` and a `[[serve.pep]]` for each enforcement point, or listen on 127.0.0.1 or a Unix socket
+error: a server that only observes lets every caller through, and other machines can reach 0.0.0.0:0: listen on 127.0.0.1 or a Unix socket
 "#]]);
     run(&["--config", "portcullis.toml"]).exits(1);
     run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![[r#"

@@ -96,19 +96,19 @@ fn an_empty_folder_has_a_configuration_after_ten_requests() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   billing: http-api, 3 rules from 5 requests
   files: mcp-tools, 2 rules from 5 requests
   registry.toml: 2 identities
   intent-drafts: 2 drafts
 10 of 10 requests would be permitted
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: write it, or remove the entry
 "#]]);
     each(["portcullis.toml", "registry.toml"], |name| {
         folder.read(&format!("proposal/{name}"))
@@ -331,24 +331,24 @@ exit 0
 usable proposal/portcullis.toml: 2 integrations, 2 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: write it, or remove the entry
 "#]]);
     folder
         .run(&["registry", "lint", "proposal/registry.toml"])
         .is(str![[r#"
 exit 5
 -- stdout
-token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 8 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
-token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 9 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
-token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 10 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
-token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 19 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
-token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 20 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
-token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 21 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+owner-missing spiffe://acme.example/ns/dev/agent/fixer: its `owner` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
+purpose-missing spiffe://acme.example/ns/dev/agent/fixer: its `purpose` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
+environment-missing spiffe://acme.example/ns/dev/agent/fixer: its `environment` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
+owner-missing spiffe://acme.example/ns/payments/agent/reconciler: its `owner` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
+purpose-missing spiffe://acme.example/ns/payments/agent/reconciler: its `purpose` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
+environment-missing spiffe://acme.example/ns/payments/agent/reconciler: its `environment` is `TODO`: write it, or remove the entry [NHI1, PR.AA-01, SP 800-207 tenet 7]
 -- stderr
 2 identities, 6 findings
 "#]]);
@@ -370,12 +370,12 @@ newly permitted: 10
      1 unknown-integration -> permitted: spiffe://acme.example/ns/payments/agent/reconciler: billing DELETE; another mode; such as [ID]: /v1/invoices/17
      1 unknown-integration -> permitted: spiffe://acme.example/ns/payments/agent/reconciler: billing POST; another mode; such as [ID]: /v1/invoices
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: write it, or remove the entry
 0 the same, 10 different, 0 that depend on the machine, 0 not decided again
 "#]]);
     // Narrowed by hand, it permits nothing that the proposal does not.
@@ -411,18 +411,18 @@ exit 0
 newly denied: 1
      1 permitted -> plugin-denied: spiffe://acme.example/ns/payments/agent/reconciler: billing DELETE; such as [ID]: /v1/invoices/17
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: write it, or remove the entry
 9 the same, 1 different, 0 that depend on the machine, 0 not decided again
 "#]]);
 }
@@ -447,13 +447,13 @@ fn a_registry_is_not_in_force_if_it_would_deny_what_was_seen() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   default: mcp-tools, 1 rule from 2 requests
   registry.toml: 0 identities, not in force
   intent-drafts: 0 drafts
 2 of 2 requests would be permitted
 -- stderr
-2 requests have a name that an intent would read as a pattern, and are in no draft
+2 requests are in no draft: an intent names only SPIFFE IDs, and would read some names as patterns
 warning: the registry is not in force: 2 of the 2 principals have no SPIFFE ID, and a registry has no others
 warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
 "#]]);
@@ -504,7 +504,7 @@ fn a_principal_that_states_two_things_of_itself_is_named() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   files: mcp-tools, 1 rule from 2 requests
   registry.toml: 1 identity, not in force
   intent-drafts: 1 draft
@@ -527,16 +527,15 @@ fn calls_that_no_reference_plugin_judges_whole_have_no_rules() {
     };
     observe(&folder, &[todo("1"), todo("2")]);
     folder.run(&PROPOSE).is(str![[r#"
-exit 1
+exit 3
 -- stdout
-proposed proposal: unapproved: read it before you use it
-  todos: no rules: its calls are none of HTTP, of GitHub's connector or of one MCP server, which the reference plugins judge whole; write rules for the plugin `cedar` or `rego` from 2 requests
+wrote proposal, unapproved: read it before you use it
+  todos: no rules from 2 requests: they are not of HTTP, of GitHub's connector or of one MCP server, so no plugin that can be proposed judges all of them; write rules for the plugin `cedar` or `rego`
   registry.toml: 1 identity, not in force
   intent-drafts: 1 draft
 -- stderr
 warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
-proposal/portcullis.toml: error: there is no `[[integration]]`, so every request would be denied
-error: the proposal cannot be loaded: please report this with the errors above
+error: no integration has rules, so no host starts with the proposal
 "#]]);
 }
 
@@ -565,16 +564,16 @@ fn github_calls_have_the_settings_of_its_plugin() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   github: github, 2 repositories from 3 requests
   registry.toml: 1 identity
   intent-drafts: 1 draft
 2 of 3 requests would be permitted
   1 denied as plugin-denied: github: git.push, such as [ID]
 -- stderr
-proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
-proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or remove the entry
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
     let (_, integration) = config.split_once("[[integration]]").unwrap();
@@ -623,7 +622,7 @@ fn what_was_blocked_is_not_proposed() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   files: mcp-tools, 1 rule from 1 request
   registry.toml: 1 identity, not in force
   intent-drafts: 1 draft
@@ -704,7 +703,7 @@ fn a_plugin_that_is_missing_is_named() {
     folder.run(&PROPOSE).is(str![[r#"
 exit 0
 -- stdout
-proposed proposal: unapproved: read it before you use it
+wrote proposal, unapproved: read it before you use it
   billing: http-api, 3 rules from 5 requests
   files: mcp-tools, 2 rules from 5 requests
   registry.toml: 2 identities

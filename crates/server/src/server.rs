@@ -122,8 +122,8 @@ impl Server {
             settings,
             report,
         } = options;
-        settings.are_safe().map_err(ServeError::Unsafe)?;
         observe::is_local(&live.pdp(), &settings)?;
+        settings.are_safe().map_err(ServeError::Unsafe)?;
         let tls = match &settings.tls {
             Some(files) => {
                 let config = tls::server_config(files).map_err(ServeError::Tls)?;

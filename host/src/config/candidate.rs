@@ -20,6 +20,7 @@ pub(super) fn add(
     let mut are_usable = true;
     for mut section in sections {
         let (source, span) = (section.source(), section.span());
+        let is_stated = section.has("replaces");
         let replaces = section.text("replaces").map(|(name, _)| name);
         #[cfg(feature = "reset")]
         let plugin = plugin(section, around, tier, Instances::Fresh);
@@ -30,6 +31,8 @@ pub(super) fn add(
             continue;
         };
         integration = integration.candidate(plugin, replaces);
+        // A name that is not text has an error of its own.
+        are_usable &= replaces.is_some() || !is_stated;
         // Without all plugins, the error would be about those that cannot be loaded.
         if is_whole
             && are_usable

@@ -84,7 +84,6 @@ checked.toml:7:13: warning: the plugin is not pinned, so any user who can write 
 exit 3
 -- stderr
 checked.toml:4:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-checked.toml:6:1: error: candidate `hostile` of integration `x`: another plugin would have the same name: add `replaces = "hostile"` if it is to take its place
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:8:12: error: `replaces` is text, not this integer
 

@@ -227,15 +227,19 @@ exit 1
 -- stderr
 error: the argument '--log <LOG>' cannot be used with '--requests <REQUESTS>'
 
-Usage: portcullis diff <--log <LOG>|--requests <REQUESTS>|OLD|NEW|--from <FROM>|--now <NOW>|--revoked-since|--no-new-permits|--format <FORMAT>>
+Usage: portcullis diff --log <LOG> <OLD> <NEW>
 
 For more information, try '--help'.
 
 #
-exit 3
+exit 1
 -- stderr
-error: -: there is no request in it
-0 the same, 0 different, 0 that depend on the machine
+error: the following required arguments were not provided:
+  --log <LOG>
+
+Usage: portcullis diff --log <LOG> <OLD> <NEW>
+
+For more information, try '--help'.
 "#]]);
 }
 
@@ -283,7 +287,7 @@ exit 0
 denied otherwise: 1
      1 plugin-denied -> not-applicable: spiffe://a.example/x: files read; such as [ID]: files
 -- stderr
-0 the same, 1 different, 0 that depend on the machine, 0 not decided again, 1 of them with masked values
+0 the same, 1 different, 0 that depend on the machine, 0 not decided again, 1 decided with masked values
 "#]]);
 }
 

@@ -205,7 +205,7 @@ fn warn_of_todo(source: &Source<'_>, key: &str, text: &str, span: &Span) {
     if text.trim() == TODO {
         source.warn(
             span.clone(),
-            format!("`{key}` is `{TODO}`: the entry was proposed from a log: write the value, and remove the entry if it should not exist"),
+            format!("`{key}` is `{TODO}`: write it, or remove the entry"),
         );
     }
 }
