@@ -219,6 +219,9 @@ impl State for JetStreamState {
         let Some(role) = self.core.options.revocations else {
             return;
         };
+        if role == Delivery::Follow {
+            list.only_copies();
+        }
         if self.core.delivering.set(list) {
             self.runtime
                 .spawn(delivery::run(Arc::downgrade(&self.core), role));
