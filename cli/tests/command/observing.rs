@@ -127,7 +127,19 @@ fn ten_requests_become_a_policy_that_is_enforced() {
 
     folder
         .run(&["propose", "--log", "observed.jsonl"])
-        .is(str![]);
+        .is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  billing: http-api, 3 rules from 10 requests
+  registry.toml: 1 identity
+  intent-drafts: 1 draft
+10 of 10 requests would be permitted
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+"#]]);
     let proposal = folder.read("proposal/portcullis.toml");
     let narrowed = proposal.replace("path = \"/v1/reports\"", "path = \"/v1/reports/monthly\"");
     assert_ne!(narrowed, proposal);
@@ -143,7 +155,20 @@ fn ten_requests_become_a_policy_that_is_enforced() {
         ])
     };
     let (proposed, enforced) = ("proposal/portcullis.toml", "proposal/enforced.toml");
-    diff(proposed, enforced).is(str![]);
+    diff(proposed, enforced).is(str![[r#"
+exit 0
+-- stdout
+newly denied: 1
+     1 permitted -> not-applicable: spiffe://acme.example/agent/reconciler: billing POST; such as [ID]: /v1/reports
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+9 the same, 1 different, 0 that depend on the machine, 0 not decided again
+"#]]);
     diff(enforced, proposed).exits(5);
 
     let server = Serving::start(&folder, &["--config", enforced]);
@@ -161,7 +186,14 @@ fn ten_requests_become_a_policy_that_is_enforced() {
     folder.run(&["log", "verify", log]).exits(0);
     folder
         .run(&["replay", log, "--config", enforced])
-        .is(str![]);
+        .is(str![[r#"
+exit 0
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+5 the same, 0 different, 0 that depend on the machine, 0 not decided again
+"#]]);
     let report = [
         "posture", "report", "--log", log, "--config", enforced, "--format", "json",
     ];
@@ -174,8 +206,17 @@ fn an_observer_listens_only_where_the_machine_itself_can_reach_it() {
     let folder = Folder::new();
     let run =
         |more: &[&str]| folder.run(&[&["serve", "--observe", "--admin", "off"], more].concat());
-    run(&["--listen", "0.0.0.0:0"]).is(str![]);
+    run(&["--listen", "0.0.0.0:0"]).is(str![[r#"
+exit 1
+-- stderr
+warning: only observing: every request is let through, and recorded in observed.jsonl
+error: `listen` has 0.0.0.0:0, which other machines can reach: add `[serve.tls]` and a `[[serve.pep]]` for each enforcement point, or listen on 127.0.0.1 or a Unix socket
+"#]]);
     run(&["--config", "portcullis.toml"]).exits(1);
-    run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![]);
+    run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![[r#"
+exit 1
+-- stderr
+error: cannot read or write the decision log missing/observed.jsonl: No such file or directory (os error 2)
+"#]]);
     folder.run(&["serve", "--log", "observed.jsonl"]).exits(1);
 }

@@ -93,11 +93,132 @@ const PROPOSE: [&str; 3] = ["propose", "--log", "observed.jsonl"];
 fn an_empty_folder_has_a_configuration_after_ten_requests() {
     let folder = with_reference_plugins();
     observe(&folder, &ten());
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  billing: http-api, 3 rules from 5 requests
+  files: mcp-tools, 2 rules from 5 requests
+  registry.toml: 2 identities
+  intent-drafts: 2 drafts
+10 of 10 requests would be permitted
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+"#]]);
     each(["portcullis.toml", "registry.toml"], |name| {
         folder.read(&format!("proposal/{name}"))
     })
-    .is(str![]);
+    .is(str![[r##"
+# portcullis.toml
+# UNAPPROVED: proposed by `portcullis propose --log observed.jsonl` from 10 requests of 2 principals, from [TIME] to [TIME].
+# Read every entry and its support, and replace each `TODO`: a log shows what was done, not what is allowed.
+
+[log]
+path = "decisions.jsonl"
+
+# Drafts of intents are in `intent-drafts`, which no host loads: edit, sign and move them to a folder of `[intents]`.
+
+[registry]
+path = "registry.toml"
+
+# billing: http-api, 3 rules from 5 requests
+[[integration]]
+name = "billing"
+min-attestation = "jwt-svid"    # the weakest that was seen
+
+[integration.actions]
+GET = "read"
+POST = "write"
+DELETE = "destructive"
+
+[[integration.plugin]]
+component = "plugins/http-api.wasm"
+digest = "sha256:[DIGEST]"
+
+# 1 request: [ID]
+[[integration.plugin.settings.rules]]
+name = "DELETE /v1/invoices/17"
+methods = ["DELETE"]
+path = "/v1/invoices/17"
+only-query = []
+only-headers = []
+
+# 3 requests, such as [ID]
+# {customer} had 3 values, such as `acme-1`, `acme-2`, `acme-3`: it may have any of that form
+[[integration.plugin.settings.rules]]
+name = "GET /v1/customers/{customer}/invoices"
+methods = ["GET"]
+path = "/v1/customers/{customer}/invoices"
+parameters = { customer = ["acme-*"] }
+only-query = ["limit"]
+only-headers = ["accept"]
+
+# 1 request: [ID]
+[[integration.plugin.settings.rules]]
+name = "POST /v1/invoices"
+methods = ["POST"]
+path = "/v1/invoices"
+only-query = []
+only-headers = []
+
+# files: mcp-tools, 2 rules from 5 requests
+[[integration]]
+name = "files"
+min-attestation = "jwt-svid"    # the weakest that was seen
+
+# The class of each tool, which its name does not show: read, write, destructive, exfiltration or admin.
+[integration.actions]
+# "read_file" = "TODO"
+# "search" = "TODO"
+
+[[integration.plugin]]
+component = "plugins/mcp-tools.wasm"
+digest = "sha256:[DIGEST]"
+
+# 3 requests, such as [ID]
+[[integration.plugin.settings.tools]]
+tool = "read_file"
+only-arguments = ["head", "path"]
+arguments = [{ path = "/path", op = "under", value = "/workspace" }]
+optional-arguments = [{ path = "/head", op = "equals", value = 10 }]
+
+# 2 requests, such as [ID]
+[[integration.plugin.settings.tools]]
+tool = "search"
+only-arguments = ["text"]
+arguments = [{ path = "/text", op = "equals", value = "invoice" }]
+
+# registry.toml
+# UNAPPROVED: proposed by `portcullis propose --log observed.jsonl` from 10 requests of 2 principals, from [TIME] to [TIME].
+# Read every entry and its support, and replace each `TODO`: a log shows what was done, not what is allowed.
+
+# 5 requests
+[[identity]]
+id = "spiffe://acme.example/ns/dev/agent/fixer"
+kind = "agent"    # as its requests stated
+owner = "TODO"    # the person or team that answers for it
+purpose = "TODO"    # in words
+environment = "TODO"    # where it runs
+expires = [TIME]
+max-credential-lifetime = "60m"
+integrations = ["files"]
+
+# 5 requests
+[[identity]]
+id = "spiffe://acme.example/ns/payments/agent/reconciler"
+kind = "agent"    # as its requests stated
+owner = "TODO"    # the person or team that answers for it
+purpose = "TODO"    # in words
+environment = "TODO"    # where it runs
+expires = [TIME]
+max-credential-lifetime = "60m"
+integrations = ["billing"]
+"##]]);
     let drafts = folder.path().join("proposal/intent-drafts");
     let files: BTreeSet<_> = std::fs::read_dir(&drafts)
         .unwrap()
@@ -109,14 +230,128 @@ fn an_empty_folder_has_a_configuration_after_ten_requests() {
         let draft: Value = serde_json::from_str(&draft).unwrap();
         format!("{:#}", draft["allows"])
     })
-    .is(str![]);
+    .is(str![[r##"
+# billing-reconciler.json
+[
+  {
+    "action": "DELETE",
+    "arguments": {
+      "optional": [],
+      "required": []
+    },
+    "constraints": [
+      {
+        "op": "equals",
+        "path": "",
+        "value": {}
+      }
+    ],
+    "integration": "billing",
+    "resource": "/v1/invoices/17"
+  },
+  {
+    "action": "GET",
+    "arguments": {
+      "optional": [
+        "/headers/Accept",
+        "/query/limit"
+      ],
+      "required": []
+    },
+    "integration": "billing",
+    "resource": "/v1/customers/acme-*/invoices"
+  },
+  {
+    "action": "POST",
+    "arguments": {
+      "optional": [],
+      "required": [
+        "/body"
+      ]
+    },
+    "constraints": [
+      {
+        "op": "equals",
+        "path": "",
+        "value": {
+          "body": {
+            "total": 7
+          }
+        }
+      }
+    ],
+    "integration": "billing",
+    "resource": "/v1/invoices"
+  }
+]
+
+# files-fixer.json
+[
+  {
+    "action": "read_file",
+    "arguments": {
+      "optional": [
+        "/head"
+      ],
+      "required": [
+        "/path"
+      ]
+    },
+    "integration": "files",
+    "resource": "files"
+  },
+  {
+    "action": "search",
+    "arguments": {
+      "optional": [],
+      "required": [
+        "/text"
+      ]
+    },
+    "constraints": [
+      {
+        "op": "equals",
+        "path": "",
+        "value": {
+          "text": "invoice"
+        }
+      }
+    ],
+    "integration": "files",
+    "resource": "files"
+  }
+]
+"##]]);
     // What is still to be stated is named, and the proposal is usable.
     folder
         .run(&["check", "proposal/portcullis.toml"])
-        .is(str![]);
+        .is(str![[r#"
+exit 0
+-- stdout
+usable proposal/portcullis.toml: 2 integrations, 2 plugins
+pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+"#]]);
     folder
         .run(&["registry", "lint", "proposal/registry.toml"])
-        .is(str![]);
+        .is(str![[r#"
+exit 5
+-- stdout
+token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 8 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 9 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+token-in-text spiffe://acme.example/ns/dev/agent/fixer: line 10 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 19 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 20 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+token-in-text spiffe://acme.example/ns/payments/agent/reconciler: line 21 of proposal/registry.toml has text that looks like a token: revoke it, and take it out [NHI2, PR.AA-04, SP 800-207 tenet 6]
+-- stderr
+2 identities, 6 findings
+"#]]);
     // The decisions on the log change from those of the observer to those of the proposal.
     folder
         .run(&[
@@ -125,7 +360,24 @@ fn an_empty_folder_has_a_configuration_after_ten_requests() {
             "--config",
             "proposal/portcullis.toml",
         ])
-        .is(str![]);
+        .is(str![[r#"
+exit 5
+-- stdout
+newly permitted: 10
+     3 unknown-integration -> permitted: spiffe://acme.example/ns/dev/agent/fixer: files read_file; another mode; such as [ID]: files
+     3 unknown-integration -> permitted: spiffe://acme.example/ns/payments/agent/reconciler: billing GET; another mode; such as [ID]: /v1/customers/acme-1/invoices, /v1/customers/acme-2/invoices, /v1/customers/acme-3/invoices
+     2 unknown-integration -> permitted: spiffe://acme.example/ns/dev/agent/fixer: files search; another mode; such as [ID]: files
+     1 unknown-integration -> permitted: spiffe://acme.example/ns/payments/agent/reconciler: billing DELETE; another mode; such as [ID]: /v1/invoices/17
+     1 unknown-integration -> permitted: spiffe://acme.example/ns/payments/agent/reconciler: billing POST; another mode; such as [ID]: /v1/invoices
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+0 the same, 10 different, 0 that depend on the machine, 0 not decided again
+"#]]);
     // Narrowed by hand, it permits nothing that the proposal does not.
     let proposal = folder.read("proposal/portcullis.toml");
     let narrowed = proposal.replace(
@@ -153,7 +405,26 @@ fn an_empty_folder_has_a_configuration_after_ten_requests() {
             "observed.jsonl",
             "--no-new-permits",
         ])
-        .is(str![]);
+        .is(str![[r#"
+exit 0
+-- stdout
+newly denied: 1
+     1 permitted -> plugin-denied: spiffe://acme.example/ns/payments/agent/reconciler: billing DELETE; such as [ID]: /v1/invoices/17
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:19:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:20:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:21:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+9 the same, 1 different, 0 that depend on the machine, 0 not decided again
+"#]]);
 }
 
 #[test]
@@ -173,13 +444,51 @@ fn a_registry_is_not_in_force_if_it_would_deny_what_was_seen() {
             evaluation("bob@acme.example"),
         ],
     );
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  default: mcp-tools, 1 rule from 2 requests
+  registry.toml: 0 identities, not in force
+  intent-drafts: 0 drafts
+2 of 2 requests would be permitted
+-- stderr
+2 requests have a name that an intent would read as a pattern, and are in no draft
+warning: the registry is not in force: 2 of the 2 principals have no SPIFFE ID, and a registry has no others
+warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+"#]]);
     let config = folder.read("proposal/portcullis.toml");
     let lines = config
         .lines()
         .skip_while(|line| !line.starts_with("# The registry"));
     let lines: Vec<_> = lines.collect();
-    crate::common::equals(lines.join("\n"), str![]);
+    crate::common::equals(lines.join("\n"), str![[r##"
+# The registry is not in force, so any principal is permitted:
+# - 2 of the 2 principals have no SPIFFE ID, and a registry has no others
+# - 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+# [registry]
+# path = "registry.toml"
+
+[authzen]                       # requests that name no integration
+integration = "default"
+
+# default: mcp-tools, 1 rule from 2 requests
+[[integration]]
+name = "default"
+
+# The class of each tool, which its name does not show: read, write, destructive, exfiltration or admin.
+[integration.actions]
+# "read_file" = "TODO"
+
+[[integration.plugin]]
+component = "plugins/mcp-tools.wasm"
+digest = "sha256:[DIGEST]"
+
+# 2 requests, such as [ID]
+[[integration.plugin.settings.tools]]
+tool = "read_file"
+only-arguments = []
+"##]]);
 }
 
 #[test]
@@ -192,7 +501,18 @@ fn a_principal_that_states_two_things_of_itself_is_named() {
             .set("/resource/properties/environment", "prod")
     };
     observe(&folder, &[stated("a", "prod"), stated("b", "staging")]);
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  files: mcp-tools, 1 rule from 2 requests
+  registry.toml: 1 identity, not in force
+  intent-drafts: 1 draft
+2 of 2 requests would be permitted
+-- stderr
+warning: the registry is not in force: `spiffe://acme.example/ns/dev/agent/fixer` states 2 owners, and a registry has one
+warning: the registry is not in force: `spiffe://acme.example/ns/dev/agent/fixer` states 2 environments, and a registry has one
+"#]]);
     let config = folder.read("proposal/portcullis.toml");
     assert!(config.contains("cross-environment = true"), "{config}");
 }
@@ -206,7 +526,18 @@ fn calls_that_no_reference_plugin_judges_whole_have_no_rules() {
             .resource(id)
     };
     observe(&folder, &[todo("1"), todo("2")]);
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 1
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  todos: no rules: its calls are none of HTTP, of GitHub's connector or of one MCP server, which the reference plugins judge whole; write rules for the plugin `cedar` or `rego` from 2 requests
+  registry.toml: 1 identity, not in force
+  intent-drafts: 1 draft
+-- stderr
+warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+proposal/portcullis.toml: error: there is no `[[integration]]`, so every request would be denied
+error: the proposal cannot be loaded: please report this with the errors above
+"#]]);
 }
 
 #[test]
@@ -231,10 +562,46 @@ fn github_calls_have_the_settings_of_its_plugin() {
             action("git.push", "acme/site", &push("main")),
         ],
     );
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  github: github, 2 repositories from 3 requests
+  registry.toml: 1 identity
+  intent-drafts: 1 draft
+2 of 3 requests would be permitted
+  1 denied as plugin-denied: github: git.push, such as [ID]
+-- stderr
+proposal/registry.toml:8:9: warning: `owner` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:9:11: warning: `purpose` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+proposal/registry.toml:10:15: warning: `environment` is `TODO`: the entry was proposed from a log: write the value, and remove the entry if it should not exist
+"#]]);
     let config = folder.read("proposal/portcullis.toml");
     let (_, integration) = config.split_once("[[integration]]").unwrap();
-    crate::common::equals(integration, str![]);
+    crate::common::equals(integration, str![[r#"
+
+name = "github"
+min-attestation = "jwt-svid"    # the weakest that was seen
+
+[integration.names]
+case = "insensitive"
+drop-suffix = ".git"
+
+[integration.actions]
+"git.push" = "write"
+"issues.get" = "read"
+
+[[integration.plugin]]
+component = "plugins/github.wasm"
+digest = "sha256:[DIGEST]"
+
+# the plugin permits every action that its README lists, on these repositories: an intent closes it to the actions that were seen
+[integration.plugin.settings]
+repositories = [
+  "acme/billing",  # 2 requests, such as [ID]
+  "acme/site",  # 1 request: [ID]
+]
+"#]]);
 }
 
 #[test]
@@ -253,7 +620,18 @@ fn what_was_blocked_is_not_proposed() {
         "plugins/mcp-tools.wasm",
         guests::plugin("mcp-tools").unwrap(),
     );
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  files: mcp-tools, 1 rule from 1 request
+  registry.toml: 1 identity, not in force
+  intent-drafts: 1 draft
+1 of 1 requests would be permitted
+-- stderr
+2 requests were blocked, and are left out
+warning: the registry is not in force: 1 of the 1 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+"#]]);
     let config = folder.read("proposal/portcullis.toml");
     assert!(
         !config.contains("/etc") && !config.contains("delete"),
@@ -275,7 +653,34 @@ fn refuses_what_it_cannot_read_or_would_overwrite() {
         ],
         |line| folder.run(&line.split(' ').collect::<Vec<_>>()),
     )
-    .is(str![]);
+    .is(str![[r#"
+# propose --log observed.jsonl --out kept
+exit 1
+-- stderr
+error: kept exists: name another folder with `--out`, or remove it
+
+# propose --log missing.jsonl
+exit 1
+-- stderr
+error: cannot read missing.jsonl: No such file or directory (os error 2)
+
+# propose --log observed.jsonl --several 1
+exit 1
+-- stderr
+error: invalid value '1' for '--several <SEVERAL>': 1 is not in 2..=65535
+
+For more information, try '--help'.
+
+# propose
+exit 1
+-- stderr
+error: the following required arguments were not provided:
+  --log <LOG>
+
+Usage: portcullis propose --log <LOG>
+
+For more information, try '--help'.
+"#]]);
     assert_eq!(folder.read("kept/portcullis.toml"), "mine");
     // An edited log may show what never was.
     folder.replace("observed.jsonl", "acme-1", "acme-4");
@@ -285,14 +690,30 @@ fn refuses_what_it_cannot_read_or_would_overwrite() {
     folder.remove("observed.jsonl");
     folder.remove("observed.jsonl.head");
     observe(&folder, &[]);
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 3
+-- stderr
+error: observed.jsonl shows no request that was let through, so there is nothing to propose: record some with `portcullis serve --observe`
+"#]]);
 }
 
 #[test]
 fn a_plugin_that_is_missing_is_named() {
     let folder = Folder::new();
     observe(&folder, &ten());
-    folder.run(&PROPOSE).is(str![]);
+    folder.run(&PROPOSE).is(str![[r#"
+exit 0
+-- stdout
+proposed proposal: unapproved: read it before you use it
+  billing: http-api, 3 rules from 5 requests
+  files: mcp-tools, 2 rules from 5 requests
+  registry.toml: 2 identities
+  intent-drafts: 2 drafts
+-- stderr
+warning: http-api.wasm is not in plugins: build it (`portcullis build`), copy it to proposal/plugins, and pin its digest
+warning: mcp-tools.wasm is not in plugins: build it (`portcullis build`), copy it to proposal/plugins, and pin its digest
+the proposal was not tried, because plugins are missing
+"#]]);
 }
 
 #[test]

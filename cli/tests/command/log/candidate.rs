@@ -77,7 +77,11 @@ fn a_candidate_is_no_part_of_a_replay() {
     let folder = recorded();
     folder
         .run(&["replay", "decisions.jsonl", "--exact"])
-        .is(str![]);
+        .is(str![[r#"
+exit 0
+-- stderr
+3 the same, 0 different, 0 that depend on the machine, 0 not decided again
+"#]]);
 }
 
 #[test]

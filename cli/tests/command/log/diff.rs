@@ -20,8 +20,27 @@ fn lists_newly_permitted_requests_of_a_log_first() {
     let folder = recorded();
     let ran = |from: &str, to: &str, more: &[&str]| diff(&folder, from, to, &[&LOG, more].concat());
     let (from, to) = ("value = \"/w\"", "value = \"/etc\"");
-    ran(from, to, &[]).is(str![]);
-    ran(from, to, &["--no-new-permits"]).is(str![]);
+    ran(from, to, &[]).is(str![[r#"
+exit 0
+-- stdout
+newly permitted: 1
+     1 plugin-denied -> permitted: spiffe://a.example/x: files read; such as [ID]: files
+newly denied: 3
+     3 permitted -> plugin-denied: spiffe://a.example/x: files read; such as [ID]: files
+-- stderr
+0 the same, 4 different, 0 that depend on the machine, 0 not decided again
+"#]]);
+    ran(from, to, &["--no-new-permits"]).is(str![[r#"
+exit 5
+-- stdout
+newly permitted: 1
+     1 plugin-denied -> permitted: spiffe://a.example/x: files read; such as [ID]: files
+newly denied: 3
+     3 permitted -> plugin-denied: spiffe://a.example/x: files read; such as [ID]: files
+-- stderr
+0 the same, 4 different, 0 that depend on the machine, 0 not decided again
+error: `--no-new-permits`: 1 newly permitted or no longer blocked
+"#]]);
     let json = ran(from, to, &["--format", "json"]).json();
     assert_eq!(json["different"], 4);
     assert_eq!(json["changes"][0]["turn"], "deny-to-permit");
@@ -29,9 +48,25 @@ fn lists_newly_permitted_requests_of_a_log_first() {
     assert_eq!(json["changes"][1]["count"], 3);
     // Fewer permits, or others, pass the gate.
     let (from, to) = ("value = \"/w\"", "value = \"/w/a\"");
-    ran(from, to, &["--no-new-permits"]).is(str![]);
+    ran(from, to, &["--no-new-permits"]).is(str![[r#"
+exit 0
+-- stdout
+newly denied: 2
+     2 permitted -> plugin-denied: spiffe://a.example/x: files read; such as [ID]: files
+permitted otherwise: 1
+     1 permitted -> permitted: spiffe://a.example/x: files read; another grant (at /context/grant/constraints/0/value); such as [ID]: files
+-- stderr
+1 the same, 3 different, 0 that depend on the machine, 0 not decided again
+"#]]);
     let (from, to) = ("\"files\"", "\"files\"\nmax-grant-ttl = \"1m\"");
-    ran(from, to, &["--no-new-permits"]).is(str![]);
+    ran(from, to, &["--no-new-permits"]).is(str![[r#"
+exit 0
+-- stdout
+permitted otherwise: 3
+     3 permitted -> permitted: spiffe://a.example/x: files read; another grant (at /context/grant/expires-at); such as [ID]: files
+-- stderr
+1 the same, 3 different, 0 that depend on the machine, 0 not decided again
+"#]]);
     // The example is found in the log.
     let example = json["changes"][0]["example"].as_str().unwrap();
     let found = folder.run(&["log", "query", "decisions.jsonl", "--id", example]);
@@ -48,7 +83,11 @@ fn a_configuration_that_decides_the_same_has_no_differences() {
         to,
         &[&LOG[..], &["--no-new-permits"]].concat(),
     )
-    .is(str![]);
+    .is(str![[r#"
+exit 0
+-- stderr
+4 the same, 0 different, 0 that depend on the machine, 0 not decided again
+"#]]);
 }
 
 #[test]
@@ -61,7 +100,17 @@ fn a_deny_that_no_longer_blocks_counts_as_newly_permitted() {
         to,
         &[&LOG[..], &["--no-new-permits"]].concat(),
     )
-    .is(str![]);
+    .is(str![[r#"
+exit 5
+-- stdout
+denied, and no longer blocked: 1
+     1 plugin-denied -> plugin-denied: spiffe://a.example/x: files read; another mode (at /context/mode); such as [ID]: files
+permitted otherwise: 3
+     3 permitted -> permitted: spiffe://a.example/x: files read; another mode (at /context/mode); such as [ID]: files
+-- stderr
+0 the same, 4 different, 0 that depend on the machine, 0 not decided again
+error: `--no-new-permits`: 1 newly permitted or no longer blocked
+"#]]);
 }
 
 #[test]
@@ -88,8 +137,28 @@ fn decides_requests_of_files_and_folders() {
     for requests in ["requests/a.jsonl", "requests"] {
         let ran = diff(&folder, from, to, &["--requests", requests]);
         match requests {
-            "requests" => ran.is(str![]),
-            _ => ran.is(str![]),
+            "requests" => ran.is(str![[r#"
+exit 0
+-- stdout
+newly permitted: 3
+     2 plugin-denied -> permitted: spiffe://a.example/x: files read; such as requests/a.jsonl, line 2: files
+     1 plugin-denied -> permitted: spiffe://a.example/y: files read; such as requests/a.jsonl, line 3: files
+newly denied: 2
+     2 permitted -> plugin-denied: spiffe://a.example/x: files read; such as requests/a.jsonl, line 1: files
+-- stderr
+0 the same, 5 different, 0 that depend on the machine
+"#]]),
+            _ => ran.is(str![[r#"
+exit 0
+-- stdout
+newly permitted: 3
+     2 plugin-denied -> permitted: spiffe://a.example/x: files read; such as requests/a.jsonl, line 2: files
+     1 plugin-denied -> permitted: spiffe://a.example/y: files read; such as requests/a.jsonl, line 3: files
+newly denied: 1
+     1 permitted -> plugin-denied: spiffe://a.example/x: files read; such as requests/a.jsonl, line 1: files
+-- stderr
+0 the same, 4 different, 0 that depend on the machine
+"#]]),
         }
     }
 }
@@ -117,7 +186,57 @@ fn requests_that_cannot_be_read_or_compared_are_named() {
             diff(&folder, "\"files\"", "\"files\"", &more)
         },
     )
-    .is(str![]);
+    .is(str![[r#"
+# --requests broken.jsonl
+exit 3
+-- stderr
+error: broken.jsonl, line 2: line 1, column 2: not JSON: expected ident
+1 the same, 0 different, 0 that depend on the machine
+
+# --requests broken.jsonl --no-new-permits
+exit 3
+-- stderr
+error: broken.jsonl, line 2: line 1, column 2: not JSON: expected ident
+1 the same, 0 different, 0 that depend on the machine
+
+# --requests empty.jsonl
+exit 3
+-- stderr
+error: empty.jsonl: there is no request in it
+0 the same, 0 different, 0 that depend on the machine
+
+# --requests empty.jsonl --no-new-permits
+exit 5
+-- stderr
+error: empty.jsonl: there is no request in it
+0 the same, 0 different, 0 that depend on the machine
+error: `--no-new-permits`: no request could be decided, so nothing is known
+
+# --requests missing.jsonl
+exit 1
+-- stderr
+error: cannot read missing.jsonl: No such file or directory (os error 2)
+
+# --log missing.jsonl
+exit 1
+-- stderr
+error: cannot read missing.jsonl: No such file or directory (os error 2)
+
+# --log decisions.jsonl --requests broken.jsonl
+exit 1
+-- stderr
+error: the argument '--log <LOG>' cannot be used with '--requests <REQUESTS>'
+
+Usage: portcullis diff <--log <LOG>|--requests <REQUESTS>|OLD|NEW|--from <FROM>|--now <NOW>|--revoked-since|--no-new-permits|--format <FORMAT>>
+
+For more information, try '--help'.
+
+#
+exit 3
+-- stderr
+error: -: there is no request in it
+0 the same, 0 different, 0 that depend on the machine
+"#]]);
 }
 
 #[test]
@@ -127,11 +246,27 @@ fn a_decision_that_depends_on_the_machine_is_no_proof_that_nothing_is_newly_perm
     // The new plugin runs out of time, so what it would answer is unknown.
     let (from, to) = ("behaviour = \"panic\"", "behaviour = \"loop\"");
     let more = ["--requests", "request.json", "--no-new-permits"];
-    diff(&folder, from, to, &more).is(str![]);
+    diff(&folder, from, to, &more).is(str![[r#"
+exit 5
+-- stdout
+depends on the machine: 1
+     1 plugin-trap -> plugin-deadline: spiffe://a.example/x: panicking a; such as request.json: panicking
+-- stderr
+0 the same, 0 different, 1 that depend on the machine
+error: `--no-new-permits`: 1 whose new decision depends on the machine, so it may be a permit: try again on a machine with more time
+"#]]);
     // If the old one did, a permit is new all the same.
     folder.write("request.json", Request::new("looping", "a").to_string());
     let (from, to) = ("behaviour = \"loop\"", "behaviour = \"permit\"");
-    diff(&folder, from, to, &more).is(str![]);
+    diff(&folder, from, to, &more).is(str![[r#"
+exit 5
+-- stdout
+depends on the machine: 1
+     1 plugin-deadline -> permitted: spiffe://a.example/x: looping a; such as request.json: looping
+-- stderr
+0 the same, 0 different, 1 that depend on the machine
+error: `--no-new-permits`: 1 newly permitted or no longer blocked
+"#]]);
 }
 
 #[test]
@@ -142,14 +277,28 @@ fn masked_values_are_compared_as_they_are_in_the_log() {
     let _recorded = read("/w/secret").decide(&pdp);
     drop(pdp);
     let (from, to) = ("tool = \"read\"", "tool = \"other\"");
-    diff(&folder, from, to, &LOG).is(str![]);
+    diff(&folder, from, to, &LOG).is(str![[r#"
+exit 0
+-- stdout
+denied otherwise: 1
+     1 plugin-denied -> not-applicable: spiffe://a.example/x: files read; such as [ID]: files
+-- stderr
+0 the same, 1 different, 0 that depend on the machine, 0 not decided again, 1 of them with masked values
+"#]]);
 }
 
 #[test]
 fn both_configurations_have_to_be_valid() {
     let folder = recorded();
     let (from, to) = ("tool = \"read\"", "tool = \"^read\"");
-    diff(&folder, from, to, &LOG).is(str![]);
+    diff(&folder, from, to, &LOG).is(str![[r#"
+exit 3
+-- stderr
+new.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+new.toml:8:32: error: settings, `/tools/0/tool`: pattern `^read` has an anchor of a regular expression (`^`, `$`): write it without: a pattern always holds for the whole name
+new.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+new.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
+"#]]);
 }
 
 #[test]
@@ -169,5 +318,9 @@ fn configurations_that_share_a_state_see_the_same_uses() {
     drop(pdp);
     folder.write("request.json", request.to_string());
     let more = ["--requests", "request.json", "--no-new-permits"];
-    diff(&folder, "name = \"files\"", "name = \"files\"", &more).is(str![]);
+    diff(&folder, "name = \"files\"", "name = \"files\"", &more).is(str![[r#"
+exit 0
+-- stderr
+1 the same, 0 different, 0 that depend on the machine
+"#]]);
 }

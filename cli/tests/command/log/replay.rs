@@ -39,7 +39,8 @@ fn lists_decisions_that_depend_on_the_machine_separately() {
     folder.run(&["replay", "decisions.jsonl"]).is(str![[r#"
 exit 0
 -- stdout
-     1 deny           looping: a: plugin-deadline -> plugin-deadline; it depends on the machine; lines 5: looping
+depends on the machine: 1
+     1 plugin-deadline -> plugin-deadline: spiffe://a.example/x: looping a; such as [ID]: looping
 -- stderr
 4 the same, 0 different, 1 that depend on the machine, 0 not decided again
 "#]]);
@@ -47,7 +48,8 @@ exit 0
     replay(&folder, from, to, &[]).is(str![[r#"
 exit 0
 -- stdout
-     1 deny -> permit looping: a: plugin-deadline -> permitted; it depends on the machine; lines 5: looping
+depends on the machine: 1
+     1 plugin-deadline -> permitted: spiffe://a.example/x: looping a; such as [ID]: looping
 -- stderr
 4 the same, 0 different, 1 that depend on the machine, 0 not decided again
 "#]]);
@@ -66,8 +68,10 @@ exit 0
     replay(&folder, from, to, &[]).is(str![[r#"
 exit 5
 -- stdout
-     1 deny -> permit files: read: plugin-denied -> permitted; lines 3: files
-     3 permit -> deny files: read: permitted -> plugin-denied; lines 1, 2, 4: files
+newly permitted: 1
+     1 plugin-denied -> permitted: spiffe://a.example/x: files read; such as [ID]: files
+newly denied: 3
+     3 permitted -> plugin-denied: spiffe://a.example/x: files read; such as [ID]: files
 -- stderr
 0 the same, 4 different, 0 that depend on the machine, 0 not decided again
 "#]]);
@@ -92,7 +96,8 @@ exit 5
     replay(&folder, from, to, &[]).is(str![[r#"
 exit 5
 -- stdout
-     3 permit         files: read: permitted -> permitted; another grant (at /context/grant/expires-at); lines 1, 2, 4: files
+permitted otherwise: 3
+     3 permitted -> permitted: spiffe://a.example/x: files read; another grant (at /context/grant/expires-at); such as [ID]: files
 -- stderr
 1 the same, 3 different, 0 that depend on the machine, 0 not decided again
 "#]]);
