@@ -164,10 +164,7 @@ fn a_changed_setting_takes_effect_by_itself_and_the_log_names_both_configuration
         .collect();
     assert_eq!(
         digests,
-        [
-            (None, before.digest.clone()),
-            (before.digest, after.digest)
-        ]
+        [(None, before.digest.clone()), (before.digest, after.digest)]
     );
     let settings = |event: &Configured| event.plugins[0].settings_digest.clone();
     assert_ne!(settings(&events[0]), settings(&events[1]));

@@ -74,12 +74,17 @@ impl<'a> Proposed<'a> {
     /// One line about it.
     pub(super) fn summary(&self) -> String {
         let rules = match &self.rules {
-            Rules::HttpApi(rules) => format!("http-api, {}", counted(rules.len() as u64, "rule", "rules")),
+            Rules::HttpApi(rules) => {
+                format!("http-api, {}", counted(rules.len() as u64, "rule", "rules"))
+            }
             Rules::GitHub(rules) => {
                 let count = counted(rules.len() as u64, "repository", "repositories");
                 format!("github, {count}")
             }
-            Rules::McpTools(rules) => format!("mcp-tools, {}", counted(rules.len() as u64, "rule", "rules")),
+            Rules::McpTools(rules) => format!(
+                "mcp-tools, {}",
+                counted(rules.len() as u64, "rule", "rules")
+            ),
             Rules::None => "no rules".to_owned(),
         };
         let requests = counted(self.integration.requests, "request", "requests");

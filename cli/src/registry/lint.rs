@@ -5,9 +5,7 @@ use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, WARN, shown, styled};
 use crate::period::period;
 use crate::{Format, check};
-use portcullis_host::config::{
-    self, LOOKS_LIKE_A_SECRET, Problem, Severity, looks_like_a_token,
-};
+use portcullis_host::config::{self, LOOKS_LIKE_A_SECRET, Problem, Severity, looks_like_a_token};
 use portcullis_host::{
     ConfigError, Gap, Identity, Pdp, PrincipalKind, Registry, Survey, Surveyed, TODO, Timestamp,
 };

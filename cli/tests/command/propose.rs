@@ -462,7 +462,9 @@ warning: the registry is not in force: 2 of the 2 requests state no lifetime of 
         .lines()
         .skip_while(|line| !line.starts_with("# The registry"));
     let lines: Vec<_> = lines.collect();
-    crate::common::equals(lines.join("\n"), str![[r##"
+    crate::common::equals(
+        lines.join("\n"),
+        str![[r##"
 # The registry is not in force, so any principal is permitted:
 # - 2 of the 2 principals have no SPIFFE ID, and a registry has no others
 # - 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
@@ -488,7 +490,8 @@ digest = "sha256:[DIGEST]"
 [[integration.plugin.settings.tools]]
 tool = "read_file"
 only-arguments = []
-"##]]);
+"##]],
+    );
 }
 
 #[test]
@@ -577,7 +580,9 @@ proposal/registry.toml:10:15: warning: `environment` is `TODO`: write it, or rem
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
     let (_, integration) = config.split_once("[[integration]]").unwrap();
-    crate::common::equals(integration, str![[r#"
+    crate::common::equals(
+        integration,
+        str![[r#"
 
 name = "github"
 min-attestation = "jwt-svid"    # the weakest that was seen
@@ -600,7 +605,8 @@ repositories = [
   "acme/billing",  # 2 requests, such as [ID]
   "acme/site",  # 1 request: [ID]
 ]
-"#]]);
+"#]],
+    );
 }
 
 #[test]

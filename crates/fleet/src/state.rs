@@ -7,7 +7,9 @@ use crate::sightings::Presentation;
 use crate::{durability, keeper};
 use portcullis_model::marks::StateMark;
 use portcullis_model::timestamp::Timestamp;
-use portcullis_trust::state::shared::{SharedList, SharedOptions, SharedState, SharedStates};
+use portcullis_trust::state::shared::{
+    Delivery, SharedList, SharedOptions, SharedState, SharedStates,
+};
 use portcullis_trust::state::{AcceptIntent, Seen, SpendError, State, StateError, Use};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -27,7 +27,9 @@ mod targets;
 #[cfg(feature = "embedded-state")]
 pub use accept::{Accepts, accept};
 pub(crate) use open::Open;
-pub use portcullis_model::document::{ConfigError, LOOKS_LIKE_A_SECRET, Problem, Severity, lines_with_tokens};
+pub use portcullis_model::document::{
+    ConfigError, LOOKS_LIKE_A_SECRET, Problem, Severity, lines_with_tokens,
+};
 pub use portcullis_model::secret::looks_like_a_token;
 #[cfg(feature = "identity")]
 pub use signed::{event_issuers, revocation_signers};

@@ -79,6 +79,10 @@ impl SharedList for Revocations {
     fn append_part(&self, part: &Part) -> Result<bool, String> {
         Self::append_part(self, part).map_err(|error| error.to_string())
     }
+
+    fn only_copies(&self) {
+        Self::only_copies(self);
+    }
 }
 
 /// The list before and after its byte `at`.

@@ -120,6 +120,9 @@ pub trait SharedList: Debug + Send + Sync {
     ///
     /// The reason why the lines do not continue the list, or break one of its rules.
     fn append_part(&self, part: &Part) -> Result<bool, String>;
+
+    /// Refuses lines of this host's own from now on: the list is a copy of that of another host.
+    fn only_copies(&self);
 }
 
 /// A state that several hosts share.
