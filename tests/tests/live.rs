@@ -487,7 +487,9 @@ fn threads() -> usize {
 
 #[test]
 fn reloads_under_load_lose_no_decision() {
-    let host = Host::new(LOG);
+    // With a cache, as on a host that is reloaded often.
+    let sections = format!("{LOG}[cache]\npath = \"compiled\"\n");
+    let host = Host::new(&sections);
     let live = host.live();
     let (stop, decided) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -503,7 +505,7 @@ fn reloads_under_load_lose_no_decision() {
         }
         let mut first = None;
         for reload in 0..reloads() {
-            host.configure(LOG, ["read", "re*"][usize::from(reload % 2 == 0)]);
+            host.configure(&sections, ["read", "re*"][usize::from(reload % 2 == 0)]);
             live.reload().unwrap();
             if reload == reloads() / 5 {
                 first = Some((threads(), memory::resident_kib()));
