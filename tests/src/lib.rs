@@ -6,6 +6,8 @@ pub mod proposals;
 pub mod raw;
 pub mod requests;
 #[cfg(target_os = "linux")]
+pub mod small_disk;
+#[cfg(target_os = "linux")]
 pub mod swap;
 pub mod worst;
 

@@ -1,10 +1,11 @@
 //! The cache of compiled plugins: only valid entries are run.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use portcullis_host::{
     ActionClass, CacheError, CodeSource, CompiledCache, Effect, Plugin, PluginLimits, PluginSource,
     Principal, Request, RequestLimits, Resource, Timestamp,
 };
+use portcullis_tests::small_disk::SmallDisk;
 use portcullis_tests::{guests, raw};
 use serde_json::{Value, json};
 use std::fs;
@@ -301,4 +302,48 @@ fn a_cache_changes_no_refusal() {
     assert!(folder.entries().is_empty());
     let no_object = denying().settings(Value::Null).cache(folder.cache());
     assert!(Plugin::load(&no_object).is_err());
+}
+
+#[test]
+fn a_full_disk_keeps_nothing_out_and_nothing_from_deciding() {
+    let test = "a_full_disk_keeps_nothing_out_and_nothing_from_deciding";
+    let Some(disk) = SmallDisk::mount("1m", test) else {
+        return;
+    };
+    let folder = disk.path("compiled");
+    let cache = CompiledCache::open(&folder).unwrap();
+    let stored = Plugin::load(&denying().cache(cache.clone())).unwrap();
+    assert_eq!(stored.code_source(), &CodeSource::Compiled);
+    disk.fill();
+
+    // The plugin decides, and says that its code was not stored.
+    let plugin = Plugin::load(&abstaining().cache(cache.clone())).unwrap();
+    let CodeSource::NotCached(why) = plugin.code_source() else {
+        panic!("{:?}", plugin.code_source());
+    };
+    assert!(why.contains("No space left on device"), "{why}");
+    assert!(why.contains(&folder.display().to_string()), "{why}");
+    assert_eq!(answer(&plugin), Effect::Abstain);
+    // No part of its code is left.
+    let names = |extension: &str| {
+        let entries = fs::read_dir(&folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|it| it == extension))
+            .count()
+    };
+    assert_eq!((names("code"), names("new")), (1, 0));
+    // The one that was stored decides on, and is loaded from the cache.
+    assert_eq!(answer(&stored), Effect::Deny);
+    let again = Plugin::load(&denying().cache(cache.clone())).unwrap();
+    assert_eq!(again.code_source(), &CodeSource::Cached);
+    assert_eq!(answer(&again), Effect::Deny);
+    // A cache that cannot be made is refused by name.
+    let error = CompiledCache::open(disk.path("another")).unwrap_err();
+    assert!(error.to_string().contains("another"), "{error}");
+
+    disk.make_room();
+    let plugin = Plugin::load(&abstaining().cache(cache)).unwrap();
+    assert_eq!(plugin.code_source(), &CodeSource::Compiled);
+    assert_eq!(names("code"), 2);
 }

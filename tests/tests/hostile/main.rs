@@ -4,8 +4,10 @@
 //! [`generated`] makes those that would be bulky, and the behaviours of `guests/hostile` are those that are
 //! best written in Rust. `build.rs` lists all of them, and [`expected`] states the end of each.
 //!
-//! `--measure <guest or group>` prints the cost of guests instead.
+//! `--measure <guest or group>` prints the cost of guests instead, and `--aftermath` the state of the process
+//! before and after all of them.
 
+mod aftermath;
 mod beside;
 mod child;
 mod expected;

@@ -6,64 +6,11 @@ use portcullis_host::{
     Cause, Integration, Pdp, Principal, Request, RequestLimits, Resource, Timestamp,
 };
 use portcullis_tests::guests;
+use portcullis_tests::small_disk::SmallDisk;
 use serde_json::json;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
-
-/// Environment variable that skips the tests with a full disk, where nothing can be mounted.
-///
-/// Without it, these tests fail if they cannot run: a skipped test must not count as passed.
-const WITHOUT_MOUNTS: &str = "PORTCULLIS_WITHOUT_MOUNTS";
-
-/// A small mounted file system.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// Mounts it, or returns `None` if the environment skips these tests.
-    fn mount(size: &str, test: &str) -> Option<Self> {
-        use std::io::Write as _;
-        if std::env::var_os(WITHOUT_MOUNTS).is_some() {
-            // Not printed by a macro: the test harness hides that output for a test that passes.
-            let said = format!("\nNOT RUN, because {WITHOUT_MOUNTS} is set: {test}\n");
-            std::io::stderr().write_all(said.as_bytes()).unwrap();
-            return None;
-        }
-        let folder = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(folder.path())
-            .status()
-            .is_ok_and(|status| status.success());
-        assert!(
-            mounted,
-            "no file system can be mounted here, so that a full disk cannot be tried: run the tests as root, or leave it out by setting {WITHOUT_MOUNTS}"
-        );
-        Some(Self(folder))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Fills the free space.
-    fn fill(&self) {
-        let _ = fs::write(self.path("filler"), vec![0; 64 << 20]);
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.path("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
 
 fn request() -> Request {
     let principal = Principal {
