@@ -3,7 +3,8 @@
 //! Nothing here affects a decision: a candidate that faults, runs too long or panics the host changes the
 //! recorded [`CandidateDecision`] alone.
 
-use super::{MAX_STEPS, Pdp};
+use super::Pdp;
+use super::decide::MAX_STEPS;
 use crate::admission::Admitted;
 use crate::combine::{self, CombinedEffect};
 use crate::decision::{self, CandidateDecision, CandidateVerdict, Decision};
