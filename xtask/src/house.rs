@@ -1,5 +1,5 @@
-//! The layout of the project, measured: which crate may depend on what, how large one may be, that no two
-//! folders of a crate import each other, and that one library signs and verifies.
+//! The layout of the project, measured: which crate may depend on what, how large one and its files may be, that no
+//! two folders of a crate import each other, and that one library signs and verifies.
 
 use crate::engines::ENGINES;
 use anyhow::{Context as _, bail};
@@ -63,6 +63,9 @@ const OTHER_CRYPTO: [&str; 9] = [
 /// The largest part of all lines that one crate may hold, in percent.
 const MAX_PERCENT: usize = 25;
 
+/// The largest number of lines of a source file.
+const MAX_LINES: usize = 600;
+
 /// Checks all of it, and prints what was measured.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let mut faults = Vec::new();
@@ -85,6 +88,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
             ));
         }
     }
+    faults.extend(long_files(root)?);
     for folder in &crates {
         let source = folder.join("src");
         for ring in rings(&source)? {
@@ -173,6 +177,21 @@ fn sizes(crates: &[PathBuf]) -> anyhow::Result<BTreeMap<String, usize>> {
         *sizes.entry(name.into_owned()).or_default() += lines;
     }
     Ok(sizes)
+}
+
+/// Source files with more lines than allowed.
+fn long_files(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut long = Vec::new();
+    for file in files(root, "rs")? {
+        let lines = fs::read_to_string(&file)?.lines().count();
+        if lines > MAX_LINES {
+            long.push(format!(
+                "{} has {lines} lines, and at most {MAX_LINES} are allowed, because a longer file has more than one duty: divide it by duty",
+                file.strip_prefix(root).unwrap_or(&file).display()
+            ));
+        }
+    }
+    Ok(long)
 }
 
 /// Every file below `folder` whose name ends with `.` and `extension`.
@@ -301,6 +320,31 @@ mod tests {
                     fn f() { crate::trace::id() } // crate::comment::is_not\n// crate::not::this\n";
         let found: Vec<_> = imported(code).into_iter().collect();
         assert_eq!(found, ["comment", "json", "log", "object", "trace"]);
+    }
+
+    #[test]
+    fn a_file_of_more_lines_than_allowed_is_named() {
+        let folder = std::env::temp_dir().join(format!("portcullis-long-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let write = |name: &str, lines: usize| {
+            fs::write(folder.join(name), "//\n".repeat(lines)).unwrap();
+        };
+        for ignored in ["target", ".cache"] {
+            fs::create_dir_all(folder.join(ignored)).unwrap();
+            write(&format!("{ignored}/long.rs"), MAX_LINES + 1);
+        }
+        write("long.toml", MAX_LINES + 1);
+        write("full.rs", MAX_LINES);
+        assert!(long_files(&folder).unwrap().is_empty());
+        fs::create_dir(folder.join("tests")).unwrap();
+        write("tests/long.rs", MAX_LINES + 1);
+        let long = long_files(&folder).unwrap();
+        assert_eq!(long.len(), 1, "{long:?}");
+        assert!(
+            long[0].starts_with("tests/long.rs has 601 lines"),
+            "{long:?}"
+        );
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
