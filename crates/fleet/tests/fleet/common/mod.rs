@@ -1,9 +1,4 @@
 //! A real nats-server for tests, and a state on it.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test file uses a part of this"
-)]
 
 mod server;
 

@@ -1,8 +1,6 @@
 //! Rules of every state, held by the state in a file and by the state on JetStream.
 
-mod common;
-
-use common::{one, server};
+use crate::common::{one, server};
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::state::{EmbeddedState, Seen, SpendError, State, StateError, Use};
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! Credentials, TLS, and buckets that others made.
 
-mod common;
-
-use common::{Settings, report, server, server_with, spends, until, until_it_answers};
+use crate::common::{Settings, report, server, server_with, spends, until, until_it_answers};
 use portcullis_fleet::JetStreamState;
 use portcullis_trust::state::shared::{SharedOptions, SharedState as _};
 use portcullis_trust::state::{State as _, StateError};

@@ -1,8 +1,6 @@
 //! Servers that are killed, hang, lose changes or are replaced: never more uses than the limit, and never a hang.
 
-mod common;
-
-use common::{PATIENCE, Server, copy, one, server, spends, until, until_it_answers};
+use crate::common::{PATIENCE, Server, copy, one, server, spends, until, until_it_answers};
 use portcullis_fleet::JetStreamState;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::state::shared::SharedState as _;
@@ -138,7 +136,7 @@ fn host_process() {
 /// A host in a process of its own.
 fn host(server: &Server) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "host_process", "--nocapture", "--quiet"])
+        .args(["--exact", "faults::host_process", "--nocapture", "--quiet"])
         .env(HOST, server.url())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

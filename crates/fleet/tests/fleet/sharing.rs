@@ -1,8 +1,6 @@
 //! Intents and revocations of one host, in the others.
 
-mod common;
-
-use common::{Server, api, publish, server, until};
+use crate::common::{Server, api, publish, server, until};
 use portcullis_fleet::JetStreamState;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::revocation::{ListError, Revocable, Revocations, Revoked, append};
