@@ -1,151 +1,12 @@
-//! Patterns with the syntax and meaning of RE2, which OPA uses.
-//!
-//! The regex crate differs from RE2 in syntax and meaning:
-//!
-//! - `\w`, `\d`, `\s` and `\b` match Unicode in the crate, and ASCII in RE2.
-//! - `\<` matches the beginning of a word in the crate, and a `<` in RE2.
-//! - `[a&&b]` is an intersection in the crate, and a list of three characters in RE2.
-//!
-//! So a pattern is parsed as by Go's `regexp/syntax`, and rewritten for the regex crate.
+//! Reads a pattern as Go's `regexp/syntax` does, and writes it for the regex crate.
 
-use regex::{Regex, RegexBuilder};
+use super::PatternError;
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Maximum size of a compiled pattern in bytes.
-const MOST_BYTES: usize = 1024 * 1024;
-
 /// Maximum count of a repetition. The counts of nested ones are multiplied.
 const MOST_REPETITIONS: u32 = 1000;
-
-/// The reason why a pattern cannot be compiled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PatternError {
-    /// RE2 also rejects the pattern.
-    Invalid(String),
-    /// RE2 accepts the pattern, but it is not supported here.
-    Unsupported(String),
-}
-
-/// A compiled pattern.
-#[derive(Debug, Clone)]
-pub(crate) struct Pattern {
-    /// The pattern for the regex crate. Its groups have no names.
-    pub(crate) regex: Regex,
-    /// Names of the groups, beginning with group 1.
-    names: Vec<Option<String>>,
-}
-
-impl Pattern {
-    /// Compiles `pattern`, which has RE2's syntax.
-    pub(crate) fn new(pattern: &str) -> Result<Self, PatternError> {
-        let (written, names) = Reader::new(pattern).read()?;
-        let mut builder = RegexBuilder::new(&written);
-        match builder.size_limit(MOST_BYTES).build() {
-            Ok(regex) => Ok(Self { regex, names }),
-            Err(regex::Error::CompiledTooBig(_)) => Err(PatternError::Unsupported(format!(
-                "pattern `{pattern}` is too large: it takes more than {MOST_BYTES} bytes"
-            ))),
-            Err(error) => {
-                let error = error.to_string();
-                let why = error.lines().next_back().unwrap_or_default();
-                Err(PatternError::Unsupported(format!(
-                    "pattern `{pattern}` is not supported: {}",
-                    why.trim_start_matches("error: ")
-                )))
-            }
-        }
-    }
-
-    /// Returns `text` with every match replaced by `template`.
-    ///
-    /// `$1`, `${1}` and `$name` in the template refer to groups.
-    pub(crate) fn replace_all(&self, text: &str, template: &str) -> String {
-        let replaced = self
-            .regex
-            .replace_all(text, |captures: &regex::Captures<'_>| {
-                let mut out = String::new();
-                self.expand(template, captures, &mut out);
-                out
-            });
-        replaced.into_owned()
-    }
-
-    /// Expands as Go's `Regexp.Expand`: it takes the longest name, and an unknown group is empty.
-    fn expand(&self, template: &str, captures: &regex::Captures<'_>, out: &mut String) {
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('$') {
-            out.push_str(before);
-            rest = after;
-            if let Some(after) = after.strip_prefix('$') {
-                out.push('$');
-                rest = after;
-                continue;
-            }
-            let Some((name, after)) = group_name(after) else {
-                out.push('$');
-                continue;
-            };
-            rest = after;
-            let found = match number(name) {
-                Some(number) => captures.get(number),
-                None => (self.names.iter())
-                    .position(|other| other.as_deref() == Some(name))
-                    .and_then(|position| captures.get(position + 1)),
-            };
-            out.push_str(found.map_or("", |found| found.as_str()));
-        }
-        out.push_str(rest);
-    }
-
-    /// Splits `text` at the matches, as Go's `Regexp.Split` without a limit.
-    pub(crate) fn split<'t>(&self, text: &'t str) -> Vec<&'t str> {
-        if !self.regex.as_str().is_empty() && text.is_empty() {
-            return vec![""];
-        }
-        let mut parts = Vec::new();
-        let (mut begin, mut end) = (0, 0);
-        for found in self.regex.find_iter(text) {
-            end = found.start();
-            if found.end() != 0 {
-                parts.push(text.get(begin..end).unwrap_or_default());
-            }
-            begin = found.end();
-        }
-        if end != text.len() {
-            parts.push(text.get(begin..).unwrap_or_default());
-        }
-        parts
-    }
-}
-
-/// Splits a group's name off `text`, which follows a `$`.
-fn group_name(text: &str) -> Option<(&str, &str)> {
-    let in_braces = text.starts_with('{');
-    let text = text.strip_prefix('{').unwrap_or(text);
-    let end = text
-        .find(|c: char| !(c.is_alphabetic() || c.is_numeric() || c == '_'))
-        .unwrap_or(text.len());
-    let (name, after) = text.split_at(end);
-    if name.is_empty() {
-        return None;
-    }
-    if in_braces {
-        return Some((name, after.strip_prefix('}')?));
-    }
-    Some((name, after))
-}
-
-/// Parses a group's number: digits without a leading zero.
-fn number(name: &str) -> Option<usize> {
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    let leads_with_zero = name.len() > 1 && name.starts_with('0');
-    if !is_number || leads_with_zero {
-        return None;
-    }
-    name.parse().ok().filter(|number| *number < 100_000_000)
-}
 
 /// An open group.
 #[derive(Debug, Default)]
@@ -157,7 +18,7 @@ struct Group {
 }
 
 /// Parses a pattern and rewrites it.
-struct Reader<'p> {
+pub(super) struct Reader<'p> {
     pattern: &'p str,
     rest: Peekable<Chars<'p>>,
     written: String,
@@ -167,7 +28,7 @@ struct Reader<'p> {
 }
 
 impl<'p> Reader<'p> {
-    fn new(pattern: &'p str) -> Self {
+    pub(super) fn new(pattern: &'p str) -> Self {
         Self {
             pattern,
             rest: pattern.chars().peekable(),
@@ -185,7 +46,7 @@ impl<'p> Reader<'p> {
         )))
     }
 
-    fn read(mut self) -> Result<(String, Vec<Option<String>>), PatternError> {
+    pub(super) fn read(mut self) -> Result<(String, Vec<Option<String>>), PatternError> {
         let mut has_repeated = false;
         while let Some(c) = self.rest.next() {
             let repeats = match c {
@@ -644,210 +505,4 @@ fn decimal(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
         return None;
     }
     Some(digits.parse().unwrap_or(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matches(pattern: &str, text: &str) -> bool {
-        let pattern = Pattern::new(pattern).unwrap_or_else(|error| panic!("{error:?}"));
-        pattern.regex.is_match(text)
-    }
-
-    #[test]
-    fn classes_and_word_boundaries_are_of_ascii() {
-        for (pattern, is, is_not) in [
-            (r"^\w+$", "abc_9", "аbc"),
-            (r"^[\w.]+$", "a.b", "é.b"),
-            (r"^\d+$", "123", "١٢٣"),
-            (r"^\s$", "\t", "\u{a0}"),
-            (r"^\s$", " ", "\u{b}"),
-            (r"^[\s]$", " ", "\u{2003}"),
-            (r"^\W$", "é", "e"),
-            (r"^[^\w]$", "é", "e"),
-            (r"^[^\W]$", "e", "é"),
-            (r"^\S$", "\u{a0}", " "),
-            (r"^\D$", "٣", "3"),
-            (r"^[[:word:]]$", "e", "é"),
-            (r"^[[:^alpha:]]$", "é", "e"),
-            (r"a\b", "aé", "ab"),
-            (r"a\B", "ab", "aé"),
-            (r"(?i)^[[:lower:]]$", "K", "1"),
-        ] {
-            assert!(matches(pattern, is), "{pattern} {is}");
-            assert!(!matches(pattern, is_not), "{pattern} {is_not}");
-        }
-    }
-
-    #[test]
-    fn what_folds_in_go_folds() {
-        assert!(matches("(?i)^k$", "\u{212a}"));
-        assert!(matches("(?i)^s$", "ſ"));
-        assert!(matches(r"(?i)^\w$", "\u{212a}"));
-        assert!(!matches("^k$", "\u{212a}"));
-        assert!(matches("(?i)^a(?-i)b$", "Ab"));
-        assert!(!matches("(?i)^a(?-i)b$", "AB"));
-        assert!(matches("(?i:^a|b)c$", "Bc"));
-    }
-
-    #[test]
-    fn what_the_regex_crate_reads_otherwise_is_as_in_re2() {
-        for (pattern, is, is_not) in [
-            (r"^\<a\>$", "<a>", "a"),
-            (r"^[a&&b]+$", "a&b", "c"),
-            (r"^[a[b]+$", "a[b", "c"),
-            (r"^[a[b]]$", "a]", "b"),
-            (r"^[a~~b]$", "~", "c"),
-            (r"^a{,2}$", "a{,2}", "aa"),
-            (r"^a{ 2}$", "a{ 2}", "aa"),
-            (r"^a{02}$", "a{02}", "aa"),
-            (r"^a{2}$", "aa", "a{2}"),
-            (r"^{$", "{", "}"),
-            (r"^\Qa.*\E+$", "a.**", "aab"),
-            (r"^\Qa.\Eb\Q*", "a.b*", "axb*"),
-            (r"^[]a]$", "]", "b"),
-            (r"^[^]a]$", "b", "]"),
-            (r"^[a-]$", "-", "b"),
-            (r"^[\d-z]$", "-", "y"),
-            (r"^\101\x42\x{43}$", "ABC", "101"),
-            (r"^[\101-\x43]$", "B", "1"),
-            (r"^\_\-$", "_-", "-"),
-            (r"^.$", "\r", "\n"),
-            (r"(?s)^.$", "\n", ""),
-            (r"^a$", "a", "a\n"),
-            (r"(?m)^a$", "b\na\n", "b\na\r\n"),
-            (r"\Aa\z", "a", "a\n"),
-            (r"^(?P<1a>a)(?<b>b)$", "ab", "b"),
-            (r"^(?)a$", "a", "b"),
-            (r"^#a b$", "#a b", "#ab"),
-        ] {
-            assert!(matches(pattern, is), "{pattern} {is}");
-            assert!(!matches(pattern, is_not), "{pattern} {is_not}");
-        }
-    }
-
-    #[test]
-    fn what_re2_does_not_accept_is_invalid() {
-        for pattern in [
-            "(",
-            ")",
-            "a)",
-            "[",
-            "[a",
-            "[]",
-            "*",
-            "(*)",
-            "a|*",
-            "(?i)*",
-            "a**",
-            "a*+",
-            "a+?*",
-            "a{2}{3}",
-            "a{1001}",
-            "a{1,1001}",
-            "a{3,2}",
-            "(a{100}){11}",
-            "((a{10}){10}){11}",
-            r"\",
-            r"\8",
-            r"\1",
-            r"\C",
-            r"\Z",
-            r"\u0041",
-            r"\é",
-            r"\e",
-            r"\R",
-            "[z-a]",
-            r"[a-\d]",
-            "[[:foo:]]",
-            "(?x)a",
-            "(?u)a",
-            "(?-)a",
-            "(?R)a",
-            "(?P<>a)",
-            "(?P<a-b>a)",
-            "(?P<a>a)(?P<a>b)",
-            "(?=a)",
-            "(?!a)",
-            "(?<=a)",
-            "(?P=a)",
-            r"\x{110000}",
-            r"\x4",
-            r"\x{}",
-            "(?",
-            "(?P<a",
-            r"\p",
-        ] {
-            let found = Pattern::new(pattern).map(|found| found.regex.to_string());
-            let is_right = match &found {
-                Err(PatternError::Invalid(_)) => true,
-                // `\p` without a name is invalid in RE2, but reported as unsupported here.
-                Err(PatternError::Unsupported(_)) => pattern == r"\p",
-                Ok(_) => false,
-            };
-            assert!(is_right, "{pattern}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_supported_is_said() {
-        for pattern in [
-            r"\pL",
-            r"[\p{Greek}]",
-            r"a\PN",
-            "((((a{9}){9}){9})b{999}){1}\u{1}x{999}y{999}",
-        ] {
-            match Pattern::new(pattern) {
-                Ok(_) if !pattern.contains('p') => {}
-                Err(PatternError::Unsupported(message)) => {
-                    assert!(!message.contains('\n'), "{message}");
-                }
-                other => panic!("{pattern}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn replaces_as_go_expands() {
-        for (pattern, text, template, expected) in [
-            ("(?P<first>a)(b)", "abab", "$2$1", "baba"),
-            ("(?P<first>a)(b)", "ab", "${first}x", "ax"),
-            ("(?P<first>a)(b)", "ab", "$firstx", ""),
-            ("(a)", "a", "$1x", ""),
-            ("(a)", "a", "${1}x", "ax"),
-            ("(a)", "a", "$01", ""),
-            ("(a)", "a", "$0", "a"),
-            ("(a)", "a", "$1é", ""),
-            ("(a)", "a", "$$1", "$1"),
-            ("(a)", "a", "$", "$"),
-            ("(a)", "a", "$-", "$-"),
-            ("(a)", "a", "${1", "${1"),
-            ("(a)", "a", "${a b}", "${a b}"),
-            ("a*", "baaac", "x", "xbxcx"),
-        ] {
-            let found = Pattern::new(pattern).map(|pattern| pattern.replace_all(text, template));
-            assert_eq!(
-                found.as_deref(),
-                Ok(expected),
-                "{pattern} {text} {template}"
-            );
-        }
-    }
-
-    #[test]
-    fn splits_as_go_splits() {
-        for (pattern, text, expected) in [
-            ("", "abc", vec!["a", "b", "c"]),
-            ("a", "", vec![""]),
-            ("a", "banana", vec!["b", "n", "n", ""]),
-            ("b", "banana", vec!["", "anana"]),
-            ("z*", "pizza", vec!["p", "i", "a"]),
-            (",", "a,b", vec!["a", "b"]),
-            ("", "", vec![]),
-        ] {
-            let found = Pattern::new(pattern).unwrap();
-            assert_eq!(found.split(text), expected, "{pattern} {text}");
-        }
-    }
 }
