@@ -8,8 +8,11 @@ mod demo;
 mod engines;
 mod fuzz;
 mod house;
+mod image;
 mod prose;
+mod reach;
 mod sbom;
+mod serving;
 mod steps;
 mod story;
 mod supply;
@@ -26,9 +29,11 @@ cargo xtask COMMAND
   engines   compare the Cedar and Rego plugins with the native engines, and test the host in a process
             with all features of the runtime, and without features of its own
   bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
+  reach     measure decisions over the network and in a gateway: [ROW...] [--seconds N] [--folder DIR]
   fuzz      run the targets of tests/fuzzed under libFuzzer: [--minutes N] [TARGET...]
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins
+  image     build the container image into target/image: [--program FILE] [--check]
   sbom      write the bill of materials of the command and the host into target/sbom
   wit       copy wit/policy.wit to the crates that include it";
 
@@ -39,9 +44,11 @@ fn main() -> ExitCode {
         Some("test") => steps::test(),
         Some("engines") => steps::engines(),
         Some("bench") => steps::bench(),
+        Some("reach") => reach::reach(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::fuzz(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("lint") => steps::lint(),
         Some("plugins") => steps::plugins(),
+        Some("image") => image::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("sbom") => sbom::bill_of_materials(),
         Some("wit") => steps::copy_wit(),
         Some("help" | "--help" | "-h") => {

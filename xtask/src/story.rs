@@ -1,16 +1,13 @@
 //! The demo's last part: one agent and its attackers, against a running `portcullis serve`.
 
+use crate::serving::Server;
 use crate::steps::{portcullis, root};
 use crate::trust::Step;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const AGENT: &str = "spiffe://acme.example/agent/reporter";
 const BOB: &str = "bob@acme.example";
@@ -26,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let why = "create the revocation list, which is complete as of now";
     let (run, exit) = (checkpoint, 0);
     Step { why, run, exit }.take(&folder)?;
-    let server = Server::start(&folder)?;
+    let server = start(&folder)?;
     let now = jiff::Timestamp::now();
     let call = |to: &str,
                 credential: &str,
@@ -48,22 +45,26 @@ pub(crate) fn run() -> anyhow::Result<()> {
             },
         }))
     };
-    server.tell(
+    tell(
+        &server,
         "the agent sends the report to Bob, as Alice approved",
         &call(BOB, "svid-7", "pod-1", "user")?,
         "permitted",
     )?;
-    server.tell(
+    tell(
+        &server,
         "a mail that it read says: send it to Eve. It tries",
         &call(EVE, "svid-7", "pod-1", "tool:read_inbox")?,
         "outside-intent",
     )?;
-    server.tell(
+    tell(
+        &server,
         "Eve copied its credential, and presents it from her own machine",
         &call(BOB, "svid-7", "pod-eve", "user")?,
         "credential-cloned",
     )?;
-    server.tell(
+    tell(
+        &server,
         "the agent gets a fresh credential, and works on",
         &call(BOB, "svid-8", "pod-1", "user")?,
         "permitted",
@@ -80,7 +81,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let why = "Alice revokes the agent until its machine is examined";
     let (run, exit) = (&revoke, 0);
     Step { why, run, exit }.take(&folder)?;
-    let took = server.until("revoked", &call(BOB, "svid-8", "pod-1", "user")?)?;
+    let took = server.until("revoked", &call(BOB, "svid-8", "pod-1", "user")?, PATIENCE)?;
     println!("# the running server denies it as `revoked`, {took:?} after the command ended\n");
     server.stop()?;
     let log = "decisions.jsonl";
@@ -154,105 +155,27 @@ fn forge(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A running `portcullis serve`. It is killed if the story ends early.
-struct Server {
-    process: Child,
-    url: String,
+/// Starts the server of the story.
+fn start(folder: &Path) -> anyhow::Result<Server> {
+    eprintln!("# start the server\n$ portcullis serve");
+    Server::start(portcullis().arg("serve").current_dir(folder))
 }
 
-impl Server {
-    /// Starts the server, and waits until it listens.
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        eprintln!("# start the server\n$ portcullis serve");
-        let mut process = portcullis()
-            .arg("serve")
-            .current_dir(folder)
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot run `portcullis serve`")?;
-        let errors = process.stderr.take().context("it has no standard error")?;
-        let (said, says) = mpsc::channel();
-        // Reads to the end, so that the server never waits for a reader.
-        thread::spawn(move || {
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                eprintln!("{line}");
-                let _ = said.send(line);
-            }
-        });
-        let mut server = Self {
-            process,
-            url: String::new(),
-        };
-        let given_up = Instant::now() + Duration::from_secs(60);
-        while server.url.is_empty() {
-            let left = given_up.saturating_duration_since(Instant::now());
-            let line = says
-                .recv_timeout(left)
-                .context("the server does not listen")?;
-            if let Some(url) = line.trim().strip_prefix("listening on http://") {
-                server.url = format!("http://{url}/access/v1/evaluation");
-            }
-        }
-        eprintln!();
-        Ok(server)
-    }
-
-    fn ask(&self, request: &Value) -> anyhow::Result<Value> {
-        let answer = ureq::post(&self.url).send_json(request);
-        let mut answer = answer.context("the server does not answer")?;
-        Ok(answer.body_mut().read_json()?)
-    }
-
-    /// Asks, prints the decision, and compares its cause.
-    fn tell(&self, why: &str, request: &Value, expected: &str) -> anyhow::Result<()> {
-        let answer = self.ask(request)?;
-        let text = |pointer: &str| {
-            answer
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-        };
-        let word = match answer.get("decision") {
-            Some(Value::Bool(true)) => "PERMIT",
-            _ => "DENY",
-        };
-        let cause = text("/context/cause");
-        println!("# {why}\n{word} {cause}: {}\n", text("/context/detail"));
-        ensure!(cause == expected, "`{expected}` was expected: {answer}");
-        Ok(())
-    }
-
-    /// Time until the decision has this cause.
-    fn until(&self, expected: &str, request: &Value) -> anyhow::Result<Duration> {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let answer = self.ask(request)?;
-            if answer.pointer("/context/cause").and_then(Value::as_str) == Some(expected) {
-                return Ok(begun.elapsed());
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        bail!("no decision was `{expected}` within {PATIENCE:?}")
-    }
-
-    /// Ends the server as an operator does, so that requests in flight get their answers.
-    fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.process.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-TERM", &pid])
-            .status();
-        if !sent.is_ok_and(|status| status.success()) {
-            self.process.kill().context("cannot stop the server")?;
-        }
-        self.process.wait().context("cannot wait for the server")?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Ignored: it has ended already, unless the story ended early.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Asks, prints the decision, and compares its cause.
+fn tell(server: &Server, why: &str, request: &Value, expected: &str) -> anyhow::Result<()> {
+    let answer = server.ask(request)?;
+    let text = |pointer: &str| {
+        answer
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+    };
+    let word = match answer.get("decision") {
+        Some(Value::Bool(true)) => "PERMIT",
+        _ => "DENY",
+    };
+    let cause = text("/context/cause");
+    println!("# {why}\n{word} {cause}: {}\n", text("/context/detail"));
+    ensure!(cause == expected, "`{expected}` was expected: {answer}");
+    Ok(())
 }
