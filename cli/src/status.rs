@@ -166,6 +166,33 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
         let file = shown_of_request(&log.path.display().to_string());
         line(&format!("  log: {file}, line {}", log.sequence))?;
     }
+    if let Some(ship) = &server.ship {
+        let state = match (&ship.problem, ship.stopped) {
+            (None, _) => String::new(),
+            (Some(_), true) => styled(BAD, " stopped"),
+            (Some(_), false) => styled(WARN, " trying again"),
+        };
+        line(&format!(
+            "  log shipped to {}: line {}, {} behind{state}",
+            shown_of_request(&ship.url),
+            ship.confirmed,
+            ship.behind
+        ))?;
+        if let Some(problem) = &ship.problem {
+            line(&format!("    {}", shown_of_request(problem)))?;
+        }
+    }
+    if let Some(otlp) = &server.otlp {
+        line(&format!(
+            "  telemetry to {}: {} spans dropped, {} exports failed",
+            shown_of_request(&otlp.endpoint),
+            otlp.dropped_spans,
+            otlp.failed_exports
+        ))?;
+        if let Some(problem) = &otlp.problem {
+            line(&format!("    {}", shown_of_request(problem)))?;
+        }
+    }
     if let Some(checkpoint) = &server.checkpoint {
         line(&format!("  checkpoint: {}", shown_of_request(checkpoint)))?;
     }

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Maximum time for the whole answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -178,21 +176,8 @@ fn connector(authorities: Option<&Path>) -> Result<TlsConnector, AskError> {
             "the admin listener speaks TLS: name a PEM file with the authorities of its certificate with `--authorities`".to_owned(),
         ));
     };
-    let unusable = |error: String| AskError::Authorities(format!("{}: {error}", file.display()));
-    let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(error.to_string()))?;
-    for certificate in certificates {
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(tls::provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = tls::roots(Some(file)).and_then(tls::client_config);
+    let config = config.map_err(AskError::Authorities)?;
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

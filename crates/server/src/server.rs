@@ -4,7 +4,8 @@ use crate::accept::{self, Tls};
 use crate::listener::Listener;
 use crate::settings::{self, Address, Settings};
 use crate::state::{App, Report};
-use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, tls};
+use crate::telemetry::Traced;
+use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, ship, tls};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// The certificate is unusable.
     #[error("{0}")]
     Tls(String),
+    /// Traces and metrics cannot be exported.
+    #[error("`[serve.otlp]`: {0}")]
+    Otlp(String),
 }
 
 /// Decision point and settings of a server.
@@ -145,7 +149,7 @@ impl Server {
             let address = listener.address();
             addresses.push(address.map_err(|error| failed((configured.clone(), error)))?);
         }
-        let app = App::new(live, Arc::new(settings), report);
+        let app = App::new(live, Arc::new(settings), report).map_err(ServeError::Otlp)?;
         let (of_decisions, of_admin) = addresses.split_at(decisions.len());
         let of_decisions = of_decisions
             .iter()
@@ -223,6 +227,7 @@ impl Server {
         if let Some(every) = app.settings().checkpoint_every {
             around.spawn(checkpoint::write(app.clone(), every));
         }
+        around.spawn(ship::follow(app.clone()));
         shutdown.await;
         app.drain();
         around.shutdown().await;
@@ -241,6 +246,7 @@ impl Server {
             admin.abort();
             let _ = admin.await;
         }
+        app.telemetry().stop().await;
         drained
     }
 }
@@ -274,15 +280,15 @@ fn decision_routes(app: &App) -> Router {
         .merge(events::routes())
         .merge(forward::routes())
         .merge(ext_authz::routes(app));
-    with_layers(routes, app)
+    with_layers(routes, app, Traced::Yes)
 }
 
 /// Routes of the admin listener.
 fn admin_routes(app: &App) -> Router {
-    with_layers(admin::routes(app), app)
+    with_layers(admin::routes(app), app, Traced::No)
 }
 
-fn with_layers(routes: Router<App>, app: &App) -> Router {
+fn with_layers(routes: Router<App>, app: &App, traced: Traced) -> Router {
     let time = app.settings().limits.request_timeout;
     routes
         .fallback(no_such_path)
@@ -293,7 +299,7 @@ fn with_layers(routes: Router<App>, app: &App) -> Router {
         .layer(CatchPanicLayer::new())
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-        .layer(from_fn_with_state(app.clone(), counted))
+        .layer(from_fn_with_state((app.clone(), traced), counted))
         .with_state(app.clone())
 }
 
@@ -304,9 +310,13 @@ async fn no_such_path() -> (StatusCode, &'static str) {
 }
 
 /// Counts requests by the path of their route.
-async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn counted(
+    State((app, traced)): State<(App, Traced)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let response = app.telemetry().observe(traced, request, next).await;
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     app.metrics().answered(route, response.status().as_u16());
     response

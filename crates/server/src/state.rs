@@ -5,6 +5,8 @@ use crate::metrics::Metrics;
 use crate::recent::{Recent, RecentDecision};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
+use crate::ship::ShipStatus;
+use crate::telemetry::{self, Telemetry};
 use crate::vouching;
 use arc_swap::ArcSwap;
 use portcullis_host::{Decision, Live, Pdp, Request, Timestamp};
@@ -12,7 +14,7 @@ use portcullis_http::UnknownCallers;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 
 /// Decision point, enforcement points, metrics and recent decisions of a running server.
@@ -32,13 +34,17 @@ struct Shared {
     live: Live,
     report: Report,
     settings: ArcSwap<Settings>,
+    /// Notes each time that the settings were read.
+    settings_changes: watch::Sender<()>,
     metrics: Metrics,
+    telemetry: Telemetry,
     recent: Recent,
     unknown_callers: UnknownCallers,
     is_draining: AtomicBool,
     refused_settings: Mutex<Vec<String>>,
     listeners: OnceLock<Vec<String>>,
     checkpoint: Mutex<Option<String>>,
+    shipping: Mutex<Option<ShipStatus>>,
     /// Searches decide many requests each, so that only some run at a time.
     searches: Semaphore,
     started_at: Timestamp,
@@ -54,22 +60,31 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 impl App {
     /// Starts without decisions.
-    pub(crate) fn new(live: Live, settings: Arc<Settings>, report: Report) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The reason why traces and metrics cannot be exported.
+    pub(crate) fn new(live: Live, settings: Arc<Settings>, report: Report) -> Result<Self, String> {
+        let metrics = Metrics::default();
+        let telemetry = Telemetry::start(&settings, &metrics)?;
         let recent = Recent::new(settings.limits.recent_decisions);
-        Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Shared {
             live,
             report,
             settings: ArcSwap::new(settings),
-            metrics: Metrics::default(),
+            settings_changes: watch::Sender::new(()),
+            metrics,
+            telemetry,
             recent,
             unknown_callers: UnknownCallers::default(),
             is_draining: AtomicBool::new(false),
             refused_settings: Mutex::default(),
             listeners: OnceLock::new(),
             checkpoint: Mutex::default(),
+            shipping: Mutex::default(),
             searches: Semaphore::new(SEARCHES),
             started_at: Timestamp::now(),
-        }))
+        })))
     }
 
     /// The decision point with its configuration.
@@ -90,11 +105,22 @@ impl App {
     /// Replaces the settings for requests that follow.
     pub(crate) fn replace_settings(&self, settings: Arc<Settings>) {
         self.0.settings.store(settings);
+        self.0.settings_changes.send_replace(());
+    }
+
+    /// Notes each time that the settings were read, even without a change.
+    pub(crate) fn settings_changes(&self) -> watch::Receiver<()> {
+        self.0.settings_changes.subscribe()
     }
 
     /// Counters of this server.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Traces and metrics that are exported.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
     }
 
     /// The last decisions.
@@ -186,6 +212,7 @@ impl App {
         let took = began.elapsed();
         let is_known = pdp.integration(request.integration()).is_some();
         self.0.metrics.decided(&request, &decision, is_known, took);
+        telemetry::note_decision(&request, &decision, is_known);
         let settings = self.settings();
         let seen = RecentDecision::of(caller, &request, &decision, took, &settings);
         self.0.recent.add(seen);
@@ -224,6 +251,7 @@ impl App {
         refusal: Refusal,
     ) -> Refusal {
         self.0.metrics.refused(refusal.kind());
+        telemetry::note_refusal(refusal.kind());
         // Callers without authentication must not fill the disk.
         if refusal.kind() == Kind::UnknownCaller && !self.may_note_unknown_caller() {
             self.0.metrics.not_recorded();
@@ -264,5 +292,24 @@ impl App {
     pub(crate) fn note_checkpoint(&self, result: String) {
         let last = self.0.checkpoint.lock();
         *last.unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    /// Progress of shipping the log, if it is shipped.
+    pub(crate) fn shipping(&self) -> Option<ShipStatus> {
+        let shipping = self.0.shipping.lock();
+        shipping.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the progress of shipping the log.
+    pub(crate) fn note_shipping(&self, status: Option<ShipStatus>) {
+        let metrics = self.metrics();
+        let behind = status.as_ref().map_or(0, |status| status.behind);
+        metrics
+            .unshipped
+            .set(i64::try_from(behind).unwrap_or(i64::MAX));
+        let stopped = status.as_ref().is_some_and(|status| status.stopped);
+        metrics.ship_stopped.set(i64::from(stopped));
+        let shipping = self.0.shipping.lock();
+        *shipping.unwrap_or_else(PoisonError::into_inner) = status;
     }
 }

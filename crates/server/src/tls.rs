@@ -1,4 +1,4 @@
-//! TLS of the listeners.
+//! TLS of the listeners, and of the clients of other servers.
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -11,7 +11,8 @@ use tokio_rustls::rustls::crypto::{
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 
 /// Certificate chain and private key of a listener, in PEM.
@@ -82,6 +83,52 @@ pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, Strin
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Certificates of the authorities in the PEM file `authorities`; without one, those of the system.
+///
+/// # Errors
+///
+/// The reason why there are none, with the file and the remedy.
+pub(crate) fn roots(authorities: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let Some(file) = authorities else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return match roots.is_empty() {
+            true => Err(
+                "the system has no certificates of authorities: install them, or name a PEM file with `authorities`"
+                    .to_owned(),
+            ),
+            false => Ok(roots),
+        };
+    };
+    let unusable = |error: String| format!("{}: {error}", file.display());
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(format!("the certificates cannot be read: {error}")))?;
+    for certificate in certificates {
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    match roots.is_empty() {
+        true => Err(unusable(
+            "there is no certificate in it: write them in PEM".to_owned(),
+        )),
+        false => Ok(roots),
+    }
+}
+
+/// Configuration of a client that trusts `roots`.
+///
+/// # Errors
+///
+/// The reason of the library.
+pub(crate) fn client_config(roots: RootCertStore) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// aws-lc, the one library for cryptography.

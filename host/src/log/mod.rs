@@ -20,6 +20,7 @@ mod latest;
 mod line;
 mod mask;
 mod report;
+mod resume;
 mod since;
 mod tail;
 mod writer;
@@ -35,6 +36,7 @@ pub(crate) use headers::without_credentials;
 pub use line::VERSION;
 pub use mask::{Mask, MaskError};
 pub use report::{Call, CallOutcome, Refused, RefusedFor};
+pub use resume::{Line, Lines, Most, Position, read_after};
 pub(crate) use since::marks_of;
 
 use crate::decision::Decision;

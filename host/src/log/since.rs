@@ -134,7 +134,7 @@ fn backwards(path: &Path, mut known: u64, each: &mut dyn FnMut(LineMarks)) -> io
 /// Opens a sealed file by its number, beside the log or in the archive.
 ///
 /// `records` is filled when it is first needed.
-fn sealed(path: &Path, number: u32, records: &OnceCell<Vec<Archived>>) -> Option<File> {
+pub(super) fn sealed(path: &Path, number: u32, records: &OnceCell<Vec<Archived>>) -> Option<File> {
     if number == 0 {
         return None;
     }

@@ -4,6 +4,7 @@ use super::Pdp;
 use crate::log::DecisionLog;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::registry::FollowedRegistry;
+use std::path::Path;
 
 impl Pdp {
     /// Reasons why this host would deny requests that it should not; none if it is ready.
@@ -19,6 +20,11 @@ impl Pdp {
         list.into_iter()
             .chain(log.map(|error| error.to_string()))
             .collect()
+    }
+
+    /// Path of the latest file of the decision log, if decisions are recorded.
+    pub fn log_path(&self) -> Option<&Path> {
+        self.log().map(DecisionLog::path)
     }
 
     pub(crate) fn log(&self) -> Option<&DecisionLog> {

@@ -153,6 +153,21 @@ fn loaded(status: &WholeStatus) -> Markup {
                 dt { "log" }
                 dd { (shown(&log.path.display().to_string())) ", line " (log.sequence) }
             }
+            @if let Some(ship) = &status.server.ship {
+                dt { "log shipped to " (shown(&ship.url)) }
+                dd {
+                    "line " (ship.confirmed) ", " (ship.behind) " behind"
+                    @if ship.stopped { " " span.bad { "stopped" } }
+                    @if let Some(problem) = &ship.problem { br; span.faint { (shown(problem)) } }
+                }
+            }
+            @if let Some(otlp) = &status.server.otlp {
+                dt { "telemetry to " (shown(&otlp.endpoint)) }
+                dd {
+                    (otlp.dropped_spans) " spans dropped, " (otlp.failed_exports) " exports failed"
+                    @if let Some(problem) = &otlp.problem { br; span.faint { (shown(problem)) } }
+                }
+            }
             @if let Some(checkpoint) = &status.server.checkpoint { dt { "checkpoint" } dd { (shown(checkpoint)) } }
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::pep::{Fact, Pep};
 use crate::recent::{Latency, RecentDecision};
+use crate::ship::ShipStatus;
 use crate::state::App;
+use crate::telemetry::OtlpStatus;
 use axum::Json;
 use axum::extract::State;
 use portcullis_host::{Status, Timestamp};
@@ -48,6 +50,12 @@ pub struct ServerStatus {
     /// The last checkpoint that the server tried to write, if it writes any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// Progress of shipping the log, if it is shipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship: Option<ShipStatus>,
+    /// Export of traces and metrics, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<OtlpStatus>,
     /// The last decisions, newest first.
     pub decisions: Vec<RecentDecision>,
 }
@@ -102,6 +110,8 @@ pub(super) fn of(app: &App) -> WholeStatus {
             latency: app.recent().latency(),
             refused: app.settings_problems(),
             checkpoint: app.last_checkpoint(),
+            ship: app.shipping(),
+            otlp: app.telemetry().status(app.metrics()),
             decisions: app.recent().newest_first(),
         },
     }

@@ -25,8 +25,8 @@ impl<'a> Named<'a> {
         file
     }
 
-    /// Path of a socket, which is not read.
-    pub(super) fn socket(&self, path: &str) -> PathBuf {
+    /// Path of a socket or file that the server writes, and does not look at for changes.
+    pub(super) fn written(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 
@@ -38,8 +38,37 @@ impl<'a> Named<'a> {
 
 /// Minimum length of a bearer token, in characters.
 const SHORTEST_TOKEN: usize = 32;
-/// Maximum size of a file with a token.
-const LONGEST_TOKEN: usize = 4096;
+/// Maximum size of a file of secrets.
+const LARGEST: usize = 4096;
+
+/// Remedy for a file without a usable token.
+const REMEDY: &str = "write one token, such as that of `openssl rand -hex 32`";
+
+/// Reads the token in `file`. White space at its ends is not part of it.
+///
+/// # Errors
+///
+/// The reason why the file is unusable, with the remedy. It does not repeat the content.
+pub(super) fn token(file: &Path) -> Result<String, String> {
+    let name = file.display();
+    let text = small(file)?.map(|text| text.trim().to_owned());
+    text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| {
+            format!("{name}: it is not one token of printable ASCII without white space: {REMEDY}")
+        })
+}
+
+/// Reads a file of secrets; `None` if it is too large, or no text.
+///
+/// # Errors
+///
+/// The reason why it cannot be read.
+pub(super) fn small(file: &Path) -> Result<Option<String>, String> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
+    let text = String::from_utf8(bytes).ok();
+    Ok(text.filter(|text| text.len() <= LARGEST))
+}
 
 /// A bearer token, known by its SHA-256 only.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,23 +87,13 @@ impl Secret {
     ///
     /// The reason why the file is unusable, with the remedy.
     pub fn from_file(file: &Path) -> Result<Self, String> {
-        let name = file.display();
-        let bytes =
-            std::fs::read(file).map_err(|error| format!("{name}: cannot be read: {error}"))?;
-        let remedy = "write one token, such as that of `openssl rand -hex 32`";
-        let text = std::str::from_utf8(&bytes)
-            .ok()
-            .filter(|_| bytes.len() <= LONGEST_TOKEN)
-            .map(str::trim)
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
-        match text {
-            Some(text) if text.len() >= SHORTEST_TOKEN => Ok(Self::of(text)),
-            Some(text) => Err(format!(
-                "{name}: the token has {} characters, and at least {SHORTEST_TOKEN} are needed: {remedy}",
+        let text = token(file)?;
+        match text.len() >= SHORTEST_TOKEN {
+            true => Ok(Self::of(&text)),
+            false => Err(format!(
+                "{}: the token has {} characters, and at least {SHORTEST_TOKEN} are needed: {REMEDY}",
+                file.display(),
                 text.len()
-            )),
-            None => Err(format!(
-                "{name}: it is not one token of printable ASCII without white space: {remedy}"
             )),
         }
     }

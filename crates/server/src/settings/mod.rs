@@ -2,15 +2,21 @@
 
 mod address;
 mod calls;
+mod endpoint;
 mod files;
+mod otlp;
 mod peps;
 mod read;
+mod ship;
 
 pub use crate::tls::TlsFiles;
 pub use address::Address;
 pub use calls::HttpSettings;
+pub use endpoint::Endpoint;
 pub use files::Secret;
+pub use otlp::OtlpSettings;
 pub use read::{admin_of, check, read};
+pub use ship::{Format, ShipSettings};
 
 use crate::pep::{Pep, Peps};
 use serde_json::{Map, Value};
@@ -48,6 +54,10 @@ pub struct Settings {
     pub masks_resource_id: bool,
     /// Requests that calls through proxies become, if any proxy may ask.
     pub http: Option<HttpSettings>,
+    /// Receiver of the decision log, if it is shipped.
+    pub ship: Option<ShipSettings>,
+    /// Collector of traces and metrics, if there is one.
+    pub otlp: Option<OtlpSettings>,
     /// Notices for the operator.
     pub notices: Vec<String>,
     /// Files that the settings were read from. The server reads the settings again if one changes.
@@ -64,6 +74,7 @@ pub(crate) struct AtStart {
     socket_mode: u32,
     tls: Option<TlsFiles>,
     checkpoint_every: Option<Duration>,
+    otlp: Option<OtlpSettings>,
     connections: usize,
     request_timeout: Duration,
     recent_decisions: usize,
@@ -77,6 +88,7 @@ impl AtStart {
             socket_mode: settings.socket_mode,
             tls: settings.tls.clone(),
             checkpoint_every: settings.checkpoint_every,
+            otlp: settings.otlp.clone(),
             connections: settings.limits.connections,
             request_timeout: settings.limits.request_timeout,
             recent_decisions: settings.limits.recent_decisions,
@@ -94,6 +106,7 @@ impl AtStart {
                 "checkpoint-every",
                 self.checkpoint_every != other.checkpoint_every,
             ),
+            ("[serve.otlp]", self.otlp != other.otlp),
             ("max-connections", self.connections != other.connections),
             (
                 "request-timeout",
@@ -184,6 +197,8 @@ impl Default for Settings {
             resources: Vec::new(),
             masks_resource_id: false,
             http: None,
+            ship: None,
+            otlp: None,
             notices: Vec::new(),
             files: Vec::new(),
             at_start: AtStart::default(),
@@ -236,6 +251,7 @@ impl Settings {
             socket_mode: running.socket_mode,
             tls: running.tls.clone(),
             checkpoint_every: running.checkpoint_every,
+            otlp: running.otlp.clone(),
             at_start: running.at_start.clone(),
             ..self
         };

@@ -1,10 +1,10 @@
 //! Reads `[serve]`, and records every problem with its place.
 
 use super::address::{Address, UNIX};
-use super::calls;
 use super::files::{Named, Secret, readable_by_others};
 use super::peps::{self, Around};
 use super::{AtStart, KnownResource, Limits, Settings};
+use super::{calls, otlp, ship};
 use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
@@ -156,6 +156,12 @@ fn settings(root: &mut Section<'_, '_>, named: &Named<'_>) -> Settings {
     if let Some(section) = section.section("http") {
         settings.http = calls::read(section, &integrations(root));
     }
+    if let Some(section) = section.section("ship") {
+        settings.ship = ship::read(section, root.has("log"), named);
+    }
+    if let Some(section) = section.section("otlp") {
+        settings.otlp = otlp::read(section, named);
+    }
     for resource in section.sections("resource") {
         settings.resources.extend(known_resource(resource));
     }
@@ -236,7 +242,7 @@ fn addresses(section: &mut Section<'_, '_>, named: &Named<'_>) -> Option<Vec<Add
 /// Reads an address. The path of a socket is relative to the configuration.
 fn address(text: &str, named: &Named<'_>) -> Result<Address, String> {
     let address = match text.strip_prefix(UNIX) {
-        Some(path) if !path.is_empty() => Ok(Address::Unix(named.socket(path))),
+        Some(path) if !path.is_empty() => Ok(Address::Unix(named.written(path))),
         _ => text.parse(),
     }?;
     match address {

@@ -1,0 +1,101 @@
+//! The client of servers that the host sends to, over HTTP/1.1, with TLS for `https`.
+
+use crate::settings::Endpoint;
+use crate::tls;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use portcullis_host::printable;
+use std::error::Error;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_rustls::rustls::RootCertStore;
+
+/// Maximum size of a response.
+const LARGEST: usize = 64 * 1024;
+/// Time after which an unused connection is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A client of one server. It follows no redirects, because they could lead secrets elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbound {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    endpoint: Endpoint,
+}
+
+impl Outbound {
+    /// A client of `endpoint`. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// The reason why no authorities are known, with the remedy.
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, String> {
+        let roots = match endpoint.url.starts_with("https:") {
+            true => tls::roots(endpoint.authorities.as_deref())?,
+            false => RootCertStore::empty(),
+        };
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(roots)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self {
+            client,
+            endpoint: endpoint.clone(),
+        })
+    }
+
+    /// The server that is asked.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends a request with the headers of the endpoint, and reads the response to its end.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is no response, in one printable line.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, String> {
+        let headers = request.headers_mut();
+        for (name, value) in &self.endpoint.headers {
+            headers.insert(name, value.clone());
+        }
+        let exchange = async {
+            let response = self.client.request(request.map(Full::new)).await;
+            let (parts, body) = response.map_err(|error| message(&error))?.into_parts();
+            let body = Limited::new(body, LARGEST).collect().await;
+            let body = body.map_err(|error| message(&*error))?.to_bytes();
+            Ok(Response::from_parts(parts, body))
+        };
+        match timeout(self.endpoint.timeout, exchange).await {
+            Ok(answered) => answered,
+            Err(_) => Err(format!("no answer within {:?}", self.endpoint.timeout)),
+        }
+    }
+}
+
+/// An error with its sources.
+fn message(error: &(dyn Error + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        source = error.source();
+    }
+    printable(&message)
+}
