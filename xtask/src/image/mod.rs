@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             check::check(&image, &program)
         })?;
     }
+    image.clear(Some(&image.archive))?;
     println!("{}", image.archive.display());
     Ok(())
 }
@@ -48,7 +49,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     let program = root().join("target/release/portcullis");
     let image = Image::of(&program)?;
     image.build(None)?;
-    check::check(&image, &program)
+    check::check(&image, &program)?;
+    image.clear(None)
 }
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
@@ -114,7 +116,7 @@ impl Image {
             folder,
             archive,
         };
-        image.discard()?;
+        image.clear(None)?;
         let files = image.folder.join("context/root");
         // Mount points, which a read-only root must have.
         for mounted in ["etc/portcullis", "var/lib", "proc", "sys", "dev", "run"] {
@@ -168,16 +170,22 @@ impl Image {
         run_command(&mut self.buildah(["push", "--quiet", &self.name(), &to]))
     }
 
-    /// Removes what an earlier run left.
-    fn discard(&self) -> anyhow::Result<()> {
+    /// Removes all that was made in the folder but `kept`.
+    fn clear(&self, kept: Option<&Path>) -> anyhow::Result<()> {
         if self.folder.join("storage").exists() {
             // Containers may be mounted.
             text(&mut self.buildah(["rm", "--all"]))?;
             text(&mut self.buildah(["rmi", "--all", "--force"]))?;
         }
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("cannot remove {}", self.folder.display()))?;
+        fs::create_dir_all(&self.folder)?;
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let removed = match path.is_dir() {
+                true => fs::remove_dir_all(&path),
+                false if kept == Some(&path) => Ok(()),
+                false => fs::remove_file(&path),
+            };
+            removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
     }
