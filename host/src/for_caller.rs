@@ -79,7 +79,7 @@ mod tests {
             assert!(!seen.decision);
             assert_eq!(seen.status, cause.http_status());
         }
-        let own = "`/action/name`: missing: text is needed";
+        let own = "`/action/name`: missing: expected text";
         let seen = Decision::deny(Cause::InvalidRequest, own).for_caller();
         assert_eq!((seen.message.as_str(), seen.status), (own, 400));
     }

@@ -177,7 +177,7 @@ fn refuses_invalid_requests_before_it_measures() {
     bench(&folder, &[]).is(str![[r#"
 exit 3
 -- stderr
-error: requests.jsonl, line 3: `/subject`: missing: an object is needed
+error: requests.jsonl, line 3: `/subject`: missing: expected an object
 "#]]);
     folder.write("requests.jsonl", "");
     bench(&folder, &[]).is(str![[r#"

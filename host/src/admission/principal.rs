@@ -61,14 +61,20 @@ impl<T: Trace> Checks<'_, '_, T> {
                     let (ends, now) = (identity.ends(), on.now);
                     format!("`{id}` is registered until {ends}, and it is {now}")
                 }
-                Cause::RegistrationMismatch => format!(
-                    "`{id}` is registered as `{kind}`, of {}, in {}, and the request states `{}`, of `{}`, in `{}`",
-                    identity.owner,
-                    identity.environment,
-                    principal.kind.as_str(),
-                    excerpt(&principal.owner),
-                    excerpt(&principal.environment)
-                ),
+                Cause::RegistrationMismatch => {
+                    let stated = |text: &str, what: &str| match text {
+                        "" => format!("no {what}"),
+                        text => format!("{what} `{}`", excerpt(text)),
+                    };
+                    format!(
+                        "`{id}` is registered as `{kind}`, of {}, in {}, and the request states `{}`, {}, {}",
+                        identity.owner,
+                        identity.environment,
+                        principal.kind.as_str(),
+                        stated(&principal.owner, "owner"),
+                        stated(&principal.environment, "environment")
+                    )
+                }
                 Cause::IntegrationNotRegistered => {
                     let integrations = identity.integrations.join(", ");
                     let asked = on.request.integration();

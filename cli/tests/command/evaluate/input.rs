@@ -22,6 +22,48 @@ fn reports_malformed_requests_at_their_place() {
 }
 
 #[test]
+fn a_request_that_is_no_object_is_reported_without_an_empty_place() {
+    let folder = Folder::with_plugins();
+    each(["[1]", "7", "null", "{}"], |input| evaluate(&folder, &[], *input)).is(str![[r##"
+# [1]
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change expected an object, found a list
+-- stderr
+error: standard input: expected an object, found a list
+
+# 7
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change expected an object, found `7`
+-- stderr
+error: standard input: expected an object, found `7`
+
+# null
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change expected an object, found null
+-- stderr
+error: standard input: expected an object, found null
+
+# {}
+exit 3
+-- stdout
+DENY  a request that cannot be read  [DURATION]
+  cause     invalid-request
+  to change `/subject`: missing: expected an object
+-- stderr
+error: standard input: `/subject`: missing: expected an object
+"##]]);
+}
+
+#[test]
 fn reads_a_request_on_several_lines() {
     let folder = Folder::with_plugins();
     let request: Value = serde_json::from_str(&read("files", "/w/a").to_string()).unwrap();
@@ -50,9 +92,9 @@ exit 3
 -- stdout
 DENY  a request that cannot be read  [DURATION]
   cause     invalid-request
-  to change `/subject`: missing: an object is needed
+  to change `/subject`: missing: expected an object
 -- stderr
-error: standard input: `/subject`: missing: an object is needed
+error: standard input: `/subject`: missing: expected an object
 "#]]);
 }
 
@@ -109,9 +151,9 @@ exit 3
 -- stdout
 DENY  a request that cannot be read  [DURATION]
   cause     invalid-request
-  to change ``: this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
+  to change this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
 -- stderr
-error: standard input: ``: this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
+error: standard input: this is both an AuthZEN evaluation and an MCP envelope: choose one with `--from authzen` or `--from mcp`
 "#]]);
     // A notification is not a call.
     let mut call = json!({
@@ -126,9 +168,9 @@ exit 3
 -- stdout
 DENY  a request that cannot be read  [DURATION]
   cause     invalid-request
-  to change `/message/id`: missing: text or a whole number: a call without an id is a notification, which gets no response is needed
+  to change `/message/id`: missing: expected text or a whole number, because a call without an id is a notification, which gets no response
 -- stderr
-error: standard input: `/message/id`: missing: text or a whole number: a call without an id is a notification, which gets no response is needed
+error: standard input: `/message/id`: missing: expected text or a whole number, because a call without an id is a notification, which gets no response
 "#]]);
 }
 
@@ -141,9 +183,9 @@ exit 3
 -- stdout
 DENY  a request that cannot be read  [DURATION]
   cause     invalid-request
-  to change `/context/integration`: missing: text, or an integration for such requests under `[authzen]` of the configuration, is needed
+  to change `/context/integration`: missing: expected text, or an integration for such requests under `[authzen]` of the configuration
 -- stderr
-error: standard input: `/context/integration`: missing: text, or an integration for such requests under `[authzen]` of the configuration, is needed
+error: standard input: `/context/integration`: missing: expected text, or an integration for such requests under `[authzen]` of the configuration
 "#]]);
     folder.configure("[authzen]\nintegration = \"files\"\n");
     folder.evaluate(&unnamed).exits(0);

@@ -45,6 +45,6 @@ the request is within it
     explain("mcp.json", &["--from", "authzen"]).is(str![[r#"
 exit 3
 -- stderr
-error: mcp.json: `/subject`: missing: an object is needed
+error: mcp.json: `/subject`: missing: expected an object
 "#]]);
 }

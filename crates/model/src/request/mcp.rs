@@ -88,15 +88,16 @@ fn call(mut message: Object) -> Result<Call, json::Error> {
             return Err(unexpected(at, &format!("`{only}`"), &Value::from(text)));
         }
     }
-    let id =
-        "text or a whole number: a call without an id is a notification, which gets no response";
+    let id = "text or a whole number";
     match message.take("id") {
         Some(Value::String(_)) => {}
         Some(Value::Number(number)) if number.is_i64() => {}
         None => {
             return Err(json::Error::Missing {
                 at: message.at("id"),
-                expected: id.to_owned(),
+                expected: format!(
+                    "{id}, because a call without an id is a notification, which gets no response"
+                ),
             });
         }
         Some(other) => return Err(unexpected(message.at("id"), id, &other)),

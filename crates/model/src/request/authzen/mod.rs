@@ -187,7 +187,7 @@ pub(super) fn read(
             None => {
                 return Err(json::Error::Missing {
                     at: context.at("integration"),
-                    expected: "text, or an integration for such requests under `[authzen]` of the configuration,".to_owned(),
+                    expected: "text, or an integration for such requests under `[authzen]` of the configuration".to_owned(),
                 });
             }
         },
