@@ -1,6 +1,6 @@
 //! Reads the expressions of a rule, and refuses those that `regorus` evaluates differently.
 
-use super::paths::{head, path};
+use super::paths::path;
 use super::{Edit, Read};
 use crate::builtins;
 use crate::builtins::re2::{Pattern, PatternError};
