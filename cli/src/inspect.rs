@@ -4,7 +4,7 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use anyhow::Context as _;
-use portcullis_host::{Digest, Inspection, PluginLimits, inspect, read_component};
+use portcullis_host::{Digest, Inspection, PluginLimits, counted, inspect, read_component};
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ fn print(inspection: &Inspection) -> std::io::Result<()> {
         row("settings", &shown(&manifest.settings.to_string()))?;
     }
     row("digest", &inspection.digest.to_string())?;
-    row("size", &format!("{} bytes", inspection.bytes))?;
+    row("size", &counted(inspection.bytes, "byte"))?;
     if inspection.is_read() {
         row("imports", &list(&inspection.imports))?;
         row("exports", &list(&inspection.exports))?;

@@ -4,6 +4,7 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
 use anyhow::{Context as _, bail};
+use portcullis_host::counted;
 use portcullis_server::settings::admin_of;
 use portcullis_server::{AdminUrl, WholeStatus, ask};
 use std::path::PathBuf;
@@ -116,8 +117,8 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
     }
     if let Some(loaded) = host.loaded {
         line(&format!(
-            "  in force since {loaded}, {} reloads",
-            host.reloads
+            "  in force since {loaded}, {}",
+            counted(host.reloads, "reload")
         ))?;
     }
     for integration in &host.integrations {
@@ -155,8 +156,8 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
     if let Some(registry) = &host.registry {
         let age = age(registry.file.age_seconds);
         line(&format!(
-            "  registry: {} identities, {age}",
-            registry.identities
+            "  registry: {}, {age}",
+            counted(registry.identities, "identity")
         ))?;
     }
     if let Some(intents) = &host.intents {
@@ -184,10 +185,10 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
     }
     if let Some(otlp) = &server.otlp {
         line(&format!(
-            "  telemetry to {}: {} spans dropped, {} exports failed",
+            "  telemetry to {}: {} dropped, {} failed",
             shown_of_request(&otlp.endpoint),
-            otlp.dropped_spans,
-            otlp.failed_exports
+            counted(otlp.dropped_spans, "span"),
+            counted(otlp.failed_exports, "export")
         ))?;
         if let Some(problem) = &otlp.problem {
             line(&format!("    {}", shown_of_request(problem)))?;
@@ -206,8 +207,10 @@ fn show(status: &WholeStatus) -> anyhow::Result<()> {
     let latency = &server.latency;
     if latency.decisions > 0 {
         line(&format!(
-            "  the last {} decisions took {} µs in the median, {} µs at the 99th percentile",
-            latency.decisions, latency.median_us, latency.p99_us
+            "  the last {}: {} µs in the median, {} µs at the 99th percentile",
+            counted(latency.decisions, "decision"),
+            latency.median_us,
+            latency.p99_us
         ))?;
     }
     for decision in &server.decisions {

@@ -5,7 +5,7 @@ use crate::output::{self, BAD, FAINT, GOOD, shown, shown_of_request, styled};
 use crate::{Format, build};
 use anyhow::Context as _;
 use portcullis_cases::{Case, folders, limits};
-use portcullis_host::{Decision, Pdp, Plugin, PluginSource, read_component};
+use portcullis_host::{Decision, Pdp, Plugin, PluginSource, counted, read_component};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             });
             let (count, all) = (passed, tried.len());
             output::line(&format!(
-                "{count} of {all} cases are decided as expected{most}"
+                "{count} of {} decided as expected{most}",
+                counted(all, "case")
             ))?;
         }
     }
@@ -176,7 +177,10 @@ fn judge(case: &Case, decision: &Decision, args: &Args) -> Tried {
         Ok(()) => args
             .max_instructions
             .filter(|most| instructions > *most)
-            .map(|most| format!("it ran {instructions} instructions, more than {most}")),
+            .map(|most| {
+                let ran = counted(instructions, "instruction");
+                format!("it ran {ran}, more than {most}")
+            }),
     };
     Tried {
         case: case.name.clone(),
@@ -193,7 +197,10 @@ fn print(one: &Tried) -> std::io::Result<()> {
         false => styled(BAD, "failed"),
     };
     let (instructions, kib) = (one.instructions, one.peak_memory_bytes / 1024);
-    let taken = styled(FAINT, &format!("{instructions} instructions, {kib} KiB"));
+    let taken = styled(
+        FAINT,
+        &format!("{}, {kib} KiB", counted(instructions, "instruction")),
+    );
     output::line(&format!("{outcome} {} {taken}", shown(&one.case)))?;
     for line in one.difference.iter().flat_map(|text| text.lines()) {
         output::line(&format!("       {}", shown_of_request(line)))?;

@@ -168,6 +168,7 @@ pub use portcullis_contract::{
 };
 
 pub use portcullis_model::cause::{Cause, CauseKind};
+pub use portcullis_model::count::counted;
 pub use portcullis_model::digest::{Digest, DigestError};
 pub use portcullis_model::document::ConfigError;
 pub use portcullis_model::fault_kind::FaultKind;
@@ -190,9 +191,10 @@ pub use portcullis_model::waiver::Waiver;
 pub use portcullis_sandbox::engine_settings;
 pub use portcullis_sandbox::{
     CacheError, CodeSource, CompiledCache, CompilerError, EngineError, Evaluation, Fault,
-    Inspection, Instances, LoadError, LoadLimit, LoadStage, MAX_CONCURRENT_DECISIONS, PagemapScan,
-    PagemapScanError, PagemapScanInForce, Plugin, PluginSource, SettingsError, choose_pagemap_scan,
-    compile_if_asked, compiles_in_child, inspect, pagemap_scan_in_force, read_component,
+    GrowingPart, Inspection, Instances, LoadError, LoadLimit, LoadStage, MAX_CONCURRENT_DECISIONS,
+    PagemapScan, PagemapScanError, PagemapScanInForce, Plugin, PluginSource, SettingsError,
+    choose_pagemap_scan, compile_if_asked, compiles_in_child, inspect, pagemap_scan_in_force,
+    read_component,
 };
 #[cfg(feature = "identity")]
 pub use portcullis_trust::identity;

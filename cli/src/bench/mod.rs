@@ -10,7 +10,7 @@ use crate::requests::{From, Input};
 use crate::{Format, check};
 use anyhow::{Context as _, ensure};
 use measure::{Latency, Outcomes, PluginCost, Throughput};
-use portcullis_host::{Pdp, Timestamp, config};
+use portcullis_host::{Pdp, Timestamp, config, counted};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -177,7 +177,8 @@ impl Measured<'_> {
                 match plugin.instructions.map(|it| it.most) {
                     Some(ran) if ran <= most => {}
                     Some(ran) => missed.push(format!(
-                        "plugin `{name}` of `{integration}` runs {ran} instructions, more than `--max-instructions {most}`: check its settings and the size of the request; `portcullis test` counts each case"
+                        "plugin `{name}` of `{integration}` runs {}, more than `--max-instructions {most}`: check its settings and the size of the request; `portcullis test` counts each case",
+                        counted(ran, "instruction")
                     )),
                     None => missed.push(format!(
                         "the instructions of plugin `{name}` of `{integration}` could not be counted, because it faulted: counting takes longer, so set a longer deadline; or find the cause with `portcullis evaluate --explain`"

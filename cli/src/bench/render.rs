@@ -6,6 +6,7 @@ use crate::output::{self, FAINT, STRONG, styled};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use portcullis_host::counted;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -44,9 +45,9 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
         faults => format!(", {faults} of them by a plugin's fault"),
     };
     output::line(&format!(
-        "{} ({permits} permitted, {denies} denied{faults}), of which {asked} reach a plugin; {} decisions one after another",
-        styled(STRONG, &format!("{requests} requests")),
-        latency.count()
+        "{} ({permits} permitted, {denies} denied{faults}), of which {asked} reach a plugin; {} one after another",
+        styled(STRONG, &counted(requests, "request")),
+        counted(latency.count(), "decision")
     ))?;
     output::line("")?;
     let percentiles = PERCENTILES.map(|percentile| {
@@ -92,8 +93,8 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
     for plugin in &measured.plugins {
         table.add_row([
             format!("{} {}", plugin.integration, plugin.name),
-            counted(plugin.instructions.map(|it| it.median)),
-            counted(plugin.instructions.map(|it| it.most)),
+            number(plugin.instructions.map(|it| it.median)),
+            number(plugin.instructions.map(|it| it.most)),
             share(plugin, measured.args.max_instructions),
             (plugin.peak_memory_bytes / 1024).to_string(),
             (plugin.memory_limit_bytes / 1024).to_string(),
@@ -103,7 +104,7 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
     output::line(&table.to_string())
 }
 
-fn counted(instructions: Option<u64>) -> String {
+fn number(instructions: Option<u64>) -> String {
     instructions.map_or_else(|| "not counted".to_owned(), |it| it.to_string())
 }
 

@@ -4,7 +4,7 @@ use super::Case;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
-use portcullis_host::{Conclusion, Decision, Obligation, Request, well_known_withheld};
+use portcullis_host::{Conclusion, Decision, Obligation, Request, counted, well_known_withheld};
 use std::io;
 use std::time::Duration;
 
@@ -92,9 +92,9 @@ pub(super) fn one(case: &Case) -> io::Result<()> {
         row("may do", &obligation_text(advice))?;
     }
     if let Some(grant) = decision.grant() {
-        let uses = grant
-            .remaining_uses()
-            .map_or(String::new(), |uses| format!(", for {uses} uses"));
+        let uses = grant.remaining_uses().map_or(String::new(), |uses| {
+            format!(", for {}", counted(uses, "use"))
+        });
         row("grant", &format!("until {}{uses}", grant.expires_at()))?;
         for constraint in grant.constraints() {
             row(

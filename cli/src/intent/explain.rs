@@ -5,7 +5,7 @@ use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use crate::requests::From as Format;
 use crate::secrets::request_has_token;
 use anyhow::Context as _;
-use portcullis_host::{ActionClass, Request, StoredIntent, Timestamp};
+use portcullis_host::{ActionClass, Request, StoredIntent, Timestamp, counted};
 use std::path::PathBuf;
 
 /// Show what an intent allows; and for a request, clause by clause, whether it is within the intent.
@@ -124,7 +124,10 @@ fn explain(
         clause(
             depth,
             None,
-            &format!("may be used {uses} times, including by intents delegated from it"),
+            &format!(
+                "may be used {}, including by intents delegated from it",
+                counted(uses, "time")
+            ),
         )?;
     }
     if let Some(exception) = &intent.exception {

@@ -4,7 +4,7 @@ use super::{document, used};
 use crate::exit::Exit;
 use crate::output::{self, shown};
 use crate::period::period;
-use portcullis_host::{StoredIntent, withheld};
+use portcullis_host::{StoredIntent, counted, withheld};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,8 +109,8 @@ fn to_what_was_used(
     let used = used::of(intent, log).map_err(|broken| broken.to_string())?;
     if used.masked > 0 {
         return Err(format!(
-            "{} permits on it were masked in the log, so its use is unknown: narrow it by hand",
-            used.masked
+            "the log masks {} on it, so its use is unknown: narrow it by hand",
+            counted(used.masked, "permit")
         ));
     }
     if used.calls.is_empty() {

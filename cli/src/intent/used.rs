@@ -2,7 +2,9 @@
 
 use super::document;
 use portcullis_host::log::{self, Corrupt, Decided, Event};
-use portcullis_host::{ActionClass, Digest, Intents, Pattern, StoredIntent, Timestamp, withheld};
+use portcullis_host::{
+    ActionClass, Digest, Intents, Pattern, StoredIntent, Timestamp, counted, withheld,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -199,7 +201,8 @@ impl UsedByIntent {
             .calls
             .iter()
             .map(|((integration, action, resource), times)| {
-                format!("{integration}: {action} {resource} ({times} times)")
+                let times = counted(*times, "time");
+                format!("{integration}: {action} {resource} ({times})")
             });
         Proposal {
             id: intent.id.clone(),
@@ -231,8 +234,12 @@ impl Proposal {
             Some(_) => ", could be narrowed to:",
         };
         format!(
-            "{} of {}: {} of {} allowances, {} uses{most}{by}{then}",
-            self.id, self.principal, self.used_allowances, self.allowances, self.uses
+            "{} of {}: {} of {}, {}{most}{by}{then}",
+            self.id,
+            self.principal,
+            self.used_allowances,
+            counted(self.allowances, "allowance"),
+            counted(self.uses, "use")
         )
     }
 }

@@ -6,6 +6,7 @@ use super::toml;
 use percent_encoding::percent_decode_str;
 use portcullis_contract::name::check_resource;
 use portcullis_contract::{Pattern, is_unambiguous};
+use portcullis_host::counted;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,8 +167,8 @@ impl Rule<'_> {
             {
                 let some: Vec<_> = values.iter().take(3).map(|it| format!("`{it}`")).collect();
                 text.push_str(&toml::comment(&format!(
-                    "{{{name}}} had {} values, such as {}: it may have any{}",
-                    values.len(),
+                    "{{{name}}} had {}, such as {}: it may have any{}",
+                    counted(values.len(), "value"),
                     some.join(", "),
                     match forms.is_empty() {
                         true => "",

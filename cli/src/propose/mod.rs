@@ -15,7 +15,7 @@ mod written;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
 use crate::period::period;
-use portcullis_host::Timestamp;
+use portcullis_host::{Timestamp, counted};
 use rules::Proposed;
 use seen::Seen;
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     output::line(&format!(
         "  registry.toml: {}{}",
-        counted(registry.identities as u64, "identity", "identities"),
+        counted(registry.identities, "identity"),
         match registry.obstacles.is_empty() {
             true => "",
             false => ", not in force",
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     output::line(&format!(
         "  {}: {}",
         written::DRAFTS,
-        counted(drafts.len() as u64, "draft", "drafts")
+        counted(drafts.len(), "draft")
     ))?;
     for (count, what) in [
         (seen.blocked, "requests were blocked, and are left out"),
@@ -135,18 +135,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     verify::verify(&args.out.join(written::CONFIG), &args.log)
 }
 
-/// A number with its noun.
-fn counted(count: u64, one: &str, several: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {several}"),
-    }
-}
-
 /// Prints the result of the trial.
 fn tried(permitted: u64, of: u64, denied: &[String]) -> anyhow::Result<()> {
     let style = if denied.is_empty() { GOOD } else { WARN };
-    let text = format!("{permitted} of {of} requests would be permitted");
+    let text = format!(
+        "{permitted} of {} would be permitted",
+        counted(of, "request")
+    );
     output::line(&styled(style, &text))?;
     for line in denied {
         output::line(&format!("  {}", styled(FAINT, &shown_of_request(line))))?;

@@ -2,7 +2,7 @@
 
 use super::seen::{Principal, Seen};
 use super::toml;
-use portcullis_host::{TODO, Timestamp, is_spiffe_id};
+use portcullis_host::{TODO, Timestamp, counted, is_spiffe_id};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -71,14 +71,14 @@ pub(super) fn registry(seen: &Seen, lifetime: Duration, now: Timestamp) -> Regis
     }
     if other_ids > 0 {
         obstacles.push(format!(
-            "{other_ids} of the {} principals have no SPIFFE ID, and a registry has no others",
-            seen.principals.len()
+            "of {}, {other_ids} without a SPIFFE ID, and a registry has no others",
+            counted(seen.principals.len(), "principal")
         ));
     }
     if without_lifetime > 0 {
         obstacles.push(format!(
-            "{without_lifetime} of the {} requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`",
-            seen.requests
+            "of {}, {without_lifetime} without a lifetime of the credential, which a host with a registry denies: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`",
+            counted(seen.requests, "request")
         ));
     }
     Registry {
@@ -89,10 +89,7 @@ pub(super) fn registry(seen: &Seen, lifetime: Duration, now: Timestamp) -> Regis
 }
 
 fn entry(id: &str, principal: &Principal, lifetime: Duration, now: Timestamp) -> String {
-    let requests = match principal.requests {
-        1 => "1 request".to_owned(),
-        count => format!("{count} requests"),
-    };
+    let requests = counted(principal.requests, "request");
     let mut text = toml::comment(&requests);
     text.push_str("[[identity]]\n");
     let mut line = |key: &str, value: String, comment: &str| {

@@ -1,7 +1,8 @@
 //! The plugin that fits the calls of an integration, and its rules.
 
 use super::seen::{Call, Integration};
-use super::{counted, github, http, tools};
+use super::{github, http, tools};
+use portcullis_host::counted;
 use std::collections::BTreeSet;
 
 /// An integration of the proposal.
@@ -75,19 +76,16 @@ impl<'a> Proposed<'a> {
     pub(super) fn summary(&self) -> String {
         let rules = match &self.rules {
             Rules::HttpApi(rules) => {
-                format!("http-api, {}", counted(rules.len() as u64, "rule", "rules"))
+                format!("http-api, {}", counted(rules.len(), "rule"))
             }
             Rules::GitHub(rules) => {
-                let count = counted(rules.len() as u64, "repository", "repositories");
+                let count = counted(rules.len(), "repository");
                 format!("github, {count}")
             }
-            Rules::McpTools(rules) => format!(
-                "mcp-tools, {}",
-                counted(rules.len() as u64, "rule", "rules")
-            ),
+            Rules::McpTools(rules) => format!("mcp-tools, {}", counted(rules.len(), "rule")),
             Rules::None => "no rules".to_owned(),
         };
-        let requests = counted(self.integration.requests, "request", "requests");
+        let requests = counted(self.integration.requests, "request");
         let why = match &self.rules {
             Rules::None => {
                 ": they are not of HTTP, of GitHub's connector or of one MCP server, so no plugin that can be proposed judges all of them; write rules for the plugin `cedar` or `rego`"

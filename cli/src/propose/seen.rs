@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use portcullis_host::log::{self, Decided, Entry, Event};
-use portcullis_host::{Attestation, PrincipalKind, Request, Timestamp};
+use portcullis_host::{Attestation, PrincipalKind, Request, Timestamp, counted};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -191,8 +191,6 @@ impl Integration {
 pub(super) fn support(calls: &[&Call]) -> String {
     let count: u64 = calls.iter().map(|call| call.count).sum();
     let example = calls.first().map_or("", |call| call.example.as_str());
-    match count {
-        1 => format!("1 request: {example}"),
-        count => format!("{count} requests, such as {example}"),
-    }
+    let such_as = if count == 1 { ":" } else { ", such as" };
+    format!("{}{such_as} {example}", counted(count, "request"))
 }

@@ -3,11 +3,11 @@
 use super::registry::{Registry, environment_of};
 use super::rules::{Proposed, Rules};
 use super::seen::Seen;
-use super::{Args, counted, intents, toml};
+use super::{Args, intents, toml};
 use crate::intent::to_text;
 use anyhow::{Context as _, bail};
 use portcullis_host::observe::UNNAMED;
-use portcullis_host::{Attestation, Digest};
+use portcullis_host::{Attestation, Digest, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -94,8 +94,8 @@ fn head(args: &Args, seen: &Seen) -> String {
     let mut text = toml::comment(&format!(
         "UNAPPROVED: proposed by `portcullis propose --log {}` from {} of {}, from {} to {}.",
         args.log.display(),
-        counted(seen.requests, "request", "requests"),
-        counted(seen.principals.len() as u64, "principal", "principals"),
+        counted(seen.requests, "request"),
+        counted(seen.principals.len(), "principal"),
         time(seen.first),
         time(seen.last),
     ));

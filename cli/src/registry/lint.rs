@@ -8,6 +8,7 @@ use crate::{Format, check};
 use portcullis_host::config::{self, LOOKS_LIKE_A_SECRET, Problem, Severity, looks_like_a_token};
 use portcullis_host::{
     ConfigError, Gap, Identity, Pdp, PrincipalKind, Registry, Survey, Surveyed, TODO, Timestamp,
+    counted,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -430,8 +431,8 @@ impl Judge<'_> {
         }
         if usage.static_secrets > 0 {
             let message = format!(
-                "it presented a secret that does not expire {} times: issue credentials that expire",
-                usage.static_secrets
+                "it presented a secret that does not expire {}: issue credentials that expire",
+                counted(usage.static_secrets, "time")
             );
             found.push(("static-secret", message, ["NHI7", "PR.AA-03", ENFORCED]));
         }
@@ -440,7 +441,8 @@ impl Judge<'_> {
         let wrong: u64 = wrong.map(|(_, times)| times).sum();
         if wrong > 0 {
             let message = format!(
-                "it used the wrong session path {wrong} times: find out whether a person or a machine uses it"
+                "it used the wrong session path {}: find out whether a person or a machine uses it",
+                counted(wrong, "time")
             );
             found.push((
                 "wrong-session-path",
@@ -513,7 +515,11 @@ fn report(format: Format, findings: &[Finding], identities: usize) -> anyhow::Re
             styled(FAINT, &format!("[{}]", finding.frameworks.join(", ")))
         ))?;
     }
-    let summary = format!("{identities} identities, {} findings", findings.len());
+    let summary = format!(
+        "{}, {}",
+        counted(identities, "identity"),
+        counted(findings.len(), "finding")
+    );
     let style = if findings.is_empty() { GOOD } else { WARN };
     output::note(&styled(style, &summary));
     Ok(())

@@ -5,7 +5,7 @@ use crate::output::{self, BAD, FAINT, GOOD, shown_of_request, styled};
 use crate::{Format, check};
 use portcullis_host::log::{self, Decided, Entry, Event};
 use portcullis_host::revocation::{Record, Revocable, Revocations, Revoked, is_lifted, is_same};
-use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp};
+use portcullis_host::{Cause, Consulted, Decision, ListAsOf, Pdp, counted};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -155,7 +155,8 @@ impl ByLog {
         let found = list.seen().epoch;
         if found < self.epoch {
             wrong.push(format!(
-                "the list has {found} changes, but the log has seen {}: it is an older copy; restore the latest list",
+                "the list has {}, but the log has seen {}: it is an older copy; restore the latest list",
+                counted(found, "change"),
                 self.epoch
             ));
         }
@@ -323,15 +324,17 @@ fn outcome(one: &Confirmed) -> String {
     }
     if !one.given_after.is_empty() {
         let text = format!(
-            "{} of {permits} permits were given after the revocation was known: see {}",
+            "{} of {} given after the revocation was known: see {}",
             one.given_after.len(),
+            counted(permits, "permit"),
             numbers(&one.given_after)
         );
         return styled(BAD, &text);
     }
     if !one.still_permitted.is_empty() {
         let text = format!(
-            "of {permits} permits, {} would be given again: see {}",
+            "of {}, {} would be given again: see {}",
+            counted(permits, "permit"),
             one.still_permitted.len(),
             numbers(&one.still_permitted)
         );
@@ -343,6 +346,10 @@ fn outcome(one: &Confirmed) -> String {
     };
     styled(
         GOOD,
-        &format!("{permits} permits, all now denied{otherwise}"),
+        &format!(
+            "{}, {} now denied{otherwise}",
+            counted(permits, "permit"),
+            if permits == 1 { "which is" } else { "all" }
+        ),
     )
 }

@@ -125,19 +125,19 @@ fn gates_need_a_decision_of_a_plugin() {
 #
 exit 0
 -- stdout
-1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+1 request (0 permitted, 1 denied), of which 0 reach a plugin
 
 # --max-p99 10s
 exit 5
 -- stdout
-1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+1 request (0 permitted, 1 denied), of which 0 reach a plugin
 -- stderr
 error: no request reached a plugin, so no decision was measured: find the cause with `portcullis evaluate --explain`
 
 # --max-instructions 1000000000
 exit 5
 -- stdout
-1 requests (0 permitted, 1 denied), of which 0 reach a plugin
+1 request (0 permitted, 1 denied), of which 0 reach a plugin
 -- stderr
 error: no request reached a plugin, so no decision was measured: find the cause with `portcullis evaluate --explain`
 "#]]);
@@ -156,14 +156,14 @@ error: no request reached a plugin, so no decision was measured: find the cause 
 # --max-p99 10s
 exit 5
 -- stdout
-1 requests (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
+1 request (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
 -- stderr
 error: a plugin faulted in 1 of the requests, so faults were measured: find the cause with `portcullis evaluate --explain`
 
 # --max-instructions 1000000000
 exit 5
 -- stdout
-1 requests (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
+1 request (0 permitted, 1 denied, 1 of them by a plugin's fault), of which 1 reach a plugin
 -- stderr
 error: a plugin faulted in 1 of the requests, so faults were measured: find the cause with `portcullis evaluate --explain`
 error: the instructions of plugin `hostile` of `x` could not be counted, because it faulted: counting takes longer, so set a longer deadline; or find the cause with `portcullis evaluate --explain`

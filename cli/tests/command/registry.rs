@@ -95,7 +95,7 @@ fn finds_each_fault_of_a_registry_and_no_other() {
     lint(&[]).is(str![[r#"
 exit 0
 -- stderr
-1 identities, 0 findings
+1 identity, 0 findings
 "#]]);
     folder.replace("registry.toml", "kind = \"agent\"", "kind = \"robot\"");
     lint(&[]).is(str![[r#"

@@ -35,7 +35,7 @@ fn counts_the_instructions_of_a_case() {
 exit 0
 -- stdout
 ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
-1 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
+1 of 1 case decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
     let instructions = || {
         let cases = folder.run(&[&TEST[..], &["--format", "json"]].concat());
@@ -64,7 +64,7 @@ failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
        A file elsewhere
        decision: expected permit, found deny
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
-0 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
+0 of 1 case decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
     // A denial has no grant.
     folder.replace(
@@ -79,7 +79,7 @@ failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
        A file elsewhere
        remaining-uses: expected a grant, found none
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
-0 of 1 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
+0 of 1 case decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
 }
 
@@ -166,6 +166,6 @@ exit 0
 -- stdout
 ok     an�[31m-odd-name [INSTRUCTIONS] instructions, 256 KiB
 ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
-2 of 2 cases are decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
+2 of 2 cases decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
 }

@@ -18,6 +18,7 @@
 pub mod request;
 
 pub mod cause;
+pub mod count;
 pub mod facts;
 pub mod fault_kind;
 pub mod inputs;

@@ -1,5 +1,6 @@
 //! Marks: last seen positions of a revocation list and of a state.
 
+use crate::count::counted;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -115,8 +116,9 @@ impl StateMark {
         }
         (self.changes < known.changes).then(|| {
             format!(
-                "it has {} changes, but {} were made: it is an older copy",
-                self.changes, known.changes
+                "it has {}, and had {} before: it is an older copy",
+                counted(self.changes, "change"),
+                known.changes
             )
         })
     }

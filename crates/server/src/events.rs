@@ -11,7 +11,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use portcullis_host::revocation::{EventError, ListError};
-use portcullis_host::{AcceptError, printable};
+use portcullis_host::{AcceptError, counted, printable};
 use serde_json::json;
 
 /// Path of the receiver.
@@ -44,7 +44,8 @@ async fn receive(
             metrics.event("accepted");
             if lines > 0 {
                 app.say(&format!(
-                    "a security event from {connection} added {lines} lines to the revocation list"
+                    "a security event from {connection} added {} to the revocation list",
+                    counted(lines, "line")
                 ));
             }
             StatusCode::ACCEPTED.into_response()

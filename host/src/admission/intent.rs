@@ -6,6 +6,7 @@ use crate::unmet::found_instead;
 use portcullis_contract::name::check_resource;
 use portcullis_contract::{ActionClass, Pattern, PrincipalKind, excerpt};
 use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::count::counted;
 use portcullis_model::facts::IntentFacts;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
@@ -218,7 +219,8 @@ impl<T: Trace> Checks<'_, '_, T> {
         let now = on.now;
         let finding = || {
             let until = intent.expires_at.map(|at| format!("until {at}"));
-            let uses = intent.remaining_uses.map(|uses| format!("for {uses} uses"));
+            let uses = intent.remaining_uses;
+            let uses = uses.map(|uses| format!("for {}", counted(uses, "use")));
             let bounds: Vec<_> = [until, uses].into_iter().flatten().collect();
             match bounds.join(" and ").as_str() {
                 "" => format!("`{}`, without an end", intent.id),

@@ -8,6 +8,7 @@ use crate::integration::Integration;
 use crate::unmet::found_instead;
 use portcullis_contract::{Constraint, printable};
 use portcullis_model::cause::{Cause, Refusal};
+use portcullis_model::count::counted;
 use portcullis_model::inputs::Inputs;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::Timestamp;
@@ -188,8 +189,9 @@ pub(super) fn grant(
         || "grant".to_owned(),
         concluded,
         || {
-            let uses = remaining_uses.map_or("any number of".to_owned(), |uses| uses.to_string());
-            format!("until {expires_at}, for {uses} uses")
+            let uses = remaining_uses.map(|uses| counted(uses, "use"));
+            let uses = uses.unwrap_or_else(|| "any number of uses".to_owned());
+            format!("until {expires_at}, for {uses}")
         },
     );
     if empty {

@@ -6,6 +6,7 @@ use super::faults::{changed, failed, not_a_log};
 use super::files::{BEGINNING, Head, hash, newest_sealed, numbered};
 use super::tail::Backwards;
 use super::{Corrupt, Event, LogError, line};
+use portcullis_model::count::counted;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -207,10 +208,10 @@ impl Place {
                 Some(_) => format!("it ends with line {}", self.sequence),
                 None => "it is missing".to_owned(),
             };
-            let recorded = head.sequence;
+            let recorded = counted(head.sequence, "line");
             return Err(changed(
                 path,
-                format!("{found}, and {recorded} lines were recorded: lines at its end are gone"),
+                format!("{found}, and the log had {recorded}: lines at its end are gone"),
             ));
         };
         if head.sequence > 0 && self.hash_of(path, latest, head.sequence)? != Some(head.hash) {

@@ -5,6 +5,7 @@ use super::end::{End, Place, refuse_links};
 use super::faults::{failed, moved, not_a_log};
 use super::files::{Head, bytes_in_place, hash, name_of, numbered};
 use super::{Durability, LogError, LogOptions, Opening, Seal, body, line};
+use portcullis_model::count::counted;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::regular;
 use portcullis_trust::watched::{FileIdentity, identity_of};
@@ -363,7 +364,8 @@ fn other_bytes(found: u64, written: u64) -> Option<String> {
         Ordering::Greater => "something else writes it",
     };
     Some(format!(
-        "it has {found} bytes, and {written} were written: {why}"
+        "it has {}, and {written} after the last write: {why}",
+        counted(found, "byte")
     ))
 }
 

@@ -7,6 +7,7 @@ use crate::integration::Integration;
 use crate::log::{Overloaded, Released};
 use crate::quarantine::{Faults, Quarantined, Turn};
 use portcullis_model::cause::Cause;
+use portcullis_model::count::counted;
 use portcullis_model::fault_kind::FaultKind;
 use portcullis_model::inputs::Sources;
 use portcullis_model::timestamp::Timestamp;
@@ -68,7 +69,8 @@ impl Pdp {
         let Some(host_place) = of_host.enter() else {
             let most = of_host.most();
             let detail = format!(
-                "this host has its maximum of {most} decisions in flight: call it from fewer threads, or raise `max` in `[in-flight]`"
+                "this host has its maximum of {} in flight: call it from fewer threads, or raise `max` in `[in-flight]`",
+                counted(most, "decision")
             );
             return Err(Box::new(self.overloaded(integration, detail)));
         };
@@ -79,7 +81,8 @@ impl Pdp {
                 let Some(place) = integration.in_flight.enter() else {
                     let (name, most) = (&integration.name, integration.in_flight.most());
                     let detail = format!(
-                        "integration `{name}` has its maximum of {most} decisions in flight: send it fewer requests at a time, or raise its `max-in-flight`"
+                        "integration `{name}` has its maximum of {} in flight: send it fewer requests at a time, or raise its `max-in-flight`",
+                        counted(most, "decision")
                     );
                     return Err(Box::new(self.overloaded(Some(integration), detail)));
                 };

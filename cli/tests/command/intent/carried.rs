@@ -73,7 +73,7 @@ exit 0
     folder.run(&verify).is(str![[r#"
 exit 0
 -- stdout
-     1 intent int-[ID], revoked by alice: over: 1 permits, all now denied
+     1 intent int-[ID], revoked by alice: over: 1 permit, which is now denied
 -- stderr
 [intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`
 [intents]: warning: intent `int-[ID]`: `/allows/0`: the listed arguments may have any values, and no action that `read` matches is classified under `[integration.actions]`: add `constraints`

@@ -245,8 +245,8 @@ integrations = ["billing"]
         .is(str![[r#"
 exit 0
 -- stdout
-usable proposal/portcullis.toml: 2 integrations, 2 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable proposal/portcullis.toml: 2 integrations, 2 plugins
 -- stderr
 proposal/registry.toml:8:9: warning: `owner` is `TODO`: write it, or remove the entry
 proposal/registry.toml:9:11: warning: `purpose` is `TODO`: write it, or remove the entry

@@ -33,8 +33,8 @@ wrote proposal, unapproved: read it before you use it
 2 of 2 requests would be permitted
 -- stderr
 2 requests are in no draft: an intent names only SPIFFE IDs, and would read some names as patterns
-warning: the registry is not in force: 2 of the 2 principals have no SPIFFE ID, and a registry has no others
-warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+warning: the registry is not in force: of 2 principals, 2 without a SPIFFE ID, and a registry has no others
+warning: the registry is not in force: of 2 requests, 2 without a lifetime of the credential, which a host with a registry denies: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
     let lines = config
@@ -45,8 +45,8 @@ warning: the registry is not in force: 2 of the 2 requests state no lifetime of 
         lines.join("\n"),
         str![[r##"
 # The registry is not in force, so any principal is permitted:
-# - 2 of the 2 principals have no SPIFFE ID, and a registry has no others
-# - 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+# - of 2 principals, 2 without a SPIFFE ID, and a registry has no others
+# - of 2 requests, 2 without a lifetime of the credential, which a host with a registry denies: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
 # [registry]
 # path = "registry.toml"
 
@@ -116,7 +116,7 @@ wrote proposal, unapproved: read it before you use it
   registry.toml: 1 identity, not in force
   intent-drafts: 1 draft
 -- stderr
-warning: the registry is not in force: 2 of the 2 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+warning: the registry is not in force: of 2 requests, 2 without a lifetime of the credential, which a host with a registry denies: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
 error: no integration has rules, so no host starts with the proposal
 "#]]);
 }
@@ -211,10 +211,10 @@ wrote proposal, unapproved: read it before you use it
   files: mcp-tools, 1 rule from 1 request
   registry.toml: 1 identity, not in force
   intent-drafts: 1 draft
-1 of 1 requests would be permitted
+1 of 1 request would be permitted
 -- stderr
 2 requests were blocked, and are left out
-warning: the registry is not in force: 1 of the 1 requests state no lifetime of the credential, without which a host with a registry denies them: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
+warning: the registry is not in force: of 1 request, 1 without a lifetime of the credential, which a host with a registry denies: have credentials verified (`[trust-domains]`), or state `credential-issued-at` and `credential-expires-at`
 "#]]);
     let config = folder.read("proposal/portcullis.toml");
     assert!(

@@ -40,7 +40,7 @@ fn verifies_that_a_revocation_ended_its_permits() {
     verify().is(str![[r#"
 exit 0
 -- stdout
-     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permit, which is now denied
      2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
      3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied
      4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
@@ -55,7 +55,7 @@ exit 0
     verify().is(str![[r#"
 exit 0
 -- stdout
-     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permit, which is now denied
      2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
      3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied, 2 of them for another cause
      4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
@@ -67,7 +67,7 @@ exit 0
     verify().is(str![[r#"
 exit 5
 -- stdout
-     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permits, all now denied
+     1 credential jti-3, revoked by https://idp.a.example: session-revoked: 1 permit, which is now denied
      2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied
      3 principal spiffe://a.example/boss, revoked by alice: leaked: of 5 permits, 2 would be given again: see 6, 10
      4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends
@@ -80,7 +80,7 @@ exit 5
     verify().is(str![[r#"
 exit 5
 -- stdout
-     1 credential jti-4, revoked by https://idp.a.example: session-revoked: 1 of 1 permits were given after the revocation was known: see 10
+     1 credential jti-4, revoked by https://idp.a.example: session-revoked: 1 of 1 permit given after the revocation was known: see 10
      2 credential jti-1, revoked by alice: leaked: 2 permits, all now denied, 2 of them for another cause
      3 principal spiffe://a.example/boss, revoked by alice: leaked: 5 permits, all now denied, 5 of them for another cause
      4 credential jti-9, revoked by alice: leaked: the log has no permit that it ends

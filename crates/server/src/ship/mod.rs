@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cursor::Cursor;
 use http::{Response, StatusCode, header};
 use portcullis_host::log::{Lines, Most, read_after};
-use portcullis_host::{Timestamp, printable};
+use portcullis_host::{Timestamp, counted, printable};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -280,7 +280,8 @@ fn confirmed(ship: &ShipSettings, response: &Response<Bytes>) -> Result<(), Fail
         return match batch::rejected(ship, response) {
             None => Ok(()),
             Some((count, message)) => Err(Failure::refused(format!(
-                "{url} rejected {count} lines of a batch: {}",
+                "{url} rejected {} of a batch: {}",
+                counted(count, "line"),
                 printable(&message)
             ))),
         };

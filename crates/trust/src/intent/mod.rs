@@ -55,6 +55,7 @@ pub use subset::AttenuationError;
 
 use portcullis_contract::name::fold;
 use portcullis_contract::{ActionClass, Constraint, Pattern, excerpt};
+use portcullis_model::count::counted;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
 use portcullis_model::timestamp::Timestamp;
@@ -284,7 +285,7 @@ impl fmt::Display for Allowance {
             Some(only) => write!(f, " with the arguments `{}`", only.to_json())?,
         }
         if let Some(uses) = self.max_uses {
-            write!(f, " at most {uses} times")?;
+            write!(f, " at most {}", counted(uses, "time"))?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{Allowance, Arguments, Denial, StoredIntent};
 use portcullis_contract::Steps;
+use portcullis_model::count::counted;
 use portcullis_model::timestamp::Timestamp;
 
 /// Excess of a delegated intent over its parent.
@@ -25,7 +26,7 @@ pub enum AttenuationError {
         to: Timestamp,
     },
     /// It may be used more often than its parent.
-    #[error("its parent may be used {most} times: state a `max-uses` that is not higher")]
+    #[error("its parent may be used {}: state a `max-uses` that is not higher", counted(*most, "time"))]
     Uses {
         /// Maximum number of uses of the parent.
         most: u64,

@@ -1,5 +1,7 @@
 //! Errors of the revocation list.
 
+use portcullis_model::count::counted;
+
 /// Reason why the list is unusable. The host then denies all requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -33,7 +35,8 @@ pub enum ListError {
     Empty,
     /// The list is older than the one known before.
     #[error(
-        "the revocation list has {found} changes, but {known} were seen before: it is an older copy; restore the latest list, or accept this one with `portcullis state accept list`"
+        "the revocation list has {}, and had {known} before: it is an older copy; restore the latest list, or accept this one with `portcullis state accept list`",
+        counted(*found, "change")
     )]
     Behind {
         /// Number of changes found.

@@ -4,6 +4,7 @@ use super::checksums::{opened_text, sealed_text};
 use super::database::ABOUT;
 use super::failure::Failure;
 use crate::state::{GONE, Kept, Marks};
+use portcullis_model::count::counted;
 use portcullis_model::marks::{ListMark, StateMark};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use std::path::Path;
@@ -102,7 +103,8 @@ pub(super) fn lacks(kept: &Kept, found: &StateMark, was_there: bool) -> Option<L
         let changes = found.changes;
         return (changes > 0).then(|| Lacks {
             why: format!(
-                "it has {changes} changes, but the file of marks beside it, which counts them, is missing"
+                "it has {}, but the file of marks beside it, which counts them, is missing",
+                counted(changes, "change")
             ),
             is_unsaid: true,
         });
