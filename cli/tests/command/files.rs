@@ -145,3 +145,28 @@ a host would refuse it: the file has at least 16777217 bytes, and its limit is 1
     );
     assert_eq!(json.get("imports"), None);
 }
+
+#[test]
+fn inspect_names_the_size_and_the_limit_of_a_memory_or_table() {
+    let folder = Folder::new();
+    for (declared, begins, says) in [
+        (
+            "\"memory\") 65536",
+            "its memory begins with 4294967296 bytes, and `memory-bytes`",
+            "raise `memory-bytes`, to at most 67108864",
+        ),
+        (
+            "\"memory\") 2) (table 5000 funcref",
+            "its table begins with 5000 elements, and `table-elements`",
+            "raise `table-elements`, to at most",
+        ),
+    ] {
+        let module = raw::answering("").replace("\"memory\") 2", declared);
+        folder.write("large.wasm", raw::component(&module));
+        let ran = folder.run(&["inspect", "large.wasm"]);
+        let out = &ran.exits(3).out;
+        assert!(out.contains(begins) && out.contains(says), "{ran}");
+    }
+    folder.write("small.wasm", raw::component(&raw::answering("")));
+    folder.run(&["inspect", "small.wasm"]).exits(0);
+}

@@ -62,6 +62,7 @@ impl Inspection {
                     | LoadError::CoreModule
                     | LoadError::Malformed { .. }
                     | LoadError::TooMany { .. }
+                    | LoadError::BeginsBeyond { .. }
             )
         )
     }

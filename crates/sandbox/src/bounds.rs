@@ -1,13 +1,14 @@
 //! Bounds on the parts of a component, so that work on a file is in proportion to its size.
 //!
 //! Parsers, validators and compilers spend far more on some parts than the parts take in the file. They are
-//! counted in one pass before any other work.
+//! counted in one pass before any other work. Memories and tables that begin beyond their limit are refused in the
+//! same pass: the error names the limit, which the engine does not know.
 
-use crate::load_error::{LoadError, malformed};
-use portcullis_model::limits::PluginLimits;
+use crate::load_error::{GrowingPart, LoadError, malformed};
+use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 use wasmparser::{
-    BinaryReaderError, ConstExpr, DataKind, ElementItems, ElementKind, FunctionBody, Operator,
-    Parser, Payload,
+    BinaryReaderError, ConstExpr, DataKind, ElementItems, ElementKind, FunctionBody, MemoryType,
+    Operator, Parser, Payload,
 };
 
 /// Maximum depth of modules and components in each other. Build tools make 2 or 3 levels.
@@ -74,6 +75,34 @@ impl Counted {
 fn constant(expression: &ConstExpr<'_>) -> Result<(), LoadError> {
     let size = expression.get_binary_reader().bytes_remaining() as u64;
     Counted::of("bytes in a constant expression", CONSTANT_BYTES).add(size)
+}
+
+/// Checks the size with which a memory or a table begins.
+fn begins_within(part: GrowingPart, found: u64, limit: usize) -> Result<(), LoadError> {
+    match found > limit as u64 {
+        false => Ok(()),
+        true => Err(LoadError::BeginsBeyond { part, found, limit }),
+    }
+}
+
+/// A number of pages of a memory in bytes.
+fn bytes_of(memory: &MemoryType, pages: u64) -> u64 {
+    const PAGE_LOG2: u32 = 16;
+    let page = 1_u64.checked_shl(memory.page_size_log2.unwrap_or(PAGE_LOG2));
+    pages.saturating_mul(page.unwrap_or(u64::MAX))
+}
+
+/// The lowest maximum that a memory of the component declares, in bytes.
+pub(crate) fn declared_maximum(component: &[u8]) -> Option<u64> {
+    let payloads = Parser::new(0).parse_all(component).map_while(Result::ok);
+    let memories = payloads.filter_map(|payload| match payload {
+        Payload::MemorySection(memories) => Some(memories),
+        _ => None,
+    });
+    let memories = memories.flatten().map_while(Result::ok);
+    memories
+        .filter_map(|memory| Some(bytes_of(&memory, memory.maximum?)))
+        .min()
 }
 
 /// Checks how deep the blocks and loops of a function are in each other; the outer error is one of the format.
@@ -148,6 +177,25 @@ fn count(bytes: &[u8], limits: &PluginLimits) -> Result<Result<(), LoadError>, B
             Payload::InstanceSection(section) => instances.add(section.count().into()),
             Payload::ComponentInstanceSection(section) => instances.add(section.count().into()),
             Payload::ComponentCanonicalSection(section) => canonical.add(section.count().into()),
+            Payload::MemorySection(section) => {
+                let limit = limits.memory_bytes.min(MAX_MEMORY_BYTES);
+                let mut counted = Ok(());
+                for memory in section {
+                    let memory = memory?;
+                    let found = bytes_of(&memory, memory.initial);
+                    counted = counted.and(begins_within(GrowingPart::Memory, found, limit));
+                }
+                counted
+            }
+            Payload::TableSection(section) => {
+                let limit = limits.table_elements.min(MAX_TABLE_ELEMENTS);
+                let mut counted = Ok(());
+                for table in section {
+                    let found = table?.ty.initial;
+                    counted = counted.and(begins_within(GrowingPart::Table, found, limit));
+                }
+                counted
+            }
             Payload::FunctionSection(section) => functions.add(section.count().into()),
             Payload::CustomSection(_) => custom.add(1),
             Payload::GlobalSection(section) => {

@@ -2,6 +2,7 @@
 
 use crate::sandbox::Exceeded;
 use portcullis_contract::{one_line, printable};
+use portcullis_model::count::counted;
 use portcullis_model::fault_kind::FaultKind;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -17,13 +18,17 @@ pub enum Fault {
     #[error("it ran longer than its `deadline`")]
     Deadline,
     /// It asked for more linear memory than its limit.
-    #[error("it asked for {asked} bytes of memory, more than its `memory-bytes`")]
+    #[error(
+        "it asked for {asked} bytes of memory, more than its `memory-bytes`: let it need less, or raise `memory-bytes` in its `limits`"
+    )]
     Memory {
         /// Size that it asked for, in bytes.
         asked: usize,
     },
     /// It asked for a larger table than its limit.
-    #[error("it asked for a table of {asked} elements, more than its `table-elements`")]
+    #[error(
+        "it asked for a table of {asked} elements, more than its `table-elements`: let it need less, or raise `table-elements` in its `limits`"
+    )]
     Table {
         /// Size that it asked for, in elements.
         asked: usize,
@@ -44,7 +49,9 @@ pub enum Fault {
     HostBusy,
     /// It was not called, because it faulted repeatedly.
     #[error(
-        "it is quarantined after {faults} faults in a row, and is tried again in {}: correct it, or see what it faults on", retried_in(*retry_in)
+        "it is quarantined after {} in a row, and is tried again in {}: correct it, or see what it faults on",
+        counted(*faults, "fault"),
+        retried_in(*retry_in)
     )]
     Quarantined {
         /// Number of its faults in a row.

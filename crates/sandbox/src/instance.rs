@@ -7,6 +7,7 @@ use crate::direct::Direct;
 use crate::entry::Entry;
 use crate::fault::Fault;
 use crate::sandbox::{self, Sandbox};
+use portcullis_model::count::counted;
 use wasmtime::Store;
 use wasmtime::component::Func;
 
@@ -158,8 +159,8 @@ fn unpacked(bytes: &[u8]) -> Result<given::Verdict, Fault> {
     match postcard::take_from_bytes(bytes) {
         Ok((verdict, [])) => Ok(verdict),
         Ok((_, rest)) => Err(Fault::InvalidOutput(format!(
-            "{} bytes follow the packed verdict",
-            rest.len()
+            "the packed verdict is followed by {}",
+            counted(rest.len(), "byte")
         ))),
         Err(error) => Err(Fault::InvalidOutput(format!("no packed verdict: {error}"))),
     }

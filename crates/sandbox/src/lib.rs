@@ -66,7 +66,7 @@ pub use evaluate::Evaluation;
 pub use fault::Fault;
 pub use instances::Instances;
 pub use load::PluginSource;
-pub use load_error::{CompilerError, LoadError, LoadStage, SettingsError};
+pub use load_error::{CompilerError, GrowingPart, LoadError, LoadStage, SettingsError};
 pub use loaded::LoadedPlugins;
 pub use plugin::Plugin;
 pub use question::Question;

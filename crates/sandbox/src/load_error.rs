@@ -1,10 +1,11 @@
 //! Reasons why a plugin is not loaded.
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, SNAPSHOT_BYTES};
 use crate::fault::Fault;
 use crate::sandbox::LoadLimit;
 use portcullis_contract::{CONTRACT_VERSION, ManifestError, REBUILD, excerpt, one_line, printable};
 use portcullis_model::digest::Digest;
+use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 use portcullis_model::secret::withheld;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -138,6 +139,27 @@ pub enum LoadError {
         /// Maximum number.
         most: u64,
     },
+    /// A memory or a table begins beyond its limit.
+    #[error(
+        "its {part} begins with {found} {}, and `{}` in its `limits` is {limit}: build it with a smaller {part}, or raise `{}`, to at most {}",
+        part.unit(), part.setting(), part.setting(), part.most()
+    )]
+    BeginsBeyond {
+        /// The part.
+        part: GrowingPart,
+        /// Its size at the beginning, in bytes or elements.
+        found: u64,
+        /// Its limit.
+        limit: usize,
+    },
+    /// The memory cannot grow as far as the snapshot needs.
+    #[error(
+        "its memory grows to at most {maximum} bytes, the maximum that it declares, and the snapshot needs up to {SNAPSHOT_BYTES} bytes more than it has once it is configured: build it with a higher maximum, or without one, since `memory-bytes` in its `limits` bounds it"
+    )]
+    CannotGrow {
+        /// The maximum that it declares, in bytes.
+        maximum: u64,
+    },
     /// The child process that compiles plugins did not compile it.
     #[error("the process that compiles plugins: {0}")]
     #[serde(skip)]
@@ -182,6 +204,41 @@ pub enum CompilerError {
         "its answer is not valid: {0}: check that the program is of the same version as this host"
     )]
     Answer(String),
+}
+
+/// A part of a plugin that grows up to a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum GrowingPart {
+    /// The linear memory.
+    #[error("memory")]
+    Memory,
+    /// A table.
+    #[error("table")]
+    Table,
+}
+
+impl GrowingPart {
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Memory => "bytes",
+            Self::Table => "elements",
+        }
+    }
+
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Memory => "memory-bytes",
+            Self::Table => "table-elements",
+        }
+    }
+
+    /// The highest limit that can be set.
+    fn most(self) -> usize {
+        match self {
+            Self::Memory => MAX_MEMORY_BYTES,
+            Self::Table => MAX_TABLE_ELEMENTS,
+        }
+    }
 }
 
 /// A function of a plugin that runs while it is loaded.

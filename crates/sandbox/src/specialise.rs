@@ -4,6 +4,7 @@
 
 use crate::bindings::given::exports::portcullis::policy::types as given;
 use crate::bindings::passed::exports::portcullis::policy::types as passed;
+use crate::bounds;
 use crate::clock::Ticking;
 use crate::component::{compile, export, instantiable};
 use crate::fault::{Fault, text_of};
@@ -14,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, WasmList};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, Trap};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 /// Instantiates `component`, calls `configure`, and returns a snapshot as a component.
@@ -87,8 +88,18 @@ pub(crate) fn specialise(
         }
     };
     match state.error {
-        Some(error) => Err(unsupported(error)),
+        Some(error) => Err(unread(&error, component)),
         None => snapshot,
+    }
+}
+
+/// The error of a configured instance that cannot be read.
+fn unread(error: &wasmtime::Error, component: &[u8]) -> LoadError {
+    // The instrumentation traps so only if the memory does not grow, and the host does not hinder it.
+    let is_full = error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached);
+    match bounds::declared_maximum(component) {
+        Some(maximum) if is_full => LoadError::CannotGrow { maximum },
+        _ => LoadError::Snapshot(text_of(error)),
     }
 }
 

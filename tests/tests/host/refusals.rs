@@ -1,6 +1,8 @@
 //! The refusals of plugins when they are loaded, with their reasons.
 
-use portcullis_host::{Digest, Fault, LoadError, Plugin, PluginLimits, PluginSource, inspect};
+use portcullis_host::{
+    Digest, Fault, GrowingPart, LoadError, Plugin, PluginLimits, PluginSource, inspect,
+};
 use portcullis_tests::{guests, raw};
 use serde_json::json;
 use std::time::Duration;
@@ -284,7 +286,11 @@ fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
     assert!(with("(table 4096 funcref)").is_ok());
     assert!(matches!(
         with("(table 4097 funcref)").unwrap_err(),
-        LoadError::Instantiate(Fault::Table { asked: 4097 })
+        LoadError::BeginsBeyond {
+            part: GrowingPart::Table,
+            found: 4097,
+            limit: 4096
+        }
     ));
     let memory = |pages: u32| {
         let module = raw::answering("").replace("\"memory\") 2", &format!("\"memory\") {pages}"));
@@ -293,6 +299,45 @@ fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
     assert!(memory(256).is_ok());
     assert!(matches!(
         memory(257).unwrap_err(),
-        LoadError::Instantiate(Fault::Memory { asked: 16_842_752 })
+        LoadError::BeginsBeyond {
+            part: GrowingPart::Memory,
+            found: 16_842_752,
+            limit: 16_777_216
+        }
     ));
+    // Its size is named, whatever it is.
+    let of_4_gib = memory(65_536).unwrap_err().to_string();
+    assert_eq!(
+        of_4_gib,
+        "its memory begins with 4294967296 bytes, and `memory-bytes` in its `limits` is 16777216: build it with a smaller memory, or raise `memory-bytes`, to at most 67108864"
+    );
+    let source = PluginSource::new(raw::component(
+        &raw::answering("").replace("\"memory\") 2", "\"memory\") 257"),
+    ));
+    let limits = PluginLimits {
+        memory_bytes: 257 << 16,
+        ..PluginLimits::default()
+    };
+    assert!(Plugin::load(&source.limits(limits)).is_ok());
+}
+
+#[test]
+fn refuses_a_memory_without_room_for_the_snapshot() {
+    let memory = |declared: &str| {
+        let module =
+            raw::answering("").replace("\"memory\") 2", &format!("\"memory\") {declared}"));
+        load(&raw::component(&module))
+    };
+    for (declared, maximum) in [("2 2", 131_072), ("3 3", 196_608)] {
+        let error = memory(declared).unwrap_err();
+        assert_eq!(error, LoadError::CannotGrow { maximum });
+        let text = error.to_string();
+        assert!(
+            text.contains(&maximum.to_string()) && text.contains("`memory-bytes`"),
+            "{text}"
+        );
+    }
+    for declared in ["2 4", "2 1024", "2"] {
+        assert!(memory(declared).is_ok(), "{declared}");
+    }
 }

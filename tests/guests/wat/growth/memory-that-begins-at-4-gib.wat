@@ -1,2 +1,2 @@
-;; The memory begins with 4 GiB. Stopped when it is compiled, by the limit of each slot of the pool.
+;; The memory begins with 4 GiB. Stopped by `memory-bytes`, before it is compiled.
 (memory $memory 65536)

@@ -1,2 +1,2 @@
-;; A table begins with 2^32 - 1 elements. Stopped when it is compiled, by the limit of each slot of the pool.
+;; A table begins with 2^32 - 1 elements. Stopped by `table-elements`, before it is compiled.
 (table 4294967295 funcref)
