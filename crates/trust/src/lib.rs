@@ -33,3 +33,6 @@ pub mod state;
 
 pub mod regular;
 pub mod watched;
+
+#[cfg(test)]
+mod waiting;

@@ -243,6 +243,7 @@ fn take_turn(shared: &Shared, source: &Source) -> bool {
 mod tests {
     use super::super::Watch;
     use super::*;
+    use crate::waiting::until;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -281,14 +282,6 @@ mod tests {
 
         fn problem(&self) -> Option<String> {
             None
-        }
-    }
-
-    fn until(what: &str, is_so: impl Fn() -> bool) {
-        let given_up = Instant::now() + Duration::from_secs(60);
-        while !is_so() {
-            assert!(Instant::now() < given_up, "{what}");
-            thread::yield_now();
         }
     }
 

@@ -1,6 +1,7 @@
 //! JWT-SVIDs: claims, headers and signatures.
 
 use super::*;
+use crate::waiting::until;
 use portcullis_contract::PrincipalKind;
 
 #[test]
@@ -237,9 +238,7 @@ fn a_token_that_was_verified_before_proves_nothing_once_it_expires() {
     claims["exp"] = json!(expires);
     let token = issuer.sign(&claims.to_string());
     assert!(verifier.verify(&token).is_ok());
-    while now() < expires {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the token expires", || now() >= expires);
     assert!(verifier.verify(&token).is_err());
 }
 

@@ -1,6 +1,7 @@
 //! Reading a list: its lines, its age, and other files in its place.
 
 use super::*;
+use crate::waiting::until;
 
 #[test]
 fn a_token_in_the_list_is_found_and_goes_no_further() {
@@ -86,9 +87,10 @@ fn a_list_without_a_line_end_is_not_relied_on() {
     assert!(matches!(follow, Err(ListError::Line { line: 2, .. })));
     // An incomplete line is ignored for a second.
     assert_eq!(after(format!("{whole}{}", &line[..20])), None);
-    std::thread::sleep(Duration::from_millis(1010));
-    followed.refresh();
-    assert!(followed.now_known().unreliable(NOW).is_some());
+    until("the incomplete line is an error", || {
+        followed.refresh();
+        followed.now_known().unreliable(NOW).is_some()
+    });
     assert_eq!(after(format!("{whole}{line}\n")), None);
     assert!(
         followed
