@@ -36,9 +36,9 @@ Exit codes:
 impl Exit {
     /// Returns the exit code for a log that is broken or cannot be read.
     pub(crate) fn of_log(broken: &Corrupt) -> Self {
-        match broken {
-            Corrupt::Read { .. } => Self::Failed,
-            _ => Self::Invalid,
+        match broken.is_unread() {
+            true => Self::Failed,
+            false => Self::Invalid,
         }
     }
 

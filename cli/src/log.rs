@@ -4,10 +4,9 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, FAINT, GOOD, WARN, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
-use portcullis_host::Quarantined;
-use portcullis_host::escaped;
 use portcullis_host::log::{self, ArchiveError, Decided, Entry, Event, Released, Verified};
 use portcullis_host::revocation::{self, Revocable};
+use portcullis_host::{Quarantined, counted, escaped};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -184,6 +183,10 @@ fn verify(
 ) -> anyhow::Result<Exit> {
     let verified = match log::verify_with_head(file, archive, head) {
         Ok(verified) => verified,
+        Err(unread) if unread.is_unread() => {
+            output::error(&shown_of_request(&unread.to_string()));
+            return Ok(Exit::of_log(&unread));
+        }
         Err(broken) => {
             match format {
                 Format::Json => {
@@ -240,9 +243,9 @@ fn verify(
 /// Prints the result for an intact log.
 fn whole(verified: &Verified, archive: Option<&Path>) -> anyhow::Result<()> {
     output::line(&format!(
-        "{} {} entries {}",
+        "{} {} {}",
         styled(GOOD, "whole"),
-        verified.entries,
+        counted(verified.entries, "entry"),
         styled(
             FAINT,
             &format!("(keep its head elsewhere: {})", verified.head)

@@ -52,16 +52,25 @@ impl Archived {
     /// Reads the records of a log, in order.
     pub(super) fn read(path: &Path) -> Result<Vec<Self>, Corrupt> {
         let record = Self::record(path);
-        let text = match fs::read(&record) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        let mut text = Vec::new();
+        let read = regular::open(&record).and_then(|mut opened| opened.read_to_end(&mut text));
+        match read {
+            Ok(_) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Vec::new());
+            }
             Err(error) => {
                 return Err(Corrupt::Read {
                     file: record,
                     error,
                 });
             }
-        };
+        }
         let mut all: Vec<Self> = Vec::new();
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         // A last record without a line end was being written: its file was not yet removed.

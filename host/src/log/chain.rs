@@ -3,6 +3,7 @@
 use super::archive::Archived;
 use super::files::{Files, Found, Head, Next, RESTORE, Run, hash, next_line};
 use super::{Entry, Event, Seal, line};
+use portcullis_model::count::counted;
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
@@ -35,10 +36,18 @@ pub struct Verified {
 #[non_exhaustive]
 pub enum Corrupt {
     /// A file cannot be read.
-    #[error("cannot read {}: {error}", file.display())]
+    #[error("cannot read {}: {error}{}", file.display(), remedy(error.kind()))]
     Read {
         /// The file.
         file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// The folder of archived files cannot be read.
+    #[error("cannot read the archive {}: {error}: name the folder that `portcullis log archive` moved files to", folder.display())]
+    Archive {
+        /// The folder.
+        folder: PathBuf,
         /// Error of the operating system.
         error: io::Error,
     },
@@ -75,7 +84,7 @@ pub enum Corrupt {
     #[error("{} is missing or damaged, so lines at the end may be gone: {}", .0.display(), RESTORE)]
     NoHead(PathBuf),
     /// Lines at the end are missing.
-    #[error("{} ends with line {found}, but {recorded} were recorded: lines at its end are gone: {}", file.display(), RESTORE)]
+    #[error("{} ends with line {found}, and the log had {}: lines at its end are gone: {}", file.display(), counted(*recorded, "line"), RESTORE)]
     Truncated {
         /// The file.
         file: PathBuf,
@@ -84,6 +93,28 @@ pub enum Corrupt {
         /// Number of the last recorded line.
         recorded: u64,
     },
+}
+
+impl Corrupt {
+    /// True if nothing is known of the log, because a file or the archive cannot be read.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Archive { .. })
+    }
+}
+
+/// The remedy for a file that cannot be read, as the end of a message.
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            ": name the latest file of the log, which is `path` under `[log]` of the configuration"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": run the command as a user who may read it, such as that of the host"
+        }
+        // The message says what is there, and to restore the file.
+        io::ErrorKind::InvalidInput => ", or name the latest file of the log",
+        _ => ": check the disk, or restore the file",
+    }
 }
 
 /// Maximum number of missing files that are listed.
@@ -142,7 +173,7 @@ pub fn verify_with_head(
     }
     // Read first: a host may record decisions while the lines are read.
     let Some(recorded) = Head::read(path) else {
-        return Err(Corrupt::NoHead(Head::file(path)));
+        return Err(Head::missing(path));
     };
     let mut has_head = wanted.is_some_and(|wanted| {
         records
@@ -196,8 +227,8 @@ pub fn verify_with_head(
                     file,
                     line,
                     message: format!(
-                        "it is cut off, and {} lines were recorded: {RESTORE}",
-                        recorded.sequence
+                        "it is cut off, and the log had {}: {RESTORE}",
+                        counted(recorded.sequence, "line")
                     ),
                 });
             }
@@ -456,4 +487,42 @@ pub(super) fn opening(file: &Path, opened: &File) -> Result<Option<FirstLine>, C
         sequence: entry.sequence,
         previous: entry.previous,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unread_file_has_the_remedy_of_its_error() {
+        let text = |kind: io::ErrorKind| {
+            let error = Corrupt::Read {
+                file: "a.jsonl".into(),
+                error: kind.into(),
+            };
+            assert!(error.is_unread());
+            error.to_string()
+        };
+        for (kind, remedy) in [
+            (io::ErrorKind::NotFound, "name the latest file of the log"),
+            (
+                io::ErrorKind::NotADirectory,
+                "name the latest file of the log",
+            ),
+            (
+                io::ErrorKind::InvalidInput,
+                "name the latest file of the log",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "run the command as a user who may read it",
+            ),
+            (io::ErrorKind::UnexpectedEof, "check the disk"),
+        ] {
+            let text = text(kind);
+            assert!(text.starts_with("cannot read a.jsonl: "), "{text}");
+            assert!(text.contains(remedy), "{text}");
+        }
+        assert!(!Corrupt::NoHead("a.jsonl.head".into()).is_unread());
+    }
 }

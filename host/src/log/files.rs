@@ -147,8 +147,8 @@ impl Files<'_> {
 
     fn with_archive(&self, archive: &Path, records: &[Archived]) -> Result<Vec<Run>, Corrupt> {
         if let Err(error) = std::fs::read_dir(archive) {
-            return Err(Corrupt::Read {
-                file: archive.to_owned(),
+            return Err(Corrupt::Archive {
+                folder: archive.to_owned(),
                 error,
             });
         }
@@ -187,7 +187,7 @@ impl Files<'_> {
     pub(super) fn open(&self, number: u32) -> Result<Next, Corrupt> {
         loop {
             if let Some(sealed) = self.sealed(number) {
-                return match File::open(&sealed) {
+                return match regular::open(&sealed) {
                     Ok(opened) => Ok(Next::Sealed(sealed, opened)),
                     Err(error) => Err(Corrupt::Read {
                         file: sealed,
@@ -206,7 +206,7 @@ impl Files<'_> {
     pub(super) fn latest(&self) -> Result<File, Corrupt> {
         let file = self.path.to_owned();
         for _ in 0..PATIENCE {
-            match File::open(self.path) {
+            match regular::open(self.path) {
                 Ok(latest) => return Ok(latest),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.has_others() => {
                     // The host renamed the previous file, and is about to create the next one.
@@ -291,17 +291,28 @@ impl Head {
     }
 
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let file = Self::file(path);
-        let mut text = std::fs::read_to_string(&file).ok()?;
+        let read = || io::read_to_string(regular::open(&Self::file(path)).ok()?).ok();
+        let mut text = read()?;
         // A host may write it at the same time: read until two reads are equal.
         for _ in 0..PATIENCE {
-            let again = std::fs::read_to_string(&file).ok()?;
+            let again = read()?;
             if again == text {
                 break;
             }
             text = again;
         }
         Self::parse(&text)
+    }
+
+    /// The error of a head that [`Head::read`] does not return.
+    pub(super) fn missing(path: &Path) -> Corrupt {
+        let file = Self::file(path);
+        match regular::open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Corrupt::Read { file, error }
+            }
+            _ => Corrupt::NoHead(file),
+        }
     }
 
     /// Parses only the exact form that is written; any other form is damaged.

@@ -25,7 +25,7 @@ exit 3
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-decisions.jsonl: error: a host does not start with it: it ends with line 2, and 4 lines were recorded: lines at its end are gone: restore the file, or move the log away and begin a new one
+decisions.jsonl: error: a host does not start with it: it ends with line 2, and the log had 4 lines: lines at its end are gone: restore the file, or move the log away and begin a new one
 "#]]);
 }
 

@@ -33,11 +33,6 @@ exit 3
 broken decisions.jsonl:3: it does not follow from the line before it: that one was changed, or lines were removed, added or moved: restore the file, or move the log away and begin a new one
 "#]]);
     folder.write("decisions.jsonl", log);
-    folder.run(&["log", "verify", "none.jsonl"]).is(str![[r#"
-exit 1
--- stdout
-broken cannot read none.jsonl: No such file or directory (os error 2)
-"#]]);
     let head = json["head"].as_str().unwrap();
     verify(&folder, &["--head", head]).is(str![[r#"
 exit 0
@@ -49,6 +44,38 @@ exit 3
 -- stdout
 broken no line has the given head: the log was recreated or truncated
 "#]]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_cannot_be_read_is_no_broken_log() {
+    let folder = recorded();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let fifo = folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let mut runs = Runs::default();
+    for command in [
+        "log verify none.jsonl",
+        "log verify none.jsonl --format json",
+        "log verify folder",
+        "log verify fifo",
+        "log verify decisions.jsonl/none.jsonl",
+        "log verify decisions.jsonl --archive none",
+        "log query none.jsonl",
+        "log query folder",
+        "log archive none.jsonl --to away",
+        "log archive folder --to away",
+        "replay none.jsonl",
+        "replay folder",
+        "posture report --log none.jsonl",
+        "posture report --log folder",
+        // Each of them reads a log that is there.
+        "log verify decisions.jsonl",
+    ] {
+        runs.add(command, folder.run(&command.split(' ').collect::<Vec<_>>()));
+    }
+    runs.is(snapbox::file!["unread.txt"]);
 }
 
 #[test]
@@ -117,8 +144,8 @@ fn check_warns_of_a_log_that_others_can_read() {
     folder.run(&["check"]).is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 3 integrations, 3 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 3 integrations, 3 plugins
 -- stderr
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
@@ -129,8 +156,8 @@ portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can wr
     folder.run(&["check"]).is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 3 integrations, 3 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 3 integrations, 3 plugins
 -- stderr
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
@@ -232,7 +259,7 @@ exit 3
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-decisions.jsonl: error: a host does not start with it: it is missing, and 4 lines were recorded: lines at its end are gone: restore the file, or move the log away and begin a new one
+decisions.jsonl: error: a host does not start with it: it is missing, and the log had 4 lines: lines at its end are gone: restore the file, or move the log away and begin a new one
 
 # posture report --log decisions.jsonl
 exit 3
@@ -240,7 +267,7 @@ exit 3
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:20:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
-decisions.jsonl: error: a host does not start with it: it is missing, and 4 lines were recorded: lines at its end are gone: restore the file, or move the log away and begin a new one
+decisions.jsonl: error: a host does not start with it: it is missing, and the log had 4 lines: lines at its end are gone: restore the file, or move the log away and begin a new one
 "##]]);
     fs::write(&log, &text).unwrap();
     fs::remove_file(&head).unwrap();
@@ -257,8 +284,8 @@ decisions.jsonl: error: a host does not start with it: decisions.jsonl.head is m
     check().is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 3 integrations, 3 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 3 integrations, 3 plugins
 -- stderr
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`

@@ -153,7 +153,7 @@ fn with_the_archive_everything_that_is_on_record_has_to_be_there() {
     ));
     assert!(matches!(
         verify_with_archive(&folder.log(), &gone),
-        Err(Corrupt::Read { file, .. }) if file == gone
+        Err(Corrupt::Archive { folder, .. }) if folder == gone
     ));
     // Without the archive, none of its files is needed.
     assert!(verify(&folder.log()).unwrap().first > 1);
