@@ -4,7 +4,7 @@ use crate::Format;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, WARN, shown, styled};
 use portcullis_host::config::{self, Problem, Severity};
-use portcullis_host::{PagemapScanInForce, Pdp, pagemap_scan_in_force};
+use portcullis_host::{PagemapScanInForce, Pdp, counted, pagemap_scan_in_force};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -30,12 +30,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     if !is_servable {
         checked.pdp = None;
     }
+    let problems = checked.problems.iter();
+    let refused = problems.filter(|problem| problem.severity == Severity::Refused);
+    let refused = refused.count();
+    let exit = match (&checked.pdp, refused) {
+        (Some(_), 0) => Exit::Success,
+        _ => Exit::Invalid,
+    };
     match args.format {
         Format::Json => {
             let problems: Vec<_> = checked.problems.iter().map(to_json).collect();
             let scan = pagemap_scan_in_force();
             let mut report = json!({
-                "usable": checked.pdp.is_some(),
+                "usable": exit == Exit::Success,
+                "starts": checked.pdp.is_some(),
                 "problems": problems,
                 "pagemap-scan": {
                     "on": scan == PagemapScanInForce::On,
@@ -52,27 +60,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             if let Some(pdp) = &checked.pdp {
                 let integrations = pdp.integrations();
                 let plugins: usize = integrations.iter().map(|i| i.plugins().len()).sum();
-                output::line(&format!(
-                    "{} {}: {}, {}",
-                    styled(GOOD, "usable"),
-                    file.display(),
-                    count(integrations.len(), "integration"),
-                    count(plugins, "plugin"),
-                ))?;
                 output::line(&format!("pagemap-scan is {}", pagemap_scan_in_force()))?;
                 if let Some(durability) = durability {
                     output::line(&format!("the state is shared: {}", shown(&durability)))?;
                 }
+                // The verdict is the last line, and agrees with the exit code.
+                let verdict = match refused {
+                    0 => styled(GOOD, "usable"),
+                    _ => styled(BAD, "refused"),
+                };
+                let without = match refused {
+                    0 => String::new(),
+                    _ => format!(
+                        "; a host would start without {}, see above",
+                        counted(refused, "refused part")
+                    ),
+                };
+                output::line(&format!(
+                    "{verdict} {}: {}, {}{without}",
+                    file.display(),
+                    counted(integrations.len(), "integration"),
+                    counted(plugins, "plugin"),
+                ))?;
             }
         }
     }
-    let mut problems = checked.problems.iter();
-    let refuses = problems.any(|problem| problem.severity >= Severity::Refused);
-    Ok(if checked.pdp.is_some() && !refuses {
-        Exit::Success
-    } else {
-        Exit::Invalid
-    })
+    Ok(exit)
 }
 
 /// Adds the problems of `[serve]`, in the order of the file. Returns false if there is an error among them.
@@ -143,11 +156,4 @@ fn to_json(problem: &Problem) -> serde_json::Value {
         "column": problem.column,
         "message": problem.message,
     })
-}
-
-fn count(number: usize, of: &str) -> String {
-    match number {
-        1 => format!("1 {of}"),
-        number => format!("{number} {of}s"),
-    }
 }

@@ -57,8 +57,8 @@ fn uses_a_cache_and_reports_damage_and_wide_modes() {
     check(&folder, cached()).is(str![[r#"
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:7:13: warning: plugin `hostile.wasm` was compiled, not taken from the cache: compiled/[DIGEST].code is damaged, or was not written with the key of this cache: if this is unexpected, check the disk, and the permissions of the cache

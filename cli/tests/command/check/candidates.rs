@@ -41,8 +41,8 @@ fn a_candidate_is_read_as_a_plugin_and_names_the_one_that_it_replaces() {
 # settings = { behaviour = "permit" }
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:4:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
@@ -52,8 +52,8 @@ checked.toml:7:13: warning: the plugin is not pinned, so any user who can write 
 # settings = { deny = ["*"] }
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:4:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`

@@ -15,24 +15,24 @@ fn accepts_fresh_and_reset_instances() {
 #
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 
 # instances = "fresh"
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 
 # instances = "reset"
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 "##]]);
@@ -226,8 +226,8 @@ fn warns_of_a_plugin_whose_instances_cannot_be_reset() {
 # settings = { behaviour = "count" }
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 
@@ -239,8 +239,8 @@ checked.toml:5:13: warning: the plugin is not pinned, so any user who can write 
 # settings = {  }
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:5:13: warning: instances of plugin `typed.wasm` cannot be reset, so it decides as with `instances = "fresh"`: write it with portcullis-sdk

@@ -32,8 +32,8 @@ fn accepts_a_valid_configuration() {
     folder.run(&["check"]).is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 3 integrations, 3 plugins
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 3 integrations, 3 plugins
 -- stderr
 portcullis.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 portcullis.toml:13:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
@@ -52,8 +52,8 @@ fn compares_a_pinned_plugin_with_its_digest() {
     pinned(&component).is(str![[r#"
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 "#]]);
     pinned(b"").is(str![[r#"
 exit 3
@@ -78,8 +78,8 @@ fn reports_a_log_that_the_host_could_not_write() {
 # decisions.jsonl
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:6:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 

@@ -42,16 +42,16 @@ fn warns_of_obligations_that_no_plugin_issues() {
 # obligations = ["notification", "log-full", "x"]
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 
 # obligations = ["notificaton"]
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:3:15: warning: under `obligations`, no plugin issues `notificaton`: did you mean `notification`? A permit with an obligation that is not listed is denied
 checked.toml:5:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
@@ -74,16 +74,16 @@ fn warns_of_registrations_for_unknown_integrations() {
 # ["x"]
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 
 # ["x", "elsewhere"]
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `elsewhere`, but no integration here has that name: correct it, unless another host has it
@@ -91,8 +91,8 @@ registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `
 # ["githbu"]
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: correct it, unless another host has it
@@ -102,8 +102,8 @@ registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `
     check(&folder, github).is(str![[r#"
 exit 0
 -- stdout
-usable checked.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable checked.toml: 1 integration, 1 plugin
 -- stderr
 checked.toml:7:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 registry.toml:2:1: warning: `integrations` of `spiffe://a.example/agent/x` has `githbu`, but no integration here has that name: did you mean `github`?

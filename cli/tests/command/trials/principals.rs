@@ -47,8 +47,8 @@ fn warns_of_agents_with_the_same_last_segment() {
     folder.run(&["check"]).is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 1 integration, 1 plugin
 -- stderr
 portcullis.toml:14:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 [intents]: warning: intent `int-1`: `/allows/0`: `"arguments": "open"` allows any arguments: list the arguments that a call needs, as in `"arguments": {"required":[]}`
@@ -57,8 +57,8 @@ portcullis.toml:14:13: warning: the plugin is not pinned, so any user who can wr
     folder.run(&["check"]).is(str![[r#"
 exit 0
 -- stdout
-usable portcullis.toml: 1 integration, 1 plugin
 pagemap-scan is off, the default: with it, wasmtime before 50 does not reset pages that are in swap
+usable portcullis.toml: 1 integration, 1 plugin
 -- stderr
 portcullis.toml:5:8: warning: agents `spiffe://acme.example/agent/fixer` and `spiffe://acme.example/ns/dev/agent/fixer` end with the same segment (1 such pairs): a plugin that identifies agents by it, such as `github` with `{name}` in `own-branch-prefix`, confuses them: write `{trust-domain}/{path}` there
 portcullis.toml:14:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
