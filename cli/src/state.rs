@@ -1,7 +1,8 @@
 //! `portcullis state`.
 
+use crate::check;
 use crate::exit::Exit;
-use crate::output::{self, GOOD, shown_of_request, styled};
+use crate::output::{self, GOOD, styled};
 use clap::{Subcommand, ValueEnum};
 use portcullis_host::config::{self, Accepts};
 use std::path::PathBuf;
@@ -71,9 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             Ok(Exit::Success)
         }
         Err(error) => {
-            for problem in &error.0 {
-                output::error(&shown_of_request(&problem.to_string()));
-            }
+            check::report(&error.0);
             Ok(Exit::Invalid)
         }
     }

@@ -10,7 +10,7 @@ mod text;
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::registry::owners;
-use crate::{check, intent};
+use crate::{check, intent, revoke};
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use inventory::{Before, Inventory};
@@ -132,8 +132,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::error(&shown_of_request(&broken.to_string()));
         return Ok(Exit::of_log(&broken));
     }
-    let list = pdp.revocations().map(|_| args.config.as_path());
-    let list = list.map(config::revocation_list).transpose()?;
+    let list = match pdp.revocations() {
+        None => None,
+        Some(_) => match revoke::found(config::revocation_list(&args.config)) {
+            Some(list) => Some(list),
+            None => return Ok(Exit::Invalid),
+        },
+    };
     let inventory_before = args
         .since
         .map(|since| Before::of(&pdp, list.as_deref(), &issued, since))

@@ -4,6 +4,7 @@ mod event;
 mod known;
 mod verify;
 
+use crate::check;
 use crate::exit::Exit;
 use crate::output::{self, GOOD, shown_of_request, styled};
 use clap::{Subcommand, ValueEnum};
@@ -227,12 +228,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 /// Returns a value of the configuration, or prints the error and returns `None`.
 pub(crate) fn found<T>(read: Result<T, config::ConfigError>) -> Option<T> {
-    read.map_err(|error| {
-        for problem in &error.0 {
-            output::error(&shown_of_request(&problem.to_string()));
-        }
-    })
-    .ok()
+    read.map_err(|error| check::report(&error.0)).ok()
 }
 
 /// A change of the list.

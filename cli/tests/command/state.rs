@@ -82,12 +82,12 @@ fn accepts_a_state_only_if_the_marks_can_be_written() {
 # decisions.jsonl.marks is a folder
 exit 3
 -- stderr
-error: portcullis.toml: error: decisions.jsonl.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
+portcullis.toml: error: decisions.jsonl.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
 
 # state.redb.marks is a folder
 exit 3
 -- stderr
-error: portcullis.toml: error: cannot use the state in state.redb: state.redb.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
+portcullis.toml: error: cannot use the state in state.redb: state.redb.marks cannot be written (it is a folder, not a file: restore the file): remove it, and make its folder writable
 
 #
 exit 0
