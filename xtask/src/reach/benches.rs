@@ -56,31 +56,39 @@ pub(super) fn layer(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 pub(super) fn jetstream(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let lines = lines(bench, "portcullis-fleet", "fleet")?;
     let one = find(&lines, "budgeted decision, one spender")?;
-    let many = find(&lines, "spend, 8 spenders of one key on 1 hosts")?;
-    let inputs = format!(
-        "{:.0} decisions a second, nats-server on loopback",
+    let on = |hosts| {
+        find(
+            &lines,
+            &format!("spend, 8 spenders of one key on {hosts} hosts"),
+        )
+    };
+    let many = on(1)?;
+    let of_one = format!(
+        "{:.0} decisions a second; nats-server on loopback",
         one.per_second
     );
+    let of_many = format!(
+        "eight threads of one host; on two hosts {}; on eight {}",
+        shown(on(2)?),
+        shown(on(8)?)
+    );
+    let name = "a budgeted decision on JetStream, one spender";
     let spenders = "a budget on JetStream, eight spenders of one key";
-    let of_many = "eight threads of one host, nats-server on loopback";
     Ok(vec![
-        Figure::at_most(
-            "a budgeted decision on JetStream, one spender: p50",
-            0.5,
-            " ms",
-            one.p50 / 1000.0,
-        )
-        .inputs(inputs.clone()),
-        Figure::at_most(
-            "a budgeted decision on JetStream, one spender: p99",
-            2.0,
-            " ms",
-            one.p99 / 1000.0,
-        )
-        .inputs(inputs),
-        Figure::at_least(spenders, 2000.0, " uses a second", many.per_second).inputs(of_many),
-        Figure::at_most(format!("{spenders}: p99"), 20.0, " ms", many.p99 / 1000.0).inputs(of_many),
+        Figure::at_most(format!("{name}: p50"), 0.5, " ms", one.p50 / 1000.0).inputs(&of_one),
+        Figure::at_most(format!("{name}: p99"), 2.0, " ms", one.p99 / 1000.0).inputs(&of_one),
+        Figure::at_least(spenders, 2000.0, " uses a second", many.per_second).inputs(&of_many),
+        Figure::at_most(format!("{spenders}: p99"), 20.0, " ms", many.p99 / 1000.0)
+            .inputs(&of_many),
     ])
+}
+
+fn shown(line: &Line) -> String {
+    format!(
+        "{:.0} a second with a p99 of {:.1} ms",
+        line.per_second,
+        line.p99 / 1000.0
+    )
 }
 
 /// Runs a bench, and returns the lines that it prints.

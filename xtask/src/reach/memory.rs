@@ -49,6 +49,22 @@ pub(super) fn after_requests(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 
 /// Growth of the resident memory, and of the number of threads, after many reloads while requests are decided.
 pub(super) fn after_reloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for changed in [Changed::Nothing, Changed::Settings] {
+        figures.extend(after(bench, changed)?);
+    }
+    Ok(figures)
+}
+
+/// Part of the configuration that differs from one reload to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    Nothing,
+    /// Settings of the plugin, so that it is loaded again. Its code is in the cache.
+    Settings,
+}
+
+fn after(bench: &Bench, changed: Changed) -> anyhow::Result<[Figure; 2]> {
     wrk()?;
     let site = site(bench, "reload", Durability::Buffered)?;
     let server = Server::pinned(bench, site.path())?;
@@ -59,21 +75,26 @@ pub(super) fn after_reloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     // Longer than all reloads. It is stopped by its id.
     let mut load = script.command(bench, &url, 8, Duration::from_secs(3600))?;
     let load = Running::start("wrk", &mut load, site.path().join("wrk.log"))?;
-    reload(bench, &site, &server, reloads / WARM)?;
+    reload(bench, &site, &server, changed, reloads / WARM)?;
     let before = server.running.size()?;
-    reload(bench, &site, &server, reloads)?;
+    reload(bench, &site, &server, changed, reloads)?;
     let after = settled(&server, before)?;
     drop(load);
     server.not_permitted(counted)?;
-    Ok(vec![
+    let what = match changed {
+        Changed::Nothing => "of the same configuration",
+        Changed::Settings => "that change the settings of a plugin",
+    };
+    let what = format!("after {reloads} reloads {what}, under load");
+    Ok([
         grown(
-            &format!("memory after {reloads} reloads under load"),
+            &format!("memory {what}"),
             before,
             after,
-            "a reload changes the settings of the plugin, whose code is in the cache",
+            "compiled plugins in the cache",
         ),
         Figure::at_most(
-            format!("threads left over after {reloads} reloads under load"),
+            format!("threads left over {what}"),
             0.0,
             "",
             count(after.threads) - count(before.threads),
@@ -83,13 +104,21 @@ pub(super) fn after_reloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Changes the configuration and asks the server to read it, `reloads` times.
-fn reload(bench: &Bench, site: &Site, server: &Server, reloads: u32) -> anyhow::Result<()> {
+fn reload(
+    bench: &Bench,
+    site: &Site,
+    server: &Server,
+    changed: Changed,
+    reloads: u32,
+) -> anyhow::Result<()> {
     let client = client();
     for number in 0..reloads.max(2) {
-        // Both permit the requests that are sent meanwhile.
-        let path = ["/v1/invoices/{id}", "/v1/invoices/{number}"][usize::from(number % 2 == 0)];
-        let begun = site.write("begun.toml", config(bench, Durability::Buffered, path))?;
-        fs::rename(begun, site.path().join("portcullis.toml"))?;
+        if changed == Changed::Settings {
+            // Both permit the requests that are sent meanwhile.
+            let path = ["/v1/invoices/{id}", "/v1/invoices/{number}"][usize::from(number % 2 == 0)];
+            let begun = site.write("begun.toml", config(bench, Durability::Buffered, path))?;
+            fs::rename(begun, site.path().join("portcullis.toml"))?;
+        }
         let mut answer = client
             .post(format!("{}/reload", server.admin))
             .send_empty()
@@ -116,11 +145,11 @@ fn settled(server: &Server, before: Size) -> anyhow::Result<Size> {
 }
 
 fn grown(name: &str, before: Size, after: Size, conditions: &str) -> Figure {
-    let mib = |size: Size| size.resident_kib / 1024.0;
-    Figure::at_most(name, 5.0, " MB", mib(after) - mib(before)).inputs(format!(
+    let megabytes = |size: Size| size.resident_kib * 1024.0 / 1e6;
+    Figure::at_most(name, 5.0, " MB", megabytes(after) - megabytes(before)).inputs(format!(
         "{:.1} MB, {:.1} MB resident; the first after a tenth as many; {conditions}",
-        mib(before),
-        mib(after)
+        megabytes(before),
+        megabytes(after)
     ))
 }
 

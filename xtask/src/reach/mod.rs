@@ -36,7 +36,7 @@ struct Row {
 }
 
 /// All rows, in the order in which they are measured.
-const ROWS: [Row; 11] = [
+static ROWS: [Row; 11] = [
     Row {
         name: "authzen",
         measure: authzen::beside_the_library_and_nginx,

@@ -48,7 +48,7 @@ impl Plan {
                     Some(row) => plan.rows.push(row),
                     None => bail!(
                         "there is no row `{name}`: there are {}; options are `--seconds N`, `--folder DIR` and `--programs DIR`",
-                        ROWS.map(|row| row.name).join(", ")
+                        ROWS.each_ref().map(|row| row.name).join(", ")
                     ),
                 },
             }
