@@ -77,6 +77,39 @@ async fn the_page_needs_no_script_and_may_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_at_first_what_is_loaded_and_what_was_denied() {
+    let folder = Folder::with("");
+    let running = folder.serve().await;
+    let page = async || running.admin(get("/")).await.text();
+    let before = page().await;
+    assert!(before.contains("none since the start"), "{before}");
+    assert!(!before.contains("Denied, and why"), "{before}");
+    let mut denied = evaluation("alice", "delete", "record-1");
+    denied["action"]["properties"] = json!({ "soft": false });
+    running.send(post(EVALUATION, &denied)).await;
+    running.send(post(EVALUATION, &denied)).await;
+    let permitted = evaluation("alice", "read", "record-1");
+    running.send(post(EVALUATION, &permitted)).await;
+    let after = page().await;
+    assert!(
+        after.contains("<title>Ready: Portcullis</title>"),
+        "{after}"
+    );
+    assert!(after.contains("1 permit, 2 denies"), "{after}");
+    let status = running.status().await;
+    assert!(after.contains(status["host"]["digest"].as_str().unwrap()));
+    // The two denies are one group, and the permit is none.
+    let (_, groups) = after.split_once("Denied, and why").unwrap();
+    let (groups, _) = groups.split_once("</table>").unwrap();
+    assert!(groups.contains("<b>2</b>"), "{groups}");
+    assert_eq!(groups.matches("<tr>").count(), 2, "{groups}");
+    assert!(
+        groups.contains("plugin-denied") && groups.contains("records: final"),
+        "{groups}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_the_log_masks_is_not_in_the_status() {
     let folder = Folder::with("");
     let config = folder.read("portcullis.toml");
@@ -143,7 +176,7 @@ async fn a_server_is_not_ready_while_its_revocation_list_is_stale_and_says_so() 
     let asked = evaluation("alice", "read", "record-1");
     let denied = running.send(post(EVALUATION, &asked)).await;
     assert_eq!(denied.json()["context"]["cause"], "revocation-stale");
-    assert!(running.admin(get("/")).await.text().contains("Not ready."));
+    assert!(running.admin(get("/")).await.text().contains("Not ready"));
     revocation::append(&list, None, Timestamp::now()).unwrap();
     crate::setting::until("the server is ready again", || async {
         running.admin(get("/readyz")).await.status == StatusCode::OK
