@@ -142,7 +142,7 @@ fn a_bucket_that_would_lose_counts_is_refused() {
         });
         let config = config.as_object_mut().unwrap();
         config.extend(change.as_object().unwrap().clone());
-        common::api(
+        crate::common::api(
             &server,
             &format!("STREAM.CREATE.KV_{name}"),
             &serde_json::json!(config),
@@ -191,9 +191,9 @@ fn values_live_as_long_as_what_they_count() {
     let state = server.open();
     assert!(spends(&state, "a", 3));
     let asked = serde_json::json!({ "last_by_subj": "$KV.test.use.*" });
-    let got = common::api(&server, "STREAM.MSG.GET.KV_test", &asked);
+    let got = crate::common::api(&server, "STREAM.MSG.GET.KV_test", &asked);
     let headers = got["message"]["hdrs"].as_str().unwrap();
-    let headers = common::decoded(headers);
+    let headers = crate::common::decoded(headers);
     let seconds: u64 = headers
         .lines()
         .find_map(|line| line.strip_prefix("Nats-TTL: "))
@@ -208,7 +208,7 @@ fn a_bucket_that_is_deleted_is_not_created_again_by_a_host_that_runs() {
     let Some(server) = server() else { return };
     let state = server.open();
     assert!(spends(&state, "a", 3));
-    common::api(&server, "STREAM.DELETE.KV_test", &serde_json::Value::Null);
+    crate::common::api(&server, "STREAM.DELETE.KV_test", &serde_json::Value::Null);
     assert!(!spends(&state, "a", 3));
     until("it is noticed", || {
         let problems = state.problems();

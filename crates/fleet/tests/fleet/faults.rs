@@ -371,7 +371,7 @@ fn a_presentation_is_deleted_by_the_server_after_its_window() {
     assert_eq!(state.seen_elsewhere(&seen("jti-1")), Ok(None));
     assert!(spends(&state, "a", 3));
     let messages = |stream: &str| {
-        let streams = common::report(&server, "jsz?streams=true");
+        let streams = crate::common::report(&server, "jsz?streams=true");
         let details = streams["account_details"][0]["stream_detail"].as_array();
         let named = details?.iter().find(|it| it["name"] == stream)?;
         named["state"]["messages"].as_u64()
@@ -400,9 +400,9 @@ fn the_statement_names_the_servers_own_setting() {
         stated.contains("nats-server 2.15.1, 1 copy in a file"),
         "{stated}"
     );
-    let always = common::server_with(common::Settings {
+    let always = crate::common::server_with(crate::common::Settings {
         jetstream: "sync_interval: always".to_owned(),
-        ..common::Settings::default()
+        ..crate::common::Settings::default()
     });
     let always = always.unwrap();
     let mut options = always.options();

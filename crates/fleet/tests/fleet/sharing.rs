@@ -30,18 +30,18 @@ fn an_intent_that_one_host_imports_reaches_the_others_once() {
     let kept = other.kept_intents().unwrap();
     assert_eq!(kept, [b"before"]);
     let (ours, theirs) = (intents(&one), intents(&other));
-    let next = || theirs.recv_timeout(common::PATIENCE).unwrap();
+    let next = || theirs.recv_timeout(crate::common::PATIENCE).unwrap();
     one.keep_intent("a", b"first").unwrap();
     assert_eq!(next(), "first");
     server.kill();
     server.start();
-    common::until_it_answers(&one);
+    crate::common::until_it_answers(&one);
     one.keep_intent("b", b"second").unwrap();
     one.keep_intent("b", b"second").unwrap();
     one.keep_intent("c", b"third").unwrap();
     assert_eq!((next(), next()), ("second".into(), "third".into()));
     other.keep_intent("d", b"theirs").unwrap();
-    let got = ours.recv_timeout(common::PATIENCE).unwrap();
+    let got = ours.recv_timeout(crate::common::PATIENCE).unwrap();
     assert_eq!(got, "theirs", "and none of its own");
     assert!(theirs.try_recv().is_err());
 }
@@ -53,7 +53,7 @@ fn an_intent_that_is_refused_is_reported_and_holds_up_no_other() {
     let theirs = intents(&other);
     one.keep_intent("bad", b"no").unwrap();
     one.keep_intent("good", b"yes").unwrap();
-    let next = || theirs.recv_timeout(common::PATIENCE).unwrap();
+    let next = || theirs.recv_timeout(crate::common::PATIENCE).unwrap();
     assert_eq!((next(), next()), ("no".into(), "yes".into()));
     let problems = other.problems();
     let [problem] = problems.as_slice() else {
