@@ -6,7 +6,11 @@ mod client;
 mod events;
 mod life;
 mod limits;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod peps;
+mod receiver;
 mod reload;
 mod setting;
 mod settings;
+mod ship;

@@ -160,3 +160,88 @@ fn a_secret_that_other_users_can_read_is_a_warning() {
     assert!(found.contains("has mode 0644"), "{found}");
     assert!(read(&folder.config()).is_ok());
 }
+
+#[test]
+fn a_receiver_of_the_log_is_read_and_every_problem_of_it_is_named() {
+    let folder = Folder::with("");
+    folder.write("logs.token", "t0ken");
+    let whole = r#"[serve.ship]
+url = "https://logs.acme.example/portcullis"
+format = "jsonl"
+name = "pdp-1"
+token-file = "logs.token"
+cursor = "logs.cursor"
+max-lines = 10
+max-bytes = 2048
+interval = "5s"
+timeout = "3s""#;
+    assert_eq!(problems(&folder, whole), "");
+    let ship = read(&folder.config()).unwrap().ship.unwrap();
+    assert_eq!((ship.max_lines, ship.max_bytes), (10, 2048));
+    assert_eq!(ship.cursor, Some(folder.path().join("logs.cursor")));
+    assert!(!format!("{ship:?}").contains("t0ken"), "{ship:?}");
+    folder.write("other.headers", "no header: t0ken");
+    let found = problems(
+        &folder,
+        r#"[serve.ship]
+url = "http://logs.acme.example/?key=1"
+format = "csv"
+name = "a\nb"
+token-file = "none.token"
+headers-file = "other.headers"
+authorities = "logs.token"
+max-lines = 0
+max-bytes = 1
+interval = "0s"
+password = "a""#,
+    );
+    for said in [
+        "`url` is no URL without user",
+        "`format` is `csv`",
+        "`name` is sent as a header",
+        "none.token: cannot be read",
+        "other.headers:1: it is not `Name: value`",
+        "logs.token: there is no certificate in it",
+        "`max-lines`",
+        "`max-bytes`",
+        "`interval`",
+        "`password`",
+    ] {
+        assert!(found.contains(said), "{said}:\n{found}");
+    }
+    assert!(!found.contains("t0ken"), "{found}");
+    let plain = "[serve.ship]\nurl = \"http://logs.acme.example\"\nformat = \"otlp\"";
+    assert!(problems(&folder, plain).contains("plain-http"));
+    assert_eq!(
+        problems(&folder, &format!("{plain}\nplain-http = true")),
+        ""
+    );
+    let text = folder.read("portcullis.toml");
+    let without_log: String = text
+        .lines()
+        .filter(|line| !line.starts_with("log = "))
+        .fold(String::new(), |text, line| text + line + "\n");
+    folder.write("portcullis.toml", without_log);
+    let found = check(&folder.config());
+    assert!(
+        found.iter().any(|it| it.message.contains("add `[log]`")),
+        "{found:?}"
+    );
+}
+
+/// Traces that an operator counts on would be missing.
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_collector_is_refused_by_a_build_without_it() {
+    let folder = Folder::with("");
+    let found = problems(
+        &folder,
+        "[serve.otlp]\nendpoint = \"http://127.0.0.1:4318\"",
+    );
+    assert!(
+        found.contains("`[serve.otlp]` is not supported by this build"),
+        "{found}"
+    );
+    assert!(found.contains("--features otlp"), "{found}");
+    assert_eq!(problems(&folder, "[serve]"), "");
+}

@@ -4,6 +4,7 @@ mod archive;
 mod damage;
 mod files;
 mod place;
+mod resume;
 mod writing;
 
 use super::*;
