@@ -46,7 +46,7 @@ pub(super) fn human(measured: &Measured<'_>) -> io::Result<()> {
     };
     output::line(&format!(
         "{} ({permits} permitted, {denies} denied{faults}), of which {asked} reach a plugin; {} one after another",
-        styled(STRONG, &counted(requests, "request")),
+        styled(STRONG, &counted(*requests, "request")),
         counted(latency.count(), "decision")
     ))?;
     output::line("")?;
