@@ -1,6 +1,7 @@
 //! `portcullis build`.
 
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, FAINT, GOOD, shown, styled};
 use anyhow::Context as _;
 use portcullis_build::{CompileError, Crate, componentize};
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{name}.wasm")));
-    write(&file, &component).with_context(|| format!("cannot write {}", file.display()))?;
+    write(&file, &component).map_err(|error| file::cannot_write(&file, &error))?;
     output::note(&format!(
         "{} {} {}",
         styled(GOOD, "built"),
@@ -78,11 +79,10 @@ fn build(args: &Args) -> anyhow::Result<(Vec<u8>, String)> {
             .manifest
             .as_ref()
             .context("a `.wasm` file needs its manifest: add `--manifest plugin.toml`")?;
-        let text = read_manifest(manifest)?;
+        let text = file::read_text(manifest)?;
         warn_of_tokens(&text);
         let name = parse_manifest(manifest, &text)?.name;
-        let wasm = std::fs::read(&args.path)
-            .with_context(|| format!("cannot read {}", args.path.display()))?;
+        let wasm = file::read(&args.path)?;
         let component =
             componentize(&wasm, &text).with_context(|| args.path.display().to_string())?;
         return Ok((component, name));
@@ -99,10 +99,6 @@ fn warn_of_tokens(manifest: &str) {
     if looks_like_a_token(manifest) {
         output::warn_of_token("the manifest");
     }
-}
-
-fn read_manifest(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn parse_manifest(file: &Path, text: &str) -> anyhow::Result<Manifest> {

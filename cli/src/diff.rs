@@ -2,10 +2,10 @@
 
 use crate::decided_again::{self, Comparison, Count, Masked, settled};
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, shown_of_request};
 use crate::requests::{From, Input};
 use crate::{Format, check};
-use anyhow::Context as _;
 use portcullis_host::log::compare::{Compared, Turn, depends_on_machine};
 use portcullis_host::{Decision, ListAsOf, Pdp, Timestamp};
 use serde_json::Value;
@@ -132,7 +132,7 @@ struct Decided {
 fn of_requests(args: &Args, requests: Option<&Path>, diff: &mut Diff) -> anyhow::Result<Done> {
     let requests = requests.unwrap_or(Path::new("-"));
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let files = files(requests).with_context(|| format!("cannot read {}", requests.display()))?;
+    let files = files(requests).map_err(|error| file::cannot_read(requests, &error))?;
     let mut decided = Vec::new();
     {
         let Some(old) = check::load(&args.old) else {
@@ -141,8 +141,7 @@ fn of_requests(args: &Args, requests: Option<&Path>, diff: &mut Diff) -> anyhow:
         // One byte more than the limit, so that the reader reports a request that is too long.
         let most = old.request_limits().bytes.max(MOST_BYTES) + 1;
         for file in files {
-            let mut input =
-                Input::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let mut input = Input::open(&file)?;
             while let Some(document) = input.next(most)? {
                 // The place of a request names its line if there are several.
                 input.look_ahead(most)?;

@@ -2,8 +2,8 @@
 
 use crate::Format;
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
-use anyhow::Context as _;
 use portcullis_host::{Digest, Inspection, PluginLimits, counted, inspect, read_component};
 use std::fs::File;
 use std::path::PathBuf;
@@ -21,14 +21,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let limits = PluginLimits::default();
     let bytes = read_component(&args.file, &limits)
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+        .map_err(|error| file::cannot_read(&args.file, &error))?;
     let mut inspection = inspect(&bytes, &limits);
     if bytes.len() > limits.component_bytes {
         // Only its beginning was read.
         let file = File::open(&args.file);
         (inspection.digest, inspection.bytes) = file
             .and_then(Digest::of_reader)
-            .with_context(|| format!("cannot read {}", args.file.display()))?;
+            .map_err(|error| file::cannot_read(&args.file, &error))?;
     }
     match args.format {
         Format::Json => {

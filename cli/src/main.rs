@@ -13,6 +13,7 @@ mod decided_again;
 mod diff;
 mod evaluate;
 mod exit;
+mod file;
 mod inspect;
 mod intent;
 mod log;

@@ -1,5 +1,6 @@
 //! Reads requests from files that hold one or several.
 
+use crate::file;
 use clap::ValueEnum;
 use portcullis_cases::{Shape, shape_of};
 use portcullis_host::{Pdp, Request, RequestLimits, json};
@@ -59,7 +60,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens a file of requests, or standard input for `-`.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let (name, source): (_, Box<dyn BufRead>) = if path == Path::new("-") {
             (
                 "standard input".to_owned(),
@@ -68,7 +70,7 @@ impl Input {
         } else {
             (
                 path.display().to_string(),
-                Box::new(BufReader::new(File::open(path)?)),
+                Box::new(BufReader::new(opened(path)?)),
             )
         };
         let is_by_line = path
@@ -121,7 +123,13 @@ impl Input {
         let mut document = Document::new(most, self.is_by_line);
         let mut began = self.line;
         loop {
-            let available = self.source.fill_buf()?;
+            let available = match self.source.fill_buf() {
+                Ok(available) => available,
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", self.name);
+                    return Err(io::Error::new(error.kind(), message));
+                }
+            };
             if available.is_empty() {
                 break;
             }
@@ -170,6 +178,15 @@ impl Input {
             false => self.name.clone(),
         }
     }
+}
+
+/// Opens a file, which may be a fifo.
+fn opened(path: &Path) -> anyhow::Result<File> {
+    let opened = File::open(path).and_then(|opened| match opened.metadata()?.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => Ok(opened),
+    });
+    opened.map_err(|error| file::cannot_read(path, &error))
 }
 
 /// A document being read. It ends at the end of the line that closes its brackets.

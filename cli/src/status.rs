@@ -2,6 +2,7 @@
 
 use crate::Format;
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, WARN, shown_of_request, styled};
 use anyhow::{Context as _, bail};
 use portcullis_host::counted;
@@ -52,10 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let token = match &args.token_file {
         None => None,
-        Some(file) => Some(
-            std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?,
-        ),
+        Some(file) => Some(file::read_text(file)?),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

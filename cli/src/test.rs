@@ -1,6 +1,7 @@
 //! `portcullis test`: verifies a plugin against its cases.
 
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, BAD, FAINT, GOOD, shown, shown_of_request, styled};
 use crate::{Format, build};
 use anyhow::Context as _;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             Err(error) => return Ok(build::failed(&error)),
         },
         false => read_component(&args.path, &limits())
-            .with_context(|| format!("cannot read {}", args.path.display()))?,
+            .map_err(|error| file::cannot_read(&args.path, &error))?,
     };
     let mut tried = Vec::with_capacity(cases.len());
     let mut pdps = Pdps::new(&component);
@@ -108,6 +109,9 @@ fn invalid(error: &anyhow::Error) -> Exit {
 
 /// Returns the folders of the selected cases, at least one.
 fn chosen(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
+    if let Err(error) = args.path.metadata() {
+        return Err(file::cannot_read(&args.path, &error));
+    }
     let folder = args.cases.clone().unwrap_or_else(|| {
         let beside = match args.path.is_dir() {
             true => Some(args.path.as_path()),

@@ -172,6 +172,7 @@ pub use portcullis_model::count::counted;
 pub use portcullis_model::digest::{Digest, DigestError};
 pub use portcullis_model::document::ConfigError;
 pub use portcullis_model::fault_kind::FaultKind;
+pub use portcullis_model::file_error::{unread, unwritten};
 pub use portcullis_model::inputs::{Inputs, IntentSeen, ListAsOf};
 pub use portcullis_model::json;
 pub use portcullis_model::limits::{

@@ -124,8 +124,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Reads the requests. If one is invalid, it reports it and returns `None`.
 fn read(args: &Args, pdp: &Pdp) -> anyhow::Result<Option<Vec<Document>>> {
     let limits = pdp.request_limits();
-    let mut input = Input::open(&args.requests)
-        .with_context(|| format!("cannot read {}", args.requests.display()))?;
+    let mut input = Input::open(&args.requests)?;
     let mut documents = Vec::new();
     let mut readable = true;
     while let Some(json) = input.next(limits.bytes + 1)? {

@@ -7,7 +7,6 @@ use crate::output::{self, shown_of_request};
 use crate::requests::{From, Input};
 use crate::secrets::request_has_token;
 use crate::{Format, check};
-use anyhow::Context as _;
 use portcullis_host::{Check, Decision, Pdp, Request, Timestamp, json};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -51,8 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
-    let mut input = Input::open(&args.request)
-        .with_context(|| format!("cannot read {}", args.request.display()))?;
+    let mut input = Input::open(&args.request)?;
     let mut exit = Exit::Success;
     let mut table = Vec::new();
     // One byte more than the limit, so that the reader reports a request that is too long.

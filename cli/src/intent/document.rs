@@ -1,5 +1,6 @@
 //! Intents as JSON documents: reads them from files, and writes them for approvers.
 
+use crate::file;
 use crate::output::{self, shown};
 use anyhow::{Context as _, anyhow};
 use portcullis_host::config::looks_like_a_token;
@@ -12,8 +13,7 @@ use std::time::Duration;
 ///
 /// It does not verify the signature: the result is for an approver to sign, or for a person to read.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Value, StoredIntent)> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = file::read_text(file)?;
     let json = if text.trim_start().starts_with('{') {
         text
     } else {
@@ -96,8 +96,7 @@ pub(super) fn write(text: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
     match file {
         None => output::line(text)?,
         Some(file) => {
-            std::fs::write(file, format!("{text}\n"))
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            file::write(file, format!("{text}\n"))?;
             output::note(&format!("wrote {}", file.display()));
         }
     }

@@ -1,10 +1,10 @@
 //! `portcullis intent explain`.
 
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, BAD, FAINT, GOOD, STRONG, shown, styled};
 use crate::requests::From as Format;
 use crate::secrets::request_has_token;
-use anyhow::Context as _;
 use portcullis_host::{ActionClass, Request, StoredIntent, Timestamp, counted};
 use std::path::PathBuf;
 
@@ -47,14 +47,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::note(&shown(&text));
     }
     let Some(chain) = intents.chain(&args.id) else {
-        output::error(&format!("there is no intent `{}`", shown(&args.id)));
+        let folder = shown(&args.from.folder().display().to_string());
+        output::error(&format!(
+            "there is no intent `{}` in {folder}: `portcullis intent verify {folder}` lists those that are",
+            shown(&args.id)
+        ));
         return Ok(Exit::Invalid);
     };
     let request = match &args.request {
         None => None,
         Some(file) => {
-            let json =
-                std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let json = file::read(file)?;
             if request_has_token(&json) {
                 output::warn_of_token(&file.display().to_string());
             }

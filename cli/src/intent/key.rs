@@ -1,8 +1,8 @@
 //! `portcullis intent key`.
 
 use crate::exit::Exit;
+use crate::file;
 use crate::output;
-use anyhow::Context as _;
 use portcullis_host::identity::NewKey;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     create.write(true).create_new(true);
     let public = create
         .open(&args.public)
-        .with_context(|| format!("cannot make {}", args.public.display()));
+        .map_err(|error| file::cannot_write(&args.public, &error));
     let mut private = create.clone();
     #[cfg(unix)]
     {
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             // The public key is useless without the private key.
             let _ = std::fs::remove_file(&args.public);
         })
-        .with_context(|| format!("cannot make {}", args.private.display()))?;
+        .map_err(|error| file::cannot_write(&args.private, &error))?;
     let jwks = serde_json::to_string_pretty(&json!({ "keys": [jwk] }))?;
     writeln!(public, "{jwks}")?;
     output::note(&format!(

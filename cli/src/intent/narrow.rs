@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The proposal is within the intent, and is still to be signed: by the approver of the intent or, if it is
 /// delegated, by the principal that delegates it.
 #[derive(Debug, clap::Args)]
-#[group(id = "how", required = true, args = ["log", "to"])]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["log", "to"])))]
 pub(crate) struct Args {
     /// The intent, in JSON or signed.
     intent: PathBuf,

@@ -2,8 +2,8 @@
 
 use super::document;
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, shown};
-use anyhow::Context as _;
 use portcullis_host::{SignError, StoredIntent};
 use std::path::PathBuf;
 
@@ -29,10 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let read = |file: &PathBuf| {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-    };
-    let (intent, key) = (read(&args.intent)?, read(&args.key)?);
+    let (intent, key) = (file::read(&args.intent)?, file::read(&args.key)?);
     let (key_id, audience) = (args.key_id.as_deref(), args.audience.as_deref());
     match portcullis_host::sign(&intent, &key, key_id, audience) {
         Ok(token) => {

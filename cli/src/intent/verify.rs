@@ -2,9 +2,9 @@
 
 use crate::Format;
 use crate::exit::Exit;
+use crate::file;
 use crate::named::named;
 use crate::output::{self, FAINT, STRONG, shown, styled};
-use anyhow::Context as _;
 use portcullis_host::config::looks_like_a_token;
 use portcullis_host::{IntentError, Intents, Signatures};
 use serde_json::json;
@@ -42,6 +42,10 @@ pub(super) struct From {
 type Read = (Intents, Vec<(PathBuf, IntentError)>);
 
 impl From {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Reads the intents. If a signer's keys cannot be read, it prints the error and returns `None`.
     pub(super) fn read(&self) -> anyhow::Result<Option<Read>> {
         let mut signatures = Signatures::default();
@@ -70,7 +74,7 @@ impl From {
         };
         let refused = intents
             .follow_folder(&self.folder)
-            .with_context(|| format!("cannot read {}", self.folder.display()))?;
+            .map_err(|error| file::cannot_read(&self.folder, &error))?;
         for chain in intents.chains() {
             let Some(intent) = chain.last() else { continue };
             let allowances = intent.allows.iter().map(ToString::to_string);
@@ -138,6 +142,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 for denial in &intent.denies {
                     output::line(&format!("{indent}  denies {}", shown(&denial.to_string())))?;
                 }
+            }
+            if chains.is_empty() && refused.is_empty() {
+                let folder = args.from.folder().display().to_string();
+                output::warn(&format!(
+                    "there is no intent in {}: name the folder that hosts read (`path` under `[intents]`)",
+                    shown(&folder)
+                ));
             }
             for (file, error) in &refused {
                 output::error(&format!(

@@ -1,8 +1,8 @@
 //! The identities, intents and revocations of a configuration at one time.
 
 use super::measures::Measures;
+use crate::file;
 use crate::intent::{Proposal, UsedByIntent};
-use anyhow::Context as _;
 use portcullis_host::log::Issued;
 use portcullis_host::revocation::Record;
 use portcullis_host::{Pdp, Timestamp, withheld};
@@ -176,8 +176,7 @@ impl Before {
         });
         let mut last: Option<Record> = None;
         if let Some(list) = list {
-            let text = std::fs::read_to_string(list)
-                .with_context(|| format!("cannot read {}", list.display()))?;
+            let text = file::read_text(list)?;
             let records = text
                 .lines()
                 .filter_map(|line| serde_json::from_str::<Record>(line).ok());

@@ -8,10 +8,10 @@ mod page;
 mod text;
 
 use crate::exit::Exit;
+use crate::file;
 use crate::output::{self, shown_of_request};
 use crate::registry::owners;
 use crate::{check, intent, revoke};
-use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use inventory::{Before, Inventory};
 use measures::Measures;
@@ -165,8 +165,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Some(file) => {
             // Colours are for terminals only.
             let plain = anstream::adapter::strip_str(&written).to_string();
-            std::fs::write(file, format!("{plain}\n"))
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            file::write(file, format!("{plain}\n"))?;
             output::note(&format!("wrote {}", file.display()));
         }
     }

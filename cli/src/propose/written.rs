@@ -4,8 +4,9 @@ use super::registry::{Registry, environment_of};
 use super::rules::{Proposed, Rules};
 use super::seen::Seen;
 use super::{Args, intents, toml};
+use crate::file;
 use crate::intent::to_text;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use portcullis_host::observe::UNNAMED;
 use portcullis_host::{Attestation, Digest, counted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,7 @@ pub(super) fn write(
         );
     }
     let create = |folder: &Path| {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+        fs::create_dir_all(folder).map_err(|error| file::cannot_write(folder, &error))
     };
     create(out)?;
     create(&out.join(DRAFTS))?;
@@ -84,7 +85,7 @@ pub(super) fn write(
 }
 
 fn put(file: &Path, content: &[u8]) -> anyhow::Result<()> {
-    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
+    file::write(file, content)
 }
 
 /// The comment at the beginning of a file.

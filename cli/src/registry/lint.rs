@@ -153,6 +153,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let registered = identities.iter().map(|(it, _)| &*it.identity.id).collect();
     judge.unregistered(&registered);
+    if identities.is_empty() {
+        output::warn(
+            "the registry has no identity: name its file or folder, or a configuration with `[registry]`",
+        );
+    }
     report(args.format, &judge.findings, identities.len())?;
     Ok(if judge.findings.is_empty() {
         Exit::Success

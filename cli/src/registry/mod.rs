@@ -6,7 +6,7 @@ mod usage;
 use usage::{LogUsage, Usage};
 
 use crate::exit::Exit;
-use anyhow::Context as _;
+use crate::file;
 use clap::Subcommand;
 use portcullis_host::config::lines_with_tokens;
 use std::collections::BTreeSet;
@@ -39,8 +39,7 @@ pub(crate) struct Owners {
 
 /// Reads the possible owners, one a line.
 pub(crate) fn owners(file: &Path) -> anyhow::Result<Owners> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = file::read_text(file)?;
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(Owners {
         names: names.map(str::to_owned).collect(),

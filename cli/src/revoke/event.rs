@@ -2,6 +2,7 @@
 
 use super::known::may_match;
 use crate::exit::Exit;
+use crate::file;
 use crate::named::named;
 use crate::output::{self, GOOD, shown_of_request, styled};
 use portcullis_host::revocation::{AddedOfEvent, EventError, EventIssuers, ListError, Record};
@@ -88,10 +89,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut exit = Exit::Success;
     for file in &args.events {
         // A file that cannot be read does not prevent the others from being added.
-        let token = match std::fs::read_to_string(file) {
+        let token = match file::read_text(file) {
             Ok(token) => token,
             Err(error) => {
-                output::error(&format!("cannot read {}: {error}", file.display()));
+                output::error(&error.to_string());
                 exit = exit.max(Exit::Failed);
                 continue;
             }

@@ -13,7 +13,7 @@ use portcullis_host::revocation::{
     HeadKey, ListError, ListMark, ListWriter, Opening, Record, Revocable, Revoked, Signers,
     normal_id, serial_readings,
 };
-use portcullis_host::{Timestamp, config};
+use portcullis_host::{Timestamp, config, unread};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -190,7 +190,8 @@ impl List {
             }
             None => None,
             Some(file) => {
-                let pem = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"));
+                let pem = std::fs::read(file);
+                let pem = pem.map_err(|error| format!("cannot be read: {}", unread(&error)));
                 let key = pem.and_then(|pem| {
                     HeadKey::new(&pem, self.key_id.as_deref()).map_err(|error| error.to_string())
                 });
@@ -348,10 +349,12 @@ fn report(
             Ok(Exit::Success)
         }
         Err(error) => {
-            output::error(&shown_of_request(&format!(
-                "{}: {error}",
-                list.path.display()
-            )));
+            let text = match &error {
+                // It names the file itself.
+                ListError::Read(_) => error.to_string(),
+                _ => format!("{}: {error}", list.path.display()),
+            };
+            output::error(&shown_of_request(&text));
             Ok(exit_of(&error))
         }
     }

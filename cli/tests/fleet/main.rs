@@ -1,6 +1,6 @@
 //! Two servers of decisions with one budget, on a real nats-server.
 
-#[path = "../../../crates/fleet/tests/common/server.rs"]
+#[path = "../../../crates/fleet/tests/fleet/common/server.rs"]
 #[allow(dead_code, reason = "this test uses a part of it")]
 mod nats;
 

@@ -32,6 +32,7 @@ pub mod json;
 pub mod object;
 
 pub mod digest;
+pub mod file_error;
 pub mod limits;
 pub mod secret;
 pub mod spiffe_id;

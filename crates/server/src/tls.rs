@@ -1,6 +1,7 @@
 //! TLS of the listeners, and of the clients of other servers.
 
-use rustls_pki_types::pem::PemObject as _;
+use portcullis_host::unread;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,14 @@ impl TlsFiles {
     }
 }
 
+/// The text of an error of reading PEM, with the remedy.
+fn text_of(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => unread(error),
+        error => format!("{error}: write them in PEM"),
+    }
+}
+
 /// Reads the certificate and its key, and checks that they belong together.
 ///
 /// # Errors
@@ -49,7 +58,12 @@ pub(crate) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, String> {
     let name = files.certificate.display();
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("{name}: the certificate cannot be read: {error}"))?;
+        .map_err(|error| {
+            format!(
+                "{name}: the certificate cannot be read: {}",
+                text_of(&error)
+            )
+        })?;
     if chain.is_empty() {
         return Err(format!(
             "{name}: there is no certificate in it: write it in PEM, followed by those of intermediate authorities"
@@ -57,7 +71,10 @@ pub(crate) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, String> {
     }
     let name = files.key.display();
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
-        format!("{name}: there is no usable private key in it: {error}; write it in PEM, without a password")
+        match &error {
+            pem::Error::Io(error) => format!("{name}: the key cannot be read: {}", unread(error)),
+            _ => format!("{name}: there is no usable private key in it: {error}; write it in PEM, without a password"),
+        }
     })?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
         format!(
@@ -105,7 +122,12 @@ pub(crate) fn roots(authorities: Option<&Path>) -> Result<RootCertStore, String>
     let unusable = |error: String| format!("{}: {error}", file.display());
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(format!("the certificates cannot be read: {error}")))?;
+        .map_err(|error| {
+            unusable(format!(
+                "the certificates cannot be read: {}",
+                text_of(&error)
+            ))
+        })?;
     for certificate in certificates {
         roots
             .add(certificate)

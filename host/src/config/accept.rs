@@ -7,6 +7,7 @@ use crate::log::{Accepted, DecisionLog};
 use portcullis_model::document;
 use portcullis_model::document::{ConfigError, Problem};
 use portcullis_model::document::{FILE, Section, Source};
+use portcullis_model::file_error::unread;
 use portcullis_model::timestamp::Timestamp;
 use portcullis_trust::state::shared::SharedState;
 use portcullis_trust::state::{EmbeddedState, Kept, Marks, StateError};
@@ -87,7 +88,7 @@ impl Opened {
 pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Accepted, ConfigError> {
     let failed = |message: String| ConfigError(vec![Problem::of_file(file, message)]);
     let text = std::fs::read_to_string(file)
-        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+        .map_err(|error| failed(format!("cannot be read: {}", unread(&error))))?;
     let source = Source::new(file, &text);
     let folder = file.parent().unwrap_or(Path::new(""));
     let read = || {
@@ -143,11 +144,11 @@ pub fn accept(file: &Path, what: Accepts, by: &str, reason: &str) -> Result<Acce
     };
     let kept = match what {
         Accepts::State => {
-            let state = state.ok_or_else(|| failed("it has no `[state]`".to_owned()))?;
+            let state = state.ok_or_else(|| failed("it has no `[state]`, so there is none to accept: add it, or name another configuration with `--config`".to_owned()))?;
             state.accept(record, log.is_some()).map_err(failed)?
         }
         Accepts::List => {
-            let (list, _) = list.ok_or_else(|| failed("it has no `[revocation]`".to_owned()))?;
+            let (list, _) = list.ok_or_else(|| failed("it has no `[revocation]`, so there is no list to accept: add it, or name another configuration with `--config`".to_owned()))?;
             if let Some(error) = list.unreliable() {
                 return Err(failed(error.to_string()));
             }

@@ -39,6 +39,7 @@ use crate::log::{LogError, LogOptions, can_be_continued, marks_of};
 use crate::pdp::{Pdp, PdpBuilder, rules};
 use portcullis_model::digest::Digest;
 use portcullis_model::document::{self, FILE, Section, Source};
+use portcullis_model::file_error::unread;
 use portcullis_model::limits::{PluginLimits, RequestLimits};
 use portcullis_model::marks::ListMark;
 use portcullis_model::request::DefaultIntegrations;
@@ -227,7 +228,7 @@ fn in_revocation<T>(
     read: impl FnOnce(&mut Section<'_, '_>, &Path) -> Option<Option<T>>,
 ) -> Result<Option<T>, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("cannot be read: {error}");
+        let message = format!("cannot be read: {}", unread(&error));
         ConfigError(vec![Problem::of_file(file, message)])
     })?;
     let source = Source::new(file, &text);
@@ -268,7 +269,7 @@ fn named_text(
     key: &'static str,
 ) -> Result<Option<String>, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("cannot be read: {error}");
+        let message = format!("cannot be read: {}", unread(&error));
         ConfigError(vec![Problem::of_file(file, message)])
     })?;
     let source = Source::new(file, &text);
@@ -287,7 +288,10 @@ fn describe(file: &Path, metered: bool, loaded: &LoadedPlugins) -> Read {
         Err(error) => {
             return Read {
                 described: None,
-                problems: vec![Problem::of_file(file, format!("cannot be read: {error}"))],
+                problems: vec![Problem::of_file(
+                    file,
+                    format!("cannot be read: {}", unread(&error)),
+                )],
                 digest: None,
                 components: Vec::new(),
             };

@@ -6,6 +6,7 @@ use super::{all, in_revocation};
 use crate::pdp::{Pdp, PdpBuilder};
 use portcullis_contract::excerpt;
 use portcullis_model::document::{ConfigError, Problem, Section, Source, Span};
+use portcullis_model::file_error::unread;
 use portcullis_model::secret::has_well_known_token;
 use portcullis_model::spiffe_id::is_spiffe_id;
 use portcullis_trust::identity::{Bundles, Verifier};
@@ -148,7 +149,8 @@ pub(super) fn for_list(section: &mut Section<'_, '_>, folder: &Path) -> Option<F
         }
         Some((file, span)) => {
             let file = folder.join(file);
-            let pem = std::fs::read(&file).map_err(|error| format!("cannot be read: {error}"));
+            let pem =
+                std::fs::read(&file).map_err(|error| format!("cannot be read: {}", unread(&error)));
             let key =
                 pem.and_then(|pem| HeadKey::new(&pem, None).map_err(|error| error.to_string()));
             key.map(Some)

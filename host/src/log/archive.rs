@@ -165,7 +165,16 @@ pub fn archive(path: &Path, to: &Path, keep: usize) -> Result<Vec<Archived>, Arc
     let newest = newest(path)?;
     let _alone = alone(path)?;
     let end = u64::from(newest).saturating_sub(keep as u64);
-    make_folder(to).map_err(|error| failed(to, error))?;
+    make_folder(to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => ArchiveError::File {
+            file: path.to_owned(),
+            message: format!(
+                "{} is a file, not a folder: name a folder, which is created if it is missing",
+                to.display()
+            ),
+        },
+        _ => failed(to, error),
+    })?;
     // In the log's own folder, each file would be copied to itself, and then removed.
     if let (Ok(to), Ok(folder)) = (fs::canonicalize(to), fs::canonicalize(folder_of(path)))
         && to == folder

@@ -273,7 +273,10 @@ pub(super) fn refuse_links(file: &Path) -> Result<(), LogError> {
             file,
             "it is a symbolic link: name the file itself",
         )),
-        Ok(found) if !found.is_file() => Err(not_a_log(file, "it is not a file")),
+        Ok(found) if !found.is_file() => Err(not_a_log(
+            file,
+            "it is not a file: name a file, which is created if it is missing",
+        )),
         _ => Ok(()),
     }
 }

@@ -2,13 +2,20 @@
 
 use super::LogError;
 use super::files::RESTORE;
+use portcullis_model::file_error::unwritten;
 use std::io;
 use std::path::Path;
 
 pub(super) fn failed(path: &Path, error: &io::Error) -> LogError {
     LogError::Write {
         file: path.to_owned(),
-        message: error.to_string(),
+        message: match error.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::PermissionDenied => unwritten(error),
+            // The caller knows what the failure means for the decision.
+            _ => error.to_string(),
+        },
     }
 }
 

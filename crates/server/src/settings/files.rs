@@ -1,5 +1,6 @@
 //! Secrets and certificates in files.
 
+use portcullis_host::{counted, unread};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ pub(super) fn token(file: &Path) -> Result<String, String> {
 /// The reason why it cannot be read.
 pub(super) fn small(file: &Path) -> Result<Option<String>, String> {
     let bytes = std::fs::read(file)
-        .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
+        .map_err(|error| format!("{}: cannot be read: {}", file.display(), unread(&error)))?;
     let text = String::from_utf8(bytes).ok();
     Ok(text.filter(|text| text.len() <= LARGEST))
 }
@@ -91,9 +92,9 @@ impl Secret {
         match text.len() >= SHORTEST_TOKEN {
             true => Ok(Self::of(&text)),
             false => Err(format!(
-                "{}: the token has {} characters, and at least {SHORTEST_TOKEN} are needed: {REMEDY}",
+                "{}: the token has {}, and at least {SHORTEST_TOKEN} are needed: {REMEDY}",
                 file.display(),
-                text.len()
+                counted(text.len(), "character")
             )),
         }
     }

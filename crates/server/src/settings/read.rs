@@ -8,6 +8,7 @@ use super::{calls, otlp, ship};
 use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
+use portcullis_host::unread;
 use portcullis_model::document::{self, FILE, Section, Source};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -47,7 +48,7 @@ pub fn check(file: &Path) -> Vec<Problem> {
 /// [`ConfigError`] if the file is not TOML, or the address cannot be read.
 pub fn admin_of(file: &Path) -> Result<Option<(Address, bool)>, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let problem = Problem::of_file(file, format!("cannot be read: {error}"));
+        let problem = Problem::of_file(file, format!("cannot be read: {}", unread(&error)));
         ConfigError(vec![problem])
     })?;
     let source = Source::new(file, &text);
@@ -97,7 +98,7 @@ fn read_all(file: &Path) -> (Option<Settings>, Vec<Problem>) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
-            let problem = Problem::of_file(file, format!("cannot be read: {error}"));
+            let problem = Problem::of_file(file, format!("cannot be read: {}", unread(&error)));
             return (None, vec![problem]);
         }
     };

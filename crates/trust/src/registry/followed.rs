@@ -5,6 +5,7 @@ use super::reader::EXTENSIONS;
 use crate::watched::{Contents, Files, HOST_FAILED, Look, Source, Watch};
 use arc_swap::ArcSwap;
 use portcullis_model::document::{Problem, Severity};
+use portcullis_model::file_error::unread;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -157,7 +158,10 @@ fn read(path: &Path, contents: io::Result<Contents>) -> (Registry, Vec<Problem>)
     let mut registry = Registry::default();
     let problems = match contents {
         Ok(contents) => registry.read_files(contents),
-        Err(error) => vec![Problem::of_file(path, format!("cannot be read: {error}"))],
+        Err(error) => {
+            let message = format!("cannot be read: {}", unread(&error));
+            vec![Problem::of_file(path, message)]
+        }
     };
     (registry, problems)
 }

@@ -7,6 +7,7 @@ use portcullis_model::digest::Digest;
 use portcullis_model::document;
 use portcullis_model::document::Problem;
 use portcullis_model::document::{A_MOMENT, FILE, Section, Source, Span};
+use portcullis_model::file_error::unread;
 use portcullis_model::spiffe_id::is_spiffe_id;
 use portcullis_model::timestamp::Timestamp;
 use std::io;
@@ -50,11 +51,9 @@ pub(super) fn each_file(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (file, content) in files {
-        let text = content
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned())
-            });
+        let text = content.map_err(|error| unread(&error)).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned())
+        });
         match text {
             Err(error) => {
                 problems.push(Problem::of_file(&file, format!("cannot be read: {error}")));

@@ -5,6 +5,7 @@ use super::head::{HeadKey, Signers};
 use super::list::List;
 use super::{ListError, Part, Record, Revoked, ids};
 use crate::regular;
+use portcullis_model::file_error::unwritten;
 use portcullis_model::marks::ListMark;
 use portcullis_model::timestamp::Timestamp;
 use std::fs::{File, OpenOptions};
@@ -379,7 +380,7 @@ impl<'a> ListWriter<'a> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> ListError {
-    ListError::Read(format!("{}: {error}", path.display()))
+    ListError::Read(format!("{}: {}", path.display(), unwritten(error)))
 }
 
 fn normal(mut revoked: Revoked) -> Result<Revoked, ListError> {
