@@ -23,7 +23,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     step("tests", || {
         // One build with the whole workspace's features, so that the runtime is built once. The benches are left to clippy.
         const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
-        cargo_without_engines(&[&["test", "--release"], &TARGETS[..]].concat(), &[])
+        let tests = [&["test", "--release"], &TARGETS[..]].concat();
+        cargo_without_engines(&tests, &["--exclude", "portcullis-benches"])
     })?;
     step("documentation tests", || {
         cargo_without_engines(&["test", "--release", "--doc"], &[])
