@@ -28,8 +28,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })?;
     step("documentation tests", || {
         cargo_without_engines(&["test", "--release", "--doc"], &[])
-    })?;
-    step("the container image", crate::image::test)
+    })
 }
 
 /// Tests the plugins with Cedar and Rego, and the host with the runtime's default features and without its own.

@@ -16,7 +16,7 @@ const TIME: &str = "0";
 struct Options {
     /// A program that is built already.
     program: Option<PathBuf>,
-    /// Whether the image is run, too.
+    /// True if the image is run, too.
     check: bool,
 }
 
@@ -42,15 +42,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 /// Checks the image with the program of the tests, where its tools are installed.
 pub(crate) fn test() -> anyhow::Result<()> {
-    if let Some(reason) = check::is_left_out() {
-        eprintln!("skipped: the image is not checked: {reason}");
-        return Ok(());
-    }
-    let program = root().join("target/release/portcullis");
-    let image = Image::of(&program)?;
-    image.build(None)?;
-    check::check(&image, &program)?;
-    image.clear(None)
+    step("image, pushed, pulled and run", || {
+        if let Some(reason) = check::is_left_out() {
+            eprintln!("    skipped: {reason}");
+            return Ok(());
+        }
+        let program = root().join("target/release/portcullis");
+        let image = Image::of(&program)?;
+        image.build(None)?;
+        check::check(&image, &program)?;
+        image.clear(None)
+    })
 }
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
