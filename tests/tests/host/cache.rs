@@ -323,7 +323,7 @@ fn a_full_disk_keeps_nothing_out_and_nothing_from_deciding() {
     };
     assert!(why.contains("No space left on device"), "{why}");
     assert!(why.contains(&folder.display().to_string()), "{why}");
-    assert_eq!(answer(&plugin), Effect::Abstain);
+    assert_eq!(answer(&plugin), Effect::NotApplicable);
     // No part of its code is left.
     let names = |extension: &str| {
         let entries = fs::read_dir(&folder).unwrap();

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
 
 fn request() -> Request {
     let principal = Principal {
