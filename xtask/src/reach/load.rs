@@ -118,7 +118,7 @@ pub(super) fn paced(
     command.arg(bench.time.as_secs_f64().to_string()).args(body);
     let paced: Paced = serde_json::from_str(&output(&mut command)?)?;
     ensure!(
-        paced.good > 0.0 && paced.other / paced.good < 0.001,
+        paced.good > 0.0 && paced.other / paced.good < 0.001 && paced.p50 > 0.0,
         "{url}: {paced:?}"
     );
     Ok(paced)

@@ -8,7 +8,7 @@ use super::process::Running;
 use super::server::{BODY, Durability, EVALUATION, Server, site};
 use super::tools::wrk;
 use anyhow::ensure;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Looks at the health in a second.
 const LOOKS: f64 = 100.0;
@@ -51,14 +51,15 @@ pub(super) fn health_while_saturated(bench: &Bench) -> anyhow::Result<Vec<Figure
     let server = Server::pinned(bench, site.path())?;
     let script = Script::post(&site, BODY)?;
     let url = format!("{}{EVALUATION}", server.url);
-    let before = server.running.processor_time()?;
     // It is stopped by its id when the health was measured, and ends by itself otherwise.
     let longer = bench.time * 2 + Duration::from_secs(10);
     let mut load = script.command(bench, &url, CONNECTIONS, longer)?;
     let said = site.path().join("wrk.log");
     let load = Running::start("wrk", &mut load, said)?;
+    let (begun, before) = (Instant::now(), server.running.processor_time()?);
     let health = paced(bench, &format!("{}/readyz", server.admin), 1, LOOKS, None)?;
-    let busy = (server.running.processor_time()? - before).as_secs_f64() / bench.time.as_secs_f64();
+    let used = server.running.processor_time()? - before;
+    let busy = used.as_secs_f64() / begun.elapsed().as_secs_f64();
     drop(load);
     ensure!(busy > 0.5, "the server was not saturated: {busy:.2}");
     Ok(vec![

@@ -24,6 +24,9 @@ use tokio::task::LocalSet;
 /// Time before a request is due from which the clock is read without sleeping: timers are a millisecond late.
 const AWAKE: Duration = Duration::from_millis(2);
 
+/// Longest latency in nanoseconds. A longer one counts as this.
+const LONGEST: u64 = 60_000_000_000;
+
 /// Part of a permit's body.
 const PERMIT: &[u8] = b"\"decision\":true";
 
@@ -94,7 +97,7 @@ async fn send(load: Load) -> anyhow::Result<Answers> {
         waiting: Semaphore::new(0),
         counted_from: begun + load.time / 10,
         answers: RefCell::new(Answers {
-            nanos: Histogram::new(3)?,
+            nanos: Histogram::new_with_bounds(1, LONGEST, 3)?,
             good: 0,
             other: 0,
         }),
