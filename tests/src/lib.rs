@@ -19,3 +19,9 @@ pub fn root() -> PathBuf {
     root.pop();
     root
 }
+
+/// Returns the folder in which plugins are built, so that all tests share the builds.
+pub fn target() -> PathBuf {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(chosen.unwrap_or_else(|| "target".into()))
+}
