@@ -8,6 +8,7 @@ fn folder() -> Folder {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("folder")).unwrap();
     folder.write("text", "hello");
+    folder.write("empty.toml", "");
     folder.write("bytes", b"\x00\x01\xff");
     folder.write("plugin.wasm", raw::component(&raw::answering("")));
     folder.write("plugin.toml", raw::MANIFEST);
@@ -47,7 +48,7 @@ fn a_file_that_cannot_be_read_is_named_with_its_remedy() {
             "intent verify none",
             "intent verify text",
             "registry lint none.toml",
-            "registry lint portcullis.toml --owners folder",
+            "registry lint empty.toml --owners folder",
             "revoke --checkpoint --list list.jsonl --key none.pem",
             "state accept list --by alice --reason lost",
         ],
@@ -100,7 +101,6 @@ fn files_of_the_server_are_named_with_their_remedy() {
 #[test]
 fn an_empty_folder_is_not_passed_in_silence() {
     let folder = folder();
-    folder.write("empty.toml", "");
     all(
         &folder,
         &[

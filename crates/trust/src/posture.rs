@@ -3,6 +3,7 @@
 use crate::watched::{Bytes, Source, Unreadable, Watched};
 use portcullis_contract::name::{self, NameError, Naming};
 use portcullis_contract::{ActionClass, Exposure, Health, Pattern, excerpt};
+use portcullis_model::file_error::unread;
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::object::{Object, unexpected};
@@ -228,7 +229,7 @@ impl Postures {
             |file: &Path, bytes: Bytes<'_>, _: Option<&Sightings>| {
                 let json = bytes.map_err(|error| PosturesError::Read {
                     file: file.to_owned(),
-                    message: error.to_string(),
+                    message: unread(error),
                 })?;
                 read(json).map_err(|error| PosturesError::Shape {
                     file: file.to_owned(),

@@ -10,6 +10,7 @@ use portcullis_contract::{Attestation, misspelt_obligation, profile_kinds, simil
 use portcullis_model::digest::Digest;
 use portcullis_model::document::{Section, Source, Span};
 use portcullis_model::document::{action_class, from_text};
+use portcullis_model::file_error::unread;
 use portcullis_model::limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, PluginLimits};
 #[cfg(feature = "reset")]
 use portcullis_sandbox::Instances;
@@ -380,7 +381,7 @@ pub(super) fn plugin(
             let file = folder.join(path);
             source.error(
                 component_span,
-                format!("cannot read {}: {error}", file.display()),
+                format!("cannot read {}: {}", file.display(), unread(&error)),
             );
             return None;
         }

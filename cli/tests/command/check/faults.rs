@@ -59,7 +59,7 @@ checked.toml:4:1: error: there is no `fuel` here, only `deadline`, `configure-de
 checked.toml:7:13: error: `max-depth` is a whole number from 1 to 100, not this integer
 checked.toml:11:17: error: `max-grant-ttl` is a time from `1s` to `86400s`, such as `"10ms"` or `"5m"`, not this integer
 checked.toml:13:8: error: the class of `read` is one of `read`, `write`, `destructive`, `exfiltration`, `admin`
-checked.toml:15:13: error: cannot read none.wasm: No such file or directory (os error 2)
+checked.toml:15:13: error: cannot read none.wasm: No such file or directory (os error 2): check the path
 checked.toml:17:13: warning: the plugin is not pinned, so any user who can write the file can change decisions: add `digest = "sha256:[DIGEST]"`
 checked.toml:17:13: error: plugin `text.wasm`: found a text file, not a WebAssembly component: build one with `portcullis build`
 checked.toml:18:1: error: there is no `digset` here, only `component`, `digest`, `limits`, `settings`
@@ -93,7 +93,7 @@ checked.toml:3:7: error: unexpected key or value, expected newline, `#`
     folder.run(&["check", "none.toml"]).is(str![[r#"
 exit 3
 -- stderr
-none.toml: error: cannot be read: No such file or directory (os error 2)
+none.toml: error: cannot be read: No such file or directory (os error 2): check the path
 "#]]);
 }
 

@@ -6,6 +6,7 @@ use crate::watched::{Bytes, Unreadable, Watched};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use portcullis_contract::{excerpt, message};
+use portcullis_model::file_error::unread;
 use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use portcullis_model::secret::well_known_withheld;
@@ -91,8 +92,9 @@ impl Keys {
     pub(crate) fn follow(file: &Path) -> Result<WatchedKeys, KeysError> {
         let read = |file: &Path, bytes: Bytes<'_>, _: Option<&Self>| {
             let wrong = |message: String| KeysError::unreadable(file, message);
-            let jwks =
-                bytes.map_err(|error| wrong(format!("the public keys cannot be read: {error}")))?;
+            let jwks = bytes.map_err(|error| {
+                wrong(format!("the public keys cannot be read: {}", unread(error)))
+            })?;
             Self::from_jwks(jwks).map_err(wrong)
         };
         Watched::new(file, read).map(Arc::new)
