@@ -88,8 +88,8 @@ broken missing: empty/decisions.000001.jsonl, empty/decisions.000002.jsonl, empt
 
 # --archive gone
 exit 1
--- stdout
-broken cannot read gone: No such file or directory (os error 2)
+-- stderr
+error: cannot read the archive gone: No such file or directory (os error 2): name the folder that `portcullis log archive` moved files to
 "#]]);
     folder.remove("away/decisions.000001.jsonl");
     verify("--archive away").is(str![[r#"
@@ -113,12 +113,12 @@ fn creates_nothing_for_a_file_that_is_no_log() {
     archive("nolog.jsonl", &elsewhere).is(str![[r#"
 exit 1
 -- stderr
-error: cannot read nolog.jsonl: No such file or directory (os error 2)
+error: cannot read nolog.jsonl: No such file or directory (os error 2): name the latest file of the log, which is `path` under `[log]` of the configuration
 "#]]);
     archive("nolog.jsonl", &["--accept-missing"]).is(str![[r#"
 exit 1
 -- stderr
-error: cannot read nolog.jsonl: No such file or directory (os error 2)
+error: cannot read nolog.jsonl: No such file or directory (os error 2): name the latest file of the log, which is `path` under `[log]` of the configuration
 "#]]);
     for name in ["elsewhere", "nolog.jsonl.archiving", "nolog.jsonl"] {
         assert!(!folder.path().join(name).exists(), "{name}");

@@ -215,12 +215,12 @@ error: `--no-new-permits`: no request could be decided, so nothing is known
 # --requests missing.jsonl
 exit 1
 -- stderr
-error: cannot read missing.jsonl: No such file or directory (os error 2)
+error: cannot read missing.jsonl: No such file or directory (os error 2): check the path
 
 # --log missing.jsonl
 exit 1
 -- stderr
-error: cannot read missing.jsonl: No such file or directory (os error 2)
+error: cannot read missing.jsonl: No such file or directory (os error 2): name the latest file of the log, which is `path` under `[log]` of the configuration
 
 # --log decisions.jsonl --requests broken.jsonl
 exit 1
