@@ -318,7 +318,7 @@ fn refuses_a_memory_or_a_table_that_begins_beyond_its_limit() {
         memory_bytes: 257 << 16,
         ..PluginLimits::default()
     };
-    assert!(Plugin::load(&source.limits(limits)).is_ok());
+    assert!(Plugin::load(&source.limits(limits).compile_in_process()).is_ok());
 }
 
 #[test]
