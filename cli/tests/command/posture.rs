@@ -258,6 +258,6 @@ exit 1
 -- stderr
 [intents]: warning: intent `int-1` allows actions of `mails`, but no integration has that name: the clause has no effect
 [intents]: warning: intent `int-1`: `/allows/0`: the listed arguments may have any values, and no action that `*` matches is classified under `[integration.actions]`: add `constraints`
-error: cannot read none.jsonl: No such file or directory (os error 2)
+error: cannot read none.jsonl: No such file or directory (os error 2): name the latest file of the log, which is `path` under `[log]` of the configuration
 "#]]);
 }

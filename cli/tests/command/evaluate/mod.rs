@@ -98,7 +98,7 @@ fn writes_usage_errors_to_standard_error_only() {
     evaluate(&without, &[], "{}").is(str![[r#"
 exit 3
 -- stderr
-portcullis.toml: error: cannot be read: No such file or directory (os error 2)
+portcullis.toml: error: cannot be read: No such file or directory (os error 2): check the path
 "#]]);
     let folder = Folder::with_plugins();
     each(["--request none.json", "--format xml"], |arguments| {
@@ -108,7 +108,7 @@ portcullis.toml: error: cannot be read: No such file or directory (os error 2)
 # --request none.json
 exit 1
 -- stderr
-error: cannot read none.json: No such file or directory (os error 2)
+error: cannot read none.json: No such file or directory (os error 2): check the path
 
 # --format xml
 exit 1

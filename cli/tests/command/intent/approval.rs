@@ -168,7 +168,7 @@ fn sign_and_key_refuse_wrong_files() {
     sign("none.json", "alice.pem").is(str![[r#"
 exit 1
 -- stderr
-error: cannot read none.json: No such file or directory (os error 2)
+error: cannot read none.json: No such file or directory (os error 2): check the path
 "#]]);
     sign("draft.json", "alice.json").is(str![[r#"
 exit 3
@@ -180,7 +180,7 @@ error: alice.json: the key is no private key in PEM to sign with (P-256, P-384, 
     intent(&folder, &[&private[..], &["--public", "new.json"]].concat()).is(str![[r#"
 exit 1
 -- stderr
-error: cannot make alice.pem: File exists (os error 17)
+error: cannot write alice.pem: it exists, and is not overwritten: name another file, or remove it
 "#]]);
     assert!(!folder.path().join("new.json").exists());
 }
@@ -234,6 +234,6 @@ error: intents/wider.json: intent `int-3` goes beyond its parent: it allows `git
     intent(&folder, &["verify", "none"]).is(str![[r#"
 exit 1
 -- stderr
-error: cannot read none: No such file or directory (os error 2)
+error: cannot read none: No such file or directory (os error 2): check the path
 "#]]);
 }

@@ -246,7 +246,7 @@ error: kept exists: name another folder with `--out`, or remove it
 # propose --log missing.jsonl
 exit 1
 -- stderr
-error: cannot read missing.jsonl: No such file or directory (os error 2)
+error: cannot read missing.jsonl: No such file or directory (os error 2): name the latest file of the log, which is `path` under `[log]` of the configuration
 
 # propose --log observed.jsonl --several 1
 exit 1
