@@ -9,10 +9,13 @@ mod common;
 mod denials;
 mod evaluate;
 mod files;
+mod inputs;
 mod intent;
 mod log;
 #[cfg(feature = "serve")]
 mod observing;
+#[cfg(feature = "serve")]
+mod operating;
 mod posture;
 mod propose;
 mod registry;

@@ -1,90 +1,11 @@
 //! From an empty folder to enforced decisions: `serve --observe`, `propose`, `diff`, `serve`.
 
-use crate::common::{Folder, Request};
+use crate::common::{Folder, Request, Serving};
 use portcullis_host::Timestamp;
 use portcullis_tests::guests;
-use serde_json::{Value, json};
+use serde_json::json;
 use snapbox::str;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// A running `portcullis serve`.
-struct Serving {
-    child: Child,
-    address: String,
-    /// Its messages up to the address.
-    said: Vec<String>,
-}
-
-impl Serving {
-    /// Starts it in the folder, on a free port.
-    fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .arg("serve")
-            .args(arguments)
-            .args(["--listen", "127.0.0.1:0", "--admin", "off"])
-            .current_dir(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = loop {
-            let line = lines.next().expect("an address").unwrap();
-            match line.strip_prefix("listening on http://") {
-                Some(address) => break address.to_owned(),
-                None => said.push(line),
-            }
-        };
-        // Later messages are read, so that the server never waits for their reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            address,
-            said,
-        }
-    }
-
-    /// Asks for a decision.
-    fn ask(&self, request: &Request) -> Value {
-        let body = request.to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "POST /access/v1/evaluation HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{response}");
-        serde_json::from_str(body).unwrap()
-    }
-
-    /// Stops it, and waits for its end.
-    fn stop(mut self) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // It has ended already, unless the test failed.
-        let _ = self.child.kill();
-    }
-}
 
 fn call(method: &str, path: &str) -> Request {
     let issued = Timestamp::from_millis(Timestamp::now().as_millis() - 60_000);

@@ -1,9 +1,13 @@
 //! A folder with a configuration and plugins, in which the command runs.
 
 mod request;
+#[cfg(feature = "serve")]
+mod serving;
 mod snapshot;
 
 pub(crate) use request::Request;
+#[cfg(feature = "serve")]
+pub(crate) use serving::Serving;
 pub(crate) use snapshot::{Ran, Runs, each, equals};
 
 use portcullis_host::Pdp;
@@ -132,10 +136,7 @@ impl Folder {
             .args(arguments)
             .current_dir(self.path())
             // All tests share the builds of plugins.
-            .env(
-                "CARGO_TARGET_DIR",
-                portcullis_tests::root().join("target/author"),
-            )
+            .env("CARGO_TARGET_DIR", portcullis_tests::target())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
