@@ -104,6 +104,13 @@ fn alerts(status: &WholeStatus) -> Markup {
                 &status.server.refused,
             ))
         }
+        @if let Some(ship) = status.server.ship.as_ref().filter(|ship| ship.stopped) {
+            (alert(
+                "The log is not shipped any more",
+                "Decisions are made and recorded as before.",
+                ship.problem.as_slice(),
+            ))
+        }
     }
 }
 
