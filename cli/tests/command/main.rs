@@ -10,6 +10,7 @@ mod denials;
 mod evaluate;
 mod files;
 mod inputs;
+mod inputs;
 mod intent;
 mod log;
 #[cfg(feature = "serve")]
