@@ -3,8 +3,10 @@
 use crate::settings::Endpoint;
 use crate::tls;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::uri::Scheme;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,8 +17,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::rustls::RootCertStore;
 
-/// Maximum size of a response.
-const LARGEST: usize = 64 * 1024;
+/// Size of a response from which on the rest of it is not read.
+pub(crate) const LARGEST: usize = 64 * 1024;
 /// Time after which an unused connection is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -34,7 +36,8 @@ impl Outbound {
     ///
     /// The reason why no authorities are known, with the remedy.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, String> {
-        let roots = match endpoint.url.starts_with("https:") {
+        let url = endpoint.url.parse::<Uri>();
+        let roots = match url.is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS)) {
             true => tls::roots(endpoint.authorities.as_deref())?,
             false => RootCertStore::empty(),
         };
@@ -61,7 +64,7 @@ impl Outbound {
         &self.endpoint
     }
 
-    /// Sends a request with the headers of the endpoint, and reads the response to its end.
+    /// Sends a request with the headers of the endpoint, and reads the response, to its end or to [`LARGEST`] bytes.
     ///
     /// # Errors
     ///
@@ -77,8 +80,7 @@ impl Outbound {
         let exchange = async {
             let response = self.client.request(request.map(Full::new)).await;
             let (parts, body) = response.map_err(|error| message(&error))?.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await;
-            let body = body.map_err(|error| message(&*error))?.to_bytes();
+            let body = beginning(body).await.map_err(|error| message(&error))?;
             Ok(Response::from_parts(parts, body))
         };
         match timeout(self.endpoint.timeout, exchange).await {
@@ -86,6 +88,20 @@ impl Outbound {
             Err(_) => Err(format!("no answer within {:?}", self.endpoint.timeout)),
         }
     }
+}
+
+/// Reads a body, to its end or to [`LARGEST`] bytes.
+async fn beginning(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+    let mut read = Vec::new();
+    while read.len() < LARGEST
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data);
+        }
+    }
+    read.truncate(LARGEST);
+    Ok(read.into())
 }
 
 /// An error with its sources.

@@ -21,10 +21,17 @@ pub struct WholeStatus {
 }
 
 impl WholeStatus {
-    /// True if the server is ready, and its configuration is the one that the operator wrote last.
+    /// True if the server is ready.
+    pub fn is_ready(&self) -> bool {
+        self.server.unready.is_empty()
+    }
+
+    /// True if the server is ready, its configuration is the one that the operator wrote last, and shipping of the log has
+    /// not stopped.
     pub fn is_as_meant(&self) -> bool {
         let Self { host, server } = self;
-        server.unready.is_empty() && server.refused.is_empty() && host.refused.is_none()
+        let has_stopped = server.ship.as_ref().is_some_and(|ship| ship.stopped);
+        self.is_ready() && server.refused.is_empty() && host.refused.is_none() && !has_stopped
     }
 }
 

@@ -26,6 +26,25 @@ pub struct Endpoint {
     pub timeout: Duration,
 }
 
+/// Minimum length of a header that is taken for a secret. A shorter one, such as a tenant's number, is part of many texts.
+const SHORTEST_SECRET: usize = 8;
+
+impl Endpoint {
+    /// A text of the server, which may repeat the secrets that it was sent, without them.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let values = self.headers.values().filter_map(|it| it.to_str().ok());
+        let secrets = values.map(|it| it.strip_prefix(BEARER).unwrap_or(it));
+        secrets
+            .filter(|secret| secret.len() >= SHORTEST_SECRET)
+            .fold(text.to_owned(), |text, secret| {
+                text.replace(secret, "(withheld)")
+            })
+    }
+}
+
+/// Scheme of a bearer token in `Authorization`.
+const BEARER: &str = "Bearer ";
+
 /// Maximum time for a request and its response, by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -150,7 +169,7 @@ fn bearer(file: &Path) -> Result<HeaderValue, String> {
     if token.is_empty() {
         return Err(format!("{}: it is empty: write the token", file.display()));
     }
-    secret_value(&format!("Bearer {token}"))
+    secret_value(&format!("{BEARER}{token}"))
         .ok_or_else(|| format!("{}: the token is no value of a header", file.display()))
 }
 

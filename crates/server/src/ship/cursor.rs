@@ -37,12 +37,12 @@ impl Cursor {
     /// The reason why the file is unusable, with the remedy.
     pub(super) fn read(&self) -> Result<Option<Position>, String> {
         let name = self.0.display();
-        let mut text = String::new();
+        let mut text = Vec::new();
         let opened = std::fs::File::open(&self.0);
-        match opened.and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
+        match opened.and_then(|file| file.take(LARGEST).read_to_end(&mut text)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{name} cannot be read: {error}")),
-            Ok(_) => serde_json::from_str(&text).map(Some).map_err(|error| {
+            Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|error| {
                 format!("{name} is damaged ({error}): restore it, or remove it to ship the log from its first line again")
             }),
         }

@@ -6,13 +6,13 @@
 mod batch;
 mod cursor;
 
-use crate::outbound::Outbound;
-use crate::settings::ShipSettings;
+use crate::outbound::{LARGEST, Outbound};
+use crate::settings::{Format, ShipSettings};
 use crate::state::App;
 use bytes::Bytes;
 use cursor::Cursor;
 use http::{Response, StatusCode, header};
-use portcullis_host::log::{Lines, Most, read_after};
+use portcullis_host::log::{Line, Lines, Most, read_after};
 use portcullis_host::{Timestamp, counted, printable};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -57,7 +57,7 @@ struct Failure {
 
 /// The next attempt after a failure.
 enum Next {
-    /// After a pause that grows with each failure, and not before the receiver wants it.
+    /// After a pause that grows with each failure, or that the receiver wants, up to the maximum.
     Later(Option<Duration>),
     /// When the settings are read again.
     Stop,
@@ -118,7 +118,7 @@ pub(crate) async fn follow(app: App) {
                     let wait = match failure.next {
                         Next::Stop => None,
                         Next::Later(wanted) => {
-                            let wait = wanted.unwrap_or_default().clamp(pause, LONGEST_PAUSE);
+                            let wait = wait(wanted, pause);
                             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                             Some(wait)
                         }
@@ -152,34 +152,40 @@ impl Shipper {
             return Err(Failure::of_files(message.to_owned()));
         };
         let cursor = Cursor::of(log, ship.cursor.as_deref());
-        let most = Most {
+        let mut most = Most {
             lines: ship.max_lines,
             bytes: ship.max_bytes,
         };
-        let lines = blocking({
-            let (cursor, log) = (cursor.clone(), log.to_owned());
-            move || next_lines(&cursor, &log, most)
-        })
-        .await?;
-        self.recorded = lines.recorded;
-        let last = lines.position.sequence();
-        let Some(first) = lines.lines.first() else {
+        loop {
+            let lines = blocking({
+                let (cursor, log) = (cursor.clone(), log.to_owned());
+                move || next_lines(&cursor, &log, most)
+            })
+            .await?;
+            self.recorded = lines.recorded;
+            let last = lines.position.sequence();
+            let Some(first) = lines.lines.first() else {
+                self.confirmed = last;
+                return Ok(0);
+            };
+            self.confirmed = first.sequence.saturating_sub(1);
+            let request = batch::request(ship, &lines.lines).map_err(Failure::refused)?;
+            let response = self.client(ship)?.send(request).await;
+            let response = response.map_err(|message| Failure {
+                reason: "unreachable",
+                message: format!("{}: {message}", ship.endpoint.url),
+                next: Next::Later(None),
+            })?;
+            let count = lines.lines.len();
+            if response.status() == StatusCode::PAYLOAD_TOO_LARGE && count > 1 {
+                most.lines = count / 2;
+                continue;
+            }
+            confirmed(ship, &lines.lines, &response)?;
+            blocking(move || cursor.write(&lines.position)).await?;
             self.confirmed = last;
-            return Ok(0);
-        };
-        self.confirmed = first.sequence.saturating_sub(1);
-        let request = batch::request(ship, &lines.lines).map_err(Failure::refused)?;
-        let response = self.client(ship)?.send(request).await;
-        let response = response.map_err(|message| Failure {
-            reason: "unreachable",
-            message: format!("{}: {message}", ship.endpoint.url),
-            next: Next::Later(None),
-        })?;
-        confirmed(ship, &response)?;
-        let (count, position) = (lines.lines.len(), lines.position);
-        blocking(move || cursor.write(&position)).await?;
-        self.confirmed = last;
-        Ok(count)
+            return Ok(count);
+        }
     }
 
     /// The client of the receiver.
@@ -271,33 +277,99 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Checks that the receiver has all lines of a batch.
-fn confirmed(ship: &ShipSettings, response: &Response<Bytes>) -> Result<(), Failure> {
+fn confirmed(
+    ship: &ShipSettings,
+    lines: &[Line],
+    response: &Response<Bytes>,
+) -> Result<(), Failure> {
     let status = response.status();
-    let said = String::from_utf8_lossy(response.body());
-    let said: String = printable(said.trim()).chars().take(SHOWN).collect();
     let url = &ship.endpoint.url;
     if status.is_success() {
+        if ship.format == Format::Otlp && response.body().len() >= LARGEST {
+            return Err(Failure::refused(format!(
+                "{url} answers {status} with {} or more, in which rejected lines cannot be looked for",
+                counted(LARGEST, "byte")
+            )));
+        }
         return match batch::rejected(ship, response) {
             None => Ok(()),
             Some((count, message)) => Err(Failure::refused(format!(
                 "{url} rejected {} of a batch: {}",
                 counted(count, "line"),
-                printable(&message)
+                shown(ship, &message)
             ))),
         };
     }
-    let message = format!("{url} answers {status}: {said}");
+    let said = shown(ship, &String::from_utf8_lossy(response.body()));
+    let mut message = format!("{url} answers {status}: {said}");
+    if let ([line], StatusCode::PAYLOAD_TOO_LARGE) = (lines, status) {
+        message.push_str(&format!(
+            ": line {} alone has {}: raise the limit of the receiver",
+            line.sequence,
+            counted(line.text.len(), "byte")
+        ));
+    }
     let is_temporary = status.is_server_error()
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT;
     if !is_temporary {
         return Err(Failure::refused(message));
     }
-    let wanted = response.headers().get(header::RETRY_AFTER);
-    let wanted = wanted.and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Err(Failure {
         reason: "unavailable",
         message,
-        next: Next::Later(wanted.map(Duration::from_secs)),
+        next: Next::Later(retry_after(response)),
     })
+}
+
+/// The pause that the receiver wants, in seconds; a date is not read.
+fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?;
+    let seconds = seconds.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Time until the next attempt: at least `pause`.
+fn wait(wanted: Option<Duration>, pause: Duration) -> Duration {
+    wanted.unwrap_or_default().clamp(pause, LONGEST_PAUSE)
+}
+
+/// A message of the receiver: its beginning, in one line, without the secrets that were sent to it.
+fn shown(ship: &ShipSettings, message: &str) -> String {
+    let message = ship.endpoint.without_secrets(message.trim());
+    printable(&message).chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_lengthens_a_pause_up_to_the_maximum() {
+        let after = |value: &str| {
+            let mut response = Response::new(Bytes::new());
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+            wait(retry_after(&response), FIRST_PAUSE)
+        };
+        assert_eq!(after("7"), Duration::from_secs(7));
+        for longest in ["60", "86400", "18446744073709551615"] {
+            assert_eq!(after(longest), LONGEST_PAUSE, "{longest}");
+        }
+        for other in [
+            "",
+            "0",
+            "-1",
+            "soon",
+            "18446744073709551616",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+        ] {
+            assert_eq!(after(other), FIRST_PAUSE, "{other}");
+        }
+        assert_eq!(wait(None, LONGEST_PAUSE), LONGEST_PAUSE);
+        assert_eq!(
+            wait(Some(Duration::from_secs(7)), LONGEST_PAUSE),
+            LONGEST_PAUSE
+        );
+    }
 }
