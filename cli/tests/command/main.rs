@@ -10,7 +10,6 @@ mod denials;
 mod evaluate;
 mod files;
 mod inputs;
-mod inputs;
 mod intent;
 mod log;
 #[cfg(feature = "serve")]
