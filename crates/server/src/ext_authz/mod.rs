@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::forward::{Refused, Stated, Stop, judge};
 use crate::refusal::Refusal;
 use crate::state::App;
+use crate::telemetry;
 use attributes::Read;
 use axum::Router;
 use envoy_types::ext_authz::v3::pb::{
@@ -67,6 +68,7 @@ impl ExtAuthz {
     ) -> Result<Decision, Refused> {
         let caller = self.0.caller(connection, token(metadata)?)?;
         let read = Read::of(check)?;
+        telemetry::note_headers(&read.headers);
         let stated = Stated {
             call: Call::stated(&read.method, &read.authority, &read.target, &read.headers),
             body: match &read.body {

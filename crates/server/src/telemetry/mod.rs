@@ -13,11 +13,11 @@ mod queue;
 mod span;
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) use off::{Telemetry, note_decision, note_refusal};
+pub(crate) use off::{Telemetry, note_decision, note_headers, note_refusal};
 #[cfg(feature = "otlp")]
 pub(crate) use on::Telemetry;
 #[cfg(feature = "otlp")]
-pub(crate) use span::{note_decision, note_refusal};
+pub(crate) use span::{note_decision, note_headers, note_refusal};
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use http::HeaderMap;
 use portcullis_host::Decision;
 
 /// No traces and metrics are exported.
@@ -41,6 +42,9 @@ impl Telemetry {
 
 /// A decision, of which no span is made.
 pub(crate) fn note_decision(_: &portcullis_host::Request, _: &Decision, _: bool) {}
+
+/// Headers that may name the parent of a span, which is not made.
+pub(crate) fn note_headers(_: &HeaderMap) {}
 
 /// A refusal, of which no span is made.
 pub(crate) fn note_refusal(_: Kind) {}

@@ -14,7 +14,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::{
-    MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
@@ -102,14 +102,16 @@ impl Telemetry {
         };
         let began = Instant::now();
         let mut asked = Asked::of(&request);
-        let span = asked.span(traced, &request, &exporting.tracer, &exporting.server);
-        let (response, noted) = Noted::during(next.run(request)).await;
+        let noted = Noted::default();
+        let (tracer, server) = (&exporting.tracer, &exporting.server);
+        let span = asked.span(traced, &request, tracer, server, &noted);
+        let response = noted.during(next.run(request)).await;
         let status = response.status();
         asked.answered(status);
         let took = began.elapsed().as_secs_f64();
         exporting.duration.record(took, &asked.attributes);
         if let Some(span) = span {
-            asked.end(span, status, noted);
+            span.answered(asked, status);
         }
         response
     }
@@ -150,6 +152,7 @@ fn traces(
         .with_http()
         .with_shared_http_client(Arc::clone(collector) as Arc<dyn HttpClient>)
         .with_endpoint(signal(otlp, "traces"))
+        .with_protocol(Protocol::HttpBinary)
         .with_timeout(otlp.endpoint.timeout)
         .build()
         .map_err(|error| error.to_string())?;
@@ -184,6 +187,7 @@ fn meters(
         .with_http()
         .with_shared_http_client(Arc::clone(collector) as Arc<dyn HttpClient>)
         .with_endpoint(signal(otlp, "metrics"))
+        .with_protocol(Protocol::HttpBinary)
         .with_timeout(otlp.endpoint.timeout)
         .build()
         .map_err(|error| error.to_string())?;

@@ -5,19 +5,22 @@ use crate::connection::Connection;
 use crate::metrics::effect;
 use crate::refusal::Kind;
 use axum::extract::{MatchedPath, Request};
-use http::{Method, StatusCode, Version};
-use opentelemetry::KeyValue;
+use http::{HeaderMap, Method, StatusCode, Version};
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _};
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, TraceState, Tracer as _,
+};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracer, Span};
+use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE,
     NETWORK_PROTOCOL_VERSION, URL_SCHEME,
 };
 use portcullis_host::Decision;
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// Attributes of ours, which the conventions do not have.
 const DECISION: &str = "portcullis.decision";
@@ -30,12 +33,17 @@ const DENIED: &str = "portcullis.decisions.denied";
 
 tokio::task_local! {
     /// Decisions of the request that this task answers.
-    static NOTED: RefCell<Noted>;
+    static NOTED: Noted;
 }
 
-/// Decisions of one request.
+/// Decisions of one request, which its span has even if it is never answered.
+#[derive(Clone, Default)]
+pub(super) struct Noted(Arc<Mutex<Notes>>);
+
 #[derive(Default)]
-pub(super) struct Noted {
+struct Notes {
+    /// Parent of the span, if the request itself has none.
+    parent: Option<SpanContext>,
     permitted: i64,
     denied: i64,
     /// Attributes of the decision, or of the refusal, that was noted last.
@@ -50,7 +58,7 @@ pub(crate) fn note_decision(
 ) {
     // Without a request, there is no span.
     let _ = NOTED.try_with(|noted| {
-        let mut noted = noted.borrow_mut();
+        let mut noted = noted.lock();
         match decision.is_permit() {
             true => noted.permitted = noted.permitted.saturating_add(1),
             false => noted.denied = noted.denied.saturating_add(1),
@@ -73,20 +81,41 @@ pub(crate) fn note_decision(
 /// Notes a refusal in the span of its request.
 pub(crate) fn note_refusal(kind: Kind) {
     let _ = NOTED.try_with(|noted| {
-        noted.borrow_mut().last = vec![KeyValue::new(REFUSED, kind.as_str())];
+        noted.lock().last = vec![KeyValue::new(REFUSED, kind.as_str())];
     });
 }
 
+/// Notes the headers of the call that is decided, if they are not those of the request.
+pub(crate) fn note_headers(headers: &HeaderMap) {
+    let _ = NOTED.try_with(|noted| noted.lock().parent = parent(headers));
+}
+
+/// The span that the headers name as the parent.
+///
+/// Its `tracestate` is left out: callers may write any text into it, and it would be exported.
+fn parent(headers: &HeaderMap) -> Option<SpanContext> {
+    let extracted = TraceContextPropagator::new()
+        .extract_with_context(&Context::new(), &HeaderExtractor(headers));
+    let span = extracted.span();
+    let named = span.span_context();
+    named.is_valid().then(|| {
+        let (trace, span) = (named.trace_id(), named.span_id());
+        SpanContext::new(trace, span, named.trace_flags(), true, TraceState::NONE)
+    })
+}
+
 impl Noted {
-    /// Runs `answering`, and returns its response with the decisions.
-    pub(super) async fn during<T>(answering: impl Future<Output = T>) -> (T, Self) {
-        let noted = async {
-            let response = answering.await;
-            (response, NOTED.with(RefCell::take))
-        };
-        NOTED.scope(RefCell::default(), noted).await
+    /// Notes what `answering` decides.
+    pub(super) async fn during<T>(&self, answering: impl Future<Output = T>) -> T {
+        NOTED.scope(self.clone(), answering).await
     }
 
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
     /// The decision of a request with one, or the numbers of those of a batch.
     fn attributes(self) -> Vec<KeyValue> {
         let count = self.permitted.saturating_add(self.denied);
@@ -140,20 +169,19 @@ impl Asked {
         }
     }
 
-    /// Starts the span of the request, whose parent is that of its `traceparent`.
+    /// Begins the span of the request, whose parent is that of its `traceparent`.
     ///
     /// A request without a route has none: it is no call of the API.
-    pub(super) fn span(
+    pub(super) fn span<'a>(
         &self,
         traced: Traced,
         request: &Request,
-        tracer: &SdkTracer,
+        tracer: &'a SdkTracer,
         server: &[KeyValue],
-    ) -> Option<Span> {
+        noted: &Noted,
+    ) -> Option<Begun<'a>> {
         let route = self.route.as_ref().filter(|_| traced == Traced::Yes)?;
-        let parent = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
-        let mut attributes = self.attributes.clone();
-        attributes.extend_from_slice(server);
+        let mut attributes = server.to_vec();
         let name = match rpc(route.as_str()) {
             None => format!("{} {}", self.method, route.as_str()),
             Some((service, method)) => {
@@ -163,18 +191,59 @@ impl Asked {
                 format!("{service}/{method}")
             }
         };
-        let span = tracer
-            .span_builder(name)
-            .with_kind(SpanKind::Server)
-            .with_attributes(attributes);
-        Some(tracer.build_with_context(span, &parent))
+        Some(Begun {
+            tracer,
+            name,
+            began: SystemTime::now(),
+            parent: parent(request.headers()),
+            server: attributes,
+            asked: self.attributes.clone(),
+            status: None,
+            noted: noted.clone(),
+        })
     }
+}
 
-    /// Ends the span.
-    pub(super) fn end(&self, mut span: Span, status: StatusCode, noted: Noted) {
-        span.set_attributes(self.attributes.iter().cloned());
-        span.set_attributes(noted.attributes());
-        if status.is_server_error() {
+/// A span, which ends when it is dropped, with or without an answer.
+pub(super) struct Begun<'a> {
+    tracer: &'a SdkTracer,
+    name: String,
+    began: SystemTime,
+    parent: Option<SpanContext>,
+    server: Vec<KeyValue>,
+    asked: Vec<KeyValue>,
+    status: Option<StatusCode>,
+    noted: Noted,
+}
+
+impl Begun<'_> {
+    /// Ends the span with the answer.
+    pub(super) fn answered(mut self, asked: Asked, status: StatusCode) {
+        self.asked = asked.attributes;
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut noted = std::mem::take(&mut *self.noted.lock());
+        let parent = self.parent.take().or_else(|| noted.parent.take());
+        let context = parent.map_or_else(Context::new, |parent| {
+            Context::new().with_remote_span_context(parent)
+        });
+        let attributes = [
+            std::mem::take(&mut self.server),
+            std::mem::take(&mut self.asked),
+            noted.attributes(),
+        ];
+        let built = self
+            .tracer
+            .span_builder(std::mem::take(&mut self.name))
+            .with_kind(SpanKind::Server)
+            .with_start_time(self.began)
+            .with_attributes(attributes.concat());
+        let mut span = self.tracer.build_with_context(built, &context);
+        if self.status.is_some_and(|status| status.is_server_error()) {
             span.set_status(Status::error(""));
         }
         span.end();

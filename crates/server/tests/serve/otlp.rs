@@ -48,7 +48,10 @@ fn attributes(all: &[KeyValue]) -> BTreeMap<String, Value> {
         };
         (one.key.clone(), value)
     });
-    all.collect()
+    let found: Vec<_> = all.collect();
+    let named: BTreeMap<_, _> = found.iter().cloned().collect();
+    assert_eq!(named.len(), found.len(), "twice: {found:?}");
+    named
 }
 
 /// All spans so far.
@@ -299,6 +302,66 @@ async fn metrics_have_the_names_of_the_conventions_and_the_counts_of_the_endpoin
     }
 }
 
+/// A check of Envoy, whose call has these headers.
+fn check_of(headers: &[(&str, &str)]) -> CheckRequest {
+    let headers = headers.iter();
+    let http = HttpRequest {
+        method: "GET".to_owned(),
+        path: "/v1".to_owned(),
+        host: "api.acme.example".to_owned(),
+        headers: headers
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..HttpRequest::default()
+    };
+    let request = Request {
+        http: Some(http),
+        ..Request::default()
+    };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            request: Some(request),
+            ..AttributeContext::default()
+        }),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parent_of_a_check_is_that_of_envoy_or_else_that_of_the_call() {
+    let collector = Receiver::start();
+    let folder = Folder::with(&otlp(&collector, ""));
+    let running = folder.serve().await;
+    let mut client = AuthorizationClient::connect(running.urls[0].clone())
+        .await
+        .unwrap();
+    let of_call = sampled("01");
+    let of_envoy = of_call.replace(PARENT, "00f067aa0ba902b7");
+    let mut parents = Vec::new();
+    for (envoy, call) in [
+        (None, None),
+        (None, Some(of_call.as_str())),
+        (Some(of_envoy.as_str()), Some(of_call.as_str())),
+        (None, Some("no trace")),
+        (Some("no trace"), Some(of_call.as_str())),
+    ] {
+        let headers: Vec<_> = call.map(|call| ("traceparent", call)).into_iter().collect();
+        let mut request = tonic::Request::new(check_of(&headers));
+        if let Some(envoy) = envoy {
+            let metadata = request.metadata_mut();
+            metadata.insert("traceparent", envoy.parse().unwrap());
+        }
+        client.check(request).await.unwrap();
+        let span = spans_of(&collector, parents.len() + 1).await.pop().unwrap();
+        assert_eq!(span.name, "envoy.service.auth.v3.Authorization/Check");
+        assert_eq!(
+            hex(&span.trace_id) == TRACE,
+            !span.parent_span_id.is_empty()
+        );
+        parents.push(hex(&span.parent_span_id));
+    }
+    assert_eq!(parents, ["", PARENT, "00f067aa0ba902b7", "", PARENT]);
+}
+
 const SECRET: &str = "s3cret-argument";
 
 /// True if a text with the secret is in the body of a request.
@@ -314,7 +377,11 @@ async fn no_argument_path_or_principal_is_exported() {
     let running = folder.serve().await;
     let mut asked = evaluation(SECRET, SECRET, SECRET);
     asked["action"]["properties"] = json!({ "a": SECRET });
-    running.send(post(EVALUATION, &asked)).await;
+    let state_of_trace = format!("vendor={SECRET}");
+    let traced = with(post(EVALUATION, &asked), "traceparent", &sampled("01"));
+    running
+        .send(with(traced, "tracestate", &state_of_trace))
+        .await;
     asked["context"] = json!({ "integration": SECRET });
     let sent = running.send(post(EVALUATION, &asked)).await;
     assert!(
@@ -343,35 +410,25 @@ async fn no_argument_path_or_principal_is_exported() {
     let mut method = get("/events");
     *method.method_mut() = Method::from_bytes(SECRET.as_bytes()).unwrap();
     running.send(method).await;
-    let http = HttpRequest {
-        method: "GET".to_owned(),
-        path: format!("/v1?key={SECRET}"),
-        host: SECRET.to_owned(),
-        ..HttpRequest::default()
-    };
-    let attributes_of_call = AttributeContext {
-        request: Some(Request {
-            http: Some(http),
-            ..Request::default()
-        }),
-        ..AttributeContext::default()
-    };
+    let mut check = check_of(&[("x-key", SECRET), ("tracestate", &state_of_trace)]);
+    let called = check.attributes.as_mut().unwrap().request.as_mut().unwrap();
+    let called = called.http.as_mut().unwrap();
+    called.path = format!("/v1?key={SECRET}");
+    called.host = SECRET.to_owned();
     let mut client = AuthorizationClient::connect(running.urls[0].clone())
         .await
         .unwrap();
-    let request = CheckRequest {
-        attributes: Some(attributes_of_call),
-    };
-    let mut request = tonic::Request::new(request);
+    let mut request = tonic::Request::new(check);
+    request
+        .metadata_mut()
+        .insert("tracestate", state_of_trace.parse().unwrap());
     let traceparent = sampled("01").parse().unwrap();
     request.metadata_mut().insert("traceparent", traceparent);
     client.check(request).await.unwrap();
     // All but that of the path that is none.
     let spans = spans_of(&collector, 8).await;
-    let rpc = spans
-        .iter()
-        .find(|span| hex(&span.trace_id) == TRACE)
-        .unwrap();
+    let below = spans.iter().filter(|span| hex(&span.trace_id) == TRACE);
+    let rpc = below.last().unwrap();
     assert_eq!(rpc.name, "envoy.service.auth.v3.Authorization/Check");
     let found = attributes(&rpc.attributes);
     for (name, value) in [
