@@ -76,7 +76,7 @@ fn after(bench: &Bench, changed: Changed) -> anyhow::Result<[Figure; 2]> {
     let mut load = script.command(bench, &url, 8, Duration::from_secs(3600))?;
     let load = Running::start("wrk", &mut load, site.path().join("wrk.log"))?;
     reload(bench, &site, &server, changed, reloads / WARM)?;
-    let before = server.running.size()?;
+    let before = steady(&server)?;
     reload(bench, &site, &server, changed, reloads)?;
     let after = settled(&server, before)?;
     drop(load);
@@ -130,6 +130,20 @@ fn reload(
         );
     }
     Ok(())
+}
+
+/// The size with as many threads as the server has at any moment: some wait for work and end if there is none.
+fn steady(server: &Server) -> anyhow::Result<Size> {
+    let mut steady = server.running.size()?;
+    for _ in 0..30 {
+        thread::sleep(Duration::from_millis(100));
+        let now = server.running.size()?;
+        steady = Size {
+            threads: now.threads.max(steady.threads),
+            ..now
+        };
+    }
+    Ok(steady)
 }
 
 /// The size once threads of earlier configurations ended, or after a bound.
