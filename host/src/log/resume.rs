@@ -77,6 +77,9 @@ impl Position {
             if !has_line {
                 return Err(self.differs(&name));
             }
+        } else {
+            // The end of an archived file was read, to recognise it.
+            file.rewind().map_err(unreadable)?;
         }
         Ok((name, BufReader::with_capacity(256 * 1024, file)))
     }
