@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// Show what a running host has loaded: digests, ages of lists and bundles, problems, and the last decisions.
 ///
-/// It asks the admin listener of `portcullis serve`. Exits with 5 if the host is not ready, or refused a later
-/// configuration.
+/// It asks the admin listener of `portcullis serve`. Exits with 5 if the host is not ready, refused a later
+/// configuration, or has stopped shipping its log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration, whose `[serve] admin` is asked.
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Number of recent decisions to show.
     #[arg(long, default_value_t = 10)]
     decisions: usize,
+    /// Exit with 5 only if the host is not ready, as a probe has to.
+    #[arg(long)]
+    ready: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -67,7 +70,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Format::Json => output::json(&status)?,
         Format::Human => show(&status)?,
     }
-    Ok(match status.is_as_meant() {
+    let is_well = match args.ready {
+        true => status.is_ready(),
+        false => status.is_as_meant(),
+    };
+    Ok(match is_well {
         true => Exit::Success,
         false => Exit::GateFailed,
     })

@@ -4,7 +4,7 @@ use crate::common::{Folder, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -214,6 +214,55 @@ fn a_hangup_reloads_and_the_status_shows_what_is_loaded() {
         "{}",
         none.err
     );
+}
+
+/// Reads a request, and answers 401.
+fn refuse(stream: TcpStream) -> io::Result<()> {
+    let mut lines = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(bytes) = line.strip_prefix("content-length: ") {
+            length = bytes.parse().unwrap();
+        }
+    }
+    lines.read_exact(&mut vec![0; length])?;
+    let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    lines.into_inner().write_all(answer.as_bytes())
+}
+
+#[test]
+fn a_log_that_is_not_shipped_fails_the_status_and_no_probe() {
+    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", receiver.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in receiver.incoming() {
+            // A connection that ends early is one of a server that ends.
+            let _ = stream.and_then(refuse);
+        }
+    });
+    let folder = Folder::with_plugins();
+    folder.configure(&format!(
+        "log = {{ path = \"decisions.jsonl\" }}\n[serve.ship]\nurl = \"{url}\"\nformat = \"jsonl\""
+    ));
+    let serving = Serving::start(&folder);
+    serving.says("nothing is shipped until the settings are reloaded");
+    let admin = format!("http://{}", serving.admin);
+    let status = folder.run(&["status", "--admin", &admin]);
+    status.exits(5);
+    for shown in ["ready since", "stopped", "answers 401 Unauthorized"] {
+        assert!(status.out.contains(shown), "{shown}: {}", status.out);
+    }
+    folder
+        .run(&["status", "--admin", &admin, "--ready"])
+        .exits(0);
+    serving.signal("-TERM");
+    assert!(serving.ends().success());
 }
 
 #[test]
