@@ -8,10 +8,13 @@ use crate::outcome::Outcome;
 use crate::run;
 use libtest_mimic::Trial;
 use portcullis_host::{
-    ActionClass, Cause, Fault, Instances, Integration, Pdp, Plugin, PluginSource,
+    ActionClass, Cause, CompiledCache, Fault, Instances, Integration, Pdp, Plugin, PluginSource,
 };
+use portcullis_tests::memory::resident_kib;
+use portcullis_tests::{guests, raw};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use tempfile::TempDir;
 
 /// Hostile plugins in one decision point.
 const OTHERS: usize = 99;
@@ -27,7 +30,52 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("beside::ninety-nine-others", ninety_nine_others),
         trial("beside::loops-on-eight-threads", loops_on_eight_threads),
+        trial(
+            "beside::dropped-plugins-leave-a-sandbox-each-at-most",
+            dropped_plugins_leave_a_sandbox_each_at_most,
+        ),
     ]
+}
+
+/// Plugins that are loaded one after another.
+const IN_TURN: usize = 300;
+
+/// Memory of a sandbox that stays resident once its plugin is dropped, in KiB, at most.
+const SANDBOX_KIB: usize = 256;
+
+/// Growth of the resident memory that the allocator may keep, in KiB.
+const ALLOCATOR_KIB: usize = 10 * 1024;
+
+/// Plugins are loaded, decide and are dropped, one after another, as by a host that reloads its configuration.
+///
+/// Each leaves the part of a sandbox that the runtime does not give back, see "Memory" in docs/performance.md.
+fn dropped_plugins_leave_a_sandbox_each_at_most() -> Result<(), String> {
+    let folder = TempDir::new().map_err(|error| error.to_string())?;
+    let cache = CompiledCache::open(folder.path().join("cache"));
+    let cache = cache.map_err(|error| error.to_string())?;
+    let sdk = guests::component("tests/guests/echo").map_err(|error| format!("{error:#}"))?;
+    for component in [sdk, raw::packed(r"\02\00\00\00\00\00")] {
+        let source = PluginSource::new(component)
+            .compile_in_process()
+            .cache(cache.clone());
+        let load_and_drop = |count: usize| -> Result<(), String> {
+            for _ in 0..count {
+                let plugin = Plugin::load(&source).map_err(|error| error.to_string())?;
+                let request = neighbours::request(HOSTILE);
+                let evaluation = plugin.evaluate(&request, ActionClass::Read, NOW);
+                evaluation.outcome.map_err(|fault| fault.to_string())?;
+            }
+            Ok(())
+        };
+        load_and_drop(IN_TURN / 10)?;
+        let before = resident_kib().unwrap_or_default();
+        load_and_drop(IN_TURN)?;
+        let grown = resident_kib().unwrap_or_default().saturating_sub(before);
+        if grown > ALLOCATOR_KIB + IN_TURN * SANDBOX_KIB {
+            return Err(format!("{IN_TURN} dropped plugins keep {grown} KiB"));
+        }
+    }
+    Ok(())
 }
 
 /// Loads the packed form of `guest`.
