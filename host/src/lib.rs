@@ -194,8 +194,8 @@ pub use portcullis_sandbox::{
     CacheError, CodeSource, CompiledCache, CompilerError, EngineError, Evaluation, Fault,
     GrowingPart, Inspection, Instances, LoadError, LoadLimit, LoadStage, MAX_CONCURRENT_DECISIONS,
     PagemapScan, PagemapScanError, PagemapScanInForce, Plugin, PluginSource, SettingsError,
-    choose_pagemap_scan, compile_if_asked, compiles_in_child, inspect, pagemap_scan_in_force,
-    read_component,
+    choose_pagemap_scan, compile_if_asked, compiles_in_child, expect_plugins, inspect,
+    pagemap_scan_in_force, read_component,
 };
 #[cfg(feature = "identity")]
 pub use portcullis_trust::identity;

@@ -1,6 +1,7 @@
 //! The WebAssembly engine that the decisions of the process share.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -37,6 +38,9 @@ const KEPT_BYTES: usize = 256 * 1024;
 
 /// Memory that reading a configured instance adds, in bytes: two reads of one page.
 pub(crate) const SNAPSHOT_BYTES: usize = 2 * 64 * 1024;
+
+/// Sandboxes that are kept beside those of the expected plugins, for plugins that replace others.
+const SPARE: usize = 16;
 
 /// The engine cannot run on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -141,6 +145,31 @@ pub fn pagemap_scan_in_force() -> PagemapScanInForce {
 
 static CHOSEN: OnceLock<PagemapScan> = OnceLock::new();
 
+/// Sets how many plugins this process has loaded at a time, so that it keeps as many sandboxes for their next decisions.
+///
+/// Call it before the first plugin is loaded; later calls change nothing. More plugins may be loaded, and decide more
+/// slowly. Without a call, the process keeps up to 4096 sandboxes, so it grows by up to 256 KiB with each plugin that
+/// is loaded in place of another, until it has that many. A configuration sets the number of its plugins and
+/// candidates.
+pub fn expect_plugins(count: usize) {
+    let _ = EXPECTED.set(count);
+}
+
+static EXPECTED: OnceLock<usize> = OnceLock::new();
+
+/// Maximum number of unused sandboxes that are kept.
+///
+/// The runtime divides them among as many parts as it has processors, and a thread uses one part. A plugin that can be
+/// reset has two memories.
+fn kept_slots(expected: Option<usize>, processors: usize) -> u32 {
+    let kept = expected.map(|plugins| {
+        let of_a_part = plugins.saturating_mul(2).saturating_add(SPARE);
+        of_a_part.saturating_mul(processors)
+    });
+    let kept = kept.and_then(|kept| u32::try_from(kept).ok());
+    kept.map_or(MEMORY_SLOTS, |kept| kept.min(MEMORY_SLOTS))
+}
+
 /// The engine for decisions, created on first use.
 ///
 /// There is one per process, and it is never dropped, so that all plugins share its pool of sandboxes.
@@ -207,6 +236,7 @@ fn made(
 #[must_use]
 pub fn engine_settings(scan: PagemapScan) -> Config {
     let slots = MAX_CONCURRENT_DECISIONS;
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots * MAX_CORE_INSTANCES + MAX_HELD)
@@ -221,7 +251,7 @@ pub fn engine_settings(scan: PagemapScan) -> Config {
         .max_core_instance_size(256 * 1024)
         .max_memory_size(MAX_MEMORY_BYTES + SNAPSHOT_BYTES)
         .table_elements(MAX_TABLE_ELEMENTS)
-        .max_unused_warm_slots(MEMORY_SLOTS)
+        .max_unused_warm_slots(kept_slots(EXPECTED.get().copied(), processors))
         // With the kernel's list of written pages, resetting a slot costs its written pages. Without the list, it
         // costs the resident ones: they are copied, which is less than giving them back to the kernel.
         .pagemap_scan(match scan {
@@ -268,6 +298,18 @@ mod tests {
             PagemapScanError::Swap(swap) => assert!(!swap.is_empty()),
         }
         assert_eq!(pagemap_scan_in_force(), PagemapScanInForce::OffByDefault);
+    }
+
+    #[test]
+    fn as_many_sandboxes_are_kept_as_plugins_need() {
+        assert_eq!(kept_slots(None, 2), MEMORY_SLOTS);
+        assert_eq!(kept_slots(Some(0), 2), 32);
+        assert_eq!(kept_slots(Some(3), 2), 44);
+        assert_eq!(kept_slots(Some(3), 16), 352);
+        assert_eq!(kept_slots(Some(1000), 2), 4032);
+        for huge in [5000, usize::MAX] {
+            assert_eq!(kept_slots(Some(huge), 2), MEMORY_SLOTS);
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub use compiler::{compile_if_asked, compiles_in_child};
 pub use engine::engine_settings;
 pub use engine::{
     EngineError, MAX_CONCURRENT_DECISIONS, MAX_CORE_INSTANCES, PagemapScan, PagemapScanError,
-    PagemapScanInForce, choose_pagemap_scan, pagemap_scan_in_force,
+    PagemapScanInForce, choose_pagemap_scan, expect_plugins, pagemap_scan_in_force,
 };
 pub use evaluate::Evaluation;
 pub use fault::Fault;

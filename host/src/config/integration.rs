@@ -25,6 +25,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use toml::de::DeTable;
+
+/// Number of plugins and candidates that the integrations of a file list, valid or not.
+pub(super) fn plugins_in(file: &DeTable<'_>) -> usize {
+    let integrations = file
+        .get("integration")
+        .and_then(|it| it.get_ref().as_array());
+    let lists = integrations.into_iter().flatten().flat_map(|integration| {
+        let table = integration.get_ref().as_table();
+        ["plugin", "candidate"].map(|key| table?.get(key)?.get_ref().as_array())
+    });
+    lists.flatten().map(|list| list.len()).sum()
+}
 
 /// Context for reading integrations.
 pub(super) struct Around<'a> {

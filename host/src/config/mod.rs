@@ -345,6 +345,7 @@ const RENAMED: [(&str, &str); 3] = [
 fn read(source: &Source<'_>, text: &str, with: &With<'_>) -> Option<Described> {
     let folder = with.folder;
     let table = document::parse(source, text)?;
+    portcullis_sandbox::expect_plugins(integration::plugins_in(table.get_ref()));
     let mut root = Section::new(source, table.get_ref(), FILE);
     let engine = keeping::engine(&mut root, folder);
     let mut limits = PluginLimits::default();
