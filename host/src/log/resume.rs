@@ -4,6 +4,7 @@ use super::archive::Archived;
 use super::chain::{follows, opening};
 use super::files::{Files, Head, Next, RESTORE, hash, numbered};
 use super::{Corrupt, Event, line, since};
+use portcullis_model::count::counted;
 use portcullis_model::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
@@ -177,7 +178,7 @@ pub fn read_after(path: &Path, position: Option<&Position>, most: Most) -> Resul
     };
     // Read before the lines, which the host writes first.
     let Some(head) = Head::read(path) else {
-        return Err(Corrupt::NoHead(Head::file(path)));
+        return Err(Head::missing(path));
     };
     if head.sequence < position.sequence {
         return Err(Corrupt::Truncated {
@@ -236,8 +237,8 @@ impl Reader {
             };
             if found.pop() != Some(b'\n') {
                 return Err(wrong(format!(
-                    "it is cut off, and {} lines were recorded: {RESTORE}",
-                    self.found.recorded
+                    "it is cut off, and the log had {}: {RESTORE}",
+                    counted(self.found.recorded, "line")
                 )));
             }
             let (text, entry) = line::parse(&found).map_err(wrong)?;
