@@ -6,7 +6,7 @@ use super::process::{PATIENCE, Running, Size};
 use super::server::{BODY, Durability, EVALUATION, Server, client, config, site};
 use super::tools::{h2load, wrk};
 use super::{Bench, Site};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,6 +76,13 @@ fn after(bench: &Bench, changed: Changed) -> anyhow::Result<[Figure; 2]> {
     let mut load = script.command(bench, &url, 8, Duration::from_secs(3600))?;
     let load = Running::start("wrk", &mut load, site.path().join("wrk.log"))?;
     reload(bench, &site, &server, changed, reloads / WARM)?;
+    // Two at a time, so that the threads of the runtime that wait for such work are there before.
+    let same = || reload(bench, &site, &server, Changed::Nothing, reloads / WARM);
+    let together =
+        thread::scope(|scope| [same, same].map(|it| scope.spawn(it)).map(|it| it.join()));
+    for reloaded in together {
+        reloaded.unwrap_or_else(|_| bail!("a reload panicked"))?;
+    }
     let before = steady(&server)?;
     reload(bench, &site, &server, changed, reloads)?;
     let after = settled(&server, before)?;
@@ -99,7 +106,12 @@ fn after(bench: &Bench, changed: Changed) -> anyhow::Result<[Figure; 2]> {
             "",
             count(after.threads) - count(before.threads),
         )
-        .inputs(format!("{}, {} threads", before.threads, after.threads)),
+        .inputs(format!(
+            "{}, {} threads; afterwards {}",
+            before.threads,
+            after.threads,
+            server.running.threads()?.join(", ")
+        )),
     ])
 }
 

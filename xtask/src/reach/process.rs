@@ -159,6 +159,20 @@ impl Running {
         size(&status).with_context(|| format!("`{status}` has no size"))
     }
 
+    /// Names of its threads, sorted.
+    pub(super) fn threads(&self) -> anyhow::Result<Vec<String>> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let tasks = fs::read_dir(&tasks).with_context(|| format!("{} ended", self.name))?;
+        // A thread that ended since has no name.
+        let names = tasks.flatten().filter_map(|task| {
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            Some(name.trim().to_owned())
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Tells it to read its configuration again.
     pub(super) fn hang_up(&self) -> anyhow::Result<()> {
         let sent = Command::new("kill")
