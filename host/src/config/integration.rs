@@ -507,3 +507,25 @@ fn place_of(pointer: &str, places: &BTreeMap<String, Span>) -> Option<Span> {
         pointer = pointer.rsplit_once('/')?.0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_and_candidates_are_counted_whatever_else_is_wrong() {
+        for (text, count) in [
+            ("", 0),
+            ("integration = 3", 0),
+            ("[[integration]]\nplugin = 1\ncandidate = []", 0),
+            ("integration = [1, { plugin = [{}] }]", 1),
+            (
+                "[[integration]]\n[[integration.plugin]]\n[[integration.plugin]]\n[[integration]]\n[[integration.plugin]]\n[[integration.candidate]]",
+                4,
+            ),
+        ] {
+            let table = DeTable::parse(text).unwrap();
+            assert_eq!(plugins_in(table.get_ref()), count, "{text}");
+        }
+    }
+}
