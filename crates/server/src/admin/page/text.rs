@@ -25,7 +25,7 @@ fn seconds_of(at: Timestamp) -> String {
 /// The time from `then` to `now`.
 pub(super) fn ago(now: Timestamp, then: Timestamp) -> String {
     let millis = now.as_millis().saturating_sub(then.as_millis());
-    duration(u64::try_from(millis).unwrap_or_default() / 1000)
+    duration(millis / 1000)
 }
 
 /// A duration in the largest unit of which it has at least two.
