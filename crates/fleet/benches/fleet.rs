@@ -2,7 +2,8 @@
 //!
 //! Criterion prints means; p50 and p99 of single calls are printed before, because goals are stated for them.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/fleet/common/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
 mod common;
 
 use common::{Server, one, server};
