@@ -427,8 +427,8 @@ async fn no_argument_path_or_principal_is_exported() {
     client.check(request).await.unwrap();
     // All but that of the path that is none.
     let spans = spans_of(&collector, 8).await;
-    let below = spans.iter().filter(|span| hex(&span.trace_id) == TRACE);
-    let rpc = below.last().unwrap();
+    let mut below = spans.iter().filter(|span| hex(&span.trace_id) == TRACE);
+    let rpc = below.next_back().unwrap();
     assert_eq!(rpc.name, "envoy.service.auth.v3.Authorization/Check");
     let found = attributes(&rpc.attributes);
     for (name, value) in [

@@ -5,8 +5,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -18,7 +20,7 @@ pub(crate) struct Got {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Status of the answer; none if the receiver never answered.
+    /// Status of the answer; none if the answer never ended.
     pub(crate) status: Option<StatusCode>,
 }
 
@@ -41,9 +43,29 @@ impl Got {
 pub(crate) enum Reply {
     Status(StatusCode),
     Header(StatusCode, &'static str, String),
-    Body(StatusCode, &'static str),
+    Body(StatusCode, String),
+    /// Status 200, and a body that has no end.
+    Endless,
+    /// Status 200, and a body whose second half never comes.
+    Slow,
     /// The connection stays open, without an answer.
     Never,
+}
+
+impl Reply {
+    /// The answer; none if it never ends.
+    fn response(self) -> Option<Response> {
+        Some(match self {
+            Self::Status(status) => status.into_response(),
+            Self::Header(status, name, value) => (status, [(name, value)]).into_response(),
+            Self::Body(status, body) => (status, Body::from(body)).into_response(),
+            Self::Endless => {
+                let parts = stream::repeat(Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 4096])));
+                Body::from_stream(parts).into_response()
+            }
+            Self::Slow | Self::Never => return None,
+        })
+    }
 }
 
 #[derive(Default)]
@@ -52,6 +74,8 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     /// Value that `Authorization` has to have.
     authorization: Mutex<Option<String>>,
+    /// Maximum size of a body.
+    largest: Mutex<Option<usize>>,
 }
 
 /// A receiver on a port of its own. Without it, its port refuses connections.
@@ -102,7 +126,12 @@ impl Receiver {
         self.shared.replies.lock().unwrap().extend(replies);
     }
 
-    /// Answers 401 to requests without that bearer token.
+    /// Answers 413 to bodies with more bytes.
+    pub(crate) fn limit(&self, bytes: usize) {
+        *self.shared.largest.lock().unwrap() = Some(bytes);
+    }
+
+    /// Answers 401 to requests without that bearer token, and repeats theirs.
     pub(crate) fn require(&self, token: &str) {
         let value = format!("Bearer {token}");
         *self.shared.authorization.lock().unwrap() = Some(value);
@@ -133,37 +162,36 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let expected = shared.authorization.lock().unwrap().clone();
-    let is_known = expected.is_none_or(|expected| {
-        parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .map(|it| it.as_bytes())
-            == Some(expected.as_bytes())
-    });
-    let reply = match is_known {
-        true => shared.replies.lock().unwrap().pop_front(),
-        false => Some(Reply::Status(StatusCode::UNAUTHORIZED)),
+    let stated = parts.headers.get(header::AUTHORIZATION).cloned();
+    let stated = stated.map(|it| it.to_str().unwrap().to_owned());
+    let is_too_large = shared
+        .largest
+        .lock()
+        .unwrap()
+        .is_some_and(|most| body.len() > most);
+    let reply = if expected.is_some() && stated != expected {
+        let said = format!("{} is unknown", stated.unwrap_or_default());
+        Reply::Body(StatusCode::UNAUTHORIZED, said)
+    } else if is_too_large {
+        Reply::Status(StatusCode::PAYLOAD_TOO_LARGE)
+    } else {
+        let next = shared.replies.lock().unwrap().pop_front();
+        next.unwrap_or(Reply::Status(StatusCode::OK))
     };
-    let reply = reply.unwrap_or(Reply::Status(StatusCode::OK));
-    let (status, response) = match reply {
-        Reply::Status(status) => (status, status.into_response()),
-        Reply::Header(status, name, value) => (status, (status, [(name, value)]).into_response()),
-        Reply::Body(status, body) => (status, (status, Body::from(body)).into_response()),
-        Reply::Never => {
-            shared.got.lock().unwrap().push(Got {
-                path: parts.uri.path().to_owned(),
-                headers: parts.headers,
-                body,
-                status: None,
-            });
-            return std::future::pending().await;
-        }
-    };
+    let is_slow = matches!(reply, Reply::Slow);
+    let response = reply.response();
     shared.got.lock().unwrap().push(Got {
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body,
-        status: Some(status),
+        status: response.as_ref().map(Response::status),
     });
-    response
+    match response {
+        Some(response) => response,
+        None if is_slow => {
+            let half = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"half"))]);
+            Body::from_stream(half.chain(stream::pending())).into_response()
+        }
+        None => std::future::pending().await,
+    }
 }

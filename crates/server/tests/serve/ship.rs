@@ -1,11 +1,13 @@
 //! The decision log at a receiver: in order, at least once, and beside the decisions.
 
 use crate::client::{get, post};
-use crate::receiver::{Receiver, Reply};
+use crate::receiver::{Got, Receiver, Reply};
 use crate::setting::{EVALUATION, Folder, Running, evaluation, until};
 use http::StatusCode;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use portcullis_host::log::archive;
+use portcullis_server::{AdminUrl, ask};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -110,7 +112,9 @@ async fn every_line_arrives_once_and_in_order_over_batches_and_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ended_before_the_answer_sends_the_same_batch_again() {
     let receiver = Receiver::start();
-    let folder = Folder::with(&ship(&receiver, "jsonl", "name = \"pdp-1\""));
+    // The server does not wait for the answer before it ends.
+    let rest = "name = \"pdp-1\"\ntimeout = \"300s\"";
+    let folder = Folder::with(&ship(&receiver, "jsonl", rest));
     let running = folder.serve().await;
     decide(&running, 2).await;
     all_arrive(&receiver, &folder).await;
@@ -153,12 +157,16 @@ async fn a_failure_of_the_receiver_is_tried_again_with_the_same_lines() {
     assert_eq!(statuses[..3], [500, 429, 200]);
     let first = |index: usize| got[index].header("portcullis-log-first");
     assert_eq!([first(0), first(1), first(2)], ["1"; 3]);
+    until("the end of the failure is said", || async {
+        let said = running.said().join("\n");
+        said.contains("the decision log is shipped again")
+    })
+    .await;
     let said = running.said().join("\n");
     assert!(
         said.contains("answers 500") && said.contains("answers 429"),
         "{said}"
     );
-    assert!(said.contains("the decision log is shipped again"), "{said}");
     let metrics = metrics(&running).await;
     let failures = "portcullis_ship_failures_total{reason=\"unavailable\"} 2";
     assert!(metrics.contains(failures), "{metrics}");
@@ -185,7 +193,10 @@ async fn a_refusal_stops_shipping_until_the_settings_are_read_again() {
     let state_now = state(&running).await;
     let problem = state_now["problem"].as_str().unwrap();
     assert!(problem.contains("answers 401"), "{problem}");
+    assert!(problem.contains("(withheld) is unknown"), "{problem}");
     assert_eq!(state_now["confirmed"], 0);
+    assert!(!is_as_meant(&running).await);
+    assert!(running.admin(get("/readyz")).await.status.is_success());
     assert!(
         metrics(&running)
             .await
@@ -216,15 +227,49 @@ async fn a_refusal_stops_shipping_until_the_settings_are_read_again() {
             .await
             .contains("portcullis_ship_stopped 0")
     );
+    assert!(is_as_meant(&running).await);
+}
+
+/// The result of `portcullis status`.
+async fn is_as_meant(running: &Running) -> bool {
+    let url = AdminUrl::of(running.addresses.last().unwrap(), false);
+    ask(&url, None, None).await.unwrap().is_as_meant()
+}
+
+/// A server with other settings of the log, whose shipping has stopped: the receiver knows [`NEW`] alone.
+async fn stopped(receiver: &Receiver, log: &str, rest: &str) -> (Folder, Running) {
+    receiver.require(NEW);
+    let folder = Folder::with("");
+    folder.write("logs.token", OLD);
+    let rest = format!("token-file = \"logs.token\"\n{rest}");
+    let settings = ship(receiver, "jsonl", &rest).replace("max-lines = 3", "max-lines = 100");
+    folder.configure(&settings);
+    let durability = "durability = \"buffered\"";
+    let log = format!("{durability}, {log}");
+    let text = folder.read("portcullis.toml");
+    folder.write(
+        "portcullis.toml",
+        text.replace(durability, log.trim_end_matches(", ")),
+    );
+    let running = folder.serve().await;
+    until("it stops", || async {
+        state(&running).await["stopped"] == true
+    })
+    .await;
+    (folder, running)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_refusals_stop_too_and_no_redirect_is_followed() {
     let elsewhere = Receiver::start();
+    let redirect = |status| Reply::Header(status, "location", elsewhere.url());
     for reply in [
         Reply::Status(StatusCode::BAD_REQUEST),
-        Reply::Status(StatusCode::PAYLOAD_TOO_LARGE),
-        Reply::Header(StatusCode::TEMPORARY_REDIRECT, "location", elsewhere.url()),
+        Reply::Status(StatusCode::NOT_FOUND),
+        redirect(StatusCode::FOUND),
+        redirect(StatusCode::SEE_OTHER),
+        redirect(StatusCode::TEMPORARY_REDIRECT),
+        redirect(StatusCode::PERMANENT_REDIRECT),
     ] {
         let receiver = Receiver::start();
         receiver.reply([reply.clone()]);
@@ -341,6 +386,7 @@ async fn a_damaged_cursor_ships_nothing() {
         "{}",
         &whole[..whole.len() - 1],
         &whole.replace("\"line\"", "\"lime\""),
+        &format!("{}{}", " ".repeat(5000), whole),
     ] {
         folder.write("logs.cursor", damaged);
         let running = folder.serve().await;
@@ -354,10 +400,177 @@ async fn a_damaged_cursor_ships_nothing() {
         decide(&running, 1).await;
         assert!(running.stop().await);
     }
+    // Bytes that are no text, and a position that no log has.
+    let other = whole.replace("\"sequence\":", "\"sequence\":18446744073709551");
+    for (damaged, said) in [
+        (&b"\xff\xfe"[..], "logs.cursor is damaged"),
+        (other.as_bytes(), "lines at its end are gone"),
+    ] {
+        assert_ne!(damaged, whole.as_bytes());
+        folder.write("logs.cursor", damaged);
+        let running = folder.serve().await;
+        until("it is named", || async {
+            let problem = state(&running).await["problem"].clone();
+            problem.as_str().is_some_and(|it| it.contains(said))
+        })
+        .await;
+        assert!(running.stop().await);
+    }
     assert_eq!(receiver.got().len(), before);
     folder.write("logs.cursor", whole);
     let _running = folder.serve().await;
     all_arrive(&receiver, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_with_the_cursor_of_another_host_ship_nothing_and_lose_nothing() {
+    let receivers = [Receiver::start(), Receiver::start()];
+    let shared = tempfile::tempdir().unwrap();
+    let cursor = format!("cursor = {:?}", shared.path().join("logs.cursor"));
+    let folders = receivers
+        .each_ref()
+        .map(|receiver| Folder::with(&ship(receiver, "jsonl", &cursor)));
+    let first = folders[0].serve().await;
+    decide(&first, 2).await;
+    all_arrive(&receivers[0], &folders[0]).await;
+    let second = folders[1].serve().await;
+    decide(&second, 5).await;
+    until("it is named", || async {
+        let problem = state(&second).await["problem"].clone();
+        problem
+            .as_str()
+            .is_some_and(|it| it.contains("logs.cursor"))
+    })
+    .await;
+    decide(&first, 2).await;
+    all_arrive(&receivers[0], &folders[0]).await;
+    assert!(receivers[1].got().is_empty());
+    folders[1].configure(&ship(&receivers[1], "jsonl", ""));
+    second.admin(post("/reload", &json!({}))).await;
+    all_arrive(&receivers[1], &folders[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_archived_before_they_were_shipped_arrive_in_order() {
+    let receiver = Receiver::start();
+    let small = "max-file-bytes = 65536";
+    let (folder, running) = stopped(&receiver, small, "").await;
+    // Without a cursor, shipping begins with the first line that was not archived.
+    folder.write("logs.token", NEW);
+    all_arrive(&receiver, &folder).await;
+    folder.write("logs.token", OLD);
+    running.admin(post("/reload", &json!({}))).await;
+    decide(&running, 1).await;
+    until("it stops", || async {
+        state(&running).await["stopped"] == true
+    })
+    .await;
+    let long = json!({ "text": "x".repeat(20_000) });
+    decide_with(&running, 12, &long).await;
+    let all = written(&folder);
+    let to = folder.path().join("archive");
+    fs::create_dir(&to).unwrap();
+    archive(&folder.path().join("decisions.jsonl"), &to, 0).unwrap();
+    assert!(!folder.path().join("decisions.000001.jsonl").exists());
+    folder.write("logs.token", NEW);
+    running.admin(post("/reload", &json!({}))).await;
+    until("every line arrives", || async {
+        receiver.lines().len() >= all.len()
+    })
+    .await;
+    assert_eq!(receiver.lines()[..all.len()], all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_too_large_for_the_receiver_is_divided_down_to_one_line() {
+    let receiver = Receiver::start();
+    receiver.limit(40_000);
+    let (folder, running) = stopped(&receiver, "", "").await;
+    let properties = |length: usize| json!({ "text": "x".repeat(length) });
+    decide_with(&running, 6, &properties(15_000)).await;
+    folder.write("logs.token", NEW);
+    all_arrive(&receiver, &folder).await;
+    let too_large = |got: &Got| got.status == Some(StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(receiver.got().iter().any(too_large));
+    decide(&running, 1).await;
+    decide_with(&running, 1, &properties(50_000)).await;
+    decide(&running, 1).await;
+    until("it stops", || async {
+        state(&running).await["stopped"] == true
+    })
+    .await;
+    let state_now = state(&running).await;
+    let large = written(&folder)
+        .iter()
+        .position(|line| line.len() > 40_000)
+        .unwrap();
+    assert_eq!(state_now["confirmed"], large);
+    assert_eq!(receiver.lines(), written(&folder)[..large]);
+    let problem = state_now["problem"].as_str().unwrap();
+    let said = format!("line {} alone has", large + 1);
+    assert!(problem.contains(&said), "{problem}");
+    receiver.limit(usize::MAX);
+    running.admin(post("/reload", &json!({}))).await;
+    all_arrive(&receiver, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_above_the_bounds_of_a_batch_is_a_batch_of_its_own() {
+    let receiver = Receiver::start();
+    let (folder, running) = stopped(&receiver, "", "max-bytes = 4096").await;
+    decide_with(&running, 2, &json!({ "text": "x".repeat(50_000) })).await;
+    decide(&running, 5).await;
+    folder.write("logs.token", NEW);
+    all_arrive(&receiver, &folder).await;
+    let got = receiver.got();
+    for got in &got {
+        assert!(got.body.len() <= 4096 || got.lines().len() == 1);
+    }
+    assert!(got.iter().any(|got| got.lines().len() > 1));
+    assert!(got.iter().any(|got| got.body.len() > 50_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_counts_whatever_the_size_of_its_body() {
+    for (format, stops) in [("jsonl", false), ("otlp", true)] {
+        for reply in [
+            Reply::Endless,
+            Reply::Body(StatusCode::OK, "x".repeat(10_000_000)),
+        ] {
+            let receiver = Receiver::start();
+            receiver.reply([reply]);
+            let folder = Folder::with(&ship(&receiver, format, ""));
+            let running = folder.serve().await;
+            decide(&running, 2).await;
+            if !stops {
+                all_arrive(&receiver, &folder).await;
+                continue;
+            }
+            until("it stops", || async {
+                state(&running).await["stopped"] == true
+            })
+            .await;
+            let problem = state(&running).await["problem"].clone();
+            let problem = problem.as_str().unwrap();
+            assert!(problem.contains("65536 bytes or more"), "{problem}");
+            assert_eq!(receiver.got().len(), 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_end_in_time_confirms_nothing() {
+    let receiver = Receiver::start();
+    receiver.reply([Reply::Slow, Reply::Never]);
+    let folder = Folder::with(&ship(&receiver, "jsonl", "timeout = \"200ms\""));
+    let running = folder.serve().await;
+    decide(&running, 1).await;
+    all_arrive(&receiver, &folder).await;
+    let got = receiver.got();
+    let first = |index: usize| got[index].header("portcullis-log-first");
+    assert_eq!([first(0), first(1), first(2)], ["1"; 3]);
+    let said = running.said().join("\n");
+    assert!(said.contains("no answer within 200ms"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,7 +638,9 @@ async fn lines_are_log_records_of_otlp() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_success_that_rejects_records_is_a_refusal() {
     let receiver = Receiver::start();
-    let partial = r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too old"}}"#;
+    let message = format!("too old{}", "!".repeat(10_000));
+    let partial = json!({ "rejectedLogRecords": "1", "errorMessage": message });
+    let partial = json!({ "partialSuccess": partial }).to_string();
     receiver.reply([Reply::Body(StatusCode::OK, partial)]);
     let folder = Folder::with(&ship(&receiver, "otlp", ""));
     let running = folder.serve().await;
@@ -439,6 +654,7 @@ async fn a_success_that_rejects_records_is_a_refusal() {
         problem.contains("rejected 1 line of a batch") && problem.contains("too old"),
         "{problem}"
     );
+    assert!(problem.len() < 300, "{problem}");
     assert_eq!(state_now["confirmed"], 0);
 }
 
@@ -457,7 +673,7 @@ async fn a_receiver_with_tls_is_trusted_by_the_configured_authorities_alone() {
         folder.write("ca.pem", authority.cert.pem());
         folder.configure(&format!(
             "[serve.ship]\nurl = \"{}/nowhere\"\nformat = \"jsonl\"\nauthorities = \"ca.pem\"",
-            receiver.urls[0]
+            receiver.urls[0].replace("https", "HTTPS")
         ));
         let running = folder.serve().await;
         until(said, || async {
