@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use crate::recent::{Recent, RecentDecision};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
-use crate::ship::ShipStatus;
+use crate::shipping::ShipStatus;
 use crate::telemetry::{self, Telemetry};
 use crate::vouching;
 use arc_swap::ArcSwap;

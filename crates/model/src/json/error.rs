@@ -92,11 +92,7 @@ pub enum Error {
         found: String,
     },
     /// A member is unknown in this format.
-    #[error(
-        "{}there is no such member: {}",
-        place(at),
-        printable(expected)
-    )]
+    #[error("{}there is no such member: {}", place(at), printable(expected))]
     Unknown {
         /// JSON Pointer to the member.
         at: String,

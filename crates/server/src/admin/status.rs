@@ -2,7 +2,7 @@
 
 use crate::pep::{Fact, Pep};
 use crate::recent::{Latency, RecentDecision};
-use crate::ship::ShipStatus;
+use crate::shipping::ShipStatus;
 use crate::state::App;
 use crate::telemetry::OtlpStatus;
 use axum::Json;

@@ -8,13 +8,13 @@ mod cursor;
 
 use crate::outbound::{LARGEST, Outbound};
 use crate::settings::{Format, ShipSettings};
+use crate::shipping::ShipStatus;
 use crate::state::App;
 use bytes::Bytes;
 use cursor::Cursor;
 use http::{Response, StatusCode, header};
 use portcullis_host::log::{Line, Lines, Most, read_after};
 use portcullis_host::{Timestamp, counted, printable};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -25,27 +25,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum number of characters of a receiver's message that are shown.
 const SHOWN: usize = 200;
-
-/// Progress of shipping the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub struct ShipStatus {
-    /// URL of the receiver.
-    pub url: String,
-    /// Number of the last line that the receiver confirmed; 0 for none.
-    pub confirmed: u64,
-    /// Number of lines that it has not confirmed.
-    pub behind: u64,
-    /// True if nothing is sent until an operator acts.
-    pub stopped: bool,
-    /// Reason why the last batch was not shipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// Time of that problem.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-}
 
 /// A batch that was not shipped.
 struct Failure {
