@@ -137,7 +137,7 @@ error: a server that only observes lets every caller through, and other machines
     run(&["--listen", "127.0.0.1:0", "--log", "missing/observed.jsonl"]).is(str![[r#"
 exit 1
 -- stderr
-error: cannot read or write the decision log missing/observed.jsonl: No such file or directory (os error 2)
+error: cannot read or write the decision log missing/observed.jsonl: No such file or directory (os error 2): create its folder
 "#]]);
     folder.run(&["serve", "--log", "observed.jsonl"]).exits(1);
 }

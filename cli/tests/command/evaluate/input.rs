@@ -24,7 +24,10 @@ fn reports_malformed_requests_at_their_place() {
 #[test]
 fn a_request_that_is_no_object_is_reported_without_an_empty_place() {
     let folder = Folder::with_plugins();
-    each(["[1]", "7", "null", "{}"], |input| evaluate(&folder, &[], *input)).is(str![[r##"
+    each(["[1]", "7", "null", "{}"], |input| {
+        evaluate(&folder, &[], *input)
+    })
+    .is(str![[r##"
 # [1]
 exit 3
 -- stdout
