@@ -169,8 +169,13 @@ pub(crate) fn copy_wit() -> anyhow::Result<()> {
 
 /// Returns a command that runs the built CLI.
 pub(crate) fn portcullis() -> Command {
+    command(program())
+}
+
+/// Returns the file of the built CLI.
+pub(crate) fn program() -> PathBuf {
     let name = format!("target/release/portcullis{}", std::env::consts::EXE_SUFFIX);
-    command(root().join(name))
+    root().join(name)
 }
 
 /// Prints the step's name, runs it, and prints its duration.

@@ -28,11 +28,11 @@ fn ten_requests_become_a_policy_that_is_enforced() {
     let observer = Serving::start(&folder, &["--observe"]);
     assert!(
         observer
-            .said
+            .said()
             .iter()
             .any(|line| line.contains("every request is let through")),
         "{:?}",
-        observer.said
+        observer.said()
     );
     for customer in 1..=8 {
         let path = format!("/v1/customers/{customer}/invoices");

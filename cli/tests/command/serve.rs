@@ -1,124 +1,13 @@
 //! `portcullis serve` and `portcullis status`.
 
-use crate::common::{Folder, Request};
+use crate::common::{Folder, PATIENCE, Request, Serving};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{io, thread};
-
-/// Bound on everything that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running `portcullis serve`.
-struct Serving {
-    child: Child,
-    /// Addresses of the listener for decisions and of the admin listener.
-    decisions: String,
-    admin: String,
-    said: Arc<Mutex<Vec<String>>>,
-}
-
-impl Serving {
-    fn start(folder: &Folder) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .current_dir(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let mut addresses = Vec::new();
-        while addresses.len() < 2 {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("no address: {said:?}")
-            };
-            if let Some(address) = line.strip_prefix("listening on http://") {
-                addresses.push(address.to_owned());
-            }
-            said.push(line);
-        }
-        let said = Arc::new(Mutex::new(said));
-        let heard = Arc::clone(&said);
-        // Later messages are read, so that the server never waits for their reader.
-        thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| heard.lock().unwrap().push(line));
-        });
-        let mut addresses = addresses.into_iter();
-        Self {
-            child,
-            decisions: addresses.next().unwrap(),
-            admin: addresses.next().unwrap(),
-            said,
-        }
-    }
-
-    /// Sends a signal.
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    /// Waits until a message has that text.
-    fn says(&self, text: &str) {
-        let begin = Instant::now();
-        while !self
-            .said
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|line| line.contains(text))
-        {
-            assert!(
-                begin.elapsed() < PATIENCE,
-                "never: {text}: {:?}",
-                self.said.lock().unwrap()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn ends(mut self) -> ExitStatus {
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // It has ended already, unless the test failed.
-        let _ = self.child.kill();
-    }
-}
-
-/// Asks for a decision; an error if the server ended the connection.
-fn ask(address: &str, request: &Request) -> io::Result<Value> {
-    let body = request.to_string();
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "POST /access/v1/evaluation HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response)?;
-    let (head, body) = response
-        .split_once("\r\n\r\n")
-        .ok_or(io::ErrorKind::UnexpectedEof)?;
-    assert!(head.starts_with("HTTP/1.1 200"), "{response}");
-    Ok(serde_json::from_str(body)?)
-}
 
 fn read() -> Request {
     Request::new("files", "read").arguments(&json!({ "path": "/w/a" }))
@@ -128,13 +17,13 @@ fn read() -> Request {
 fn a_terminated_server_has_recorded_every_decision_that_it_returned() {
     let folder = Folder::with_plugins();
     folder.configure("log = { path = \"decisions.jsonl\" }");
-    let serving = Serving::start(&folder);
+    let serving = Serving::start(&folder, &[]);
     let returned = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 // Until the server accepts no connection any more.
-                while let Ok(decision) = ask(&serving.decisions, &read()) {
+                while let Ok(decision) = serving.try_ask(&read()) {
                     assert_eq!(decision["decision"], true, "{decision}");
                     let id = decision["context"]["id"].as_str().unwrap().to_owned();
                     returned.lock().unwrap().insert(id);
@@ -164,7 +53,7 @@ fn a_terminated_server_has_recorded_every_decision_that_it_returned() {
 #[test]
 fn a_hangup_reloads_and_the_status_shows_what_is_loaded() {
     let folder = Folder::with_plugins();
-    let serving = Serving::start(&folder);
+    let serving = Serving::start(&folder, &[]);
     serving.says("no `[[serve.pep]]` is configured");
     let admin = format!("http://{}", serving.admin);
     let status = || folder.run(&["status", "--admin", &admin, "--format", "json"]);
@@ -172,7 +61,7 @@ fn a_hangup_reloads_and_the_status_shows_what_is_loaded() {
     let digest = &before["host"]["integrations"][0]["plugins"][0]["digest"];
     assert!(digest.as_str().unwrap().starts_with("sha256:"), "{before}");
     let denied = Request::new("files", "read").arguments(&json!({ "path": "/v/a" }));
-    assert_eq!(ask(&serving.decisions, &denied).unwrap()["decision"], false);
+    assert_eq!(serving.ask(&denied)["decision"], false);
     let text = folder.run(&["status", "--admin", &admin]);
     text.exits(0);
     for shown in [
@@ -187,7 +76,7 @@ fn a_hangup_reloads_and_the_status_shows_what_is_loaded() {
     folder.replace("portcullis.toml", "value = \"/w\"", "value = \"/v\"");
     serving.signal("-HUP");
     serving.says("the configuration is reloaded");
-    assert_eq!(ask(&serving.decisions, &denied).unwrap()["decision"], true);
+    assert_eq!(serving.ask(&denied)["decision"], true);
     assert_ne!(
         status().exits(0).json()["host"]["digest"],
         before["host"]["digest"]
@@ -196,7 +85,7 @@ fn a_hangup_reloads_and_the_status_shows_what_is_loaded() {
     folder.replace("portcullis.toml", "name = \"files\"", "nam = \"files\"");
     serving.signal("-HUP");
     serving.says("the configuration is not reloaded");
-    assert_eq!(ask(&serving.decisions, &denied).unwrap()["decision"], true);
+    assert_eq!(serving.ask(&denied)["decision"], true);
     let refused = folder.run(&["status", "--admin", &admin]);
     refused.exits(5);
     assert!(
@@ -250,7 +139,7 @@ fn a_log_that_is_not_shipped_fails_the_status_and_no_probe() {
     folder.configure(&format!(
         "log = {{ path = \"decisions.jsonl\" }}\n[serve.ship]\nurl = \"{url}\"\nformat = \"jsonl\""
     ));
-    let serving = Serving::start(&folder);
+    let serving = Serving::start(&folder, &[]);
     serving.says("nothing is shipped until the settings are reloaded");
     let admin = format!("http://{}", serving.admin);
     let status = folder.run(&["status", "--admin", &admin]);

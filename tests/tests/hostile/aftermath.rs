@@ -29,36 +29,35 @@ pub(crate) fn print() -> ExitCode {
     let folder = TempDir::new().expect("a folder");
     let pdp = neighbours::pdp(None, Instances::Fresh, folder.path());
     neighbours::unharmed().expect("neighbours");
-    // The first pass fills what the process keeps: the pool of sandboxes and the allocator's arenas.
+    measured(&pdp).print("at the start");
     let mut failed = 0;
-    for pass in [
-        "at the start",
-        "after every guest",
-        "after every guest twice",
-    ] {
-        let state = measured(&pdp);
-        println!(
-            "{pass}: p50 {:.1} µs, p99 {:.1} µs, resident {:.1} MiB, in use {:.1} MiB",
-            state.p50.as_secs_f64() * 1e6,
-            state.p99.as_secs_f64() * 1e6,
-            state.resident_kib as f64 / 1024.0,
-            state.in_use_kib as f64 / 1024.0,
-        );
-        if pass == "after every guest twice" {
-            break;
-        }
+    // The first pass fills what the process keeps: the pool of sandboxes and the allocator's arenas.
+    for pass in ["after every guest", "after every guest twice"] {
         for guest in Guest::ALL {
             if let Err(error) = run::run(guest) {
                 println!("{}: {error}", guest.name());
                 failed += 1;
             }
         }
+        measured(&pdp).print(pass);
     }
     println!(
         "{} guests, each run twice, {failed} failed",
         Guest::ALL.len()
     );
     ExitCode::from(u8::from(failed > 0))
+}
+
+impl State {
+    fn print(&self, when: &str) {
+        println!(
+            "{when}: p50 {:.1} µs, p99 {:.1} µs, resident {:.1} MiB, in use {:.1} MiB",
+            self.p50.as_secs_f64() * 1e6,
+            self.p99.as_secs_f64() * 1e6,
+            self.resident_kib as f64 / 1024.0,
+            self.in_use_kib as f64 / 1024.0,
+        );
+    }
 }
 
 fn measured(pdp: &Pdp) -> State {

@@ -2,7 +2,7 @@
 
 mod check;
 
-use crate::steps::{cargo, command, root, run as run_command, step};
+use crate::steps::{cargo, command, program, root, run as run_command, step};
 use anyhow::{Context as _, bail, ensure};
 use std::ffi::OsStr;
 use std::fs;
@@ -47,7 +47,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
             eprintln!("    skipped: {reason}");
             return Ok(());
         }
-        let program = root().join("target/release/portcullis");
+        let program = program();
         let image = Image::of(&program)?;
         image.build(None)?;
         check::check(&image, &program)?;

@@ -7,7 +7,7 @@ mod snapshot;
 
 pub(crate) use request::Request;
 #[cfg(feature = "serve")]
-pub(crate) use serving::Serving;
+pub(crate) use serving::{PATIENCE, Serving};
 pub(crate) use snapshot::{Ran, Runs, each, equals};
 
 use portcullis_host::Pdp;

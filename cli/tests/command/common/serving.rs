@@ -2,9 +2,15 @@
 
 use super::{Folder, Request};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bound on everything that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `portcullis serve`, on free ports. It is killed if the test fails.
 pub(crate) struct Serving {
@@ -13,8 +19,7 @@ pub(crate) struct Serving {
     pub(crate) address: String,
     /// Address of the admin listener.
     pub(crate) admin: String,
-    /// Its messages up to the addresses.
-    pub(crate) said: Vec<String>,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Serving {
@@ -40,8 +45,14 @@ impl Serving {
                 None => said.push(line),
             }
         }
+        let said = Arc::new(Mutex::new(said));
+        let heard = Arc::clone(&said);
         // Later messages are read, so that the server never waits for their reader.
-        std::thread::spawn(move || lines.for_each(drop));
+        thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| heard.lock().unwrap().push(line));
+        });
         let admin = addresses.pop().unwrap();
         Self {
             child,
@@ -51,30 +62,64 @@ impl Serving {
         }
     }
 
-    /// Asks for a decision.
-    pub(crate) fn ask(&self, request: &Request) -> Value {
+    /// Its messages so far, without the addresses.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until a message has that text.
+    pub(crate) fn says(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.said().iter().any(|line| line.contains(text)) {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "never: {text}: {:?}",
+                self.said()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks for a decision; an error if the server ended the connection.
+    pub(crate) fn try_ask(&self, request: &Request) -> io::Result<Value> {
         let body = request.to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = TcpStream::connect(&self.address)?;
         write!(
             stream,
             "POST /access/v1/evaluation HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.address,
             body.len()
-        )
-        .unwrap();
+        )?;
         let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        stream.read_to_string(&mut response)?;
+        let (head, body) = response
+            .split_once("\r\n\r\n")
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
         assert!(head.starts_with("HTTP/1.1 200"), "{response}");
-        serde_json::from_str(body).unwrap()
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// Asks for a decision.
+    pub(crate) fn ask(&self, request: &Request) -> Value {
+        self.try_ask(request).unwrap()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let kill = Command::new("kill").args([name, &id]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ends(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Stops it, and waits for its end.
-    pub(crate) fn stop(mut self) {
-        let id = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(kill.unwrap().success());
-        assert!(self.child.wait().unwrap().success());
+    pub(crate) fn stop(self) {
+        self.signal("-TERM");
+        assert!(self.ends().success());
     }
 }
 

@@ -38,7 +38,7 @@ struct Failure {
 enum Next {
     /// After a pause that grows with each failure, or that the receiver wants, up to the maximum.
     Later(Option<Duration>),
-    /// When the settings are read again.
+    /// As soon as the settings are read again.
     Stop,
 }
 

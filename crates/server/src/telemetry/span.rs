@@ -129,7 +129,7 @@ impl Notes {
     }
 }
 
-/// What a request states before it is answered, without values of its path and query.
+/// Attributes of a request before it is answered, without values of its path and query.
 pub(super) struct Asked {
     method: &'static str,
     route: Option<MatchedPath>,
