@@ -32,13 +32,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) type Tls = Arc<ArcSwap<ServerConfig>>;
 
 /// Serves the connections of a listener until `stopping` is true, and then the requests in flight.
+///
+/// They have `limit` to end. Afterwards no task of a connection is left. True if all requests ended by themselves.
 pub(crate) async fn serve(
     listener: Listener,
     tls: Option<Tls>,
     router: Router,
     app: App,
     mut stopping: watch::Receiver<bool>,
-) {
+    limit: Duration,
+) -> bool {
     let most = app.settings().limits.connections;
     let room = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
@@ -76,7 +79,12 @@ pub(crate) async fn serve(
     }
     // New connections are refused from here on.
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let ended = timeout(limit, async {
+        while connections.join_next().await.is_some() {}
+    });
+    let ended = ended.await.is_ok();
+    connections.shutdown().await;
+    ended
 }
 
 /// True if the peer closed the connection before it was accepted.

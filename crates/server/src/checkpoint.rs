@@ -16,11 +16,11 @@ pub(crate) async fn write(app: App, every: Duration) {
         ticks.tick().await;
         let pdp = app.pdp();
         // The list is locked, and the disk may be slow.
-        let written = tokio::task::spawn_blocking(move || {
+        let written = app.blocking(move || {
             let revocations = pdp.revocations()?;
             Some(revocations.checkpoint(Timestamp::now()))
-        })
-        .await;
+        });
+        let written = written.await;
         let failure = match written {
             Ok(Some(Ok(record))) => {
                 app.note_checkpoint(format!("written at {}", record.at));

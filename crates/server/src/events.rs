@@ -108,7 +108,7 @@ async fn read(app: &App, request: Request) -> Result<String, Failure> {
 async fn accept(app: &App, token: String) -> Result<Accepted, Failure> {
     let pdp = app.pdp();
     // Writing the list waits for its lock and for the disk.
-    let accepted = tokio::task::spawn_blocking(move || pdp.accept_event(&token)).await;
+    let accepted = app.blocking(move || pdp.accept_event(&token)).await;
     match accepted {
         Ok(Ok(lines)) => Ok(Accepted::Applied(lines.len())),
         Ok(Err(AcceptError::Event(error))) if error.needs_a_person() => {

@@ -31,6 +31,7 @@
 
 mod accept;
 mod admin;
+mod apart;
 mod authzen;
 mod checkpoint;
 mod client;

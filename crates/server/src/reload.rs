@@ -32,7 +32,7 @@ impl App {
     pub(crate) async fn reload(&self) -> Result<Reloaded, Vec<String>> {
         let app = self.clone();
         // Plugins are compiled.
-        let reloaded = tokio::task::spawn_blocking(move || app.reload_now()).await;
+        let reloaded = self.blocking(move || app.reload_now()).await;
         let reloaded =
             reloaded.unwrap_or_else(|_| Err(vec!["the host failed: please report it".to_owned()]));
         self.metrics().reloaded(reloaded.is_ok());
@@ -125,7 +125,7 @@ pub(crate) async fn follow(app: App, tls: Option<Tls>) {
             watched
         };
         // After a look that failed, the next one reads everything again.
-        let looked = tokio::task::spawn_blocking(look).await;
+        let looked = app.blocking(look).await;
         watched = looked.unwrap_or_default();
     }
 }

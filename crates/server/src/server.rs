@@ -1,6 +1,7 @@
 //! Binds the listeners, and runs until it is told to stop.
 
 use crate::accept::{self, Tls};
+use crate::apart::Apart;
 use crate::listener::Listener;
 use crate::settings::{self, Address, Settings};
 use crate::state::{App, Report};
@@ -16,6 +17,7 @@ use portcullis_host::{ConfigError, Live, config};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,6 +26,9 @@ use tower_http::timeout::TimeoutLayer;
 
 /// Header by which a caller recognises the response to its request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Time that requests of the admin listener have to end, after the last decision.
+const ADMIN_SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// Reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,9 @@ pub enum ServeError {
         /// Error of the system.
         error: io::Error,
     },
+    /// The system refuses the thread of the admin listener.
+    #[error("cannot start the thread of the admin listener: {0}")]
+    Thread(io::Error),
     /// The certificate is unusable.
     #[error("{0}")]
     Tls(String),
@@ -110,7 +118,8 @@ pub struct Server {
     app: App,
     tls: Option<Tls>,
     decisions: Vec<Listener>,
-    admin: Option<Listener>,
+    /// The admin listener, on a thread of its own: it answers while decisions use all threads of the caller's runtime.
+    admin: Option<(Apart, Listener)>,
     addresses: Vec<Address>,
 }
 
@@ -138,12 +147,22 @@ impl Server {
         let failed = |(address, error)| ServeError::Bind { address, error };
         let mode = settings.socket_mode;
         let decisions = accept::bind(&settings.listen, mode).await.map_err(failed)?;
-        let admin: Vec<_> = settings.admin.iter().cloned().collect();
-        let mut admin = accept::bind(&admin, mode).await.map_err(failed)?;
+        let admin = match settings.admin.clone() {
+            None => None,
+            Some(address) => {
+                let apart = Apart::start("portcullis-admin").map_err(ServeError::Thread)?;
+                let bound = apart.spawn(async move { Listener::bind(&address, mode).await });
+                let bound = bound.await.unwrap_or_else(|error| Err(error.into()));
+                let configured = settings.admin.clone();
+                let bound = bound.map_err(|error| failed((configured, error)))?;
+                Some((apart, bound))
+            }
+        };
         let mut addresses = Vec::new();
+        let of_admin = admin.iter().map(|(_, listener)| listener);
         for (listener, configured) in decisions
             .iter()
-            .chain(&admin)
+            .chain(of_admin)
             .zip(settings.listen.iter().chain(&settings.admin))
         {
             let address = listener.address();
@@ -162,7 +181,7 @@ impl Server {
             app,
             tls,
             decisions,
-            admin: admin.pop(),
+            admin,
             addresses,
         })
     }
@@ -190,7 +209,7 @@ impl Server {
     /// Serves until `shutdown` completes, then ends the requests in flight.
     ///
     /// No connection is accepted any more from then on. Requests in flight have `shutdown-timeout` to end. True if
-    /// all did.
+    /// all did. Afterwards no task of the server is left, so that another one can open the log and the state.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
         let Self {
             app,
@@ -202,6 +221,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let routes = decision_routes(&app);
+        let limit = app.settings().limits.shutdown_timeout;
         for listener in decisions {
             let served = accept::serve(
                 listener,
@@ -209,6 +229,7 @@ impl Server {
                 routes.clone(),
                 app.clone(),
                 stopping.clone(),
+                limit,
             );
             listeners.spawn(served);
         }
@@ -217,10 +238,12 @@ impl Server {
         let admin_tls = tls.clone().filter(|_| !is_local);
         // The admin listener answers until the last request has ended.
         let (stop_admin, stopping_admin) = watch::channel(false);
-        let admin = admin.map(|listener| {
-            let routes = admin_routes(&app);
-            let served = accept::serve(listener, admin_tls, routes, app.clone(), stopping_admin);
-            tokio::spawn(served)
+        let admin = admin.map(|(apart, listener)| {
+            let (routes, app) = (admin_routes(&app), app.clone());
+            let limit = ADMIN_SHUTDOWN;
+            let served = accept::serve(listener, admin_tls, routes, app, stopping_admin, limit);
+            let served = apart.spawn(served);
+            (apart, served)
         });
         let mut around = JoinSet::new();
         around.spawn(reload::follow(app.clone(), tls));
@@ -233,19 +256,17 @@ impl Server {
         around.shutdown().await;
         // The receivers may be gone, if a listener ended.
         let _ = stop.send(true);
-        let limit = app.settings().limits.shutdown_timeout;
-        let drained = tokio::time::timeout(limit, async {
-            while listeners.join_next().await.is_some() {}
-        })
-        .await
-        .is_ok();
-        listeners.shutdown().await;
-        let _ = stop_admin.send(true);
-        if let Some(admin) = admin {
-            // Its requests are short, and none of them is a decision.
-            admin.abort();
-            let _ = admin.await;
+        let mut drained = true;
+        while let Some(ended) = listeners.join_next().await {
+            drained &= ended.unwrap_or(false);
         }
+        let _ = stop_admin.send(true);
+        if let Some((apart, served)) = admin {
+            // None of its requests is a decision, so that one which is cut short is no loss.
+            let _ = served.await;
+            drop(apart);
+        }
+        app.blocking_ended().await;
         app.telemetry().stop().await;
         drained
     }

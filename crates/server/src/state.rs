@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::task::JoinError;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 /// Decision point, enforcement points, metrics and recent decisions of a running server.
 ///
@@ -47,6 +49,8 @@ struct Shared {
     shipping: Mutex<Option<ShipStatus>>,
     /// Searches decide many requests each, so that only some run at a time.
     searches: Semaphore,
+    /// Work on threads of its own, which goes on when the task that waits for it is gone.
+    blocking: TaskTracker,
     started_at: Timestamp,
 }
 
@@ -83,6 +87,7 @@ impl App {
             checkpoint: Mutex::default(),
             shipping: Mutex::default(),
             searches: Semaphore::new(SEARCHES),
+            blocking: TaskTracker::new(),
             started_at: Timestamp::now(),
         })))
     }
@@ -217,6 +222,24 @@ impl App {
         let seen = RecentDecision::of(caller, &request, &decision, took, &settings);
         self.0.recent.add(seen);
         Ok(decision)
+    }
+
+    /// Runs work that compiles, or waits for the disk or for a lock, on a thread where that delays no request.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if it panicked.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        self.0.blocking.spawn_blocking(work).await
+    }
+
+    /// Waits until all work of [`App::blocking`] has ended, so that none holds the log or the state any more.
+    pub(crate) async fn blocking_ended(&self) {
+        self.0.blocking.close();
+        self.0.blocking.wait().await;
     }
 
     /// True if a note about an unknown caller may be written now: only some are in a second.

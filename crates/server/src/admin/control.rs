@@ -31,7 +31,7 @@ pub(super) async fn release(State(app): State<App>, Path(integration): Path<Stri
         return (StatusCode::NOT_FOUND, message).into_response();
     }
     // The log has a line for each plugin, and the disk may be slow.
-    let released = tokio::task::spawn_blocking(move || pdp.release(&integration)).await;
+    let released = app.blocking(move || pdp.release(&integration)).await;
     match released {
         Ok(released) => Json(json!({ "released": released })).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

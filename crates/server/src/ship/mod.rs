@@ -136,7 +136,7 @@ impl Shipper {
             bytes: ship.max_bytes,
         };
         loop {
-            let lines = blocking({
+            let lines = blocking(app, {
                 let (cursor, log) = (cursor.clone(), log.to_owned());
                 move || next_lines(&cursor, &log, most)
             })
@@ -161,7 +161,7 @@ impl Shipper {
                 continue;
             }
             confirmed(ship, &lines.lines, &response)?;
-            blocking(move || cursor.write(&lines.position)).await?;
+            blocking(app, move || cursor.write(&lines.position)).await?;
             self.confirmed = last;
             return Ok(count);
         }
@@ -245,9 +245,10 @@ fn next_lines(cursor: &Cursor, log: &Path, most: Most) -> Result<Lines, String> 
 
 /// Runs `work`, which waits for the disk.
 async fn blocking<T: Send + 'static>(
+    app: &App,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(work).await {
+    match app.blocking(work).await {
         Ok(done) => done.map_err(Failure::of_files),
         Err(_) => Err(Failure::of_files(
             "the host failed: please report it".to_owned(),

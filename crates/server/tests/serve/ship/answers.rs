@@ -13,7 +13,7 @@ async fn a_batch_that_is_too_large_for_the_receiver_is_divided_down_to_one_line(
     let properties = |length: usize| json!({ "text": "x".repeat(length) });
     decide_with(&running, 6, &properties(15_000)).await;
     folder.write("logs.token", NEW);
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let too_large = |got: &Got| got.status == Some(StatusCode::PAYLOAD_TOO_LARGE);
     assert!(receiver.got().iter().any(too_large));
     decide(&running, 1).await;
@@ -35,7 +35,7 @@ async fn a_batch_that_is_too_large_for_the_receiver_is_divided_down_to_one_line(
     assert!(problem.contains(&said), "{problem}");
     receiver.limit(usize::MAX);
     running.admin(post("/reload", &json!({}))).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn a_line_above_the_bounds_of_a_batch_is_a_batch_of_its_own() {
     decide_with(&running, 2, &json!({ "text": "x".repeat(50_000) })).await;
     decide(&running, 5).await;
     folder.write("logs.token", NEW);
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let got = receiver.got();
     for got in &got {
         assert!(got.body.len() <= 4096 || got.lines().len() == 1);
@@ -67,7 +67,7 @@ async fn a_success_counts_whatever_the_size_of_its_body() {
             let running = folder.serve().await;
             decide(&running, 2).await;
             if !stops {
-                all_arrive(&receiver, &folder).await;
+                all_arrive(&receiver, &folder, &running).await;
                 continue;
             }
             until("it stops", || async {
@@ -89,7 +89,7 @@ async fn an_answer_that_does_not_end_in_time_confirms_nothing() {
     let folder = Folder::with(&ship(&receiver, "jsonl", "timeout = \"200ms\""));
     let running = folder.serve().await;
     decide(&running, 1).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let got = receiver.got();
     let first = |index: usize| got[index].header("portcullis-log-first");
     assert_eq!([first(0), first(1), first(2)], ["1"; 3]);

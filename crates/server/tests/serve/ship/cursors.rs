@@ -9,7 +9,7 @@ async fn a_log_that_was_replaced_or_cut_is_named_and_not_shipped() {
     let folder = Folder::with(&ship(&receiver, "jsonl", ""));
     let running = folder.serve().await;
     decide(&running, 3).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     assert!(running.stop().await);
     let before = receiver.got().len();
     // Another log, which is longer in the end than the one that was shipped.
@@ -61,7 +61,7 @@ async fn a_damaged_cursor_ships_nothing() {
     let folder = Folder::with(&ship(&receiver, "jsonl", "cursor = \"logs.cursor\""));
     let running = folder.serve().await;
     decide(&running, 1).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     assert!(running.stop().await);
     assert!(!folder.path().join("decisions.jsonl.shipped").exists());
     let whole = folder.read("logs.cursor");
@@ -103,8 +103,8 @@ async fn a_damaged_cursor_ships_nothing() {
     }
     assert_eq!(receiver.got().len(), before);
     folder.write("logs.cursor", whole);
-    let _running = folder.serve().await;
-    all_arrive(&receiver, &folder).await;
+    let running = folder.serve().await;
+    all_arrive(&receiver, &folder, &running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +117,7 @@ async fn hosts_with_the_cursor_of_another_host_ship_nothing_and_lose_nothing() {
         .map(|receiver| Folder::with(&ship(receiver, "jsonl", &cursor)));
     let first = folders[0].serve().await;
     decide(&first, 2).await;
-    all_arrive(&receivers[0], &folders[0]).await;
+    all_arrive(&receivers[0], &folders[0], &first).await;
     let second = folders[1].serve().await;
     decide(&second, 5).await;
     until("it is named", || async {
@@ -128,11 +128,11 @@ async fn hosts_with_the_cursor_of_another_host_ship_nothing_and_lose_nothing() {
     })
     .await;
     decide(&first, 2).await;
-    all_arrive(&receivers[0], &folders[0]).await;
+    all_arrive(&receivers[0], &folders[0], &first).await;
     assert!(receivers[1].got().is_empty());
     folders[1].configure(&ship(&receivers[1], "jsonl", ""));
     second.admin(post("/reload", &json!({}))).await;
-    all_arrive(&receivers[1], &folders[1]).await;
+    all_arrive(&receivers[1], &folders[1], &second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +142,7 @@ async fn files_that_were_archived_before_they_were_shipped_arrive_in_order() {
     let (folder, running) = stopped(&receiver, small, "").await;
     // Without a cursor, shipping begins with the first line that was not archived.
     folder.write("logs.token", NEW);
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     folder.write("logs.token", OLD);
     running.admin(post("/reload", &json!({}))).await;
     decide(&running, 1).await;

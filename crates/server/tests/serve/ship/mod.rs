@@ -50,13 +50,18 @@ fn written(folder: &Folder) -> Vec<String> {
         .collect()
 }
 
-/// Waits until the receiver has every line of the log, and compares them.
-async fn all_arrive(receiver: &Receiver, folder: &Folder) {
+/// Waits until the receiver has every line of the log and the server knows that it has, and compares the lines.
+async fn all_arrive(receiver: &Receiver, folder: &Folder, running: &Running) {
     until("every line arrives", || async {
         receiver.lines().len() >= written(folder).len()
     })
     .await;
     assert_eq!(receiver.lines(), written(folder));
+    // The server notes the answer after the receiver gave it.
+    until("every line is confirmed", || async {
+        state(running).await["confirmed"] == written(folder).len()
+    })
+    .await;
 }
 
 async fn state(running: &Running) -> Value {
@@ -80,7 +85,7 @@ async fn every_line_arrives_once_and_in_order_over_batches_and_files() {
     let running = folder.serve().await;
     let long = json!({ "text": "x".repeat(20_000) });
     decide_with(&running, 12, &long).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     assert!(folder.path().join("decisions.000002.jsonl").exists());
     let mut next = 1;
     for got in receiver.got() {
@@ -97,7 +102,6 @@ async fn every_line_arrives_once_and_in_order_over_batches_and_files() {
         next = last + 1;
     }
     let state = state(&running).await;
-    assert_eq!(state["confirmed"], written(&folder).len());
     assert_eq!(state["behind"], 0);
     assert_eq!(state["stopped"], false);
     let metrics = metrics(&running).await;
@@ -117,7 +121,7 @@ async fn a_server_that_ended_before_the_answer_sends_the_same_batch_again() {
     let folder = Folder::with(&ship(&receiver, "jsonl", rest));
     let running = folder.serve().await;
     decide(&running, 2).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let before = receiver.got().len();
     // The receiver has the batch, and the server never learns that.
     receiver.reply([Reply::Never]);
@@ -131,7 +135,7 @@ async fn a_server_that_ended_before_the_answer_sends_the_same_batch_again() {
     assert_eq!(unanswered.status, None);
     let running = folder.serve().await;
     decide(&running, 1).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let again = receiver.got()[before + 1].clone();
     for name in ["portcullis-log-first", "portcullis-log-name"] {
         assert_eq!(again.header(name), unanswered.header(name));
@@ -151,7 +155,7 @@ async fn a_failure_of_the_receiver_is_tried_again_with_the_same_lines() {
     let folder = Folder::with(&ship(&receiver, "jsonl", ""));
     let running = folder.serve().await;
     decide(&running, 1).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let got = receiver.got();
     let statuses: Vec<_> = got.iter().map(|got| got.status.unwrap().as_u16()).collect();
     assert_eq!(statuses[..3], [500, 429, 200]);
@@ -214,7 +218,7 @@ async fn a_refusal_stops_shipping_until_the_settings_are_read_again() {
     })
     .await;
     folder.write("logs.token", NEW);
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     for text in [
         running.said().join("\n"),
         running.status().await.to_string(),
@@ -291,7 +295,7 @@ async fn decisions_go_on_without_the_receiver_which_gets_them_later() {
     let folder = Folder::with(&ship(&receiver, "jsonl", "timeout = \"1s\""));
     let running = folder.serve().await;
     decide(&running, 1).await;
-    all_arrive(&receiver, &folder).await;
+    all_arrive(&receiver, &folder, &running).await;
     let (address, before) = (receiver.address, receiver.lines());
     drop(receiver);
     decide(&running, 5).await;
