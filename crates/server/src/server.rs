@@ -151,11 +151,14 @@ impl Server {
             None => None,
             Some(address) => {
                 let apart = Apart::start("portcullis-admin").map_err(ServeError::Thread)?;
-                let bound = apart.spawn(async move { Listener::bind(&address, mode).await });
-                let bound = bound.await.unwrap_or_else(|error| Err(error.into()));
-                let configured = settings.admin.clone();
-                let bound = bound.map_err(|error| failed((configured, error)))?;
-                Some((apart, bound))
+                let bound = apart.spawn(async move {
+                    let bound = Listener::bind(&address, mode).await;
+                    bound.map_err(|error| failed((address, error)))
+                });
+                let bound = bound
+                    .await
+                    .map_err(|error| ServeError::Thread(error.into()))?;
+                Some((apart, bound?))
             }
         };
         let mut addresses = Vec::new();

@@ -5,6 +5,7 @@ use crate::setting::{EVALUATION, Folder, PATIENCE, evaluation, local, until};
 use portcullis_host::{Timestamp, revocation};
 use portcullis_server::settings::{Address, Settings};
 use portcullis_server::{Options, Server};
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -64,6 +65,68 @@ async fn a_shutdown_waits_no_longer_than_it_may() {
     let asked = evaluation("alice", "read", "record-2");
     assert!(running.send(post(EVALUATION, &asked)).await.decision());
     assert!(!running.stop().await, "the request has not ended");
+}
+
+/// A connection on which a request was answered, and which stays open.
+async fn kept(address: &Address, path: &str) -> TcpStream {
+    let Address::Tcp(address) = address else {
+        panic!("{address}")
+    };
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_stopped_leaves_its_log_to_the_next() {
+    let folder = Folder::with("[serve]\nshutdown-timeout = \"50ms\"");
+    for round in 0..20 {
+        // The last server still has connections, a request that never ends, and a reload.
+        let running = folder.serve().await;
+        let discovery = "/.well-known/authzen-configuration";
+        let _kept = kept(&running.addresses[0], discovery).await;
+        let _watched = kept(running.addresses.last().unwrap(), "/readyz").await;
+        let Address::Tcp(address) = running.addresses[0].clone() else {
+            panic!()
+        };
+        let mut in_flight = TcpStream::connect(address).await.unwrap();
+        in_flight.write_all(in_parts().0.as_bytes()).await.unwrap();
+        let control = running.control.clone();
+        let reload = tokio::spawn(async move { control.reload().await });
+        let asked = evaluation("alice", "read", "record-1");
+        assert!(running.send(post(EVALUATION, &asked)).await.decision());
+        assert!(!running.stop().await, "round {round}");
+        // A handle to the server holds its decision point as long as it is there.
+        let _ = reload.await.unwrap();
+    }
+    assert_eq!(folder.logged("decision").len(), 20);
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_while_no_other_task_has_a_turn() {
+    // The runtime of this test has one thread, which the loop below never gives back.
+    let folder = Folder::with("");
+    let running = folder.serve().await;
+    let Address::Tcp(address) = running.addresses.last().unwrap() else {
+        panic!()
+    };
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    for path in ["/livez", "/readyz", "/metrics", "/status"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 65_536];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    assert!(running.stop().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
