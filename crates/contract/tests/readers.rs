@@ -5,7 +5,7 @@
 //! `PROPTEST_CASES=100000` runs the long form.
 
 use portcullis_contract::Pattern;
-use portcullis_contract::name::Naming;
+use portcullis_contract::name::{NameError, Naming, check_resource};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 use std::collections::BTreeSet;
@@ -451,5 +451,28 @@ fn a_weaker_rule_is_found() {
         };
         let found = TestRunner::new(config).run(&cases(), |case| hold(&case, rule));
         assert!(matches!(found, Err(TestError::Fail(..))), "{found:?}");
+    }
+}
+
+/// Texts of one segment in which `c` follows a letter, precedes one, and follows a letter with marks.
+fn around(c: char) -> [String; 3] {
+    [
+        format!("e{c}"),
+        format!("{c}e"),
+        format!("\u{1100}{c}\u{301}x"),
+    ]
+}
+
+#[test]
+fn names_are_in_the_normal_form_of_another_implementation() {
+    for c in char::MIN..=char::MAX {
+        for name in around(c) {
+            let is_normal = name.nfkc().eq(name.chars());
+            match check_resource(&name) {
+                Ok(()) => assert!(is_normal, "{name:?}"),
+                Err(NameError::NotNormalised(_)) => assert!(!is_normal, "{name:?}"),
+                Err(_) => {}
+            }
+        }
     }
 }

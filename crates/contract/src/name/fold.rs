@@ -1,8 +1,8 @@
 //! Spellings that lenient readers take for one.
 
+use super::NFKC;
 use crate::text::is_invisible;
 use std::borrow::Cow;
-use unicode_normalization::UnicodeNormalization as _;
 
 /// Folds the case of each letter, as readers that ignore case do.
 ///
@@ -51,10 +51,7 @@ pub fn alike_key(key: &str) -> Cow<'_, str> {
         return fold(key.trim());
     }
     let upto_nul = key.split('\0').next().unwrap_or_default();
-    let seen: String = upto_nul
-        .chars()
-        .filter(|c| !is_invisible(*c))
-        .nfkc()
-        .collect();
+    let visible: String = upto_nul.chars().filter(|c| !is_invisible(*c)).collect();
+    let seen = NFKC.normalize(&visible);
     Cow::Owned(fold(seen.trim()).into_owned())
 }

@@ -19,11 +19,14 @@ mod uri;
 use crate::text::is_invisible;
 pub use error::NameError;
 pub use fold::{alike_key, fold};
+use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
 pub use naming::{Case, Naming};
 use std::borrow::Cow;
-use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 pub(crate) use uri::is_scheme;
 use uri::{check_authority, check_query, decoded, decoded_where_possible};
+
+/// Unicode's form NFKC. Its tables are a part of each plugin, and each fresh instance copies them, so they are small ones.
+const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
 
 /// Maximum length of an id in bytes.
 pub const MAX_ID_BYTES: usize = 2048;
@@ -234,19 +237,16 @@ fn check_characters(text: &str) -> Result<(), NameError> {
     if let Some(hidden) = text.chars().find(|c| is_invisible(*c) || is_blank(*c)) {
         return Err(NameError::Invisible(hidden.into()));
     }
-    if text.is_ascii() {
+    let (_, rest) = NFKC.split_normalized(text);
+    if rest.is_empty() {
         return Ok(());
     }
-    // The quick check returns `Maybe` if a character may combine with the one before it.
-    if is_nfkc_quick(text.chars()) == IsNormalized::Yes || text.nfkc().eq(text.chars()) {
-        return Ok(());
-    }
-    let is_odd = |c: &char| is_nfkc_quick(std::iter::once(*c)) != IsNormalized::Yes;
-    let odd = text.chars().find(is_odd);
-    let first = || text.chars().find(|c| !c.is_ascii());
-    Err(NameError::NotNormalised(
-        odd.or_else(first).map_or(0, u32::from),
-    ))
+    let is_odd = |c: &char| !NFKC.is_normalized(c.encode_utf8(&mut [0; 4]));
+    let odd = rest.chars().find(is_odd);
+    // No character alone: one that combines with the one before it, or has to precede it.
+    let combining = || rest.chars().skip(1).find(|c| !c.is_ascii());
+    let found = odd.or_else(combining).map_or(0, u32::from);
+    Err(NameError::NotNormalised(found))
 }
 
 fn shown(c: char) -> String {
