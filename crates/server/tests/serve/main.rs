@@ -8,6 +8,7 @@ mod life;
 mod limits;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod overload;
 mod peps;
 mod receiver;
 mod reload;

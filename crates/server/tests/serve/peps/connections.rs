@@ -91,14 +91,15 @@ async fn a_unix_socket_recognises_its_user() {
     assert_eq!(folder.read("file"), "content");
 }
 
-/// A server with TLS and enforcement points with X.509-SVIDs.
-async fn serve_tls(domain: &Domain, sections: &str) -> (Folder, Running) {
+/// A server with TLS and enforcement points with X.509-SVIDs, and with further sections and keys of `[serve]`.
+pub(crate) async fn serve_tls(domain: &Domain, sections: &str, keys: &str) -> (Folder, Running) {
     let folder = Folder::with("");
     let trust = domain.configure(&folder);
     domain.write_server(&folder);
     folder.configure(&format!(
         r#"{trust}{sections}
 [serve]
+{keys}
 [serve.tls]
 certificate = "server.pem"
 key = "server.key"
@@ -118,7 +119,7 @@ vouches-for = ["principal"]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_identifies_an_enforcement_point() {
     let domain = Domain::new();
-    let (_folder, running) = serve_tls(&domain, "").await;
+    let (_folder, running) = serve_tls(&domain, "", "").await;
     assert!(
         running.urls[0].starts_with("https://127.0.0.1:"),
         "{:?}",
@@ -210,7 +211,7 @@ async fn a_revoked_enforcement_point_is_unknown() {
     let list = folder.path().join("revocations.jsonl");
     revocation::append(&list, None, Timestamp::now()).unwrap();
     let sections = format!("revocation = {{ path = {list:?}, max-staleness = \"1h\" }}\n");
-    let (_folder, running) = serve_tls(&domain, &sections).await;
+    let (_folder, running) = serve_tls(&domain, &sections, "").await;
     let gateway = domain.client(Some("spiffe://acme.example/gateway"));
     let ask = || {
         client::send_tls(

@@ -17,13 +17,13 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Keys and certificates of a trust domain.
-pub(super) struct Domain {
+pub(crate) struct Domain {
     key: NewKey,
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Domain {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -38,7 +38,7 @@ impl Domain {
     }
 
     /// Writes the bundle, and returns the sections that use it.
-    pub(super) fn configure(&self, folder: &Folder) -> &'static str {
+    pub(crate) fn configure(&self, folder: &Folder) -> &'static str {
         let mut jwk = self.key.to_jwk();
         jwk["use"] = json!("jwt-svid");
         jwk["alg"] = json!("ES256");
@@ -50,7 +50,7 @@ impl Domain {
     }
 
     /// A JWT-SVID.
-    pub(super) fn token(&self, subject: &str, id: &str) -> String {
+    pub(crate) fn token(&self, subject: &str, id: &str) -> String {
         let now = Timestamp::now().as_millis() / 1000;
         let claims = json!({
             "sub": subject, "aud": ["https://pdp.acme.example"], "jti": id, "iat": now, "exp": now + 600,
@@ -63,7 +63,7 @@ impl Domain {
     }
 
     /// A certificate with its key, in PEM.
-    pub(super) fn certificate(&self, of: SanType, lifetime: Duration) -> (String, KeyPair) {
+    pub(crate) fn certificate(&self, of: SanType, lifetime: Duration) -> (String, KeyPair) {
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![of];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -76,7 +76,7 @@ impl Domain {
     }
 
     /// Writes the certificate of the server.
-    pub(super) fn write_server(&self, folder: &Folder) {
+    pub(crate) fn write_server(&self, folder: &Folder) {
         let loopback = SanType::IpAddress([127, 0, 0, 1].into());
         let (certificate, key) = self.certificate(loopback, Duration::from_secs(1800));
         folder.write("server.pem", certificate);
@@ -84,7 +84,7 @@ impl Domain {
     }
 
     /// Settings of a client, with the certificate of `id`.
-    pub(super) fn client(&self, id: Option<&str>) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, id: Option<&str>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -1,7 +1,7 @@
 //! Enforcement points: who may ask, about which integrations, and what they may vouch for.
 
-mod connections;
-mod domain;
+pub(crate) mod connections;
+pub(crate) mod domain;
 
 use crate::client::{self, post, with};
 use crate::setting::{EVALUATION, EVALUATIONS, Folder, Running, evaluation};
