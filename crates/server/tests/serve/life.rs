@@ -1,6 +1,6 @@
 //! The life of a server: its start, its checkpoints and its end.
 
-use crate::client::post;
+use crate::client::{get, post};
 use crate::setting::{EVALUATION, Folder, PATIENCE, evaluation, local, until};
 use portcullis_host::{Timestamp, revocation};
 use portcullis_server::settings::{Address, Settings};
@@ -108,9 +108,10 @@ async fn a_server_that_has_stopped_leaves_its_log_to_the_next() {
 
 #[tokio::test]
 async fn the_admin_listener_answers_while_no_other_task_has_a_turn() {
-    // The runtime of this test has one thread, which the loop below never gives back.
     let folder = Folder::with("");
     let running = folder.serve().await;
+    // The server has begun. The runtime of this test has one thread, which the loop below never gives back.
+    running.admin(get("/livez")).await;
     let Address::Tcp(address) = running.addresses.last().unwrap() else {
         panic!()
     };
