@@ -224,8 +224,13 @@ impl Crate {
             .into_iter()
             .filter_map(|(path, name)| Some((path?, name.to_owned())))
             .collect();
-        let metadata = self.metadata(&[]);
-        let Some(metadata) = metadata.or_else(|| self.metadata(&["--no-deps"])) else {
+        // Packages for other platforms may not be here. What the plugin itself needs is downloaded, as for its build.
+        let platform = ["--filter-platform", TARGET];
+        let metadata = self
+            .metadata(&[&platform[..], &["--offline"]].concat())
+            .or_else(|| self.metadata(&platform))
+            .or_else(|| self.metadata(&["--offline", "--no-deps"]));
+        let Some(metadata) = metadata else {
             return remapped;
         };
         let root = metadata.workspace_root;
@@ -251,7 +256,7 @@ impl Crate {
     fn metadata(&self, more: &[&str]) -> Option<Metadata> {
         let output = cargo()
             .current_dir(&self.folder)
-            .args(["metadata", "--format-version", "1", "--offline"])
+            .args(["metadata", "--format-version", "1"])
             .args(more)
             .stderr(Stdio::null())
             .output()
