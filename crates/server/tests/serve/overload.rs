@@ -293,7 +293,9 @@ async fn withstand((folder, running): (Folder, Running), clients: Option<[Arc<Cl
     .await;
     assert!(running.stop().await);
     let decided = folder.logged("decision");
-    let permitted = decided.iter().filter(|line| line["decision"]["decision"] == true);
+    let permitted = decided
+        .iter()
+        .filter(|line| line["decision"]["decision"] == true);
     assert_eq!(permitted.count(), permits);
 }
 
