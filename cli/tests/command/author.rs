@@ -72,12 +72,12 @@ exit 0
 PERMIT  github: push on acme/billing  [DURATION]
   cause     permitted
   check     pass integration: `github` is configured; its action `push` is unclassified
-  check     pass plugin repositories: repositories [VERSION], given resource.id, answered permit because of repository-allowed: `acme/*` allows it; it took [DURATION] of 10ms and 256 of 16384 KiB
+  check     pass plugin repositories: repositories [VERSION], given resource.id, answered permit because of repository-allowed: `acme/*` allows it; it took [DURATION] of 10ms and 192 of 16384 KiB
   check     pass grant: until [TIME], for any number of uses
   n/a       registry, attestation, environment, credential, instance, workload, revocation, intent, tier, destination, required-checks, answers, obligations, constraints
   reason    repositories repository-allowed: `acme/*` allows it
   grant     until [TIME]
-  plugin    repositories [VERSION]: permit  [DURATION], 256 KiB, sha256:[DIGEST]
+  plugin    repositories [VERSION]: permit  [DURATION], 192 KiB, sha256:[DIGEST]
 "#]]);
     let other = json[0].replace("acme/billing", "evil/billing");
     folder.run_with(&["evaluate"], &other).is(str![[r#"
@@ -87,6 +87,6 @@ DENY  github: push on evil/billing  [DURATION]
   cause     plugin-denied
   reason    repositories repository-not-allowed: no pattern allows it
   to change plugin `repositories` denies, and no other can overrule it: see its reasons
-  plugin    repositories [VERSION]: deny  [DURATION], 256 KiB, sha256:[DIGEST]
+  plugin    repositories [VERSION]: deny  [DURATION], 192 KiB, sha256:[DIGEST]
 "#]]);
 }

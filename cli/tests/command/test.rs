@@ -34,7 +34,7 @@ fn counts_the_instructions_of_a_case() {
     folder.run(&TEST).is(str![[r#"
 exit 0
 -- stdout
-ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 192 KiB
 1 of 1 case decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
     let instructions = || {
@@ -60,7 +60,7 @@ fn reports_each_difference_from_the_expectation() {
     folder.run(&TEST).is(str![[r#"
 exit 5
 -- stdout
-failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 192 KiB
        A file elsewhere
        decision: expected permit, found deny
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
@@ -75,7 +75,7 @@ failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
     folder.run(&TEST).is(str![[r#"
 exit 5
 -- stdout
-failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+failed denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 192 KiB
        A file elsewhere
        remaining-uses: expected a grant, found none
        the host's detail: plugin `mcp-tools` denies, and no other can overrule it: see its reasons
@@ -164,8 +164,8 @@ fn builds_a_crate_and_escapes_names_of_cases() {
     ran.is(str![[r#"
 exit 0
 -- stdout
-ok     an�[31m-odd-name [INSTRUCTIONS] instructions, 256 KiB
-ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 256 KiB
+ok     an�[31m-odd-name [INSTRUCTIONS] instructions, 192 KiB
+ok     denies-a-path-outside-its-folder [INSTRUCTIONS] instructions, 192 KiB
 2 of 2 cases decided as expected; most instructions: [INSTRUCTIONS] (denies-a-path-outside-its-folder)
 "#]]);
 }

@@ -87,7 +87,7 @@ PERMIT  files: read on files  [DURATION]
   reason    mcp-tools tool-allowed: the rule for `read` permits it  [/action/name, /action/arguments]
   grant     until [TIME]
             only with /path under "/w"
-  plugin    mcp-tools [VERSION]: permit  [DURATION], 256 KiB, sha256:[DIGEST]
+  plugin    mcp-tools [VERSION]: permit  [DURATION], 192 KiB, sha256:[DIGEST]
 "#]]);
     evaluate(&folder, &["--from", "mcp"], call).exits(0);
     evaluate(&folder, &["--from", "authzen"], call).is(str![[r#"
