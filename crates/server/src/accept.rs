@@ -33,14 +33,14 @@ pub(crate) type Tls = Arc<ArcSwap<ServerConfig>>;
 
 /// Serves the connections of a listener until `stopping` is true, and then the requests in flight.
 ///
-/// They have `limit` to end. Afterwards no task of a connection is left. True if all requests ended by themselves.
+/// They have the `limit` of the settings in force then to end. Afterwards no task of a connection is left. True if all requests ended by themselves.
 pub(crate) async fn serve(
     listener: Listener,
     tls: Option<Tls>,
     router: Router,
     app: App,
     mut stopping: watch::Receiver<bool>,
-    limit: Duration,
+    limit: fn(&Limits) -> Duration,
 ) -> bool {
     let most = app.settings().limits.connections;
     let room = Arc::new(Semaphore::new(most));
@@ -79,6 +79,7 @@ pub(crate) async fn serve(
     }
     // New connections are refused from here on.
     drop(listener);
+    let limit = limit(&app.settings().limits);
     let ended = timeout(limit, async {
         while connections.join_next().await.is_some() {}
     });

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 /// Runs tasks on a thread of their own, so that the tasks of another runtime do not delay them.
 ///
-/// When it is dropped, its tasks end where they next wait, and the thread ends.
+/// Dropping it ends its tasks where they next wait, and the thread.
 pub(crate) struct Apart {
     tasks: Handle,
     /// Dropping it ends the thread.

@@ -3,7 +3,7 @@
 use crate::accept::{self, Tls};
 use crate::apart::Apart;
 use crate::listener::Listener;
-use crate::settings::{self, Address, Settings};
+use crate::settings::{self, Address, Limits, Settings};
 use crate::state::{App, Report};
 use crate::telemetry::Traced;
 use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, ship, tls};
@@ -224,7 +224,6 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let routes = decision_routes(&app);
-        let limit = app.settings().limits.shutdown_timeout;
         for listener in decisions {
             let served = accept::serve(
                 listener,
@@ -232,7 +231,7 @@ impl Server {
                 routes.clone(),
                 app.clone(),
                 stopping.clone(),
-                limit,
+                |limits| limits.shutdown_timeout,
             );
             listeners.spawn(served);
         }
@@ -243,7 +242,7 @@ impl Server {
         let (stop_admin, stopping_admin) = watch::channel(false);
         let admin = admin.map(|(apart, listener)| {
             let (routes, app) = (admin_routes(&app), app.clone());
-            let limit = ADMIN_SHUTDOWN;
+            let limit = |_: &Limits| ADMIN_SHUTDOWN;
             let served = accept::serve(listener, admin_tls, routes, app, stopping_admin, limit);
             let served = apart.spawn(served);
             (apart, served)

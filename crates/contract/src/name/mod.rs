@@ -237,6 +237,9 @@ fn check_characters(text: &str) -> Result<(), NameError> {
     if let Some(hidden) = text.chars().find(|c| is_invisible(*c) || is_blank(*c)) {
         return Err(NameError::Invisible(hidden.into()));
     }
+    if text.is_ascii() {
+        return Ok(());
+    }
     let (_, rest) = NFKC.split_normalized(text);
     if rest.is_empty() {
         return Ok(());

@@ -34,7 +34,7 @@ const TASKS: usize = 8;
 /// Maximum growth of the resident memory, of senders and server together, once all of them have run for a while.
 const MOST_GROWTH_KIB: usize = 48 * 1024;
 
-/// What hostile senders do.
+/// Behaviour of a hostile sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
     /// Denied requests, one after the other, as fast as they are answered.
@@ -113,7 +113,7 @@ fn denied() -> Vec<u8> {
 }
 
 impl Sender {
-    /// What is sent over one connection, in parts.
+    /// Parts of the bytes for one connection.
     fn parts(self, numbers: &mut Numbers) -> Vec<Vec<u8>> {
         match self {
             Self::Flood => vec![denied()],
