@@ -25,3 +25,10 @@ pub fn target() -> PathBuf {
     let chosen = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     root().join(chosen.unwrap_or_else(|| "target".into()))
 }
+
+/// Returns the folder in which crates outside the repository are built, such as those that a test writes.
+///
+/// The compiler writes other paths for them than for [`target`], so that either build would replace the other's.
+pub fn target_of_others() -> PathBuf {
+    target().join("tmp/others")
+}

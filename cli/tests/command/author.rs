@@ -49,7 +49,7 @@ fn builds_and_runs_the_plugin_of_the_guide() {
     let tested = Command::new(env!("CARGO"))
         .args(["test", "--quiet"])
         .current_dir(folder.path())
-        .env("CARGO_TARGET_DIR", portcullis_tests::target())
+        .env("CARGO_TARGET_DIR", portcullis_tests::target_of_others())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&tested.stdout);

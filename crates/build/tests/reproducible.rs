@@ -33,9 +33,9 @@ fn root() -> PathBuf {
 
 fn built_in(folder: &Path) -> Vec<u8> {
     fs::create_dir_all(folder.join("src")).unwrap();
-    // Both build what they depend on once.
+    // What they depend on is built once, for both and for the tests of the command.
     fs::create_dir_all(folder.join(".cargo")).unwrap();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reproducible");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("others");
     let config = format!("[build]\ntarget-dir = {target:?}\n");
     fs::write(folder.join(".cargo/config.toml"), config).unwrap();
     let sdk = root().join("guest-sdk");

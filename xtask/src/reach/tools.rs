@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The pins of the tests of gateways.
-const REQUIREMENTS: &str = "crates/server/tests/gateways/requirements.txt";
+const REQUIREMENTS: &str = "tests/network/tests/gateways/requirements.txt";
 
 /// A program that cannot be had, so that its row is skipped.
 #[derive(Debug)]

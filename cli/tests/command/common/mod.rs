@@ -132,11 +132,16 @@ impl Folder {
 
     /// Runs `portcullis` in the folder, with `input` on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        // All tests share the builds of plugins.
+        let target = if self.path().join("Cargo.toml").exists() {
+            portcullis_tests::target_of_others()
+        } else {
+            portcullis_tests::target()
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(arguments)
             .current_dir(self.path())
-            // All tests share the builds of plugins.
-            .env("CARGO_TARGET_DIR", portcullis_tests::target())
+            .env("CARGO_TARGET_DIR", target)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

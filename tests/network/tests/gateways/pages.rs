@@ -57,10 +57,10 @@ fn every_quotation_is_a_part_of_the_file_that_is_tested() {
     }
 }
 
-/// The page on axum has the gateway of the front page of `portcullis-http`, which compiles.
+/// The pages have the gateway of the front page of `portcullis-http`, which compiles.
 #[test]
-fn the_page_on_axum_has_the_gateway_that_compiles() {
-    let front_page = include_str!("../../../http/src/lib.rs");
+fn the_pages_have_the_gateway_that_compiles() {
+    let front_page = include_str!("../../../../crates/http/src/lib.rs");
     let (_, after) = front_page.split_once("```no_run\n").unwrap();
     let (gateway, _) = after.split_once("//! ```").unwrap();
     let lines = gateway.lines().map(|line| {
@@ -68,11 +68,14 @@ fn the_page_on_axum_has_the_gateway_that_compiles() {
         line.strip_prefix(' ').unwrap_or(line)
     });
     let gateway: String = lines.map(|line| format!("{line}\n")).collect();
-    let page = fs::read_to_string(portcullis_tests::root().join("docs/gateways/axum.md")).unwrap();
-    let quoted = fences(&page)
-        .into_iter()
-        .find(|(language, _)| *language == "rust");
-    assert_eq!(quoted.unwrap().1, gateway);
+    assert!(gateway.contains("fn main()"));
+    for page in ["README.md", "docs/embedding.md", "docs/gateways/axum.md"] {
+        let text = fs::read_to_string(portcullis_tests::root().join(page)).unwrap();
+        assert!(
+            fences(&text).contains(&("rust", &gateway)),
+            "{page} has another gateway"
+        );
+    }
 }
 
 /// The fenced parts of a page, with their languages.

@@ -42,7 +42,7 @@ impl Folder {
     /// A folder with a log and the integration `records`, and with further `sections`.
     pub(crate) fn with(sections: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        let component = portcullis_tests::guests::component("crates/server/tests/records").unwrap();
+        let component = portcullis_tests::guests::component("tests/guests/records").unwrap();
         folder.write("records.wasm", component);
         folder.configure(sections);
         folder
