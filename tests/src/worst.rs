@@ -1,26 +1,46 @@
 //! Requests and intents that take longest to compare, of the largest sizes that are accepted.
 
+use portcullis_host::identity::NewKey;
 use portcullis_host::{
     Integration, Intent, Intents, Pdp, Plugin, PluginSource, Principal, PrincipalKind, Request,
-    RequestLimits, Resource, StoredIntent, Timestamp,
+    RequestLimits, Resource, Signatures, StoredIntent, Timestamp, sign,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Time of the decisions.
 pub const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
-/// A request with a host that has its intents.
+/// A request, and the intents that it is compared with.
 pub struct Worst {
     /// Part of the work that is as large as it can be.
     pub name: &'static str,
-    /// The host.
-    pub pdp: Pdp,
     /// The request.
     pub request: Request,
+    intents: Box<dyn Fn() -> Intents>,
+}
+
+impl Worst {
+    /// Returns a host that has decided nothing yet, and so has verified no carried intent.
+    ///
+    /// # Panics
+    ///
+    /// If an intent is refused.
+    pub fn pdp(&self) -> Pdp {
+        let component = crate::raw::packed(r"\00\00\00\00\00\00");
+        let plugin = Plugin::load(&PluginSource::new(component).compile_in_process());
+        Pdp::builder()
+            .integration(Integration::new("x").plugin(plugin.expect("a plugin")))
+            .intents((self.intents)(), [PrincipalKind::Agent])
+            .build()
+            .expect("a host")
+    }
 }
 
 /// Number of intents in the longest chain.
 const CHAIN: usize = 8;
+
+const APPROVER: &str = "alice";
 
 /// Maximum number of allowances, denials and constraints.
 const ITEMS: usize = 64;
@@ -137,14 +157,14 @@ fn principal(level: usize) -> String {
     format!("spiffe://a.example/{level}")
 }
 
-/// The documents of a chain, root first. Each delegates what it has.
-fn documents(length: usize, allows: &Value, denies: &Value) -> Vec<String> {
+/// The intents of a chain, root first. Each delegates what it has.
+fn documents(allows: &Value, denies: &Value) -> Vec<String> {
     let mut documents = Vec::new();
     let mut parent: Option<(String, String)> = None;
-    for level in 0..length {
+    for level in 0..CHAIN {
         let mut intent = json!({
             "id": format!("int-{level}"), "purpose": "p", "principal": principal(level),
-            "approved-by": { "who": "alice", "at": "2026-01-01T00:00:00Z" },
+            "approved-by": { "who": APPROVER, "at": "2026-01-01T00:00:00Z" },
             "issued-at": "2026-01-01T00:00:00Z", "expires-at": "2099-01-01T00:00:00Z",
             "allows": allows, "denies": denies,
         });
@@ -158,17 +178,6 @@ fn documents(length: usize, allows: &Value, denies: &Value) -> Vec<String> {
         documents.push(document);
     }
     documents
-}
-
-fn pdp(intents: Intents) -> Pdp {
-    let component = crate::raw::packed(r"\00\00\00\00\00\00");
-    let plugin =
-        Plugin::load(&PluginSource::new(component).compile_in_process()).expect("a plugin");
-    Pdp::builder()
-        .integration(Integration::new("x").plugin(plugin))
-        .intents(intents, [PrincipalKind::Agent])
-        .build()
-        .expect("a host")
 }
 
 fn request(level: usize, resource: &str, arguments: Value, intent: Intent) -> Request {
@@ -200,12 +209,16 @@ fn of_chain(
     arguments: Value,
     origins: Value,
 ) -> Worst {
-    let intents = Intents::default();
-    for document in documents(CHAIN, &allows, &denies) {
+    let documents = documents(&allows, &denies);
+    let intents = move || {
+        let intents = Intents::default();
+        for document in &documents {
+            intents
+                .insert(document.as_bytes())
+                .expect("a delegated intent");
+        }
         intents
-            .insert(document.as_bytes())
-            .expect("a delegated intent");
-    }
+    };
     let intent = Intent {
         id: format!("int-{}", CHAIN - 1),
         ..Intent::default()
@@ -226,12 +239,12 @@ fn of_chain(
     }
     Worst {
         name,
-        pdp: pdp(intents),
         request,
+        intents: Box::new(intents),
     }
 }
 
-/// A chain that the request carries, whose patterns are hard to compare with each other.
+/// A chain that the request carries for the first time, whose patterns are hard to compare with each other.
 fn carried() -> Worst {
     let allows: Value = (0..4)
         .map(|index| {
@@ -239,15 +252,50 @@ fn carried() -> Worst {
             allowance(&pattern, json!("open"), json!([]))
         })
         .collect();
-    let length = CHAIN;
+    let keys = Keys::default();
+    let documents = documents(&allows, &json!([]));
     let intent = Intent {
-        id: format!("int-{}", length - 1),
-        documents: documents(length, &allows, &json!([])),
+        id: format!("int-{}", CHAIN - 1),
+        documents: (0..CHAIN)
+            .map(|level| keys.sign(level, &documents[level]))
+            .collect(),
         ..Intent::default()
     };
     Worst {
         name: "a carried chain",
-        pdp: pdp(Intents::default()),
-        request: request(length - 1, "aaaa/b", json!({}), intent),
+        request: request(CHAIN - 1, "aaaa/b", json!({}), intent),
+        intents: Box::new(move || Intents::signed(keys.signatures())),
+    }
+}
+
+/// Keys of the approver and of the principals that delegate, and the folder of their public parts.
+struct Keys(Vec<NewKey>, TempDir);
+
+impl Default for Keys {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = (0..CHAIN).map(|level| {
+            let key = NewKey::generate().expect("a key");
+            let public = json!({ "keys": [key.to_jwk()] }).to_string();
+            std::fs::write(folder.path().join(level.to_string()), public).expect("written");
+            key
+        });
+        Self(keys.collect(), folder)
+    }
+}
+
+impl Keys {
+    fn sign(&self, level: usize, intent: &str) -> String {
+        let key = self.0[level].to_pem().expect("PEM");
+        sign(intent.as_bytes(), key.as_bytes(), None, None).expect("signed")
+    }
+
+    fn signatures(&self) -> Signatures {
+        let file = |level: usize| self.1.path().join(level.to_string());
+        let approved = Signatures::default().approver(APPROVER, &file(0));
+        (1..CHAIN).fold(approved.expect("keys"), |signatures, level| {
+            let delegated = signatures.delegator(&principal(level - 1), &file(level));
+            delegated.expect("keys")
+        })
     }
 }

@@ -9,6 +9,7 @@ mod engines;
 mod fuzz;
 mod house;
 mod image;
+mod plugins;
 mod prose;
 mod reach;
 mod sbom;
@@ -32,7 +33,7 @@ cargo xtask COMMAND
   reach     measure decisions over the network and in a gateway: [ROW...] [--seconds N] [--folder DIR]
   fuzz      run the targets of tests/fuzzed under libFuzzer: [--minutes N] [TARGET...]
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
-  plugins   build the reference plugins into target/plugins
+  plugins   build the reference plugins into target/plugins; `--digests` writes plugins/digests.toml
   image     build the container image into target/image: [--program FILE] [--check]
   sbom      write the bill of materials of the command and the host into target/sbom
   wit       copy wit/policy.wit to the crates that include it";
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         Some("reach") => reach::reach(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::fuzz(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("lint") => steps::lint(),
-        Some("plugins") => steps::plugins(),
+        Some("plugins") => plugins::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("image") => image::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("sbom") => sbom::bill_of_materials(),
         Some("wit") => steps::copy_wit(),

@@ -9,14 +9,6 @@ use std::time::Instant;
 /// The Rust target of plugins.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Folders of the reference plugins and of the test guests in the demo.
-const PLUGINS: [&str; 4] = [
-    "plugins/http-api",
-    "plugins/mcp-tools",
-    "plugins/github",
-    "tests/guests/hostile",
-];
-
 /// Runs every test but those of [`engines`].
 pub(crate) fn test() -> anyhow::Result<()> {
     step("the WebAssembly target", install_target)?;
@@ -133,29 +125,6 @@ pub(crate) fn lint() -> anyhow::Result<()> {
     })
 }
 
-/// Builds the reference plugins into `target/plugins`, with the CLI.
-pub(crate) fn plugins() -> anyhow::Result<()> {
-    step("the WebAssembly target", install_target)?;
-    step("the `portcullis` command", || {
-        cargo(&["build", "--release", "-p", "portcullis-cli"])
-    })?;
-    let folder = root().join("target/plugins");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    for plugin in PLUGINS {
-        let name = plugin.rsplit('/').next().unwrap_or(plugin);
-        step(&format!("plugin {name}"), || {
-            let mut build = portcullis();
-            build
-                .args(["build", plugin, "--output"])
-                .arg(folder.join(format!("{name}.wasm")));
-            // It prints the digest, which is only needed to pin it in a configuration.
-            run(build.stdout(std::process::Stdio::null()))
-        })?;
-    }
-    Ok(())
-}
-
 /// Copies the contract to the crates that include it.
 pub(crate) fn copy_wit() -> anyhow::Result<()> {
     let source = root().join("wit/policy.wit");
@@ -198,7 +167,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn install_target() -> anyhow::Result<()> {
+pub(crate) fn install_target() -> anyhow::Result<()> {
     let libraries = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(root())

@@ -23,8 +23,9 @@ use std::sync::Arc;
 
 /// Maximum number of steps in which a decision compares names, arguments and origins.
 ///
-/// They take about 4 ms at most (`cargo bench -p portcullis-benches --bench worst`). The intents, requests and plugins that people write need some thousands.
-pub(super) const MAX_STEPS: u64 = 400_000;
+/// They take less than 5 ms (`cargo bench -p portcullis-benches --bench worst`). The intents, requests and plugins that
+/// people write need some thousands.
+pub(super) const MAX_STEPS: u64 = 250_000;
 
 const TOO_COMPLEX: &str = "comparing the request with its intent takes more steps than a decision may: use fewer or simpler patterns and constraints in the intent, or shorter names and fewer arguments in the request";
 
