@@ -6,6 +6,7 @@ use portcullis_host::{
 };
 use portcullis_tests::guests;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -28,6 +29,9 @@ fn intent(id: &str, principal: &str, by: &str, ends: Timestamp, constraint: Valu
 #[test]
 fn a_grant_ends_with_the_first_of_all_that_it_rests_on() {
     let cap = Duration::from_secs(300);
+    // The plugin permits for a year.
+    let plugin = guests::hostile(json!({ "behaviour": "wide" }), guests::patient());
+    let plugin = Arc::new(plugin);
     for credential in [100, 200, 400] {
         for parent in [150, 250, 500] {
             for child in [50, 150, 250] {
@@ -42,10 +46,9 @@ fn a_grant_ends_with_the_first_of_all_that_it_rests_on() {
                 leaf["parent"] = json!({ "id": "int-1", "digest": root.digest().to_string() });
                 intents.insert(leaf.to_string().as_bytes()).unwrap();
 
-                // The plugin permits for a year.
-                let plugin = guests::hostile(json!({ "behaviour": "wide" }), guests::patient());
+                let integration = Integration::new("x").max_grant_ttl(cap);
                 let pdp = Pdp::builder()
-                    .integration(Integration::new("x").max_grant_ttl(cap).plugin(plugin))
+                    .integration(integration.plugin(Arc::clone(&plugin)))
                     .intents(intents, [PrincipalKind::Agent])
                     .build()
                     .unwrap();

@@ -1,7 +1,8 @@
 //! Programs of this repository: built, or taken from a folder.
 
 use super::tools::Missing;
-use crate::steps::{cargo, command, plugins, root, step};
+use crate::plugins;
+use crate::steps::{cargo, command, root, step};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ impl Programs {
         let (release, components) = match given {
             Some(folder) => (folder.to_owned(), folder.to_owned()),
             None => {
-                plugins()?;
+                plugins::run(&[])?;
                 step("the peers", || {
                     const PEERS: [&str; 4] = ["-p", "portcullis-benches", "--bin", "reach"];
                     cargo(&[&["build", "--release"], &PEERS[..]].concat())
