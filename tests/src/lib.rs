@@ -3,6 +3,7 @@
 pub mod guests;
 pub mod memory;
 pub mod proposals;
+pub mod random;
 pub mod raw;
 pub mod requests;
 #[cfg(target_os = "linux")]

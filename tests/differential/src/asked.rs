@@ -1,10 +1,10 @@
 //! A request, described once for the plugin and the native engine.
 
-use crate::random::Random;
 use portcullis_host::{
     ActionClass, Attestation, Exposure, Health, Intent, Posture, Principal, PrincipalKind, Request,
     RequestLimits, Resource, Timestamp,
 };
+use portcullis_tests::random::Random;
 use serde_json::{Map, Value, json};
 
 /// The integration of every request.

@@ -6,6 +6,5 @@
 
 pub mod asked;
 pub mod cedar;
-pub mod random;
 pub mod rego;
 pub mod sandbox;

@@ -4,9 +4,9 @@
 
 use portcullis_differential::asked::Asked;
 use portcullis_differential::cedar::{Answer, Native, PolicyText};
-use portcullis_differential::random::Random;
 use portcullis_differential::sandbox;
 use portcullis_host::Effect;
+use portcullis_tests::random::Random;
 use serde_json::json;
 
 const SEED: u64 = 20_261_124;

@@ -5,9 +5,9 @@
 
 use portcullis_differential::asked::INTEGRATION;
 use portcullis_differential::cedar::{Answer, Expected, Organisation, OwnRequest};
-use portcullis_differential::random::Random;
 use portcullis_differential::sandbox;
 use portcullis_host::{ActionClass, Effect, Plugin, Request, RequestLimits, Timestamp};
+use portcullis_tests::random::Random;
 use std::collections::BTreeMap;
 
 const SEED: u64 = 20_261_126;

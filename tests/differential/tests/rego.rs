@@ -3,9 +3,9 @@
 //! The effect and every reason are compared, including those of errors.
 
 use portcullis_differential::asked::Asked;
-use portcullis_differential::random::Random;
 use portcullis_differential::rego::{Answer, Native, POLICIES};
 use portcullis_differential::sandbox;
+use portcullis_tests::random::Random;
 
 const SEED: u64 = 20_261_124;
 const REQUESTS_OF_A_POLICY: usize = 60;

@@ -3,6 +3,8 @@
 //! They are those of libFuzzer that need no coverage: changed, removed, repeated and inserted bytes, words of a
 //! dictionary, and parts of other cases. No library on stable Rust has words and parts of other cases.
 
+use portcullis_tests::random::Random;
+
 /// Bytes and numbers at which readers err.
 const EDGES: [&[u8]; 10] = [
     &[0],
@@ -22,12 +24,12 @@ const MOST: usize = 256;
 
 /// A sequence of mutations, which its seed determines.
 #[derive(Debug, Clone)]
-pub struct Mutator(u64);
+pub struct Mutator(Random);
 
 impl Mutator {
     /// Starts the sequence of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random::seeded(seed))
     }
 
     /// Returns a mutation of `input` of at most `max_bytes`, with `words` and parts of `other`.
@@ -48,13 +50,7 @@ impl Mutator {
 
     /// Returns a number below `end`, or 0 if there is none.
     pub fn below(&mut self, end: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        usize::try_from(bits % (end.max(1) as u64)).unwrap_or_default()
+        self.0.below(end.max(1))
     }
 
     fn change(&mut self, bytes: &mut Vec<u8>, other: &[u8], words: &[&str]) {

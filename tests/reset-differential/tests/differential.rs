@@ -2,6 +2,7 @@
 
 use arbitrary::Unstructured;
 use portcullis_reset_differential::{Bench, EXECUTED, Tally};
+use portcullis_tests::random::Random;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -22,15 +23,8 @@ fn check(
     omitted: Option<&str>,
     tally: &mut Tally,
 ) -> Result<(), String> {
-    // SplitMix64, which numbers its outputs.
-    let bytes: Vec<u8> = (0..256)
-        .flat_map(|word| {
-            let mut bits = (number * 256 + word + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (bits ^ (bits >> 31)).to_le_bytes()
-        })
-        .collect();
+    let mut random = Random::seeded(number * 256);
+    let bytes: Vec<u8> = (0..256).flat_map(|_| random.draw().to_le_bytes()).collect();
     bench.check(&mut Unstructured::new(&bytes), omitted, tally)
 }
 

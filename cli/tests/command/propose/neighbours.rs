@@ -4,20 +4,15 @@ use super::{FIXER, PROPOSE, RECONCILER, observe, with_credential, with_reference
 use crate::common::Request;
 use portcullis_host::log::{self, Event};
 use portcullis_host::{ListAsOf, config};
+use portcullis_tests::random::Random;
 use serde_json::{Value, json};
 
-/// Numbers that look random, and are the same in each run.
-struct Numbers(u64);
+/// Requests that look random, and are the same in each run.
+struct Requests(Random);
 
-impl Numbers {
-    /// A number below `below`.
-    fn below(&mut self, below: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).unwrap()
+impl Requests {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0.below(bound)
     }
 
     fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -92,13 +87,13 @@ impl Numbers {
 #[test]
 fn a_proposal_permits_what_was_seen_and_not_its_neighbours() {
     let folder = with_reference_plugins();
-    let mut numbers = Numbers(7);
+    let mut drawn = Requests(Random::seeded(7));
     let mut requests = Vec::new();
     for integration in ["http-0", "http-1", "http-2"] {
-        requests.extend((0..60).map(|_| numbers.http(integration)));
+        requests.extend((0..60).map(|_| drawn.http(integration)));
     }
     for integration in ["tools-0", "tools-1"] {
-        requests.extend((0..40).map(|_| numbers.tool(integration)));
+        requests.extend((0..40).map(|_| drawn.tool(integration)));
     }
     observe(&folder, &requests);
     let ran = folder.run(&PROPOSE);

@@ -1,8 +1,8 @@
 //! Random policies with their entities and schema.
 
 use crate::asked::{ACTIONS, PRINCIPALS, RESOURCE_KINDS, RESOURCES};
-use crate::random::Random;
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use portcullis_tests::random::Random;
 use serde_json::{Value, json};
 use std::fmt;
 

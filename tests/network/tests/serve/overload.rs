@@ -8,6 +8,7 @@ use crate::peps::domain::Domain;
 use crate::setting::{EVALUATION, Folder, PATIENCE, Running, evaluation, until};
 use portcullis_server::settings::Address;
 use portcullis_tests::memory;
+use portcullis_tests::random::Random;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,27 +74,6 @@ const PROTOCOLS: [&[u8]; 4] = [
     b"SSH-2.0-OpenSSH_9.2\r\n",
 ];
 
-/// Numbers that are the same in each run (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
-    }
-}
-
 /// A whole request with that body.
 fn request(body: &[u8]) -> Vec<u8> {
     let head = format!(
@@ -114,7 +94,7 @@ fn denied() -> Vec<u8> {
 
 impl Sender {
     /// Parts of the bytes for one connection.
-    fn parts(self, numbers: &mut Numbers) -> Vec<Vec<u8>> {
+    fn parts(self, numbers: &mut Random) -> Vec<Vec<u8>> {
         match self {
             Self::Flood => vec![denied()],
             Self::Pipelined => vec![denied().repeat(16)],
@@ -165,7 +145,7 @@ impl Sender {
     async fn over(
         self,
         mut stream: impl AsyncRead + AsyncWrite + Unpin,
-        numbers: &mut Numbers,
+        numbers: &mut Random,
     ) -> Vec<u8> {
         let parts = self.parts(numbers);
         let is_slow = parts.len() > 1;
@@ -199,7 +179,7 @@ struct Counts {
 async fn attack(
     sender: Sender,
     (address, client): (SocketAddr, Option<Arc<ClientConfig>>),
-    mut numbers: Numbers,
+    mut numbers: Random,
     (end, counts): (Instant, Arc<Counts>),
 ) {
     while Instant::now() < end {
@@ -248,7 +228,7 @@ async fn withstand((folder, running): (Folder, Running), clients: Option<[Arc<Cl
     let end = begun + time;
     let mut attacks = tokio::task::JoinSet::new();
     for (index, sender) in SENDERS.repeat(TASKS).into_iter().enumerate() {
-        let numbers = Numbers(index as u64);
+        let numbers = Random::seeded(index as u64);
         let target = (address, others.clone());
         attacks.spawn(attack(sender, target, numbers, (end, Arc::clone(&counts))));
     }

@@ -6,8 +6,8 @@ mod policies;
 mod schema;
 mod values;
 
-use crate::random::Random;
 use cedar_policy::{Schema, Validator};
+use portcullis_tests::random::Random;
 use serde_json::{Map, Value, json};
 
 const IDS: [&str; 6] = ["alice", "bob", "x-1", "a/b", "Alice Smith", "mallory"];

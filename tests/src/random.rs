@@ -29,6 +29,11 @@ impl Random {
         usize::try_from(drawn).expect("it is below a bound of this type")
     }
 
+    /// Returns `count` bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.draw().to_le_bytes()[0]).collect()
+    }
+
     /// Returns true with a probability of `percent`.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
