@@ -12,7 +12,8 @@ use portcullis_model::request::Request;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_model::trace::{Conclusion, Trace};
 use portcullis_trust::intent::{
-    Allowance, Arguments, Chain, Intents, Nearest, StoredIntent, member_to_write, members_of,
+    Allowance, Arguments, Chain, IntentError, Intents, Nearest, StoredIntent, member_to_write,
+    members_of,
 };
 use portcullis_trust::registry::Identity;
 use portcullis_trust::state::Use;
@@ -68,9 +69,15 @@ impl<T: Trace> Checks<'_, '_, T> {
                 return self.stop(NAME, finding, (Cause::IntentUnknown, detail));
             }
             Err(error) => {
-                let detail = format!("carried intent is invalid: {error}");
                 let finding = || format!("`{}` is carried", excerpt(id));
-                return self.stop(NAME, finding, (Cause::IntentInvalid, detail));
+                let refusal = match error {
+                    IntentError::TooComplex => (Cause::TooComplex, error.to_string()),
+                    _ => {
+                        let detail = format!("carried intent is invalid: {error}");
+                        (Cause::IntentInvalid, detail)
+                    }
+                };
+                return self.stop(NAME, finding, refusal);
             }
         };
         let finding = || {

@@ -54,6 +54,9 @@ pub(crate) fn is_within(inner: &Pattern, outer: &Pattern, steps: &mut Steps) -> 
     if !inner.has_wildcard() {
         return outer.matches(inner.as_str());
     }
+    if begin_apart(inner, outer) {
+        return false;
+    }
     let (inner_tokens, outer_tokens) = (tokens(inner), tokens(outer));
     // A pattern without a wildcard matches its own text, whatever the text is. `inner` has a wildcard, so its
     // names are plain, and texts that are not plain cannot change the answer.
@@ -89,6 +92,16 @@ pub(crate) fn is_within(inner: &Pattern, outer: &Pattern, steps: &mut Steps) -> 
         }
     }
     true
+}
+
+/// True if the patterns begin with other segments, so that no name matches both.
+fn begin_apart(inner: &Pattern, outer: &Pattern) -> bool {
+    let both = inner.segments().iter().zip(outer.segments());
+    let mut literals = both.map_while(|both| match both {
+        (Segment::Literal(ours), Segment::Literal(theirs)) => Some(ours != theirs),
+        _ => None,
+    });
+    literals.any(|differ| differ)
 }
 
 /// One element of a pattern, character by character.

@@ -3,6 +3,7 @@
 use super::Intents;
 use super::chain::Chain;
 use super::error::IntentError;
+use portcullis_contract::work::Budget;
 use quick_cache::Weighter;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -13,6 +14,12 @@ pub(super) const CARRIED_IDS: usize = 64 * 1024;
 
 /// Maximum memory of cached carried intents, in bytes.
 pub(crate) const CARRIED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Maximum number of steps in which the intents of a carried chain are compared with their parents.
+///
+/// They are not those of the decision: the result is cached, and must not depend on what the decision compared
+/// before.
+pub(super) const CARRIED_STEPS: u64 = 250_000;
 
 /// Approximate memory of an intent, in bytes.
 pub(super) const DOCUMENT_BYTES: u64 = 2 * 1024;
@@ -81,7 +88,8 @@ impl Intents {
             return carried.chain;
         }
         let before = store.carried.get(&hash);
-        let chain = documents
+        let budget = Budget::begin(CARRIED_STEPS);
+        let mut chain = documents
             .iter()
             .try_fold(None, |chain: Option<Chain>, document| {
                 let document = document.as_bytes();
@@ -89,6 +97,9 @@ impl Intents {
                 Ok(Some(chain))
             })
             .map(|chain| chain.unwrap_or_else(|| Vec::new().into()));
+        if budget.is_exhausted() {
+            chain = Err(IntentError::TooComplex);
+        }
         // A missing parent may be added later, so that this error is not cached.
         if !matches!(chain, Err(IntentError::NoParent { .. })) {
             let carried = Carried {

@@ -1,6 +1,7 @@
 //! Errors of the store of intents.
 
 use super::MAX_DEPTH;
+use super::carried::CARRIED_STEPS;
 use crate::intent::AttenuationError;
 use portcullis_model::json;
 use portcullis_model::timestamp::Timestamp;
@@ -56,6 +57,11 @@ pub enum IntentError {
         /// First excess.
         widening: AttenuationError,
     },
+    /// Comparing the intents of a carried chain takes too many steps.
+    #[error(
+        "comparing the carried intents with their parents takes more than {CARRIED_STEPS} steps: delegate with fewer or simpler patterns, or have the host know the parent, and carry only what was delegated from it"
+    )]
+    TooComplex,
     /// A request carries an intent that is not the next one of its chain.
     #[error(
         "intent `{0}` is not delegated from the intent carried before it: carry the chain, root first"

@@ -5,6 +5,7 @@ use crate::identity::NewKey;
 use crate::intent::store::{CARRIED_BYTES, MAX_DEPTH};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use portcullis_contract::work::Budget;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -200,6 +201,60 @@ fn a_chain_that_is_carried_is_in_order_and_hangs_together() {
         }
     );
     assert!(intents.is_empty(), "what is carried is not taken up");
+}
+
+/// The result is cached, so it must not depend on what the decision compared before.
+#[test]
+fn comparing_what_is_carried_has_a_budget_of_its_own() {
+    let signer = Signer::new("complex");
+    let lead = Signer::with_key("complex-of-lead", 8);
+    let with = |place: usize, parent: Option<&StoredIntent>, resources: &[String]| {
+        let mut value = link(place, parent);
+        let allowance = value["allows"][0].clone();
+        let allows = resources.iter().map(|resource| {
+            let mut allowance = allowance.clone();
+            allowance["resource"] = json!(resource);
+            allowance
+        });
+        value["allows"] = allows.collect();
+        value
+    };
+    let hosts = || {
+        let delegator = intent(&link(1, None)).principal;
+        let signatures = signer.signatures().delegator(&delegator, &lead.jwks);
+        Intents::signed(signatures.unwrap())
+    };
+    let carried = |intents: &Intents, of_root: &[String], of_child: &[String]| {
+        let root = with(1, None, of_root);
+        let child = with(2, Some(&intent(&root)), of_child);
+        intents.carried(&[signer.sign(&root, None), lead.sign(&child, None)])
+    };
+
+    // A decision that has no steps left verifies as any other, and is not charged for it.
+    let plain = |text: &str| vec![format!("acme/{text}")];
+    for before in [0, 1, 100] {
+        let intents = hosts();
+        let decision = Budget::begin(before);
+        assert!(carried(&intents, &plain("**"), &plain("b*/**")).is_ok());
+        assert_eq!(decision.taken(), 0);
+        drop(decision);
+        assert!(carried(&intents, &plain("**"), &plain("b*/**")).is_ok());
+        let decision = Budget::begin(before);
+        let wider = carried(&hosts(), &plain("b*/**"), &plain("**"));
+        assert!(matches!(wider, Err(IntentError::Wider { .. })), "{wider:?}");
+        drop(decision);
+    }
+    // Delegating many names of one parent is no work to speak of.
+    let many: Vec<_> = (0..64).map(|n| format!("acme/team-{n}/**")).collect();
+    assert!(carried(&hosts(), &many, &many).is_ok());
+
+    let hard = |end: usize| format!("{}x{end}", "*a".repeat(12) + "/**/" + &"*b".repeat(12));
+    let (of_root, of_child): (Vec<_>, Vec<_>) = (0..8).map(|n| (hard(n), hard(7 - n))).unzip();
+    let intents = hosts();
+    for _ in 0..2 {
+        let refused = carried(&intents, &of_root, &of_child);
+        assert_eq!(refused.unwrap_err(), IntentError::TooComplex);
+    }
 }
 
 #[test]
