@@ -5,6 +5,7 @@ use crate::setting::{EVALUATION, Folder, PATIENCE, evaluation, local, until};
 use portcullis_host::{Timestamp, revocation};
 use portcullis_server::settings::{Address, Settings};
 use portcullis_server::{Options, Server};
+use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -64,6 +65,23 @@ async fn a_shutdown_waits_no_longer_than_it_may() {
     in_flight.write_all(in_parts().0.as_bytes()).await.unwrap();
     let asked = evaluation("alice", "read", "record-2");
     assert!(running.send(post(EVALUATION, &asked)).await.decision());
+    assert!(!running.stop().await, "the request has not ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_has_the_limit_that_is_in_force_when_it_begins() {
+    // Longer than the test waits for the end.
+    let folder = Folder::with("[serve]\nshutdown-timeout = \"1h\"");
+    let running = folder.serve().await;
+    let Address::Tcp(address) = running.addresses[0].clone() else {
+        panic!()
+    };
+    let mut in_flight = TcpStream::connect(address).await.unwrap();
+    in_flight.write_all(in_parts().0.as_bytes()).await.unwrap();
+    let config = folder.read("portcullis.toml");
+    folder.write("portcullis.toml", config.replace("\"1h\"", "\"50ms\""));
+    let reloaded = running.admin(post("/reload", &json!({}))).await;
+    assert_eq!(reloaded.json()["changed"], true, "{}", reloaded.text());
     assert!(!running.stop().await, "the request has not ended");
 }
 
