@@ -2,6 +2,7 @@
 
 use portcullis_contract::{Manifest, ManifestError};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -234,13 +235,24 @@ impl Crate {
             return remapped;
         };
         let root = metadata.workspace_root;
+        let mut registries = BTreeSet::new();
         for package in metadata.packages {
-            if let (None, Some(folder)) = (package.source, package.manifest_path.parent())
-                && !folder.starts_with(&root)
-            {
-                remapped.push((folder.to_owned(), format!("/{}", package.name)));
+            let Some(folder) = package.manifest_path.parent() else {
+                continue;
+            };
+            match package.source {
+                None if !folder.starts_with(&root) => {
+                    remapped.push((folder.to_owned(), format!("/{}", package.name)));
+                }
+                Some(source) if !source.starts_with("git+") => {
+                    registries.extend(folder.parent().map(Path::to_owned));
+                }
+                _ => {}
             }
         }
+        // Cargo names the folder after the registry's address, which for a mirror is another one.
+        let registries = registries.into_iter();
+        remapped.extend(registries.map(|folder| (folder, "/registry".to_owned())));
         if self.own_folder().is_none_or(|own| own != root) {
             remapped.push((root, "/workspace".to_owned()));
         }
