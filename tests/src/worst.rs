@@ -2,10 +2,12 @@
 
 use portcullis_host::identity::NewKey;
 use portcullis_host::{
-    Integration, Intent, Intents, Pdp, Plugin, PluginSource, Principal, PrincipalKind, Request,
-    RequestLimits, Resource, Signatures, StoredIntent, Timestamp, sign,
+    AccessRequests, DecisionLog, Durability, Integration, Intent, Intents, LogOptions, Pdp, Plugin,
+    PluginSource, Principal, PrincipalKind, Request, RequestLimits, Resource, Signatures,
+    StoredIntent, Timestamp, sign,
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Time of the decisions.
@@ -18,6 +20,8 @@ pub struct Worst {
     /// The request.
     pub request: Request,
     intents: Box<dyn Fn() -> Intents>,
+    /// Folder of the decision log, if a denial says how to request approval.
+    offers: Option<TempDir>,
 }
 
 impl Worst {
@@ -29,11 +33,26 @@ impl Worst {
     pub fn pdp(&self) -> Pdp {
         let component = crate::raw::packed(r"\00\00\00\00\00\00");
         let plugin = Plugin::load(&PluginSource::new(component).compile_in_process());
-        Pdp::builder()
+        let mut builder = Pdp::builder()
             .integration(Integration::new("x").plugin(plugin.expect("a plugin")))
-            .intents((self.intents)(), [PrincipalKind::Agent])
-            .build()
-            .expect("a host")
+            .intents((self.intents)(), [PrincipalKind::Agent]);
+        if let Some(folder) = &self.offers {
+            builder = builder
+                .log(
+                    DecisionLog::open(LogOptions {
+                        durability: Durability::Buffered,
+                        ..LogOptions::new(folder.path().join("decisions.jsonl"))
+                    })
+                    .expect("a log"),
+                )
+                .access_requests(AccessRequests {
+                    endpoint: None,
+                    template: None,
+                    valid_for: Duration::from_secs(600),
+                    beyond_intent: false,
+                });
+        }
+        builder.build().expect("a host")
     }
 }
 
@@ -61,6 +80,9 @@ pub fn requests() -> Vec<Worst> {
     };
     let listed: Vec<_> = (0..64).map(|index| format!("/list/{index}/x")).collect();
     let members = json!({ "list": (0..6000).map(|_| json!({ "x": 1 })).collect::<Vec<_>>() });
+    let unlisted: Value = (0..8000)
+        .map(|index| (index.to_string(), json!(1)))
+        .collect();
     let numbers = json!({ "list": vec![10_511; 8000] });
     let operand: Vec<_> = (0..512).map(|index| 10_000 + index).collect();
     let text = json!({ "text": "x".repeat(60_000) });
@@ -138,6 +160,24 @@ pub fn requests() -> Vec<Worst> {
             json!({ "a": (0..1500).collect::<Vec<_>>() }),
             json!(origins),
         ),
+        Worst {
+            offers: Some(tempfile::tempdir().expect("a folder")),
+            ..of_chain(
+                "unlisted arguments, with an offer",
+                json!(vec![
+                    allowance(
+                        "**",
+                        json!({ "optional": ["/x"] }),
+                        json!([])
+                    );
+                    ITEMS
+                ]),
+                json!([]),
+                "r",
+                unlisted,
+                json!([]),
+            )
+        },
         carried(),
     ]
 }
@@ -241,6 +281,7 @@ fn of_chain(
         name,
         request,
         intents: Box::new(intents),
+        offers: None,
     }
 }
 
@@ -265,6 +306,7 @@ fn carried() -> Worst {
         name: "a carried chain",
         request: request(CHAIN - 1, "aaaa/b", json!({}), intent),
         intents: Box::new(move || Intents::signed(keys.signatures())),
+        offers: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask plugins`: builds the reference plugins, and writes their digests.
 
-use crate::steps::{cargo, install_target, portcullis, root, step};
+use crate::steps::{build_command, install_target, portcullis, root, step};
 use anyhow::{Context as _, bail};
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -24,9 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         _ => bail!("`cargo xtask plugins` takes only `--digests`"),
     };
     step("the WebAssembly target", install_target)?;
-    step("the `portcullis` command", || {
-        cargo(&["build", "--release", "-p", "portcullis-cli"])
-    })?;
+    step("the `portcullis` command", build_command)?;
     let mut digests = String::new();
     for folder in REFERENCE {
         step(folder, || {

@@ -197,6 +197,13 @@ fn cargo_without_engines(arguments: &[&str], more: &[&str]) -> anyhow::Result<()
     run(&mut without_engines(arguments, more))
 }
 
+/// Builds the `portcullis` command.
+///
+/// It has the features of the whole workspace, as in the tests, so that the runtime is built once for both.
+pub(crate) fn build_command() -> anyhow::Result<()> {
+    cargo_without_engines(&["build", "--release"], &["--bin", "portcullis"])
+}
+
 fn without_engines(arguments: &[&str], more: &[&str]) -> Command {
     let mut cargo = command("cargo");
     cargo.args(arguments).arg("--workspace");

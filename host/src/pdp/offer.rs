@@ -95,9 +95,13 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> (Vec<ApprovalArgument>, us
         .and_then(|intent| intent.nearest(request, denied.class).into_iter().next())
         .filter(Nearest::is_about_it);
     let mut paths: Vec<String> = Vec::new();
+    let mut left_out = 0;
     if let Some(nearest) = &nearest {
         let unmet = nearest.unmet.iter().map(|it| it.path().to_owned());
-        for path in unmet.chain(nearest.unlisted.iter().cloned()) {
+        // An argument that is both unmet and unlisted is shown once.
+        let (unlisted, further) = nearest.unlisted(request, MAX_ARGUMENTS + nearest.unmet.len());
+        left_out = further;
+        for path in unmet.chain(unlisted) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
@@ -105,6 +109,7 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> (Vec<ApprovalArgument>, us
     }
     if paths.is_empty() || paths.iter().any(String::is_empty) {
         let members = request.arguments().as_object().into_iter().flatten();
+        left_out = 0;
         paths = members
             .map(|(name, _)| format!("/{}", escape_key(name)))
             .collect();
@@ -113,7 +118,10 @@ fn arguments(cause: Cause, denied: &Admission<'_>) -> (Vec<ApprovalArgument>, us
     let shown = without_credentials(request.arguments());
     let shown_paths = paths.iter().take(MAX_ARGUMENTS);
     let listed = shown_paths.map(|path| argument(path, &shown, request));
-    (listed.collect(), paths.len().saturating_sub(MAX_ARGUMENTS))
+    (
+        listed.collect(),
+        paths.len().saturating_sub(MAX_ARGUMENTS) + left_out,
+    )
 }
 
 fn argument(path: &str, shown: &Value, request: &Request) -> ApprovalArgument {

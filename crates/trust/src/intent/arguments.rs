@@ -5,6 +5,7 @@ use portcullis_contract::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 
 /// Permitted arguments of a call.
@@ -121,26 +122,30 @@ impl KnownArguments {
         let missing = self
             .required
             .iter()
-            .find(|it| !work::count(it.len()) || arguments.pointer(it).is_none());
+            .find(|it| !work::count(MEMBER_COST + it.len()) || arguments.pointer(it).is_none());
         if let Some(missing) = missing {
             return Some(ArgumentsDiffer::Missing(missing.clone()));
         }
         let mut first = None;
-        let _ = visit_unlisted(arguments, &self.members, "", &mut |at| {
-            first = Some(at);
+        let _ = visit_unlisted(arguments, &self.members, None, &mut |at| {
+            first = Some(at.to_string());
             ControlFlow::Break(())
         });
         first.map(ArgumentsDiffer::Unlisted)
     }
 
-    /// All arguments of a call that these do not include, as JSON Pointers.
-    pub(super) fn unlisted(&self, arguments: &Value) -> Vec<String> {
-        let mut all = Vec::new();
-        let _ = visit_unlisted(arguments, &self.members, "", &mut |at| {
-            all.push(at);
+    /// The first `most` arguments of a call that these do not include, as JSON Pointers, and the number of further ones.
+    pub(super) fn unlisted(&self, arguments: &Value, most: usize) -> (Vec<String>, usize) {
+        let mut first = Vec::new();
+        let mut further = 0;
+        let _ = visit_unlisted(arguments, &self.members, None, &mut |at| {
+            match first.len() < most {
+                true => first.push(at.to_string()),
+                false => further += 1,
+            }
             ControlFlow::Continue(())
         });
-        all
+        (first, further)
     }
 
     /// True if `other` permits every call that these arguments permit.
@@ -269,31 +274,46 @@ fn insert(members: &mut Members, pointer: &str) -> bool {
 }
 
 /// Steps of a decision's budget for each member that is looked up.
-const MEMBER_COST: usize = 16;
+const MEMBER_COST: usize = 24;
+
+/// Place of a value within the arguments, written as a JSON Pointer where it is reported.
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    key: &'a str,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            above.fmt(f)?;
+        }
+        write!(f, "/{}", escape_key(self.key))
+    }
+}
 
 /// Visits the arguments that `members` does not include, until `visit` breaks.
 ///
-/// Once the decision's budget is exhausted, every further argument counts as not included.
+/// Once the decision's budget is exhausted, the next argument counts as not included, and is the last.
 ///
 /// Up to the first of them, the search looks at each entry of `members` at most once.
 fn visit_unlisted(
     value: &Value,
     members: &Members,
-    at: &str,
-    visit: &mut dyn FnMut(String) -> ControlFlow<()>,
+    above: Option<&Place<'_>>,
+    visit: &mut dyn FnMut(&Place<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut look = |key: &str, value: &Value| {
-        let is_left = work::count(MEMBER_COST + at.len() + key.len());
-        let at = format!("{at}/{}", escape_key(key));
-        if !is_left {
-            return visit(at);
+        let at = Place { above, key };
+        if !work::count(MEMBER_COST + key.len()) {
+            let _ = visit(&at);
+            return ControlFlow::Break(());
         }
         match members.get(key) {
             Some(Below::Anything) => ControlFlow::Continue(()),
             Some(Below::Only(inner)) if holds_something(value) => {
-                visit_unlisted(value, inner, &at, visit)
+                visit_unlisted(value, inner, Some(&at), visit)
             }
-            None | Some(Below::Only(_)) => visit(at),
+            None | Some(Below::Only(_)) => visit(&at),
         }
     };
     match value {

@@ -19,8 +19,6 @@ pub struct Nearest<'i> {
     pub has_resource: bool,
     /// True if the request has the arguments that it lists, and no others.
     pub has_arguments: bool,
-    /// The arguments that are not among those that it lists, as JSON Pointers.
-    pub unlisted: Vec<String>,
     /// True if the request has no answers to questions of the server, or the arguments are open.
     pub has_allowed_answers: bool,
     /// The constraints that the arguments do not meet.
@@ -42,10 +40,6 @@ impl<'i> Nearest<'i> {
             has_action: allowance.action.matches(request.action()),
             has_resource: request.resource_matches(&allowance.resource),
             has_arguments: may_be_unsaid && differ.is_none(),
-            unlisted: match &allowance.arguments {
-                Some(Arguments::Only(known)) => known.unlisted(request.arguments()),
-                Some(Arguments::Open) | None => Vec::new(),
-            },
             has_allowed_answers: request.round_trip().is_empty()
                 || allowance.arguments == Some(Arguments::Open),
             unmet: allowance
@@ -53,6 +47,15 @@ impl<'i> Nearest<'i> {
                 .iter()
                 .filter(|constraint| !meets(constraint))
                 .collect(),
+        }
+    }
+
+    /// The first `most` arguments of the request that are not among those that it lists, as JSON Pointers, and the
+    /// number of further ones.
+    pub fn unlisted(&self, request: &Request, most: usize) -> (Vec<String>, usize) {
+        match &self.allowance.arguments {
+            Some(Arguments::Only(known)) => known.unlisted(request.arguments(), most),
+            Some(Arguments::Open) | None => (Vec::new(), 0),
         }
     }
 
