@@ -2,7 +2,8 @@
 
 use crate::bindings::exports::portcullis::policy::types as wire;
 use crate::{Policy, Request, Verdict, alloc, settings};
-use portcullis_contract::{Effect, Narrowing, Obligation, Operator, Reason};
+use portcullis_contract::{Constraint, Effect, Narrowing, Obligation, Operator, Reason};
+use serde_json::Value;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
@@ -118,28 +119,45 @@ impl From<Narrowing> for wire::Narrowing {
             constraints: narrowing
                 .constraints
                 .iter()
-                .map(|constraint| wire::Constraint {
-                    path: constraint.path().to_owned(),
-                    operator: match constraint.operator() {
-                        Operator::Equals => wire::Operator::Equals,
-                        Operator::OneOf => wire::Operator::OneOf,
-                        Operator::Prefix => wire::Operator::Prefix,
-                        Operator::Under => wire::Operator::Under,
-                        Operator::AtLeast => wire::Operator::AtLeast,
-                        Operator::AtMost => wire::Operator::AtMost,
-                        Operator::MinLength => wire::Operator::MinLength,
-                        Operator::MaxLength => wire::Operator::MaxLength,
-                        Operator::SubsetOf => wire::Operator::SubsetOf,
-                        Operator::OriginIs => wire::Operator::OriginIs,
-                    },
-                    operand: constraint.operand().to_string(),
-                })
+                .map(wire::Constraint::from)
                 .collect(),
             // A lifetime that does not fit exceeds the limit of any host.
             lifetime_ms: narrowing
                 .lifetime
                 .map(|lifetime| u32::try_from(lifetime.as_millis()).unwrap_or(u32::MAX)),
             max_uses: narrowing.max_uses,
+        }
+    }
+}
+
+impl From<&Constraint> for wire::Constraint {
+    fn from(constraint: &Constraint) -> Self {
+        let (operator, operand) = match constraint.operator() {
+            Operator::Equals => (wire::Operator::Equals, None),
+            Operator::OneOf => (wire::Operator::OneOf, None),
+            Operator::Prefix => (wire::Operator::Prefix, None),
+            Operator::Under => (wire::Operator::Under, None),
+            Operator::AtLeast => (wire::Operator::AtLeast, None),
+            Operator::AtMost => (wire::Operator::AtMost, None),
+            Operator::MinLength => (wire::Operator::MinLength, None),
+            Operator::MaxLength => (wire::Operator::MaxLength, None),
+            Operator::SubsetOf => (wire::Operator::SubsetOf, None),
+            Operator::OriginIs => (wire::Operator::OriginIs, None),
+            // The contract has no such operators. The host refuses this operand, and shows it.
+            other @ (Operator::PartsOriginIs
+            | Operator::OnDay
+            | Operator::AbsentOr
+            | Operator::AnyOf) => (
+                wire::Operator::OneOf,
+                Some(Value::from(format!(
+                    "`{other}` is for intents and settings, not for a verdict"
+                ))),
+            ),
+        };
+        Self {
+            path: constraint.path().to_owned(),
+            operator,
+            operand: operand.as_ref().unwrap_or(constraint.operand()).to_string(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod name;
 mod needs;
 mod obligation;
 mod origin;
+mod part;
 mod path;
 mod pattern;
 mod posture;
@@ -51,7 +52,8 @@ pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{
     ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
 };
-pub use origin::{ArgumentOrigin, Origins, accepts_origin, is_at_or_below, is_origin};
+pub use origin::{ArgumentOrigin, Origins, RefusedPart, accepts_origin, is_at_or_below, is_origin};
+pub use part::{Part, PartKind, parts_of};
 pub use path::{escape_key, is_pointer, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
 #[cfg(not(target_family = "wasm"))]

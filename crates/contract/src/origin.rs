@@ -1,7 +1,8 @@
 //! Origins of argument values.
 
 use crate::name::{NameError, check_action};
-use crate::path::is_pointer;
+use crate::part::parts_of;
+use crate::path::{escape_key, is_pointer};
 use crate::work;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,8 +21,10 @@ const UNKNOWN: &str = "unknown";
 /// | `user` | is in the user's own words |
 /// | `tool:NAME` | comes from a result of the tool; the place in it is not known |
 /// | `tool:NAME#POINTER` | is that field of the result |
+/// | `tool:NAME#aboutPOINTER` | is the same, in a record that has something of the user's words |
 /// | `tool:NAME~POINTER` | is a part of the text in that field |
 /// | `tool:NAME~namedPOINTER` | is the same, and the user named the result |
+/// | `tool:*…` | in a constraint: the same, of any tool |
 /// | `unknown` | comes from another place, such as the model's own composition |
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct ArgumentOrigin {
@@ -78,8 +81,20 @@ impl ArgumentOrigin {
 #[derive(Debug, Clone, Copy)]
 pub struct Origins<'a>(pub &'a [ArgumentOrigin]);
 
+/// A part of a text whose origins are not accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusedPart {
+    /// The part, as it stands in the text. Empty if the decision's budget is exhausted.
+    pub part: String,
+    /// Its origins, or those of its text.
+    pub origins: Vec<String>,
+}
+
 /// Steps for each item of a list whose index is looked up.
 const INDEX_COST: usize = 32;
+
+/// Steps for 16 bytes of a text whose parts are found.
+const PART_COST: usize = 8;
 
 impl Origins<'_> {
     /// The origin of every argument is unknown.
@@ -131,6 +146,84 @@ impl Origins<'_> {
         (0..items.len()).all(|index| stated.contains(index.to_string().as_str()))
     }
 
+    /// The first part of the texts of `value`, the argument at `path`, whose origins `accepted` does not accept.
+    ///
+    /// A part without origins of its own has those of its text. Once the budget is exhausted, every part counts as
+    /// refused.
+    pub(crate) fn refused_part(
+        &self,
+        path: &str,
+        value: &Value,
+        accepted: &Accepted<'_>,
+    ) -> Option<RefusedPart> {
+        let in_text = |path: &str, text: &str| {
+            if !work::take(PART_COST * (text.len() / 16)) {
+                return Some(RefusedPart::default());
+            }
+            let mut parts = parts_of(text).map(|part| part.text);
+            let refused = parts.find(|part| !self.of_part_are_accepted(path, part, accepted))?;
+            Some(RefusedPart {
+                part: refused.to_owned(),
+                origins: self.of_part(path, refused),
+            })
+        };
+        let below = |path: &str, key: &str, item: &Value| match work::take(INDEX_COST + key.len()) {
+            true => self.refused_part(&format!("{path}/{}", escape_key(key)), item, accepted),
+            false => Some(RefusedPart::default()),
+        };
+        match value {
+            Value::String(text) => in_text(path, text),
+            // A number may be an account's.
+            Value::Number(number) => in_text(path, &number.to_string()),
+            Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                items.find_map(|(index, item)| below(path, &index.to_string(), item))
+            }
+            Value::Object(members) => members
+                .iter()
+                .find_map(|(key, member)| in_text(path, key).or_else(|| below(path, key, member))),
+            Value::Null | Value::Bool(_) => None,
+        }
+    }
+
+    fn of_part_are_accepted(&self, path: &str, part: &str, accepted: &Accepted<'_>) -> bool {
+        work::take(self.0.len() * (3 + path.len() / 8)) && {
+            let mut own = self.of_part_alone(path, part).peekable();
+            match own.peek() {
+                Some(_) => own.all(|it| accepted.accepts(it)),
+                None => match self.nearest(path) {
+                    Some(text) => accepted.accepts(text),
+                    None => accepted.accepts_text(UNKNOWN),
+                },
+            }
+        }
+    }
+
+    /// Statements for a part of the text at `path`.
+    fn of_part_alone<'s>(
+        &'s self,
+        path: &'s str,
+        part: &'s str,
+    ) -> impl Iterator<Item = &'s ArgumentOrigin> {
+        let of_part = self
+            .0
+            .iter()
+            .filter(move |it| it.part.as_deref() == Some(part));
+        of_part.filter(move |it| is_at_or_below(path, &it.path))
+    }
+
+    /// Origins of a part of the text at `path`, for messages.
+    fn of_part(&self, path: &str, part: &str) -> Vec<String> {
+        let own = self.of_part_alone(path, part);
+        let own: Vec<_> = own.flat_map(|it| it.origins.iter().cloned()).collect();
+        if !own.is_empty() {
+            return own;
+        }
+        let text = self.nearest(path).map(|it| it.origins.clone());
+        let text = text.filter(|origins| !origins.is_empty());
+        text.unwrap_or_else(|| vec![UNKNOWN.to_owned()])
+    }
+
     /// Origins of the argument at `path`, and of its items, members and parts, for messages.
     ///
     /// An origin may repeat.
@@ -162,7 +255,7 @@ enum Place<'a> {
     /// Any place.
     Any,
     /// The field at the pointer.
-    Field(&'a str),
+    Field { pointer: &'a str, about: bool },
     /// A part of the text at the pointer.
     Text { pointer: &'a str, named: bool },
 }
@@ -178,6 +271,12 @@ enum Origin<'a> {
 /// Mark of a result that the user named.
 const NAMED: &str = "named";
 
+/// Mark of a record that has something of the user's words.
+const ABOUT: &str = "about";
+
+/// Every tool, in an accepted origin.
+pub(crate) const ANY_TOOL: &str = "tool:*";
+
 impl<'a> Origin<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let tool = match text {
@@ -190,7 +289,16 @@ impl<'a> Origin<'a> {
             Some(at) => {
                 let (name, rest) = tool.split_at(at);
                 let place = match rest.strip_prefix('#') {
-                    Some(pointer) => Place::Field(pointer),
+                    Some(field) => match field.strip_prefix(ABOUT) {
+                        Some(pointer) => Place::Field {
+                            pointer,
+                            about: true,
+                        },
+                        None => Place::Field {
+                            pointer: field,
+                            about: false,
+                        },
+                    },
                     None => {
                         let rest = rest.strip_prefix('~')?;
                         match rest.strip_prefix(NAMED) {
@@ -210,7 +318,7 @@ impl<'a> Origin<'a> {
         };
         let pointer = match place {
             Place::Any => "",
-            Place::Field(pointer) | Place::Text { pointer, .. } => pointer,
+            Place::Field { pointer, .. } | Place::Text { pointer, .. } => pointer,
         };
         (!name.is_empty() && is_pointer(pointer)).then_some(Self::Tool(name, place))
     }
@@ -219,7 +327,7 @@ impl<'a> Origin<'a> {
     fn accepts(self, other: Self) -> bool {
         match (self, other) {
             (Self::Tool(ours, accepted), Self::Tool(theirs, place)) => {
-                ours == theirs && accepted.covers(place)
+                (ours == "*" || ours == theirs) && accepted.covers(place)
             }
             (ours, theirs) => ours == theirs,
         }
@@ -230,7 +338,16 @@ impl Place<'_> {
     fn covers(self, other: Self) -> bool {
         match (self, other) {
             (Self::Any, _) => true,
-            (Self::Field(ours), Self::Field(theirs)) => pointer_covers(ours, theirs),
+            (
+                Self::Field {
+                    pointer: ours,
+                    about: only_about,
+                },
+                Self::Field {
+                    pointer: theirs,
+                    about,
+                },
+            ) => (about || !only_about) && pointer_covers(ours, theirs),
             (
                 Self::Text {
                     pointer: ours,
@@ -313,6 +430,9 @@ mod tests {
             "tool:mail#",
             "tool:mail#/0/sender",
             "tool:mail#/*/sender",
+            "tool:mail#about/*/sender",
+            "tool:mail#about",
+            "tool:*#",
             "tool:mail~/body",
             "tool:mail~named/body",
             "tool:mail~",
@@ -350,6 +470,10 @@ mod tests {
             ("tool:mail~", "tool:mail~/0/body"),
             ("tool:mail~", "tool:mail~named/0/body"),
             ("tool:mail~named/0", "tool:mail~named/0/body"),
+            ("tool:mail#/*/id", "tool:mail#about/*/id"),
+            ("tool:mail#about", "tool:mail#about/*/id"),
+            ("tool:*#", "tool:mail#/*/id"),
+            ("tool:*", "tool:mail~/body"),
         ] {
             assert!(accepts_origin(accepted, origin), "{accepted} {origin}");
         }
@@ -362,6 +486,10 @@ mod tests {
             ("tool:mail#/0/sender", "tool:mail#/*/sender"),
             ("tool:mail#/*/sender", "tool:mail#/7"),
             ("tool:mail#/*/sender", "tool:mail#/7/senders"),
+            ("tool:mail#about/*/id", "tool:mail#/*/id"),
+            ("tool:*#", "tool:mail~/body"),
+            ("tool:mail#", "tool:*#"),
+            ("tool:*", "user"),
             ("tool:mail~named", "tool:mail~/0/body"),
             ("unknown", "tool:mail"),
         ] {

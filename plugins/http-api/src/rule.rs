@@ -4,7 +4,7 @@ use super::hours::Hours;
 use super::template::Template;
 use super::{Request, headers, methods};
 use portcullis_sdk::{
-    Constraint, ConstraintError, Json, Operator, Pattern, SettingsError, Verdict, escape_key, name,
+    Constraint, ConstraintError, Json, Pattern, SettingsError, Verdict, escape_key, name,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ impl Rule {
             }
         }
         for (position, header) in self.headers.iter().enumerate() {
-            if header.operator() == Operator::OriginIs {
+            if header.is_about_origins() {
                 let message = "the origin of a header is unknown";
                 errors.push(SettingsError::new(
                     at(&format!("headers/{position}/op")),

@@ -29,6 +29,16 @@ pub enum ConstraintError {
         /// The text to write instead.
         instead: &'static str,
     },
+    /// An item of the operand is no operator and value.
+    #[error(
+        "`{operator}` holds `{found}`, which is not an operator and a value, as in `{{ \"op\": \"one-of\", \"value\": [\"a\"] }}`; `absent-or` cannot be within another operator, and `any-of` only within `absent-or`"
+    )]
+    Alternative {
+        /// The operator.
+        operator: Operator,
+        /// The item, as JSON.
+        found: String,
+    },
     /// The operand has the wrong type for the operator.
     #[error("`{operator}` needs {needs} to compare with, not `{operand}`")]
     Operand {

@@ -21,7 +21,7 @@ impl Constraint {
         if on_this.iter().any(|other| self.follows_from_one(other)) {
             return true;
         }
-        if self.operator == Operator::OriginIs {
+        if self.is_about_origins() {
             return false;
         }
         // If the values are listed, each one that meets the other constraints is tested.
@@ -30,7 +30,7 @@ impl Constraint {
             values.iter().all(|value| {
                 let possible = on_this
                     .iter()
-                    .filter(|other| other.operator != Operator::OriginIs)
+                    .filter(|other| !other.is_about_origins())
                     .all(|other| other.holds_for(value, Origins::UNKNOWN));
                 !possible || self.holds_for(value, Origins::UNKNOWN)
             })
@@ -39,8 +39,25 @@ impl Constraint {
 
     fn follows_from_one(&self, other: &Self) -> bool {
         use Operator::{
-            AtLeast, AtMost, MaxLength, MinLength, OneOf, OriginIs, Prefix, SubsetOf, Under,
+            AbsentOr, AnyOf, AtLeast, AtMost, MaxLength, MinLength, OnDay, OneOf, OriginIs,
+            PartsOriginIs, Prefix, SubsetOf, Under,
         };
+        let of_each = |theirs: &[Self]| theirs.iter().all(|it| self.follows_from_one(it));
+        match (other.operator, self.operator) {
+            // The alternatives of both are compared.
+            (AbsentOr, AbsentOr) | (AnyOf, _) => return of_each(&other.alternatives),
+            (AbsentOr, _) => return false,
+            (_, AbsentOr | AnyOf) => {
+                return self
+                    .alternatives
+                    .iter()
+                    .any(|it| it.follows_from_one(other));
+            }
+            _ => {}
+        }
+        if let Some(values) = other.listed().filter(|_| !self.is_about_origins()) {
+            return values.iter().all(|it| self.holds_for(it, Origins::UNKNOWN));
+        }
         let (ours, theirs) = (&self.operand, &other.operand);
         let texts = || ours.as_str().zip(theirs.as_str());
         let all_listed = || {
@@ -63,7 +80,16 @@ impl Constraint {
             (MinLength, MinLength) => theirs.as_u64() >= ours.as_u64(),
             (MaxLength, MaxLength) => theirs.as_u64() <= ours.as_u64(),
             (OneOf, OneOf) | (SubsetOf, SubsetOf) => all_listed(),
-            (OriginIs, OriginIs) => {
+            (OnDay, OnDay) => {
+                let days = |of: &Value| match of {
+                    Value::Array(days) => days.clone(),
+                    day => vec![day.clone()],
+                };
+                let (ours, theirs) = (days(ours), days(theirs));
+                theirs.iter().all(|day| ours.contains(day))
+            }
+            // A part whose origins are not stated has those of its text.
+            (OriginIs, OriginIs | PartsOriginIs) | (PartsOriginIs, PartsOriginIs) => {
                 let accepted = Accepted::new(texts_of(ours));
                 texts_of(theirs).all(|origin| accepted.accepts_text(origin))
             }
@@ -100,12 +126,12 @@ impl Constraint {
 
     /// True if no argument meets both this constraint and `other`. Both are on the same argument.
     fn excludes(&self, other: &Self) -> bool {
-        use Operator::{AtLeast, AtMost, MaxLength, MinLength, OriginIs, Prefix, SubsetOf, Under};
+        use Operator::{AtLeast, AtMost, MaxLength, MinLength, Prefix, SubsetOf, Under};
         let (ours, theirs) = (&self.operand, &other.operand);
         let texts = || ours.as_str().zip(theirs.as_str());
         if let Some(values) = self.listed() {
             let meets = |value: &Value| other.holds_for(value, Origins::UNKNOWN);
-            return other.operator != OriginIs && !values.iter().any(meets);
+            return !other.is_about_origins() && !values.iter().any(meets);
         }
         match (self.operator, other.operator) {
             (AtLeast, AtMost) => compare(ours, theirs).is_some_and(Ordering::is_gt),

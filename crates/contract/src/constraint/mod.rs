@@ -6,7 +6,7 @@ mod operator;
 mod values;
 mod written;
 
-use crate::origin::{Accepted, Origins};
+use crate::origin::{Accepted, Origins, RefusedPart};
 use crate::path::{is_pointer, is_under};
 use crate::work;
 pub use error::ConstraintError;
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt;
-use values::{compare, contains, each_text, length, same, texts_of};
+use values::{compare, contains, day_of, each_text, length, same, texts_of};
 
 /// A condition on one argument of an action.
 ///
-/// - A missing argument meets no constraint.
+/// - A missing argument meets no constraint but [`Operator::AbsentOr`].
 /// - An empty list meets none of [`Operator::Prefix`], [`Operator::Under`] and [`Operator::SubsetOf`], since
 ///   many tools read an empty list as "all of them". [`Operator::Equals`] with `[]` accepts it explicitly.
 /// - Numbers are compared by value (`1` equals `1.0`).
@@ -42,6 +42,9 @@ pub struct Constraint {
     operator: Operator,
     #[serde(rename = "value")]
     operand: Value,
+    /// Constraints on the same argument that the operand of [`Operator::AbsentOr`] or [`Operator::AnyOf`] holds.
+    #[serde(skip)]
+    alternatives: Vec<Self>,
 }
 
 impl Constraint {
@@ -66,10 +69,21 @@ impl Constraint {
                 operand: crate::excerpt(&operand.to_string()),
             });
         }
+        let alternatives = match operator {
+            Operator::AbsentOr => vec![alternative(&path, operator, &operand)?],
+            Operator::AnyOf => {
+                let items = operand.as_array().into_iter().flatten();
+                items
+                    .map(|item| alternative(&path, operator, item))
+                    .collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
         Ok(Self {
             path,
             operator,
             operand,
+            alternatives,
         })
     }
 
@@ -125,7 +139,26 @@ impl Constraint {
 
     /// Number of items in the operand; 1 if it is not a list.
     pub fn operand_items(&self) -> usize {
-        self.operand.as_array().map_or(1, Vec::len)
+        match self.alternatives.as_slice() {
+            [] => self.operand.as_array().map_or(1, Vec::len),
+            alternatives => alternatives.iter().map(Self::operand_items).sum(),
+        }
+    }
+
+    /// Constraints that the operand of [`Operator::AbsentOr`] or [`Operator::AnyOf`] holds, of which one suffices.
+    pub fn alternatives(&self) -> &[Self] {
+        &self.alternatives
+    }
+
+    /// True if a call without the argument meets the constraint.
+    pub fn admits_absence(&self) -> bool {
+        self.operator == Operator::AbsentOr
+    }
+
+    /// True if the constraint depends on the origins of the argument.
+    pub fn is_about_origins(&self) -> bool {
+        matches!(self.operator, Operator::OriginIs | Operator::PartsOriginIs)
+            || self.alternatives.iter().any(Self::is_about_origins)
     }
 
     /// Operand that the argument is compared with.
@@ -136,9 +169,32 @@ impl Constraint {
     /// True if `arguments` meet the constraint.
     pub fn met_by(&self, arguments: &Value, origins: Origins<'_>) -> bool {
         work::take(self.path.len())
-            && arguments
-                .pointer(&self.path)
-                .is_some_and(|argument| self.holds_for(argument, origins))
+            && match arguments.pointer(&self.path) {
+                Some(argument) => self.holds_for(argument, origins),
+                None => self.admits_absence(),
+            }
+    }
+
+    /// The first part of the argument that this [`Operator::PartsOriginIs`] refuses.
+    ///
+    /// `None` for another operator.
+    pub fn refused_part(&self, arguments: &Value, origins: Origins<'_>) -> Option<RefusedPart> {
+        if self.operator != Operator::PartsOriginIs {
+            let mut alternatives = self.alternatives.iter();
+            return alternatives.find_map(|it| it.refused_part(arguments, origins));
+        }
+        let accepted = Accepted::new(texts_of(&self.operand));
+        origins.refused_part(&self.path, arguments.pointer(&self.path)?, &accepted)
+    }
+
+    /// Origins that the constraint accepts.
+    pub fn accepted_origins(&self) -> Vec<&str> {
+        let own = match self.operator {
+            Operator::OriginIs | Operator::PartsOriginIs => Some(texts_of(&self.operand)),
+            _ => None,
+        };
+        let below = self.alternatives.iter().flat_map(Self::accepted_origins);
+        own.into_iter().flatten().chain(below).collect()
     }
 
     fn holds_for(&self, argument: &Value, origins: Origins<'_>) -> bool {
@@ -165,8 +221,47 @@ impl Constraint {
             Operator::OriginIs => {
                 origins.are_accepted(&self.path, argument, &Accepted::new(texts_of(operand)))
             }
+            Operator::PartsOriginIs => {
+                let accepted = Accepted::new(texts_of(operand));
+                origins
+                    .refused_part(&self.path, argument, &accepted)
+                    .is_none()
+            }
+            Operator::OnDay => {
+                argument
+                    .as_str()
+                    .and_then(day_of)
+                    .is_some_and(|day| match operand {
+                        Value::Array(days) => days.iter().any(|it| it.as_str() == Some(day)),
+                        it => it.as_str() == Some(day),
+                    })
+            }
+            Operator::AbsentOr | Operator::AnyOf => {
+                let mut alternatives = self.alternatives.iter();
+                alternatives.any(|it| it.holds_for(argument, origins))
+            }
         }
     }
+}
+
+/// Reads an operator and a value within the operand of a constraint.
+fn alternative(path: &str, within: Operator, item: &Value) -> Result<Constraint, ConstraintError> {
+    let members = item.as_object().filter(|members| members.len() == 2);
+    let read = members.and_then(|members| {
+        let operator = Operator::deserialize(members.get("op")?).ok()?;
+        Some((operator, members.get("value")?))
+    });
+    // An absence is admitted by a constraint, not by a part of it, and one list of alternatives suffices.
+    let read = read.filter(|(operator, _)| match operator {
+        Operator::AbsentOr => false,
+        Operator::AnyOf => within == Operator::AbsentOr,
+        _ => true,
+    });
+    let (operator, operand) = read.ok_or_else(|| ConstraintError::Alternative {
+        operator: within,
+        found: crate::excerpt(&item.to_string()),
+    })?;
+    Constraint::new(path, operator, operand.clone())
 }
 
 /// Name of the arguments as a whole, whose path is empty, in texts.

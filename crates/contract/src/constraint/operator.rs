@@ -1,5 +1,6 @@
 //! Operators of constraints, and the operands that they need.
 
+use super::values::is_day;
 use crate::path::{is_unambiguous, trim_base};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +40,21 @@ pub enum Operator {
     /// Operand: a list of origins, see [`ArgumentOrigin`](crate::ArgumentOrigin). `tool:<name>` accepts every
     /// origin of that tool, and a place in a result accepts the places below it.
     OriginIs,
+    /// The operand accepts one origin of each part of the argument: of each link, address, account number, path and
+    /// long number in it, see [`parts_of`](crate::parts_of). A text without parts meets it.
+    ///
+    /// Operand: a list of origins. A part has the origins stated for it, and otherwise those of its text.
+    PartsOriginIs,
+    /// The argument is the day of the operand, or a time on it. Operand: a day, as in `2026-11-28`, or a list of days.
+    ///
+    /// A time on that day is one without an offset, or with `Z`: with another offset it may be on two days.
+    OnDay,
+    /// The argument is missing, or meets the operand. Operand: an operator and a value, as in
+    /// `{ "op": "origin-is", "value": ["user"] }`.
+    AbsentOr,
+    /// The argument meets one of the operand's items. Operand: a list of operators and values, as in
+    /// `[{ "op": "one-of", "value": ["a"] }, { "op": "origin-is", "value": ["tool:list#"] }]`.
+    AnyOf,
 }
 
 impl Operator {
@@ -55,6 +71,10 @@ impl Operator {
             Self::MaxLength => "max-length",
             Self::SubsetOf => "subset-of",
             Self::OriginIs => "origin-is",
+            Self::PartsOriginIs => "parts-origin-is",
+            Self::OnDay => "on-day",
+            Self::AbsentOr => "absent-or",
+            Self::AnyOf => "any-of",
         }
     }
 
@@ -73,12 +93,25 @@ impl Operator {
             ),
             Self::AtLeast | Self::AtMost => (operand.is_number(), "a number"),
             Self::MinLength | Self::MaxLength => (operand.is_u64(), "a whole number"),
-            Self::OriginIs => (
+            Self::OriginIs | Self::PartsOriginIs => (
                 operand
                     .as_array()
                     .is_some_and(|items| items.iter().all(Value::is_string)),
                 "a list of texts",
             ),
+            Self::OnDay => (
+                match operand {
+                    Value::Array(days) => days.iter().all(is_day),
+                    day => is_day(day),
+                },
+                "a day, as in `2026-11-28`, or a list of days",
+            ),
+            // Their content is read by `Constraint::new`.
+            Self::AbsentOr => (
+                operand.is_object(),
+                "an operator and a value, as in `{ \"op\": \"equals\", \"value\": 1 }`",
+            ),
+            Self::AnyOf => (operand.is_array(), "a list of operators and values"),
         };
         (!suits).then_some(needs)
     }

@@ -106,7 +106,34 @@ fn what_people_write_means_something() {
         ("/a", "one-of", json!([])),
         ("/a", "subset-of", json!([])),
         ("/a", "origin-is", json!(["me"])),
-        ("/a", "origin-is", json!(["tool:*"])),
+        ("/a", "origin-is", json!(["tool:m*"])),
+        ("/a", "parts-origin-is", json!(["me"])),
+        ("/a", "on-day", json!([])),
+        ("/a", "on-day", json!("2026-02-30")),
+        ("/a", "any-of", json!([])),
+        ("/a", "any-of", json!([{ "op": "one-of", "value": [] }])),
+        (
+            "/a",
+            "any-of",
+            json!([{ "op": "any-of", "value": [{ "op": "equals", "value": 1 }] }]),
+        ),
+        (
+            "/a",
+            "any-of",
+            json!([{ "op": "absent-or", "value": { "op": "equals", "value": 1 } }]),
+        ),
+        ("/a", "absent-or", json!({ "op": "equals" })),
+        ("/a", "absent-or", json!({ "op": "is", "value": 1 })),
+        (
+            "/a",
+            "absent-or",
+            json!({ "op": "equals", "value": 1, "path": "/b" }),
+        ),
+        (
+            "/a",
+            "absent-or",
+            json!({ "op": "origin-is", "value": ["me"] }),
+        ),
         ("/a", "origin-is", json!(["user", "tool:mail*"])),
         ("/a", "min-length", json!(0)),
         ("/a/", "equals", json!(1)),
@@ -283,7 +310,12 @@ fn refuses_an_operand_that_does_not_suit() {
     assert!(Constraint::new("a", Operator::Equals, json!(1)).is_err());
 }
 
-fn constraint() -> impl Strategy<Value = Constraint> {
+fn simple() -> impl Strategy<Value = (Operator, Value)> {
+    let days = prop::sample::select(vec![
+        json!("2026-11-28"),
+        json!(["2026-11-28", "2026-11-29"]),
+        json!([]),
+    ]);
     let texts = prop::sample::select(vec!["/w", "/w/a", "/w/", "/", "", "i", "inv-", "a"]);
     let numbers = prop::sample::select(vec![json!(0), json!(1), json!(1.5), json!(3)]);
     let scalars = prop::sample::select(vec![
@@ -299,6 +331,8 @@ fn constraint() -> impl Strategy<Value = Constraint> {
         json!(["a", "b"]),
         json!("/w/../x"),
         json!([]),
+        json!("2026-11-28"),
+        json!("x.example"),
     ]);
     let lists = prop::collection::vec(scalars.clone(), 0..4).prop_map(Value::from);
     let origins = prop::collection::vec(
@@ -317,7 +351,23 @@ fn constraint() -> impl Strategy<Value = Constraint> {
         numbers.prop_map(|v| (Operator::AtMost, v)),
         lengths.clone().prop_map(|v| (Operator::MinLength, v)),
         lengths.prop_map(|v| (Operator::MaxLength, v)),
-        origins.prop_map(|v| (Operator::OriginIs, v)),
+        origins.clone().prop_map(|v| (Operator::OriginIs, v)),
+        origins.prop_map(|v| (Operator::PartsOriginIs, v)),
+        days.prop_map(|v| (Operator::OnDay, v)),
+    ]
+}
+
+fn constraint() -> impl Strategy<Value = Constraint> {
+    let item = || simple().prop_map(|(op, value)| json!({ "op": op, "value": value }));
+    let any_of = || prop::collection::vec(item(), 0..3).prop_map(Value::from);
+    let within = prop_oneof![
+        item(),
+        any_of().prop_map(|value| json!({ "op": "any-of", "value": value }))
+    ];
+    prop_oneof![
+        6 => simple(),
+        1 => any_of().prop_map(|v| (Operator::AnyOf, v)),
+        1 => within.prop_map(|v| (Operator::AbsentOr, v)),
     ]
     .prop_map(|(operator, operand)| Constraint::new("/a", operator, operand).unwrap())
 }
@@ -334,11 +384,11 @@ proptest! {
         let arguments = [
             json!("/w"), json!("/w/a"), json!("/"), json!("inv-1"), json!("i"), json!(""), json!("a"),
             json!(0), json!(1), json!(1.5), json!(3), json!(null), json!([]), json!(["a"]),
-            json!(["a", "b"]), json!(["/w", "/w/a"]), json!(["inv-1"]),
+            json!(["a", "b"]), json!(["/w", "/w/a"]), json!(["inv-1"]), json!("2026-11-28"), json!("x.example"),
         ];
         let origins = [ArgumentOrigin::new("/a", "user")];
-        for argument in arguments {
-            let arguments = json!({ "a": argument });
+        let calls = arguments.map(|argument| json!({ "a": argument })).into_iter().chain([json!({})]);
+        for arguments in calls {
             let mut met = constraints.iter().map(|it| it.met_by(&arguments, Origins(&origins)));
             prop_assert!(!met.all(|met| met), "{arguments}");
         }
@@ -416,4 +466,104 @@ fn the_arguments_as_a_whole_have_a_name_in_texts() {
         (one.to_string().as_str(), one.argument()),
         ("/a equals 1", "/a")
     );
+}
+
+#[test]
+fn an_absent_argument_meets_only_what_admits_its_absence() {
+    let value = json!({ "op": "one-of", "value": ["a"] });
+    let constraint = Constraint::written("/a", Operator::AbsentOr, value.clone()).unwrap();
+    let met = |arguments: Value| constraint.met_by(&arguments, Origins::UNKNOWN);
+    assert!(met(json!({})) && met(json!({ "b": 1 })) && met(json!({ "a": "a" })));
+    for arguments in [
+        json!({ "a": null }),
+        json!({ "a": "b" }),
+        json!({ "a": [] }),
+    ] {
+        assert!(!met(arguments.clone()), "{arguments}");
+    }
+    let plain = Constraint::written("/a", Operator::OneOf, json!(["a"])).unwrap();
+    assert!(constraint.follows_from(std::slice::from_ref(&plain)));
+    assert!(!plain.follows_from(std::slice::from_ref(&constraint)));
+    assert_eq!(
+        serde_json::to_value(&constraint).unwrap(),
+        json!({ "path": "/a", "op": "absent-or", "value": value })
+    );
+}
+
+#[test]
+fn one_of_several_alternatives_suffices() {
+    let either = |values: Value| Constraint::written("/a", Operator::AnyOf, values).unwrap();
+    let constraint = either(json!([
+        { "op": "one-of", "value": ["x.example"] },
+        { "op": "origin-is", "value": ["tool:list#"] },
+    ]));
+    let from_list = [ArgumentOrigin::new("/a", "tool:list#/*/id")];
+    assert!(constraint.met_by(&json!({ "a": "x.example" }), Origins::UNKNOWN));
+    assert!(constraint.met_by(&json!({ "a": "y.example" }), Origins(&from_list)));
+    assert!(!constraint.met_by(&json!({ "a": "y.example" }), Origins::UNKNOWN));
+    assert!(!constraint.met_by(&json!({}), Origins(&from_list)));
+    let wider = either(json!([
+        { "op": "origin-is", "value": ["tool:*#"] },
+        { "op": "prefix", "value": "x." },
+    ]));
+    assert!(wider.follows_from(std::slice::from_ref(&constraint)));
+    assert!(!constraint.follows_from(std::slice::from_ref(&wider)));
+}
+
+#[test]
+fn a_day_is_met_by_itself_and_by_its_times() {
+    let constraint = Constraint::written("/a", Operator::OnDay, json!(["2024-02-29"])).unwrap();
+    let met = |text: &str| constraint.met_by(&json!({ "a": text }), Origins::UNKNOWN);
+    for text in [
+        "2024-02-29",
+        "2024-02-29T23:59",
+        "2024-02-29 00:00:00",
+        "2024-02-29T01:02:03.5Z",
+    ] {
+        assert!(met(text), "{text}");
+    }
+    for text in [
+        "2024-03-01",
+        "2024-02-29T24:00",
+        "2024-02-29T01:02:03+14:00",
+        "2024-02-29x",
+        "29.02.2024",
+        "",
+        "2024-02-2\u{e9}",
+    ] {
+        assert!(!met(text), "{text}");
+    }
+    for day in [
+        "2023-02-29",
+        "2024-13-01",
+        "2024-00-01",
+        "2024-1-01",
+        "2024-02-29T00:00",
+    ] {
+        assert!(
+            Constraint::written("/a", Operator::OnDay, json!(day)).is_err(),
+            "{day}"
+        );
+    }
+}
+
+#[test]
+fn every_part_of_a_payload_needs_an_accepted_origin() {
+    let constraint = Constraint::written("/a", Operator::PartsOriginIs, json!(["user"])).unwrap();
+    let met = |value: Value, origins: &[ArgumentOrigin]| {
+        constraint.met_by(&json!({ "a": value }), Origins(origins))
+    };
+    assert!(met(json!("a summary, 7.2% more"), &[]));
+    assert!(!met(json!("see x.example"), &[]));
+    assert!(!met(json!(["a", { "b": "see x.example" }]), &[]));
+    assert!(!met(json!({ "x.example": 1 }), &[]) && !met(json!(12_345_678), &[]));
+    let said = ArgumentOrigin::new("/a", "unknown");
+    let part = ArgumentOrigin::new("/a", "user").of_part("x.example");
+    assert!(met(json!("see x.example"), &[said.clone(), part.clone()]));
+    assert!(!met(
+        json!("see x.example, y.example"),
+        &[said, part.clone()]
+    ));
+    let worse = ArgumentOrigin::new("/a", "tool:web~").of_part("x.example");
+    assert!(!met(json!("see x.example"), &[part, worse]));
 }

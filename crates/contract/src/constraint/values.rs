@@ -85,3 +85,59 @@ pub(super) fn each_text(
         _ => false,
     }
 }
+
+/// True if the value is the text of a day, as in `2026-11-28`.
+pub(super) fn is_day(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| day_of(text) == Some(text))
+}
+
+/// The day of a day or a time without an offset, or with `Z`, as in RFC 3339.
+///
+/// `None` for other texts.
+pub(super) fn day_of(text: &str) -> Option<&str> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let number = |range: std::ops::Range<usize>| -> Option<u32> {
+        let digits = day.get(range)?;
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then_some(())?;
+        digits.parse().ok()
+    };
+    let (year, month, date) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let has_hyphens = day.get(4..5) == Some("-") && day.get(7..8) == Some("-");
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (has_hyphens && (1..=last).contains(&date) && (rest.is_empty() || is_time(rest))).then_some(day)
+}
+
+/// True for the rest of a time after its day, as in `T09:30`, ` 09:30:00.5` and `T09:30:00Z`.
+fn is_time(rest: &str) -> bool {
+    let Some(time) = rest.strip_prefix(['T', 't', ' ']) else {
+        return false;
+    };
+    let time = time.strip_suffix(['Z', 'z']).unwrap_or(time);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let is_number = |text: &str, most: u32| {
+        text.len() == 2
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.parse::<u32>().is_ok_and(|number| number <= most)
+    };
+    let parts: Vec<_> = time.split(':').collect();
+    let is_clock = match parts.as_slice() {
+        [hour, minute] => is_number(hour, 23) && is_number(minute, 59),
+        [hour, minute, second] => {
+            is_number(hour, 23) && is_number(minute, 59) && is_number(second, 59)
+        }
+        _ => false,
+    };
+    is_clock && !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -13,19 +13,24 @@ impl Constraint {
         const NONE: &str = "is met by no argument";
         let empty_list = self.operand.as_array().is_some_and(Vec::is_empty);
         let text = self.operand.as_str();
+        if let Some(found) = self.alternatives.iter().find_map(Self::pointless) {
+            return Some(found);
+        }
         match self.operator {
-            Operator::OneOf | Operator::OriginIs if empty_list => {
+            Operator::AnyOf | Operator::OnDay | Operator::OneOf | Operator::OriginIs
+                if empty_list =>
+            {
                 Some((NONE, "list the allowed values"))
             }
             Operator::SubsetOf if empty_list => Some((
                 NONE,
                 "list the allowed items, or write `equals` with `[]` for the empty list",
             )),
-            Operator::OriginIs if self.lists_a_pattern() => Some((
+            Operator::OriginIs | Operator::PartsOriginIs if self.lists_a_pattern() => Some((
                 "lists a pattern, and a tool is compared as text",
-                "write each tool by its name, as in `tool:search`",
+                "write each tool by its name, as in `tool:search`, or `tool:*` for any tool",
             )),
-            Operator::OriginIs if !self.lists_origins() => Some((
+            Operator::OriginIs | Operator::PartsOriginIs if !self.lists_origins() => Some((
                 "lists a value that is not an origin",
                 "write `user`, `unknown`, `tool:<name>`, or a place in a result, as in `tool:<name>#/0/id`",
             )),
@@ -60,14 +65,19 @@ impl Constraint {
             let tool = origin
                 .as_str()
                 .and_then(|origin| origin.split(['#', '~']).next());
-            tool.is_some_and(|tool| tool.contains('*'))
+            tool.is_some_and(|tool| tool != origin::ANY_TOOL && tool.contains('*'))
         };
         origins.any(tool)
     }
 
     /// Returns a warning if a valid constraint probably means something else.
     pub fn warning(&self) -> Option<String> {
-        let why = path_in_another_syntax(&self.path).or_else(|| self.doubt())?;
+        let doubt = || {
+            let alternatives = self.alternatives.iter();
+            self.doubt()
+                .or_else(|| alternatives.filter_map(Self::doubt).next())
+        };
+        let why = path_in_another_syntax(&self.path).or_else(doubt)?;
         Some(format!("`{}`: {why}", crate::excerpt(&self.to_string())))
     }
 

@@ -77,10 +77,15 @@ impl KnownArguments {
         for path in paths.iter().filter(|path| !path.is_empty()) {
             insert(&mut members, path);
         }
+        // An argument that may be absent is permitted and not required.
+        let is_required = |path: &&str| {
+            let mut own = constraints.iter().filter(|it| it.path() == *path);
+            own.any(|it| !it.admits_absence())
+        };
         let is_listed = |path: &&str| required.iter().chain(&optional).any(|it| it == path);
         let mut constrained: Vec<_> = paths
             .into_iter()
-            .filter(|path| !path.is_empty() && !is_listed(path))
+            .filter(|path| !path.is_empty() && !is_listed(path) && is_required(path))
             .map(str::to_owned)
             .collect();
         constrained.sort();

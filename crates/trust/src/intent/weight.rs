@@ -77,7 +77,9 @@ fn of_denial(denial: &Denial) -> usize {
 }
 
 fn of_constraint(constraint: &Constraint) -> usize {
-    of_text(constraint.path()) + of_value(constraint.operand())
+    of_text(constraint.path())
+        + of_value(constraint.operand())
+        + of_items(constraint.alternatives(), of_constraint)
 }
 
 /// Memory of a pattern, which is stored as text and as segments.
