@@ -42,7 +42,7 @@ mod similar;
 mod verdict_rules;
 pub mod work;
 
-pub use constraint::{Constraint, ConstraintError, Operator};
+pub use constraint::{Constraint, ConstraintError, Operator, day_of};
 #[cfg(not(target_family = "wasm"))]
 pub use manifest::{
     MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFault, ManifestProblem,

@@ -125,7 +125,7 @@ impl Origins<'_> {
     }
 
     /// The statement for the whole value at `path`, or for its nearest container.
-    fn nearest(&self, path: &str) -> Option<&ArgumentOrigin> {
+    pub fn nearest(&self, path: &str) -> Option<&ArgumentOrigin> {
         let whole = self.0.iter().filter(|it| it.part.is_none());
         let holders = whole.filter(|it| is_at_or_below(path, &it.path));
         holders.max_by_key(|it| it.path.len())

@@ -269,12 +269,11 @@ fn grouped_iban(text: &str, begin: usize, end: usize) -> Option<usize> {
         return None;
     }
     let (mut until, mut length) = (end, first.len());
-    for group in groups(text, end) {
-        let (group, group_end) = group;
-        let is_alike = group
-            .bytes()
-            .all(|it| it.is_ascii_digit() || it.is_ascii_uppercase())
-            && group.bytes().any(|it| it.is_ascii_digit());
+    for (group, group_end) in groups(text, end) {
+        let of_iban = |it: u8| it.is_ascii_digit() || it.is_ascii_uppercase();
+        // Only the bank's name, the second group, may be letters alone.
+        let is_alike = group.bytes().all(of_iban)
+            && (group.bytes().any(|it| it.is_ascii_digit()) || length == 4 && group.len() == 4);
         if !is_alike || group.len() > 4 || length + group.len() > 34 {
             break;
         }

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt;
-use values::{compare, contains, day_of, each_text, length, same, texts_of};
+pub use values::day_of;
+use values::{compare, contains, each_text, length, same, texts_of};
 
 /// A condition on one argument of an action.
 ///

@@ -93,10 +93,10 @@ pub(super) fn is_day(value: &Value) -> bool {
         .is_some_and(|text| day_of(text) == Some(text))
 }
 
-/// The day of a day or a time without an offset, or with `Z`, as in RFC 3339.
+/// The day of a text that is a day, or a time without an offset or with `Z`, as in RFC 3339.
 ///
-/// `None` for other texts.
-pub(super) fn day_of(text: &str) -> Option<&str> {
+/// `None` for other texts: a time with another offset may be on two days.
+pub fn day_of(text: &str) -> Option<&str> {
     let (day, rest) = text.split_at_checked(10)?;
     let number = |range: std::ops::Range<usize>| -> Option<u32> {
         let digits = day.get(range)?;
