@@ -51,100 +51,137 @@ impl<'a> Iterator for Parts<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
-        while let Some((begin, end)) = word(self.text, self.at) {
-            self.at = end;
-            let (text, kind, end) = match self.text.get(begin..end) {
-                Some(word) => self.part(word, begin, end)?,
-                None => continue,
-            };
+        loop {
+            let word = word(self.text, self.at)?;
+            self.at = word.end;
+            if !word.is_telling {
+                continue;
+            }
+            let (kind, end) = self.part(word);
             self.at = end;
             if let Some(kind) = kind {
+                let text = self.text.get(word.begin..end)?;
                 return Some(Part { text, kind });
             }
         }
-        None
     }
 }
 
-impl<'a> Parts<'a> {
-    /// The part that begins with a word, its kind, and its end. The kind is `None` for a word that is no part.
-    fn part(
-        &self,
-        word: &'a str,
-        begin: usize,
-        end: usize,
-    ) -> Option<(&'a str, Option<PartKind>, usize)> {
+impl Parts<'_> {
+    /// The kind of the part that begins with a word, and its end. The kind is `None` for a word that is no part.
+    fn part(&self, Word { begin, end, .. }: Word) -> (Option<PartKind>, usize) {
         let text = self.text;
-        if let Some(kind) = kind_of(word) {
-            return Some((word, Some(kind), end));
+        let kind = kind_of(text.get(begin..end).unwrap_or_default());
+        if kind.is_some() {
+            return (kind, end);
         }
         // Groups of digits and letters with blanks between them, and numbers with brackets.
-        let (kind, until) = match grouped_iban(text, begin, end) {
-            Some(until) => (Some(PartKind::Iban), until),
-            None => match grouped_number(text, begin, end) {
-                Some(until) => (Some(PartKind::Number), until),
-                None => (None, end),
-            },
-        };
-        Some((text.get(begin..until)?, kind, until))
+        if let Some(until) = grouped_iban(text, begin, end) {
+            return (Some(PartKind::Iban), until);
+        }
+        match grouped_number(text, begin, end) {
+            Some(until) => (Some(PartKind::Number), until),
+            None => (None, end),
+        }
     }
 }
 
-/// True for characters that stand between words.
-fn is_between(character: char) -> bool {
-    character.is_whitespace()
-        || character.is_control()
-        || matches!(
-            character,
-            '\'' | '<'
-                | '>'
-                | '"'
-                | '('
-                | ')'
-                | '['
-                | ']'
-                | '{'
-                | '}'
-                | '`'
-                | '|'
-                | ','
-                | ';'
-                | '\u{ab}'
-                | '\u{bb}'
-                | '\u{2018}'
-                ..='\u{201f}' | '\u{3001}' | '\u{ff0c}' | '\u{2028}' | '\u{2029}'
-        )
+/// A word, without punctuation at its edges.
+#[derive(Clone, Copy)]
+struct Word {
+    begin: usize,
+    end: usize,
+    /// True if it has a character that letters of words are not, so that it can be or begin a part.
+    is_telling: bool,
 }
 
-/// True for characters that end a sentence, or mark a word.
-fn is_at_edge(character: char) -> bool {
-    matches!(character, '.' | ':' | '!' | '?' | '\u{3002}') || is_mark(character)
+/// Class of an ASCII character that stands between words.
+const BETWEEN: u8 = 1;
+/// Class of a character that ends a sentence.
+const ENDS: u8 = 2;
+/// Class of a character that marks a word.
+const MARKS: u8 = 4;
+/// Class of a character that every part has one of.
+const TELLS: u8 = 8;
+
+/// Classes of the ASCII characters.
+const CLASSES: [u8; 128] = {
+    let mut classes = [0; 128];
+    let mut at = 0;
+    while at < 128 {
+        let byte = at as u8;
+        classes[at] = match byte {
+            b' ' | b'\'' | b'<' | b'>' | b'"' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'`'
+            | b'|' | b',' | b';' => BETWEEN,
+            b'.' | b':' => ENDS | TELLS,
+            b'!' | b'?' => ENDS,
+            b'*' | b'_' => MARKS,
+            b'0'..=b'9' | b'@' | b'/' | b'\\' => TELLS,
+            _ if byte.is_ascii_control() => BETWEEN,
+            _ => 0,
+        };
+        at += 1;
+    }
+    classes
+};
+
+/// Class of a character.
+fn class_of(character: char) -> u8 {
+    match character {
+        '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}' | '\u{3001}' | '\u{ff0c}' => BETWEEN,
+        '\u{2026}' => MARKS,
+        '\u{3002}' => ENDS | TELLS,
+        _ if character.is_whitespace() || character.is_control() => BETWEEN,
+        // Other letters, full stops and digits are looked at.
+        _ => TELLS,
+    }
 }
 
-/// True for characters that mark a word.
-fn is_mark(character: char) -> bool {
-    matches!(character, '*' | '_' | '\u{2026}')
+/// Class of the character at `at`, and its length. `None` at the end.
+fn class_at(text: &str, at: usize) -> Option<(u8, usize)> {
+    let byte = *text.as_bytes().get(at)?;
+    if let Some(class) = CLASSES.get(usize::from(byte)) {
+        return Some((*class, 1));
+    }
+    let character = text.get(at..)?.chars().next()?;
+    Some((class_of(character), character.len_utf8()))
 }
 
-/// Begin and end of the first word at or after `from`, without punctuation at its edges.
-fn word(text: &str, from: usize) -> Option<(usize, usize)> {
-    let mut from = from;
+/// The first word at or after `from`.
+fn word(text: &str, from: usize) -> Option<Word> {
+    let mut at = from;
     loop {
-        let begin = from + text.get(from..)?.find(|it| !is_between(it))?;
-        let end = begin
-            + text
-                .get(begin..)?
-                .find(is_between)
-                .unwrap_or(text.len() - begin);
-        let is_closing_tag = text.get(..begin)?.ends_with('<');
-        let word = text.get(begin..end)?;
-        let inner = word.trim_start_matches(|it| is_mark(it) || is_closing_tag && it == '/');
-        let begin = end - inner.len();
-        let inner = inner.trim_end_matches(is_at_edge);
-        if !inner.is_empty() {
-            return Some((begin, begin + inner.len()));
+        while let (BETWEEN, length) = class_at(text, at)? {
+            at += length;
         }
-        from = end;
+        let first = at;
+        let mut classes = 0;
+        while let Some((class, length)) = class_at(text, at).filter(|(class, _)| *class != BETWEEN)
+        {
+            classes |= class;
+            at += length;
+        }
+        if classes & (TELLS | MARKS | ENDS) == 0 {
+            return Some(Word {
+                begin: first,
+                end: at,
+                is_telling: false,
+            });
+        }
+        let is_closing_tag = text.get(..first)?.ends_with('<');
+        let is_mark = |it: char| matches!(it, '*' | '_' | '\u{2026}');
+        let is_at_end = |it: char| matches!(it, '.' | ':' | '!' | '?' | '\u{3002}') || is_mark(it);
+        let inner = text.get(first..at)?;
+        let inner = inner.trim_start_matches(|it| is_mark(it) || is_closing_tag && it == '/');
+        let begin = at - inner.len();
+        let inner = inner.trim_end_matches(is_at_end);
+        if !inner.is_empty() {
+            return Some(Word {
+                begin,
+                end: begin + inner.len(),
+                is_telling: classes & TELLS != 0,
+            });
+        }
     }
 }
 
@@ -327,7 +364,7 @@ fn grouped_number(text: &str, begin: usize, end: usize) -> Option<usize> {
 fn groups(text: &str, from: usize) -> impl Iterator<Item = (&str, usize)> {
     let mut at = from;
     std::iter::from_fn(move || {
-        let (begin, end) = word(text, at)?;
+        let Word { begin, end, .. } = word(text, at)?;
         let between = text.get(at..begin)?;
         let is_near = between.chars().count() <= 2
             && between

@@ -3,9 +3,10 @@
 use portcullis_contract::{Part, PartKind, day_of, parts_of};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher as _};
 
 /// Longest text that is compared as a whole, in bytes.
-const MAX_WHOLE: usize = 1024;
+pub(crate) const MAX_WHOLE: usize = 1024;
 
 /// A value of an argument or a result, without what its spellings differ in.
 ///
@@ -21,9 +22,14 @@ impl Key {
     pub(crate) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => Self::of_text(text),
-            Value::Number(number) => Some(Self::tagged('n', &canonical(&number.to_string()))),
+            Value::Number(number) => Some(Self::of_number(&number.to_string())),
             _ => None,
         }
+    }
+
+    /// Key of a JSON number.
+    pub(crate) fn of_number(number: &str) -> Self {
+        Self::tagged('n', &canonical(number))
     }
 
     /// Key of a text as a whole.
@@ -76,12 +82,38 @@ impl Key {
         self.0.len()
     }
 
+    /// Number by which the value is found. Others may have the same.
+    pub(crate) fn number(&self) -> u64 {
+        number_of(&[self.0.as_bytes()])
+    }
+
+    /// Number of a text that is neither a number nor a part, from its folded form.
+    pub(crate) fn number_of_text(folded: &[u8]) -> u64 {
+        number_of(&[b"t", folded])
+    }
+
     fn tagged(tag: char, text: &str) -> Self {
         let mut key = String::with_capacity(1 + text.len());
         key.push(tag);
         key.push_str(text);
         Self(key.into())
     }
+}
+
+fn number_of(parts: &[&[u8]]) -> u64 {
+    // Keys are the same in each process, so that the same session has the same origins.
+    let mut hasher = DefaultHasher::new();
+    for part in parts {
+        hasher.write(part);
+    }
+    hasher.finish()
+}
+
+/// True if no part, number or day can be in the text.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let is_plain =
+        |it: u8| it.is_ascii_alphabetic() || matches!(it, b' ' | b',' | b'\'' | b'-' | b'_');
+    text.bytes().all(is_plain)
 }
 
 /// The part that the text consists of, if it consists of one.
@@ -161,31 +193,58 @@ fn canonical(number: &str) -> Cow<'_, str> {
 
 /// The text in lower case, with one blank for each row of blanks, and without characters that are not seen.
 pub(crate) fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
+    let mut folded = Vec::with_capacity(text.len());
     fold_into(text, &mut folded);
-    folded
+    // Folding keeps the encoding.
+    String::from_utf8(folded).unwrap_or_default()
 }
 
 /// Appends the folded text.
-pub(crate) fn fold_into(text: &str, folded: &mut String) {
+pub(crate) fn fold_into(text: &str, folded: &mut Vec<u8>) {
     let mut after_blank = false;
-    for character in text.chars() {
-        if character.is_whitespace() {
+    let mut rest = text;
+    while let Some(byte) = rest.bytes().next() {
+        // A row of ASCII characters other than blanks, of which most texts consist.
+        let plain = rest.bytes().position(|it| !it.is_ascii_graphic());
+        let plain = plain.unwrap_or(rest.len());
+        if plain > 0 {
+            let (row, after) = rest.split_at(plain);
+            folded.extend(row.bytes().map(|it| it.to_ascii_lowercase()));
+            (rest, after_blank) = (after, false);
+            continue;
+        }
+        if byte == b' ' {
             if !after_blank {
-                folded.push(' ');
+                folded.push(b' ');
             }
+            rest = rest.get(1..).unwrap_or_default();
             after_blank = true;
             continue;
         }
-        after_blank = false;
+        let mut characters = rest.chars();
+        let Some(character) = characters.next() else {
+            break;
+        };
+        rest = characters.as_str();
         match character {
-            'A'..='Z' => folded.push(character.to_ascii_lowercase()),
-            _ if character.is_ascii() => folded.push(character),
+            _ if character.is_whitespace() => {
+                if !after_blank {
+                    folded.push(b' ');
+                }
+                after_blank = true;
+                continue;
+            }
             '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => {}
-            '\u{2018}' | '\u{2019}' => folded.push('\''),
-            '\u{201c}' | '\u{201d}' => folded.push('"'),
-            other => folded.extend(other.to_lowercase()),
+            '\u{2018}' | '\u{2019}' => folded.push(b'\''),
+            '\u{201c}' | '\u{201d}' => folded.push(b'"'),
+            other => {
+                let mut buffer = [0; 4];
+                for lower in other.to_lowercase() {
+                    folded.extend_from_slice(lower.encode_utf8(&mut buffer).as_bytes());
+                }
+            }
         }
+        after_blank = false;
     }
 }
 

@@ -141,7 +141,7 @@ impl Ledger {
             is_named: self.is_named(arguments),
         };
         let read = result.as_str().and_then(structure);
-        self.seen.add(
+        self.seen.add_result(
             call,
             read.as_ref().unwrap_or(result),
             &self.said,
@@ -152,6 +152,11 @@ impl Ledger {
     /// True if a value was not remembered for lack of room. Values may then be of unknown origin.
     pub fn is_full(&self) -> bool {
         self.seen.is_full
+    }
+
+    /// Memory of what is remembered, in bytes, by the count that [`LedgerLimits::bytes`] bounds.
+    pub fn bytes(&self) -> usize {
+        self.said.size() + self.seen.bytes()
     }
 
     /// Number of results observed.

@@ -1,6 +1,7 @@
 //! Origins of the values of a call.
 
 use crate::key::{Key, fold_into, keys_in, whole_part};
+use crate::seen::Leaf;
 use crate::{Found, Ledger};
 use portcullis_contract::{ArgumentOrigin, Origins, accepts_origin, escape_key, parts_of};
 use serde_json::Value;
@@ -88,34 +89,25 @@ impl Ledger {
         if self.said.has(&key) {
             add("user".to_owned());
         }
-        let places = || {
-            self.seen
-                .fields(&key)
-                .iter()
-                .filter_map(|it| self.seen.places.get(*it))
-        };
+        let (fields, texts) = self.seen.find(&key);
         // Those that more constraints accept come first.
         for about in [true, false] {
-            for place in places().filter(|it| it.is_about == about) {
-                let Some(call) = self.seen.calls.get(place.call) else {
-                    continue;
-                };
-                let mark = if about { "about" } else { "" };
-                add(format!("tool:{}#{mark}{}", call.tool, place.general));
+            for field in fields.iter().filter(|it| it.is_about == about) {
+                if let Some(call) = self.seen.calls.get(field.call) {
+                    let mark = if about { "about" } else { "" };
+                    let pointer = self.seen.pointer(field, true);
+                    add(format!("tool:{}#{mark}{pointer}", call.tool));
+                }
             }
         }
-        let texts = self.seen.texts_with(&key);
         for named in [true, false] {
             for text in &texts {
-                let Some(place) = self.seen.places.get(text.place) else {
-                    continue;
-                };
-                let call = self.seen.calls.get(place.call);
-                let Some(call) = call.filter(|it| it.is_named == named) else {
-                    continue;
-                };
-                let mark = if named { "named" } else { "" };
-                add(format!("tool:{}~{mark}{}", call.tool, place.general));
+                let call = self.seen.calls.get(text.call);
+                if let Some(call) = call.filter(|it| it.is_named == named) {
+                    let mark = if named { "named" } else { "" };
+                    let pointer = self.seen.pointer(text, true);
+                    add(format!("tool:{}~{mark}{pointer}", call.tool));
+                }
             }
         }
         origins
@@ -138,29 +130,25 @@ impl Ledger {
         if self.said.has(key) {
             found.push(Found::Said);
         }
-        let place = |index: usize| {
-            let place = self.seen.places.get(index)?;
-            let tool = self.seen.calls.get(place.call)?.tool.clone();
-            Some((place.call + 1, tool, place.pointer.clone()))
+        let tool = |leaf: &Leaf| {
+            let call = self.seen.calls.get(leaf.call);
+            call.map_or_else(String::new, |call| call.tool.clone())
         };
-        for index in self.seen.fields(key) {
-            if let Some((result, tool, pointer)) = place(*index) {
-                found.push(Found::Field {
-                    result,
-                    tool,
-                    pointer,
-                });
-            }
+        let (fields, texts) = self.seen.find(key);
+        for field in fields {
+            found.push(Found::Field {
+                result: field.call + 1,
+                tool: tool(field),
+                pointer: self.seen.pointer(field, false),
+            });
         }
-        for text in self.seen.texts_with(key) {
-            if let Some((result, tool, pointer)) = place(text.place) {
-                found.push(Found::Text {
-                    result,
-                    tool,
-                    pointer,
-                    around: around(&text.original, key),
-                });
-            }
+        for text in texts {
+            found.push(Found::Text {
+                result: text.call + 1,
+                tool: tool(text),
+                pointer: self.seen.pointer(text, false),
+                around: around(self.seen.text_of(text), key),
+            });
         }
         found
     }
@@ -171,7 +159,7 @@ fn around(text: &str, key: &Key) -> String {
     let at = match key.as_text() {
         Some(wanted) => words(text).find(|at| {
             let rest = text.get(*at..).unwrap_or_default();
-            folded_beginning(rest, wanted.len()).starts_with(wanted)
+            folded_beginning(rest, wanted.len()).starts_with(wanted.as_bytes())
         }),
         None => keys_in(text).find(|(it, _)| it == key).map(|(_, at)| at),
     };
@@ -207,15 +195,15 @@ fn words(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// The beginning of a text, folded to at least `length` bytes, if the text is as long.
-fn folded_beginning(text: &str, length: usize) -> String {
-    let mut folded = String::new();
+fn folded_beginning(text: &str, length: usize) -> Vec<u8> {
+    let mut folded = Vec::new();
     let mut words = text.split_whitespace();
     while folded.len() < length {
         let Some(word) = words.next() else {
             break;
         };
         if !folded.is_empty() {
-            folded.push(' ');
+            folded.push(b' ');
         }
         fold_into(word, &mut folded);
     }
