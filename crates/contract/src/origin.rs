@@ -19,6 +19,7 @@ const UNKNOWN: &str = "unknown";
 /// | text | the value |
 /// |---|---|
 /// | `user` | is in the user's own words |
+/// | `user~word` | is a plain word or a number of theirs (no link, address, account, path or long number), or was approved for this argument |
 /// | `tool:NAME` | comes from a result of the tool; the place in it is not known |
 /// | `tool:NAME#POINTER` | is that field of the result |
 /// | `tool:NAME#aboutPOINTER` | is the same, in a record that has something of the user's words |
@@ -265,6 +266,8 @@ enum Place<'a> {
 enum Origin<'a> {
     Unknown,
     User,
+    /// A plain word of the user's.
+    Word,
     Tool(&'a str, Place<'a>),
 }
 
@@ -281,6 +284,7 @@ impl<'a> Origin<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let tool = match text {
             "user" => return Some(Self::User),
+            "user~word" => return Some(Self::Word),
             UNKNOWN => return Some(Self::Unknown),
             _ => text.strip_prefix("tool:")?,
         };
@@ -329,6 +333,7 @@ impl<'a> Origin<'a> {
             (Self::Tool(ours, accepted), Self::Tool(theirs, place)) => {
                 (ours == "*" || ours == theirs) && accepted.covers(place)
             }
+            (Self::User, Self::Word) => true,
             (ours, theirs) => ours == theirs,
         }
     }
@@ -424,6 +429,7 @@ mod tests {
     fn an_origin_has_one_of_the_forms() {
         for origin in [
             "user",
+            "user~word",
             "unknown",
             "tool:mail",
             "tool:mail.search/v2",
@@ -460,6 +466,8 @@ mod tests {
     fn a_place_accepts_the_places_below_it() {
         for (accepted, origin) in [
             ("user", "user"),
+            ("user", "user~word"),
+            ("user~word", "user~word"),
             ("tool:mail", "tool:mail"),
             ("tool:mail", "tool:mail#/0/sender"),
             ("tool:mail", "tool:mail~named/0/body"),
@@ -479,6 +487,7 @@ mod tests {
         }
         for (accepted, origin) in [
             ("user", "unknown"),
+            ("user~word", "user"),
             ("tool:mail", "tool:mails"),
             ("tool:mail#", "tool:mail"),
             ("tool:mail#", "tool:mail~/0/body"),

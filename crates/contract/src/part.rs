@@ -25,7 +25,7 @@ pub enum PartKind {
 }
 
 /// Number of digits from which a number is a [`PartKind::Number`].
-const LONG_NUMBER: usize = 8;
+pub const LONG_NUMBER: usize = 8;
 
 /// The links, addresses, account numbers, paths and long numbers in a text, in order.
 ///

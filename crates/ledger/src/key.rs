@@ -1,6 +1,6 @@
 //! Values in a form in which their spellings are equal.
 
-use portcullis_contract::{Part, PartKind, day_of, parts_of};
+use portcullis_contract::{LONG_NUMBER, Part, PartKind, day_of, parts_of};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -69,6 +69,14 @@ impl Key {
             }
             PartKind::Path => Self::tagged('p', part.text),
             PartKind::Number => Self::tagged('n', &without_blanks().collect::<String>()),
+        }
+    }
+
+    /// True for a text, a day, and a number that is no [`PartKind::Number`].
+    pub(crate) fn is_word(&self) -> bool {
+        match self.0.strip_prefix('n') {
+            Some(number) => number.bytes().filter(u8::is_ascii_digit).count() < LONG_NUMBER,
+            None => self.0.starts_with(['t', 'd']),
         }
     }
 

@@ -10,11 +10,11 @@
 //!     &json!({}),
 //!     &json!([{ "id": 7, "subject": "Rent", "note": "or to evil@example.com" }]),
 //! );
-//! let origins = ledger.origins(&json!({ "id": 7, "to": "evil@example.com", "for": "rent" }), &[]);
+//! let origins = ledger.origins("pay", &json!({ "id": 7, "to": "evil@example.com", "for": "rent" }), &[]);
 //! let of = |path: &str| origins.iter().find(|it| it.path == path).unwrap().origins.join(" ");
 //! assert_eq!(of("/id"), "tool:list_orders#about/*/id");
 //! assert_eq!(of("/to"), "tool:list_orders~/*/note");
-//! assert_eq!(of("/for"), "user tool:list_orders#/*/subject");
+//! assert_eq!(of("/for"), "user~word tool:list_orders#/*/subject");
 //! ```
 
 #![forbid(unsafe_code)]
@@ -47,8 +47,20 @@ use std::fmt;
 pub struct Ledger {
     said: Said,
     seen: Seen,
+    approved: Vec<Approved>,
     limits: LedgerLimits,
 }
+
+/// A value that was approved for one argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Approved {
+    tool: String,
+    path: String,
+    value: Key,
+}
+
+/// Maximum number of approved values in a session.
+const MAX_APPROVED: usize = 256;
 
 /// Place of a value in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +142,21 @@ impl Ledger {
         } else {
             self.seen.is_full = true;
         }
+    }
+
+    /// Approves a value of the argument of `tool` at `path`, a JSON Pointer. It counts as the user's word there.
+    ///
+    /// False if it is no number or text, or if too many were approved.
+    pub fn approve(&mut self, tool: &str, path: &str, value: &Value) -> bool {
+        let Some(value) = Key::of(value).filter(|_| self.approved.len() < MAX_APPROVED) else {
+            return false;
+        };
+        self.approved.push(Approved {
+            tool: tool.to_owned(),
+            path: path.to_owned(),
+            value,
+        });
+        true
     }
 
     /// Adds the result of a call, before the agent sees it.

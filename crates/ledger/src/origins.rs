@@ -9,6 +9,9 @@ use serde_json::Value;
 /// Maximum number of origins of one value. The rest are left out, so that fewer are accepted.
 const MAX_ORIGINS: usize = 16;
 
+/// Origin of a plain word of the user's, and of a value that was approved.
+const WORD: &str = "user~word";
+
 /// Maximum number of values of a call whose origins are computed. Those of the rest are unknown.
 const MAX_VALUES: usize = 1024;
 
@@ -16,11 +19,16 @@ const MAX_VALUES: usize = 1024;
 const AROUND: usize = 60;
 
 impl Ledger {
-    /// Origins of the arguments of a call, one statement for each text and number, and for each part of a text.
+    /// Origins of the arguments of a call of `tool`, one statement for each text and number, and for each part of a text.
     ///
     /// What the caller `stated` makes them worse, and never better: of the computed origins those stay that a stated
     /// one accepts. A value for which nothing is stated keeps its computed origins.
-    pub fn origins(&self, arguments: &Value, stated: &[ArgumentOrigin]) -> Vec<ArgumentOrigin> {
+    pub fn origins(
+        &self,
+        tool: &str,
+        arguments: &Value,
+        stated: &[ArgumentOrigin],
+    ) -> Vec<ArgumentOrigin> {
         let mut computed = Vec::new();
         self.collect(arguments, String::new(), &mut computed);
         if !stated.is_empty() {
@@ -28,7 +36,18 @@ impl Ledger {
                 worsen(origin, stated);
             }
         }
+        for origin in computed.iter_mut().filter(|it| it.part.is_none()) {
+            let value = arguments.pointer(&origin.path).and_then(Key::of);
+            if value.is_some_and(|value| self.is_approved(tool, &origin.path, &value)) {
+                origin.origins.insert(0, WORD.to_owned());
+            }
+        }
         computed
+    }
+
+    fn is_approved(&self, tool: &str, path: &str, value: &Key) -> bool {
+        let mut approved = self.approved.iter();
+        approved.any(|it| it.tool == tool && it.path == path && it.value == *value)
     }
 
     fn collect(&self, value: &Value, path: String, computed: &mut Vec<ArgumentOrigin>) {
@@ -87,7 +106,7 @@ impl Ledger {
             }
         };
         if self.said.has(&key) {
-            add("user".to_owned());
+            add(if key.is_word() { WORD } else { "user" }.to_owned());
         }
         let (fields, texts) = self.seen.find(&key);
         // Those that more constraints accept come first.

@@ -9,7 +9,7 @@ fn ledger(said: &str) -> Ledger {
 
 /// The computed origins of the value at `path`, without its parts.
 fn of(ledger: &Ledger, arguments: &Value, path: &str) -> Vec<String> {
-    let origins = ledger.origins(arguments, &[]);
+    let origins = ledger.origins("use", arguments, &[]);
     let own = origins
         .into_iter()
         .find(|it| it.path == path && it.part.is_none());
@@ -34,7 +34,11 @@ fn a_value_that_the_user_said_is_the_users() {
         json!("2026-11-28"),
         json!("Ann's dinner"),
     ] {
-        assert_eq!(one(&ledger, value.clone()), ["user"], "{value}");
+        let origins = one(&ledger, value.clone());
+        assert!(
+            origins == ["user"] || origins == ["user~word"],
+            "{value}: {origins:?}"
+        );
     }
     for value in [
         json!("GB29NWBK60161331926818"),
@@ -49,7 +53,7 @@ fn a_value_that_the_user_said_is_the_users() {
         json!(true),
         json!(""),
     ] {
-        let origins = ledger.origins(&json!({ "a": value }), &[]);
+        let origins = ledger.origins("use", &json!({ "a": value }), &[]);
         assert!(origins.iter().all(|it| it.origins.is_empty()), "{value}");
     }
 }
@@ -144,7 +148,10 @@ fn a_record_is_about_what_the_user_said() {
     let mut single = ledger("Update my rent");
     single.observe("order", &json!({}), &json!({ "id": 7, "subject": "Rent" }));
     assert_eq!(one(&single, json!(7)), ["tool:order#about/id"]);
-    assert_eq!(one(&single, json!("Rent")), ["user", "tool:order#/subject"]);
+    assert_eq!(
+        one(&single, json!("Rent")),
+        ["user~word", "tool:order#/subject"]
+    );
 }
 
 #[test]
@@ -170,7 +177,7 @@ fn parts_have_origins_of_their_own() {
     );
     let arguments =
         json!({ "body": "See www.news.example and www.evil.example, www.evil.example" });
-    let origins = ledger.origins(&arguments, &[]);
+    let origins = ledger.origins("use", &arguments, &[]);
     let of_part = |part: &str| {
         let own: Vec<_> = origins
             .iter()
@@ -190,7 +197,7 @@ fn what_the_caller_states_makes_origins_worse() {
     ledger.observe("list", &json!({}), &json!([{ "who": "Ann" }]));
     let arguments = json!({ "to": "Ann", "cc": ["Ann"] });
     let with = |stated: &[ArgumentOrigin]| {
-        let origins = ledger.origins(&arguments, stated);
+        let origins = ledger.origins("use", &arguments, stated);
         let of = |path: &str| {
             origins
                 .iter()
@@ -201,7 +208,7 @@ fn what_the_caller_states_makes_origins_worse() {
         };
         (of("/to"), of("/cc/0"))
     };
-    let all = "user tool:list#/*/who".to_owned();
+    let all = "user~word tool:list#/*/who".to_owned();
     assert_eq!(with(&[]), (all.clone(), all.clone()));
     assert_eq!(
         with(&[ArgumentOrigin::new("/to", "unknown")]),
@@ -213,7 +220,7 @@ fn what_the_caller_states_makes_origins_worse() {
     );
     assert_eq!(
         with(&[ArgumentOrigin::new("/cc", "user")]),
-        (all, "user".into())
+        (all, "user~word".into())
     );
 }
 
@@ -254,7 +261,7 @@ fn beyond_the_limits_values_are_of_unknown_origin() {
     );
     long.say("Bob");
     assert!(long.is_full());
-    assert_eq!(one(&long, json!("Bob")), ["user"]);
+    assert_eq!(one(&long, json!("Bob")), ["user~word"]);
 }
 
 #[test]
@@ -365,9 +372,9 @@ proptest! {
             ledger.observe("t", &json!({ "a": "Ann" }), result);
         }
         let arguments = json!({ "a": a, "b": "x.example" });
-        let computed = ledger.origins(&arguments, &[]);
-        let worse = ledger.origins(&arguments, &stated);
-        prop_assert_eq!(&ledger.clone().origins(&arguments, &[]), &computed);
+        let computed = ledger.origins("use", &arguments, &[]);
+        let worse = ledger.origins("use", &arguments, &stated);
+        prop_assert_eq!(&ledger.clone().origins("use", &arguments, &[]), &computed);
         prop_assert_eq!(worse.len(), computed.len());
         for (worse, computed) in worse.iter().zip(&computed) {
             prop_assert_eq!((&worse.path, &worse.part), (&computed.path, &computed.part));
@@ -383,5 +390,54 @@ proptest! {
                 prop_assert_eq!(ledger.find(value).is_empty(), computed.origins.is_empty());
             }
         }
+    }
+}
+
+#[test]
+fn plain_words_of_the_user_are_told_from_links_and_accounts() {
+    let ledger =
+        ledger("Pay Ann 12.50 to DE89370400440532013000, see www.a.example and +41 79 123 45 67");
+    for word in [json!("Ann"), json!(12.5), json!("pay")] {
+        assert_eq!(one(&ledger, word.clone()), ["user~word"], "{word}");
+    }
+    for other in [
+        json!("DE89370400440532013000"),
+        json!("www.a.example"),
+        json!("+41791234567"),
+        json!(41_791_234_567_u64),
+    ] {
+        assert_eq!(one(&ledger, other.clone()), ["user"], "{other}");
+    }
+}
+
+#[test]
+fn an_approval_is_for_one_value_of_one_argument() {
+    let mut ledger = ledger("Pay the bill");
+    assert!(ledger.approve("pay", "/to", &json!("DE89 3704 0044 0532 0130 00")));
+    assert!(!ledger.approve("pay", "/to", &json!(null)));
+    let origin = |tool: &str, arguments: Value, path: &str| {
+        let origins = ledger.origins(tool, &arguments, &[]);
+        origins
+            .into_iter()
+            .find(|it| it.path == path)
+            .unwrap()
+            .origins
+    };
+    let account = "DE89370400440532013000";
+    assert_eq!(
+        origin("pay", json!({ "to": account }), "/to"),
+        ["user~word"]
+    );
+    for (tool, arguments, path) in [
+        ("other", json!({ "to": account }), "/to"),
+        ("pay", json!({ "cc": account }), "/cc"),
+        ("pay", json!({ "to": "DE89370400440532013001" }), "/to"),
+        ("pay", json!({ "to": [account] }), "/to/0"),
+    ] {
+        assert_eq!(
+            origin(tool, arguments.clone(), path),
+            [""; 0],
+            "{tool} {arguments}"
+        );
     }
 }
