@@ -144,6 +144,7 @@ pub mod log;
 pub mod observe;
 mod pdp;
 mod quarantine;
+pub mod session;
 mod unmet;
 
 pub use admission::Requirement;

@@ -1,6 +1,7 @@
 //! `portcullis evaluate`: dry-runs decisions.
 
 mod render;
+mod session;
 
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
@@ -23,6 +24,13 @@ pub(crate) struct Args {
     /// The request or requests; `-` is standard input.
     #[arg(long, default_value = "-")]
     request: PathBuf,
+    /// The calls of one session of an agent, each decided with the origins of its arguments, computed from what the
+    /// user said and the agent saw. Each line is `{"said": "…"}` or `{"request": {…}, "result": …}`.
+    #[arg(long, conflicts_with = "request")]
+    session: Option<PathBuf>,
+    /// Approve each value that approval may be requested for, and decide the call again.
+    #[arg(long, requires = "session")]
+    approve_asked: bool,
     /// The format of a request. By default it is detected: an MCP request has `integration`, `principal` and
     /// `message`.
     #[arg(long, value_enum)]
@@ -50,6 +58,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(pdp) = check::load(&args.config) else {
         return Ok(Exit::Invalid);
     };
+    if let Some(file) = &args.session {
+        return session::run(args, &pdp, file);
+    }
     let mut input = Input::open(&args.request)?;
     let mut exit = Exit::Success;
     let mut table = Vec::new();

@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 /// Origin of a value that is not listed.
 const UNKNOWN: &str = "unknown";
 
+/// Origin of a plain word of the user's, and of an approved value.
+pub const WORD: &str = "user~word";
+
 /// Places that the value of one argument came from.
 ///
 /// Each origin is text in one of these forms; `POINTER` is a JSON Pointer into the tool's result in which the
@@ -284,7 +287,7 @@ impl<'a> Origin<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let tool = match text {
             "user" => return Some(Self::User),
-            "user~word" => return Some(Self::Word),
+            WORD => return Some(Self::Word),
             UNKNOWN => return Some(Self::Unknown),
             _ => text.strip_prefix("tool:")?,
         };

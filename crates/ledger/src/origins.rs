@@ -3,14 +3,11 @@
 use crate::key::{Key, fold_into, keys_in, whole_part};
 use crate::seen::Leaf;
 use crate::{Found, Ledger};
-use portcullis_contract::{ArgumentOrigin, Origins, accepts_origin, escape_key, parts_of};
+use portcullis_contract::{ArgumentOrigin, Origins, WORD, accepts_origin, escape_key, parts_of};
 use serde_json::Value;
 
 /// Maximum number of origins of one value. The rest are left out, so that fewer are accepted.
 const MAX_ORIGINS: usize = 16;
-
-/// Origin of a plain word of the user's, and of a value that was approved.
-const WORD: &str = "user~word";
 
 /// Maximum number of values of a call whose origins are computed. Those of the rest are unknown.
 const MAX_VALUES: usize = 1024;

@@ -35,8 +35,11 @@ impl Pdp {
             return None;
         }
         let chain = denied.chain.ok().flatten();
-        let is_about_it = chain.is_none_or(|chain| is_within(chain, denied));
-        (is_about_it || how.beyond_intent).then(|| self.access_request(how, cause, denied))
+        let may_ask = match chain.and_then(|chain| may_be_asked(chain, denied)) {
+            Some(may_ask) => cause == Cause::OutsideIntent && may_ask,
+            None => how.beyond_intent || chain.is_none_or(|chain| is_within(chain, denied)),
+        };
+        may_ask.then(|| self.access_request(how, cause, denied))
     }
 
     fn access_request(
@@ -77,6 +80,23 @@ fn is_within(chain: &Chain, denied: &Admission<'_>) -> bool {
         let nearest = intent.nearest(denied.request, denied.class);
         !intent.denies(denied.request) && nearest.first().is_some_and(Nearest::is_about_it)
     })
+}
+
+/// True if the intents of the chain let approval be requested. `None` if none of them has an opinion.
+fn may_be_asked(chain: &Chain, denied: &Admission<'_>) -> Option<bool> {
+    let opinions = chain.iter().filter_map(|intent| {
+        let is_denied = intent.denies(denied.request);
+        if !is_denied && intent.allowance_for(denied.request, denied.class).is_some() {
+            return None;
+        }
+        let has_asks = intent.allows.iter().any(|it| it.asks.is_some());
+        let nearest = intent.nearest(denied.request, denied.class);
+        let may_ask = nearest
+            .iter()
+            .any(|it| it.may_be_asked(denied.request) == Some(true));
+        has_asks.then_some(!is_denied && may_ask)
+    });
+    opinions.reduce(|one, other| one && other)
 }
 
 /// The arguments that an approver has to know.

@@ -6,7 +6,7 @@ mod operator;
 mod values;
 mod written;
 
-use crate::origin::{Accepted, Origins, RefusedPart};
+use crate::origin::{Accepted, Origins, RefusedPart, WORD};
 use crate::path::{is_pointer, is_under};
 use crate::work;
 pub use error::ConstraintError;
@@ -186,6 +186,16 @@ impl Constraint {
         }
         let accepted = Accepted::new(texts_of(&self.operand));
         origins.refused_part(&self.path, arguments.pointer(&self.path)?, &accepted)
+    }
+
+    /// True if the constraint accepts a value for being approved.
+    ///
+    /// An approved value has the origin `user~word`. The parts of a payload are never approved.
+    pub fn accepts_approved(&self) -> bool {
+        match self.operator {
+            Operator::OriginIs => Accepted::new(texts_of(&self.operand)).accepts_text(WORD),
+            _ => self.alternatives.iter().any(Self::accepts_approved),
+        }
     }
 
     /// Origins that the constraint accepts.

@@ -242,6 +242,12 @@ impl Request {
         Origins(&self.origins)
     }
 
+    /// Returns the request with other origins, which were computed and not stated.
+    #[must_use]
+    pub fn with_computed_origins(self, origins: Vec<ArgumentOrigin>) -> Self {
+        Self { origins, ..self }
+    }
+
     /// Target of the action.
     pub fn resource(&self) -> &Resource {
         &self.resource

@@ -107,6 +107,10 @@ pub struct Allowance {
     pub constraints: Vec<Constraint>,
     /// Maximum number of uses.
     pub max_uses: Option<u64>,
+    /// Constrained arguments for whose values approval may be requested, as JSON Pointers.
+    ///
+    /// `None` leaves it to the host's configuration.
+    pub asks: Option<Vec<String>>,
 }
 
 /// A denied action on a resource.

@@ -59,10 +59,39 @@ impl<'i> Nearest<'i> {
         }
     }
 
+    /// True if approval of values may be requested, after which the allowance would include the request.
+    ///
+    /// All that it does not meet are constraints on arguments that it lists under `asks`, for values of unknown origin
+    /// or from a text that the user named. `None` if the allowance has no `asks`.
+    pub fn may_be_asked(&self, request: &Request) -> Option<bool> {
+        let asks = self.allowance.asks.as_ref()?;
+        let is_answer = self.has_arguments && self.has_allowed_answers && !self.unmet.is_empty();
+        let may_ask = |unmet: &&Constraint| {
+            let origins = request.origins();
+            asks.iter().any(|path| path == unmet.path())
+                && unmet.accepts_approved()
+                && unmet.refused_part(request.arguments(), origins).is_none()
+                && request.arguments().pointer(unmet.path()).is_some()
+                && is_open_to_question(&origins.stated(unmet.path()))
+        };
+        Some(self.is_about_it() && is_answer && self.unmet.iter().all(may_ask))
+    }
+
     /// True if the allowance is about the action and the resource of the request, whatever its arguments.
     pub fn is_about_it(&self) -> bool {
         self.has_integration && self.has_action && self.has_resource
     }
+}
+
+/// True if a value is of unknown origin, or from a text that the user named, and from no other text.
+fn is_open_to_question(origins: &[&str]) -> bool {
+    let is_named = |origin: &&str| {
+        let place = origin
+            .strip_prefix("tool:")
+            .and_then(|it| it.split_once('~'));
+        place.is_some_and(|(_, place)| place.starts_with("named"))
+    };
+    origins.iter().all(|it| *it == "unknown") || origins.iter().any(is_named)
 }
 
 impl StoredIntent {

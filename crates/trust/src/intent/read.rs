@@ -167,12 +167,37 @@ impl Allowance {
             action: action(&mut object)?,
             resource: pattern(&mut object, "resource", str::parse)?,
             arguments: arguments(&mut object, &constraints)?,
-            constraints,
             max_uses: max_uses(&mut object)?,
+            asks: asks(&mut object, &constraints)?,
+            constraints,
         };
-        object
-            .end("`integration`, `action`, `resource`, `arguments`, `constraints`, `max-uses`")?;
+        object.end(
+            "`integration`, `action`, `resource`, `arguments`, `constraints`, `max-uses`, `asks`",
+        )?;
         Ok(read)
+    }
+}
+
+/// Reads the arguments for whose values approval may be requested.
+///
+/// An approved value counts as the user's word, so that a constraint has to accept that.
+fn asks(
+    allowance: &mut Object,
+    constraints: &[Constraint],
+) -> Result<Option<Vec<String>>, json::Error> {
+    let at = allowance.at("asks");
+    let asks = allowance.texts("asks")?;
+    let can_be_approved = |path: &&String| {
+        let mut own = constraints.iter().filter(|it| it.path() == path.as_str());
+        own.any(Constraint::accepts_approved)
+    };
+    let asked = || asks.iter().flatten();
+    match asked().find(|path| !can_be_approved(path)) {
+        None => Ok(asks),
+        Some(path) => {
+            let expected = "paths of constraints that accept the origin `user` or `user~word`";
+            Err(unexpected(at, expected, &Value::from(path.as_str())))
+        }
     }
 }
 

@@ -137,6 +137,10 @@ impl Allowance {
             && other
                 .max_uses
                 .is_none_or(|most| self.max_uses.is_some_and(|own| own <= most))
+            && other.asks.as_ref().is_none_or(|theirs| {
+                let mut ours = self.asks.iter().flatten();
+                self.asks.is_some() && ours.all(|path| theirs.contains(path))
+            })
     }
 }
 

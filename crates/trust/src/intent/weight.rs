@@ -41,6 +41,9 @@ fn of_allowance(allowance: &Allowance) -> usize {
         + of_pattern(&allowance.resource)
         + of_items(&allowance.constraints, of_constraint)
         + allowance.arguments.as_ref().map_or(0, of_arguments)
+        + of_items(allowance.asks.as_deref().unwrap_or_default(), |path| {
+            of_text(path)
+        })
 }
 
 fn of_arguments(arguments: &Arguments) -> usize {

@@ -1,0 +1,240 @@
+//! `portcullis evaluate --session`: rehearses the calls of one session.
+
+use super::{Args, Case, ToJson, render};
+use crate::exit::Exit;
+use crate::output::{self, shown_of_request};
+use crate::requests::{From, Input};
+use portcullis_host::session::{Found, LedgerLimits, Session};
+use portcullis_host::{Decision, Pdp, Request, Timestamp, json};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Instant;
+
+/// A line of a session.
+enum Line {
+    /// Words of the user.
+    Said(String),
+    /// A call, and its result if it is permitted.
+    Call {
+        request: Vec<u8>,
+        result: Option<Value>,
+    },
+}
+
+impl Line {
+    fn read(document: &[u8], limits: &portcullis_host::RequestLimits) -> Result<Self, json::Error> {
+        let not_a_line = |at: &str, why: &'static str| json::Error::NotHere {
+            at: at.to_owned(),
+            why,
+        };
+        let Value::Object(mut members) = json::parse(document, limits)? else {
+            return Err(not_a_line("", EXPECTED));
+        };
+        let line = match (members.remove("said"), members.remove("request")) {
+            (Some(Value::String(text)), None) => Self::Said(text),
+            (None, Some(request @ Value::Object(_))) => Self::Call {
+                request: request.to_string().into_bytes(),
+                result: members.remove("result"),
+            },
+            _ => return Err(not_a_line("", EXPECTED)),
+        };
+        match members.keys().next() {
+            None => Ok(line),
+            Some(other) => Err(not_a_line(&format!("/{other}"), EXPECTED)),
+        }
+    }
+}
+
+const EXPECTED: &str = "a line of a session is `{\"said\": \"…\"}` with the user's own words, or `{\"request\": {…}, \"result\": …}` with a call and what it returns";
+
+/// A decision of the session, with what an approver is asked.
+#[derive(Serialize)]
+struct InSession<'a> {
+    #[serde(flatten)]
+    decision: ToJson<'a>,
+    /// True if the call is permitted only because its values were approved.
+    approved: bool,
+    /// Arguments whose values an approver has to decide on, and where each was said or seen.
+    asked: Vec<Asked>,
+}
+
+/// An argument that an approver has to decide on.
+#[derive(Serialize)]
+pub(super) struct Asked {
+    pub(super) path: String,
+    pub(super) places: Vec<String>,
+}
+
+/// Decides the calls of the session in `file` in order.
+pub(super) fn run(args: &Args, pdp: &Pdp, file: &Path) -> anyhow::Result<Exit> {
+    let mut input = Input::open(file)?;
+    let mut exit = Exit::Success;
+    let mut table = Vec::new();
+    let mut rehearsal = Rehearsal::default();
+    let limits = portcullis_host::RequestLimits {
+        // A result may be larger than a request.
+        bytes: pdp.request_limits().bytes + MAX_RESULT,
+        depth: pdp.request_limits().depth + 2,
+    };
+    while let Some(document) = input.next(limits.bytes + 1)? {
+        let line = match Line::read(&document, &limits) {
+            Ok(line) => line,
+            Err(error) => {
+                let place = input.place();
+                output::error(&format!(
+                    "{place}: {}",
+                    shown_of_request(&error.to_string())
+                ));
+                return Ok(Exit::Invalid);
+            }
+        };
+        let Line::Call { request, result } = line else {
+            if let Line::Said(text) = line {
+                rehearsal.say(text);
+            }
+            continue;
+        };
+        let (case, asked, approved) = rehearsal.decide(args, pdp, &request, result.as_ref());
+        if let Err(error) = &case.request {
+            output::error(&format!(
+                "{}: {}",
+                input.place(),
+                shown_of_request(&error.to_string())
+            ));
+        }
+        exit = exit.max(Exit::of(&case.decision));
+        match args.format {
+            crate::Format::Json => output::json(&InSession {
+                decision: ToJson(&case),
+                approved,
+                asked,
+            })?,
+            crate::Format::Human if args.explain => render::one(&case)?,
+            crate::Format::Human => {
+                for asked in asked {
+                    output::note(&shown_of_request(&format!(
+                        "{}: approval is asked for `{}`: {}",
+                        input.place(),
+                        asked.path,
+                        match asked.places.as_slice() {
+                            [] => "the session has it nowhere".to_owned(),
+                            places => places.join("; "),
+                        }
+                    )));
+                }
+                table.push(case);
+            }
+        }
+    }
+    if !table.is_empty() {
+        render::table(&table)?;
+    }
+    if input.is_empty() {
+        output::error(&format!("{}: there is no line in it", input.place()));
+        return Ok(Exit::Invalid);
+    }
+    Ok(exit)
+}
+
+/// Maximum size of a result, in bytes.
+const MAX_RESULT: usize = 4 * 1024 * 1024;
+
+/// What was said before the first call, and the session from then on.
+#[derive(Default)]
+struct Rehearsal {
+    said: Vec<String>,
+    session: Option<Session>,
+}
+
+impl Rehearsal {
+    fn say(&mut self, text: String) {
+        match &self.session {
+            Some(session) => session.say(&text),
+            None => self.said.push(text),
+        }
+    }
+
+    /// Decides a call. Returns what an approver is asked, and whether the call is permitted for an approval.
+    fn decide(
+        &mut self,
+        args: &Args,
+        pdp: &Pdp,
+        document: &[u8],
+        result: Option<&Value>,
+    ) -> (Case, Vec<Asked>, bool) {
+        let from = From::of(args.from, document);
+        let request = match from.and_then(|from| from.read(document, Some(pdp))) {
+            Ok(request) => request,
+            Err(error) => {
+                let case = Case {
+                    decision: Decision::invalid(&error),
+                    request: Err(error),
+                    checks: None,
+                    time: std::time::Duration::ZERO,
+                };
+                return (case, Vec::new(), false);
+            }
+        };
+        let session = self.session.get_or_insert_with(|| {
+            Session::open(
+                &request.principal().id,
+                request.intent().map(|intent| intent.id.as_str()),
+                self.said.iter().map(String::as_str),
+                LedgerLimits::default(),
+            )
+        });
+        let case = decided(args, pdp, session, &request);
+        let asked = asked(&case, session);
+        let mut approved = false;
+        if args.approve_asked && !asked.is_empty() {
+            approved = asked.iter().all(|it| session.approve(&request, &it.path));
+        }
+        let case = match approved {
+            true => decided(args, pdp, session, &request),
+            false => case,
+        };
+        if let Some(result) = result.filter(|_| case.decision.is_permit()) {
+            session.observe(&request, result);
+        }
+        approved &= case.decision.is_permit();
+        (case, asked, approved)
+    }
+}
+
+fn decided(args: &Args, pdp: &Pdp, session: &Session, request: &Request) -> Case {
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let started = Instant::now();
+    let request = session.with_origins(request);
+    let (decision, checks) = match args.explain {
+        true => {
+            let (decision, checks) = pdp.explain_at(&request, now);
+            (decision, Some(checks))
+        }
+        false => (pdp.evaluate_at(&request, now), None),
+    };
+    Case {
+        request: Ok(request),
+        decision,
+        checks,
+        time: started.elapsed(),
+    }
+}
+
+/// What an approver would be asked about a denied call.
+fn asked(case: &Case, session: &Session) -> Vec<Asked> {
+    let (Ok(request), Some(access)) = (&case.request, case.decision.access_request()) else {
+        return Vec::new();
+    };
+    let arguments = access.approval.arguments.iter();
+    arguments
+        .map(|argument| Asked {
+            path: argument.path.clone(),
+            places: session
+                .find(request, &argument.path)
+                .iter()
+                .map(Found::to_string)
+                .collect(),
+        })
+        .collect()
+}
