@@ -52,7 +52,9 @@ pub use needs::{Field, Needs, UnknownField};
 pub use obligation::{
     ObligationError, check_obligation, misspelt_obligation, profile_kinds, required_properties,
 };
-pub use origin::{ArgumentOrigin, Origins, RefusedPart, accepts_origin, is_at_or_below, is_origin};
+pub use origin::{
+    ArgumentOrigin, Origins, RefusedPart, WORD, accepts_origin, is_at_or_below, is_origin,
+};
 pub use part::{LONG_NUMBER, Part, PartKind, parts_of};
 pub use path::{escape_key, is_pointer, is_unambiguous};
 pub use pattern::{Pattern, PatternError, Steps};
