@@ -25,12 +25,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "-")]
     request: PathBuf,
     /// The calls of one session of an agent, each decided with the origins of its arguments, computed from what the
-    /// user said and the agent saw. Each line is `{"said": "…"}` or `{"request": {…}, "result": …}`.
+    /// user said and the agent saw. Each line is `{"said": "…"}` or `{"request": {…}, "result": …}`;
+    /// with `"approve": true`, the approver says yes to what may be asked.
     #[arg(long, conflicts_with = "request")]
     session: Option<PathBuf>,
-    /// Approve each value that approval may be requested for, and decide the call again.
-    #[arg(long, requires = "session")]
-    approve_asked: bool,
     /// The format of a request. By default it is detected: an MCP request has `integration`, `principal` and
     /// `message`.
     #[arg(long, value_enum)]

@@ -19,6 +19,7 @@ enum Line {
     Call {
         request: Vec<u8>,
         result: Option<Value>,
+        approve: bool,
     },
 }
 
@@ -36,6 +37,11 @@ impl Line {
             (None, Some(request @ Value::Object(_))) => Self::Call {
                 request: request.to_string().into_bytes(),
                 result: members.remove("result"),
+                approve: match members.remove("approve") {
+                    None => false,
+                    Some(Value::Bool(approve)) => approve,
+                    Some(_) => return Err(not_a_line("/approve", EXPECTED)),
+                },
             },
             _ => return Err(not_a_line("", EXPECTED)),
         };
@@ -46,7 +52,7 @@ impl Line {
     }
 }
 
-const EXPECTED: &str = "a line of a session is `{\"said\": \"…\"}` with the user's own words, or `{\"request\": {…}, \"result\": …}` with a call and what it returns";
+const EXPECTED: &str = "a line of a session is `{\"said\": \"…\"}` with the user's own words, or `{\"request\": {…}, \"result\": …, \"approve\": true}` with a call, what it returns, and whether an approver who is asked says yes";
 
 /// A decision of the session, with what an approver is asked.
 #[derive(Serialize)]
@@ -89,13 +95,19 @@ pub(super) fn run(args: &Args, pdp: &Pdp, file: &Path) -> anyhow::Result<Exit> {
                 return Ok(Exit::Invalid);
             }
         };
-        let Line::Call { request, result } = line else {
+        let Line::Call {
+            request,
+            result,
+            approve,
+        } = line
+        else {
             if let Line::Said(text) = line {
                 rehearsal.say(text);
             }
             continue;
         };
-        let (case, asked, approved) = rehearsal.decide(args, pdp, &request, result.as_ref());
+        let (case, asked, approved) = rehearsal.decide(args, pdp, &request, approve);
+        rehearsal.observe(&case, result.as_ref());
         if let Err(error) = &case.request {
             output::error(&format!(
                 "{}: {}",
@@ -161,7 +173,7 @@ impl Rehearsal {
         args: &Args,
         pdp: &Pdp,
         document: &[u8],
-        result: Option<&Value>,
+        approve: bool,
     ) -> (Case, Vec<Asked>, bool) {
         let from = From::of(args.from, document);
         let request = match from.and_then(|from| from.read(document, Some(pdp))) {
@@ -187,18 +199,24 @@ impl Rehearsal {
         let case = decided(args, pdp, session, &request);
         let asked = asked(&case, session);
         let mut approved = false;
-        if args.approve_asked && !asked.is_empty() {
+        if approve && !asked.is_empty() {
             approved = asked.iter().all(|it| session.approve(&request, &it.path));
         }
         let case = match approved {
             true => decided(args, pdp, session, &request),
             false => case,
         };
-        if let Some(result) = result.filter(|_| case.decision.is_permit()) {
-            session.observe(&request, result);
-        }
         approved &= case.decision.is_permit();
         (case, asked, approved)
+    }
+
+    /// Shows the session the result of a call, if the call was permitted.
+    fn observe(&self, case: &Case, result: Option<&Value>) {
+        if let (Some(session), Ok(request), Some(result)) = (&self.session, &case.request, result)
+            && case.decision.is_permit()
+        {
+            session.observe(request, result);
+        }
     }
 }
 

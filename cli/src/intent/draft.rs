@@ -1,5 +1,7 @@
 //! `portcullis intent draft`.
 
+mod said;
+
 use super::document;
 use super::pinned::Pinned;
 use crate::exit::Exit;
@@ -37,11 +39,29 @@ pub(crate) struct Args {
     /// An argument that a call may have, as a JSON Pointer.
     #[arg(long, value_name = "POINTER", requires = "allow")]
     optional_argument: Vec<String>,
+    /// A file with the user's own words. The draft allows the tools that they ask for, and all that only read.
+    #[arg(long, requires_all = ["tools", "integration"], conflicts_with_all = ["evaluation", "allow"])]
+    said: Option<PathBuf>,
+    /// The server's tools: a file with the result of its `tools/list`.
+    #[arg(long, requires = "said")]
+    tools: Option<PathBuf>,
+    /// What the operator says about the tools: which words ask for them, and where their arguments may come from.
+    #[arg(long, requires = "said")]
+    server: Option<PathBuf>,
+    /// The integration of the server.
+    #[arg(long, requires = "said")]
+    integration: Option<String>,
+    /// A tool to allow, instead of those that the words ask for.
+    #[arg(long, requires = "said")]
+    tool: Vec<String>,
+    /// A value that an argument may have: tool, argument and value in JSON. Needs `--tool`.
+    #[arg(long, requires = "tool", num_args = 3, value_names = ["TOOL", "ARGUMENT", "VALUE"])]
+    pin: Vec<String>,
     /// The principal that may use it, by SPIFFE ID.
     #[arg(long, required_unless_present = "evaluation")]
     principal: Option<String>,
     /// The access to allow: integration, action and resource, the latter two as patterns.
-    #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], required_unless_present = "evaluation")]
+    #[arg(long, num_args = 3, value_names = ["INTEGRATION", "ACTION", "RESOURCE"], required_unless_present_any = ["evaluation", "said"])]
     allow: Vec<String>,
     /// The purpose, in words.
     #[arg(long)]
@@ -72,6 +92,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
                 Err(exit) => return Ok(exit),
             }
         }
+        _ if args.said.is_some() => match said::allows(args) {
+            Ok(allows) => (args.principal.clone().unwrap_or_default(), allows),
+            Err(error) => {
+                output::error(&shown_of_request(&format!("{error:#}")));
+                return Ok(Exit::Invalid);
+            }
+        },
         _ => {
             let allows = args.allow.chunks(3).filter_map(|allowed| match allowed {
                 [integration, action, resource] => {

@@ -61,8 +61,8 @@ impl<'i> Nearest<'i> {
 
     /// True if approval of values may be requested, after which the allowance would include the request.
     ///
-    /// All that it does not meet are constraints on arguments that it lists under `asks`, for values of unknown origin
-    /// or from a text that the user named. `None` if the allowance has no `asks`.
+    /// All that it does not meet are constraints on arguments that it lists under `asks`, and their values do not stand
+    /// only in texts that the user did not name. `None` if the allowance has no `asks`.
     pub fn may_be_asked(&self, request: &Request) -> Option<bool> {
         let asks = self.allowance.asks.as_ref()?;
         let is_answer = self.has_arguments && self.has_allowed_answers && !self.unmet.is_empty();
@@ -83,15 +83,15 @@ impl<'i> Nearest<'i> {
     }
 }
 
-/// True if a value is of unknown origin, or from a text that the user named, and from no other text.
+/// True unless a value stands only in texts that the user did not name.
 fn is_open_to_question(origins: &[&str]) -> bool {
-    let is_named = |origin: &&str| {
-        let place = origin
+    let may_ask = |origin: &&str| {
+        let text = origin
             .strip_prefix("tool:")
             .and_then(|it| it.split_once('~'));
-        place.is_some_and(|(_, place)| place.starts_with("named"))
+        text.is_none_or(|(_, place)| place.starts_with("named"))
     };
-    origins.iter().all(|it| *it == "unknown") || origins.iter().any(is_named)
+    origins.iter().any(may_ask)
 }
 
 impl StoredIntent {
