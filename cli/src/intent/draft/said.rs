@@ -1,10 +1,10 @@
 //! Drafts from the user's own words.
 
 use super::Args;
+use crate::file::cannot_read;
 use crate::output::{self, shown_of_request};
 use anyhow::{Context as _, bail};
 use portcullis_draft::{Choice, Server, Tool, draft};
-use portcullis_host::unread;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(super) fn allows(args: &Args) -> anyhow::Result<Vec<Value>> {
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(file).map_err(|error| anyhow::anyhow!(unread(file, &error)))
+    fs::read_to_string(file).map_err(|error| cannot_read(file, &error))
 }
 
 /// The tools of a `tools/list`: its result, or the list alone.
