@@ -5,6 +5,7 @@
 mod advisories;
 mod code_map;
 mod demo;
+mod efficacy;
 mod engines;
 mod fuzz;
 mod house;
@@ -31,6 +32,7 @@ cargo xtask COMMAND
             with all features of the runtime, and without features of its own
   bench     measure the cost of a decision, and of Cedar, regorus and the runtime alone
   reach     measure decisions over the network and in a gateway: [ROW...] [--seconds N] [--folder DIR]
+  efficacy  measure what injected instructions reach, on suites of tasks: DIR [--servers DIR] [--gate] [--verbose]
   fuzz      run the targets of tests/fuzzed under libFuzzer: [--minutes N] [TARGET...]
   lint      run the other checks of CI: advisories, layout, prose, formatting, clippy and documentation
   plugins   build the reference plugins into target/plugins; `--digests` writes plugins/digests.toml
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Some("engines") => steps::engines(),
         Some("bench") => steps::bench(),
         Some("reach") => reach::reach(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("efficacy") => efficacy::efficacy(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fuzz") => fuzz::fuzz(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("lint") => steps::lint(),
         Some("plugins") => plugins::run(&std::env::args().skip(2).collect::<Vec<_>>()),
