@@ -27,7 +27,8 @@ pub const WORD: &str = "user~word";
 /// | `tool:NAME#POINTER` | is that field of the result |
 /// | `tool:NAME#aboutPOINTER` | is the same, in a record that has something of the user's words |
 /// | `tool:NAME~POINTER` | is a part of the text in that field |
-/// | `tool:NAME~namedPOINTER` | is the same, and the user named the result |
+/// | `tool:NAME~namedPOINTER` | is the same, and the user named what was read |
+/// | `tool:NAME~reachedPOINTER` | is the same, and a text that the user named says what was read |
 /// | `tool:*…` | in a constraint: the same, of any tool |
 /// | `unknown` | comes from another place, such as the model's own composition |
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -261,7 +262,7 @@ enum Place<'a> {
     /// The field at the pointer.
     Field { pointer: &'a str, about: bool },
     /// A part of the text at the pointer.
-    Text { pointer: &'a str, named: bool },
+    Text { pointer: &'a str, read: Read },
 }
 
 /// A parsed origin.
@@ -274,8 +275,27 @@ enum Origin<'a> {
     Tool(&'a str, Place<'a>),
 }
 
-/// Mark of a result that the user named.
-const NAMED: &str = "named";
+/// Who said what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// Anyone.
+    Any,
+    /// The user.
+    Named,
+    /// A text that the user named.
+    Reached,
+}
+
+impl Read {
+    /// The mark before a pointer, and the pointer.
+    fn parse(place: &str) -> (&str, Self) {
+        let marks = [("named", Self::Named), ("reached", Self::Reached)];
+        let marked = marks
+            .into_iter()
+            .find_map(|(mark, read)| Some((place.strip_prefix(mark)?, read)));
+        marked.unwrap_or((place, Self::Any))
+    }
+}
 
 /// Mark of a record that has something of the user's words.
 const ABOUT: &str = "about";
@@ -307,17 +327,8 @@ impl<'a> Origin<'a> {
                         },
                     },
                     None => {
-                        let rest = rest.strip_prefix('~')?;
-                        match rest.strip_prefix(NAMED) {
-                            Some(pointer) => Place::Text {
-                                pointer,
-                                named: true,
-                            },
-                            None => Place::Text {
-                                pointer: rest,
-                                named: false,
-                            },
-                        }
+                        let (pointer, read) = Read::parse(rest.strip_prefix('~')?);
+                        Place::Text { pointer, read }
                     }
                 };
                 (name, place)
@@ -359,13 +370,13 @@ impl Place<'_> {
             (
                 Self::Text {
                     pointer: ours,
-                    named: only_named,
+                    read: accepted,
                 },
                 Self::Text {
                     pointer: theirs,
-                    named,
+                    read,
                 },
-            ) => (named || !only_named) && pointer_covers(ours, theirs),
+            ) => (accepted == Read::Any || accepted == read) && pointer_covers(ours, theirs),
             _ => false,
         }
     }
@@ -444,6 +455,7 @@ mod tests {
             "tool:*#",
             "tool:mail~/body",
             "tool:mail~named/body",
+            "tool:mail~reached/body",
             "tool:mail~",
             "tool:mail~named",
             "tool:mail#/a~1b",
@@ -481,6 +493,8 @@ mod tests {
             ("tool:mail~", "tool:mail~/0/body"),
             ("tool:mail~", "tool:mail~named/0/body"),
             ("tool:mail~named/0", "tool:mail~named/0/body"),
+            ("tool:mail~", "tool:mail~reached/0/body"),
+            ("tool:mail~reached", "tool:mail~reached/0/body"),
             ("tool:mail#/*/id", "tool:mail#about/*/id"),
             ("tool:mail#about", "tool:mail#about/*/id"),
             ("tool:*#", "tool:mail#/*/id"),
@@ -503,6 +517,8 @@ mod tests {
             ("tool:mail#", "tool:*#"),
             ("tool:*", "user"),
             ("tool:mail~named", "tool:mail~/0/body"),
+            ("tool:mail~named", "tool:mail~reached/0/body"),
+            ("tool:mail~reached", "tool:mail~named/0/body"),
             ("unknown", "tool:mail"),
         ] {
             assert!(!accepts_origin(accepted, origin), "{accepted} {origin}");

@@ -9,6 +9,8 @@ pub(crate) struct Sentence<'t> {
     pub(crate) text: &'t str,
     words: Vec<String>,
     pub(crate) asks_for: Vec<usize>,
+    /// True if it leaves to a text what is to be done.
+    pub(crate) hands_over: bool,
 }
 
 /// Words of a user that ask for tools whose names begin with one of `verbs`, and have one of `nouns` if there are any.
@@ -243,19 +245,17 @@ pub(crate) fn sentences<'t>(said: &'t str, tools: &[Tool], server: &Server) -> V
             text,
             words: words_of(text),
             asks_for: Vec::new(),
+            hands_over: false,
         })
         .collect();
     for sentence in &mut sentences {
         sentence.asks_for = asked_by(&sentence.words, tools, server);
     }
-    if sentences.iter().any(|it| hands_over(&it.words)) {
-        let acting =
-            (0..tools.len()).filter(|it| tools.get(*it).is_some_and(|tool| !reads(tool, server)));
-        let acting: Vec<_> = acting.collect();
-        for sentence in &mut sentences {
-            if hands_over(&sentence.words) {
-                sentence.asks_for.clone_from(&acting);
-            }
+    let is_acting = |place: &usize| tools.get(*place).is_some_and(|tool| !reads(tool, server));
+    for sentence in &mut sentences {
+        if sentence.asks_for.is_empty() && hands_over(&sentence.words) {
+            sentence.hands_over = true;
+            sentence.asks_for = (0..tools.len()).filter(is_acting).collect();
         }
     }
     sentences
@@ -304,11 +304,11 @@ fn asked_by(words: &[String], tools: &[Tool], server: &Server) -> Vec<usize> {
             let alike = NOUNS.iter().filter(|it| it.contains(&noun.as_str()));
             has(words, noun) || alike.flat_map(|it| it.iter()).any(|it| has(words, it))
         };
-        if nouns.iter().any(is_noun) {
+        if has(words, verb) || nouns.iter().any(is_noun) {
             by_noun.push(place);
         }
     }
-    // A verb without a thing asks for all tools of its kind.
+    // Another verb without a thing asks for all tools of its kind.
     match by_noun.is_empty() {
         true => by_verb,
         false => by_noun,

@@ -82,6 +82,7 @@ pub fn draft(
 ) -> Drafted {
     let sentences = sentences(said, tools, server);
     let pins = pins(&sentences);
+    let fields = fields(server);
     let mut drafted = Drafted::default();
     let mut tied: Vec<&str> = Vec::new();
     for (place, tool) in tools.iter().enumerate() {
@@ -99,6 +100,8 @@ pub fn draft(
         let drafting = Drafting {
             tool,
             words: server.tools.get(&tool.name),
+            fields: &fields,
+            is_handed_over: matches!(choice, Choice::Asked) && is_handed_over(&sentences, place),
             reads,
             pinned: match choice {
                 Choice::Asked => {
@@ -121,6 +124,27 @@ pub fn draft(
     drafted
 }
 
+/// Fields that targets may come from, where the operator does not say it for the argument.
+fn fields(server: &Server) -> Vec<String> {
+    let named = server.results.iter().flat_map(|(tool, words)| {
+        words
+            .names
+            .iter()
+            .map(move |pointer| format!("tool:{tool}#{pointer}"))
+    });
+    let named: Vec<String> = named.collect();
+    match named.is_empty() {
+        true => vec![ANY_FIELD.to_owned()],
+        false => named,
+    }
+}
+
+/// True if only a text that the user hands over to can ask for the tool.
+fn is_handed_over(sentences: &[Sentence<'_>], place: usize) -> bool {
+    let mut asking = sentences.iter().filter(|it| it.asks_for.contains(&place));
+    asking.all(|it| it.hands_over)
+}
+
 fn is_asked(sentences: &[Sentence<'_>], place: usize) -> bool {
     sentences.iter().any(|it| it.asks_for.contains(&place))
 }
@@ -135,6 +159,10 @@ enum Pinned<'a> {
 struct Drafting<'a> {
     tool: &'a Tool,
     words: Option<&'a ToolWords>,
+    /// Fields that targets may come from by default.
+    fields: &'a [String],
+    /// True if only a text may ask for it.
+    is_handed_over: bool,
     reads: bool,
     pinned: Pinned<'a>,
 }
@@ -200,19 +228,30 @@ impl Drafting<'_> {
             Role::Payload => Some(("parts-origin-is", json!(["user", ANY_FIELD]), false)),
             Role::Secret => Some(self.target(argument, of(&["user"]))),
             Role::Record => Some(self.target(argument, of(&["user", ANY_FIELD_ABOUT]))),
-            Role::Target | Role::Link => Some(self.target(argument, of(&["user", ANY_FIELD]))),
+            Role::Target | Role::Link => {
+                let fields = self.fields.iter().cloned();
+                Some(self.target(argument, of(&["user"]).into_iter().chain(fields).collect()))
+            }
         }
     }
 
     /// An argument that says who or where: a value that was pinned, or one of these origins.
     fn target(&self, argument: &Argument, mut origins: Vec<String>) -> (&'static str, Value, bool) {
         let says_user = origins.iter().any(|it| it == "user");
-        let may_ask = says_user && argument.role != Role::Secret;
+        let asks = self.words.and_then(|it| it.asks.as_ref());
+        let may_ask = says_user
+            && match asks {
+                Some(asks) => asks.contains(&argument.name),
+                // A text that was handed over to may choose a record, and nobody else.
+                None if self.is_handed_over => argument.role == Role::Record,
+                None => argument.role != Role::Secret,
+            };
         let values: Vec<Value> = match &self.pinned {
             // What only reads may read what the user named anywhere.
             _ if self.reads || !says_user => Vec::new(),
             Pinned::Said(pins) => pins
                 .iter()
+                .filter(|it| it.suits(argument))
                 .flat_map(|it| it.spellings())
                 .map(Value::from)
                 .collect(),

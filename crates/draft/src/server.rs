@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// recipient = ["user", "tool:get_transactions#/*/recipient"]
 /// [tools.send_money.payloads]                  # where links, addresses and accounts in these may come from
 /// subject = ["user"]
+/// [results.get_transactions]
+/// names = ["/*/recipient"]                     # fields that may say who or where
+/// others-write = ["/*/sender", "/*/subject"]   # fields that others can write
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -19,6 +22,23 @@ pub struct Server {
     /// The tools, by name. Tools that are not listed are guessed from their names and schemas.
     #[serde(default)]
     pub tools: BTreeMap<String, ToolWords>,
+    /// The results of tools, by the tool's name.
+    #[serde(default)]
+    pub results: BTreeMap<String, ResultWords>,
+}
+
+/// What an operator says about the results of a tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ResultWords {
+    /// Fields that may say who or where, as JSON Pointers with `*` for any index or key.
+    ///
+    /// If there are any for a server, they are the fields that its targets may come from by default.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Fields that others than the user and the operator can write.
+    #[serde(default)]
+    pub others_write: Vec<String>,
 }
 
 /// What an operator says about a tool.
@@ -35,6 +55,8 @@ pub struct ToolWords {
     /// Arguments that are text for a reader, and the origins that links, addresses and accounts in them may have.
     #[serde(default)]
     pub payloads: BTreeMap<String, Vec<String>>,
+    /// Arguments for whose values approval may be requested. By default all targets that the user may name.
+    pub asks: Option<Vec<String>>,
     /// Arguments that may have any value.
     #[serde(default)]
     pub free: Vec<String>,

@@ -38,7 +38,7 @@ use portcullis_model::json;
 use portcullis_model::limits::RequestLimits;
 use said::Said;
 pub use seen::LedgerLimits;
-use seen::{Call, Seen};
+use seen::{Call, ReadBy, Seen};
 use serde_json::Value;
 use std::fmt;
 
@@ -165,7 +165,7 @@ impl Ledger {
     pub fn observe(&mut self, tool: &str, arguments: &Value, result: &Value) {
         let call = Call {
             tool: tool.to_owned(),
-            is_named: self.is_named(arguments),
+            read: self.read_by(arguments),
         };
         let read = result.as_str().and_then(structure);
         self.seen.add_result(
@@ -191,8 +191,10 @@ impl Ledger {
         self.seen.calls.len()
     }
 
-    /// True if there are texts in the arguments, and the user said each of them.
-    fn is_named(&self, arguments: &Value) -> bool {
+    /// Who said what a call with these arguments reads, by the texts in them.
+    ///
+    /// A text that is no word of the user's, and is or stands in a result that the user named, is reached.
+    fn read_by(&self, arguments: &Value) -> ReadBy {
         fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
             match value {
                 Value::String(text) => found.push(text),
@@ -203,8 +205,26 @@ impl Ledger {
         }
         let mut found = Vec::new();
         texts(arguments, &mut found);
-        let is_said = |text: &&str| Key::of_text(text).is_some_and(|key| self.said.has(&key));
-        !found.is_empty() && found.iter().all(is_said)
+        let keys: Option<Vec<Key>> = found.into_iter().map(Key::of_text).collect();
+        let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+            return ReadBy::Other;
+        };
+        let is_said = |key: &Key| self.said.has(key);
+        let is_named = |key: &Key| {
+            let (fields, within) = self.seen.find(key);
+            let mut calls = fields.iter().chain(&within).map(|leaf| leaf.call);
+            calls.any(|call| {
+                let call = self.seen.calls.get(call);
+                call.is_some_and(|call| call.read == ReadBy::Named)
+            })
+        };
+        if keys.iter().all(is_said) {
+            ReadBy::Named
+        } else if keys.iter().all(|key| is_said(key) || is_named(key)) {
+            ReadBy::Reached
+        } else {
+            ReadBy::Other
+        }
     }
 }
 

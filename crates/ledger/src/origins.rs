@@ -1,7 +1,7 @@
 //! Origins of the values of a call.
 
 use crate::key::{Key, fold_into, keys_in, whole_part};
-use crate::seen::Leaf;
+use crate::seen::{Leaf, ReadBy};
 use crate::{Found, Ledger};
 use portcullis_contract::{ArgumentOrigin, Origins, WORD, accepts_origin, escape_key, parts_of};
 use serde_json::Value;
@@ -116,13 +116,12 @@ impl Ledger {
                 }
             }
         }
-        for named in [true, false] {
+        for read in [ReadBy::Named, ReadBy::Reached, ReadBy::Other] {
             for text in &texts {
                 let call = self.seen.calls.get(text.call);
-                if let Some(call) = call.filter(|it| it.is_named == named) {
-                    let mark = if named { "named" } else { "" };
+                if let Some(call) = call.filter(|it| it.read == read) {
                     let pointer = self.seen.pointer(text, true);
-                    add(format!("tool:{}~{mark}{pointer}", call.tool));
+                    add(format!("tool:{}~{}{pointer}", call.tool, read.mark()));
                 }
             }
         }

@@ -46,8 +46,30 @@ const MAX_PLACES: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) tool: String,
-    /// True if the user named what was read.
-    pub(crate) is_named: bool,
+    /// Who said what was read.
+    pub(crate) read: ReadBy,
+}
+
+/// Who said what a call reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadBy {
+    /// The user.
+    Named,
+    /// A result that the user named.
+    Reached,
+    /// Somebody else.
+    Other,
+}
+
+impl ReadBy {
+    /// Mark in an origin.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Reached => "reached",
+            Self::Other => "",
+        }
+    }
 }
 
 /// A step from a list or an object to what it holds.

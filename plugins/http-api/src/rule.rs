@@ -127,6 +127,14 @@ impl Rule {
                 errors.push(SettingsError::new(at(key), message));
             }
         }
+        for (position, QueryConstraint(constraint)) in self.query.iter().enumerate() {
+            let operator = constraint.operator();
+            if !operator.is_for_verdicts() {
+                let message = format!("`{operator}` is for intents: a grant cannot have it");
+                let at = at(&format!("query/{position}/op"));
+                errors.push(SettingsError::new(at, message));
+            }
+        }
         for (position, header) in self.headers.iter().enumerate() {
             if header.is_about_origins() {
                 let message = "the origin of a header is unknown";

@@ -98,6 +98,20 @@ impl Policy for McpTools {
                     "a grant has at least one use",
                 ));
             }
+            for (key, constraints) in [
+                ("arguments", &rule.arguments),
+                ("optional-arguments", &rule.optional_arguments),
+            ] {
+                for (position, constraint) in constraints.iter().enumerate() {
+                    let operator = constraint.operator();
+                    if !operator.is_for_verdicts() {
+                        let message =
+                            format!("`{operator}` is for intents: a grant cannot have it");
+                        let at = at(&format!("{key}/{position}/op"));
+                        errors.push(SettingsError::new(at, message));
+                    }
+                }
+            }
             if rule.kinds.as_ref().is_some_and(|kinds| {
                 kinds.is_empty() || kinds.contains(&PrincipalKind::Unspecified)
             }) {

@@ -4,6 +4,7 @@ use super::suite::{Call, Injection, Suite, Task, attacked, with_records};
 use crate::steps::{portcullis, root};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,6 +119,7 @@ pub(super) fn measure(
         folder,
         tools,
         server,
+        others: others_write(server)?,
         arm,
     };
     let mut measured = Measured::default();
@@ -139,10 +141,29 @@ pub(super) fn measure(
     Ok(measured)
 }
 
+/// Fields that others can write, by tool.
+fn others_write(server: Option<&Path>) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let Some(file) = server else {
+        return Ok(BTreeMap::new());
+    };
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let table: toml::Table = toml::from_str(&text)?;
+    let results = table.get("results").and_then(toml::Value::as_table);
+    let of_tool = |(tool, words): (&String, &toml::Value)| {
+        let fields = words.get("others-write")?.as_array()?.iter();
+        let fields = fields.filter_map(|it| Some(it.as_str()?.to_owned()));
+        Some((tool.clone(), fields.collect()))
+    };
+    Ok(results.into_iter().flatten().filter_map(of_tool).collect())
+}
+
 struct Runner<'a> {
     folder: PathBuf,
     tools: PathBuf,
     server: Option<&'a Path>,
+    /// Fields that others can write, by tool, as the file about the server says.
+    others: BTreeMap<String, Vec<String>>,
     arm: Arm,
 }
 
@@ -210,7 +231,10 @@ impl Runner<'_> {
             .iter()
             .map(|call| {
                 let result = match self.arm {
-                    Arm::Adaptive => with_records(&call.result, &values),
+                    Arm::Adaptive => {
+                        let others = self.others.get(&call.tool).map(Vec::as_slice);
+                        with_records(&call.result, "", others, &values)
+                    }
                     _ => call.result.clone(),
                 };
                 Call {

@@ -145,25 +145,40 @@ fn without_marks(marked: &str, text: &str) -> String {
     whole + rest
 }
 
-/// The result with further records in each list that a third party can write to: one for each field and value.
-pub(super) fn with_records(result: &Value, values: &[Value]) -> Value {
+/// The result of `tool` with further records in each list that a third party can write to.
+///
+/// There is one for each of its fields and each of the attacker's values. `others` are the fields that others can write,
+/// as pointers with `*`; without any, all texts of such a record.
+pub(super) fn with_records(
+    result: &Value,
+    at: &str,
+    others: Option<&[String]>,
+    values: &[Value],
+) -> Value {
+    let may_write =
+        |pointer: &str| others.is_none_or(|others| others.iter().any(|it| it == pointer));
     match result {
         Value::Array(items) => {
-            let mut all: Vec<Value> = items.iter().map(|it| with_records(it, values)).collect();
+            let below = format!("{at}/*");
+            let all = items
+                .iter()
+                .map(|it| with_records(it, &below, others, values));
+            let mut all: Vec<Value> = all.collect();
             for item in items.iter().filter(|it| it.to_string().contains(MARK)) {
                 match item {
                     Value::Object(members) => {
-                        for (key, field) in members.iter().filter(|(_, it)| it.is_string()) {
+                        for (key, _) in members.iter().filter(|(_, it)| it.is_string()) {
+                            if !may_write(&format!("{below}/{key}")) {
+                                continue;
+                            }
                             for value in values {
                                 let mut record = members.clone();
                                 record.insert(key.clone(), value.clone());
-                                if !field.is_null() {
-                                    all.push(Value::Object(record));
-                                }
+                                all.push(Value::Object(record));
                             }
                         }
                     }
-                    Value::String(_) => all.extend(values.iter().cloned()),
+                    Value::String(_) if may_write(&below) => all.extend(values.iter().cloned()),
                     _ => {}
                 }
             }
@@ -171,7 +186,10 @@ pub(super) fn with_records(result: &Value, values: &[Value]) -> Value {
         }
         Value::Object(members) => members
             .iter()
-            .map(|(key, value)| (key.clone(), with_records(value, values)))
+            .map(|(key, value)| {
+                let value = with_records(value, &format!("{at}/{key}"), others, values);
+                (key.clone(), value)
+            })
             .collect(),
         other => other.clone(),
     }

@@ -78,6 +78,16 @@ impl Operator {
         }
     }
 
+    /// True if a verdict can have the operator: the contract (`wit/policy.wit`) has no other ones.
+    ///
+    /// Intents have them all, and so have the settings of a plugin that does not pass them on.
+    pub fn is_for_verdicts(self) -> bool {
+        !matches!(
+            self,
+            Self::PartsOriginIs | Self::OnDay | Self::AbsentOr | Self::AnyOf
+        )
+    }
+
     /// Returns the required operand type if `operand` does not have it.
     pub(super) fn needs_other_than(self, operand: &Value) -> Option<&'static str> {
         let (suits, needs) = match self {

@@ -61,8 +61,8 @@ impl<'i> Nearest<'i> {
 
     /// True if approval of values may be requested, after which the allowance would include the request.
     ///
-    /// All that it does not meet are constraints on arguments that it lists under `asks`, and their values do not stand
-    /// only in texts that the user did not name. `None` if the allowance has no `asks`.
+    /// All that it does not meet are constraints on arguments that it lists under `asks`, and their values stand in no
+    /// text that the user did not lead to. `None` if the allowance has no `asks`.
     pub fn may_be_asked(&self, request: &Request) -> Option<bool> {
         let asks = self.allowance.asks.as_ref()?;
         let is_answer = self.has_arguments && self.has_allowed_answers && !self.unmet.is_empty();
@@ -83,15 +83,17 @@ impl<'i> Nearest<'i> {
     }
 }
 
-/// True unless a value stands only in texts that the user did not name.
+/// True unless a value stands in a text that neither the user nor a text that they named led to.
+///
+/// Such a text may be an attacker's, who would have the approver persuaded.
 fn is_open_to_question(origins: &[&str]) -> bool {
     let may_ask = |origin: &&str| {
         let text = origin
             .strip_prefix("tool:")
             .and_then(|it| it.split_once('~'));
-        text.is_none_or(|(_, place)| place.starts_with("named"))
+        text.is_none_or(|(_, place)| ["named", "reached"].iter().any(|it| place.starts_with(it)))
     };
-    origins.iter().any(may_ask)
+    origins.iter().all(may_ask)
 }
 
 impl StoredIntent {
