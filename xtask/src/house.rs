@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Dependencies that a crate never has, not even through others.
-const NEVER: [(&str, &[&str]); 4] = [
+const NEVER: [(&str, &[&str]); 6] = [
     (
         "portcullis-sandbox",
         &[
@@ -34,6 +34,24 @@ const NEVER: [(&str, &[&str]); 4] = [
         ],
     ),
     ("portcullis-model", &["wasmparser", "wasmtime"]),
+    (
+        "portcullis-ledger",
+        &[
+            "portcullis-host",
+            "portcullis-trust",
+            "wasmparser",
+            "wasmtime",
+        ],
+    ),
+    (
+        "portcullis-draft",
+        &[
+            "portcullis-host",
+            "portcullis-trust",
+            "wasmparser",
+            "wasmtime",
+        ],
+    ),
     (
         "portcullis-reset",
         &[

@@ -22,6 +22,7 @@ mod registry;
 mod revoke;
 #[cfg(feature = "serve")]
 mod serve;
+mod session;
 mod state;
 mod test;
 mod trials;

@@ -110,9 +110,10 @@ pub fn draft(
                 Choice::Given { pins, .. } => Pinned::Given(pins),
             },
         };
-        if let Pinned::Said(own) = &drafting.pinned {
-            tied.extend(own.iter().map(|it| it.part.text));
-        }
+        // What only reads may read what the user names anywhere.
+        let own = pins.iter().filter(|it| reads || it.tools.contains(&place));
+        let own = own.filter(|it| tool.arguments.iter().any(|argument| it.suits(argument)));
+        tied.extend(own.map(|it| it.part.text));
         drafted.allows.push(drafting.allowance(integration));
     }
     let parts = pins.iter().map(|it| it.part.text);

@@ -73,6 +73,7 @@ impl Pin<'_> {
         let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
         let kind = self.part.kind;
         match argument.role {
+            Role::Detail | Role::Secret => false,
             Role::Link => kind == Link,
             Role::Record => matches!(kind, Number | Iban),
             _ if has(&PERSONS) => matches!(kind, Address | Iban | Number),

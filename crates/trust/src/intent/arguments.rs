@@ -436,7 +436,7 @@ mod tests {
     fn some() -> impl Strategy<Value = Option<Arguments>> {
         let pointer = prop::sample::select(vec!["/a", "/b", "/c", "/a/x", "/a/y", "/a/0", "/b/x"]);
         let listed = prop::collection::vec((pointer.clone(), any::<bool>()), 0..4);
-        let constrained = prop::collection::vec(pointer, 0..2);
+        let constrained = prop::collection::vec((pointer, any::<bool>()), 0..2);
         let only = (listed, constrained).prop_filter_map("overlap", |(listed, constrained)| {
             let of = |wanted: bool| {
                 let some = listed.iter().filter(|(_, required)| *required == wanted);
@@ -444,7 +444,17 @@ mod tests {
             };
             let constraints: Vec<_> = constrained
                 .iter()
-                .map(|path| Constraint::new(*path, Operator::OriginIs, json!(["unknown"])).unwrap())
+                .map(|(path, may_be_absent)| {
+                    let (operator, operand) = (Operator::OriginIs, json!(["unknown"]));
+                    let (operator, operand) = match may_be_absent {
+                        false => (operator, operand),
+                        true => (
+                            Operator::AbsentOr,
+                            json!({ "op": operator, "value": operand }),
+                        ),
+                    };
+                    Constraint::new(*path, operator, operand).unwrap()
+                })
                 .collect();
             let known = KnownArguments::new(of(true), of(false), &constraints).ok()?;
             Some(Some(Arguments::Only(known)))

@@ -1,3 +1,4 @@
+mod asks;
 mod chains;
 mod folder;
 
