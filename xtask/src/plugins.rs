@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 /// Builds the plugin in `folder`, and returns the digest that the command prints.
-fn build(folder: &str) -> anyhow::Result<String> {
+pub(crate) fn build(folder: &str) -> anyhow::Result<String> {
     let target = root().join("target/plugins");
     std::fs::create_dir_all(&target)
         .with_context(|| format!("cannot make {}", target.display()))?;

@@ -267,6 +267,12 @@ pub(crate) fn reads(tool: &Tool, server: &Server) -> bool {
     said.unwrap_or(tool.reads)
 }
 
+/// True if the tool moves money, by its name.
+pub(crate) fn moves_money(tool: &Tool) -> bool {
+    let words = words_of_name(&tool.name);
+    words.iter().any(|word| MONEY.contains(&word.as_str()))
+}
+
 /// Places of the tools that the words of one sentence ask for.
 fn asked_by(words: &[String], tools: &[Tool], server: &Server) -> Vec<usize> {
     let mut by_noun = Vec::new();

@@ -34,7 +34,7 @@ mod pins;
 mod server;
 mod tool;
 
-use asked::{Sentence, reads, sentences};
+use asked::{Sentence, moves_money, reads, sentences};
 use pins::{Pin, pins};
 use portcullis_contract::{WORD, escape_key};
 use serde_json::{Value, json};
@@ -142,8 +142,9 @@ fn fields(server: &Server) -> Vec<String> {
 
 /// True if only a text that the user hands over to can ask for the tool.
 fn is_handed_over(sentences: &[Sentence<'_>], place: usize) -> bool {
-    let mut asking = sentences.iter().filter(|it| it.asks_for.contains(&place));
-    asking.all(|it| it.hands_over)
+    let asking = sentences.iter().filter(|it| it.asks_for.contains(&place));
+    let hand_over: Vec<bool> = asking.map(|it| it.hands_over).collect();
+    !hand_over.is_empty() && hand_over.iter().all(|it| *it)
 }
 
 fn is_asked(sentences: &[Sentence<'_>], place: usize) -> bool {
@@ -243,8 +244,10 @@ impl Drafting<'_> {
         let may_ask = says_user
             && match asks {
                 Some(asks) => asks.contains(&argument.name),
-                // A text that was handed over to may choose a record, and nobody else.
-                None if self.is_handed_over => argument.role == Role::Record,
+                // A text that the user hands over to sends money nowhere.
+                None if self.is_handed_over && moves_money(self.tool) => {
+                    argument.role == Role::Record
+                }
                 None => argument.role != Role::Secret,
             };
         let values: Vec<Value> = match &self.pinned {

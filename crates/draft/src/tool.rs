@@ -65,6 +65,9 @@ const READS: [&str; 18] = [
     "is",
 ];
 
+/// First words of the names of tools that make something new.
+const MAKES: [&str; 4] = ["create", "make", "new", "generate"];
+
 /// Words in the names of arguments that are text for a reader.
 const PAYLOADS: [&str; 20] = [
     "body",
@@ -130,6 +133,8 @@ impl Tool {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
+        let first = words_of_name(&name);
+        let makes = first.first().is_some_and(|it| MAKES.contains(&it.as_str()));
         let properties = schema.and_then(|it| it.get("properties")?.as_object());
         let arguments = properties
             .into_iter()
@@ -148,6 +153,14 @@ impl Tool {
             name,
         })
     }
+}
+
+/// True for the argument that names what a tool makes.
+fn is_name(argument: &str) -> bool {
+    let words = words_of_name(argument);
+    words
+        .iter()
+        .any(|it| matches!(it.as_str(), "name" | "filename" | "label"))
 }
 
 /// Words of a name in snake case, kebab case or camel case, in lower case.

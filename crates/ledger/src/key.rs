@@ -209,40 +209,40 @@ pub(crate) fn folded(text: &str) -> String {
 
 /// Appends the folded text.
 pub(crate) fn fold_into(text: &str, folded: &mut Vec<u8>) {
+    folded.reserve(text.len());
     let mut after_blank = false;
     let mut rest = text;
-    while let Some(byte) = rest.bytes().next() {
-        // A row of ASCII characters other than blanks, of which most texts consist.
-        let plain = rest.bytes().position(|it| !it.is_ascii_graphic());
-        let plain = plain.unwrap_or(rest.len());
-        if plain > 0 {
-            let (row, after) = rest.split_at(plain);
-            folded.extend(row.bytes().map(|it| it.to_ascii_lowercase()));
-            (rest, after_blank) = (after, false);
-            continue;
-        }
-        if byte == b' ' {
-            if !after_blank {
+    while !rest.is_empty() {
+        // A row of ASCII characters, of which most texts consist.
+        let mut length = 0;
+        for byte in rest.bytes() {
+            if !byte.is_ascii() {
+                break;
+            }
+            length += 1;
+            let is_blank = byte.is_ascii_whitespace() || byte == b'\x0b';
+            if !is_blank {
+                folded.push(byte.to_ascii_lowercase());
+            } else if !after_blank {
                 folded.push(b' ');
             }
-            rest = rest.get(1..).unwrap_or_default();
-            after_blank = true;
-            continue;
+            after_blank = is_blank;
         }
-        let mut characters = rest.chars();
+        let mut characters = rest.get(length..).unwrap_or_default().chars();
         let Some(character) = characters.next() else {
             break;
         };
         rest = characters.as_str();
-        match character {
-            _ if character.is_whitespace() => {
-                if !after_blank {
-                    folded.push(b' ');
-                }
-                after_blank = true;
-                continue;
+        if character.is_whitespace() {
+            if !after_blank {
+                folded.push(b' ');
             }
-            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => {}
+            after_blank = true;
+            continue;
+        }
+        match character {
+            // Characters that are not seen.
+            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => continue,
             '\u{2018}' | '\u{2019}' => folded.push(b'\''),
             '\u{201c}' | '\u{201d}' => folded.push(b'"'),
             other => {
@@ -298,6 +298,19 @@ mod tests {
             json!("x".repeat(2000)),
         ] {
             assert_eq!(Key::of(&none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn folding_leaves_out_what_readers_do_not_see() {
+        for (text, expected) in [
+            ("Ann  Bo\t\n X", "ann bo x"),
+            ("A\u{200b}nn\u{a0}\u{a0}B\u{d6}", "ann b\u{f6}"),
+            ("it\u{2019}s", "it's"),
+            ("", ""),
+            ("\u{130}x", "i\u{307}x"),
+        ] {
+            assert_eq!(folded(text), expected, "{text:?}");
         }
     }
 

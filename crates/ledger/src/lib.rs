@@ -191,21 +191,23 @@ impl Ledger {
         self.seen.calls.len()
     }
 
-    /// Who said what a call with these arguments reads, by the texts in them.
+    /// Who said what a call with these arguments reads, by the texts in them, or by the numbers if there are none.
     ///
     /// A text that is no word of the user's, and is or stands in a result that the user named, is reached.
     fn read_by(&self, arguments: &Value) -> ReadBy {
-        fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        fn leaves<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
             match value {
-                Value::String(text) => found.push(text),
-                Value::Array(items) => items.iter().for_each(|it| texts(it, found)),
-                Value::Object(members) => members.values().for_each(|it| texts(it, found)),
+                Value::String(_) | Value::Number(_) => found.push(value),
+                Value::Array(items) => items.iter().for_each(|it| leaves(it, found)),
+                Value::Object(members) => members.values().for_each(|it| leaves(it, found)),
                 _ => {}
             }
         }
         let mut found = Vec::new();
-        texts(arguments, &mut found);
-        let keys: Option<Vec<Key>> = found.into_iter().map(Key::of_text).collect();
+        leaves(arguments, &mut found);
+        let has_texts = found.iter().any(|it| it.is_string());
+        let telling = found.into_iter().filter(|it| it.is_string() == has_texts);
+        let keys: Option<Vec<Key>> = telling.map(Key::of).collect();
         let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
             return ReadBy::Other;
         };

@@ -99,7 +99,7 @@ fn text_that_is_json_is_read_as_that() {
 
 #[test]
 fn a_text_that_the_user_named_is_marked() {
-    let mut ledger = ledger("Pay the bill 'bill.txt', please.");
+    let mut ledger = ledger("Pay the bill 'bill.txt' of ticket 21, please.");
     ledger.observe(
         "read",
         &json!({ "path": "bill.txt" }),
