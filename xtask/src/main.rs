@@ -44,7 +44,9 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("demo") => demo::run(),
-        Some("test") => steps::test().and_then(|()| image::test()),
+        Some("test") => steps::test()
+            .and_then(|()| efficacy::gate())
+            .and_then(|()| image::test()),
         Some("engines") => steps::engines(),
         Some("bench") => steps::bench(),
         Some("reach") => reach::reach(&std::env::args().skip(2).collect::<Vec<_>>()),

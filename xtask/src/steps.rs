@@ -1,6 +1,5 @@
 //! The steps of the commands.
 
-use crate::efficacy;
 use crate::engines::ENGINES;
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
@@ -17,9 +16,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     // it would build a program for those without tests as well. The benches are left to clippy.
     step("tests", || {
         cargo_without_engines(&["test", "--release"], &["--exclude", "portcullis-benches"])
-    })?;
-    // With the command that the tests were built with.
-    efficacy::gate()
+    })
 }
 
 /// Tests the plugins with Cedar and Rego, and the host with the runtime's default features and without its own.

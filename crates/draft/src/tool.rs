@@ -142,7 +142,11 @@ impl Tool {
             .map(|(name, schema)| Argument {
                 name: name.clone(),
                 is_required: required.contains(&name.as_str()),
-                role: role(name, schema),
+                role: match role(name, schema) {
+                    // The name of what is made says nothing of who receives it.
+                    Role::Target if makes && is_name(name) => Role::Detail,
+                    role => role,
+                },
             });
         Some(Self {
             description: text("description").unwrap_or_default().to_owned(),

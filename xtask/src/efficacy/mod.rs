@@ -31,7 +31,7 @@ pub(crate) fn efficacy(arguments: &[String]) -> anyhow::Result<()> {
     measure(&plan)
 }
 
-/// Measures the project's own suite with the command that is built, and fails if it is beyond the goals.
+/// Measures the project's own suite with the command that the tests were built with, and fails if it is beyond the goals.
 pub(crate) fn gate() -> anyhow::Result<()> {
     step("plugins/mcp-tools", || {
         plugins::build("plugins/mcp-tools").map(drop)
