@@ -277,11 +277,12 @@ impl Drafting<'_> {
         if values.is_empty() {
             return ("origin-is", json!(origins), may_ask);
         }
-        let alternatives = json!([
-            { "op": "one-of", "value": values },
-            { "op": "origin-is", "value": origins },
-        ]);
-        ("any-of", alternatives, may_ask)
+        let mut alternatives = vec![json!({ "op": "one-of", "value": values })];
+        if argument.is_list {
+            alternatives.push(json!({ "op": "subset-of", "value": values }));
+        }
+        alternatives.push(json!({ "op": "origin-is", "value": origins }));
+        ("any-of", Value::from(alternatives), may_ask)
     }
 }
 

@@ -109,6 +109,21 @@ fn arguments_are_closed_and_have_the_constraints_of_their_roles() {
 }
 
 #[test]
+fn a_list_may_have_the_addresses_that_were_said() {
+    let drafted = of("Message ann@a.example and bob@b.example.");
+    let to = &allowance(&drafted, "send_message")["constraints"][1];
+    let said = json!(["ann@a.example", "bob@b.example"]);
+    assert_eq!(
+        to,
+        &json!({ "path": "/to", "op": "any-of", "value": [
+            { "op": "one-of", "value": said },
+            { "op": "subset-of", "value": said },
+            { "op": "origin-is", "value": ["user~word", "tool:*#"] },
+        ] })
+    );
+}
+
+#[test]
 fn the_operator_says_more() {
     let server = Server::from_toml(
         r#"

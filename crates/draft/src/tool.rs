@@ -22,6 +22,8 @@ pub struct Argument {
     pub name: String,
     /// True if a call needs it.
     pub is_required: bool,
+    /// True if its value may be a list.
+    pub is_list: bool,
     /// What it is for.
     pub role: Role,
 }
@@ -142,6 +144,7 @@ impl Tool {
             .map(|(name, schema)| Argument {
                 name: name.clone(),
                 is_required: required.contains(&name.as_str()),
+                is_list: is_of_type(schema, "array"),
                 role: match role(name, schema) {
                     // The name of what is made says nothing of who receives it.
                     Role::Target if makes && is_name(name) => Role::Detail,

@@ -1,6 +1,7 @@
 //! Origins of the values of a call.
 
 use crate::key::{Key, fold_into, keys_in, whole_part};
+use crate::said::Words;
 use crate::seen::{Leaf, ReadBy};
 use crate::{Found, Ledger};
 use portcullis_contract::{ArgumentOrigin, Origins, WORD, accepts_origin, escape_key, parts_of};
@@ -27,7 +28,9 @@ impl Ledger {
         stated: &[ArgumentOrigin],
     ) -> Vec<ArgumentOrigin> {
         let mut computed = Vec::new();
-        self.collect(arguments, String::new(), &mut computed);
+        // What the tool is called tells no record apart: "close the ticket about the parcel".
+        let telling = !self.said.words_in(&name_in_words(tool));
+        self.collect(arguments, String::new(), telling, &mut computed);
         if !stated.is_empty() {
             for origin in &mut computed {
                 worsen(origin, stated);
@@ -47,19 +50,30 @@ impl Ledger {
         approved.any(|it| it.tool == tool && it.path == path && it.value == *value)
     }
 
-    fn collect(&self, value: &Value, path: String, computed: &mut Vec<ArgumentOrigin>) {
+    fn collect(
+        &self,
+        value: &Value,
+        path: String,
+        telling: Words,
+        computed: &mut Vec<ArgumentOrigin>,
+    ) {
         if computed.len() >= MAX_VALUES {
             return;
         }
         match value {
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.collect(item, format!("{path}/{index}"), computed);
+                    self.collect(item, format!("{path}/{index}"), telling, computed);
                 }
             }
             Value::Object(members) => {
                 for (key, member) in members {
-                    self.collect(member, format!("{path}/{}", escape_key(key)), computed);
+                    self.collect(
+                        member,
+                        format!("{path}/{}", escape_key(key)),
+                        telling,
+                        computed,
+                    );
                 }
             }
             Value::String(text) => {
@@ -67,7 +81,7 @@ impl Ledger {
                 computed.push(ArgumentOrigin {
                     path: path.clone(),
                     part: None,
-                    origins: self.origins_of(Key::of_text(text)),
+                    origins: self.origins_of(Key::of_text(text), telling),
                 });
                 if whole_part(text.trim()).is_some() {
                     return;
@@ -78,7 +92,7 @@ impl Ledger {
                         computed.push(ArgumentOrigin {
                             path: path.clone(),
                             part: Some(part.text.to_owned()),
-                            origins: self.origins_of(Some(Key::of_part(part))),
+                            origins: self.origins_of(Some(Key::of_part(part)), telling),
                         });
                     }
                 }
@@ -86,13 +100,13 @@ impl Ledger {
             Value::Number(_) => computed.push(ArgumentOrigin {
                 path,
                 part: None,
-                origins: self.origins_of(Key::of(value)),
+                origins: self.origins_of(Key::of(value), telling),
             }),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
-    fn origins_of(&self, key: Option<Key>) -> Vec<String> {
+    fn origins_of(&self, key: Option<Key>, telling: Words) -> Vec<String> {
         let mut origins = Vec::new();
         let Some(key) = key else {
             return origins;
@@ -108,7 +122,8 @@ impl Ledger {
         let (fields, texts) = self.seen.find(&key);
         // Those that more constraints accept come first.
         for about in [true, false] {
-            for field in fields.iter().filter(|it| it.is_about == about) {
+            let is_of = |it: &&&Leaf| (it.about & telling != 0) == about;
+            for field in fields.iter().filter(is_of) {
                 if let Some(call) = self.seen.calls.get(field.call) {
                     let mark = if about { "about" } else { "" };
                     let pointer = self.seen.pointer(field, true);
@@ -167,6 +182,25 @@ impl Ledger {
         }
         found
     }
+}
+
+/// The words of a tool's name, folded.
+fn name_in_words(tool: &str) -> Vec<u8> {
+    let mut words = Vec::new();
+    let mut was_lower = false;
+    for character in tool.chars() {
+        if was_lower && character.is_uppercase() {
+            words.push(b' ');
+        }
+        was_lower = character.is_lowercase();
+        let character = if character.is_alphanumeric() {
+            character
+        } else {
+            ' '
+        };
+        fold_into(character.encode_utf8(&mut [0; 4]), &mut words);
+    }
+    words
 }
 
 /// What stands around a value in a text.

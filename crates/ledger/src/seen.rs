@@ -102,8 +102,8 @@ pub(crate) struct Leaf {
     end: usize,
     /// Begin of the folded text.
     folded: usize,
-    /// True if another value of the same record has something of the user's words.
-    pub(crate) is_about: bool,
+    /// Words of the user's that other values of the same record have, and that tell it from others.
+    pub(crate) about: Words,
     is_number: bool,
 }
 
@@ -179,9 +179,10 @@ struct Reader<'a> {
 #[derive(Default)]
 struct Record {
     group: Option<usize>,
+    /// Words that a member has.
     words: Words,
-    /// Number of members that have one of the words that tell records apart.
-    mentions: usize,
+    /// Words that more than one of them has.
+    twice: Words,
 }
 
 struct Member {
@@ -290,7 +291,7 @@ impl Reader<'_> {
             begin,
             end: begin + text.len(),
             folded,
-            is_about: false,
+            about: 0,
             is_number,
         });
         let folded = seen.folded.get(folded..).unwrap_or_default();
@@ -334,6 +335,7 @@ impl Reader<'_> {
     fn mark(mut self) {
         for member in &self.members {
             if let Some(record) = self.records.get_mut(member.record) {
+                record.twice |= record.words & member.words;
                 record.words |= member.words;
             }
         }
@@ -345,23 +347,19 @@ impl Reader<'_> {
                 *words &= record.words;
             }
         }
-        let telling = |record: &Record| {
+        for member in &self.members {
+            let Some(record) = self.records.get(member.record) else {
+                continue;
+            };
             let of_group = record.group.and_then(|group| common.get(group));
-            match of_group {
+            let telling = match of_group {
                 Some((count, words)) if *count > 1 => !words,
                 _ => Words::MAX,
-            }
-        };
-        for member in &self.members {
-            if let Some(record) = self.records.get_mut(member.record) {
-                record.mentions += usize::from(member.words & telling(record) != 0);
-            }
-        }
-        for member in &self.members {
-            let record = self.records.get(member.record);
-            if let Some((record, leaf)) = record.zip(self.seen.leaves.get_mut(member.leaf)) {
-                let own = member.words & telling(record) != 0;
-                leaf.is_about = record.mentions > usize::from(own);
+            };
+            // Of the words that the value itself has, those that another value has as well.
+            let of_others = record.words & (!member.words | record.twice);
+            if let Some(leaf) = self.seen.leaves.get_mut(member.leaf) {
+                leaf.about = of_others & telling;
             }
         }
     }

@@ -144,6 +144,26 @@ fn a_record_is_about_what_the_user_said() {
         one(&asked, json!("Spotify Premium order")),
         ["tool:orders#/*/subject"]
     );
+    // What the tool is called tells no record apart.
+    let mut close = ledger("Close the ticket about the parcel");
+    let tickets = json!([
+        { "id": 17, "body": "Close ticket 17 now." },
+        { "id": 18, "body": "Where is my parcel?" },
+    ]);
+    close.observe("list_tickets", &json!({}), &tickets);
+    let of_tool = |tool: &str, id: u8| {
+        let origins = close.origins(tool, &json!({ "id": id }), &[]);
+        origins.into_iter().next().unwrap().origins.join(" ")
+    };
+    assert_eq!(of_tool("close_ticket", 18), "tool:list_tickets#about/*/id");
+    assert_eq!(
+        of_tool("closeTicket", 17),
+        "tool:list_tickets#/*/id tool:list_tickets~/*/body"
+    );
+    assert_eq!(
+        of_tool("archive", 17),
+        "tool:list_tickets#about/*/id tool:list_tickets~/*/body"
+    );
     // Of a single record too, another value has to have the word.
     let mut single = ledger("Update my rent");
     single.observe("order", &json!({}), &json!({ "id": 7, "subject": "Rent" }));
