@@ -1,10 +1,10 @@
 //! Requests and intents that take longest to compare, of the largest sizes that are accepted.
 
 use portcullis_host::identity::NewKey;
+use portcullis_host::log::{DecisionLog, Durability, LogOptions};
 use portcullis_host::{
-    AccessRequests, DecisionLog, Durability, Integration, Intent, Intents, LogOptions, Pdp, Plugin,
-    PluginSource, Principal, PrincipalKind, Request, RequestLimits, Resource, Signatures,
-    StoredIntent, Timestamp, sign,
+    AccessRequests, Integration, Intent, Intents, Pdp, Plugin, PluginSource, Principal,
+    PrincipalKind, Request, RequestLimits, Resource, Signatures, StoredIntent, Timestamp, sign,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
