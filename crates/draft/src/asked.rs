@@ -275,19 +275,18 @@ pub(crate) fn moves_money(tool: &Tool) -> bool {
 
 /// Places of the tools that the words of one sentence ask for.
 fn asked_by(words: &[String], tools: &[Tool], server: &Server) -> Vec<usize> {
-    let mut by_noun = Vec::new();
-    let mut by_verb = Vec::new();
+    let mut sure: Vec<usize> = Vec::new();
+    // Tools that only a word of their kind asks for, with those kinds.
+    let mut perhaps: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut kinds_of_sure: Vec<usize> = Vec::new();
     for (place, tool) in tools.iter().enumerate() {
         if reads(tool, server) {
             continue;
         }
-        if let Some(asked_by) = server
-            .tools
-            .get(&tool.name)
-            .and_then(|it| it.asked_by.as_ref())
-        {
+        let own = server.tools.get(&tool.name);
+        if let Some(asked_by) = own.and_then(|it| it.asked_by.as_ref()) {
             if asked_by.iter().any(|it| has(words, it)) {
-                by_noun.push(place);
+                sure.push(place);
             }
             continue;
         }
@@ -296,29 +295,31 @@ fn asked_by(words: &[String], tools: &[Tool], server: &Server) -> Vec<usize> {
             continue;
         };
         let is_one_of = |list: &[&str], word: &String| list.contains(&word.as_str());
-        let kinds = KINDS.iter().filter(|kind| {
+        let of_tool = |kind: &Kind| {
             is_one_of(kind.verbs, verb)
                 && (kind.nouns.is_empty() || nouns.iter().any(|it| is_one_of(kind.nouns, it)))
-        });
-        let mut asked_by = kinds.flat_map(|kind| kind.asked_by);
-        let is_asked = has(words, verb) || asked_by.any(|it| has(words, it));
-        if !is_asked {
-            continue;
-        }
-        by_verb.push(place);
+        };
+        let asks = |kind: &Kind| kind.asked_by.iter().any(|it| has(words, it));
+        let kinds = KINDS.iter().enumerate();
+        let kinds = kinds.filter(|(_, kind)| of_tool(kind) && asks(kind));
+        let kinds: Vec<usize> = kinds.map(|(number, _)| number).collect();
         let is_noun = |noun: &String| {
             let alike = NOUNS.iter().filter(|it| it.contains(&noun.as_str()));
             has(words, noun) || alike.flat_map(|it| it.iter()).any(|it| has(words, it))
         };
-        if has(words, verb) || nouns.iter().any(is_noun) {
-            by_noun.push(place);
+        if has(words, verb) || !kinds.is_empty() && nouns.iter().any(is_noun) {
+            sure.push(place);
+            kinds_of_sure.extend(kinds);
+        } else if !kinds.is_empty() {
+            perhaps.push((place, kinds));
         }
     }
-    // Another verb without a thing asks for all tools of its kind.
-    match by_noun.is_empty() {
-        true => by_verb,
-        false => by_noun,
-    }
+    // A verb without a thing asks for all tools of its kind.
+    let is_left = |kinds: &Vec<usize>| !kinds.iter().any(|it| kinds_of_sure.contains(it));
+    let left = perhaps.into_iter().filter(|(_, kinds)| is_left(kinds));
+    sure.extend(left.map(|(place, _)| place));
+    sure.sort_unstable();
+    sure
 }
 
 fn hands_over(words: &[String]) -> bool {

@@ -284,7 +284,7 @@ impl Runner<'_> {
             for call in &task.calls {
                 draft.args(["--tool", &call.tool]);
                 for (name, value) in call.arguments.as_object().into_iter().flatten() {
-                    if is_in(&task.prompt, value) {
+                    for value in texts(value).iter().filter(|it| is_in(&task.prompt, it)) {
                         draft.args(["--pin", &call.tool, name, &value.to_string()]);
                     }
                 }

@@ -8,6 +8,7 @@ mod written;
 
 use crate::origin::{Accepted, Origins, RefusedPart, WORD};
 use crate::path::{is_pointer, is_under};
+use crate::text::printable;
 use crate::work;
 pub use error::ConstraintError;
 pub use operator::Operator;
@@ -280,7 +281,13 @@ const WHOLE: &str = "(all arguments)";
 
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.argument(), self.operator, self.operand)
+        write!(
+            f,
+            "{} {} {}",
+            printable(self.argument()),
+            self.operator,
+            printable(&self.operand.to_string())
+        )
     }
 }
 

@@ -54,7 +54,7 @@ pub use store::{IntentError, Intents};
 pub use subset::AttenuationError;
 
 use portcullis_contract::name::fold;
-use portcullis_contract::{ActionClass, Constraint, Pattern, excerpt};
+use portcullis_contract::{ActionClass, Constraint, Pattern, excerpt, printable};
 use portcullis_model::count::counted;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
@@ -278,7 +278,9 @@ impl fmt::Display for Allowance {
         write!(
             f,
             "`{}: {} {}`",
-            self.integration, self.action, self.resource
+            printable(&self.integration),
+            printable(self.action.as_str()),
+            printable(self.resource.as_str())
         )?;
         for constraint in &self.constraints {
             write!(f, " with `{constraint}`")?;
@@ -286,7 +288,10 @@ impl fmt::Display for Allowance {
         match &self.arguments {
             None => {}
             Some(Arguments::Open) => f.write_str(" with any arguments")?,
-            Some(only) => write!(f, " with the arguments `{}`", only.to_json())?,
+            Some(only) => {
+                let only = only.to_json().to_string();
+                write!(f, " with the arguments `{}`", printable(&only))?;
+            }
         }
         if let Some(uses) = self.max_uses {
             write!(f, " at most {}", counted(uses, "time"))?;
@@ -300,7 +305,9 @@ impl fmt::Display for Denial {
         write!(
             f,
             "`{}: {} {}`",
-            self.integration, self.action, self.resource
+            printable(&self.integration),
+            printable(self.action.as_str()),
+            printable(self.resource.as_str())
         )
     }
 }

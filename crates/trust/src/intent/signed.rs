@@ -45,9 +45,9 @@ enum Role {
 /// Reason why a signature on an intent is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SignatureError {
-    #[error("it is signed by `{0}`, who is not among the approvers")]
+    #[error("it is signed by `{}`, who is not among the approvers", excerpt(.0))]
     NotAnApprover(String),
-    #[error("it is signed by `{0}`, who is not among the delegators")]
+    #[error("it is signed by `{}`, who is not among the delegators", excerpt(.0))]
     NotADelegator(String),
     #[error(transparent)]
     Keys(#[from] KeysError),

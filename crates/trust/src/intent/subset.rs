@@ -1,7 +1,7 @@
 //! Compares a delegated intent with its parent.
 
 use super::{Allowance, Arguments, Denial, StoredIntent};
-use portcullis_contract::Steps;
+use portcullis_contract::{Steps, excerpt};
 use portcullis_model::count::counted;
 use portcullis_model::timestamp::Timestamp;
 
@@ -10,7 +10,11 @@ use portcullis_model::timestamp::Timestamp;
 #[non_exhaustive]
 pub enum AttenuationError {
     /// Its approver is not the principal of the parent.
-    #[error("it is approved by `{approved_by}`, but only `{principal}` can delegate its parent")]
+    #[error(
+        "it is approved by `{}`, but only `{}` can delegate its parent",
+        excerpt(approved_by),
+        excerpt(principal)
+    )]
     Delegator {
         /// Approver of the intent.
         approved_by: String,
@@ -42,7 +46,9 @@ pub enum AttenuationError {
     Waiver(&'static str),
     /// It names another owner of the exception than the approved parent.
     #[error(
-        "its exception has the owner `{owner}`, but its parent's has `{approved}`: name the parent's"
+        "its exception has the owner `{}`, but its parent's has `{}`: name the parent's",
+        excerpt(owner),
+        excerpt(approved)
     )]
     Owner {
         /// Owner that it names.

@@ -464,3 +464,30 @@ fn a_pointer_is_no_deeper_than_the_host_can_walk() {
         assert!(error.contains("at most 512 bytes"), "{error}");
     }
 }
+
+#[test]
+fn messages_are_printable_whatever_an_intent_holds() {
+    let hostile = "x\u{7f}\u{202e}y";
+    let mut parent = whole();
+    parent["exception"] = json!({ "owner": format!("{hostile}a"), "waives": ["posture"] });
+    let mut child = parent.clone();
+    child["approved-by"]["who"] = json!("spiffe://acme.example/a");
+    child["principal"] = json!("spiffe://acme.example/b");
+    child["exception"]["owner"] = json!(format!("{hostile}b"));
+    child["allows"][0]["constraints"] = json!([
+        { "path": format!("/{hostile}"), "op": "equals", "value": hostile },
+        { "path": "/labels", "op": "subset-of", "value": ["a", "b"] },
+    ]);
+    let (parent, mut child) = (intent(&parent), intent(&child));
+    let of_owner = child.is_within(&parent).unwrap_err().to_string();
+    child.exception = None;
+    child.allows[0].max_uses = Some(1);
+    let mut narrow = parent.clone();
+    narrow.exception = None;
+    narrow.allows[0].max_uses = Some(0);
+    let of_allowance = child.is_within(&narrow).unwrap_err().to_string();
+    for message in [of_owner, of_allowance, child.allows[0].to_string()] {
+        assert!(message.contains('x') && message.contains('y'), "{message}");
+        assert_eq!(message, portcullis_contract::printable(&message));
+    }
+}
