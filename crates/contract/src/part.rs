@@ -105,6 +105,11 @@ const MARKS: u8 = 4;
 const TELLS: u8 = 8;
 
 /// Classes of the ASCII characters.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "it is evaluated by the compiler, which refuses a wrong index"
+)]
 const CLASSES: [u8; 128] = {
     let mut classes = [0; 128];
     let mut at = 0;
