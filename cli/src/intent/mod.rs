@@ -27,7 +27,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Draft(draft::Args),
+    Draft(Box<draft::Args>),
     Key(key::Args),
     Sign(sign::Args),
     Verify(verify::Args),

@@ -29,7 +29,7 @@ pub(crate) struct Said {
     /// The parts, numbers and days in them.
     keys: HashSet<Key>,
     /// Words that tell records apart, with their numbers.
-    words: HashMap<Vec<u8>, u32>,
+    words: HashMap<Vec<u8>, usize>,
     begins: Begins,
 }
 
@@ -43,7 +43,7 @@ impl Said {
             let is_common = COMMON.iter().any(|it| it.as_bytes() == word);
             if number < MAX_WORDS && !is_common && !self.words.contains_key(word) {
                 self.begins.add(word);
-                self.words.insert(word.to_owned(), number as u32);
+                self.words.insert(word.to_owned(), number);
             }
         }
         self.folded.push(b'\n');
@@ -119,7 +119,9 @@ pub(crate) fn stands_in<'t>(within: &'t [u8], text: &'t str) -> impl Iterator<It
     memmem::find_iter(within, text.as_bytes()).filter(move |at| {
         let before = within.get(..*at).unwrap_or_default();
         let after = within.get(at + text.len()..).unwrap_or_default();
-        !(begins_with_word && ends_in_word(before)) && !(ends_with_word && begins_in_word(after))
+        let goes_on =
+            begins_with_word && ends_in_word(before) || ends_with_word && begins_in_word(after);
+        !goes_on
     })
 }
 

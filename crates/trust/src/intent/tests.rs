@@ -482,12 +482,12 @@ fn messages_are_printable_whatever_an_intent_holds() {
     let of_owner = child.is_within(&parent).unwrap_err().to_string();
     child.exception = None;
     child.allows[0].max_uses = Some(1);
-    let mut narrow = parent.clone();
+    let mut narrow = parent;
     narrow.exception = None;
     narrow.allows[0].max_uses = Some(0);
     let of_allowance = child.is_within(&narrow).unwrap_err().to_string();
     for message in [of_owner, of_allowance, child.allows[0].to_string()] {
         assert!(message.contains('x') && message.contains('y'), "{message}");
-        assert_eq!(message, portcullis_contract::printable(&message));
+        assert_eq!(message, printable(&message));
     }
 }
