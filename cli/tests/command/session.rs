@@ -165,7 +165,7 @@ fn a_poisoned_result_moves_no_money() {
     let permitted: Vec<bool> = decided.iter().map(|(permitted, ..)| *permitted).collect();
     let expected = [false, true, true, true, false, false, false, false];
     assert_eq!(permitted, expected, "{decided:?}");
-    // Nobody is asked for what only the attacker's text has, nor for links, nor for another tool.
+    // No approver is asked for what only the attacker's text has, nor for links, nor for another tool.
     for (index, (_, _, asked)) in decided.iter().enumerate().skip(4) {
         let is_field = index == 5;
         assert_eq!(asked == &json!([]), !is_field, "{index}: {asked}");

@@ -57,7 +57,7 @@ pub(crate) enum ReadBy {
     Named,
     /// A result that the user named.
     Reached,
-    /// Somebody else.
+    /// Neither of them.
     Other,
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Measured {
     pub(super) leaks: Counts,
     /// Tasks of which every call is permitted once what is asked is approved.
     pub(super) tasks: Counts,
-    /// Tasks for which somebody is asked.
+    /// Tasks for which an approver is asked.
     pub(super) asking: Counts,
     /// Pairs that leak if the person who is asked always says yes.
     pub(super) always_yes: Counts,
