@@ -1,4 +1,4 @@
-//! What a session costs: taking down a result of 50 KB, and the origins of the values of a call.
+//! Cost of a session: taking down a result of 50 KB, and the origins of the values of a call.
 //!
 //! The goals are 200 µs and 30 µs.
 

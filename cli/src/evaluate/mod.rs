@@ -100,7 +100,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn decide(args: &Args, pdp: &Pdp, document: &[u8]) -> Case {
     let from = From::of(args.from, document);
-    let request = from.and_then(|from| from.read(document, Some(pdp)));
+    decided(
+        args,
+        pdp,
+        from.and_then(|from| from.read(document, Some(pdp))),
+    )
+}
+
+/// Decides a request that was read, or could not be.
+fn decided(args: &Args, pdp: &Pdp, request: Result<Request, json::Error>) -> Case {
     let now = args.now.unwrap_or_else(Timestamp::now);
     let started = Instant::now();
     let (decision, checks) = match &request {

@@ -1,15 +1,14 @@
 //! `portcullis evaluate --session`: rehearses the calls of one session.
 
-use super::{Args, Case, ToJson, render};
+use super::{Args, Case, ToJson, decided, render};
 use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::requests::{From, Input};
 use portcullis_host::session::{Found, LedgerLimits, Session};
-use portcullis_host::{Decision, Pdp, Request, Timestamp, json};
+use portcullis_host::{Pdp, json};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
-use std::time::Instant;
 
 /// A line of a session.
 enum Line {
@@ -152,7 +151,7 @@ pub(super) fn run(args: &Args, pdp: &Pdp, file: &Path) -> anyhow::Result<Exit> {
 /// Maximum size of a result, in bytes.
 const MAX_RESULT: usize = 4 * 1024 * 1024;
 
-/// What was said before the first call, and the session from then on.
+/// The words before the first call, and the session from then on.
 #[derive(Default)]
 struct Rehearsal {
     said: Vec<String>,
@@ -178,15 +177,7 @@ impl Rehearsal {
         let from = From::of(args.from, document);
         let request = match from.and_then(|from| from.read(document, Some(pdp))) {
             Ok(request) => request,
-            Err(error) => {
-                let case = Case {
-                    decision: Decision::invalid(&error),
-                    request: Err(error),
-                    checks: None,
-                    time: std::time::Duration::ZERO,
-                };
-                return (case, Vec::new(), false);
-            }
+            Err(error) => return (decided(args, pdp, Err(error)), Vec::new(), false),
         };
         let session = self.session.get_or_insert_with(|| {
             Session::open(
@@ -196,14 +187,14 @@ impl Rehearsal {
                 LedgerLimits::default(),
             )
         });
-        let case = decided(args, pdp, session, &request);
+        let case = decided(args, pdp, Ok(session.with_origins(&request)));
         let asked = asked(&case, session);
         let mut approved = false;
         if approve && !asked.is_empty() {
             approved = asked.iter().all(|it| session.approve(&request, &it.path));
         }
         let case = match approved {
-            true => decided(args, pdp, session, &request),
+            true => decided(args, pdp, Ok(session.with_origins(&request))),
             false => case,
         };
         approved &= case.decision.is_permit();
@@ -220,26 +211,7 @@ impl Rehearsal {
     }
 }
 
-fn decided(args: &Args, pdp: &Pdp, session: &Session, request: &Request) -> Case {
-    let now = args.now.unwrap_or_else(Timestamp::now);
-    let started = Instant::now();
-    let request = session.with_origins(request);
-    let (decision, checks) = match args.explain {
-        true => {
-            let (decision, checks) = pdp.explain_at(&request, now);
-            (decision, Some(checks))
-        }
-        false => (pdp.evaluate_at(&request, now), None),
-    };
-    Case {
-        request: Ok(request),
-        decision,
-        checks,
-        time: started.elapsed(),
-    }
-}
-
-/// What an approver would be asked about a denied call.
+/// Arguments that an approver would be asked about, for a denied call.
 fn asked(case: &Case, session: &Session) -> Vec<Asked> {
     let (Ok(request), Some(access)) = (&case.request, case.decision.access_request()) else {
         return Vec::new();

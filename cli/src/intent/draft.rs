@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// The server's tools: a file with the result of its `tools/list`.
     #[arg(long, requires = "said")]
     tools: Option<PathBuf>,
-    /// What the operator says about the tools: which words ask for them, and where their arguments may come from.
+    /// The operator's file about the tools: which words ask for them, and where their arguments may come from.
     #[arg(long, requires = "said")]
     server: Option<PathBuf>,
     /// The integration of the server.

@@ -38,7 +38,7 @@ use asked::{Sentence, moves_money, reads, sentences};
 use pins::{Pin, pins};
 use portcullis_contract::{WORD, escape_key};
 use serde_json::{Value, json};
-pub use server::{Server, ToolWords};
+pub use server::{ResultWords, Server, ToolWords};
 pub use tool::{Argument, Role, Tool};
 
 /// Any field of any result.
@@ -47,7 +47,7 @@ const ANY_FIELD: &str = "tool:*#";
 /// Any field of any record that has something of the user's words.
 const ANY_FIELD_ABOUT: &str = "tool:*#about";
 
-/// How the tools are chosen.
+/// Choice of the tools.
 #[derive(Debug, Clone)]
 pub enum Choice {
     /// Those that the words ask for, and all that only read.
@@ -142,9 +142,11 @@ fn fields(server: &Server) -> Vec<String> {
 
 /// True if only a text that the user hands over to can ask for the tool.
 fn is_handed_over(sentences: &[Sentence<'_>], place: usize) -> bool {
-    let asking = sentences.iter().filter(|it| it.asks_for.contains(&place));
-    let hand_over: Vec<bool> = asking.map(|it| it.hands_over).collect();
-    !hand_over.is_empty() && hand_over.iter().all(|it| *it)
+    let mut asking = sentences
+        .iter()
+        .filter(|it| it.asks_for.contains(&place))
+        .peekable();
+    asking.peek().is_some() && asking.all(|it| it.hands_over)
 }
 
 fn is_asked(sentences: &[Sentence<'_>], place: usize) -> bool {

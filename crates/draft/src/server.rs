@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What an operator says about the tools of a server.
+/// Statements of an operator about the tools of a server.
 ///
 /// ```toml
 /// [tools.send_money]
@@ -27,7 +27,7 @@ pub struct Server {
     pub results: BTreeMap<String, ResultWords>,
 }
 
-/// What an operator says about the results of a tool.
+/// Statements of an operator about the results of a tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResultWords {
@@ -41,7 +41,7 @@ pub struct ResultWords {
     pub others_write: Vec<String>,
 }
 
-/// What an operator says about a tool.
+/// Statements of an operator about a tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ToolWords {

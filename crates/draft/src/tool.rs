@@ -24,11 +24,11 @@ pub struct Argument {
     pub is_required: bool,
     /// True if its value may be a list.
     pub is_list: bool,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
 }
 
-/// What an argument is for, by its name and its schema.
+/// Purpose of an argument, by its name and its schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It says who or where: a recipient, a channel, a file.

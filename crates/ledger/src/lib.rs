@@ -84,7 +84,7 @@ pub enum Found {
         tool: String,
         /// JSON Pointer into the result.
         pointer: String,
-        /// What stands around it.
+        /// The text around it.
         around: String,
     },
 }
@@ -191,7 +191,7 @@ impl Ledger {
         self.seen.calls.len()
     }
 
-    /// Who said what a call with these arguments reads, by the texts in them, or by the numbers if there are none.
+    /// The one who said what a call with these arguments reads, by the texts in them, or by the numbers if there are none.
     ///
     /// A text that is no word of the user's, and is or stands in a result that the user named, is reached.
     fn read_by(&self, arguments: &Value) -> ReadBy {

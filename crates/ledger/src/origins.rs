@@ -3,7 +3,7 @@
 use crate::key::{Key, fold_into, keys_in, whole_part};
 use crate::said::Words;
 use crate::seen::{Leaf, ReadBy};
-use crate::{Found, Ledger};
+use crate::{Approved, Found, Ledger};
 use portcullis_contract::{ArgumentOrigin, Origins, WORD, accepts_origin, escape_key, parts_of};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ const AROUND: usize = 60;
 impl Ledger {
     /// Origins of the arguments of a call of `tool`, one statement for each text and number, and for each part of a text.
     ///
-    /// What the caller `stated` makes them worse, and never better: of the computed origins those stay that a stated
+    /// The origins that the caller `stated` make them worse, and never better: of the computed origins those stay that a stated
     /// one accepts. A value for which nothing is stated keeps its computed origins.
     pub fn origins(
         &self,
@@ -37,17 +37,16 @@ impl Ledger {
             }
         }
         for origin in computed.iter_mut().filter(|it| it.part.is_none()) {
-            let value = arguments.pointer(&origin.path).and_then(Key::of);
-            if value.is_some_and(|value| self.is_approved(tool, &origin.path, &value)) {
+            let own = |it: &&Approved| it.tool == tool && it.path == origin.path;
+            let is_approved = self.approved.iter().filter(own).any(|approved| {
+                let value = arguments.pointer(&origin.path).and_then(Key::of);
+                value.as_ref() == Some(&approved.value)
+            });
+            if is_approved {
                 origin.origins.insert(0, WORD.to_owned());
             }
         }
         computed
-    }
-
-    fn is_approved(&self, tool: &str, path: &str, value: &Key) -> bool {
-        let mut approved = self.approved.iter();
-        approved.any(|it| it.tool == tool && it.path == path && it.value == *value)
     }
 
     fn collect(
@@ -203,7 +202,7 @@ fn name_in_words(tool: &str) -> Vec<u8> {
     words
 }
 
-/// What stands around a value in a text.
+/// The text around a value in a text.
 fn around(text: &str, key: &Key) -> String {
     let at = match key.as_text() {
         Some(wanted) => words(text).find(|at| {

@@ -21,7 +21,7 @@ const COMMON: [&str; 44] = [
 /// A set of the user's words, by their numbers.
 pub(crate) type Words = u128;
 
-/// What the user said in a session.
+/// The words of the user in a session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
     /// The texts, folded, each on a line of its own.

@@ -46,11 +46,11 @@ const MAX_PLACES: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) tool: String,
-    /// Who said what was read.
+    /// The one who said what was read.
     pub(crate) read: ReadBy,
 }
 
-/// Who said what a call reads.
+/// The one who said what a call reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadBy {
     /// The user.
@@ -125,7 +125,7 @@ struct Row {
     count: usize,
 }
 
-/// What was seen of results.
+/// Results, as they are remembered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) calls: Vec<Call>,
@@ -191,7 +191,7 @@ struct Member {
     words: Words,
 }
 
-/// Where a value is in a result, while the result is read.
+/// Place of a value in a result, while the result is read.
 #[derive(Clone, Copy, Default)]
 struct At {
     above: Option<usize>,
@@ -531,7 +531,7 @@ impl Seen {
     }
 }
 
-/// What stands near a place in a text, and the place in that.
+/// The text near a place in a text, and the place in that.
 fn near(text: &str, at: usize) -> (&str, usize) {
     let border = |at: &usize| text.is_char_boundary(*at);
     let begin = (at.saturating_sub(16)..=at).find(border).unwrap_or(at);

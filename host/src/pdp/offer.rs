@@ -9,7 +9,7 @@ use portcullis_model::cause::Cause;
 use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
 use portcullis_model::secret::well_known_withheld;
-use portcullis_trust::intent::{Chain, Intents, Nearest};
+use portcullis_trust::intent::{Chain, Intents, Nearest, StoredIntent};
 use serde_json::Value;
 
 /// Maximum number of arguments that an approval shows.
@@ -84,18 +84,22 @@ fn is_within(chain: &Chain, denied: &Admission<'_>) -> bool {
 
 /// True if the intents of the chain let approval be requested. `None` if none of them has an opinion.
 fn may_be_asked(chain: &Chain, denied: &Admission<'_>) -> Option<bool> {
-    let opinions = chain.iter().filter_map(|intent| {
-        let is_denied = intent.denies(denied.request);
-        if !is_denied && intent.allowance_for(denied.request, denied.class).is_some() {
-            return None;
-        }
-        let has_asks = intent.allows.iter().any(|it| it.asks.is_some());
-        let nearest = intent.nearest(denied.request, denied.class);
-        let may_ask = nearest
-            .iter()
-            .any(|it| it.may_be_asked(denied.request) == Some(true));
-        has_asks.then_some(!is_denied && may_ask)
-    });
+    let has_asks = |intent: &&StoredIntent| intent.allows.iter().any(|it| it.asks.is_some());
+    let opinions = chain
+        .iter()
+        .map(|it| &**it)
+        .filter(has_asks)
+        .filter_map(|intent| {
+            let is_denied = intent.denies(denied.request);
+            if !is_denied && intent.allowance_for(denied.request, denied.class).is_some() {
+                return None;
+            }
+            let nearest = intent.nearest(denied.request, denied.class);
+            let may_ask = nearest
+                .iter()
+                .any(|it| it.may_be_asked(denied.request) == Some(true));
+            Some(!is_denied && may_ask)
+        });
     opinions.reduce(|one, other| one && other)
 }
 

@@ -13,7 +13,7 @@ use run::{Arm, Counts, Measured};
 use std::path::{Path, PathBuf};
 use suite::Suite;
 
-/// What to measure.
+/// Suites to measure, and options.
 struct Plan {
     folder: PathBuf,
     /// Folder of files about the servers, each called as its suite.

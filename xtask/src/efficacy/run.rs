@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// How intents are made, and what the attacker can do.
+/// Source of the intents, and means of the attacker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arm {
     /// Intents are drafted from the user's words alone.

@@ -25,7 +25,7 @@ enum Origin<'a> {
     Tool(&'a str, Place<'a>),
 }
 
-/// Who said what was read.
+/// The one who said what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
     /// Anyone.
