@@ -160,7 +160,7 @@ pub use live::{
 };
 #[cfg(feature = "identity")]
 pub use pdp::AcceptError;
-pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError};
+pub use pdp::{AccessRequests, OutcomeError, Pdp, PdpBuilder, PdpError, UnmetArgument};
 pub use quarantine::{QuarantineRule, Quarantined};
 
 pub use portcullis_contract::{
@@ -202,7 +202,7 @@ pub use portcullis_sandbox::{
 pub use portcullis_trust::identity;
 pub use portcullis_trust::intent::{
     Allowance, Arguments, AttenuationError, Denial, Exception, IntentError, Intents,
-    KnownArguments, StoredIntent, unverified_intent,
+    KnownArguments, StoredIntent, digest_of_words, unverified_intent,
 };
 #[cfg(feature = "identity")]
 pub use portcullis_trust::intent::{INTENT_TYPE, SignError, Signatures, sign};

@@ -390,8 +390,10 @@ fn read(source: &Source<'_>, text: &str, with: &With<'_>) -> Option<Described> {
         .section("log")
         .map(|section| keeping::log(section, folder));
     let sections = root.sections("integration");
-    // Read by `portcullis-server`.
-    let _ = root.section("serve");
+    // Read by `portcullis-server` and `portcullis-mcp`.
+    for section in ["serve", "mcp", "sessions"] {
+        let _ = root.section(section);
+    }
     root.end();
     if sections.is_empty() {
         source.error(

@@ -195,7 +195,7 @@ impl Pdp {
     }
 
     /// The request's intent, carried or named, with the intents that delegated it.
-    fn chain(
+    pub(super) fn chain(
         &self,
         request: &Request,
         now: Timestamp,

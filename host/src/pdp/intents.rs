@@ -3,12 +3,15 @@
 use super::{Parts, Pdp};
 use crate::integration::Integration;
 use crate::log::Issued;
+use crate::session::{LedgerLimits, Session};
 use portcullis_contract::name::alike_key;
 use portcullis_contract::{Constraint, excerpt, similar};
+use portcullis_model::digest::Digest;
 use portcullis_model::document::Problem;
+use portcullis_model::request::Request;
 use portcullis_model::timestamp::{CLOCK_LEEWAY, Timestamp};
 use portcullis_trust::intent::{
-    Chain, IntentError, StoredIntent, member_to_write, unverified_intent,
+    Chain, IntentError, StoredIntent, digest_of_words, member_to_write, unverified_intent,
 };
 use portcullis_trust::state::StateError;
 use serde_json::Value;
@@ -17,6 +20,39 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Pdp {
+    /// Digest of the user's words that an intent counts for, if it is known and bound to words.
+    ///
+    /// A session on it may be opened with these words alone, see [`digest_of_words`](crate::digest_of_words).
+    pub fn words_of_intent(&self, id: &str) -> Option<Digest> {
+        let chain = self.intents()?.chain(id)?;
+        chain.last()?.said
+    }
+
+    /// The request with the origins of its arguments, as [`Session::with_origins`] computes them.
+    ///
+    /// If its intent is bound to other words of the user than the session has, all origins are unknown.
+    pub fn in_session(&self, session: &Session, request: &Request) -> Request {
+        let bound = request
+            .intent()
+            .and_then(|intent| self.words_of_intent(&intent.id));
+        match bound.is_some_and(|bound| session.has_other_words(bound)) {
+            false => session.with_origins(request),
+            true => Session::open("", None, None, LedgerLimits::default()).with_origins(request),
+        }
+    }
+
+    /// Reason why a session with those words may not be opened on an intent, for the operator. Without words, it may.
+    pub fn refuses_words(&self, intent: &str, said: &[&str]) -> Option<String> {
+        let bound = self.words_of_intent(intent)?;
+        let is_for_them = said.is_empty() || bound == digest_of_words(said.iter().copied());
+        (!is_for_them).then(|| {
+            format!(
+                "intent `{}` was approved for other words of the user: have one approved for these",
+                excerpt(intent)
+            )
+        })
+    }
+
     /// Accepts an intent that was approved while the host runs.
     ///
     /// `document` is a signed JWT, or JSON if intents need not be signed. The host stores the intent in the

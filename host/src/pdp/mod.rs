@@ -3,6 +3,7 @@
 mod bound;
 mod builder;
 mod candidate;
+mod could;
 mod decide;
 mod intents;
 mod load;
@@ -13,6 +14,7 @@ mod status;
 mod succession;
 
 pub use builder::{AccessRequests, PdpBuilder, PdpError};
+pub use could::UnmetArgument;
 use decide::{not_spent, plugin_step};
 #[cfg(feature = "identity")]
 pub use record::AcceptError;

@@ -89,6 +89,10 @@ pub struct StoredIntent {
     pub denies: Vec<Denial>,
     /// Exception that the intent grants, if any.
     pub exception: Option<Exception>,
+    /// Digest of the user's words for which it was approved, if it counts in sessions with these words alone.
+    ///
+    /// See [`digest_of_words`].
+    pub said: Option<Digest>,
     digest: Digest,
 }
 
@@ -133,7 +137,22 @@ pub struct Exception {
     pub waives: Vec<Waiver>,
 }
 
+/// Digest of the words with which a session is opened: the texts, each without white space at its ends, joined by line
+/// breaks.
+///
+/// For one text it is that of `sha256sum`.
+pub fn digest_of_words<'t>(texts: impl IntoIterator<Item = &'t str>) -> Digest {
+    let texts: Vec<_> = texts.into_iter().map(str::trim).collect();
+    Digest::of(texts.join("\n").as_bytes())
+}
+
 impl StoredIntent {
+    /// True if it counts in a session that was opened with those words.
+    pub fn counts_for<'t>(&self, said: impl IntoIterator<Item = &'t str>) -> bool {
+        self.said
+            .is_none_or(|digest| digest == digest_of_words(said))
+    }
+
     /// Digest of the intent in canonical form (RFC 8785), signed or not.
     pub fn digest(&self) -> Digest {
         self.digest

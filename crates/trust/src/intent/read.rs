@@ -23,7 +23,7 @@ const MAX_ITEMS: usize = 64;
 /// Maximum length of a pattern in bytes.
 const MAX_PATTERN_BYTES: usize = 512;
 
-const MEMBERS: &str = "`id`, `purpose`, `principal`, `approved-by`, `issued-at`, `expires-at`, `parent`, `max-uses`, `allows`, `denies`, `exception`";
+const MEMBERS: &str = "`id`, `purpose`, `principal`, `approved-by`, `issued-at`, `expires-at`, `parent`, `max-uses`, `allows`, `denies`, `exception`, `said`";
 
 impl StoredIntent {
     /// Reads an intent from JSON.
@@ -52,6 +52,7 @@ impl StoredIntent {
             allows: list(&mut intent, "allows", Allowance::read)?,
             denies: list(&mut intent, "denies", Denial::read)?,
             exception: exception(&mut intent)?,
+            said: said(&mut intent)?,
             digest,
         };
         approval.end("`who`, `at`")?;
@@ -259,6 +260,17 @@ impl Denial {
         };
         object.end("`integration`, `action`, `resource`")?;
         Ok(read)
+    }
+}
+
+fn said(intent: &mut Object) -> Result<Option<Digest>, json::Error> {
+    const EXPECTED: &str = "the digest of the user's words: `sha256:` and 64 hexadecimal digits";
+    match intent.take("said") {
+        None => Ok(None),
+        Some(value) => match value.as_str().map(str::parse) {
+            Some(Ok(digest)) => Ok(Some(digest)),
+            _ => Err(unexpected(intent.at("said"), EXPECTED, &value)),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Allowance, Arguments, Denial, StoredIntent};
 use portcullis_contract::{Steps, excerpt};
 use portcullis_model::count::counted;
+use portcullis_model::digest::Digest;
 use portcullis_model::timestamp::Timestamp;
 
 /// Excess of a delegated intent over its parent.
@@ -38,6 +39,9 @@ pub enum AttenuationError {
     /// It allows an action that its parent does not.
     #[error("it allows {0}, but no allowance of its parent includes that")]
     Allowance(String),
+    /// It is not for the words of a user that its parent is for.
+    #[error("its parent counts for the user's words with the digest {0}: state the same `said`")]
+    Said(Digest),
     /// It lacks a denial of its parent.
     #[error("its parent denies {0}, but it does not")]
     Denial(String),
@@ -95,6 +99,11 @@ impl StoredIntent {
             && self.max_uses.is_none_or(|own| own > most)
         {
             return Err(AttenuationError::Uses { most });
+        }
+        if let Some(said) = parent.said
+            && self.said != Some(said)
+        {
+            return Err(AttenuationError::Said(said));
         }
         for ours in &self.allows {
             let mut theirs = parent.allows.iter();

@@ -131,3 +131,31 @@ fn a_delegated_allowance_asks_for_no_more_than_its_parents() {
         assert_eq!(found, within, "{ours:?} {theirs:?}");
     }
 }
+
+#[test]
+fn an_intent_may_be_bound_to_the_words_of_a_user() {
+    use crate::intent::{AttenuationError, digest_of_words};
+    let words = ["Pay the rent", " to Ann "];
+    let mut bound = whole();
+    bound["said"] = json!(digest_of_words(words).to_string());
+    let parent = intent(&bound);
+    assert!(parent.counts_for(words) && parent.counts_for(["Pay the rent\nto Ann\n"]));
+    assert!(!parent.counts_for(["Pay the rent"]) && !parent.counts_for([]));
+    let free = intent(&whole());
+    assert!(free.counts_for(words) && free.counts_for([]));
+    // What is delegated from it is bound to the same words.
+    assert!(parent.allows_no_more_than(&parent).is_ok());
+    assert!(parent.allows_no_more_than(&free).is_ok());
+    assert!(matches!(
+        free.allows_no_more_than(&parent),
+        Err(AttenuationError::Said(_))
+    ));
+    let mut other = bound.clone();
+    other["said"] = json!(digest_of_words(["Pay all"]).to_string());
+    assert!(intent(&other).allows_no_more_than(&parent).is_err());
+    for wrong in [json!("sha256:12"), json!(7), json!(null)] {
+        bound["said"] = wrong;
+        let read = StoredIntent::from_json(bound.to_string().as_bytes());
+        assert!(read.unwrap_err().to_string().contains("`/said`"));
+    }
+}

@@ -1,9 +1,15 @@
 //! Sessions of agents: origins of arguments that are computed from what the user said and what the agent saw.
 
+mod open;
+
+pub use open::{Sessions, handle};
 use portcullis_ledger::Ledger;
 pub use portcullis_ledger::{Found, LedgerLimits};
+use portcullis_model::digest::Digest;
 use portcullis_model::request::Request;
+use portcullis_trust::intent::digest_of_words;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A session of one agent on one intent.
@@ -42,6 +48,10 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     principal: String,
     intent: Option<String>,
+    /// Digest of the words with which it was opened; `None` if there were none.
+    words: Option<Digest>,
+    /// True if words were added later.
+    has_later_words: AtomicBool,
     ledger: Mutex<Ledger>,
 }
 
@@ -53,15 +63,30 @@ impl Session {
         said: impl IntoIterator<Item = &'t str>,
         limits: LedgerLimits,
     ) -> Self {
+        let said: Vec<_> = said.into_iter().collect();
+        let words = digest_of_words(said.iter().copied());
         Self(Arc::new(Inner {
             principal: principal.to_owned(),
             intent: intent.map(str::to_owned),
+            words: (!said.is_empty()).then_some(words),
+            has_later_words: AtomicBool::new(false),
             ledger: Mutex::new(Ledger::new(said, limits)),
         }))
     }
 
+    /// SPIFFE ID of the principal.
+    pub fn principal(&self) -> &str {
+        &self.0.principal
+    }
+
+    /// Id of the intent, if the session is on one.
+    pub fn intent(&self) -> Option<&str> {
+        self.0.intent.as_deref()
+    }
+
     /// Adds words that the user says later. They count from then on.
     pub fn say(&self, text: &str) {
+        self.0.has_later_words.store(true, Ordering::Relaxed);
         self.ledger().say(text);
     }
 
@@ -91,6 +116,12 @@ impl Session {
         request.clone().with_computed_origins(origins)
     }
 
+    /// True if it has words of a user, and they are others than those with that digest.
+    pub(crate) fn has_other_words(&self, bound: Digest) -> bool {
+        let has_later = self.0.has_later_words.load(Ordering::Relaxed);
+        has_later || self.0.words.is_some_and(|words| words != bound)
+    }
+
     /// Approves the value of the argument at `path`, a JSON Pointer, for that action in this session.
     ///
     /// It then counts as the user's word. False if the request is of another principal or intent, or the argument is
@@ -111,7 +142,12 @@ impl Session {
     }
 
     /// Places of the value of an argument in what was said and seen, for people.
+    ///
+    /// None for a request of another principal or intent.
     pub fn find(&self, request: &Request, path: &str) -> Vec<Found> {
+        if !self.is_of(request) {
+            return Vec::new();
+        }
         match request.arguments().pointer(path) {
             Some(Value::Array(items)) => {
                 let ledger = self.ledger();
