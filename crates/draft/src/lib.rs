@@ -30,11 +30,13 @@
 )]
 
 mod asked;
+mod class;
 mod pins;
 mod server;
 mod tool;
 
 use asked::{Sentence, moves_money, reads, sentences};
+pub use class::class_of;
 use pins::{Pin, pins};
 use portcullis_contract::{WORD, escape_key};
 use serde_json::{Value, json};
