@@ -74,6 +74,17 @@ impl Connection {
         }
     }
 
+    /// The workload that the peer's certificate identifies, if it has one that is in force.
+    pub(crate) fn workload(&self, pdp: &Pdp) -> Option<Arc<Principal>> {
+        match &self.0.peer {
+            Peer::Tls { chain, .. } => {
+                let principal = self.verified(chain, pdp)?;
+                (!is_revoked(&principal, pdp)).then_some(principal)
+            }
+            Peer::Tcp(_) | Peer::Unix { .. } => None,
+        }
+    }
+
     /// Scheme of URLs of this server for the peer.
     pub(crate) fn scheme(&self) -> &'static str {
         match &self.0.peer {
@@ -109,7 +120,7 @@ impl Connection {
 }
 
 /// True if the host's revocation list has the principal or its credential.
-fn is_revoked(principal: &Principal, pdp: &Pdp) -> bool {
+pub(crate) fn is_revoked(principal: &Principal, pdp: &Pdp) -> bool {
     pdp.revocations().is_some_and(|revocations| {
         let known = revocations.now_known();
         let credential = &principal.credential_id;

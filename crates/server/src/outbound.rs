@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portcullis_host::printable;
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::rustls::RootCertStore;
@@ -25,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A client of one server. It follows no redirects, because they could lead secrets elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Outbound {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
     endpoint: Endpoint,
 }
 
@@ -36,23 +37,7 @@ impl Outbound {
     ///
     /// The reason why no authorities are known, with the remedy.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, String> {
-        let url = endpoint.url.parse::<Uri>();
-        let roots = match url.is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS)) {
-            true => tls::roots(endpoint.authorities.as_deref())?,
-            false => RootCertStore::empty(),
-        };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(roots)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
+        let client = client(&endpoint.url, endpoint.authorities.as_deref())?;
         Ok(Self {
             client,
             endpoint: endpoint.clone(),
@@ -90,6 +75,34 @@ impl Outbound {
     }
 }
 
+/// A client of HTTP/1.1, with TLS for `https`. It follows no redirects. Nothing is connected yet.
+///
+/// # Errors
+///
+/// The reason why no authorities are known, with the remedy.
+pub(crate) fn client(url: &str, authorities: Option<&Path>) -> Result<HttpClient, String> {
+    let url = url.parse::<Uri>();
+    let roots = match url.is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS)) {
+        true => tls::roots(authorities)?,
+        false => RootCertStore::empty(),
+    };
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls::client_config(roots)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(connector))
+}
+
+/// A client of HTTP/1.1.
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Reads a body, to its end or to [`LARGEST`] bytes.
 async fn beginning(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     let mut read = Vec::new();
@@ -105,7 +118,7 @@ async fn beginning(mut body: Incoming) -> Result<Bytes, hyper::Error> {
 }
 
 /// An error with its sources.
-fn message(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn message(error: &(dyn Error + 'static)) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

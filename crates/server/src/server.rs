@@ -6,7 +6,10 @@ use crate::listener::Listener;
 use crate::settings::{self, Address, Limits, Settings};
 use crate::state::{App, Report};
 use crate::telemetry::Traced;
-use crate::{admin, authzen, checkpoint, events, ext_authz, forward, observe, reload, ship, tls};
+use crate::{
+    admin, authzen, checkpoint, events, ext_authz, forward, mcp, observe, reload, sessions, ship,
+    tls,
+};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -51,9 +54,9 @@ pub enum ServeError {
     /// The certificate is unusable.
     #[error("{0}")]
     Tls(String),
-    /// Traces and metrics cannot be exported.
-    #[error("`[serve.otlp]`: {0}")]
-    Otlp(String),
+    /// Traces and metrics cannot be exported, or a server behind a gate cannot be reached.
+    #[error("{0}")]
+    Outbound(String),
 }
 
 /// Decision point and settings of a server.
@@ -171,7 +174,7 @@ impl Server {
             let address = listener.address();
             addresses.push(address.map_err(|error| failed((configured.clone(), error)))?);
         }
-        let app = App::new(live, Arc::new(settings), report).map_err(ServeError::Otlp)?;
+        let app = App::new(live, Arc::new(settings), report).map_err(ServeError::Outbound)?;
         let (of_decisions, of_admin) = addresses.split_at(decisions.len());
         let of_decisions = of_decisions
             .iter()
@@ -302,6 +305,8 @@ fn decision_routes(app: &App) -> Router {
     let routes = authzen::routes()
         .merge(events::routes())
         .merge(forward::routes())
+        .merge(mcp::routes())
+        .merge(sessions::routes())
         .merge(ext_authz::routes(app));
     with_layers(routes, app, Traced::Yes)
 }

@@ -1,6 +1,7 @@
 //! State that all routes share, and the one path from a request to its decision.
 
 use crate::connection::{Caller, Connection};
+use crate::gates::Gates;
 use crate::metrics::Metrics;
 use crate::recent::{Recent, RecentDecision};
 use crate::refusal::{Kind, Refusal};
@@ -9,6 +10,7 @@ use crate::shipping::ShipStatus;
 use crate::telemetry::{self, Telemetry};
 use crate::vouching;
 use arc_swap::ArcSwap;
+use portcullis_host::session::{Session, Sessions};
 use portcullis_host::{Decision, Live, Pdp, Request, Timestamp};
 use portcullis_http::UnknownCallers;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +54,8 @@ struct Shared {
     /// Work on threads of its own, which goes on when the task that waits for it is gone.
     blocking: TaskTracker,
     started_at: Timestamp,
+    sessions: Sessions,
+    gates: ArcSwap<Gates>,
 }
 
 /// Function that shows a message to the operator.
@@ -67,11 +71,14 @@ impl App {
     ///
     /// # Errors
     ///
-    /// The reason why traces and metrics cannot be exported.
+    /// The reason why traces and metrics cannot be exported, or a server behind a gate cannot be reached.
     pub(crate) fn new(live: Live, settings: Arc<Settings>, report: Report) -> Result<Self, String> {
         let metrics = Metrics::default();
-        let telemetry = Telemetry::start(&settings, &metrics)?;
+        let telemetry = Telemetry::start(&settings, &metrics)
+            .map_err(|error| format!("`[serve.otlp]`: {error}"))?;
         let recent = Recent::new(settings.limits.recent_decisions);
+        let sessions = Sessions::new(settings.sessions.most, settings.sessions.idle);
+        let gates = Gates::new(&settings.mcp)?;
         Ok(Self(Arc::new(Shared {
             live,
             report,
@@ -89,6 +96,8 @@ impl App {
             searches: Semaphore::new(SEARCHES),
             blocking: TaskTracker::new(),
             started_at: Timestamp::now(),
+            sessions,
+            gates: ArcSwap::new(Arc::new(gates)),
         })))
     }
 
@@ -108,7 +117,15 @@ impl App {
     }
 
     /// Replaces the settings for requests that follow.
+    ///
+    /// Gates whose settings changed begin anew: their clients open a new connection.
     pub(crate) fn replace_settings(&self, settings: Arc<Settings>) {
+        if self.settings().mcp != settings.mcp {
+            match Gates::new(&settings.mcp) {
+                Ok(gates) => self.0.gates.store(Arc::new(gates)),
+                Err(error) => self.say(&format!("`[mcp]` stays as it was: {error}")),
+            }
+        }
         self.0.settings.store(settings);
         self.0.settings_changes.send_replace(());
     }
@@ -116,6 +133,21 @@ impl App {
     /// Notes each time that the settings were read, even without a change.
     pub(crate) fn settings_changes(&self) -> watch::Receiver<()> {
         self.0.settings_changes.subscribe()
+    }
+
+    /// Open sessions of agents.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// Gates in front of MCP servers.
+    pub(crate) fn gates(&self) -> Arc<Gates> {
+        self.0.gates.load_full()
+    }
+
+    /// Function that shows a message to the operator.
+    pub(crate) fn report(&self) -> Report {
+        Arc::clone(&self.0.report)
     }
 
     /// Counters of this server.
@@ -198,7 +230,7 @@ impl App {
     ///
     /// `credential` is the workload's own token (a JWT-SVID). With one, the principal of the request is the
     /// verified one. Without one, the request's statements count, as far as the enforcement point may vouch for
-    /// them.
+    /// them. With a `session`, the origins of its arguments are computed, and what is stated can only make them worse.
     ///
     /// # Errors
     ///
@@ -210,18 +242,27 @@ impl App {
         pdp: &Pdp,
         stated: Request,
         credential: Option<&str>,
+        session: Option<&Session>,
     ) -> Result<Decision, Refusal> {
-        let request = vouching::admit(caller.pep(), pdp, stated, credential)?;
+        let mut request = vouching::admit(caller.pep(), pdp, stated, credential)?;
+        if let Some(session) = session {
+            request = pdp.in_session(session, &request);
+        }
+        Ok(self.evaluate(caller, pdp, &request).await)
+    }
+
+    /// Decides a request whose statements are known to be true, and counts the decision.
+    pub(crate) async fn evaluate(&self, caller: &Caller, pdp: &Pdp, request: &Request) -> Decision {
         let began = Instant::now();
-        let decision = pdp.evaluate_async(&request).await;
+        let decision = pdp.evaluate_async(request).await;
         let took = began.elapsed();
         let is_known = pdp.integration(request.integration()).is_some();
-        self.0.metrics.decided(&request, &decision, is_known, took);
-        telemetry::note_decision(&request, &decision, is_known);
+        self.0.metrics.decided(request, &decision, is_known, took);
+        telemetry::note_decision(request, &decision, is_known);
         let settings = self.settings();
-        let seen = RecentDecision::of(caller, &request, &decision, took, &settings);
+        let seen = RecentDecision::of(caller, request, &decision, took, &settings);
         self.0.recent.add(seen);
-        Ok(decision)
+        decision
     }
 
     /// Runs work that compiles, or waits for the disk or for a lock, on a thread where that delays no request.

@@ -1,6 +1,7 @@
 //! A request to the API: its caller, its body and the workload's credential.
 
 use crate::connection::{Caller, Connection};
+use crate::handle;
 use crate::refusal::Refusal;
 use crate::state::App;
 use axum::body::{Bytes, to_bytes};
@@ -8,6 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
+use portcullis_host::session::Session;
 use portcullis_host::{Decision, Pdp, json};
 
 /// Header with the workload's own token, a JWT-SVID that the host verifies.
@@ -26,6 +28,7 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     pub(crate) body: Bytes,
     credential: Option<String>,
+    session: Option<Session>,
     traceparent: Option<String>,
 }
 
@@ -40,8 +43,9 @@ impl Call {
         request: portcullis_host::Request,
     ) -> Result<Decision, Refusal> {
         let credential = self.credential.as_deref();
+        let session = self.session.as_ref();
         self.app
-            .decide(&self.caller, &self.pdp, request, credential)
+            .decide(&self.caller, &self.pdp, request, credential, session)
             .await
     }
 
@@ -73,12 +77,13 @@ impl Call {
         let traceparent = traceparent.and_then(|it| it.to_str().ok().map(str::to_owned));
         let read = Self::parts(&parts, body, &app, &pdp, &connection).await;
         match read {
-            Ok((caller, credential, body)) => Ok(Self {
+            Ok((caller, credential, session, body)) => Ok(Self {
                 app,
                 pdp,
                 caller,
                 body,
                 credential,
+                session,
                 traceparent,
             }),
             Err(refusal) => {
@@ -97,7 +102,7 @@ impl Call {
         app: &App,
         pdp: &Pdp,
         connection: &Connection,
-    ) -> Result<(Caller, Option<String>, Bytes), Refusal> {
+    ) -> Result<(Caller, Option<String>, Option<Session>, Bytes), Refusal> {
         // The caller comes first: an unknown one learns nothing else.
         let caller = app.caller(connection, bearer_token(&parts.headers)?)?;
         if let Some(name) = OF_BROWSERS
@@ -114,6 +119,7 @@ impl Call {
             ));
         }
         let credential = credential(&parts.headers)?;
+        let session = handle::stated_session(app, &parts.headers)?;
         let most = pdp.request_limits().bytes;
         let body = to_bytes(body, most).await.map_err(|error| {
             match has_source::<http_body_util::LengthLimitError>(&error) {
@@ -123,7 +129,7 @@ impl Call {
                 false => Refusal::malformed("the body was not received in full"),
             }
         })?;
-        Ok((caller, credential, body))
+        Ok((caller, credential, session, body))
     }
 }
 
@@ -173,7 +179,11 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 /// The workload's token.
-fn credential(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+///
+/// # Errors
+///
+/// [`Refusal`] if the header is there twice, or is no text.
+pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all(CREDENTIAL).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -10,7 +10,7 @@ mod search;
 use crate::state::App;
 use axum::Router;
 use axum::routing::{get, post};
-pub(crate) use call::{Call, bearer_token, is_of_type};
+pub(crate) use call::{Call, bearer_token, credential, is_json, is_of_type};
 
 /// Path of the metadata.
 const METADATA: &str = "/.well-known/authzen-configuration";

@@ -103,7 +103,7 @@ pub(crate) async fn judge(
         refused(refusal, Problem::of_map_error(&error), Vec::new())
     })?;
     // Without a token, the proxy states that its client has the key of the certificate, and has to be trusted with it.
-    let decided = app.decide(caller, pdp, request, token).await;
+    let decided = app.decide(caller, pdp, request, token, None).await;
     decided.map_err(|refusal| refusal.traceparent(trace).into())
 }
 

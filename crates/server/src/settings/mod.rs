@@ -7,6 +7,7 @@ mod files;
 mod otlp;
 mod peps;
 mod read;
+mod sessions;
 mod ship;
 
 pub use crate::tls::TlsFiles;
@@ -16,6 +17,7 @@ pub use endpoint::Endpoint;
 pub use files::Secret;
 pub use otlp::OtlpSettings;
 pub use read::{admin_of, check, read};
+pub use sessions::{FrontEnd, SessionSettings};
 pub use ship::{Format, ShipSettings};
 
 use crate::pep::{Pep, Peps};
@@ -58,6 +60,10 @@ pub struct Settings {
     pub ship: Option<ShipSettings>,
     /// Collector of traces and metrics, if there is one.
     pub otlp: Option<OtlpSettings>,
+    /// Gates in front of MCP servers.
+    pub mcp: portcullis_mcp::settings::Settings,
+    /// Sessions of agents.
+    pub sessions: SessionSettings,
     /// Notices for the operator.
     pub notices: Vec<String>,
     /// Files that the settings were read from. The server reads the settings again if one changes.
@@ -199,6 +205,8 @@ impl Default for Settings {
             http: None,
             ship: None,
             otlp: None,
+            mcp: portcullis_mcp::settings::Settings::default(),
+            sessions: SessionSettings::default(),
             notices: Vec::new(),
             files: Vec::new(),
             at_start: AtStart::default(),
@@ -207,6 +215,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// True if only this machine can reach the listeners, and no enforcement points are told apart.
+    pub(crate) fn is_local(&self) -> bool {
+        self.peps.is_local() && self.listen.iter().all(Address::is_local)
+    }
+
     /// Sets the listeners for decisions.
     #[must_use]
     pub fn listen(mut self, addresses: impl IntoIterator<Item = Address>) -> Self {

@@ -4,7 +4,7 @@ use super::address::{Address, UNIX};
 use super::files::{Named, Secret, readable_by_others};
 use super::peps::{self, Around};
 use super::{AtStart, KnownResource, Limits, Settings};
-use super::{calls, otlp, ship};
+use super::{calls, otlp, sessions, ship};
 use crate::tls::{self, TlsFiles};
 use portcullis_host::ConfigError;
 use portcullis_host::config::{Problem, Severity};
@@ -108,7 +108,14 @@ fn read_all(file: &Path) -> (Option<Settings>, Vec<Problem>) {
         let mut root = Section::new(&source, table.get_ref(), FILE);
         let named = Named::in_folder(folder);
         let mut settings = settings(&mut root, &named);
+        settings.mcp = portcullis_mcp::settings::section(&mut root, folder);
+        let notices = settings.mcp.notices.drain(..);
+        settings.notices.extend(notices);
+        if let Some(section) = root.section("sessions") {
+            settings.sessions = sessions::read(section, &named);
+        }
         settings.files = named.into_files();
+        settings.files.extend(settings.mcp.files.iter().cloned());
         settings.files.push(file.to_owned());
         settings.at_start = AtStart::of(&settings);
         settings
@@ -325,7 +332,12 @@ fn limits(section: &mut Section<'_, '_>, limits: &mut Limits) {
     }
 }
 
-fn secret(section: &mut Section<'_, '_>, key: &'static str, named: &Named<'_>) -> Option<Secret> {
+/// Reads the token in the file that `key` names.
+pub(super) fn secret(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    named: &Named<'_>,
+) -> Option<Secret> {
     let source = section.source();
     let (path, span) = section.text(key)?;
     let file = named.file(path);
