@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Adds the problems of `[serve]`, in the order of the file. Returns false if there is an error among them.
+/// Adds the problems of `[serve]`, `[mcp]` and `[sessions]`, in the order of the file. Returns false if there is an error among them.
 #[cfg(feature = "serve")]
 fn serve_problems(file: &std::path::Path, problems: &mut Vec<Problem>) -> bool {
     let mut of_server = portcullis_server::settings::check(file);

@@ -14,9 +14,13 @@ mod diff;
 mod evaluate;
 mod exit;
 mod file;
+#[cfg(feature = "serve")]
+mod hook;
 mod inspect;
 mod intent;
 mod log;
+#[cfg(feature = "serve")]
+mod mcp;
 mod named;
 mod output;
 mod period;
@@ -58,6 +62,10 @@ enum Verb {
     Serve(serve::Args),
     #[cfg(feature = "serve")]
     Status(status::Args),
+    #[cfg(feature = "serve")]
+    Mcp(mcp::Args),
+    #[cfg(feature = "serve")]
+    Hook(hook::Args),
     Revoke(revoke::Args),
     Registry(registry::Args),
     Intent(intent::Args),
@@ -108,6 +116,10 @@ fn main() -> ExitCode {
         Verb::Serve(args) => serve::run(args),
         #[cfg(feature = "serve")]
         Verb::Status(args) => status::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Mcp(args) => mcp::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Hook(args) => hook::run(args),
         Verb::Revoke(args) => revoke::run(args),
         Verb::Registry(args) => registry::run(args),
         Verb::Intent(args) => intent::run(args),

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::requests::{From, Input};
 use portcullis_host::session::{Found, LedgerLimits, Session};
-use portcullis_host::{Pdp, json};
+use portcullis_host::{Pdp, Request, json};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, pdp: &Pdp, file: &Path) -> anyhow::Result<Exit> {
         } = line
         else {
             if let Line::Said(text) = line {
-                rehearsal.say(text);
+                rehearsal.say(pdp, text);
             }
             continue;
         };
@@ -159,11 +159,35 @@ struct Rehearsal {
 }
 
 impl Rehearsal {
-    fn say(&mut self, text: String) {
+    fn say(&mut self, pdp: &Pdp, text: String) {
         match &self.session {
-            Some(session) => session.say(&text),
+            Some(session) => {
+                let intent = session.intent().unwrap_or_default();
+                match pdp.words_of_intent(intent) {
+                    None => session.say(&text),
+                    Some(_) => output::warn(
+                        "the intent was approved for the words before the first call: later words do not count",
+                    ),
+                }
+            }
             None => self.said.push(text),
         }
+    }
+
+    /// Opens the session. Words for which the intent was not approved do not count, as a server would refuse them.
+    fn open(&self, pdp: &Pdp, request: &Request) -> Session {
+        let intent = request.intent().map(|intent| intent.id.as_str());
+        let mut said: Vec<_> = self.said.iter().map(String::as_str).collect();
+        if let Some(why) = intent.and_then(|id| pdp.refuses_words(id, &said)) {
+            output::warn(&shown_of_request(&why));
+            said.clear();
+        }
+        Session::open(
+            &request.principal().id,
+            intent,
+            said,
+            LedgerLimits::default(),
+        )
     }
 
     /// Decides a call. Returns what an approver is asked, and whether the call is permitted for an approval.
@@ -179,22 +203,22 @@ impl Rehearsal {
             Ok(request) => request,
             Err(error) => return (decided(args, pdp, Err(error)), Vec::new(), false),
         };
-        let session = self.session.get_or_insert_with(|| {
-            Session::open(
-                &request.principal().id,
-                request.intent().map(|intent| intent.id.as_str()),
-                self.said.iter().map(String::as_str),
-                LedgerLimits::default(),
-            )
-        });
-        let case = decided(args, pdp, Ok(session.with_origins(&request)));
+        let session = match &self.session {
+            Some(session) => session.clone(),
+            None => {
+                let session = self.open(pdp, &request);
+                self.session.insert(session).clone()
+            }
+        };
+        let session = &session;
+        let case = decided(args, pdp, Ok(pdp.in_session(session, &request)));
         let asked = asked(&case, session);
         let mut approved = false;
         if approve && !asked.is_empty() {
             approved = asked.iter().all(|it| session.approve(&request, &it.path));
         }
         let case = match approved {
-            true => decided(args, pdp, Ok(session.with_origins(&request))),
+            true => decided(args, pdp, Ok(pdp.in_session(session, &request))),
             false => case,
         };
         approved &= case.decision.is_permit();

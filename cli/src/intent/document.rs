@@ -77,6 +77,9 @@ pub(super) fn of(intent: &StoredIntent) -> Value {
     if let Some(uses) = intent.max_uses {
         document["max-uses"] = json!(uses);
     }
+    if let Some(said) = &intent.said {
+        document["said"] = json!(said.to_string());
+    }
     if let Some(exception) = &intent.exception {
         document["exception"] = json!({ "owner": exception.owner, "waives": exception.waives });
     }

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::output::{self, shown_of_request};
 use crate::period::period;
 use portcullis_host::log::{self, Decided, Event};
-use portcullis_host::{StoredIntent, has_well_known_token};
+use portcullis_host::{StoredIntent, digest_of_words, has_well_known_token};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -128,6 +128,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         "expires-at": end,
         "allows": allows,
     });
+    if let Some(said) = &args.said {
+        let words = std::fs::read_to_string(said)
+            .map_err(|error| crate::file::cannot_read(said, &error))?;
+        intent["said"] = json!(digest_of_words([words.as_str()]).to_string());
+    }
     if let Some(uses) = args.max_uses {
         intent["max-uses"] = json!(uses);
     }
