@@ -10,6 +10,7 @@ pub mod requests;
 pub mod small_disk;
 #[cfg(target_os = "linux")]
 pub mod swap;
+pub mod wheels;
 pub mod worst;
 
 use std::path::PathBuf;

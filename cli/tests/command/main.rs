@@ -13,6 +13,8 @@ mod inputs;
 mod intent;
 mod log;
 #[cfg(feature = "serve")]
+mod mcp;
+#[cfg(feature = "serve")]
 mod observing;
 #[cfg(feature = "serve")]
 mod operating;

@@ -236,12 +236,21 @@ fn without_words_the_user_said_nothing() {
     };
     assert_eq!(permitted(std::slice::from_ref(&pay)), [false]);
     assert_eq!(permitted(&[said.clone(), pay.clone()]), [true]);
-    // Words that the user says later count from then on.
     assert_eq!(
-        permitted(&[pay.clone(), said.clone(), pay.clone()]),
-        [false, true]
+        permitted(&[said.clone(), pay.clone(), other]),
+        [true, false]
     );
-    assert_eq!(permitted(&[said, pay, other]), [true, false]);
+    // The intent is for these words alone, before the first call.
+    let others = json!({ "said": "Pay Bob and Ann." });
+    assert_eq!(permitted(&[others, pay.clone()]), [false]);
+    let later = [pay.clone(), said, pay];
+    assert_eq!(permitted(&later), [false, false]);
+    // With one that is bound to no words, later ones count from then on.
+    let file = format!("intents/{id}.json");
+    let mut intent: Value = serde_json::from_str(&folder.read(&file)).unwrap();
+    intent.as_object_mut().unwrap().remove("said");
+    folder.write(&file, intent.to_string());
+    assert_eq!(permitted(&later), [false, true]);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 //! A program that cannot be had skips its tests, with a line that says so. With `PORTCULLIS_REQUIRE_PROXIES=1`, it fails
 //! them.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
+use portcullis_tests::wheels;
+use std::env;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::{env, fs};
 
 /// Variable that makes a missing proxy an error.
 const REQUIRED: &str = "PORTCULLIS_REQUIRE_PROXIES";
@@ -64,72 +64,14 @@ fn nginx() -> anyhow::Result<PathBuf> {
 /// The first file of the wheels for which `is` holds.
 fn from_wheel(is: fn(&Path) -> bool) -> anyhow::Result<PathBuf> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
+    let installed = INSTALLED.get_or_init(|| {
+        let requirements =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateways/requirements.txt");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        wheels::install(&requirements, target).map_err(|error| format!("{error:#}"))
+    });
     let folder = installed
         .as_ref()
         .map_err(|error| anyhow::anyhow!("{error}"))?;
-    find(folder, is)?.with_context(|| format!("{} has no such program", folder.display()))
-}
-
-/// Installs the wheels of `requirements.txt` once for each version of the file.
-fn install() -> anyhow::Result<PathBuf> {
-    let requirements =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateways/requirements.txt");
-    let text = fs::read(&requirements)?;
-    let version = portcullis_host::Digest::of(&text).to_string();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = target.join(format!("proxies-{}", version.replace(':', "-")));
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    // Under another name until it is complete, since other processes may install too.
-    let begun = tempfile::tempdir_in(target)?;
-    run(Command::new("python3")
-        .args(["-m", "venv"])
-        .arg(begun.path()))?;
-    run(Command::new(begun.path().join("bin/pip"))
-        .args(["install", "--quiet", "--disable-pip-version-check"])
-        .args(["--retries", "1", "--timeout", "20"])
-        .args([
-            "--no-deps",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "--requirement",
-        ])
-        .arg(&requirements))?;
-    let begun = begun.keep();
-    match fs::rename(&begun, &folder) {
-        Ok(()) => Ok(folder),
-        Err(error) => {
-            let _ = fs::remove_dir_all(&begun);
-            ensure!(folder.is_dir(), "{}: {error}", folder.display());
-            Ok(folder)
-        }
-    }
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("{command:?}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rfind(|line| !line.trim().is_empty());
-        bail!("{command:?}: {}", last.unwrap_or_default());
-    }
-    Ok(())
-}
-
-fn find(folder: &Path, is: fn(&Path) -> bool) -> anyhow::Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            if let Some(found) = find(&path, is)? {
-                return Ok(Some(found));
-            }
-        } else if is(&path) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
+    wheels::find(folder, is)?.with_context(|| format!("{} has no such program", folder.display()))
 }
