@@ -96,10 +96,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let exit = if error.use_stderr() {
-                Exit::Failed
-            } else {
-                Exit::Success
+            let exit = match error.use_stderr() {
+                false => Exit::Success,
+                // A coding agent goes on if its hook fails with another code than that of a block.
+                true if std::env::args().nth(1).as_deref() == Some("hook") => Exit::Deny,
+                true => Exit::Failed,
             };
             // A failure to print cannot be reported.
             let _ = error.print();

@@ -58,12 +58,9 @@ pub(crate) struct Args {
 const LARGEST: usize = 16 * 1024 * 1024;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let answered = answer(args);
+    let answered = answer(args).and_then(|answer| Ok(output::line(&answer.to_string())?));
     match answered {
-        Ok(answer) => {
-            output::line(&answer.to_string())?;
-            Ok(Exit::Success)
-        }
+        Ok(()) => Ok(Exit::Success),
         // The exit code with which the agents block.
         Err(error) => {
             output::error(&printable(&portcullis_host::withheld(&format!(

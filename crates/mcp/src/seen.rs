@@ -35,7 +35,10 @@ pub(crate) fn parts(result: &Value) -> Vec<Value> {
     if let Value::Object(members) = result {
         for (name, member) in members {
             if name != "structuredContent" || is_error {
-                collect(name, member, &mut beside);
+                if !MEMBERS.contains(&name.as_str()) {
+                    add(name, &mut beside);
+                }
+                collect(member, &mut beside);
             }
         }
     }
@@ -45,9 +48,20 @@ pub(crate) fn parts(result: &Value) -> Vec<Value> {
 /// The error of a server as the session is to observe it: texts, of which none is a field.
 pub(crate) fn error(error: &Value) -> Option<Value> {
     let mut beside = String::new();
-    collect("", error, &mut beside);
+    collect(error, &mut beside);
     opaque(&beside)
 }
+
+/// Members of results by the protocol, whose names say nothing.
+const MEMBERS: [&str; 7] = [
+    "_meta",
+    "content",
+    "contents",
+    "isError",
+    "messages",
+    "resultType",
+    "structuredContent",
+];
 
 /// Texts of a result that are compared with the structured content.
 const MAX_COMPARED: usize = 256;
@@ -82,11 +96,11 @@ fn text_of(block: &Value) -> Option<&str> {
 }
 
 /// Collects all texts, names and numbers but the texts of blocks, and content in Base64.
-fn collect(name: &str, value: &Value, beside: &mut String) {
+fn collect(value: &Value, beside: &mut String) {
     match value {
         Value::String(text) => add(text, beside),
         Value::Number(number) => add(&number.to_string(), beside),
-        Value::Array(items) => items.iter().for_each(|item| collect(name, item, beside)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, beside)),
         Value::Object(members) => {
             let kind = members.get("type").and_then(Value::as_str);
             let is_media = matches!(kind, Some("image" | "audio"));
@@ -103,7 +117,7 @@ fn collect(name: &str, value: &Value, beside: &mut String) {
                         );
                 if !is_encoded && !is_known {
                     add(name, beside);
-                    collect(name, member, beside);
+                    collect(member, beside);
                 }
             }
         }

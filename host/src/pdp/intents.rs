@@ -22,7 +22,7 @@ use std::sync::Arc;
 impl Pdp {
     /// Digest of the user's words that an intent counts for, if it is known and bound to words.
     ///
-    /// A session on it may be opened with these words alone, see [`digest_of_words`](crate::digest_of_words).
+    /// A session on it may be opened with these words alone, see [`digest_of_words`].
     pub fn words_of_intent(&self, id: &str) -> Option<Digest> {
         let chain = self.intents()?.chain(id)?;
         chain.last()?.said

@@ -114,6 +114,9 @@ fn what_cannot_be_read_or_decided_is_blocked() {
         hook(&folder, &serving, "claude-code", event).exits(2);
     }
     serving.stop();
+    // Flags that are wrong, too.
+    folder.run(&["hook", "--format", "other"]).exits(2);
+    folder.run(&["hook"]).exits(2);
     let flags = [
         "hook",
         "--format",

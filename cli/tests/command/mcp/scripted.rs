@@ -23,8 +23,8 @@ pub(super) fn payments() -> Value {
     ])
 }
 
-/// The answer to the request with that id.
-pub(super) fn answer(id: &str, result: &Value) -> String {
+/// The answer to the request that the gate sent with that id: it counts its requests from 1.
+pub(super) fn answer(id: u64, result: &Value) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
 }
 

@@ -36,10 +36,10 @@ fn session() -> Vec<Value> {
 fn answers() -> Vec<String> {
     let content = json!([{ "type": "text", "text": payments().to_string() }]);
     vec![
-        answer("i", &hello()),
+        answer(1, &hello()),
         String::new(),
-        answer("l", &json!({ "tools": tools() })),
-        answer("p", &json!({ "content": content })),
+        answer(2, &json!({ "tools": tools() })),
+        answer(3, &json!({ "content": content })),
     ]
 }
 
@@ -47,7 +47,7 @@ fn answers() -> Vec<String> {
 fn a_call_is_decided_with_what_the_session_saw_and_the_server_gets_what_is_permitted() {
     let folder = bank(&agent(""));
     let mut answers = answers();
-    answers.push(answer("own", &json!({ "content": [] })));
+    answers.push(answer(4, &json!({ "content": [] })));
     server(&folder, &answers, false);
     // The client writes each line when the one before is answered.
     let mut client = Client::start(&folder);
@@ -131,7 +131,7 @@ fn a_message_of_the_server_that_is_too_long_ends_it() {
         "[[mcp.server]]\nintegration = \"bank\"\ncommand = [\"sh\", \"server.sh\"]\nmax-message-bytes = 2000\n",
     ));
     let mut answers = answers();
-    answers[2] = answer("l", &json!({ "tools": [], "x": "x".repeat(4000) }));
+    answers[2] = answer(2, &json!({ "tools": [], "x": "x".repeat(4000) }));
     server(&folder, &answers, false);
     let mut client = Client::start(&folder);
     for line in session().into_iter().take(2) {

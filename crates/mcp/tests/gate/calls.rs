@@ -18,7 +18,7 @@ fn a_transfer_to_whom_a_poisoned_text_names_is_denied_and_the_users_own_is_permi
         "send_money",
         json!({ "recipient": ATTACKER, "amount": 500 }),
     );
-    let denied = denied.to_client();
+    let denied = denied.into_client();
     assert_eq!(denied["error"]["code"], -31001);
     assert_eq!(denied["id"], 2);
     let message = denied["error"]["message"].as_str().unwrap();
@@ -41,7 +41,7 @@ fn a_transfer_to_whom_a_poisoned_text_names_is_denied_and_the_users_own_is_permi
         json!({ "recipient": LANDLORD, "amount": 980 }),
     );
     assert_eq!(
-        own.to_server()["params"]["arguments"]["recipient"],
+        own.into_server()["params"]["arguments"]["recipient"],
         LANDLORD
     );
 }
@@ -81,14 +81,14 @@ fn what_only_a_denied_call_or_an_error_returned_is_no_field() {
     ));
     let error = json!({ "code": 1, "message": ATTACKER });
     let failed = json!({ "jsonrpc": "2.0", "id": setting.at_server(2), "error": error });
-    let passed = only(setting.server(&failed)).to_client();
+    let passed = only(setting.server(&failed)).into_client();
     assert_eq!(passed, json!({ "jsonrpc": "2.0", "id": 2, "error": error }));
     let denied = setting.call(
         3,
         "send_money",
         json!({ "recipient": ATTACKER, "amount": 1 }),
     );
-    let denied = denied.to_client();
+    let denied = denied.into_client();
     assert_eq!(
         denied["error"]["data"]["arguments"][0]["found"],
         "it stands in the text `/beside` of result 1 (`list_payments`): \u{201c}Beside the result: code 1 message US133000000121212121212\u{201d}"
@@ -195,7 +195,7 @@ fn an_id_that_is_used_again_does_not_give_a_late_result_to_another_call() {
     assert!(matches!(only(setting.client(&terms)), Sent::ToServer(_)));
     let of_terms = setting.at_server(1);
     let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
-    let at_server = only(setting.client(&cancelled)).to_server();
+    let at_server = only(setting.client(&cancelled)).into_server();
     assert_eq!(at_server["params"]["requestId"], of_terms);
     assert!(matches!(
         setting.call(1, "list_payments", json!({})),

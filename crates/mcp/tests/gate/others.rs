@@ -55,7 +55,7 @@ fn lists_have_what_could_be_read() {
         setting.client(&request(method, json!({})));
         let answer = json!({ "jsonrpc": "2.0", "id": setting.at_server(method), "result": { member: [
             { "uri": "file:///terms", "uriTemplate": "file:///{x}", "name": "terms" } ] } });
-        let shown = only(setting.server(&answer)).to_client();
+        let shown = only(setting.server(&answer)).into_client();
         let count = shown["result"][member].as_array().unwrap().len();
         assert_eq!(count, usize::from(method != "prompts/list"), "{method}");
     }
@@ -77,7 +77,7 @@ fn what_a_resource_says_is_seen() {
         "send_money",
         json!({ "recipient": "DE89370400440532013000" }),
     );
-    let denied = denied.to_client();
+    let denied = denied.into_client();
     let found = denied["error"]["data"]["arguments"][0]["found"]
         .as_str()
         .unwrap();
@@ -95,7 +95,7 @@ fn the_servers_questions_are_passed_on_only_where_the_operator_says_so() {
     // Once.
     assert_eq!(setting.client(&answer), []);
     for method in ["sampling/createMessage", "roots/list", "tools/call"] {
-        let denied = only(setting.server(&asks(2, method))).to_server();
+        let denied = only(setting.server(&asks(2, method))).into_server();
         assert_eq!(denied["error"]["code"], -31001, "{method}");
         assert_eq!(denied["id"], 2);
     }

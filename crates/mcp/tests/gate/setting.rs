@@ -149,7 +149,7 @@ impl Setting {
 
     /// The client's request passes, with an id of the gate's own.
     pub(crate) fn passes(&self, request: &Value) {
-        let mut sent = only(self.client(request)).to_server();
+        let mut sent = only(self.client(request)).into_server();
         assert!(sent["id"].is_i64());
         sent["id"] = request["id"].clone();
         assert_eq!(&sent, request);
@@ -187,7 +187,7 @@ impl Setting {
         self.passes(&request);
         let id = self.at_server("list");
         let answer = json!({ "jsonrpc": "2.0", "id": id, "result": { "tools": tools } });
-        let answer = only(self.server(&answer)).to_client();
+        let answer = only(self.server(&answer)).into_client();
         let shown = answer["result"]["tools"].as_array().unwrap().iter();
         shown
             .map(|tool| tool["name"].as_str().unwrap().to_owned())
@@ -203,7 +203,7 @@ impl Setting {
     pub(crate) fn answer(&self, id: u64, result: Value) -> Value {
         let at_server = self.at_server(id);
         let answer = json!({ "jsonrpc": "2.0", "id": at_server, "result": result });
-        let answer = only(self.server(&answer)).to_client();
+        let answer = only(self.server(&answer)).into_client();
         assert_eq!(answer["id"], id);
         answer
     }
@@ -268,14 +268,14 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    pub(crate) fn to_client(self) -> Value {
+    pub(crate) fn into_client(self) -> Value {
         match self {
             Self::ToClient(message) => message,
             Self::ToServer(message) => panic!("it goes to the server: {message}"),
         }
     }
 
-    pub(crate) fn to_server(self) -> Value {
+    pub(crate) fn into_server(self) -> Value {
         match self {
             Self::ToServer(message) => message,
             Self::ToClient(message) => panic!("it goes to the client: {message}"),
@@ -284,7 +284,7 @@ impl Sent {
 
     /// Code of the error that the client gets.
     pub(crate) fn code(self) -> i64 {
-        let message = self.to_client();
+        let message = self.into_client();
         let code = message["error"]["code"].as_i64();
         code.unwrap_or_else(|| panic!("no error: {message}"))
     }

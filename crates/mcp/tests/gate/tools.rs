@@ -94,7 +94,7 @@ fn a_call_before_any_list_waits_until_the_gate_has_listed() {
     let mut first = call(7, "send_money", json!({ "recipient": "rent" }));
     first["params"]["_meta"] =
         json!({ "progressToken": 1, "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
-    let list = only(setting.client(&first)).to_server();
+    let list = only(setting.client(&first)).into_server();
     assert_eq!(list["method"], "tools/list");
     assert_eq!(
         list["params"]["_meta"],
@@ -110,13 +110,13 @@ fn a_call_before_any_list_waits_until_the_gate_has_listed() {
         .map(|(a, b)| (a.clone(), b.to_vec()))
         .unwrap();
     let page = json!({ "jsonrpc": "2.0", "id": list["id"], "result": { "tools": [one], "nextCursor": "2" } });
-    let next = only(setting.server(&page)).to_server();
+    let next = only(setting.server(&page)).into_server();
     assert_eq!(next["params"]["cursor"], "2");
     let page = json!({ "jsonrpc": "2.0", "id": next["id"], "result": { "tools": rest } });
     let released = setting.server(&page);
     let tools: Vec<_> = released
         .iter()
-        .map(|it| it.clone().to_server()["params"]["name"].clone())
+        .map(|it| it.clone().into_server()["params"]["name"].clone())
         .collect();
     assert_eq!(tools, ["send_money", "list_payments"]);
 }
@@ -132,7 +132,7 @@ fn a_list_that_changed_is_read_again_before_the_next_call() {
     let notified = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
     assert_eq!(setting.server(&notified), [Sent::ToClient(notified)]);
     let list =
-        only(setting.client(&call(2, "send_money", json!({ "recipient": "rent" })))).to_server();
+        only(setting.client(&call(2, "send_money", json!({ "recipient": "rent" })))).into_server();
     let answer = json!({ "jsonrpc": "2.0", "id": list["id"], "result": {
         "tools": changed("send_money", "description", json!("x")) } });
     assert_eq!(only(setting.server(&answer)).code(), NOT_AS_APPROVED);
@@ -142,7 +142,7 @@ fn a_list_that_changed_is_read_again_before_the_next_call() {
 fn the_gates_own_list_is_neither_cancelled_nor_answered_to_the_client() {
     let setting = Setting::new("pay rent");
     let list =
-        only(setting.client(&call(7, "send_money", json!({ "recipient": "rent" })))).to_server();
+        only(setting.client(&call(7, "send_money", json!({ "recipient": "rent" })))).into_server();
     for id in [list["id"].clone(), json!("portcullis-1")] {
         let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
         assert_eq!(setting.client(&cancelled), []);
@@ -151,7 +151,7 @@ fn the_gates_own_list_is_neither_cancelled_nor_answered_to_the_client() {
     setting.passes(&ping);
     let answer =
         json!({ "jsonrpc": "2.0", "id": list["id"], "result": { "tools": definitions() } });
-    let call = only(setting.server(&answer)).to_server();
+    let call = only(setting.server(&answer)).into_server();
     assert_eq!(call["method"], "tools/call");
 }
 
@@ -171,11 +171,11 @@ fn a_list_that_is_too_long_is_refused() {
 #[test]
 fn a_server_that_does_not_list_its_tools_is_not_called() {
     let setting = Setting::new("pay rent");
-    let list = only(setting.client(&call(1, "send_money", json!({})))).to_server();
+    let list = only(setting.client(&call(1, "send_money", json!({})))).into_server();
     let failed =
         json!({ "jsonrpc": "2.0", "id": list["id"], "error": { "code": -32601, "message": "no" } });
     let answer = only(setting.server(&failed));
-    assert_eq!(answer.clone().to_client()["id"], 1);
+    assert_eq!(answer.clone().into_client()["id"], 1);
     assert_eq!(answer.code(), -31004);
 }
 
@@ -205,7 +205,7 @@ fn a_list_is_this_clients_own() {
     setting.client(&request);
     let answer = json!({ "jsonrpc": "2.0", "id": setting.at_server(1), "result": {
         "resultType": "complete", "ttlMs": 1000, "cacheScope": "public", "tools": definitions() } });
-    let shown = only(setting.server(&answer)).to_client();
+    let shown = only(setting.server(&answer)).into_client();
     assert_eq!(shown["result"]["cacheScope"], "private");
     assert_eq!(shown["result"]["ttlMs"], 1000);
 }
