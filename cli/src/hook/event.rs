@@ -20,7 +20,7 @@ pub(super) struct Event {
     pub(super) moment: Moment,
 }
 
-/// What happens.
+/// A moment of a session that a hook is told of.
 #[derive(Debug, PartialEq)]
 pub(super) enum Moment {
     /// The user wrote a prompt.
@@ -42,7 +42,7 @@ pub(super) struct Call {
     /// The server of the tool by its URL or its command, where the agent states these beside a bare name.
     pub(super) server: Option<String>,
     pub(super) arguments: Value,
-    /// What the agent sees if the call is permitted, where no later event says so.
+    /// Result that the agent sees if the call is permitted, where no later event has it.
     pub(super) seen: Option<Value>,
 }
 

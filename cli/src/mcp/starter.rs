@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// Longest description of a tool in a comment, in characters.
 const MAX_DESCRIPTION: usize = 100;
 
-/// What a starter configuration says.
+/// A starter configuration for one server.
 pub(super) struct Starter<'a> {
     pub(super) integration: &'a str,
     pub(super) principal: &'a str,

@@ -65,7 +65,7 @@ impl Agent {
         &self.principal.id
     }
 
-    /// What the gateway vouches for in a call of `integration`.
+    /// Values that the gateway vouches for in a call of `integration`.
     ///
     /// The gate carries out no obligations, so that a permit with one is a deny.
     pub(crate) fn vouched(&self, integration: &str) -> Vouched {

@@ -77,7 +77,7 @@ impl Server {
     }
 }
 
-/// Where a server is.
+/// Address of a server: a process or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Upstream {
@@ -95,7 +95,7 @@ pub struct Credential {
     pub file: PathBuf,
     /// Variable of the environment of a command that has it.
     pub environment: Option<String>,
-    /// Who answers for it.
+    /// Person or team that answers for it.
     pub owner: String,
     /// End of its use.
     pub expires: Timestamp,

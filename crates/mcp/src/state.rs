@@ -90,7 +90,7 @@ struct Listing {
     meta: Value,
 }
 
-/// What follows from a page of the gate's own list.
+/// Next step after a page of the gate's own list.
 #[derive(Debug)]
 pub(crate) enum Listed {
     /// The id and the parameters of the request for the next page.

@@ -23,7 +23,7 @@ const WAITING: usize = 64;
 /// Lines of the client that wait to be decided.
 const READ_AHEAD: usize = 64;
 
-/// How a relay ended.
+/// Reason for the end of a relay.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Ended {
@@ -46,7 +46,7 @@ pub fn start(mut command: Command) -> io::Result<Child> {
         .spawn()
 }
 
-/// What decides on messages: a [`Gate`] here, or one elsewhere.
+/// A decision point for messages: a [`Gate`] here, or one elsewhere.
 pub trait Through: Send + Sync + 'static {
     /// Decides on a message of the client.
     fn client_sent<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Vec<Action>>;
@@ -189,7 +189,7 @@ fn ended_with(status: ExitStatus) -> String {
     }
 }
 
-/// Where messages go. `None` closes a side.
+/// Queues of the messages to both sides. `None` closes a side.
 #[derive(Clone)]
 struct Ways {
     to_client: mpsc::Sender<Option<Vec<u8>>>,

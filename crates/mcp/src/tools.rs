@@ -18,7 +18,7 @@ pub struct Pins {
     digests: BTreeMap<String, Digest>,
 }
 
-/// How definitions of tools differ from the approved ones.
+/// A difference of the definitions of tools from the approved ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
@@ -94,7 +94,7 @@ impl Pins {
         self.definitions.values()
     }
 
-    /// How `listed` differs from these.
+    /// Differences of `listed` from these.
     pub fn differences(&self, listed: &Self) -> Vec<Difference> {
         let mut all = Vec::new();
         for (name, definition) in &listed.definitions {

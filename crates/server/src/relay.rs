@@ -6,7 +6,7 @@ use portcullis_mcp::stdio::Through;
 use portcullis_mcp::{Action, Report, unreached};
 use serde_json::{Value, json};
 
-/// What a relay says of its agent.
+/// Statement of a relay about its agent.
 #[derive(Debug, Clone)]
 pub struct Relayed {
     /// Integration of the server.

@@ -1,4 +1,4 @@
-//! Who is behind a request to a gate.
+//! The principal and the intent of a request to a gate.
 
 use crate::authzen::bearer_token;
 use crate::connection::{Caller, Connection, is_revoked};

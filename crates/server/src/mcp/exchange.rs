@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
-/// What an exchange gives to the client.
+/// An output of an exchange for the client.
 pub(crate) enum Out {
     /// A message.
     Message(Vec<u8>),

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/gates/v1/{gate}/{side}", post(message))
 }
 
-/// What a relay says of its agent. It may vouch for it as an enforcement point.
+/// Statement of a relay about its agent. It may vouch for it as an enforcement point.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {
